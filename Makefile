@@ -1,0 +1,74 @@
+# Every chore of the project; CI calls the same targets. `make help` lists them.
+# Needed: make, a POSIX shell and Python 3.11 or newer with venv. Everything else comes by pip.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types bench build clean
+.DELETE_ON_ERROR:
+
+# The first of these that is 3.11 or newer; or say which: make run PYTHON=/opt/python/bin/python3
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in $(CANDIDATES); do \
+	if "$$python" -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then command -v "$$python"; break; fi; done)
+
+# Passed on: make run ARGS='--port 9000', make test PYTEST_ARGS='-k sandbox'
+ARGS ?=
+PYTEST_ARGS ?= -n 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# What an editable install depends on. Python sources are not among it: they are used in place.
+FRONTEND := $(shell find frontend -name node_modules -prune -o -type f -print)
+INPUTS := $(VENV)/pyvenv.cfg pyproject.toml constraints.txt hatch_build.py $(FRONTEND)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## Install what is missing, then start UMS
+	@exec $(BIN)/ums serve $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev types ## Check style, format, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-dev ## Check the types alone (TypeScript too where npm is present)
+	$(BIN)/basedpyright
+	@if command -v npm >/dev/null; then cd frontend && \
+	{ [ -d node_modules/typescript ] || npm ci; } && npm run check; \
+	else echo 'npm is not here: the TypeScript modules go unchecked'; fi
+
+bench: $(VENV)/.installed-dev ## Measure, against references in the same run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+
+clean: ## Remove what make made (never your data)
+	rm -rf $(VENV) dist build frontend/node_modules src/ums/console/static
+	rm -rf .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo 'UMS needs Python 3.11 or newer, and this machine shows none.' >&2; \
+		echo 'Install one, or say where it is: make run PYTHON=/path/to/python3' >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo 'No virtual environment could be made: is the venv module there?' >&2; \
+		echo '(on Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
+
+$(VENV)/.installed: $(INPUTS)
+	@echo 'Installing UMS into $(VENV) ...'
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(INPUTS)
+	@echo 'Installing UMS and the tools of its developers into $(VENV) ...'
+	@$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,115 @@
+"""Fresh databases to measure on, and what has to be in them."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from benchmarks.processes import ROOT
+from ums import clock
+from ums.config import Settings
+from ums.core import access, channels, senders
+from ums.core.senders import NewSender
+from ums.core.system import open_system
+from ums.db import Hot
+
+sys.path.append(str(ROOT / "tests"))  # the tests know how to find a PostgreSQL
+import postgres
+
+_numbers = count()
+_USERS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)"
+    " SELECT 'u' || i AS userid FROM n",
+    "postgresql": "SELECT 'u' || i AS userid FROM generate_series(1, CAST(:count AS int)) i",
+}
+_ADD = (
+    "INSERT INTO users (userid, attributes, created_at, updated_at)"
+    " SELECT n.userid, '{{}}', :at, :at FROM ({}) n"
+)
+_BIND = Hot(
+    "INSERT INTO addresses (user_id, kind, bind_id, value)"
+    " SELECT id, 'email', 'all', userid || '@users.example' FROM users"
+)
+
+
+class Databases:
+    """Both kinds, PostgreSQL started once where there is one."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self.kinds = ["SQLite", "PostgreSQL"] if server else ["SQLite"]
+
+    @contextmanager
+    def fresh(self, kind: str) -> Iterator[Settings]:
+        """Settings of an empty database."""
+        folder = Path(tempfile.mkdtemp(prefix="ums-bench-"))
+        settings = Settings(data_dir=folder, demo=False, sessions=20)
+        if kind == "PostgreSQL":
+            name = f"ums_bench_{next(_numbers)}"
+            asyncio.run(_sql(self._server, f"CREATE DATABASE {name}"))
+            url = f"{self._server.rpartition('/')[0]}/{name}"
+            settings = msgspec.structs.replace(settings, database_url=url)
+        try:
+            yield settings
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if kind == "PostgreSQL":
+                asyncio.run(_sql(self._server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@contextmanager
+def databases() -> Iterator[Databases]:
+    """SQLite, and PostgreSQL with its waiting for the disk where one is found."""
+    if not postgres.describe():
+        yield Databases("")
+        return
+    with postgres.server(durable=True) as url:
+        yield Databases(url)
+
+
+async def _sql(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+class Keys(msgspec.Struct):
+    """What a caller logs in with."""
+
+    channel: str  # key:secret
+    channelkey: str
+    access: str
+
+
+async def prepare(settings: Settings, port: int, users: int = 0) -> Keys:
+    """A channel with a sender to the server at `port`, an access key, and so many users."""
+    async with open_system(settings) as system:
+        made = await channels.create(system, "bench")
+        await senders.create(
+            system,
+            NewSender(
+                code="bench",
+                name="bench",
+                host="127.0.0.1",
+                port=port,
+                encryption="none",
+                from_address="bench@example.org",
+                channels=[made.channelkey],
+                allow_port=True,
+            ),
+        )
+        own = await access.create_access_key(system)
+        if users:
+            async with system.database.write() as tx:
+                add = Hot(_ADD.format(_USERS[tx.dialect]))
+                await tx.run(add, {"count": users, "at": clock.now()})
+                await tx.run(_BIND)
+    channel = f"{made.channelkey}:{made.mastersecret}"
+    return Keys(channel, made.channelkey, f"{own.accesskey}:{own.mastersecret}")

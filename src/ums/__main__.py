@@ -1,0 +1,5 @@
+"""`python -m ums` is the `ums` command."""
+
+from ums.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The HTTP door for programs: the UMS API, the management API, and the local door."""

@@ -1,0 +1,66 @@
+"""Builds the web application: the doors, their errors, and the engine in its lifespan."""
+
+import gc
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from litestar import Litestar
+from litestar.datastructures import State
+
+from ums.api import answers, health, local, manage, v1
+from ums.config import Settings
+from ums.console.pages import static_files
+from ums.console.sandbox import router as sandbox_pages
+from ums.core import operators
+from ums.core.messages import Intake
+from ums.core.system import System, open_system
+from ums.engine.loop import running
+
+Announce = Callable[[System, str], None]
+
+
+def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
+    """The application. `ready` is called with the system and the local door's token as soon as
+    the database is open and the engine runs."""
+    return Litestar(
+        route_handlers=[
+            *v1.handlers,
+            *manage.handlers,
+            *local.handlers,
+            *health.handlers,
+            sandbox_pages,
+            static_files,
+        ],
+        exception_handlers=answers.handlers,
+        lifespan=[partial(_lifespan, settings=settings, ready=ready)],
+        state=State({"stopping": False}),
+        openapi_config=None,
+        logging_config=None,  # ums.logs does it for the whole process
+        request_max_body_size=None,  # our own limit speaks the caller's format
+    )
+
+
+@asynccontextmanager
+async def _lifespan(
+    app: Litestar, settings: Settings, ready: "Announce | None"
+) -> AsyncGenerator[None]:
+    async with open_system(settings) as system:
+        intake = Intake(system)
+        token = secrets.token_urlsafe(32)
+        app.state.system = system
+        app.state.db = system.database
+        app.state.intake = intake
+        app.state.local_token = token
+        app.state.check_operator = partial(operators.check, system)
+        async with running(system):
+            if ready is not None:
+                ready(system, token)
+            # What lives as long as the process need not be looked through at each collection:
+            # a full one stops every request for 50 ms.
+            gc.collect()
+            gc.freeze()
+            yield
+            app.state.stopping = True
+            await intake.drain()

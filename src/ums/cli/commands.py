@@ -1,0 +1,241 @@
+"""The commands and their options; what they do is done by the verbs of the core."""
+
+import asyncio
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ums import __version__
+from ums.cli import show
+from ums.cli.failing import fail, report
+
+app = typer.Typer(
+    name="ums",
+    help="UMS: accept, send, retry and account for every message.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+channel = typer.Typer(help="Business lines that ask for messages.", no_args_is_help=True)
+accesskey = typer.Typer(help="The account-wide key for user management.", no_args_is_help=True)
+sender = typer.Typer(help="Accounts that mail goes out through.", no_args_is_help=True)
+segment = typer.Typer(help="Saved selections of users.", no_args_is_help=True)
+operator = typer.Typer(help="People who may look into the console.", no_args_is_help=True)
+for name, group in (
+    ("channel", channel),
+    ("accesskey", accesskey),
+    ("sender", sender),
+    ("segment", segment),
+    ("operator", operator),
+):
+    app.add_typer(group, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Key = Annotated[str, typer.Argument(help="The ChannelKey.")]
+CHANNEL = ("name", "channelkey", "open", "senders", "default_sender")
+SENDER = ("code", "name", "host", "port", "encryption", "from_address", "channels", "rest_reason")
+
+
+def ask(name: str, /, **params: object) -> Any:
+    """Run one verb."""
+
+    from ums.cli.door import opened  # noqa: PLC0415  (loads the core, which --help can do without)
+
+    async def work() -> Any:
+        async with opened() as door:
+            return await door.call(name, **params)
+
+    return asyncio.run(work())
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    asked: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@channel.command("create")
+def channel_create(
+    name: Annotated[str, typer.Argument(help="1 to 30 characters.")],
+    key: Annotated[str | None, typer.Option(help="Choose the ChannelKey.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Make a channel and show its MasterSecret, this once."""
+    show.record(ask("channel.create", name=name, key=key), raw=json)
+
+
+@channel.command("list")
+def channel_list(json: AsJson = False) -> None:
+    """All channels."""
+    show.records(ask("channel.list"), CHANNEL, raw=json)
+
+
+@channel.command("rotate")
+def channel_rotate(
+    key: Key,
+    overlap_hours: Annotated[
+        float, typer.Option(help="The old secret stays good so long.", min=0, max=8760)
+    ] = 24,
+    json: AsJson = False,
+) -> None:
+    """Give the channel a new MasterSecret."""
+    made = ask("channel.rotate", key=key, overlap_hours=overlap_hours)
+    show.record(made, raw=json)
+
+
+@channel.command("open")
+def channel_open(key: Key, json: AsJson = False) -> None:
+    """Let the channel send again."""
+    show.record(ask("channel.open", key=key), raw=json)
+
+
+@channel.command("close")
+def channel_close(key: Key, json: AsJson = False) -> None:
+    """Refuse the channel's requests."""
+    show.record(ask("channel.close", key=key), raw=json)
+
+
+@accesskey.command("create")
+def accesskey_create(json: AsJson = False) -> None:
+    """Make an access key and show its secret, this once."""
+    show.record(ask("accesskey.create"), raw=json)
+
+
+@sender.command("create")
+def sender_create(
+    code: Annotated[str, typer.Option(help="1 to 30 letters and digits; never changes.")],
+    name: Annotated[str, typer.Option(help="1 to 30 characters.")],
+    host: Annotated[str, typer.Option(help="The server's name.")],
+    port: Annotated[int, typer.Option(help="25, 80, 443, 465; others with --allow-port.")],
+    encryption: Annotated[str, typer.Option(help="none, ssl or starttls.")],
+    from_: Annotated[str, typer.Option("--from", help='ADDR or "Name <ADDR>".')],
+    account: Annotated[str, typer.Option(help="The login; empty for none.")] = "",
+    password_file: Annotated[
+        str | None, typer.Option(help="A file with the password; - reads it from the input.")
+    ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="A ChannelKey that may use it; repeatable.")
+    ] = None,
+    allow_port: Annotated[bool, typer.Option(help="Approve a port of another number.")] = False,
+    change: Annotated[bool, typer.Option(help="Change the sender of this code.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Make an email sender, or change one with --change."""
+    from_name, from_address = split_from(from_)
+    password = read_password(password_file)
+    if account and password is None and not change:
+        fail("the account needs its password: --password-file FILE, or - for the input")
+    made = ask(
+        "sender.change" if change else "sender.create",
+        code=code,
+        name=name,
+        host=host,
+        port=port,
+        encryption=encryption,
+        account=account,
+        password=password,
+        from_address=from_address,
+        from_name=from_name,
+        channels=channel or [],
+        allow_port=allow_port,
+    )
+    show.record(made, raw=json)
+
+
+def split_from(text: str) -> tuple[str, str]:
+    """("Name", "addr") of `Name <addr>` or a bare address."""
+    name, angle, rest = text.rpartition("<")
+    if angle and rest.rstrip().endswith(">"):
+        return name.strip().strip('"').strip(), rest.rstrip()[:-1]
+    return "", text
+
+
+def read_password(file: str | None) -> str | None:
+    if file is None:
+        return None
+    if file == "-":
+        return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return Path(file).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error.strerror if isinstance(error, OSError) else 'not a text file'}")
+
+
+@sender.command("list")
+def sender_list(json: AsJson = False) -> None:
+    """All senders; passwords are never shown."""
+    show.records(ask("sender.list"), SENDER, raw=json)
+
+
+@sender.command("authorise")
+def sender_authorise(
+    code: str,
+    channel: Annotated[str, typer.Option(help="The ChannelKey.")],
+    default: Annotated[bool, typer.Option(help="Make it the channel's default.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Let a channel use a sender."""
+    show.record(ask("sender.authorise", code=code, channel=channel, default=default), raw=json)
+
+
+@sender.command("test")
+def sender_test(
+    code: str,
+    to: Annotated[str | None, typer.Option(help="Also send a test mail to this address.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Connect and log in; a good test lets a resting sender go on."""
+    report = ask("sender.test", code=code, to=to)
+    show.record(report, raw=json)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+@segment.command("create")
+def segment_create(name: str, json: AsJson = False) -> None:
+    """Make a segment (of everyone: conditions come later)."""
+    show.record(ask("segment.create", name=name), raw=json)
+
+
+@segment.command("list")
+def segment_list(json: AsJson = False) -> None:
+    """All segments."""
+    show.records(ask("segment.list"), ("id", "name", "created_at"), raw=json)
+
+
+@operator.command("set")
+def operator_set(
+    name: str,
+    password_file: Annotated[str, typer.Option(help="A file with the password; - the input.")],
+    json: AsJson = False,
+) -> None:
+    """Make an operator, or give one a new password."""
+    show.record(ask("operator.set", name=name, password=read_password(password_file)), raw=json)
+
+
+def main() -> None:
+    """The entry point: errors are one line that says what to do, never a trace."""
+    os.umask(0o077)  # what UMS writes holds addresses, texts and secrets
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show Chinese is no reason to fail; in JSON the escape even reads.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            app()
+        finally:
+            # Here and not at the interpreter's end, where nobody could catch what it raises.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # `ums ... | head`: nobody reads on. Keeps the interpreter from complaining at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        report(error, as_json="--json" in sys.argv)
+        sys.exit(1)

@@ -1,0 +1,150 @@
+"""`ums serve` and `ums work`: the long-running processes, and what they print when they are up."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+import uvloop
+
+from ums.api import server as web
+from ums.app import build
+from ums.cli import show
+from ums.cli.door import forget_address, write_address
+from ums.cli.failing import fail
+from ums.cli.first_start import Greeting, prepare
+from ums.cli.workers import Workers
+from ums.config import Settings
+from ums.core.checkup import require_key
+from ums.core.system import System, open_system
+from ums.db import HeldError
+from ums.engine import loop
+from ums.logs import configure
+
+PATIENCE = 5.0  # seconds over `stop_seconds` that a worker gets
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which has its helpers stop when it is told to stop, not after it has."""
+
+    def __init__(self, config: uvicorn.Config, workers: Workers) -> None:
+        super().__init__(config)
+        self._workers = workers
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._workers.stop()
+
+
+def serve_web(settings: Settings, host: str | None, port: int | None, processes: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT, which are an orderly end: exit status 0."""
+    configure(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn has its own while it runs, and raises what it caught again when it has ended.
+        signal.signal(number, _leave)
+    address = (host or settings.host, settings.port if port is None else port)
+    listener = _listen(*address)
+    url = _url(address[0], listener.getsockname()[1])
+    try:
+        greeting = asyncio.run(prepare(settings))
+    except HeldError:
+        folder = settings.data_dir.absolute()
+        fail(f"another UMS process holds {folder}; stop it first, or set UMS_DATA_DIR", "held")
+    announced: list[str] = []
+
+    def ready(_system: System, token: str) -> None:
+        write_address(settings.data_dir, url, token)
+        announced.append(token)
+        _greet(url, greeting)
+
+    with Workers(processes - 1, settings.stop_seconds + PATIENCE) as workers:
+        server = Server(web.config(build(settings, ready)), workers)
+        try:
+            server.run(sockets=[listener])
+        finally:
+            _part(settings, url, greeting, announced)
+    _end(sound=server.started)
+
+
+def _part(settings: Settings, url: str, greeting: Greeting | None, announced: list[str]) -> None:
+    for token in announced:
+        forget_address(settings.data_dir, token)
+    if not announced and greeting is not None:
+        # It did not come up, but what is shown only once must be shown.
+        show.err.print("\n".join(greeting.lines(url)), markup=False)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    _end(sound=True)
+
+
+def _end(*, sound: bool) -> None:
+    # An engine that broke has ended the process by a signal, but that is not an orderly end:
+    # what supervises us shall start it again.
+    sys.exit(0 if sound and not loop.broken() else 1)
+
+
+def work_alone(settings: Settings, *, while_open: bool) -> None:
+    """Run the engine until SIGTERM or SIGINT, or `while_open` until the standard input ends."""
+    configure(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(settings, while_open=while_open))
+    _end(sound=True)
+
+
+async def _work(settings: Settings, *, while_open: bool) -> None:
+    stop, running = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(name, stop.set)
+    if while_open:
+        running.add_reader(0, _at_end, stop)
+    async with open_system(settings) as system:
+        await require_key(system)
+        async with loop.running(system):
+            await stop.wait()
+
+
+def _at_end(stop: asyncio.Event) -> None:
+    with suppress(OSError):
+        if os.read(0, 1024):
+            return
+    asyncio.get_running_loop().remove_reader(0)
+    stop.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, else asyncio leaves Nagle's delay on and each answer takes 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Now, so that two that start at the same time do not both get the port.
+        listener.listen(2048)
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        told = error.strerror if isinstance(error, OSError) else "not a name or an address"
+        fail(
+            f"cannot listen on {host}, port {port}: {told}."
+            " Choose another with UMS_HOST and UMS_PORT.",
+            "address",
+        )
+    listener.set_inheritable(True)
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    # What listens everywhere is reached from this machine by the loopback address.
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+def _greet(url: str, greeting: Greeting | None) -> None:
+    lines = [f"UMS is up at {url}", f"Mail of the sandbox: {url}/sandbox"]
+    if greeting is not None:
+        lines += ["", *greeting.lines(url)]
+    show.err.print("\n".join(lines), markup=False)

@@ -1,0 +1,61 @@
+"""How the command prints: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Where nobody looks at a screen, no table is folded to one's width: `ums sender list | grep`.
+_WIDE = None if sys.stdout.isatty() else 10_000
+
+# Names and server replies are other people's text: no markup and no emoji are read into them.
+out = Console(soft_wrap=True, highlight=False, width=_WIDE, markup=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def as_json(value: Any) -> None:
+    # Not through rich: a program reads this, so no wrapping and no styles.
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def record(value: dict[str, Any], *, raw: bool) -> None:
+    """One thing, a line per field."""
+    if raw:
+        as_json(value)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, field in value.items():
+        table.add_row(Text(name, style="bold"), _text(field))
+    out.print(table)
+
+
+def records(values: Sequence[dict[str, Any]], columns: Sequence[str], *, raw: bool) -> None:
+    """Several things, a row each."""
+    if raw:
+        as_json(list(values))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for value in values:
+        table.add_row(*(_text(value.get(column)) for column in columns))
+    out.print(table)
+
+
+def _text(value: Any) -> Text:
+    if value is None:
+        text = "-"
+    elif isinstance(value, list):
+        text = ", ".join(map(str, value)) or "-"
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key} {count}" for key, count in value.items()) or "-"
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    else:
+        text = str(value)
+    # No control characters either: they would speak to the terminal.
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))

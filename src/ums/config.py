@@ -1,0 +1,173 @@
+"""Settings: every knob of UMS with its type, its default and what it means.
+
+Each setting is read from the environment as `UMS_` plus its name in capitals. Nothing else in
+UMS reads the environment.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX = "UMS_"
+
+
+def _about(text: str, **limits: Any) -> Meta:
+    return Meta(description=text, **limits)
+
+
+class SettingsError(ValueError):
+    """A setting of the environment cannot be used; the text says which one and why."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings. Times are seconds, sizes are bytes unless a name says otherwise."""
+
+    host: Annotated[str, _about("Address the web server listens on.")] = "127.0.0.1"
+    port: Annotated[
+        int, _about("Port the web server listens on; 0 takes a free one.", ge=0, le=65535)
+    ] = 8080
+    data_dir: Annotated[
+        Path, _about("Folder of the SQLite database, the key file and uploads; made when absent.")
+    ] = Path("var")
+    database_url: Annotated[
+        str,
+        _about("`postgresql://user:password@host/name`; empty means SQLite in the data folder."),
+    ] = ""
+    secret_key: Annotated[
+        str,
+        _about(
+            "32 bytes in base64 that encrypt stored secrets; empty means the data folder's key."
+        ),
+    ] = ""
+    log_level: Annotated[
+        str,
+        _about("`debug`, `info`, `warning` or `error`.", pattern="^(debug|info|warning|error)$"),
+    ] = "info"
+    log_format: Annotated[
+        str,
+        _about(
+            "`json` (one object a line), `text`, or `auto`: text on a terminal.",
+            pattern="^(json|text|auto)$",
+        ),
+    ] = "auto"
+    demo: Annotated[
+        bool, _about("On the first start, create the demo channel and the sandbox sender.")
+    ] = True
+    lease_seconds: Annotated[
+        float, _about("A worker that has not reported for this long is taken for dead.", gt=0)
+    ] = 30.0
+    stop_seconds: Annotated[
+        float, _about("How long a graceful stop waits for mail that is at the dot.")
+    ] = 12.0
+    doubt_seconds: Annotated[
+        float,
+        _about("How long after an unknown outcome a transactional mail is sent again, once."),
+    ] = 75.0
+    sessions: Annotated[
+        int, _about("SMTP sessions at the same time, per sender and process.", ge=1)
+    ] = 5
+    session_messages: Annotated[
+        int, _about("Mails one SMTP session carries before it ends.", ge=1)
+    ] = 100
+    connect_seconds: Annotated[float, _about("Wait for a TCP or TLS connection to a server.")] = (
+        20.0
+    )
+    command_seconds: Annotated[float, _about("Wait for a server's reply to a command.")] = 60.0
+    dot_seconds: Annotated[
+        float, _about("Wait for the reply after a mail's end (RFC 5321 4.5.3.2.6).")
+    ] = 600.0
+    body_limit: Annotated[int, _about("Largest request body of the API.")] = 10 * 1024 * 1024
+    body_seconds: Annotated[float, _about("Longest time a request's body may take.")] = 60.0
+    file_limit: Annotated[int, _about("Largest attachments of one mail, in total.")] = (
+        20 * 1024 * 1024
+    )
+    fetch_seconds: Annotated[float, _about("Wait for one attachment URL.")] = 15.0
+    fetch_allow: Annotated[
+        str, _about("Networks (CIDR, comma) attachments may come from although they are private.")
+    ] = ""
+    import_rows: Annotated[int, _about("Most rows of one uploaded spreadsheet.")] = 100_000
+    import_size: Annotated[int, _about("Largest uploaded spreadsheet.")] = 20 * 1024 * 1024
+    import_seconds: Annotated[
+        float, _about("Longest time the reading of a spreadsheet may take.")
+    ] = 300.0
+    import_memory: Annotated[int, _about("Memory the reading of a spreadsheet may take.")] = (
+        512 * 1024 * 1024
+    )
+    sandbox_keep: Annotated[int, _about("Mails the sandbox keeps; older ones are removed.")] = 1_000
+    fail_point: Annotated[
+        str, _about("For tests only: the named place at which a worker kills itself.")
+    ] = ""
+
+    @property
+    def is_sqlite(self) -> bool:
+        return not self.database_url
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environ` (default: the process's own).
+
+    Raises SettingsError for a value of the wrong type and for an unknown `UMS_` name, which is
+    most often a typing error that would otherwise pass unseen.
+    """
+    source = os.environ if environ is None else environ
+    names = {f"{PREFIX}{field.upper()}": field for field in Settings.__struct_fields__}
+    given = {name: value for name, value in source.items() if name.startswith(PREFIX)}
+    unknown = sorted(name for name in given if name not in names and name not in NOT_SETTINGS)
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting of UMS; see docs/reference/settings.md")
+    hints = get_type_hints(Settings, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in names and value != "":
+            fields[names[name]] = _read(name, value, hints[names[name]])
+    return Settings(**fields)
+
+
+NOT_SETTINGS = {"UMS_TEST_DATABASE_URL"}
+"""Names of the same prefix that belong to the test suite."""
+
+
+def _read(name: str, value: str, kind: Any) -> Any:
+    base, about = kind.__origin__, kind.__metadata__[0]
+    if base is Path:
+        return Path(value)
+    try:
+        read = msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        read = None
+    # No setting has a use for a negative number, for infinity or for what is no number at all.
+    if read is None or (base in (int, float) and not 0 <= read < math.inf):
+        wanted = _WANTED.get(base, "")
+        raise SettingsError(f"{name}={value!r} cannot be used{wanted}. {about.description}")
+    return read
+
+
+_WANTED = {
+    int: ": it takes a whole number",
+    float: ": it takes a number",
+    bool: ": it takes true or false",
+}
+
+
+def terminal_language(environ: Mapping[str, str] | None = None) -> str:
+    """The language that whoever sits at the terminal reads: "zh" or "en"."""
+    source = os.environ if environ is None else environ
+    locale = source.get("LC_ALL") or source.get("LANG") or ""
+    return "zh" if locale.startswith("zh") else "en"
+
+
+def describe() -> list[tuple[str, str, str, str]]:
+    """(name, type, default, meaning) of every setting, in order; the reference page's rows."""
+    rows: list[tuple[str, str, str, str]] = []
+    hints = get_type_hints(Settings, include_extras=True)
+    defaults = Settings()
+    for field in Settings.__struct_fields__:
+        base, about = hints[field].__origin__, hints[field].__metadata__[0]
+        default = str(getattr(defaults, field))
+        rows.append((f"{PREFIX}{field.upper()}", base.__name__, default, about.description or ""))
+    return rows

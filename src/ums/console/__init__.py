@@ -1,0 +1,1 @@
+"""The pages people look at: HTML made on the server, htmx on top."""

@@ -1,0 +1,144 @@
+"""What all pages share: rendering, response headers, the bundle of scripts and styles."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Request, Response
+from litestar.datastructures import CacheControlHeader, Cookie
+from litestar.static_files import create_static_files_router
+
+from ums import clock
+from ums.console.words import COOKIE, HTML_LANG, LANGUAGES, Words, asked_language, language_of
+
+HERE: Final = Path(__file__).parent
+STATIC: Final = HERE / "static"
+YEAR: Final = 365 * 24 * 3600
+
+AnyRequest = Request[Any, Any, Any]
+
+SAFE_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+PAGE_HEADERS: Final = SAFE_HEADERS | {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "Vary": "Accept-Language, Cookie",
+}
+
+
+async def _unguessed(response: Any) -> Any:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+# The bundle's names carry a hash of their content, so a browser never needs to ask again.
+static_files: Final = create_static_files_router(
+    path="/static",
+    directories=[STATIC],
+    cache_control=CacheControlHeader(public=True, max_age=YEAR, immutable=True),
+    after_request=_unguessed,
+)
+
+
+def asset(name: str) -> str:
+    """Where the bundle has the file `name` of frontend/src; a dead link when nothing is built."""
+    try:
+        names: dict[str, str] = json.loads((STATIC / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        names = {}
+    return f"/static/{names.get(name, name)}"
+
+
+def size_words(size: int) -> str:
+    """A number of bytes for people, in decimal units (kB, MB)."""
+    if size < 1000:
+        return f"{size} B"
+    number = size / 1000
+    for unit in ("kB", "MB"):
+        if number < 999.95:
+            return f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def utc_words(moment: int) -> str:
+    """A time as the page shows it before (or without) the script that localises it."""
+    return f"{clock.iso(moment)[:19].replace('T', ' ')} UTC"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(iso=clock.iso, utc=utc_words, size=size_words)
+    shared: Any = environment.globals  # typed after Jinja's own entries only
+    shared.update(asset=asset, languages=LANGUAGES, html_lang=HTML_LANG)
+    return environment
+
+
+TEMPLATES: Final = _environment()
+
+
+def page(
+    request: AnyRequest,
+    template: str,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    **values: object,
+) -> Response[str]:
+    """The page `template` makes of `values`, in the reader's language."""
+    language = language_of(request)
+    content = TEMPLATES.get_template(template).render(
+        t=Words(language),
+        language=language,
+        section=request.url.path.split("/")[1],
+        switch=_switches(request),
+        **values,
+    )
+    return Response(
+        content,
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers={**PAGE_HEADERS, **(headers or {})},
+        cookies=_remembered(request),
+    )
+
+
+def problem(
+    request: AnyRequest,
+    status: int,
+    title: str,
+    text: str,
+    headers: dict[str, str] | None = None,
+) -> Response[str]:
+    """A page that says what went wrong; `title` and `text` are in the reader's language."""
+    values = {"title": title, "text": text}
+    return page(request, "problem.html", status=status, headers=headers, **values)
+
+
+def _switches(request: AnyRequest) -> dict[str, str]:
+    """For each language the address of this same page in it."""
+    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    return {code: f"?{urlencode([*kept, ('lang', code)])}" for code in LANGUAGES}
+
+
+def _remembered(request: AnyRequest) -> list[Cookie]:
+    language = asked_language(request)
+    if language is None:
+        return []
+    return [Cookie(COOKIE, value=language, max_age=YEAR, httponly=True, samesite="lax")]

@@ -1,0 +1,170 @@
+"""The sandbox's mailbox: what UMS sent through the sandbox sender, for people to look at."""
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import MediaType, Request, Response, Router, get
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.params import FromPath
+
+from ums.console.guard import local_only
+from ums.console.mail_view import File, MailView, charset_of, view
+from ums.console.pages import SAFE_HEADERS, page, problem
+from ums.console.words import Words, language_of
+from ums.core import sandbox
+from ums.core.sandbox import Caught
+from ums.db import Database
+from ums.errors import UmsError
+
+AnyRequest = Request[Any, Any, Any]
+
+PAGE_SIZE: Final = 50
+LARGEST_ID: Final = 2**63 - 1
+SHOWN_SOURCE: Final = 200_000
+
+# `sandbox` makes what a browser opens from here a stranger to the console: no scripts, no
+# forms, no cookies, an origin of its own. Nothing is fetched from anywhere.
+NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; sandbox"
+FILE_HEADERS: Final = SAFE_HEADERS | {
+    "Content-Security-Policy": f"{NOTHING}; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
+HTML_HEADERS: Final = SAFE_HEADERS | {
+    "Content-Security-Policy": (
+        f"{NOTHING}; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+        "frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-DNS-Prefetch-Control": "off",
+}
+
+
+@get("/")
+async def mailbox(request: AnyRequest) -> Response[str]:
+    """The list; for htmx, which polls it, only the part that changes."""
+    before = _number(request.query_params.get("before"))
+    polled = request.headers.get("hx-request") == "true"
+    async with _database(request).read() as tx:
+        mails = await sandbox.recent(tx, before=before, limit=PAGE_SIZE + 1)
+    newest = mails[0].id if mails else 0
+    if polled and _number(request.query_params.get("newest")) == newest:
+        return Response("", status_code=204, headers=SAFE_HEADERS)
+    template = "_mails.html" if polled else "mailbox.html"
+    return page(
+        request,
+        template,
+        mails=mails[:PAGE_SIZE],
+        more=len(mails) > PAGE_SIZE,
+        newest=newest,
+        before=before,
+    )
+
+
+@get("/{mail_id:int}")
+async def mail(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
+    caught, source, seen = await _opened(request, mail_id)
+    shown = _shown_view(request.query_params.get("view"), seen)
+    return page(
+        request,
+        "mail.html",
+        caught=caught,
+        mail=seen,
+        shown=shown,
+        source=source[:SHOWN_SOURCE].decode(charset_of(source), "replace")
+        if shown == "source"
+        else "",
+        cut=len(source) > SHOWN_SOURCE,
+    )
+
+
+@get("/{mail_id:int}/html")
+async def mail_html(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
+    _, _, seen = await _opened(request, mail_id)
+    if seen.html is None:
+        raise NotFoundException
+    return Response(seen.html, media_type=MediaType.HTML, headers=HTML_HEADERS)
+
+
+@get("/{mail_id:int}/source")
+async def mail_source(request: AnyRequest, mail_id: FromPath[int]) -> Response[bytes]:
+    _, source = await _caught(request, mail_id)
+    charset = charset_of(source)
+    return Response(source, media_type=MediaType.TEXT, encoding=charset, headers=FILE_HEADERS)
+
+
+@get("/{mail_id:int}/files/{number:int}")
+async def mail_file(
+    request: AnyRequest, mail_id: FromPath[int], number: FromPath[int]
+) -> Response[bytes]:
+    _, _, seen = await _opened(request, mail_id)
+    if not 0 <= number < len(seen.files):
+        raise NotFoundException
+    file = seen.files[number]
+    # Never the type the mail claims: what is saved is not for the browser to interpret.
+    headers = FILE_HEADERS | {"Content-Disposition": _disposition(file)}
+    return Response(file.content, media_type="application/octet-stream", headers=headers)
+
+
+def _disposition(file: File) -> str:
+    """RFC 6266: the name in ASCII for old programs, and as it is (RFC 8187) for all others."""
+    plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in file.name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}"
+
+
+def _number(text: str | None) -> int | None:
+    """A positive id from the address line; None for anything else."""
+    if text is None or not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return min(int(text), LARGEST_ID)
+
+
+def _shown_view(asked: str | None, seen: MailView) -> str:
+    if asked in {"html", "text", "source"}:
+        return asked
+    if seen.html is not None:
+        return "html"
+    return "source" if seen.text is None else "text"
+
+
+def _database(request: AnyRequest) -> Database:
+    return request.app.state.db
+
+
+async def _caught(request: AnyRequest, mail_id: int) -> tuple[Caught, bytes]:
+    if not 0 < mail_id <= LARGEST_ID:
+        raise NotFoundException
+    async with _database(request).read() as tx:
+        found = await sandbox.source(tx, mail_id)
+    if found is None:
+        raise NotFoundException
+    return found
+
+
+async def _opened(request: AnyRequest, mail_id: int) -> tuple[Caught, bytes, MailView]:
+    caught, source = await _caught(request, mail_id)
+    # In a thread: a large mail takes a while to take apart, and the engine shares our loop.
+    return caught, source, await asyncio.to_thread(view, source)
+
+
+def _told_http(request: AnyRequest, error: HTTPException) -> Response[str]:
+    t = Words(language_of(request))
+    known = {404: "not_found", 401: "sign_in"}
+    key = known.get(error.status_code)
+    text = t(key) if key else error.detail
+    title = t(f"{key or 'trouble'}_title")
+    return problem(request, error.status_code, title, text, headers=error.headers or {})
+
+
+def _told_ours(request: AnyRequest, error: UmsError) -> Response[str]:
+    language = language_of(request)
+    return problem(request, error.status, Words(language)("trouble_title"), error.words(language))
+
+
+router: Final = Router(
+    path="/sandbox",
+    route_handlers=[mailbox, mail, mail_html, mail_source, mail_file],
+    guards=[local_only],
+    exception_handlers={HTTPException: _told_http, UmsError: _told_ours},
+    include_in_schema=False,
+)

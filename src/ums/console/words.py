@@ -1,0 +1,60 @@
+"""The words of the console's pages and which language a reader gets."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from litestar import Request
+
+LANGUAGES: Final = {"en": "English", "zh": "中文"}
+HTML_LANG: Final = {"en": "en", "zh": "zh-CN"}
+COOKIE: Final = "ums_language"
+
+
+def _load() -> dict[str, dict[str, str]]:
+    file = Path(__file__).with_name("words.toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+WORDS: Final = _load()
+
+
+class Words:
+    """The catalogue in one language; called with a key, it gives the text."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+
+    def __call__(self, key: str, **values: object) -> str:
+        text = WORDS[key][self.language]
+        return text.format(**values) if values else text
+
+
+def asked_language(request: Request[Any, Any, Any]) -> str | None:
+    """The language of `?lang=`, if it is one of ours."""
+    asked = request.query_params.get("lang", "")
+    return asked if asked in LANGUAGES else None
+
+
+def language_of(request: Request[Any, Any, Any]) -> str:
+    """What the reader chose just now or before; else what the browser prefers."""
+    chosen = asked_language(request) or request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return _preferred(request.headers.get("accept-language", ""))
+
+
+def _preferred(accept: str) -> str:
+    """The first of our languages by the weights of an Accept-Language header (RFC 9110)."""
+    ranked = sorted((_weighed(entry) for entry in accept.split(",")[:20]), key=lambda one: -one[0])
+    ours = (tag for weight, tag in ranked if weight > 0 and tag in LANGUAGES)
+    return next(ours, "en")
+
+
+def _weighed(entry: str) -> tuple[float, str]:
+    tag, _, weight = entry.partition(";")
+    primary = tag.strip().lower().partition("-")[0]
+    try:
+        return float(weight.strip().removeprefix("q=") or 1), primary
+    except ValueError:
+        return 0.0, primary

@@ -1,0 +1,1 @@
+"""What the system means: its tables and its verbs."""

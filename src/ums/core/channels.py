@@ -1,0 +1,134 @@
+"""Channels: the business lines that ask for messages (ums-spec 2.2)."""
+
+import re
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType
+from sqlalchemy import insert, select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.access import channel_context, new_key
+from ums.core.directory import Channel, Snapshot, touch
+from ums.core.models import channels, senders
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid
+
+_KEY = re.compile(r"[A-Za-z0-9]{1,32}")
+OVERLAP = 24 * clock.HOUR
+
+
+class ChannelInfo(Struct, frozen=True):
+    """A channel as it is shown. `mastersecret` stands only in the answer that made it."""
+
+    name: str
+    channelkey: str
+    open: bool
+    senders: list[str]  # codes
+    default_sender: str | None
+    created_at: str
+    mastersecret: str | UnsetType = UNSET
+
+
+def check_name(name: str) -> None:
+    """Names of channels and senders (ums-spec 2.2, 2.3). Raises Invalid."""
+    if not 1 <= len(name) <= 30 or name.strip() != name:
+        raise Invalid("name_length")
+    if not name.isprintable():
+        raise Invalid("control_characters", field="name")
+
+
+async def create(system: System, name: str, key: str | None = None) -> ChannelInfo:
+    """Make a channel; `key` chooses its ChannelKey. Raises Invalid."""
+    check_name(name)
+    key = new_key() if key is None else key
+    if not _KEY.fullmatch(key) or key == "all":
+        raise Invalid("key_shape")
+    secret = new_key()
+    row = {
+        "name": name,
+        "key": key,
+        "secret": system.seal.close(secret, channel_context(key)),
+        "open": True,
+        "created_at": clock.now(),
+    }
+    async with system.database.write() as tx:
+        await _check_free(tx, name, key)
+        await tx.run(insert(channels), row)
+        await _changed(tx, "channel.create", key)
+    return await _shown(system, key, secret)
+
+
+async def _check_free(tx: Tx, name: str, key: str) -> None:
+    if await tx.first(select(channels.c.id).where(channels.c.name == name)):
+        raise Invalid("name_taken", name=name)
+    if await tx.first(select(channels.c.id).where(channels.c.key == key)):
+        raise Invalid("key_taken", key=key)
+    # A bind id is a channel's key or a sender's code, so one word must never mean both.
+    if await tx.first(select(senders.c.id).where(senders.c.code == key)):
+        raise Invalid("key_taken", key=key)
+
+
+async def rotate(system: System, key: str, overlap: int = OVERLAP) -> ChannelInfo:
+    """Give the channel a new MasterSecret; the old one stays good for `overlap` ms."""
+    secret = new_key()
+    values = {
+        "old_secret": channels.c.secret,
+        "old_secret_until": clock.now() + overlap,
+        "secret": system.seal.close(secret, channel_context(key)),
+    }
+    await _update(system, "channel.rotate", key, values)
+    return await _shown(system, key, secret)
+
+
+async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
+    """Open or close the channel; requests to a closed one fail with 1015005."""
+    await _update(system, "channel.open" if open else "channel.close", key, {"open": open})
+    return await _shown(system, key)
+
+
+async def list_channels(system: System) -> list[ChannelInfo]:
+    system.directory.forget()
+    now = await system.directory.now()
+    return [describe(channel, now) for channel in sorted(now.channels.values(), key=lambda c: c.id)]
+
+
+def find(snapshot: Snapshot, key: str) -> Channel:
+    """Raises Invalid for a key that no channel has."""
+    channel = snapshot.channels.get(key)
+    if channel is None:
+        raise Invalid("channel_unknown", key=key)
+    return channel
+
+
+def describe(channel: Channel, snapshot: Snapshot, secret: str | UnsetType = UNSET) -> ChannelInfo:
+    default = snapshot.senders.get(channel.default_sender or 0)
+    return ChannelInfo(
+        name=channel.name,
+        channelkey=channel.key,
+        open=channel.open,
+        senders=[snapshot.senders[id].code for id in channel.senders],
+        default_sender=default.code if default else None,
+        created_at=clock.iso(channel.created_at),
+        mastersecret=secret,
+    )
+
+
+async def _update(system: System, action: str, key: str, values: dict[str, Any]) -> None:
+    async with system.database.write() as tx:
+        done = await tx.run(update(channels).where(channels.c.key == key).values(values))
+        if done.count == 0:
+            raise Invalid("channel_unknown", key=key)
+        await _changed(tx, action, key)
+
+
+async def _changed(tx: Tx, action: str, key: str) -> None:
+    await audit.note(tx, action, key)
+    await touch(tx)
+
+
+async def _shown(system: System, key: str, secret: str | UnsetType = UNSET) -> ChannelInfo:
+    system.directory.forget()
+    now = await system.directory.now()
+    return describe(find(now, key), now, secret)

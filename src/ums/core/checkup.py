@@ -1,0 +1,127 @@
+"""Is what the system stands on sound: the database, its clock, and the key of the secrets?"""
+
+import sys
+import time
+
+import structlog
+from msgspec import Struct
+from sqlalchemy import select, text
+
+from ums import __version__, clock
+from ums.core import schema
+from ums.core.access import access_key_context, channel_context
+from ums.core.models import messages
+from ums.core.senders import password_of
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid
+
+log = structlog.get_logger()
+DRIFT = 2_000  # ms between our clock and the database's
+
+
+class Finding(Struct, frozen=True):
+    """What one check found, and what is to be done when it is not `ok`."""
+
+    ok: bool
+    check: str
+    finding: str
+    advice: str = ""
+
+
+def finding(check: str, ok: bool, found: str, advice: str) -> Finding:
+    return Finding(ok, check, found, "" if ok else advice)
+
+
+async def examine(system: System) -> list[Finding]:
+    """Every check, whether it passed or not."""
+    revision = await schema.revision(system.database)
+    program = f"UMS {__version__} on Python {sys.version.split()[0]}"
+    return [
+        finding("engine", True, f"{program} has the database open", ""),
+        finding("schema", revision == schema.head(), str(revision), "run `ums migrate`"),
+        *await _database(system),
+        await _secrets(system),
+    ]
+
+
+async def _database(system: System) -> list[Finding]:
+    async with system.database.read() as tx:
+        if system.database.dialect == "sqlite":
+            return [await _sqlite(tx), await _newest(tx)]
+        return [*await _postgres(tx), await _newest(tx)]
+
+
+async def _sqlite(tx: Tx) -> Finding:
+    state = str(await tx.value(text("PRAGMA quick_check")))
+    return finding("database", state == "ok", f"quick_check: {state}", "restore the last backup")
+
+
+async def _postgres(tx: Tx) -> list[Finding]:
+    version = str(await tx.value(text("SHOW server_version")))
+    durable = str(await tx.value(text("SHOW fsync"))) == "on"
+    theirs = await tx.value(text("SELECT extract(epoch FROM clock_timestamp()) * 1000"))
+    drift = round(abs(time.time() * 1000 - float(theirs)))
+    told = f"PostgreSQL {version}, fsync {'on' if durable else 'off'}"
+    return [
+        finding("database", durable, told, "turn fsync on: a power cut may lose accepted mail"),
+        finding("clock", drift < DRIFT, f"{drift} ms from the database's", "set up NTP on both"),
+    ]
+
+
+async def _newest(tx: Tx) -> Finding:
+    """A clock that went back: what is due would wait for it to catch up."""
+    newest = await tx.value(select(messages.c.accepted_at).order_by(messages.c.id.desc()).limit(1))
+    now = clock.now()
+    ahead = 0 if newest is None else max(newest - now, 0)
+    told = clock.iso(now) if ahead < DRIFT else f"{ahead // 1000} s behind the newest message"
+    return finding("time", ahead < DRIFT, told, "set the clock, best by NTP")
+
+
+async def _secrets(system: System) -> Finding:
+    bad, good = await unreadable(system)
+    told = f"unreadable: {', '.join(bad)}" if bad else f"{good} stored, all readable"
+    advice = (
+        "restore the key; or, if it is lost: ums channel rotate, ums sender create --change,"
+        " ums accesskey create"
+    )
+    return finding("secrets", not bad, told, advice)
+
+
+async def unreadable(system: System) -> tuple[list[str], int]:
+    """(the keys and codes whose secret this key cannot read, how many it can)."""
+    system.directory.forget()
+    now = await system.directory.now()
+    bad: list[str] = []
+    for channel in now.channels.values():
+        bad += _closed(system, channel.key, channel.secret, channel_context(channel.key))
+    for key in now.access_keys.values():
+        bad += _closed(system, key.key, key.secret, access_key_context(key.key))
+    for sender in now.senders.values():
+        try:
+            password_of(system, sender)
+        except Invalid:
+            bad.append(sender.code)
+    count = len(now.channels) + len(now.access_keys) + len(now.senders)
+    return bad, count - len(bad)
+
+
+def _closed(system: System, name: str, secret: str, context: str) -> list[str]:
+    try:
+        system.seal.open(secret, context)
+    except Invalid:
+        return [name]
+    return []
+
+
+async def require_key(system: System) -> None:
+    """Say which secrets this key cannot read.
+
+    Raises Invalid when that is all of them: another key, with which everybody would be refused
+    and new secrets would be sealed.
+    """
+    bad, good = await unreadable(system)
+    if bad and not good:
+        raise Invalid("secret_unreadable")
+    if bad:
+        log.error("this key cannot read some secrets; see `ums doctor`", names=bad)

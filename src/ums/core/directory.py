@@ -1,0 +1,173 @@
+"""Who may send through what: channels, senders and keys, read once and kept in memory.
+
+Every request and every delivery asks for them and they change a few times a year, so a process
+keeps a snapshot. Whoever changes one calls `touch` in the same transaction; other processes see
+the new revision within a second.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Row, func, select
+
+from ums.core.models import access_keys, channel_senders, channels, meta, senders
+from ums.db import Database, Hot, Tx
+
+REVISION = "directory_revision"
+CHECK_EVERY = 1.0  # seconds
+DOUBT_EVERY = 0.1
+
+_TOUCH = Hot(
+    "INSERT INTO meta (name, value) VALUES (:name, '1') ON CONFLICT (name) "
+    "DO UPDATE SET value = CAST(CAST(meta.value AS bigint) + 1 AS text)"
+)
+
+
+class Channel(Struct, frozen=True):
+    """A business line that asks for messages."""
+
+    id: int
+    name: str
+    key: str
+    secret: str  # sealed
+    old_secret: str | None  # sealed
+    old_secret_until: int | None
+    open: bool
+    created_at: int
+    senders: tuple[int, ...]  # ids, authorised
+    default_sender: int | None
+
+
+class Sender(Struct, frozen=True):
+    """A configured way out."""
+
+    id: int
+    code: str
+    name: str
+    type: str
+    settings: str  # JSON of the sender type
+    secret: str | None  # sealed
+    open: bool
+    created_at: int
+
+
+class AccessKey(Struct, frozen=True):
+    """The account-wide key pair of user management."""
+
+    id: int
+    key: str
+    secret: str  # sealed
+    created_at: int
+
+
+class Snapshot(Struct, frozen=True):
+    """The directory at one revision."""
+
+    revision: str
+    channels: dict[str, Channel]  # by key
+    channel_ids: dict[int, Channel]
+    senders: dict[int, Sender]
+    sender_codes: dict[str, Sender]
+    access_keys: dict[str, AccessKey]
+
+    def sender_for(self, channel: Channel, instance: str = "") -> Sender | None:
+        """The sender of a message: the one `instance` names when the channel may use it, else
+        the channel's default, else the only open one (ums-spec 3.4)."""
+        own = [self.senders[i] for i in channel.senders if self.senders[i].open]
+        named = [sender for sender in own if sender.code == instance]
+        default = [sender for sender in own if sender.id == channel.default_sender]
+        return (named or default or own or [None])[0]
+
+
+class Directory:
+    """The snapshot of this process, kept fresh."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._snapshot: Snapshot | None = None
+        self._checked = 0.0
+        self._changes = 0
+        self._loading = asyncio.Lock()
+
+    def forget(self) -> None:
+        """The next `now` looks again; call it after a change of this process's own."""
+        self._checked = 0.0
+        self._changes += 1
+
+    def doubt(self) -> bool:
+        """Let the next `now` look again unless it has looked just now; whether it will.
+
+        For strangers' requests: they must not make us read the directory each time.
+        """
+        if time.monotonic() - self._checked < DOUBT_EVERY:
+            return False
+        self.forget()
+        return True
+
+    async def now(self) -> Snapshot:
+        """The directory, at most a second old."""
+        if self._snapshot is not None and time.monotonic() - self._checked < CHECK_EVERY:
+            return self._snapshot
+        async with self._loading:
+            if self._snapshot is None or time.monotonic() - self._checked >= CHECK_EVERY:
+                changes = self._changes
+                async with self._database.read() as tx:
+                    self._snapshot = await _load(tx, self._snapshot)
+                # What was read before the change that `forget` tells of is not fresh.
+                self._checked = time.monotonic() if changes == self._changes else 0.0
+        return self._snapshot
+
+
+async def touch(tx: Tx) -> None:
+    """Tell every process that the directory changed."""
+    await tx.run(_TOUCH, {"name": REVISION})
+
+
+async def _load(tx: Tx, known: Snapshot | None) -> Snapshot:
+    value = select(func.coalesce(func.max(meta.c.value), "0")).where(meta.c.name == REVISION)
+    revision = str(await tx.value(value))
+    if known is not None and known.revision == revision:
+        return known
+    links = await tx.rows(select(channel_senders).order_by(channel_senders.c.sender_id))
+    own = [_channel(row, links) for row in await tx.rows(select(channels))]
+    out = [_sender(row) for row in await tx.rows(select(senders))]
+    keys = [AccessKey(*row) for row in await tx.rows(select(access_keys))]
+    return Snapshot(
+        revision=revision,
+        channels={channel.key: channel for channel in own},
+        channel_ids={channel.id: channel for channel in own},
+        senders={sender.id: sender for sender in out},
+        sender_codes={sender.code: sender for sender in out},
+        access_keys={key.key: key for key in keys},
+    )
+
+
+def _channel(row: Row[Any], links: Any) -> Channel:
+    mine = [link for link in links if link.channel_id == row.id]
+    return Channel(
+        id=row.id,
+        name=row.name,
+        key=row.key,
+        secret=row.secret,
+        old_secret=row.old_secret,
+        old_secret_until=row.old_secret_until,
+        open=bool(row.open),
+        created_at=row.created_at,
+        senders=tuple(link.sender_id for link in mine),
+        default_sender=next((link.sender_id for link in mine if link.is_default), None),
+    )
+
+
+def _sender(row: Row[Any]) -> Sender:
+    return Sender(
+        id=row.id,
+        code=row.code,
+        name=row.name,
+        type=row.type,
+        settings=row.settings,
+        secret=row.secret,
+        open=bool(row.open),
+        created_at=row.created_at,
+    )

@@ -1,0 +1,291 @@
+"""Attachments given as URLs: fetched when a message is accepted (ums-spec 3.7).
+
+The caller learns of a failure in coarse words only, so that UMS is of no use as a port scanner;
+the log has the reason. Addresses are judged in `guard`.
+"""
+
+import asyncio
+import mimetypes
+import re
+import ssl
+import unicodedata
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import cache
+from typing import Final, cast
+from urllib.parse import unquote, unquote_to_bytes
+
+import httpcore
+import httpx
+import structlog
+
+from ums import __version__
+from ums.config import Settings
+from ums.core.guard import Denied, Guard, GuardedNetwork, parse_networks
+from ums.core.requests import MAX_FILES
+from ums.errors import Invalid, TooLarge
+from ums.senders.mime import File
+
+log = structlog.get_logger()
+
+MAX_URL: Final = 2048  # characters
+MAX_REDIRECTS: Final = 3
+CONNECT_SECONDS: Final = 5.0
+
+_FIELD: Final = "msg_email[0].files"
+_OCTETS: Final = "application/octet-stream"
+_REDIRECTS: Final = {301, 302, 303, 307, 308}
+_MAX_NAME: Final = 200  # characters
+_MAX_HEADER: Final = 4096  # characters that are looked at
+# No userinfo, no backslash (which browsers read as a slash), no blank or control anywhere.
+_URL: Final = re.compile(r"https?://[^\s/?#@\\]+([/?#]\S*)?", re.IGNORECASE)
+_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}", re.ASCII)  # as mime has it
+_CHARSET: Final = re.compile(r"[\w-]{1,40}", re.ASCII)
+_PARAMETER: Final = re.compile(r';\s*([\w*-]{1,40})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
+_NAME_CHARSETS: Final = {"utf-8", "iso-8859-1", "us-ascii", "gbk", "gb2312", "gb18030", "big5"}
+_HIDDEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, line ends, ...
+
+Headers = dict[str, str]  # in lower case; of several the first
+
+
+class _Refused(Exception):
+    """The file cannot be had; the text is for the caller."""
+
+
+class _Budget:
+    """The bytes that the files of a message may still take, together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._left = limit
+
+    def check(self, announced: int) -> None:
+        if announced > self._left:
+            raise TooLarge("files_too_large", limit=self.limit)
+
+    def take(self, size: int) -> None:
+        self.check(size)
+        self._left -= size
+
+
+async def fetch_files(urls: Sequence[str], settings: Settings) -> list[File]:
+    """The files at `urls`, in their order; they are fetched at the same time.
+
+    Each may take `settings.fetch_seconds`, all together `settings.file_limit` bytes. Raises
+    Invalid (too_many, bad_file_url, file_refused), TooLarge (files_too_large), and SettingsError
+    when `settings.fetch_allow` is wrong.
+    """
+    if len(urls) > MAX_FILES:
+        raise Invalid("too_many", field=_FIELD, limit=MAX_FILES)
+    fields = [f"{_FIELD}[{number}]" for number in range(len(urls))]
+    parsed = [_checked(url, field) for url, field in zip(urls, fields, strict=True)]
+    guard = Guard(parse_networks(settings.fetch_allow))
+    budget = _Budget(settings.file_limit)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_fetch_in_time(url, field, guard, budget, settings.fetch_seconds))
+                for url, field in zip(parsed, fields, strict=True)
+            ]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # the first to fail; the others were cancelled
+    return [task.result() for task in tasks]
+
+
+def _checked(text: str, field: str) -> httpx.URL:
+    try:
+        return _parse(text)
+    except ValueError:
+        raise Invalid("bad_file_url", field=field) from None
+
+
+def _parse(text: str) -> httpx.URL:
+    """Raises ValueError."""
+    if len(text) > MAX_URL or not _URL.fullmatch(text):
+        raise ValueError("not a URL")
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
+    if not url.host or url.userinfo or not 1 <= (80 if url.port is None else url.port) <= 65535:
+        raise ValueError("not a URL")
+    return url
+
+
+async def _fetch_in_time(
+    url: httpx.URL, field: str, guard: Guard, budget: _Budget, seconds: float
+) -> File:
+    network = GuardedNetwork(guard)
+    cause: Exception
+    try:
+        async with asyncio.timeout(seconds):
+            return await _follow(url, network, budget)
+    except Denied as error:
+        detail, cause = "port not allowed" if error.port else "address not allowed", error
+    except _Refused as error:
+        detail, cause = str(error), error
+    except (TimeoutError, httpcore.TimeoutException) as error:
+        detail, cause = "timed out", error
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
+        # ValueError: TLS and h11 have views of their own on what a host may look like
+        detail, cause = "cannot be reached", error
+    finally:
+        await network.aclose()
+    # The host alone: a URL's path and query may be a secret.
+    log.info("file_refused", host=url.host, detail=detail, cause=repr(cause))
+    raise Invalid("file_refused", field=field, detail=detail)
+
+
+async def _follow(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> File:
+    for _ in range(MAX_REDIRECTS + 1):
+        found = await _get(url, network, budget)
+        if isinstance(found, File):
+            return found
+        url = found
+    raise _Refused("too many redirects")
+
+
+async def _get(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> File | httpx.URL:
+    """The file, or where it is said to be. A connection of its own: no cookies, no proxy."""
+    target = httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+    request = httpcore.Request(
+        "GET",
+        target,
+        headers={
+            b"Host": url.netloc,
+            b"User-Agent": f"UMS/{__version__}".encode(),
+            b"Accept": b"*/*",
+            b"Accept-Encoding": b"identity",
+            b"Connection": b"close",
+        },
+        extensions={"timeout": {"connect": CONNECT_SECONDS}},
+    )
+    context = trust() if url.scheme == "https" else None
+    async with httpcore.AsyncHTTPConnection(
+        target.origin, context, network_backend=network
+    ) as connection:
+        response = await connection.handle_async_request(request)
+        headers = _headers(response.headers)
+        if response.status in _REDIRECTS:
+            return _redirect(url, headers)
+        _check(response.status, headers, budget)
+        data = await _body(response, budget)
+    return _file(url, headers, data)
+
+
+@cache
+def trust() -> ssl.SSLContext:
+    """The certificates trusted here: the system's. Cached, as reading them takes long."""
+    return ssl.create_default_context()
+
+
+def _headers(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
+    headers: Headers = {}
+    for name, value in raw:
+        headers.setdefault(name.decode("ascii").lower(), _text(value))
+    return headers
+
+
+def _text(raw: bytes) -> str:
+    """Many servers send UTF-8 where only ASCII is defined (RFC 9110 section 5.5)."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _redirect(url: httpx.URL, headers: Headers) -> httpx.URL:
+    try:
+        return _parse(str(url.join(headers["location"])))
+    except (KeyError, ValueError, httpx.InvalidURL):
+        raise _Refused("redirects to what is not a URL") from None
+
+
+def _check(status: int, headers: Headers, budget: _Budget) -> None:
+    if status != 200:
+        raise _Refused(f"answered {status}")
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise _Refused("answered with a compressed body")  # 10 kB of which may be 10 MB
+    budget.check(int(headers.get("content-length", "0")))
+
+
+async def _body(response: httpcore.Response, budget: _Budget) -> bytes:
+    body = bytearray()
+    # Its declared type hides that it can be closed, which must not wait for the collector.
+    stream = cast(AsyncGenerator[bytes, None], response.aiter_stream())
+    async with aclosing(stream) as chunks:
+        async for chunk in chunks:
+            budget.take(len(chunk))
+            body += chunk
+            # Chunks of one byte come by the thousand without a wait; others want to run too.
+            await asyncio.sleep(0)
+    return bytes(body)
+
+
+# -- name and type ----------------------------------------------------------------------------
+
+
+def _file(url: httpx.URL, headers: Headers, data: bytes) -> File:
+    given = _header_type(headers.get("content-type", ""))
+    disposition = headers.get("content-disposition", "")
+    last = url.raw_path.split(b"?")[0].rpartition(b"/")[2].decode("ascii")
+    name = clean_name(disposition_name(disposition)) or clean_name(unquote(last))
+    if not name:
+        kind = given.partition(";")[0]
+        ending = mimetypes.guess_extension(kind) if kind not in {"", _OCTETS} else None
+        name = "attachment" + (ending or "")
+    return File(name, given or _guessed_type(name), data)
+
+
+def _header_type(value: str) -> str:
+    """ "text/plain; charset=gbk" and the like without other parameters; empty when not sane."""
+    kind = value.partition(";")[0].strip().lower()
+    if not _TYPE.fullmatch(kind):
+        return ""
+    charset = _parameters(value).get("charset", "")
+    if kind.startswith("text/") and _CHARSET.fullmatch(charset):
+        return f"{kind}; charset={charset.lower()}"
+    return kind
+
+
+def _guessed_type(name: str) -> str:
+    kind, encoding = mimetypes.guess_type(name)
+    return kind if kind and not encoding else _OCTETS  # x.tar.gz is no tar
+
+
+def _parameters(value: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for match in _PARAMETER.finditer(value[:_MAX_HEADER]):
+        # Only these two are unescaped: unlearned servers write "C:\dir\file".
+        quoted = re.sub(r'\\(["\\])', r"\1", match[2] or "")
+        found.setdefault(match[1].lower(), quoted or (match[3] or "").strip())
+    return found
+
+
+def disposition_name(value: str) -> str:
+    """The file name of a Content-Disposition (RFC 6266), not cleaned; empty when it has none.
+
+    `filename*` goes before `filename`, and that may be percent-encoded, as browsers read it.
+    """
+    parameters = _parameters(value)
+    charset, _, encoded = parameters.get("filename*", "").partition("'")
+    encoded = encoded.partition("'")[2]
+    if encoded and charset.lower() in _NAME_CHARSETS:
+        try:
+            return unquote_to_bytes(encoded).decode(charset)
+        except UnicodeDecodeError:
+            pass
+    plain = parameters.get("filename", "")
+    try:
+        return unquote(plain, errors="strict")
+    except UnicodeDecodeError:
+        return plain
+
+
+def clean_name(name: str) -> str:
+    """The last path part, without controls, direction marks and dots or blanks around it."""
+    seen = "".join(sign for sign in name if unicodedata.category(sign) not in _HIDDEN)
+    last = re.split(r"[/\\]", seen)[-1].strip(" .\u00a0\u3000")
+    return last[-_MAX_NAME:]  # its end says what opens it

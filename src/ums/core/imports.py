@@ -1,0 +1,307 @@
+"""Imports: a spreadsheet of users, applied in batches that a crash neither loses nor doubles.
+
+States: waiting -> running -> done | failed. Where an import is running, `owner` is the worker
+that does it; each batch, its place in the file and its counts are one transaction, which begins
+by making sure that the import is still this worker's (reliability.md F13).
+"""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select
+
+from ums import clock
+from ums.core import sheet_reader
+from ums.core.import_rows import Table, read
+from ums.core.models import imports
+from ums.core.rejects import rejected_workbook
+from ums.core.sheet_reader import Reader
+from ums.core.sheets import Batch, End, Head, Line
+from ums.core.system import System
+from ums.core.upload import discard, keep, leave_only
+from ums.core.user_changes import apply
+from ums.core.user_entries import Entry, Rights
+from ums.core.user_kinds import ALL
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid, NotFound, UmsError
+
+__all__ = ["Import", "claim", "open_import", "rejected_workbook", "run", "show", "step", "sweep"]
+
+_ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = imports.owner AND w.lease_until > $now)"
+_FREE = f"(state = 'waiting' OR (state = 'running' AND (owner = :owner OR NOT {_ALIVE})))"
+_OURS = "id = :id AND owner = :owner AND state = 'running'"
+
+_OPEN = Hot("""
+    INSERT INTO imports (file, name, digest, bind_id, state, detail, cursor, size, added, changed,
+        unchanged, rejected, created_at)
+    VALUES (:file, :name, :digest, :bind_id, 'waiting', '', 0, 0, 0, 0, 0, 0, :at) RETURNING id
+""")
+_CANDIDATES = Hot(f"SELECT id, file FROM imports WHERE {_FREE} ORDER BY id LIMIT 20 $skip_locked")
+_TAKE = Hot(
+    f"UPDATE imports SET state = 'running', owner = :owner WHERE id = :id AND {_FREE} RETURNING id"
+)
+_RELEASE = Hot(f"UPDATE imports SET state = 'waiting', owner = NULL WHERE {_OURS}")
+_ADVANCE = Hot(
+    "UPDATE imports SET cursor = :cursor + :read, size = :size"
+    f" WHERE {_OURS} AND cursor = :cursor RETURNING id"
+)
+_COUNT = Hot(
+    "UPDATE imports SET added = added + :added, changed = changed + :changed,"
+    " unchanged = unchanged + :unchanged, rejected = rejected + :rejected WHERE id = :id"
+)
+_REJECT = Hot("""
+    INSERT INTO import_rejects (import_id, "row", cells, reason)
+    SELECT CAST(:id AS bigint), r.number, r.cells, r.reason
+    FROM $rows(r: number bigint, cells text, reason text)
+""")
+_FINISH = Hot(
+    "UPDATE imports SET state = :state, detail = :detail, finished_at = :at, owner = NULL"
+    f" WHERE {_OURS} RETURNING file"
+)
+
+
+class Import(Struct, frozen=True):
+    """An import as it stands. Times are milliseconds; counts are rows."""
+
+    id: int
+    name: str
+    bind_id: str
+    state: str  # waiting | running | done | failed
+    detail: str  # why it failed
+    cursor: int  # rows done
+    size: int  # rows in the sheet; 0 while not known
+    added: int  # rows that made a user
+    changed: int
+    unchanged: int
+    rejected: int
+    created_at: int
+    finished_at: int | None
+
+
+class Lost(Exception):  # not an error: another worker goes on
+    """The import is not this worker's any more."""
+
+
+async def open_import(system: System, path: Path, *, bind_id: str = ALL, name: str) -> Import:
+    """Keep a copy of the file at `path` to be imported; the engine, or `run`, does the rest.
+
+    `bind_id` is where values go whose row names none: `all`, a ChannelKey or a sender code. The
+    same file with the same bind id, when its import has not finished, is that import. Raises
+    Invalid when the file or the bind id cannot be used (ums-spec 4; threats 14 and 31).
+    """
+    snapshot = await system.directory.now()
+    if not (bind_id == ALL or bind_id in snapshot.channels or bind_id in snapshot.sender_codes):
+        raise Invalid("bad_bind_id", kind="import", bind_id=bind_id[:64])
+    copy, digest = await keep(system.settings, path)
+    known: Import | None = None
+    try:
+        await sheet_reader.check(copy, system.settings)
+        async with system.database.write() as tx:
+            known = await _unfinished(tx, digest, bind_id)
+            if known is None:
+                shown = "".join(char if char.isprintable() else " " for char in name)[:200]
+                new = {"file": str(copy), "name": shown, "digest": digest, "bind_id": bind_id}
+                number = await tx.value(_OPEN, {**new, "at": clock.now()})
+                return await _found(tx, number)
+            return known
+    finally:
+        if known is not None or not await _is_kept(system, copy):
+            await discard(copy)
+
+
+async def show(tx: Tx, import_id: int) -> Import | None:
+    """The import `import_id`."""
+    columns = [imports.c[field] for field in Import.__struct_fields__]
+    row = await tx.first(select(*columns).where(imports.c.id == import_id))
+    return None if row is None else Import(*row)
+
+
+async def claim(tx: Tx, owner: str) -> int | None:
+    """Make an import `owner`'s that is waiting or whose worker is dead; its id.
+
+    Also one that is already `owner`'s: do not call it while running one. On several machines
+    only the one that was given the file has it, so the others leave the import alone.
+    """
+    mine = {"owner": owner, "now": clock.now()}
+    for row in await tx.rows(_CANDIDATES, mine):
+        if await asyncio.to_thread(Path(row.file).exists):
+            return await tx.value(_TAKE, {**mine, "id": row.id})
+    return None
+
+
+async def run(system: System, import_id: int, owner: str) -> None:
+    """Do the import to its end, or until it is another worker's.
+
+    What is wrong with the file is stored as the import's `detail`, not raised. When this task is
+    cancelled or the database goes away, the import waits to be claimed again.
+    """
+    row = await _take(system, import_id, owner)
+    if row is None:
+        return
+    try:
+        await _read_all(system, row, owner)
+    except Lost:
+        return
+    except BaseException:
+        with suppress(UmsError):
+            await asyncio.shield(_release(system, import_id, owner))
+        raise
+
+
+async def sweep(system: System) -> int:
+    """Remove copies that no unfinished import wants: what a crash left behind. How many."""
+    async with system.database.read() as tx:
+        unfinished = imports.c.state.in_(("waiting", "running"))
+        wanted = {row[0] for row in await tx.rows(select(imports.c.file).where(unfinished))}
+    return await leave_only(system.settings, wanted)
+
+
+async def step(system: System, import_id: int, owner: str) -> bool:
+    """Do the next batch alone; False when there is nothing more to do.
+
+    Each call starts a reader of its own: `run` is for doing all of it.
+    """
+    row = await _take(system, import_id, owner)
+    if row is None:
+        return False
+    try:
+        async with sheet_reader.reading(Path(row.file), system.settings, row.cursor) as reader:
+            work = await _Work.begin(system, row, owner, reader)
+            return await work.step()
+    except Lost:
+        return False
+    except Invalid as error:
+        await _finish(system, row, owner, error)
+        return False
+
+
+async def _read_all(system: System, row: Any, owner: str) -> None:
+    try:
+        async with sheet_reader.reading(Path(row.file), system.settings, row.cursor) as reader:
+            work = await _Work.begin(system, row, owner, reader)
+            while await work.step():
+                pass
+    except Invalid as error:
+        await _finish(system, row, owner, error)
+
+
+class _Work:
+    """An import while its reader runs."""
+
+    def __init__(self, system: System, row: Any, owner: str, reader: Reader) -> None:
+        self._system, self._row, self._owner, self._reader = system, row, owner, reader
+        self._cursor: int = row.cursor
+        self._size = 0
+        self._table: Table
+
+    @classmethod
+    async def begin(cls, system: System, row: Any, owner: str, reader: Reader) -> "_Work":
+        work = cls(system, row, owner, reader)
+        head = await reader.next()
+        if not isinstance(head, Head):
+            raise Invalid("sheet_unreadable", detail="the reader lost its way")
+        rights = Rights(await system.directory.now())
+        work._size, work._table = head.size, Table(head.columns, row.bind_id, rights)
+        work._table.check()
+        return work
+
+    async def step(self) -> bool:
+        item = await self._reader.next()
+        if isinstance(item, Batch):
+            await self._batch(item.lines)
+            return True
+        if self._cursor != self._size or not isinstance(item, End):
+            raise Invalid("sheet_unreadable", detail="the reader lost its way")
+        await _finish(self._system, self._row, self._owner, None)
+        return False
+
+    async def _batch(self, lines: list[Line]) -> None:
+        entries = await self._entries(lines)
+        place = {"cursor": self._cursor, "read": len(lines), "size": self._size}
+        async with self._system.database.write() as tx:
+            ours = {"id": self._row.id, "owner": self._owner}
+            if await tx.value(_ADVANCE, {**ours, **place}) is None:
+                raise Lost
+            await self._apply(tx, lines, entries)
+        self._cursor += len(lines)
+
+    async def _entries(self, lines: list[Line]) -> list[Entry | UmsError]:
+        entries: list[Entry | UmsError] = []
+        for start in range(0, len(lines), 100):
+            entries += [read(self._table, line) for line in lines[start : start + 100]]
+            await asyncio.sleep(0)  # requests are served in between
+        return entries
+
+    async def _apply(self, tx: Tx, lines: list[Line], entries: list[Entry | UmsError]) -> None:
+        applied = iter(await apply(tx, [entry for entry in entries if isinstance(entry, Entry)]))
+        counts = {"added": 0, "changed": 0, "unchanged": 0, "rejected": 0}
+        rejects: list[tuple[object, ...]] = []
+        for line, entry in zip(lines, entries, strict=True):
+            outcome = next(applied) if isinstance(entry, Entry) else entry
+            counts["rejected" if isinstance(outcome, UmsError) else outcome] += 1
+            if isinstance(outcome, UmsError):
+                rejects.append((line.number, self._told(line), _clear(outcome.words())))
+        await tx.run(_COUNT, {"id": self._row.id, **counts})
+        if rejects:
+            await tx.run(_REJECT, {"id": self._row.id, "r": rows_json(rejects)})
+
+    def _told(self, line: Line) -> str:
+        return msgspec.json.encode(self._table.named(line)).decode()
+
+
+def _clear(text: str) -> str:
+    # A cell's own words may stand in a reason; PostgreSQL takes no NUL in text.
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+async def _take(system: System, import_id: int, owner: str) -> Any:
+    mine = {"owner": owner, "now": clock.now(), "id": import_id}
+    async with system.database.write() as tx:
+        row = await tx.first(select(imports).where(imports.c.id == import_id))
+        if row is None:
+            raise NotFound("import_unknown", id=import_id)
+        if await tx.value(_TAKE, mine) is None:
+            return None
+        # Read again: another worker may have moved the cursor between the two statements.
+        return await tx.first(select(imports).where(imports.c.id == import_id))
+
+
+async def _release(system: System, import_id: int, owner: str) -> None:
+    async with system.database.write() as tx:
+        await tx.run(_RELEASE, {"id": import_id, "owner": owner})
+
+
+async def _finish(system: System, row: Any, owner: str, error: Invalid | None) -> None:
+    end = {"state": "done", "detail": ""}
+    if error is not None:
+        end = {"state": "failed", "detail": _clear(error.words())}
+    ours = {"id": row.id, "owner": owner, "at": clock.now()}
+    async with system.database.write() as tx:
+        file = await tx.value(_FINISH, {**ours, **end})
+    if file is not None:
+        await discard(Path(file))
+
+
+async def _unfinished(tx: Tx, digest: str, bind_id: str) -> Import | None:
+    same = (imports.c.digest == digest) & (imports.c.bind_id == bind_id)
+    open_ = imports.c.state.in_(("waiting", "running"))
+    for row in await tx.rows(select(imports).where(same & open_).order_by(imports.c.id)):
+        if await asyncio.to_thread(Path(row.file).exists):
+            return await _found(tx, row.id)
+    return None
+
+
+async def _found(tx: Tx, import_id: int) -> Import:
+    found = await show(tx, import_id)
+    if found is None:
+        raise NotFound("import_unknown", id=import_id)
+    return found
+
+
+async def _is_kept(system: System, copy: Path) -> bool:
+    async with system.database.read() as tx:
+        return await tx.first(select(imports.c.id).where(imports.c.file == str(copy))) is not None

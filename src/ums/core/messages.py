@@ -1,0 +1,255 @@
+"""Accepting messages: from a caller's request to a durable row (ums-spec 3.8)."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import insert, select
+
+from ums import clock
+from ums.core.directory import Channel
+from ums.core.fetch import fetch_files
+from ums.core.models import files, segments
+from ums.core.requests import Audience, Request, check_channel, parse
+from ums.core.system import System
+from ums.db import GroupCommit, Hot, Tx, rows_json
+from ums.errors import Invalid, Refused
+from ums.senders.mime import File
+
+HOLD, RESEND = "hold", "resend"
+BULK_LIFE = 72 * clock.HOUR  # reliability.md 4.2
+SINGLE_LIFE = 24 * clock.HOUR
+KEY_LIFE = 24 * clock.HOUR
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+_INSERT = Hot(
+    "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, priority,"
+    " on_doubt, state, cursor, size, accepted_at, expires_at)"
+    " SELECT msgid, channel_id, sender_id, audience, content, options, priority, on_doubt,"
+    " 'accepted', 0, size, accepted_at, expires_at"
+    " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
+    " options text, priority smallint, on_doubt text, size bigint, accepted_at bigint,"
+    " expires_at bigint)"
+    # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
+    " WHERE true RETURNING id, msgid"
+)
+_RESERVE = Hot(
+    "INSERT INTO idempotency (channel_id, key, body_hash, msgid, created_at)"
+    " SELECT channel_id, key, body_hash, msgid, created_at FROM $rows(r: channel_id bigint,"
+    " key text, body_hash text, msgid text, created_at bigint) WHERE true"
+    " ON CONFLICT (channel_id, key) DO UPDATE SET body_hash = excluded.body_hash,"
+    " msgid = excluded.msgid, created_at = excluded.created_at"
+    " WHERE idempotency.created_at < :horizon RETURNING msgid"
+)
+_KNOWN = Hot(
+    "SELECT i.channel_id, i.key, i.body_hash, i.msgid, i.created_at FROM idempotency i"
+    " JOIN $rows(r: channel_id bigint, key text)"
+    " ON i.channel_id = r.channel_id AND i.key = r.key"
+)
+
+
+class Content(Struct, frozen=True):
+    """What a stored message says; its files lie in their own table."""
+
+    subject: str
+    text: str
+
+
+class Options(Struct, frozen=True, omit_defaults=True):
+    """What the caller gave besides: echoed, or handed to callbacks later."""
+
+    sendno: str | None = None
+    owner: str | None = None
+    params: dict[str, Any] | None = None
+
+
+class Draft(Struct):
+    """A message on its way into the database."""
+
+    msgid: str
+    channel_id: int
+    sender_id: int
+    request: Request
+    files: list[File]
+    broadcast: bool
+    key: str | None
+    body_hash: str
+    now: int
+
+
+class Accepted(Struct, frozen=True):
+    """The answer to a request: the message is stored."""
+
+    msgid: str
+    sendno: str | None
+
+
+class MessageIds:
+    """Ids of the hosted UMS's shape: version, second, process, counter."""
+
+    def __init__(self) -> None:
+        self._process = secrets.randbelow(2**31)
+        self._numbers = count(1)
+
+    def next(self, now: int) -> str:
+        return f"v:1t:{now // 1000}p:{self._process}n:{next(self._numbers)}"
+
+
+class Intake:
+    """The way in for messages; one per process, so that requests share commits."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._ids = MessageIds()
+        self._group: GroupCommit[Draft, str] = GroupCommit(system.database, _store)
+
+    async def accept(
+        self, channel: Channel, body: bytes, *, broadcast: bool, key: str | None = None
+    ) -> Accepted:
+        """Store the message that `body` asks for. Raises UmsError.
+
+        `key` is the caller's Idempotency-Key: the same key with the same body within 24 h gives
+        the same answer and no second message.
+        """
+        if key is not None and not _KEY.fullmatch(key):
+            raise Invalid("idempotency_key")
+        check_channel(channel)
+        request = parse(body, broadcast=broadcast)
+        draft = await self._draft(channel, request, body, broadcast=broadcast, key=key)
+        msgid = await self._group.submit(draft)
+        self._system.wake.set()
+        return Accepted(msgid, request.sendno)
+
+    async def drain(self) -> None:
+        await self._group.drain()
+
+    async def _draft(
+        self, channel: Channel, request: Request, body: bytes, *, broadcast: bool, key: str | None
+    ) -> Draft:
+        now = clock.now()
+        snapshot = await self._system.directory.now()
+        sender = snapshot.sender_for(channel, request.instance)
+        if sender is None:
+            raise Refused("no_sender")
+        if request.audience.segment is not None:
+            await self._check_segment(request.audience.segment)
+        path = b"broadcast\n" if broadcast else b"sent\n"
+        body_hash = hashlib.sha256(path + body).hexdigest() if key else ""
+        files = await self._files(channel, request, key, body_hash)
+        return Draft(
+            msgid=self._ids.next(now),
+            channel_id=channel.id,
+            sender_id=sender.id,
+            request=request,
+            files=files,
+            broadcast=broadcast,
+            key=key,
+            body_hash=body_hash,
+            now=now,
+        )
+
+    async def _check_segment(self, id: int) -> None:
+        async with self._system.database.read() as tx:
+            if await tx.value(select(segments.c.id).where(segments.c.id == id)) is None:
+                raise Invalid("segment_unknown", id=id)
+
+    async def _files(
+        self, channel: Channel, request: Request, key: str | None, body_hash: str
+    ) -> list[File]:
+        if not request.files:
+            return []
+        if key is not None and await self._is_known(channel, key, body_hash):
+            return []  # a repeated request: its files may be gone by now and are not needed
+        return await fetch_files(request.files, self._system.settings)
+
+    async def _is_known(self, channel: Channel, key: str, body_hash: str) -> bool:
+        async with self._system.database.read() as tx:
+            row = await tx.first(_KNOWN, {"r": rows_json([(channel.id, key)])})
+        if row is None or row.body_hash != body_hash:
+            return False
+        # A key about to end is taken for ended: the message might be stored after all.
+        return row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
+
+
+async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
+    """Write the drafts of many requests in one transaction; a msgid or an error for each."""
+    answers = await _repeats(tx, [draft for draft in drafts if draft.key is not None])
+    fresh = [draft for draft in drafts if draft.msgid not in answers]
+    if fresh:
+        rows = await tx.rows(_INSERT, {"r": rows_json(_row(draft) for draft in fresh)})
+        await _store_files(tx, fresh, {row.msgid: row.id for row in rows})
+    return [answers.get(draft.msgid, draft.msgid) for draft in drafts]
+
+
+async def _repeats(tx: Tx, drafts: list[Draft]) -> dict[str, str | Exception]:
+    """What to answer to the drafts whose key is known; those that are new are not in it."""
+    if not drafts:
+        return {}
+    first: dict[tuple[int, str], Draft] = {}
+    for draft in drafts:
+        first.setdefault(_id(draft), draft)
+    # In key order, so that two processes never wait for each other crosswise.
+    rows = [(*id, d.body_hash, d.msgid, d.now) for id, d in sorted(first.items(), key=_first)]
+    params = {"r": rows_json(rows), "horizon": clock.now() - KEY_LIFE}
+    new = {row.msgid for row in await tx.rows(_RESERVE, params)}
+    known = await tx.rows(_KNOWN, {"r": rows_json(first)})
+    stored = {(row.channel_id, row.key): row for row in known}
+    return {
+        draft.msgid: _repeated(draft, stored[_id(draft)])
+        for draft in drafts
+        if draft.msgid not in new
+    }
+
+
+def _first(pair: tuple[tuple[int, str], Draft]) -> tuple[int, str]:
+    return pair[0]
+
+
+def _id(draft: Draft) -> tuple[int, str]:
+    return draft.channel_id, draft.key or ""
+
+
+def _repeated(draft: Draft, stored: Any) -> str | Exception:
+    if stored.body_hash != draft.body_hash:
+        return Invalid("idempotency_reused")
+    return str(stored.msgid)
+
+
+def _row(draft: Draft) -> tuple[object, ...]:
+    request = draft.request
+    options = Options(
+        sendno=request.sendno, owner=request.option.owner, params=request.callback.params
+    )
+    life = BULK_LIFE if draft.broadcast else SINGLE_LIFE
+    return (
+        draft.msgid,
+        draft.channel_id,
+        draft.sender_id,
+        msgspec.json.encode(request.audience).decode(),
+        msgspec.json.encode(Content(request.subject, request.text)).decode(),
+        msgspec.json.encode(options).decode(),
+        request.priority,
+        HOLD if draft.broadcast else RESEND,
+        request.audience.known_size,
+        draft.now,
+        draft.now + life,
+    )
+
+
+async def _store_files(tx: Tx, drafts: list[Draft], ids: dict[str, int]) -> None:
+    rows = [
+        {"message_id": ids[draft.msgid], "position": position, **msgspec.structs.asdict(file)}
+        for draft in drafts
+        for position, file in enumerate(draft.files)
+    ]
+    if rows:
+        await tx.run(insert(files), rows)
+
+
+def read_audience(text: str) -> Audience:
+    return msgspec.json.decode(text, type=Audience)

@@ -1,0 +1,266 @@
+"""The deliveries table as the queue it is: claim, intent, verdict, release, recovery.
+
+States (reliability.md 2.1):
+
+    queued -> claimed -> at_dot -> sent | deferred | failed | unknown
+    and expired, cancelled, suppressed, invalid
+
+A worker claims rows in its own name (`owner`) and lives as long as its row in `workers` is
+renewed. `epoch` grows with each claim; every later change names it, so whoever lost a row to
+another worker changes nothing (invariant I3).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from ums import clock
+from ums.core.messages import RESEND
+from ums.db import Hot, Tx, rows_json
+from ums.senders.base import Stage, Verdict
+
+WAITING = ("queued", "deferred")
+HELD = ("claimed", "at_dot")
+FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
+FINAL = ("sent", "failed", "unknown", "expired", "cancelled", "suppressed", "invalid")
+
+_READY = Hot(
+    "SELECT s.id, p.priority FROM senders s"
+    " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
+    " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
+    " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.sender_id = s.id"
+    " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"
+    " ORDER BY p.priority, s.id"
+)
+_CLAIM = Hot(
+    "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE sender_id = :sender"
+    " AND priority = :priority AND state IN ('queued', 'deferred') AND due_at <= :at"
+    " ORDER BY due_at, id LIMIT :limit $skip_locked)"
+    " UPDATE deliveries SET state = 'claimed', owner = :owner, epoch = epoch + 1,"
+    " updated_at = :at FROM due WHERE deliveries.id = due.id"
+    " RETURNING deliveries.id, deliveries.message_id, deliveries.address, deliveries.epoch,"
+    " deliveries.charged, deliveries.tries, deliveries.doubts"
+)
+_INTEND = Hot(
+    "UPDATE deliveries SET state = 'at_dot', updated_at = :at"
+    " FROM $rows(r: id bigint, epoch int) WHERE deliveries.id = r.id"
+    " AND deliveries.epoch = r.epoch AND deliveries.owner = :owner"
+    " AND deliveries.state = 'claimed' RETURNING deliveries.id"
+)
+_RECORD = Hot(
+    "UPDATE deliveries SET state = r.state, reason = r.reason, due_at = r.due_at,"
+    " charged = r.charged, tries = r.tries, doubts = r.doubts, owner = NULL, updated_at = :at"
+    " FROM $rows(r: id bigint, epoch int, state text, reason text, due_at bigint,"
+    " charged smallint, tries smallint, doubts smallint)"
+    " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch AND $among(deliveries.id, r)"
+    " AND ((deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot'))"
+    # A reply that came after the row was given up tells the truth after all; a row that somebody
+    # claimed since has another epoch.
+    " OR (deliveries.owner IS NULL AND deliveries.reason = 'unknown_outcome'"
+    " AND deliveries.state IN ('unknown', 'deferred') AND r.state = 'sent'))"
+    " RETURNING deliveries.id"
+)
+_ATTEMPT = Hot(
+    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
+    " reason, code, enhanced, reply) SELECT delivery_id, number, sender_id, started_at, duration,"
+    " stage, verdict, reason, code, enhanced, reply FROM $rows(r: delivery_id bigint,"
+    " number smallint, sender_id bigint, started_at bigint, duration int, stage text,"
+    " verdict text, reason text, code smallint, enhanced text, reply text)"
+)
+_RELEASE = Hot(
+    "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
+    " owner = NULL, updated_at = :at FROM $rows(r: id bigint, epoch int)"
+    " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch"
+    " AND deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot')"
+)
+_HELD = Hot(
+    "SELECT id, epoch FROM deliveries WHERE owner = :owner AND state IN ('claimed', 'at_dot')"
+)
+_DISOWN = Hot(
+    "UPDATE deliveries SET owner = '' FROM $rows(r: id bigint, epoch int)"
+    " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch"
+    " AND deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot')"
+)
+_BEAT = Hot(
+    "INSERT INTO workers (owner, started_at, lease_until) VALUES (:owner, :now, $now + :lease)"
+    " ON CONFLICT (owner) DO UPDATE SET lease_until = $now + :lease"
+)
+_DEAD = Hot(
+    "SELECT owner FROM workers WHERE (lease_until <= $now OR :everyone) AND owner <> :owner"
+    # And whoever holds rows without being a worker: a claim may commit after its worker's burial.
+    " UNION SELECT owner FROM deliveries WHERE state IN ('claimed', 'at_dot')"
+    " AND owner <> :owner AND owner NOT IN (SELECT owner FROM workers)"
+)
+_FREE = Hot(
+    "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
+    " owner = NULL, updated_at = :at WHERE owner = :dead AND state = 'claimed'"
+)
+_DOUBTFUL = Hot(
+    "SELECT d.id, d.sender_id, d.tries, d.doubts, d.updated_at, m.on_doubt, m.expires_at"
+    " FROM deliveries d JOIN messages m ON m.id = d.message_id"
+    " WHERE d.owner = :dead AND d.state = 'at_dot' LIMIT 5000 $lock(d)"
+)
+_DECIDE = Hot(
+    "UPDATE deliveries SET state = r.state, reason = 'unknown_outcome', owner = NULL,"
+    " due_at = r.due_at, doubts = r.doubts, tries = r.tries, charged = charged + 1,"
+    " updated_at = :at FROM $rows(r: id bigint, state text, due_at bigint, doubts smallint,"
+    " tries smallint) WHERE deliveries.id = r.id AND deliveries.state = 'at_dot'"
+)
+_RETIRE = Hot("DELETE FROM workers WHERE owner = :dead")
+_EXPIRE = Hot(
+    "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
+    " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred') AND message_id IN"
+    " (SELECT id FROM messages WHERE expires_at <= :at AND expires_at > :since)"
+)
+
+
+class Claimed(Struct):
+    """A delivery this worker may send."""
+
+    id: int
+    message_id: int
+    address: str
+    epoch: int
+    charged: int
+    tries: int
+    doubts: int
+
+
+class Attempt(Struct):
+    """What is recorded of one try."""
+
+    sender_id: int
+    started_at: int
+    duration: int
+    stage: str
+    verdict: str
+    reason: str
+    code: int = 0
+    enhanced: str = ""
+    reply: str = ""
+
+
+NOT_TRIED = Attempt(0, 0, 0, "", "", "")
+
+
+class Result(Struct):
+    """A delivery's new state, and the attempt that led to it (none when it was not tried)."""
+
+    id: int
+    epoch: int
+    state: str
+    reason: str
+    due_at: int
+    charged: int
+    tries: int
+    doubts: int
+    attempt: Attempt | None
+
+
+async def ready(tx: Tx) -> list[tuple[int, int]]:
+    """(sender, priority) of every queue that has something due and a sender that may send it."""
+    return [(row[0], row[1]) for row in await tx.rows(_READY, {"at": clock.now()})]
+
+
+async def claim(tx: Tx, owner: str, sender: int, priority: int, limit: int) -> list[Claimed]:
+    """Take up to `limit` due deliveries, the longest due first."""
+    params = {"owner": owner, "sender": sender, "priority": priority, "limit": limit}
+    rows = await tx.rows(_CLAIM, {**params, "at": clock.now()})
+    return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
+
+
+async def intend(tx: Tx, owner: str, rows: Sequence[tuple[int, int]]) -> set[int]:
+    """Write down that these (id, epoch) are about to get their dot; the ids that may."""
+    params = {"r": rows_json(rows), "owner": owner, "at": clock.now()}
+    return {row[0] for row in await tx.rows(_INTEND, params)}
+
+
+async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[int]:
+    """Store verdicts with their attempts; the ids whose rows were still this worker's."""
+    params = {"r": rows_json(_state(r) for r in results), "owner": owner, "at": clock.now()}
+    stored = {row[0] for row in await tx.rows(_RECORD, params)}
+    tried = [r for r in results if r.id in stored and r.attempt is not None]
+    if tried:
+        await tx.run(_ATTEMPT, {"r": rows_json(_attempt(r) for r in tried)})
+    return stored
+
+
+def _state(r: Result) -> tuple[object, ...]:
+    return (r.id, r.epoch, r.state, r.reason, r.due_at, r.charged, r.tries, r.doubts)
+
+
+def _attempt(r: Result) -> tuple[object, ...]:
+    a = r.attempt or NOT_TRIED
+    head = (r.id, r.tries, a.sender_id, a.started_at, a.duration)
+    return (*head, a.stage, a.verdict, a.reason, a.code, a.enhanced, a.reply)
+
+
+async def release(tx: Tx, owner: str, rows: Iterable[tuple[int, int]]) -> None:
+    """Give (id, epoch) back; nothing is charged. Only for what certainly got no dot, though its
+    intent may be written already."""
+    await tx.run(_RELEASE, {"r": rows_json(rows), "owner": owner, "at": clock.now()})
+
+
+async def held(tx: Tx, owner: str) -> list[tuple[int, int]]:
+    """(id, epoch) of all that is written as this worker's."""
+    return [(row.id, row.epoch) for row in await tx.rows(_HELD, {"owner": owner})]
+
+
+async def disown(tx: Tx, owner: str, rows: Sequence[tuple[int, int]], pause: int) -> None:
+    """Give up (id, epoch), of which this worker no longer knows how far it came with them: they
+    go by what is written, as those of a dead worker do."""
+    await tx.run(_DISOWN, {"r": rows_json(rows), "owner": owner})
+    await bury(tx, "", pause)
+
+
+async def beat(tx: Tx, owner: str, lease: int) -> None:
+    """Stay alive for another `lease` ms."""
+    await tx.run(_BEAT, {"owner": owner, "lease": lease, "now": clock.now()})
+
+
+async def recover(tx: Tx, owner: str, *, everyone: bool = False, pause: int = FIRST_STEP) -> int:
+    """Take back what dead workers held: unsent rows return to the queue, those at the dot go by
+    their message's policy (I4), no sooner than after `pause` ms. `everyone`: all workers but
+    `owner` are known to be dead. The number of workers buried."""
+    params = {"owner": owner, "now": clock.now(), "everyone": everyone}
+    dead = await tx.rows(_DEAD, params)
+    for row in dead:
+        await bury(tx, row.owner, pause)
+    return len(dead)
+
+
+async def bury(tx: Tx, dead: str, pause: int = FIRST_STEP) -> None:
+    at = clock.now()
+    await tx.run(_FREE, {"dead": dead, "at": at})
+    doubtful = await tx.rows(_DOUBTFUL, {"dead": dead})
+    if doubtful:
+        decided = [(row, *_decide(row, at, at + pause)) for row in doubtful]
+        rows = [(r.id, state, due, doubts, r.tries + 1) for r, state, due, doubts in decided]
+        await tx.run(_DECIDE, {"r": rows_json(rows), "at": at})
+        await tx.run(_ATTEMPT, {"r": rows_json(_lost(r) for r in doubtful)})
+        return  # the rest, if any, and the worker's own row at the next call
+    await tx.run(_RETIRE, {"dead": dead})
+
+
+def in_doubt(on_doubt: str, doubts: int, due: int, expires_at: int) -> bool:
+    """Whether a delivery of unknown outcome is sent again: once, and only by policy `resend`."""
+    return on_doubt == RESEND and doubts == 0 and due < expires_at
+
+
+def _decide(row: Any, at: int, due: int) -> tuple[str, int, int]:
+    if in_doubt(row.on_doubt, row.doubts, due, row.expires_at):
+        return "deferred", due, 1
+    return "unknown", at, row.doubts
+
+
+def _lost(row: Any) -> tuple[object, ...]:
+    text = "the worker ended between the mail's end and the server's reply"
+    head = (row.id, row.tries + 1, row.sender_id, row.updated_at, 0)
+    return (*head, Stage.DOT, Verdict.UNKNOWN, "unknown_outcome", 0, "", text)
+
+
+async def expire(tx: Tx, since: int) -> int:
+    """End what waits although its message's lifetime is over; messages that ended before
+    `since` were seen to earlier."""
+    return (await tx.run(_EXPIRE, {"at": clock.now(), "since": since})).count

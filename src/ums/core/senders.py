@@ -1,0 +1,246 @@
+"""Senders: the accounts that mail goes out through (ums-spec 2.3)."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import insert, select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.channels import check_name, find
+from ums.core.directory import Sender, touch
+from ums.core.models import channel_senders, channels, senders
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid
+from ums.senders import email
+from ums.senders.address import BadAddress, clean, clean_display_name
+from ums.senders.base import Encryption
+from ums.senders.email import EmailSettings
+
+_CODE = re.compile(r"[A-Za-z0-9]{1,30}")
+
+
+class NewSender(Struct, frozen=True, kw_only=True):
+    """What an administrator gives to make or to change a sender."""
+
+    code: str
+    name: str
+    host: str
+    port: int
+    encryption: str
+    account: str = ""
+    password: str | None = None  # None keeps the one that is stored
+    from_address: str
+    from_name: str = ""
+    channels: list[str] = []
+    allow_port: bool = False
+
+
+class SenderInfo(Struct, frozen=True):
+    """A sender as it is shown: everything but its password."""
+
+    code: str
+    name: str
+    type: str
+    host: str
+    port: int
+    encryption: Encryption
+    account: str
+    from_address: str
+    from_name: str
+    open: bool
+    channels: list[str]  # keys
+    rest_until: str | None
+    rest_reason: str | None
+    rest_detail: str | None
+    created_at: str
+
+
+def secret_context(code: str, settings: EmailSettings) -> str:
+    return f"sender:{code}:{email.binding(settings)}"
+
+
+async def create(system: System, given: NewSender, type: str = "email") -> SenderInfo:
+    """Make a sender and authorise it for the channels it names. Raises Invalid."""
+    if not _CODE.fullmatch(given.code) or given.code.lower() == "all":
+        raise Invalid("code_shape")
+    settings = _settings(given, own_port=type != "email")
+    row = {
+        "code": given.code,
+        "name": given.name,
+        "type": type,
+        "settings": msgspec.json.encode(settings).decode(),
+        "secret": system.seal.close(given.password or "", secret_context(given.code, settings)),
+        "open": True,
+        "created_at": clock.now(),
+    }
+    async with system.database.write() as tx:
+        await _check_free(tx, given)
+        id = await tx.value(insert(senders).returning(senders.c.id), row)
+        for key in given.channels:
+            await _authorise(tx, id, key)
+        await _changed(tx, "sender.create", given)
+    return await show(system, given.code)
+
+
+async def change(system: System, given: NewSender) -> SenderInfo:
+    """Change the sender of `given.code`. Where mail goes cannot change without its password."""
+    system.directory.forget()
+    now = await system.directory.now()
+    old = now.sender_codes.get(given.code)
+    if old is None:
+        raise Invalid("sender_unknown", code=given.code)
+    settings = _settings(given, own_port=False)
+    moved = email.binding(email.read(old.settings)) != email.binding(settings)
+    if moved and given.password is None:
+        raise Invalid("password_again")
+    values: dict[str, Any] = {
+        "name": given.name,
+        "settings": msgspec.json.encode(settings).decode(),
+        **RESTED,
+    }
+    if given.password is not None:
+        context = secret_context(given.code, settings)
+        values["secret"] = system.seal.close(given.password, context)
+    async with system.database.write() as tx:
+        await _check_name(tx, given)
+        await tx.run(update(senders).where(senders.c.id == old.id).values(values))
+        for key in given.channels:
+            await _authorise(tx, old.id, key)
+        await _changed(tx, "sender.change", given)
+    return await show(system, given.code)
+
+
+RESTED: dict[str, Any] = {
+    "rest_until": None,
+    "rest_reason": None,
+    "rest_detail": None,
+    "failures": 0,
+}
+"""The values of a sender that nothing keeps from sending."""
+
+
+async def list_senders(system: System) -> list[SenderInfo]:
+    system.directory.forget()
+    now = await system.directory.now()
+    async with system.database.read() as tx:
+        rows = await tx.rows(select(senders).order_by(senders.c.id))
+    users: dict[int, list[str]] = {}
+    for channel in now.channels.values():
+        for id in channel.senders:
+            users.setdefault(id, []).append(channel.key)
+    return [_describe(row, users.get(row.id, [])) for row in rows]
+
+
+async def show(system: System, code: str) -> SenderInfo:
+    for sender in await list_senders(system):
+        if sender.code == code:
+            return sender
+    raise Invalid("sender_unknown", code=code)
+
+
+def password_of(system: System, sender: Sender) -> str:
+    """The sender's password in clear, for the one place that logs in. Raises Invalid."""
+    if sender.secret is None:
+        return ""
+    return system.seal.open(sender.secret, secret_context(sender.code, email.read(sender.settings)))
+
+
+def _settings(given: NewSender, *, own_port: bool) -> EmailSettings:
+    check_name(given.name)
+    if given.encryption not in set(Encryption):
+        raise Invalid("encryption")
+    if not 1 <= given.port <= 65535:
+        raise Invalid("port_range")
+    if not own_port and given.port not in email.FREE_PORTS and not given.allow_port:
+        raise Invalid("port_approval", port=given.port)
+    if not email.is_host(given.host):
+        raise Invalid("host_shape", host=given.host)
+    for field in (given.account, given.password or ""):
+        if any(ord(character) < 32 or ord(character) == 127 for character in field):
+            raise Invalid("control_characters", field="account or password")
+    try:
+        address, name = clean(given.from_address), clean_display_name(given.from_name)
+    except BadAddress as error:
+        raise Invalid("bad_address", field="from", detail=str(error)) from None
+    return EmailSettings(
+        host=given.host,
+        port=given.port,
+        encryption=Encryption(given.encryption),
+        account=given.account,
+        from_address=address,
+        from_name=name,
+    )
+
+
+async def _check_name(tx: Tx, given: NewSender) -> None:
+    others = (senders.c.name == given.name) & (senders.c.code != given.code)
+    if await tx.first(select(senders.c.id).where(others)):
+        raise Invalid("name_taken", name=given.name)
+
+
+async def _check_free(tx: Tx, given: NewSender) -> None:
+    await _check_name(tx, given)
+    codes = {row.code.lower() for row in await tx.rows(select(senders.c.code))}
+    keys = {row.key for row in await tx.rows(select(channels.c.key))}
+    if given.code.lower() in codes or given.code in keys:
+        raise Invalid("code_taken", code=given.code)
+
+
+async def authorise(system: System, code: str, key: str, *, default: bool = False) -> SenderInfo:
+    """Let the channel use the sender; `default` makes it the channel's first choice."""
+    system.directory.forget()
+    now = await system.directory.now()
+    sender = now.sender_codes.get(code)
+    if sender is None:
+        raise Invalid("sender_unknown", code=code)
+    find(now, key)
+    async with system.database.write() as tx:
+        await _authorise(tx, sender.id, key, default=default)
+        await audit.note(tx, "sender.authorise", code, key)
+        await touch(tx)
+    return await show(system, code)
+
+
+async def _authorise(tx: Tx, sender_id: int, key: str, *, default: bool = False) -> None:
+    channel_id = await tx.value(select(channels.c.id).where(channels.c.key == key))
+    if channel_id is None:
+        raise Invalid("channel_unknown", key=key)
+    links = channel_senders
+    mine = links.c.channel_id == channel_id
+    held = [row.sender_id for row in await tx.rows(select(links.c.sender_id).where(mine))]
+    default = default or not held
+    if default:
+        await tx.run(update(links).where(mine).values(is_default=False))
+    row = {"channel_id": channel_id, "sender_id": sender_id, "is_default": default}
+    if sender_id not in held:
+        await tx.run(insert(links), row)
+    elif default:
+        await tx.run(update(links).where(mine, links.c.sender_id == sender_id).values(row))
+
+
+async def _changed(tx: Tx, action: str, given: NewSender) -> None:
+    detail = f"{given.host}:{given.port} {given.encryption}"
+    if given.allow_port and given.port not in email.FREE_PORTS:
+        detail += " port approved"
+    await audit.note(tx, action, given.code, detail)
+    await touch(tx)
+
+
+def _describe(row: Any, keys: list[str]) -> SenderInfo:
+    settings = email.read(row.settings)
+    return SenderInfo(
+        code=row.code,
+        name=row.name,
+        type=row.type,
+        open=bool(row.open),
+        channels=keys,
+        rest_until=None if row.rest_until is None else clock.iso(row.rest_until),
+        rest_reason=row.rest_reason,
+        rest_detail=row.rest_detail,
+        created_at=clock.iso(row.created_at),
+        **msgspec.structs.asdict(settings),
+    )

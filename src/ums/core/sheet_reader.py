@@ -1,0 +1,131 @@
+"""The parent's side of `core.sheets`: start the reader, take its batches, outlive its end."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from ums.config import Settings
+from ums.core import sheets
+from ums.core.sheets import Batch, End, Fault, Head, Item, Order
+from ums.errors import Invalid
+
+BATCH = 1_000  # rows in one transaction: the web must not wait long behind it
+_LONGEST = 8 * 1024 * 1024  # of a line; see sheets.MAX_LINE
+_MEGABYTE = 1024 * 1024
+
+_items = msgspec.json.Decoder(Item)
+
+
+class Reader:
+    """A reader process at work."""
+
+    def __init__(self, process: Process, stream: asyncio.StreamReader, settings: Settings) -> None:
+        self._process, self._stream = process, stream
+        self._settings = settings
+        self._left = settings.import_seconds
+
+    async def next(self) -> Head | Batch | End:
+        """The next thing the reader tells. Raises Invalid when the file, or the reader, fails."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._left):
+                line = await self._stream.readline()
+        except TimeoutError:
+            raise self._too_slow() from None
+        except ValueError:
+            raise Invalid("sheet_limit", detail="a row is too long") from None
+        # Only waiting counts: a slow database is not the file's fault.
+        self._left -= time.monotonic() - began
+        return self._understand(line) if line.endswith(b"\n") else await self._died()
+
+    def _understand(self, line: bytes) -> Head | Batch | End:
+        try:
+            item = _items.decode(line)
+        except msgspec.DecodeError:
+            raise Invalid("sheet_unreadable", detail="the reader lost its way") from None
+        if isinstance(item, Fault):
+            reason = item.reason if item.reason.startswith("sheet_") else "sheet_unreadable"
+            raise Invalid(reason, detail=item.detail)
+        return item
+
+    async def _died(self) -> Head:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._process.wait()
+        code = self._process.returncode
+        if code in {-signal.SIGXCPU, -signal.SIGKILL}:
+            raise self._too_slow()
+        if code in {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS}:
+            most = self._settings.import_memory // _MEGABYTE
+            raise Invalid("sheet_limit", detail=f"reading it takes more than {most} MB of memory")
+        raise Invalid("sheet_unreadable", detail="the reader stopped in the middle of it")
+
+    def _too_slow(self) -> Invalid:
+        most = f"{self._settings.import_seconds:g}"
+        return Invalid("sheet_limit", detail=f"reading it takes more than {most} seconds")
+
+    async def close(self) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        # A full pipe would keep the transport open after the process is gone.
+        with suppress(ValueError):
+            while await self._stream.read(65_536):
+                pass
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def reading(path: Path, settings: Settings, start: int) -> AsyncGenerator[Reader]:
+    """A reader of the file at `path` that passes over its first `start` rows."""
+    async with _started(_order(path, settings, "read", start), settings) as reader:
+        yield reader
+
+
+async def check(path: Path, settings: Settings) -> None:
+    """Raises Invalid when the workbook at `path` is over a limit, before it is unpacked."""
+    async with _started(_order(path, settings, "check", 0), settings) as reader:
+        await reader.next()
+
+
+def _order(path: Path, settings: Settings, action: str, start: int) -> Order:
+    return Order(
+        path=str(path),
+        action="check" if action == "check" else "read",
+        start=start,
+        batch=BATCH,
+        rows=settings.import_rows,
+        memory=settings.import_memory,
+        seconds=max(1, round(settings.import_seconds)),
+    )
+
+
+@asynccontextmanager
+async def _started(order: Order, settings: Settings) -> AsyncGenerator[Reader]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",  # nothing of the environment or the working directory is looked at
+        "-Xutf8",
+        str(Path(sheets.__file__)),
+        msgspec.json.encode(order).decode(),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env={"PATH": os.defpath},
+        limit=_LONGEST,
+        start_new_session=True,  # Ctrl-C is for the parent, which will end it
+    )
+    reader = Reader(process, cast(asyncio.StreamReader, process.stdout), settings)
+    try:
+        yield reader
+    finally:
+        await asyncio.shield(reader.close())

@@ -1,0 +1,86 @@
+"""Our own copy of an uploaded spreadsheet, under a random name in the data folder."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import Collection
+from pathlib import Path
+
+from ums import clock
+from ums.config import Settings
+from ums.errors import Invalid
+
+_PIECE = 256 * 1024
+_MEGABYTE = 1024 * 1024
+
+
+async def keep(settings: Settings, path: Path) -> tuple[Path, str]:
+    """Copy the file at `path`: (the copy's path, its SHA-256).
+
+    The copy is on the disk when this returns. Raises Invalid when there is no such file or it is
+    larger than `settings.import_size`.
+    """
+    return await asyncio.to_thread(_keep, settings, path)
+
+
+async def discard(copy: Path) -> None:
+    """Remove a copy; it is no error that it is gone."""
+    await asyncio.to_thread(copy.unlink, missing_ok=True)
+
+
+async def leave_only(settings: Settings, wanted: Collection[str]) -> int:
+    """Remove the copies, a day old or older, whose path is not in `wanted`; how many."""
+    return await asyncio.to_thread(_leave_only, settings, wanted)
+
+
+def _leave_only(settings: Settings, wanted: Collection[str]) -> int:
+    before, count = (clock.now() - clock.DAY) / clock.SECOND, 0
+    for copy in _folder(settings).iterdir():
+        # A young one may belong to an upload that is just being looked at.
+        if str(copy) not in wanted and copy.stat().st_mtime < before:
+            copy.unlink(missing_ok=True)
+            count += 1
+    return count
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.data_dir.resolve() / "imports"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _keep(settings: Settings, path: Path) -> tuple[Path, str]:
+    suffix = ".xlsx" if path.suffix.lower() == ".xlsx" else ".csv"
+    copy = _folder(settings) / f"{secrets.token_hex(16)}{suffix}"
+    if not path.is_file():
+        raise Invalid("file_missing", path=path.name)
+    try:
+        return copy, _copy(path, copy, settings.import_size)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+
+
+def _copy(path: Path, copy: Path, most: int) -> str:
+    digest, size = hashlib.sha256(), 0
+    file = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with path.open("rb") as source, os.fdopen(file, "wb") as target:
+        while piece := source.read(_PIECE):
+            size += len(piece)
+            if size > most:
+                raise Invalid("sheet_limit", detail=f"more than {most // _MEGABYTE} MB")
+            digest.update(piece)
+            target.write(piece)
+        target.flush()
+        os.fsync(target.fileno())
+    _sync(copy.parent)
+    return digest.hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,197 @@
+"""The applying half of `/v1/user/opt`: entries become rows, thousands at a time.
+
+The users of a batch are locked, loaded, changed in memory and written back as a difference, with
+the same few statements whatever their number.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from ums import clock
+from ums.core.user_entries import MAX_ATTRIBUTES, Change, Entry, Slot
+from ums.core.user_kinds import KINDS
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid
+
+Outcome = Literal["added", "changed", "unchanged"] | Invalid
+"""What became of an entry; Invalid where it failed."""
+
+Values = frozenset[str]
+NOTHING: Values = frozenset()
+
+# Upsert before anything is read: it locks each user's row until the commit, in one order for all
+# callers, so that concurrent calls neither deadlock nor lose updates. A row that was there gets
+# a later updated_at than created_at; that is how a new one is told apart on either database.
+_TAKE = Hot("""
+    INSERT INTO users (userid, attributes, created_at, updated_at)
+    SELECT r.userid, '{}', CAST(:now AS bigint), CAST(:now AS bigint)
+    FROM $rows(r: userid text) WHERE true ORDER BY r.userid
+    ON CONFLICT (userid) DO UPDATE SET updated_at =
+        CASE WHEN users.updated_at >= excluded.updated_at THEN users.updated_at + 1
+        ELSE excluded.updated_at END
+    RETURNING id, userid, CAST(attributes AS text), created_at = updated_at
+""")
+_HELD = Hot("""
+    SELECT a.user_id, a.kind, a.bind_id, a.value
+    FROM $rows(r: id bigint) JOIN addresses a ON a.user_id = r.id
+    UNION ALL
+    SELECT t.user_id, 'tag', t.bind_id, t.tag
+    FROM $rows(r: id bigint) JOIN tags t ON t.user_id = r.id
+""")
+_ADD_ADDRESSES = Hot("""
+    INSERT INTO addresses (user_id, kind, bind_id, value)
+    SELECT r.id, r.kind, r.bind_id, r.value
+    FROM $rows(r: id bigint, kind text, bind_id text, value text) WHERE true
+    ON CONFLICT DO NOTHING
+""")
+_ADD_TAGS = Hot("""
+    INSERT INTO tags (user_id, bind_id, tag)
+    SELECT r.id, r.bind_id, r.tag FROM $rows(r: id bigint, bind_id text, tag text) WHERE true
+    ON CONFLICT DO NOTHING
+""")
+_REMOVE_ADDRESSES = Hot("""
+    DELETE FROM addresses WHERE (user_id, kind, bind_id, value) IN (
+        SELECT r.id, r.kind, r.bind_id, r.value
+        FROM $rows(r: id bigint, kind text, bind_id text, value text))
+""")
+_REMOVE_TAGS = Hot("""
+    DELETE FROM tags WHERE (user_id, bind_id, tag) IN (
+        SELECT r.id, r.bind_id, r.tag FROM $rows(r: id bigint, bind_id text, tag text))
+""")
+_SET_ATTRIBUTES = Hot("""
+    UPDATE users SET attributes = r.attributes FROM $rows(r: id bigint, attributes jsonb)
+    WHERE users.id = r.id
+""")
+REMOVE_USERS = Hot("DELETE FROM users WHERE id IN (SELECT r.id FROM $rows(r: id bigint))")
+
+
+class State(Struct, gc=False):  # holds no cycle, and there are thousands
+    """One user while a batch is applied."""
+
+    id: int
+    new: bool  # made by this transaction
+    attributes: str  # JSON
+    before: dict[Slot, Values]
+    now: dict[Slot, Values]  # the slots that an entry touched
+    kept: bool = False  # an entry succeeded
+    described: bool = False  # the attributes changed
+
+
+async def apply(tx: Tx, entries: Sequence[Entry]) -> list[Outcome]:
+    """Apply `entries` in their order, each wholly or not at all; one outcome for each.
+
+    A user whose entries all failed is not created.
+    """
+    if not entries:
+        return []
+    states = await _take(tx, {entry.userid for entry in entries})
+    outcomes: list[Outcome] = [_attempt(states[entry.userid], entry) for entry in entries]
+    await _write(tx, states.values())
+    return outcomes
+
+
+async def _take(tx: Tx, userids: Collection[str]) -> dict[str, State]:
+    take = {"r": rows_json((userid,) for userid in userids), "now": clock.now()}
+    rows = await tx.rows(_TAKE, take)
+    states = {row[1]: State(row[0], bool(row[3]), row[2], {}, {}) for row in rows}
+    known = {state.id: state for state in states.values() if not state.new}
+    if known:
+        held = await tx.rows(_HELD, {"r": rows_json((key,) for key in known)})
+        _fill(known, held)
+    return states
+
+
+def _fill(states: dict[int, State], held: Iterable[Any]) -> None:
+    found: dict[tuple[int, str, str], list[str]] = {}
+    for user_id, kind, bind_id, value in held:
+        found.setdefault((user_id, kind, bind_id), []).append(value)
+    for (user_id, kind, bind_id), values in found.items():
+        states[user_id].before[kind, bind_id] = frozenset(values)
+
+
+def _attempt(state: State, entry: Entry) -> Outcome:
+    try:
+        changed = change(state, entry)
+    except Invalid as error:
+        return error
+    added = state.new and not state.kept
+    state.kept = True
+    if added:
+        return "added"
+    return "changed" if changed else "unchanged"
+
+
+def change(state: State, entry: Entry) -> bool:
+    """Apply `entry` to `state`; True when something is different now.
+
+    Raises Invalid, with `state` as it was, when a limit would be passed.
+    """
+    draft: dict[Slot, Values] = {}
+    for step in entry.changes:
+        held = draft.get(step.slot)
+        draft[step.slot] = _after(_current(state, step.slot) if held is None else held, step)
+    for slot, values in draft.items():
+        if len(values) > KINDS[slot[0]].limit:
+            raise Invalid("limit", kind=slot[0], bind_id=slot[1], limit=KINDS[slot[0]].limit)
+    changed = _describe(state, entry.attributes) if entry.attributes is not None else False
+    for slot, values in draft.items():
+        changed = changed or values != _current(state, slot)
+        state.now[slot] = values
+    return changed
+
+
+def _current(state: State, slot: Slot) -> Values:
+    values = state.now.get(slot)
+    return state.before.get(slot, NOTHING) if values is None else values
+
+
+def _after(held: Values, step: Change) -> Values:
+    if step.op == "set":
+        return frozenset(step.values)
+    if step.op == "add":
+        return held.union(step.values)
+    # "" stands for "whatever it is", which only single-valued kinds know.
+    whatever = step.values == ("",) and not KINDS[step.slot[0]].many
+    return NOTHING if whatever else held.difference(step.values)
+
+
+def _describe(state: State, given: dict[str, Any]) -> bool:
+    held: dict[str, Any] = msgspec.json.decode(state.attributes)
+    merged = {key: value for key, value in {**held, **given}.items() if value is not None}
+    if merged == held:
+        return False
+    text = msgspec.json.encode(merged)
+    if len(text) > MAX_ATTRIBUTES:
+        raise Invalid("attributes_large", limit=MAX_ATTRIBUTES)
+    state.attributes, state.described = text.decode(), True
+    return True
+
+
+async def _write(tx: Tx, states: Collection[State]) -> None:
+    gone: list[tuple[object, ...]] = []
+    new: list[tuple[object, ...]] = []
+    for state in states:
+        for (kind, bind_id), values in state.now.items():
+            before = state.before.get((kind, bind_id), NOTHING)
+            if values != before:
+                gone += [(state.id, kind, bind_id, value) for value in before - values]
+                new += [(state.id, kind, bind_id, value) for value in values - before]
+    await _each(tx, gone, _REMOVE_ADDRESSES, _REMOVE_TAGS)
+    await _each(tx, new, _ADD_ADDRESSES, _ADD_TAGS)
+    described = [(state.id, state.attributes) for state in states if state.described]
+    await _run(tx, _SET_ATTRIBUTES, described)
+    await _run(tx, REMOVE_USERS, [(state.id,) for state in states if not state.kept and state.new])
+
+
+async def _each(tx: Tx, rows: list[tuple[object, ...]], addresses: Hot, tags: Hot) -> None:
+    # In the order of the key: rows that are written side by side lie side by side.
+    await _run(tx, addresses, sorted(row for row in rows if row[1] != "tag"))  # type: ignore[type-var]
+    await _run(tx, tags, sorted((row[0], row[2], row[3]) for row in rows if row[1] == "tag"))  # type: ignore[type-var]
+
+
+async def _run(tx: Tx, statement: Hot, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        await tx.run(statement, {"r": rows_json(rows)})

@@ -1,0 +1,156 @@
+"""Users: people we can reach, their addresses, tags and attributes (ums-spec 3.10, 3.11)."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select
+
+from ums.core.directory import AccessKey, Channel
+from ums.core.models import addresses, tags, users
+from ums.core.requests import check_channel
+from ums.core.system import System
+from ums.core.user_changes import REMOVE_USERS, apply
+from ums.core.user_entries import Entry, Rights, parse
+from ums.core.user_kinds import read_userid, show_userid
+from ums.db import Tx, rows_json
+from ums.errors import Forbidden, Invalid
+
+MAX_ENTRIES = 1_000
+
+Caller = Channel | AccessKey
+"""Who asks: a channel writes its own data and what is for all; the access key writes any."""
+
+
+class Failure(Struct, frozen=True):
+    """An entry that was not applied. `errcode` is a string on the wire (ums-spec 3.10)."""
+
+    userid: str
+    errcode: str
+    errmsg: str
+
+
+class Report(Struct, frozen=True):
+    """What became of the entries: one userid or failure for each, in their order."""
+
+    success: list[str]
+    fail: list[Failure]
+
+
+class User(Struct, frozen=True):
+    """A user as stored. Times are milliseconds since 1970."""
+
+    id: int
+    userid: str
+    attributes: dict[str, Any]
+    addresses: dict[str, dict[str, list[str]]]  # kind -> bind id -> values, sorted
+    tags: dict[str, list[str]]  # bind id -> tags, sorted
+    created_at: int
+    updated_at: int  # the last time somebody wrote this user, changed or not
+
+
+async def opt(system: System, caller: Caller, body: object, language: str = "en") -> Report:
+    """Create and change users: `POST /v1/user/opt` (ums-spec 3.10).
+
+    `body` is the decoded JSON. Each entry succeeds or fails alone. Raises Invalid
+    ("not_array", "batch_size") when the request as a whole cannot be read, Refused for a closed
+    channel.
+    """
+    if isinstance(caller, Channel):
+        check_channel(caller)
+    given = _entries(body)
+    snapshot = await system.directory.now()
+    rights = Rights(snapshot, caller if isinstance(caller, Channel) else None)
+    results = [_read(raw, rights) for raw in given]
+    entries = [result for result in results if isinstance(result, Entry)]
+    if entries:
+        async with system.database.write() as tx:
+            outcomes = iter(await apply(tx, entries))
+        results = [next(outcomes) if isinstance(one, Entry) else one for one in results]
+    return _report([_named(raw) for raw in given], results, language)
+
+
+async def delete(system: System, caller: Caller, body: object, language: str = "en") -> Report:
+    """Delete users and all they hold: `POST /v1/user/delete` (ums-spec 3.11).
+
+    Raises Forbidden for a channel's key, Invalid as `opt` does.
+    """
+    if isinstance(caller, Channel):
+        raise Forbidden("access_key_only")
+    given = _entries(body)
+    results: list[object] = [_read_userid(one) for one in given]
+    wanted = {one for one in results if isinstance(one, str)}
+    if wanted:
+        async with system.database.write() as tx:
+            known = await _remove(tx, wanted)
+        for number, one in enumerate(results):
+            if isinstance(one, str) and one not in known:
+                results[number] = Invalid("user_unknown")
+            elif isinstance(one, str):
+                known.remove(one)  # the same userid again: it is not there any more
+    return _report([show_userid(one) for one in given], results, language)
+
+
+async def find(tx: Tx, userid: str) -> User | None:
+    """The user `userid` with all that is known of it."""
+    row = await tx.first(select(users).where(users.c.userid == userid))
+    if row is None:
+        return None
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for _, kind, bind_id, value in await tx.rows(
+        select(addresses).where(addresses.c.user_id == row.id).order_by(*addresses.c)
+    ):
+        kinds.setdefault(kind, {}).setdefault(bind_id, []).append(value)
+    labels: dict[str, list[str]] = {}
+    for _, bind_id, tag in await tx.rows(
+        select(tags).where(tags.c.user_id == row.id).order_by(*tags.c)
+    ):
+        labels.setdefault(bind_id, []).append(tag)
+    held = row.attributes
+    attributes = msgspec.json.decode(held) if isinstance(held, str) else held
+    return User(row.id, row.userid, attributes, kinds, labels, row.created_at, row.updated_at)
+
+
+def _entries(body: object) -> list[object]:
+    if not isinstance(body, list):
+        raise Invalid("not_array")
+    entries: list[object] = body
+    if not 1 <= len(entries) <= MAX_ENTRIES:
+        raise Invalid("batch_size", limit=MAX_ENTRIES)
+    return entries
+
+
+def _read(raw: object, rights: Rights) -> object:
+    try:
+        return parse(raw, rights)
+    except Invalid as error:
+        return error
+
+
+def _read_userid(given: object) -> object:
+    try:
+        return read_userid(given)
+    except Invalid as error:
+        return error
+
+
+def _named(raw: object) -> str:
+    return show_userid(raw.get("userid")) if isinstance(raw, dict) else ""
+
+
+async def _remove(tx: Tx, userids: set[str]) -> set[str]:
+    # Locked in one order, the one `apply` takes: see there.
+    held = select(users.c.id, users.c.userid).where(users.c.userid.in_(sorted(userids)))
+    rows = await tx.rows(held.order_by(users.c.userid).with_for_update())
+    await tx.run(REMOVE_USERS, {"r": rows_json((row.id,) for row in rows)})
+    return {row.userid for row in rows}
+
+
+def _report(names: list[str], results: list[object], language: str) -> Report:
+    report = Report([], [])
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, Invalid):
+            report.fail.append(Failure(name, str(result.code), result.words(language)))
+        else:
+            report.success.append(name)
+    return report

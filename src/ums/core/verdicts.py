@@ -1,0 +1,143 @@
+"""From the outcome of an attempt to the delivery's next state (reliability.md 4.1, 4.2)."""
+
+from msgspec import Struct
+
+from ums.core.queue import FIRST_STEP, Attempt, Claimed, Result, in_doubt
+from ums.senders.base import Outcome, Reply, Schedule, Scope, Stage, Verdict
+from ums.senders.replies import retry_delay
+
+MIN_PAUSE = 30_000  # ms between two uncharged tries of one delivery
+FREE_TRIES = 5
+BROKEN = ("connection_lost", "connection_used_up", "server_closed", "protocol")
+"""Reasons that speak of the connection alone."""
+_LATE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+
+
+class Rules(Struct, frozen=True):
+    """What a message says about its deliveries' retries."""
+
+    on_doubt: str
+    expires_at: int
+    doubt_pause: int = FIRST_STEP  # ms from an unknown outcome to the second try
+
+
+class Timing(Struct, frozen=True):
+    """When an attempt began and ended (ms)."""
+
+    started_at: int
+    ended_at: int
+    duration: int
+
+
+def settle(
+    claimed: Claimed, sender_id: int, outcome: Outcome, rules: Rules, timing: Timing
+) -> Result:
+    """The result to store for `claimed` after this outcome."""
+    charged = claimed.charged + (outcome.charged or _wears_out(claimed, outcome))
+    state, due, doubts = _next(claimed, outcome, rules, charged, timing.ended_at)
+    return Result(
+        id=claimed.id,
+        epoch=claimed.epoch,
+        state=state,
+        reason="" if state == "sent" else outcome.reason,
+        due_at=due,
+        charged=charged,
+        tries=claimed.tries + 1,
+        doubts=doubts,
+        attempt=_attempt(sender_id, outcome, timing),
+    )
+
+
+def expired(claimed: Claimed, now: int) -> Result:
+    """The result of a delivery whose message's lifetime ended before it could be tried."""
+    return _untried(claimed, "expired", "expired", now)
+
+
+def unsendable(claimed: Claimed, reason: str, now: int) -> Result:
+    """The result of a delivery that no server can be offered (its mail cannot be built)."""
+    return _untried(claimed, "failed", reason, now)
+
+
+def _untried(claimed: Claimed, state: str, reason: str, now: int) -> Result:
+    return Result(
+        id=claimed.id,
+        epoch=claimed.epoch,
+        state=state,
+        reason=reason,
+        due_at=now,
+        charged=claimed.charged,
+        tries=claimed.tries,
+        doubts=claimed.doubts,
+        attempt=None,
+    )
+
+
+def defect(error: Exception, stage: Stage) -> Outcome:
+    """What follows from an error that nobody thought of: at the dot nobody knows, before it the
+    delivery is tried again by its schedule, and without a session the sender rests."""
+    verdict = Verdict.UNKNOWN if stage is Stage.DOT else Verdict.LATER
+    opening = stage is Stage.CONNECT
+    return Outcome(
+        verdict=verdict,
+        stage=stage,
+        reason="engine_error",
+        scope=Scope.SENDER if opening else Scope.DELIVERY,
+        charged=not opening,
+        detail=type(error).__name__,
+    )
+
+
+def _wears_out(claimed: Claimed, outcome: Outcome) -> bool:
+    """Whether a free try is charged after all: a mail over which one connection after the other
+    breaks is the cause of it, and must not come back as often as it likes."""
+    free = claimed.tries - claimed.charged
+    return outcome.reason in BROKEN and outcome.stage in _LATE and free >= FREE_TRIES
+
+
+def _next(
+    claimed: Claimed, outcome: Outcome, rules: Rules, charged: int, now: int
+) -> tuple[str, int, int]:
+    """(state, due, doubts)"""
+    if outcome.verdict is Verdict.SENT:
+        return "sent", now, claimed.doubts
+    if outcome.verdict is Verdict.REFUSED:
+        return "failed", now, claimed.doubts
+    if outcome.verdict is Verdict.UNKNOWN:
+        due = now + rules.doubt_pause
+        if in_doubt(rules.on_doubt, claimed.doubts, due, rules.expires_at):
+            return "deferred", due, claimed.doubts + 1
+        return "unknown", now, claimed.doubts
+    delay = _delay(outcome, charged, free=charged == claimed.charged)
+    if delay is None:
+        # The short schedules end before the message's life does, and their end is a failure.
+        ended = "expired" if outcome.schedule is Schedule.USUAL else "failed"
+        return ended, now, claimed.doubts
+    if now + delay >= rules.expires_at:
+        return "expired", now, claimed.doubts
+    return "deferred", now + delay, claimed.doubts
+
+
+def _delay(outcome: Outcome, charged: int, *, free: bool) -> int | None:
+    hint = outcome.wait or 0
+    if free:
+        # The sender's rest decides when it goes on; the pause only keeps one bad delivery
+        # from being tried without end.
+        return MIN_PAUSE if outcome.scope is Scope.SENDER else max(hint, MIN_PAUSE)
+    delay = retry_delay(charged, outcome.schedule)
+    return None if delay is None else max(hint, delay)
+
+
+def _attempt(sender_id: int, outcome: Outcome, timing: Timing) -> Attempt:
+    reply = outcome.reply or Reply(0, "", outcome.detail)
+    return Attempt(
+        sender_id=sender_id,
+        started_at=timing.started_at,
+        duration=timing.duration,
+        stage=outcome.stage,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        code=reply.code,
+        enhanced=reply.enhanced,
+        # PostgreSQL takes no NUL in a text; replies are hostile input.
+        reply=reply.text.replace("\x00", "")[:1000],
+    )

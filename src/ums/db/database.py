@@ -1,0 +1,349 @@
+"""Connections and transactions on SQLite and PostgreSQL, with one face."""
+
+import asyncio
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from ums.db.hot import Hot
+from ums.errors import Invalid, Unavailable
+
+Params = Mapping[str, object] | Sequence[Mapping[str, object]] | None
+READERS = 3
+PING_AFTER = 5.0  # seconds of rest
+T = TypeVar("T")
+
+
+class Done(Struct):
+    """What a statement gave back."""
+
+    rows: Sequence[Any]
+    count: int  # rows changed; -1 where the driver does not tell
+
+
+class Tx(ABC):
+    """An open transaction. It commits when its block ends and rolls back when that raises."""
+
+    dialect: str
+
+    @abstractmethod
+    async def _execute(self, statement: Executable, params: Params) -> Done: ...
+
+    async def run(self, statement: Executable | Hot, params: Params = None) -> Done:
+        if isinstance(statement, Hot):
+            statement = statement.on(self.dialect)
+        return await self._execute(statement, params)
+
+    async def rows(self, statement: Executable | Hot, params: Params = None) -> Sequence[Any]:
+        return (await self.run(statement, params)).rows
+
+    async def first(self, statement: Executable | Hot, params: Params = None) -> Any:
+        rows = await self.rows(statement, params)
+        return rows[0] if rows else None
+
+    async def value(self, statement: Executable | Hot, params: Params = None) -> Any:
+        """The first column of the first row, or None."""
+        row = await self.first(statement, params)
+        return row[0] if row else None
+
+
+class Database(ABC):
+    """A database: `write()` and `read()` open transactions. Raises Unavailable when it is away."""
+
+    dialect: str
+
+    @abstractmethod
+    def write(self) -> AbstractAsyncContextManager[Tx]: ...
+
+    @abstractmethod
+    def read(self) -> AbstractAsyncContextManager[Tx]: ...
+
+    @abstractmethod
+    async def exclusively(self, function: Callable[[Connection], T]) -> T:
+        """Run `function` on a plain SQLAlchemy connection in one write transaction."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+def _run(connection: Connection, statement: Executable, params: Params) -> Done:
+    result = connection.execute(statement, params)  # type: ignore[arg-type]
+    return Done(result.fetchall() if result.returns_rows else (), result.rowcount)
+
+
+class _SqliteTx(Tx):
+    dialect = "sqlite"
+
+    def __init__(self, connection: Connection, thread: ThreadPoolExecutor) -> None:
+        self.connection, self._thread = connection, thread
+
+    async def _execute(self, statement: Executable, params: Params) -> Done:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, _run, self.connection, statement, params)
+
+
+class _SqliteLane:
+    """One connection in one thread; transactions on it take turns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, "sqlite")
+        self._turn = asyncio.Lock()
+        self._connection: Connection | None = None  # only the thread touches it
+
+    async def _call(self, function: Any, *args: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator["_SqliteTx"]:
+        # Whatever a cancelled caller no longer waits for, the thread still does, in order. So the
+        # shielded calls below always find the connection where the one before them left it.
+        async with self._turn:
+            try:
+                yield _SqliteTx(await self._call(self._begin), self._thread)
+            except BaseException:
+                await asyncio.shield(self._call(self._roll_back))
+                raise
+            await asyncio.shield(self._call(self._commit))
+
+    async def exclusively(self, function: Callable[[Connection], T]) -> T:
+        async with self.transaction() as tx:
+            return await self._call(function, tx.connection)
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._call(self._discard)
+            self._thread.shutdown(wait=True)
+
+    # -- in the thread ------------------------------------------------------------------------
+
+    def _begin(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        self._connection.begin()
+        return self._connection
+
+    def _commit(self) -> None:
+        try:
+            self._connection.commit()  # type: ignore[union-attr]
+        except BaseException:
+            # A commit that failed (disk full) may leave SQLite inside the transaction.
+            self._discard()
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.rollback()
+        except DBAPIError:
+            self._discard()
+
+    def _discard(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(DBAPIError):
+                connection.close()
+
+
+class Sqlite(Database):
+    """One writing connection, a few that only read."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self._writing = _sqlite_engine(path, reading=False)
+        self._reading = _sqlite_engine(path, reading=True)
+        self._writer = _SqliteLane(self._writing)
+        self._lanes = [_SqliteLane(self._reading) for _ in range(READERS)]
+        self._readers: asyncio.Queue[_SqliteLane] = asyncio.Queue()
+        for lane in self._lanes:
+            self._readers.put_nowait(lane)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[Tx]:
+        with _Told():
+            async with self._writer.transaction() as tx:
+                yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[Tx]:
+        lane = await self._readers.get()
+        try:
+            with _Told():
+                async with lane.transaction() as tx:
+                    yield tx
+        finally:
+            self._readers.put_nowait(lane)
+
+    async def exclusively(self, function: Callable[[Connection], T]) -> T:
+        with _Told():
+            return await self._writer.exclusively(function)
+
+    async def close(self) -> None:
+        for lane in [*self._lanes, self._writer]:
+            await lane.close()
+        self._writing.dispose()
+        self._reading.dispose()
+
+
+class _PostgresTx(Tx):
+    dialect = "postgresql"
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def _execute(self, statement: Executable, params: Params) -> Done:
+        return await self._connection.run_sync(_run, statement, params)
+
+
+class Postgres(Database):
+    """A pool of connections."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url,
+            hide_parameters=True,  # they hold texts and addresses, and errors are logged
+            pool_size=8,
+            max_overflow=4,
+            pool_timeout=5,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {"application_name": "ums", "synchronous_commit": "on"},
+            },
+        )
+        _ping_the_rested(self._engine.sync_engine)
+        # One snapshot for all statements of a reading, as SQLite gives it: without it, counts
+        # read while a message is being expanded would not add up to its audience.
+        self._reading = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[Tx]:
+        with _Told():
+            async with self._engine.begin() as connection:
+                yield _PostgresTx(connection)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[Tx]:
+        with _Told():
+            async with self._reading.begin() as connection:
+                yield _PostgresTx(connection)
+
+    async def exclusively(self, function: Callable[[Connection], T]) -> T:
+        with _Told():
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(function)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _ping_the_rested(engine: Engine) -> None:
+    """Ask a connection that has not been used for a while whether it is still alive.
+
+    The pool's own ping does so before each transaction, which takes three round trips more: as
+    many as a transaction of one statement itself.
+    """
+
+    @event.listens_for(engine, "connect")
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, record: Any, _proxy: object) -> None:
+        if time.monotonic() - record.info["rests_since"] < PING_AFTER:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError from error
+
+
+class _Told:
+    """Turns the driver's "cannot reach the database" into Unavailable; other errors are ours."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError | PoolTimeout) or _is_away(error):
+            raise Unavailable("unavailable") from error
+
+
+# 08: connection; 53: resources (disk, memory, too many connections); 57: shutdown, cancelled by
+# the operator; 40: deadlock; 55000, 3D000: the database takes no connections or is not there.
+_AWAY = ("08", "53", "57", "40", "55000", "3D000")
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether `error` says that the database cannot be had at the moment."""
+    if not isinstance(error, DBAPIError):
+        # While it connects, the driver's own errors come through unwrapped.
+        return str(getattr(error, "sqlstate", None) or "-").startswith(_AWAY)
+    state = str(getattr(error.orig, "sqlstate", None) or "-")
+    text = str(error.orig)
+    busy = "database is locked" in text or "disk is full" in text or "disk I/O" in text
+    return error.connection_invalidated or state.startswith(_AWAY) or busy
+
+
+def _sqlite_engine(path: Path, *, reading: bool) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA cache_size=-32768")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA journal_size_limit=134217728")
+        if reading:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # IMMEDIATE: a writer knows at its first statement that it may write.
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def open_database(url: str, data_dir: Path) -> Database:
+    """The database of `url` (PostgreSQL), or the data folder's SQLite where `url` is empty.
+
+    Raises Invalid for a URL that is not PostgreSQL's.
+    """
+    if not url:
+        return Sqlite(data_dir / "ums.db")
+    return Postgres(async_url(url))
+
+
+def async_url(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, SQLAlchemyError, ValueError):  # ValueError: a port that is none
+        raise Invalid("database_url", detail="not a database URL") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise Invalid(
+            "database_url", detail="only postgresql:// is served; leave it empty for SQLite"
+        )
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

@@ -1,0 +1,1 @@
+"""The worker: expands audiences, sends deliveries, runs imports, tidies up."""

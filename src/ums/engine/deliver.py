@@ -1,0 +1,133 @@
+"""Delivering: claims what is due and hands it to the lanes of its senders."""
+
+import asyncio
+import time
+
+import structlog
+
+from ums import clock
+from ums.core import queue
+from ums.core.directory import Sender, Snapshot
+from ums.core.system import System
+from ums.engine.journal import Journal
+from ums.engine.lane import Lane
+from ums.engine.mails import Mails, Signer
+from ums.engine.waiting import Job
+from ums.errors import Unavailable
+
+log = structlog.get_logger()
+POLL_SECONDS = 0.5
+AUDIT_SECONDS = 5.0
+CLAIM_AT_ONCE = 200
+
+
+class Deliverer:
+    """Keeps every sender's lane supplied, urgent deliveries first."""
+
+    def __init__(self, system: System, owner: str) -> None:
+        self._system = system
+        self._owner = owner
+        self._journal = Journal(system.database, owner)
+        self._signer = Signer(system.seal.derive("message-id"))
+        self._mails = Mails(system)
+        self._lanes: dict[int, Lane] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._audited = time.monotonic()
+
+    def nudge(self) -> None:
+        """There may be something to claim."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            busy = False
+            try:
+                await self._audit()
+                busy = await self._feed()
+            except Unavailable:
+                pass
+            except Exception:
+                # One sender's or one message's trouble must not stop the others.
+                log.exception("delivering stumbled")
+            if not busy and not self._stopping:
+                await self._pause()
+
+    async def stop(self, seconds: float) -> None:
+        """Finish what is at the dot and return the rest, within `seconds`."""
+        self._stopping = True
+        self._wake.set()
+        await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
+        try:
+            await asyncio.wait_for(self._journal.drain(), seconds)
+        except TimeoutError:
+            log.warning("stopped before everything was written; the lease returns what is left")
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _feed(self) -> bool:
+        """Claim for every sender that has room and something due; True when any did."""
+        async with self._system.database.read() as tx:
+            due = await queue.ready(tx)
+        now = await self._system.directory.now()
+        for lane in self._lanes.values():
+            lane.sender = now.senders.get(lane.sender.id, lane.sender)  # as edited since
+        fed = False
+        for sender_id, priority in due:
+            lane = self._lane(now, sender_id)
+            if lane is not None and lane.room(priority) and not self._stopping:
+                fed = await self._fill(lane, priority) or fed
+        return fed
+
+    def _lane(self, now: Snapshot, sender_id: int) -> Lane | None:
+        sender = now.senders.get(sender_id)
+        if sender is None or sender.type not in self._system.types:
+            return None
+        return self._lanes.get(sender_id) or self._new_lane(sender)
+
+    def _new_lane(self, sender: Sender) -> Lane:
+        type = self._system.types[sender.type]
+        lane = Lane(self._system, sender, type, self._journal, self._signer)
+        lane.wanted = self.nudge
+        self._lanes[sender.id] = lane
+        return lane
+
+    async def _fill(self, lane: Lane, priority: int) -> bool:
+        limit = min(lane.room(priority), CLAIM_AT_ONCE)
+        async with self._system.database.write() as tx:
+            claimed = await queue.claim(tx, self._owner, lane.sender.id, priority, limit)
+        if not claimed:
+            return False
+        self._journal.take(claimed)
+        try:
+            mails = await self._mails.of(lane.sender, (row.message_id for row in claimed))
+            jobs = [Job(row, mails[row.message_id], priority) for row in claimed]
+        except BaseException:
+            for row in claimed:
+                self._journal.forget(row)  # the audit gives them back
+            raise
+        lane.add(jobs)
+        return True
+
+    async def _audit(self) -> None:
+        """Give up rows that are written as ours and that nobody here holds.
+
+        Only this task claims, so none can be on its way to us meanwhile; and one that was
+        finished meanwhile is no longer ours by what is written, so that nothing happens to it.
+        """
+        if time.monotonic() - self._audited < AUDIT_SECONDS:
+            return
+        async with self._system.database.read() as tx:
+            written = await queue.held(tx, self._owner)
+        lost = [row for row in written if not self._journal.holds(*row)]
+        if lost:
+            log.warning("gave up deliveries that were lost on the way", count=len(lost))
+            pause = round(self._system.settings.doubt_seconds * clock.SECOND)
+            async with self._system.database.write() as tx:
+                await queue.disown(tx, self._owner, lost, pause)
+        self._audited = time.monotonic()

@@ -1,0 +1,389 @@
+"""One sender's way out: its claimed deliveries and the sessions that carry them."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import cast
+
+import structlog
+
+from ums import clock
+from ums.core import resting, verdicts
+from ums.core.directory import Sender
+from ums.core.senders import password_of
+from ums.core.system import System
+from ums.core.verdicts import BROKEN, Timing
+from ums.engine.failpoints import reach
+from ums.engine.journal import PAUSES, Journal
+from ums.engine.mails import Signer
+from ums.engine.waiting import Job, Waiting
+from ums.errors import Unavailable
+from ums.senders.base import Outcome, Scope, Stage, Verdict
+from ums.senders.email import SenderType
+from ums.senders.replies import interpret, interpret_error
+from ums.senders.smtp import Session
+from ums.senders.smtp_connect import Timeouts
+from ums.senders.smtp_error import SmtpError
+
+log = structlog.get_logger()
+IDLE_SECONDS = 5.0
+BUFFER_PER_SESSION = 20
+
+
+class Lane:
+    """The sessions of one sender in this process.
+
+    Every job is in one place: waiting, or in the hands of one session. Whoever lets go of one
+    has recorded it, released it, or told the journal to forget it.
+    """
+
+    def __init__(
+        self, system: System, sender: Sender, type: SenderType, journal: Journal, signer: Signer
+    ) -> None:
+        self.sender = sender
+        self.resting = False  # until the next claim, which asks the database
+        self.wanted: Callable[[], None] = lambda: None  # called when there is room for more
+        self._system = system
+        self._type = type
+        self._journal = journal
+        self._signer = signer
+        self._waiting = Waiting()
+        self._arrived = asyncio.Event()
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
+        self._engaged = 0  # of these, the ones that take no job soon
+        self._open: set[Session] = set()
+        self._most = system.settings.sessions  # less while the server takes no more
+        self._stopping = False
+
+    def room(self, priority: int) -> int:
+        """How many more deliveries of `priority` it wants; those that come after them do not take
+        their place. None until half of them are gone, as each claim costs a transaction."""
+        free = self._buffer - self._waiting.ahead_of(priority)
+        return 0 if self._stopping or free * 2 < self._buffer else free
+
+    @property
+    def _buffer(self) -> int:
+        return self._system.settings.sessions * BUFFER_PER_SESSION
+
+    def add(self, jobs: list[Job]) -> None:
+        """Take claimed deliveries; sessions are opened as far as there is work for them."""
+        if self._stopping:
+            for job in jobs:
+                self._journal.forget(job.claimed)  # the burial at the stop's end returns them
+            return
+        self.resting = False
+        self._waiting.add(jobs)
+        self._arrived.set()
+        self._staff()
+
+    async def stop(self, seconds: float) -> None:
+        """Finish what is at the dot, give the rest back; after `seconds` drop the connections."""
+        self._stopping = True
+        self._arrived.set()
+        for task in self._opening:
+            task.cancel()
+        giving = asyncio.create_task(self._give_back())
+        _, late = await asyncio.wait({giving, *self._sessions}, timeout=seconds)
+        for session in [*self._open]:
+            session.abort()
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=2)
+
+    async def _give_back(self) -> None:
+        jobs = self._waiting.take_all()
+        await asyncio.gather(*(self._journal.release(job.claimed) for job in jobs))
+
+    # -- the sessions -------------------------------------------------------------------------
+
+    def _staff(self) -> None:
+        """Open a session for every job that no session will take soon. The first goes alone: five
+        at once would make five wrong log-ins of one wrong password."""
+        most = self._most if self._open else 1
+        while len(self._sessions) < most and self._free < len(self._waiting):
+            task = asyncio.create_task(self._carry(), name=f"session {self.sender.code}")
+            self._sessions.add(task)
+            task.add_done_callback(self._ended)
+
+    @property
+    def _free(self) -> int:
+        return len(self._sessions) - self._engaged
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._sessions.discard(task)
+        if not self._sessions:
+            self._most = self._system.settings.sessions
+        if self._has_work():  # came while that session was leaving
+            self._staff()
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        self._engaged += 1
+        try:
+            yield
+        finally:
+            self._engaged -= 1
+
+    async def _carry(self) -> None:
+        """Open sessions and carry deliveries until there is nothing left to do."""
+        try:
+            while self._has_work():
+                sender = self.sender
+                session = await self._opened(sender)
+                if session is None:
+                    break
+                if not await self._used(session, sender):
+                    break
+        except Exception as error:
+            log.exception("a session broke", code=self.sender.code)
+            await self._rest(verdicts.defect(error, Stage.CONNECT))
+        if self.resting:
+            await self._give_back()  # what this session put back meanwhile
+
+    async def _opened(self, sender: Sender) -> Session | None:
+        """A session; None when the sender has to rest or its server takes no more of them."""
+        began, ticks = clock.now(), time.monotonic()
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._opening.add(task)
+        try:
+            password = password_of(self._system, sender)
+            session = await self._type.open(sender.settings, password, self._timeouts())
+        except SmtpError as error:
+            outcome = interpret_error(error)
+        except Exception as error:  # a key that opens no password any more, and our own defects
+            log.exception("a session cannot be opened", code=sender.code)
+            outcome = verdicts.defect(error, Stage.CONNECT)
+        else:
+            self._open.add(session)
+            self._staff()
+            return session
+        finally:
+            self._opening.discard(task)
+        if self._open:
+            self._most = max(len(self._open), 1)
+            log.info("no further session", code=sender.code, reason=outcome.reason)
+            return None
+        duration = round((time.monotonic() - ticks) * 1000)
+        await self._failed_to_open(outcome, Timing(began, clock.now(), duration))
+        return None
+
+    async def _failed_to_open(self, outcome: Outcome, timing: Timing) -> None:
+        """Record the failure with one delivery, so that its history tells why it waits."""
+        job = await self._ready_job()
+        if job is not None:
+            rules = job.mail.rules
+            await self._journal.record(
+                verdicts.settle(job.claimed, self.sender.id, outcome, rules, timing)
+            )
+        await self._rest(outcome)
+
+    async def _used(self, session: Session, sender: Sender) -> bool:
+        """Carry deliveries over `session` and leave it; False when the sender has to rest."""
+        try:
+            return await self._use(session, sender)
+        finally:
+            self._open.discard(session)
+            with self._busy():
+                # Not awaited when it has to be quick: aborting is immediate.
+                session.abort() if self._stopping else await session.quit()
+
+    async def _use(self, session: Session, sender: Sender) -> bool:
+        proven = False
+        limit = self._system.settings.session_messages
+        job = await self._next(sender)
+        while job is not None:
+            following = self._peek(sender) if session.carried + 1 < limit else None
+            with self._busy():
+                outcome, ahead = await self._attempt(session, job, following)
+            if outcome is not None and self._is_sender_s_fault(outcome, session):
+                self._put_back(ahead)
+                await self._rest(outcome)
+                return False
+            if outcome is not None and outcome.reply is not None and not proven:
+                await self._written(lambda tx: resting.worked(tx, sender.id))
+                proven = True
+            if not session.usable or session.carried >= limit:
+                self._put_back(ahead)
+                self._most = min(self._most + 1, self._system.settings.sessions)
+                return True
+            job = ahead or await self._next(sender)
+        return True
+
+    async def _rest(self, outcome: Outcome) -> None:
+        self.resting = True
+        await self._written(lambda tx: resting.rest(tx, self.sender.id, outcome))
+        log.warning(
+            "sender rests", code=self.sender.code, stage=outcome.stage, reason=outcome.reason
+        )
+        self._arrived.set()  # sessions that wait for work need not
+        await self._give_back()
+
+    # -- one delivery -------------------------------------------------------------------------
+
+    async def _attempt(
+        self, session: Session, job: Job, following: Job | None
+    ) -> tuple[Outcome | None, Job | None]:
+        """One try of `job`: its outcome (None: it was not tried to the end), and the job whose
+        commands went ahead with the dot."""
+        ahead: Job | None = None
+        at_dot = False
+        try:
+            await session.start(job.envelope)
+            reach("data")
+            await session.body(job.body)
+            reach("body")
+            if not await self._journal.intend(job.claimed):
+                session.abort()
+                await self._taken_away(job)
+                return None, None
+            at_dot = True
+            reach("intent")
+            ahead = self._take(following)
+            reply = await session.finish(ahead.envelope if ahead else None)
+            reach("reply")
+            outcome = interpret(Stage.DOT, reply)
+        except SmtpError as error:
+            outcome = interpret_error(error)
+        except Unavailable:
+            # The intent is perhaps not stored, so the dot must not be written.
+            session.abort()
+            await self._journal.release(job.claimed)
+            return None, None
+        except asyncio.CancelledError:
+            session.abort()
+            undone = ahead if at_dot else job
+            if undone is not None:
+                await asyncio.shield(self._journal.release(undone.claimed))
+            raise
+        except Exception as error:
+            log.exception("an attempt broke", id=job.claimed.id)
+            session.abort()
+            outcome = verdicts.defect(error, Stage.DOT if at_dot else Stage.DATA)
+        try:
+            await self._settle(job, outcome, session)
+        except Exception:
+            self._journal.forget(job.claimed)
+            self._put_back(ahead)
+            raise
+        return outcome, ahead
+
+    async def _taken_away(self, job: Job) -> None:
+        """This delivery is no longer ours, and so most likely none is: our lease ran out."""
+        log.warning("a delivery was taken over by another worker", id=job.claimed.id)
+        self._journal.forget(job.claimed)
+        await self._give_back()
+
+    async def _settle(self, job: Job, outcome: Outcome, session: Session) -> None:
+        ended = clock.now()
+        duration = round((time.monotonic() - job.clock) * 1000)
+        timing = Timing(job.started_at, ended, duration)
+        result = verdicts.settle(job.claimed, self.sender.id, outcome, job.mail.rules, timing)
+        worn_out = outcome.reason in BROKEN and session.carried and outcome.stage is not Stage.DOT
+        if worn_out and result.charged == job.claimed.charged:
+            result.due_at = min(result.due_at, ended)  # a session that wore out is nobody's fault
+        await self._journal.record(result)
+        reach("recorded")
+        if outcome.verdict is not Verdict.SENT:
+            log.info("delivery", id=job.claimed.id, state=result.state, reason=result.reason)
+
+    def _is_sender_s_fault(self, outcome: Outcome, session: Session) -> bool:
+        if outcome.scope is not Scope.SENDER:
+            return False
+        return not (outcome.reason in BROKEN and session.carried)
+
+    # -- the deliveries that wait -------------------------------------------------------------
+
+    def _has_work(self) -> bool:
+        return bool(self._waiting) and not self._stopping and not self.resting
+
+    def _outdated(self, sender: Sender) -> bool:
+        """Whether the sender was edited since a session was opened for it."""
+        now = self.sender
+        return (now.settings, now.secret) != (sender.settings, sender.secret)
+
+    async def _next(self, sender: Sender) -> Job | None:
+        """The next delivery, rendered; waits a little for one. None: end the session."""
+        deadline = time.monotonic() + IDLE_SECONDS
+        while not self._stopping and not self.resting and not self._outdated(sender):
+            job = await self._ready_job()
+            if job is not None:
+                return job
+            self._arrived.clear()
+            self.wanted()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), deadline - time.monotonic())
+            except TimeoutError:
+                return None
+        return None
+
+    async def _ready_job(self) -> Job | None:
+        while (job := self._waiting.take()) is not None:
+            if len(self._waiting) * 2 < self._buffer:
+                self.wanted()
+            if await self._prepare(job):
+                return job
+        return None
+
+    def _peek(self, sender: Sender) -> Job | None:
+        """The delivery that may follow, if it needs no more than rendering."""
+        job = self._waiting.first()
+        if job is None or self._stopping or self.resting or self._outdated(sender):
+            return None
+        if job.mail.rules.expires_at <= clock.now() or job.mail.settings != sender.settings:
+            return None
+        return job if self._render(job) is None else None
+
+    def _take(self, following: Job | None) -> Job | None:
+        """`following`, if it is still the first to go."""
+        if following is None or self._waiting.first() is not following:
+            return None
+        following.started_at, following.clock = clock.now(), time.monotonic()
+        return self._waiting.take()
+
+    def _put_back(self, job: Job | None) -> None:
+        if job is not None:
+            self._waiting.put_back(job)
+
+    async def _prepare(self, job: Job) -> bool:
+        """Make `job` ready to go; False when it does not go, which is then recorded."""
+        now = clock.now()
+        if job.mail.rules.expires_at <= now:
+            await self._journal.record(verdicts.expired(job.claimed, now))
+            return False
+        if job.mail.settings != self.sender.settings:
+            await self._journal.release(job.claimed)  # built for the account as it was
+            return False
+        problem = self._render(job)
+        if problem is not None:
+            log.warning("a mail cannot be built", id=job.claimed.id, problem=problem)
+            await self._journal.record(verdicts.unsendable(job.claimed, "content_unusable", now))
+            return False
+        job.started_at, job.clock = now, time.monotonic()
+        return True
+
+    def _render(self, job: Job) -> str | None:
+        """Fill in envelope and body; the problem when that cannot be done."""
+        if not job.body:
+            try:
+                job.envelope, job.body = job.mail.render(job.claimed, self._signer)
+            except Exception as error:  # a mail that breaks us must fail alone
+                return f"{type(error).__name__}: {error}"
+        return None
+
+    async def _written(self, work: Callable[..., Awaitable[object]]) -> None:
+        """Do `work` in a transaction, however long the database is away."""
+        for tries in range(10**9):
+            try:
+                async with self._system.database.write() as tx:
+                    await work(tx)
+            except Unavailable:
+                await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            else:
+                return
+
+    def _timeouts(self) -> Timeouts:
+        own = self._system.settings
+        return Timeouts(own.connect_seconds, own.command_seconds, own.dot_seconds)

@@ -1,0 +1,184 @@
+"""The engine: everything a worker does, started and stopped together."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+
+from ums import clock
+from ums.core import imports, queue
+from ums.core.expansion import expand
+from ums.core.system import System
+from ums.engine import failpoints
+from ums.engine.deliver import Deliverer
+from ums.engine.receiver import receiver
+from ums.engine.tidy import tidy
+from ums.errors import Unavailable
+from ums.senders.email import Sandbox
+
+log = structlog.get_logger()
+EXPAND_POLL = 0.5
+IMPORT_POLL = 1.0
+TIDY_EVERY = 20.0
+AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
+
+
+class Engine:
+    """One worker."""
+
+    def __init__(self, system: System) -> None:
+        self.owner = f"{socket.gethostname()[:20]}.{os.getpid()}.{secrets.token_hex(4)}"
+        self._system = system
+        self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
+        self._deliverer = Deliverer(system, self.owner)
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._delivering: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Join the workers and begin. On SQLite every worker before us is dead by now, since
+        only one process may have the file; what they held comes back at once."""
+        await self._beat()
+        await self._recover(everyone=self._system.settings.is_sqlite)
+        loops = (self._lease, self._expand, self._import, self._tidy, self._deliverer.run)
+        for loop in loops:
+            task = asyncio.create_task(loop(), name=loop.__qualname__)
+            task.add_done_callback(_report)
+            self._tasks.append(task)
+        self._delivering = self._tasks[-1:]
+        log.info("engine started", owner=self.owner)
+
+    async def stop(self) -> None:
+        """Finish what is at the dot, return the rest (reliability.md, F49), in bounded time."""
+        try:
+            async with asyncio.timeout(self._system.settings.stop_seconds + AFTERWARDS):
+                await self._stop()
+        except TimeoutError:
+            log.warning("stopped in the middle; the lease returns what is left")
+
+    async def _stop(self) -> None:
+        self._stopping.set()
+        await self._deliverer.stop(self._system.settings.stop_seconds)
+        # It ends by itself; cancelled in its claim, it would leave rows that nobody holds.
+        await asyncio.wait(self._delivering, timeout=5)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with self._system.database.write() as tx:
+                await queue.bury(tx, self.owner, self._doubt_pause)
+        except Unavailable:
+            log.warning("stopped without the database; the lease returns what is left")
+        log.info("engine stopped", owner=self.owner)
+
+    # -- the loops ----------------------------------------------------------------------------
+
+    async def _lease(self) -> None:
+        """Renew the lease three times as often as it ends."""
+        pause = self._system.settings.lease_seconds / 3
+        while not self._stopping.is_set():
+            await asyncio.sleep(pause)
+            await _patiently(self._beat)
+            await _patiently(self._recover)
+
+    async def _beat(self) -> None:
+        lease = round(self._system.settings.lease_seconds * 1000)
+        async with self._system.database.write() as tx:
+            await queue.beat(tx, self.owner, lease)
+
+    async def _recover(self, *, everyone: bool = False) -> None:
+        async with self._system.database.write() as tx:
+            count = await queue.recover(tx, self.owner, everyone=everyone, pause=self._doubt_pause)
+        if count:
+            log.warning("took over from dead workers", workers=count)
+            self._deliverer.nudge()
+
+    async def _expand(self) -> None:
+        while not self._stopping.is_set():
+            self._system.wake.clear()
+            busy = await _patiently(self._expand_once)
+            if not busy:
+                await _wait(self._system.wake, EXPAND_POLL)
+
+    async def _expand_once(self) -> bool:
+        busy = await expand(self._system.database)
+        if busy:
+            self._deliverer.nudge()
+        return busy
+
+    async def _import(self) -> None:
+        while not self._stopping.is_set():
+            if not await _patiently(self._import_one):
+                await asyncio.sleep(IMPORT_POLL)
+
+    async def _import_one(self) -> bool:
+        async with self._system.database.write() as tx:
+            import_id = await imports.claim(tx, self.owner)
+        if import_id is None:
+            return False
+        await imports.run(self._system, import_id, self.owner)
+        return True
+
+    async def _tidy(self) -> None:
+        since = 0
+        while not self._stopping.is_set():
+            started = clock.now()
+            if await _patiently(partial(tidy, self._system, since)):
+                since = started - clock.HOUR
+            await asyncio.sleep(TIDY_EVERY)
+
+
+async def _patiently(work: Callable[[], Awaitable[object]]) -> object:
+    """Run `work`; when it cannot be done now, wait a moment and say that nothing was done."""
+    try:
+        return await work()
+    except Unavailable:
+        log.info("the database is away")
+    except Exception:
+        # One bad row must not take the whole engine along; the next round is a second away.
+        log.exception("the engine stumbled")
+    await asyncio.sleep(1)
+    return False
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        # A loop that ended is a defect: without it the engine only seems to work. The process
+        # ends, and whatever supervises it starts a sound one; nothing is lost by that.
+        log.critical("engine loop failed", loop=task.get_name(), exc_info=task.exception())
+        _failed.append(task.get_name())
+        os.kill(os.getpid(), 15)
+
+
+_failed: list[str] = []
+
+
+def broken() -> bool:
+    """Whether this process ends because a loop of its engine did."""
+    return bool(_failed)
+
+
+@asynccontextmanager
+async def running(system: System) -> AsyncGenerator[Engine]:
+    """Run an engine with all sender types, the sandbox's receiver included."""
+    failpoints.arm(system.settings.fail_point)
+    async with receiver(system) as port:
+        system.types["sandbox"] = Sandbox(port)
+        engine = Engine(system)
+        await engine.start()
+        try:
+            yield engine
+        finally:
+            await asyncio.shield(engine.stop())

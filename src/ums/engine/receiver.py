@@ -1,0 +1,56 @@
+"""The sandbox's own SMTP server: takes what the sandbox sender sends and shows it to nobody else.
+
+It listens on a free port of the loopback interface, so that sandbox mail goes through the whole
+of the real SMTP code.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from ums.core import sandbox
+from ums.core.system import System
+from ums.errors import UmsError
+
+SIZE_LIMIT = 40 * 1024 * 1024
+
+
+class _Keeper:
+    """aiosmtpd's handler: stores each mail before it is acknowledged."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        source = envelope.content if isinstance(envelope.content, bytes) else b""
+        sender, recipient = envelope.mail_from or "", ", ".join(envelope.rcpt_tos)
+        keep = self._system.settings.sandbox_keep
+        try:
+            async with self._system.database.write() as tx:
+                await sandbox.keep(tx, sender, recipient, source, limit=keep)
+        except UmsError:
+            return "451 4.3.0 the sandbox could not store this mail"
+        return "250 2.0.0 kept in the sandbox"
+
+
+@asynccontextmanager
+async def receiver(system: System) -> AsyncGenerator[int]:
+    """Run the receiver; gives its port."""
+    keeper = _Keeper(system)
+
+    def protocol() -> SMTP:
+        return SMTP(
+            keeper,
+            data_size_limit=SIZE_LIMIT,
+            enable_SMTPUTF8=True,
+            hostname="sandbox.localhost",
+            ident="UMS sandbox",
+        )
+
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()

@@ -1,0 +1,64 @@
+"""What a lane has claimed and not yet begun."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from ums.core.queue import Claimed
+from ums.engine.mails import Mail
+from ums.senders.base import Envelope
+
+NO_ENVELOPE = Envelope("", "", 0)
+PRIORITIES = (1, 2, 3)
+
+
+class Job(Struct):
+    """A claimed delivery with its mail, rendered when its turn comes."""
+
+    claimed: Claimed
+    mail: Mail
+    priority: int
+    envelope: Envelope = NO_ENVELOPE
+    body: bytes = b""  # empty: not rendered yet
+    started_at: int = 0
+    clock: float = 0.0
+
+
+class Waiting:
+    """Jobs in the order they go: the urgent before the others, else as they came."""
+
+    def __init__(self) -> None:
+        self._queues: dict[int, deque[Job]] = {priority: deque() for priority in PRIORITIES}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def ahead_of(self, priority: int) -> int:
+        """How many jobs go before a new one of `priority`."""
+        return sum(len(self._queues[level]) for level in PRIORITIES if level <= priority)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self._queues[job.priority].append(job)
+
+    def put_back(self, job: Job) -> None:
+        """`job` is next among its equals."""
+        self._queues[job.priority].appendleft(job)
+
+    def first(self) -> Job | None:
+        return next(self._fronts(), None)
+
+    def take(self) -> Job | None:
+        """The first job, which then waits no more."""
+        job = self.first()
+        return None if job is None else self._queues[job.priority].popleft()
+
+    def take_all(self) -> list[Job]:
+        jobs = [job for queue in self._queues.values() for job in queue]
+        for queue in self._queues.values():
+            queue.clear()
+        return jobs
+
+    def _fronts(self) -> Iterator[Job]:
+        return (queue[0] for queue in self._queues.values() if queue)

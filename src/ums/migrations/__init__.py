@@ -1,0 +1,1 @@
+"""The schema's history: Alembic revisions, one after the other."""

@@ -1,0 +1,104 @@
+"""The email sender type: one SMTP account (ums-spec 2.3)."""
+
+import ipaddress
+import re
+from typing import ClassVar, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from ums.senders.base import Encryption
+from ums.senders.mime import Content, Skeleton
+from ums.senders.smtp import Session, connect
+from ums.senders.smtp_connect import Server, Timeouts
+
+FREE_PORTS = frozenset({25, 80, 443, 465})
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+class EmailSettings(Struct, frozen=True):
+    """The six items of an account, less its password, which is kept sealed."""
+
+    host: str
+    port: int
+    encryption: Encryption
+    account: str
+    from_address: str
+    from_name: str = ""
+
+
+class SenderType(Protocol):
+    """What the engine needs of a sender type; a further type is one more file with these."""
+
+    name: ClassVar[str]
+
+    async def open(self, settings: str, secret: str, timeouts: Timeouts) -> Session:
+        """A session that is ready for its first mail. Raises SmtpError."""
+        ...
+
+    def build(self, settings: str, content: Content, *, automatic: bool) -> Skeleton:
+        """The mail of one message, to be rendered for each recipient. Raises BadContent."""
+        ...
+
+
+class Email:
+    """Sends through the account's server."""
+
+    name: ClassVar[str] = "email"
+
+    async def open(self, settings: str, secret: str, timeouts: Timeouts) -> Session:
+        return await connect(server(read(settings), secret, timeouts))
+
+    def build(self, settings: str, content: Content, *, automatic: bool) -> Skeleton:
+        own = read(settings)
+        return Skeleton.build(
+            content,
+            from_address=own.from_address,
+            from_name=own.from_name,
+            auto_submitted=automatic,
+        )
+
+
+class Sandbox(Email):
+    """Sends through the same SMTP code, but only to this process's own receiver."""
+
+    name: ClassVar[str] = "sandbox"
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def open(self, settings: str, secret: str, timeouts: Timeouts) -> Session:
+        own = msgspec.structs.replace(read(settings), host="127.0.0.1", port=self._port)
+        return await connect(server(own, secret, timeouts))
+
+
+def read(settings: str) -> EmailSettings:
+    return msgspec.json.decode(settings, type=EmailSettings)
+
+
+def binding(settings: EmailSettings) -> str:
+    """Where the password may be sent. It is sealed with this, so that whoever changes one of
+    these has to know the password (reliability.md, threat 3)."""
+    parts = (settings.host, str(settings.port), settings.account, settings.encryption.value)
+    return "|".join(parts)
+
+
+def server(settings: EmailSettings, password: str, timeouts: Timeouts) -> Server:
+    return Server(
+        host=settings.host,
+        port=settings.port,
+        encryption=settings.encryption,
+        account=settings.account,
+        password=password,
+        timeouts=timeouts,
+    )
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is a host name or an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        return len(text) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    return True

@@ -1,0 +1,278 @@
+"""Mail is built once per message: a skeleton of finished bytes with a few slots per recipient.
+
+Everything that costs (transfer encoding, line ends, dot-stuffing, checks) is done when the
+skeleton is built. A mail is then a join of bytes, and the personal values are checked on their
+own, because nothing looks at the whole again.
+"""
+
+import re
+import time
+import unicodedata
+from base64 import encodebytes
+from binascii import b2a_qp
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import Self
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from ums.senders import plain
+from ums.senders.address import clean, clean_display_name, needs_utf8
+from ums.senders.headers import (
+    BadContent,
+    Field,
+    Piece,
+    Slot,
+    block,
+    encoded_words,
+    has_control,
+    mailbox_value,
+    quoted,
+    text_value,
+)
+
+__all__ = ["BadContent", "Content", "File", "Skeleton", "check_subject"]
+
+_MAX_SUBJECT = 998  # bytes of UTF-8: the API's promise, not a wire limit, since long ones fold
+_MAX_FILE_NAME = 200  # bytes of UTF-8; percent-encoded it still fits one line of 998
+_OCTETS = "application/octet-stream"
+_TYPE = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(; ?charset=[\w-]{1,40})?", re.ASCII)
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_ADDRESS = re.compile(
+    '[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>()\\[\\],;:\\\\"@]{1,249}@[A-Za-z0-9.-]{1,253}'
+).fullmatch
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,253}").fullmatch
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NAME_ROOM = 60  # columns after ` name="` for the first encoded word
+_TYPICAL_VALUES = 160  # octets that the slots of a mail take, about
+
+
+class File(Struct, frozen=True):
+    """An attachment. `name` is shown to the recipient, `content_type` like "image/png"."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+class Content(Struct, frozen=True):
+    """What a message says. `text` with HTML markup in it is sent as HTML (plain.is_html)."""
+
+    subject: str
+    text: str
+    files: tuple[File, ...] = ()
+
+
+class _Part(Struct, frozen=True):
+    """A MIME entity (RFC 2045): its Content-* fields and its encoded body, which ends in CRLF."""
+
+    fields: tuple[Field, ...]
+    body: bytes
+
+
+class Skeleton:
+    """A mail but for what differs between recipients."""
+
+    def __init__(self, pieces: Sequence[Piece], *, utf8: bool) -> None:
+        self._pieces = [b"" if isinstance(piece, Slot) else piece for piece in pieces]
+        self._slots = [(at, piece) for at, piece in enumerate(pieces) if isinstance(piece, Slot)]
+        self.utf8 = utf8
+
+    @classmethod
+    def build(
+        cls, content: Content, *, from_address: str, from_name: str = "", auto_submitted: bool
+    ) -> Self:
+        """Encode all that is common to every recipient.
+
+        `auto_submitted` marks transactional mail (RFC 3834), so that no holiday notice answers.
+        Raises BadContent, or BadAddress for the sender's address or name.
+        """
+        check_subject(content.subject)
+        sender = clean(from_address)
+        display = clean_display_name(from_name)
+        root = _root(content)
+        fields: list[Field] = [
+            ("Message-ID", (b"<", Slot.MESSAGE_ID, b">")),
+            ("Date", (Slot.DATE,)),
+            ("From", (mailbox_value("From", display, sender),)),
+            ("To", (Slot.TO,)),
+            ("Subject", (text_value("Subject", content.subject),)),
+            ("MIME-Version", (b"1.0",)),
+        ]
+        if auto_submitted:
+            fields.append(("Auto-Submitted", (b"auto-generated",)))
+        pieces = block([*fields, *root.fields])
+        return cls(_merge([*pieces, b"\r\n", _stuff(root.body)]), utf8=needs_utf8(sender))
+
+    @property
+    def size(self) -> int:
+        """Octets of a rendered mail, about: exact but for the lengths of the personal values."""
+        return sum(map(len, self._pieces)) + _TYPICAL_VALUES
+
+    def render(self, *, to: str, message_id: str, date: int) -> bytes:
+        """The mail for one recipient, as it goes after DATA but for the final dot line.
+
+        CRLF line ends, dot-stuffed (RFC 5321 section 4.5.2), 7-bit but for a non-ASCII local
+        part in From (`utf8`) or `to`, where the transaction needs SMTPUTF8.
+
+        `to` is a cleaned address, `message_id` an `id@domain` without angle brackets, `date`
+        milliseconds since 1970. Raises ValueError when `to` or `message_id` is not that.
+        """
+        if not _ADDRESS(to) or "=?" in to:
+            raise ValueError("the recipient is not a cleaned address")
+        if not _MESSAGE_ID(message_id):
+            raise ValueError("the message id is not of the form id@domain")
+        values = (message_id.encode(), _date(date // 1000), to.encode())
+        pieces = self._pieces.copy()
+        for at, slot in self._slots:
+            pieces[at] = values[slot]
+        return b"".join(pieces)
+
+
+def check_subject(text: str) -> None:
+    """Raise BadContent unless `text` is 1-998 bytes of UTF-8 without controls or line breaks.
+
+    U+2028/2029 count as line breaks; also what is hidden inside RFC 2047 encoded words counts.
+    """
+    if not 1 <= len(text.encode("utf-8", "surrogatepass")) <= _MAX_SUBJECT:
+        raise BadContent(f"a subject has 1 to {_MAX_SUBJECT} bytes: shorten or write it")
+    if has_control(text):
+        raise BadContent("the subject holds a line break or control character: remove it")
+
+
+def _root(content: Content) -> _Part:
+    text = _text_root(content.text)
+    if not content.files:
+        return text
+    return _multipart("mixed", [text, *map(_attachment, content.files)])
+
+
+def _text_root(text: str) -> _Part:
+    lines = _lines(text)
+    if not plain.is_html(lines):
+        return _text_part("plain", lines)
+    derived = _lines(plain.from_html(lines))
+    return _multipart("alternative", [_text_part("plain", derived), _text_part("html", lines)])
+
+
+def _lines(text: str) -> str:
+    """`text` with LF for every CRLF, CR and LF, and one at its end, so that no smuggled
+    end-of-data (`\\n.\\n`, `\\r.\\r`) survives as anything but a line holding a dot."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return lines if lines.endswith("\n") else lines + "\n"
+
+
+def _text_part(subtype: str, lines: str) -> _Part:
+    try:
+        raw = lines.encode()
+    except UnicodeEncodeError:
+        raise BadContent("the text holds half a character (a lone surrogate): remove it") from None
+    encoding, body = _encode(raw)
+    fields: tuple[Field, ...] = (
+        ("Content-Type", (f'text/{subtype}; charset="utf-8"'.encode(),)),
+        ("Content-Transfer-Encoding", (encoding,)),
+    )
+    return _Part(fields, body)
+
+
+def _encode(raw: bytes) -> tuple[bytes, bytes]:
+    """Quoted-printable or base64 (RFC 2045 section 6), whichever is shorter; lines end in CRLF."""
+    # Soft breaks take the line end the library guesses, so it must see LF only.
+    quoted = b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+    wired = raw.replace(b"\n", b"\r\n")
+    if len(quoted) <= (len(wired) + 2) // 3 * 4 * 78 // 76:
+        return b"quoted-printable", quoted
+    return b"base64", _base64(wired)
+
+
+def _base64(raw: bytes) -> bytes:
+    return encodebytes(raw).replace(b"\n", b"\r\n") or b"\r\n"
+
+
+def _attachment(file: File) -> _Part:
+    name = _file_name(file.name)
+    fields: tuple[Field, ...] = (
+        ("Content-Type", (f"{_content_type(file)};\r\n name={_old_name(name)}".encode(),)),
+        ("Content-Transfer-Encoding", (b"base64",)),
+        ("Content-Disposition", (f"attachment;\r\n {_new_name(name)}".encode(),)),
+    )
+    return _Part(fields, _base64(file.data))
+
+
+def _content_type(file: File) -> str:
+    given = file.content_type.strip().lower()
+    if not given:
+        return _OCTETS
+    if not _TYPE.fullmatch(given):
+        raise BadContent("a file's content type is not of the form type/subtype: correct it")
+    # RFC 2045 section 6.4 forbids base64 for these two: they travel as plain octets.
+    return _OCTETS if given.startswith(("multipart/", "message/")) else given
+
+
+def _file_name(name: str) -> str:
+    """The last path part, without controls, direction marks and dots or blanks around it."""
+    last = re.split(r"[/\\]", name)[-1]
+    seen = _INVISIBLE.sub("", last).replace("=?", "=_")  # never an encoded word, even decoded twice
+    safe = unicodedata.normalize("NFC", seen).strip(" .\u00a0\u3000")
+    stem, dot, ending = safe.rpartition(".")
+    if not dot or len(ending) > 10:
+        stem, dot, ending = safe, "", ""
+    room = _MAX_FILE_NAME - len(f"{dot}{ending}".encode())
+    return stem.encode()[:room].decode("utf-8", "ignore") + dot + ending or "attachment"
+
+
+def _old_name(name: str) -> str:
+    """For clients without RFC 2231: encoded words in quotes, which RFC 2047 does not allow but
+    every one of them reads."""
+    if name.isascii():
+        return quoted(name)
+    return '"' + "\r\n ".join(encoded_words(name, _NAME_ROOM)) + '"'
+
+
+def _new_name(name: str) -> str:
+    if name.isascii():
+        return f"filename={quoted(name)}"
+    return "filename*=UTF-8''" + quote(name, safe="")  # RFC 2231 section 4
+
+
+def _multipart(subtype: str, parts: Sequence[_Part]) -> _Part:
+    # "=_" can stand neither in quoted-printable nor in base64, so no body holds the boundary
+    # (RFC 2045 section 6.7). Made from the content: a second build gives the same bytes.
+    mark = sha256(b"".join(part.body for part in parts)).hexdigest()[:24]
+    boundary = f"=_{subtype}_{mark}"
+    chunks: list[bytes] = []
+    for part in parts:
+        head = b"".join(piece for piece in block(part.fields) if isinstance(piece, bytes))
+        chunks += [b"--", boundary.encode(), b"\r\n", head, b"\r\n", part.body, b"\r\n"]
+    chunks += [b"--", boundary.encode(), b"--\r\n"]
+    kind = f'multipart/{subtype};\r\n boundary="{boundary}"'
+    return _Part((("Content-Type", (kind.encode(),)),), b"".join(chunks))
+
+
+def _stuff(body: bytes) -> bytes:
+    """Double each dot at the start of a line (RFC 5321 section 4.5.2)."""
+    stuffed = body.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def _merge(pieces: Sequence[Piece]) -> list[Piece]:
+    merged: list[Piece] = []
+    for piece in pieces:
+        if merged and isinstance(piece, bytes) and isinstance(before := merged[-1], bytes):
+            merged[-1] = before + piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+@lru_cache(maxsize=64)  # neighbours in a batch share their second
+def _date(second: int) -> bytes:
+    """RFC 5322 section 3.3. By hand: strftime speaks the process's language."""
+    at = time.gmtime(second)
+    day = f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04}"
+    return f"{day} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} +0000".encode()

@@ -1,0 +1,154 @@
+"""The `ums` command in processes of its own, as somebody at a terminal runs it."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ums.config import Settings
+
+SECONDS = 60  # for anything that must happen; nothing takes that long
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.status == 0, self.err
+        return json.loads(self.out)
+
+    @property
+    def complaint(self) -> str:
+        """The one line of an error, less the "ums: "; anything else fails the test."""
+        assert (self.status, self.out) == (1, ""), (self.status, self.out, self.err)
+        head, line, *more = [*self.err.partition("ums: ")[1:], *self.err.split("\n")[1:]]
+        assert (head, more) == ("ums: ", [""]), self.err
+        return line.rstrip("\n")
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The object that --json makes of an error."""
+        assert self.status == 1, (self.status, self.out)
+        found = json.loads(self.err)
+        assert set(found) == {"code", "message", "reason"}
+        return found
+
+
+@dataclass
+class Server:
+    """A running `ums serve` or `ums work`; `lines` is what it said so far."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._heard: queue.Queue[str | None] = queue.Queue()
+        self._ear = threading.Thread(target=self._listen, daemon=True)
+        self._ear.start()
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+            self._heard.put(line)
+        self._heard.put(None)
+
+    def hear(self, text: str) -> str:
+        """Wait until it says a line with `text`; that line."""
+        while (line := self._heard.get(timeout=SECONDS)) is not None:
+            if text in line:
+                return line.rstrip("\n")
+        raise AssertionError("it ended:\n" + "\n".join(self.lines))
+
+    @property
+    def url(self) -> str:
+        return next(line.rpartition(" ")[2] for line in self.lines if "UMS is up at " in line)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Its log lines."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=SECONDS) as answer:
+            return answer.read().decode()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send the signal; its exit status, which a graceful stop must give within 20 s."""
+        self.process.send_signal(number)
+        status = self.process.wait(20)
+        self._ear.join(SECONDS)  # its workers have the pipe too: they must be gone as well
+        return status
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """An environment to run `ums` in."""
+
+    settings: Mapping[str, str]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terminal":
+        own = {"UMS_DATA_DIR": str(settings.data_dir), "UMS_DATABASE_URL": settings.database_url}
+        return cls({**own, "UMS_PORT": "0", "UMS_DEMO": str(settings.demo)})
+
+    def also(self, **settings: str) -> "Terminal":
+        return Terminal({**self.settings, **settings})
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.settings["UMS_DATA_DIR"])
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("UMS_")}
+        return {**clean, "LC_ALL": "C.UTF-8", **self.settings}
+
+    def ums(self, *arguments: str, input: str = "") -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "ums", *arguments],
+            env=self._environment,
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def serve(self, *arguments: str, command: str = "serve") -> Iterator[Server]:
+        """A server that is up."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ums", command, *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        server = Server(process)
+        try:
+            server.hear("UMS is up at" if command == "serve" else "engine started")
+            if command == "serve":
+                server.hear("/sandbox")
+            yield server
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()

@@ -1,0 +1,74 @@
+"""A stranger's first minutes: start, paste the printed lines, see the mail."""
+
+import asyncio
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cli.terminal import SECONDS, Server, Terminal
+from conftest import beside, sql
+from ums.config import Settings
+
+_numbers = count()
+
+
+@pytest.fixture
+def fresh(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    """A machine that UMS never ran on, with a database that has no table yet."""
+    if dialect == "sqlite":
+        yield Terminal.of(Settings(data_dir=tmp_path / "var"))
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    name = f"ums_fresh_{next(_numbers)}_{tmp_path.name}".lower()[:60]
+    asyncio.run(sql(server, f'CREATE DATABASE "{name}"'))
+    yield Terminal.of(Settings(data_dir=tmp_path / "var", database_url=beside(server, name)))
+    asyncio.run(sql(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+def printed(server: Server) -> list[str]:
+    """The lines to paste, as they are printed."""
+    server.hear("/api/messages")
+    return [line for line in server.lines if line.strip().startswith("curl ")]
+
+
+def paste(line: str) -> dict[str, object]:
+    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=SECONDS)
+    return json.loads(done.stdout)
+
+
+def pasted_until_done(line: str) -> dict[str, object]:
+    """The result of the first message, asked for as often as somebody would."""
+    for _ in range(SECONDS * 5):
+        [message] = paste(line)["items"]
+        if message["state"] == "done":
+            return message
+        subprocess.run(["sleep", "0.2"], check=True)
+    raise AssertionError(f"not done: {message}")
+
+
+def test_the_printed_lines_make_mail_appear_and_nothing_is_told_twice(fresh: Terminal) -> None:
+    with fresh.serve() as server:
+        bind, send, look = printed(server)
+        assert paste(bind)["data"] == {"success": ["you"], "fail": []}
+        msgid = paste(send)["msgid"]
+        message = pasted_until_done(look)
+        assert (message["msgid"], message["counts"]) == (msgid, {"sent": 1})
+        assert "Hello from UMS 你好" in server.get("/sandbox")
+        assert "It works." in server.get("/sandbox/1/html")
+        password = re.search(r"password (\S+)  \(", "\n".join(server.lines))
+        assert password is not None
+        told = [password[1], *re.findall(r"-u (\w+):(\w+)", bind)[0]]
+        assert server.end() == 0
+    # Beside the greeting there is nothing but log lines, and those tell none of it.
+    assert [event["event"] for event in server.events][-1] == "engine stopped"
+    assert not [secret for secret in told if secret in json.dumps(server.events)]
+    with fresh.serve() as again:
+        assert again.get("/healthz") == '{"status":"ok"}'
+        assert again.end() == 0
+    assert not [line for line in again.lines if any(secret in line for secret in told)]
+    assert [line[:3] for line in again.lines if line[:1] != "{"] == ["UMS", "Mai"]

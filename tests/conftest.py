@@ -1,0 +1,128 @@
+"""Fixtures every test may use: a migrated database of either kind, and a system on it."""
+
+import asyncio
+import itertools
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import postgres
+from ums.config import Settings
+from ums.core import schema
+from ums.core.system import System, open_system
+from ums.db import open_database
+
+_numbers = itertools.count()
+
+
+KILLS = 25  # per database; CI asks for at least 50 in all
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help = f"random kills of the engine in tests/faults, per database (default {KILLS})"
+    parser.addoption("--kills", type=int, default=KILLS, help=help)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the fault tests counted; a property of the report crosses from xdist's workers."""
+    reports = [r for name in ("passed", "failed") for r in terminalreporter.getreports(name)]
+    found = [text for r in reports for name, text in r.user_properties if name == "faults"]
+    if found:
+        terminalreporter.section("faults")
+    for text in sorted(found):
+        terminalreporter.write_line(str(text))
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--kills")
+
+
+def pytest_report_header() -> str:
+    found = postgres.describe()
+    if not found:
+        if os.environ.get("CI"):
+            raise pytest.UsageError("CI must test on PostgreSQL, and there is none")
+        return "databases: SQLite only (no PostgreSQL was found)"
+    return f"databases: SQLite and PostgreSQL ({found})"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file; tests copy it, which is quicker than migrating each."""
+    folder = tmp_path_factory.mktemp("template")
+
+    async def make() -> None:
+        database = open_database("", folder)
+        await schema.migrate(database)
+        await database.close()
+
+    asyncio.run(make())
+    return folder / "ums.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    if not postgres.describe():
+        pytest.skip("no PostgreSQL was found")
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of a migrated database on `postgres_server`."""
+    name = f"ums_template_{os.getpid()}"
+
+    async def make() -> None:
+        await sql(postgres_server, f"CREATE DATABASE {name}")
+        database = open_database(beside(postgres_server, name), Path())
+        await schema.migrate(database)
+        await database.close()
+
+    asyncio.run(make())
+    return name
+
+
+async def sql(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def beside(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def settings(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Settings of a fresh, migrated database of `dialect` in a data folder of its own."""
+    if dialect == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        shutil.copy(template, tmp_path / "ums.db")
+        yield Settings(data_dir=tmp_path, demo=False)
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    template_name: str = request.getfixturevalue("postgres_template")
+    name = f"ums_test_{os.getpid()}_{next(_numbers)}"
+    asyncio.run(sql(server, f"CREATE DATABASE {name} TEMPLATE {template_name}"))
+    yield Settings(data_dir=tmp_path, demo=False, database_url=beside(server, name))
+    asyncio.run(sql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def system(settings: Settings) -> AsyncIterator[System]:
+    async with open_system(settings) as opened:
+        yield opened

@@ -1,0 +1,66 @@
+"""The rejected rows of an import, handed back (threat 30)."""
+
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from spreadsheets import counts, done, prepare, table
+from ums.core import imports
+from ums.core.system import System
+from ums.errors import NotFound
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]
+
+
+@pytest.fixture
+async def world(system: System) -> System:
+    await prepare(system)
+    return system
+
+
+async def test_rejected_rows_come_back_as_text(world: System, tmp_path: Path) -> None:
+    rows = [[cell, "nonsense", ""] for cell in FORMULAS]
+    long = [1234567890123456789, "a@a.org", ""]
+    path = table(
+        tmp_path / "a.xlsx",
+        ["userid", "email"],
+        *rows,
+        ["ok", "a@a.org"],
+        long,
+        ["u", "a@a.org", "stray"],
+        ["u", "\x00@a.org"],
+    )
+    one = await done(world, path)
+    assert counts(one) == (1, 0, 0, len(rows) + 3)
+    target = tmp_path / "rejected.xlsx"
+    await imports.rejected_workbook(world, one.id, target)
+    sheet = openpyxl.load_workbook(target).active
+    assert sheet is not None
+    read = list(sheet.iter_rows())
+    assert [cell.value for cell in read[0]] == ["row", "userid", "email", "C", "reason"]
+    assert [row[0].value for row in read[1:]] == ["2", "3", "4", "5", "6", "7", "9", "10", "11"]
+    assert {cell.data_type for row in read[1:] for cell in row} <= {"s", "n"}
+    assert all(cell.data_type == "s" for row in read[1:] for cell in row if cell.value is not None)
+    assert [row[1].value for row in read[1:5]] == FORMULAS[:4]
+    assert "15 digits" in str(read[7][4].value)
+    assert read[8][3].value == "stray"
+    with pytest.raises(NotFound):
+        await imports.rejected_workbook(world, 77, target)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_many_rejects_are_paged(
+    world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ums.core.rejects._PAGE", 7)
+    one = await done(
+        world, table(tmp_path / "a.xlsx", ["userid"], *([f"a b{i}"] for i in range(30)))
+    )
+    assert one.rejected == 30
+    await imports.rejected_workbook(world, one.id, tmp_path / "r.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "r.xlsx").active
+    assert sheet is not None
+    assert [row[1] for row in sheet.iter_rows(min_row=2, values_only=True)] == [
+        f"a b{i}" for i in range(30)
+    ]

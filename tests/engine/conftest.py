@@ -1,0 +1,34 @@
+"""The engine in a hurry: what waits for minutes in earnest waits for moments here."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from ums.core import resting, verdicts
+from ums.engine import deliver, loop
+from ums.senders import replies
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Short pauses, and no engine loop that ends unseen."""
+    ended: list[BaseException] = []
+
+    def report(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            ended.append(task.exception())
+
+    def soon(n: int, schedule: replies.Schedule) -> int | None:
+        return None if real(n, schedule) is None else 50
+
+    real = replies.retry_delay
+    monkeypatch.setattr(loop, "_report", report)
+    monkeypatch.setattr(loop, "EXPAND_POLL", 0.05)
+    monkeypatch.setattr(deliver, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(verdicts, "retry_delay", soon)
+    monkeypatch.setattr(verdicts, "MIN_PAUSE", 50)
+    for steps in ("TRANSPORT", "QUOTA", "CREDENTIALS", "CONFIGURATION"):
+        monkeypatch.setattr(resting, steps, (100,))
+    yield
+    assert ended == []

@@ -1,0 +1,104 @@
+"""The database goes away in the middle of sending and comes back: nothing lost, nothing twice."""
+
+import asyncio
+from collections import Counter
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from conftest import sql
+from fakes import Act, SmtpServer
+from flow import open_flow, until
+from ums.config import Settings
+from ums.core.system import System, open_system
+from ums.engine import deliver, journal
+from ums.engine.loop import running
+from ums.errors import Unavailable
+
+
+@pytest.fixture
+def dialect() -> str:
+    return "postgresql"
+
+
+async def test_sending_goes_on_after_the_database_was_away(
+    settings: Settings, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.2)
+    monkeypatch.setattr(journal, "PAUSES", (0.05,))
+    async with open_system(settings) as system, SmtpServer() as server:
+        server.script["DOT"] = lambda call: Act(b"250 ok\r\n", after=0.005)
+        flow = await open_flow(system, server)
+        msgid = await flow.broadcast(600)
+        async with running(system):
+            for sent in (100, 300):
+                await until(lambda goal=sent: _sent(server, goal))
+                await _away(settings, postgres_server, system)
+            counts = await flow.until_settled(msgid, 60)
+    copies = Counter(mail.rcpt_to for mail in server.mails)
+    assert set(copies.values()) == {1}
+    # Nobody died, so every reply found its row in the end.
+    assert counts == {"sent": 600}
+    assert len(copies) == 600
+
+
+async def _sent(server: SmtpServer, goal: int) -> bool:
+    return len(server.mails) >= goal
+
+
+async def _away(settings: Settings, server: str, system: System) -> None:
+    """Take the database away, see that it is felt, and give it back."""
+    name = settings.database_url.rpartition("/")[2]
+    await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    await _terminate(server, name)
+    with pytest.raises(Unavailable):
+        async with system.database.read() as tx:
+            await tx.value(text("SELECT 1"))
+    await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+async def _terminate(server: str, name: str) -> None:
+    await sql(
+        server,
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+    )
+
+
+async def test_a_stop_without_the_database_ends(settings: Settings, postgres_server: str) -> None:
+    name = settings.database_url.rpartition("/")[2]
+    async with open_system(settings) as system, SmtpServer() as server:
+        system.settings = _hasty(system)
+        gate = asyncio.Event()
+        server.script["DOT"] = lambda call: _after(gate)
+        flow = await open_flow(system, server)
+        msgid = await flow.broadcast(20)
+        async with running(system):
+            await until(lambda: _at_dot(server))
+            await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            await _terminate(postgres_server, name)
+            gate.set()
+        await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        system.settings = settings
+        async with system.database.write() as tx:
+            await tx.run(_LEASES_END)
+        async with running(system):
+            counts = await flow.until_settled(msgid)
+    copies = Counter(mail.rcpt_to for mail in server.mails)
+    assert set(copies.values()) == {1}
+    assert counts["sent"] + counts.get("unknown", 0) == 20
+
+
+_LEASES_END = text("UPDATE workers SET lease_until = 1")
+
+
+def _hasty(system: System) -> Settings:
+    return msgspec.structs.replace(system.settings, stop_seconds=0.3, lease_seconds=60.0)
+
+
+async def _after(gate: asyncio.Event) -> None:
+    await gate.wait()
+
+
+async def _at_dot(server: SmtpServer) -> bool:
+    return server.counts["DOT"] > 0

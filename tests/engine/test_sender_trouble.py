@@ -1,0 +1,310 @@
+"""Servers and accounts that fail: the sender rests, its deliveries wait and lose nothing."""
+
+import asyncio
+import socket
+import ssl
+
+import pytest
+
+from fakes import DROP, Act, Call, Certificates, SmtpServer
+from flow import Flow, account, open_flow, until, with_settings
+from ums.core import resting, sender_test, senders, verdicts
+from ums.core.directory import touch
+from ums.core.models import senders as sender_table
+from ums.core.system import System
+from ums.engine.loop import running
+from ums.senders import smtp_connect
+
+LOGIN = {"account": "news", "password": "right"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def test_a_server_that_is_down_is_waited_for(system: System) -> None:
+    port = free_port()
+    flow = await open_flow(system, port)
+    async with running(system):
+        msgid = await flow.send("a@example.cn", "b@example.cn")
+        row = await flow.until_resting()
+        assert row.rest_reason == "unreachable"
+        assert "connect" in row.rest_detail
+        async with SmtpServer(port=port) as server:
+            assert await flow.until_settled(msgid) == {"sent": 2}
+    assert len(server.mails) == 2
+    failed = [a for a in await flow.attempts(msgid) if a.verdict != "sent"]
+    assert {(a.stage, a.code, a.reason) for a in failed} == {("connect", 0, "unreachable")}
+    sent = await flow.deliveries(msgid)
+    assert all(row.charged == 1 for row in sent)  # only the attempt that got through
+    assert (await flow.sender()).failures == 0
+
+
+async def test_the_rest_grows_while_the_server_stays_away(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resting, "TRANSPORT", (50, 600_000))
+    flow = await open_flow(system, free_port())
+    async with running(system):
+        await flow.send("a@example.cn")
+
+        async def long() -> bool:
+            row = await flow.sender()
+            return row.failures == 2 and row.rest_until > row.created_at + 500_000
+
+        await until(long)
+
+
+async def test_a_wrong_password_is_tried_twice_and_then_no_more(system: System) -> None:
+    async with SmtpServer(users={"news": "right"}) as server:
+        flow = await open_flow(system, server, account="news", password="wrong")
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(30)))
+
+            async def locked() -> bool:
+                row = await flow.sender()
+                return row.rest_until == resting.UNTIL_EDITED
+
+            await until(locked)
+            assert server.counts["AUTH"] == 2
+            assert (await flow.sender()).rest_reason == "credentials"
+            assert set(await flow.counts(msgid)) <= {"queued", "deferred"}
+            await senders.change(system, account(server, **LOGIN))
+            assert await flow.until_settled(msgid) == {"sent": 30}
+    assert server.counts["AUTH"] >= 3
+
+
+async def test_a_good_test_unlocks_a_sender(system: System) -> None:
+    users = {"news": "other"}
+    async with SmtpServer(users=users) as server:
+        flow = await open_flow(system, server, **LOGIN)
+        async with running(system):
+            msgid = await flow.send("a@example.cn")
+
+            async def locked() -> bool:
+                return (await flow.sender()).rest_until == resting.UNTIL_EDITED
+
+            await until(locked)
+            assert not (await sender_test.run(system, "main")).ok
+            assert (await flow.sender()).rest_until == resting.UNTIL_EDITED
+            users["news"] = "right"
+            assert (await sender_test.run(system, "main")).ok
+            assert await flow.until_settled(msgid) == {"sent": 1}
+
+
+@pytest.mark.parametrize("encryption", ["ssl", "starttls"])
+async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
+    system: System, encryption: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resting, "CONFIGURATION", (3_600_000,))
+    made = Certificates()
+    monkeypatch.setattr(smtp_connect, "_system_trust", made.client)
+    context: ssl.SSLContext = made.server("other.example")
+    async with SmtpServer(
+        tls="ssl" if encryption == "ssl" else "starttls", context=context, users={"news": "right"}
+    ) as server:
+        flow = await open_flow(system, server, host="localhost", encryption=encryption, **LOGIN)
+        async with running(system):
+            msgid = await flow.send("a@example.cn")
+            row = await flow.until_resting()
+            assert row.rest_reason == "tls"
+            assert "certificate" in row.rest_detail
+            assert row.rest_until > row.created_at + 3_000_000
+            assert await flow.counts(msgid) == {"deferred": 1}
+    assert "AUTH" not in server.verbs()
+    assert b"AUTH" not in bytes(server.clear)
+
+
+async def test_tls_that_is_right_is_used(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Certificates()
+    monkeypatch.setattr(smtp_connect, "_system_trust", made.client)
+    async with SmtpServer(tls="starttls", context=made.server(), users={"news": "right"}) as server:
+        flow = await open_flow(system, server, host="localhost", encryption="starttls", **LOGIN)
+        async with running(system):
+            assert await flow.until_settled(await flow.send("a@example.cn")) == {"sent": 1}
+    assert server.logins == ["news"]
+    assert b"AUTH" not in bytes(server.clear)
+
+
+async def test_a_server_that_closes_after_a_few_mails_is_called_again(system: System) -> None:
+    carried: dict[int, int] = {}
+
+    def script(call: Call) -> bytes | Act | None:
+        carried[call.connection] = carried.get(call.connection, 0) + 1
+        if carried[call.connection] > 3:
+            return Act(b"421 4.7.0 enough for one connection\r\n", drop=True)
+        return None
+
+    async with SmtpServer() as server:
+        server.script["MAIL"] = script
+        flow = await open_flow(system, server)
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(40)))
+            assert await flow.until_settled(msgid) == {"sent": 40}
+    assert len(server.mails) == 40
+    assert len({mail.rcpt_to for mail in server.mails}) == 40
+    assert (await flow.sender()).failures == 0
+
+
+async def test_a_session_ends_by_itself_after_its_number_of_mails(system: System) -> None:
+    with_settings(system, session_messages=4, sessions=1)
+    async with SmtpServer() as server:
+        flow = await open_flow(system, server)
+        async with running(system):
+            assert await flow.until_settled(
+                await flow.send(*(f"n{i}@example.cn" for i in range(12)))
+            ) == {"sent": 12}
+    assert [mail.connection for mail in server.mails] == [1] * 4 + [2] * 4 + [3] * 4
+
+
+async def test_a_server_that_takes_two_connections_is_used_with_two(system: System) -> None:
+    """Its refusal of a third is not the sender's failure."""
+
+    async with SmtpServer() as server:
+
+        def greet(call: Call) -> bytes | Act | None:
+            return Act(b"421 too many connections\r\n", drop=True) if server.open > 2 else None
+
+        server.script["GREETING"] = greet
+        server.script["DOT"] = lambda call: Act(b"250 ok\r\n", after=0.01)
+        flow = await open_flow(system, server)
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(60)))
+            assert await flow.until_settled(msgid) == {"sent": 60}
+    assert (await flow.sender()).rest_reason is None
+    assert {a.verdict for a in await flow.attempts(msgid)} == {"sent"}
+    assert len(server.mails) == 60
+
+
+async def test_the_first_session_goes_alone(system: System) -> None:
+    """Five log-ins at once with one wrong password would be five wrong log-ins."""
+    gate = asyncio.Event()
+
+    async def wait(call: Call) -> None:
+        if call.connection == 1:
+            await gate.wait()
+
+    async with SmtpServer() as server:
+        server.script["GREETING"] = wait
+        server.script["DOT"] = lambda call: Act(b"250 ok\r\n", after=0.05)
+        flow = await open_flow(system, server)
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(50)))
+            await until(lambda: _claimed(flow, msgid, 50))
+            await until(lambda: _met(server, "GREETING"))
+            assert server.connections == 1
+            gate.set()
+            await flow.until_settled(msgid)
+    assert server.most_open == 5
+
+
+async def _claimed(flow: Flow, msgid: str, count: int) -> bool:
+    return (await flow.counts(msgid)).get("claimed", 0) == count
+
+
+async def test_one_slow_mail_does_not_hold_up_the_others(system: System) -> None:
+    gate = asyncio.Event()
+
+    async def slow(call: Call) -> None:
+        if call.rcpt_to == ["slow@example.cn"]:
+            await gate.wait()
+
+    async with SmtpServer() as server:
+        server.script["DOT"] = slow
+        flow = await open_flow(system, server)
+        async with running(system):
+            held = await flow.send("slow@example.cn")
+            await flow.until_state(held, "at_dot")
+            for number in range(3):
+                quick = await flow.send(f"quick{number}@example.cn")
+                assert await flow.until_settled(quick) == {"sent": 1}
+            assert await flow.counts(held) == {"at_dot": 1}
+            gate.set()
+            assert await flow.until_settled(held) == {"sent": 1}
+
+
+async def test_a_mail_that_breaks_every_connection_does_not_stop_the_rest(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It uses up its schedule, shortened here, like any other that does not get through.
+    monkeypatch.setattr(verdicts, "retry_delay", lambda n, _: 50 if n < 3 else None)
+
+    def poison(call: Call) -> Act | None:
+        return DROP if call.rcpt_to == ["poison@example.cn"] else None
+
+    async with SmtpServer() as server:
+        server.script["BODY"] = poison
+        flow = await open_flow(system, server)
+        async with running(system):
+            bad = await flow.send("poison@example.cn")
+            good = await flow.send(*(f"n{i}@example.cn" for i in range(40)))
+            assert await flow.until_settled(good) == {"sent": 40}
+            assert await flow.until_settled(bad) == {"expired": 1}
+    assert len(await flow.attempts(bad)) == verdicts.FREE_TRIES + 3
+    assert len(server.mails) == 40
+
+
+async def test_an_edited_sender_is_used_from_the_next_session_on(system: System) -> None:
+    with_settings(system, sessions=1)
+    gate = asyncio.Event()
+
+    async def hold(call: Call) -> None:
+        await gate.wait()
+
+    async with SmtpServer() as old, SmtpServer() as new:
+        old.script["DOT"] = hold
+        flow = await open_flow(system, old)
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(10)))
+            await until(lambda: _met(old, "DOT"))
+            moved = account(new, from_address="moved@sender.example", password="x")
+            await senders.change(system, moved)
+            second = await flow.send("late@example.cn")
+            await flow.until_state(second, "claimed")  # and with it the new settings are known
+            gate.set()
+            assert await flow.until_settled(msgid) == {"sent": 10}
+            assert await flow.until_settled(second) == {"sent": 1}
+    assert len(old.mails) + len(new.mails) == 11
+    assert len(old.mails) <= 2  # what was at the dot, and what followed it
+    assert {mail.mail_from for mail in old.mails} == {"news@sender.example"}
+    assert {mail.mail_from for mail in new.mails} == {"moved@sender.example"}
+    assert all(b"moved@sender.example" in mail.data for mail in new.mails)
+
+
+async def _met(server: SmtpServer, key: str) -> bool:
+    return server.counts[key] >= 1
+
+
+async def test_a_password_that_cannot_be_opened_rests_the_sender(system: System) -> None:
+    async with SmtpServer() as server:
+        flow = await open_flow(system, server, **LOGIN)
+        async with system.database.write() as tx:
+            await tx.run(sender_table.update().values(secret="v1:AAAA"))
+            await touch(tx)
+        system.directory.forget()
+        async with running(system):
+            msgid = await flow.send("a@example.cn")
+            row = await flow.until_resting()
+            assert row.rest_reason == "engine_error"
+            assert set(await flow.counts(msgid)) <= {"queued", "deferred", "claimed"}
+    assert server.connections == 0
+
+
+async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: System) -> None:
+    async with SmtpServer() as server:
+        server.script["MAIL"] = [None, None, b"550 5.4.5 Daily user sending limit exceeded\r\n"]
+        flow = await open_flow(system, server)
+        with_settings(system, sessions=1)
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(20)))
+            row = await flow.until_resting()
+            assert row.rest_reason == "daily_quota"
+            assert row.rest_until > row.created_at + 3_000_000  # the hour of the reply table
+
+            async def back() -> bool:
+                return (await flow.counts(msgid)) == {"sent": 2, "queued": 17, "deferred": 1}
+
+            await until(back)
+    assert {row.charged for row in await flow.deliveries(msgid) if row.state != "sent"} == {0}

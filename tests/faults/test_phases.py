@@ -1,0 +1,57 @@
+"""`kill -9` at each named phase of a hand-over, where the outcome is known exactly: one session,
+so that one delivery alone is concerned by each kill."""
+
+import asyncio
+from typing import NamedTuple
+
+import pytest
+
+from faults.audit import audit, drained
+from faults.engines import Engine
+from faults.ledger import Ledger
+from faults.workload import fill
+from ums.config import Settings
+
+KILLS = 3
+SIZE = 120
+PASSES = 4  # the kill comes at the fourth mail: the session is warm, commands ride with the dot
+
+
+class After(NamedTuple):
+    """What is expected of a delivery whose sending was killed."""
+
+    state: str
+    copies: int
+    doubts: int
+
+
+UNTOUCHED = After("sent", 1, 0)
+PHASES = {
+    "data": (UNTOUCHED, UNTOUCHED),  # phase: (a broadcast's, a transactional mail's)
+    "body": (UNTOUCHED, UNTOUCHED),
+    "intent": (After("unknown", 0, 1), After("sent", 1, 1)),  # truly unsent, but who can know
+    "reply": (After("unknown", 1, 1), After("sent", 2, 1)),
+    "recorded": (UNTOUCHED, UNTOUCHED),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", ["broadcast", "single"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_kill_does_exactly_what_the_phase_says(settings: Settings, phase: str, kind: str) -> None:
+    concerned = PHASES[phase][kind == "single"]
+    sizes = {"broadcast": 0, "single": 0, kind: SIZE}
+    with Ledger() as ledger, Engine(settings, sessions=1) as engine:
+        asyncio.run(fill(settings, ledger.port, **sizes))
+        for _ in range(KILLS):
+            engine.start(fail_point=f"{phase}:{PASSES}")
+            engine.wait_killed()
+        engine.start()
+        asyncio.run(drained(settings, 60))
+        engine.stop()
+        result = asyncio.run(audit(settings, ledger))
+
+    result.check(size=SIZE)
+    ends = [After(row.state, row.copies, row.doubts) for row in result.rows]
+    assert ends.count(concerned) == (SIZE if concerned == UNTOUCHED else KILLS)
+    assert ends.count(UNTOUCHED) == SIZE - (0 if concerned == UNTOUCHED else KILLS)

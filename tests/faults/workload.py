@@ -1,0 +1,87 @@
+"""What there is to send, put into a database before any engine starts."""
+
+import json
+from typing import NamedTuple
+
+from ums import clock
+from ums.config import Settings
+from ums.core import channels, senders
+from ums.core.directory import Channel
+from ums.core.messages import Intake
+from ums.core.senders import NewSender
+from ums.core.system import System, open_system
+from ums.db import Hot, rows_json
+
+PER_MESSAGE = 100
+_USERS = Hot(
+    "INSERT INTO users (userid, attributes, created_at, updated_at)"
+    " SELECT r.userid, '{}', :at, :at FROM $rows(r: userid text)"
+)
+_ADDRESSES = Hot(
+    "INSERT INTO addresses (user_id, kind, bind_id, value)"
+    " SELECT id, 'email', 'all', userid || '@users.example' FROM users"
+)
+
+
+class Account(NamedTuple):
+    """The credentials of a channel that was made for a test."""
+
+    key: str
+    secret: str
+
+
+async def fill(settings: Settings, port: int, *, broadcast: int, single: int) -> None:
+    """A broadcast to so many users, and so many transactional mails (a multiple of 100, or fewer)
+    to addresses, each kind by a channel and a sender of its own to the server at `port`."""
+    async with open_system(settings) as system:
+        intake = Intake(system)
+        if broadcast:
+            await _users(system, broadcast)
+            account = await channel(system, "bulk", port)
+            found = await _found(system, account.key)
+            await intake.accept(found, _body(), broadcast=True)
+        if single:
+            account = await channel(system, "single", port)
+            found = await _found(system, account.key)
+            for first in range(0, single, PER_MESSAGE):
+                some = range(first, min(first + PER_MESSAGE, single))
+                await intake.accept(
+                    found, _body([f"a{n}@direct.example" for n in some]), broadcast=False
+                )
+
+
+async def channel(system: System, name: str, port: int) -> Account:
+    """A channel with a sender to the server at `port`."""
+    made = await channels.create(system, name)
+    sender = NewSender(
+        code=name,
+        name=name,
+        host="127.0.0.1",
+        port=port,
+        encryption="none",
+        from_address=f"{name}@example.org",
+        channels=[made.channelkey],
+        allow_port=True,
+    )
+    await senders.create(system, sender)
+    return Account(made.channelkey, str(made.mastersecret))
+
+
+async def _found(system: System, key: str) -> Channel:
+    system.directory.forget()
+    return (await system.directory.now()).channels[key]
+
+
+async def _users(system: System, count: int) -> None:
+    names = rows_json((f"user{n}",) for n in range(count))
+    async with system.database.write() as tx:
+        await tx.run(_USERS, {"r": names, "at": clock.now()})
+        await tx.run(_ADDRESSES)
+
+
+def _body(addresses: list[str] | None = None) -> bytes:
+    content = {"subject": "Fault test", "text": "<p>One copy, please.</p>"}
+    body: dict[str, object] = {"msg_email": [content]}
+    if addresses:
+        body["aud_email"] = [{"data": addresses}]
+    return json.dumps(body).encode()

@@ -1,0 +1,167 @@
+"""The papers say what the code does: settings, commands, routes, codes, reasons and links.
+
+Run as a program, it writes the table of docs/reference/settings.md anew.
+"""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ums.app import build
+from ums.cli import commands
+from ums.config import Settings, describe
+from ums.errors import CODES, WORDS, UmsError
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
+TALKING = ("api/*.py", "core/access.py", "core/requests.py", "core/messages.py", "core/fetch.py")
+TALKING += ("core/users.py", "core/user_*.py", "core/reports.py")
+"""The modules whose errors callers of the API can meet."""
+UNSEEN = {"local_token"}  # the local door's, which is no API
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def settings_table() -> str:
+    rows = ["| Setting | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for name, kind, default, meaning in describe():
+        rows.append(f"| `{name}` | {kind} | {f'`{default}`' if default else 'empty'} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_every_setting_is_in_the_table() -> None:
+    page = (REFERENCE / "settings.md").read_text("utf-8")
+    shown = page.partition(BEGIN)[2].partition(END)[0]
+    assert shown == settings_table(), f"run `.venv/bin/python {named(Path(__file__))}`"
+
+
+def leaves(command: Any, path: tuple[str, ...] = ("ums",)) -> Iterator[tuple[str, Any]]:
+    """(full name, command) of everything that can be run."""
+    if not hasattr(command, "commands"):
+        yield " ".join(path), command
+        return
+    for name, inner in command.commands.items():
+        yield from leaves(inner, (*path, name))
+
+
+COMMANDS = dict(leaves(typer.main.get_command(commands.app)))
+
+
+def sections(page: str) -> dict[str, str]:
+    parts = re.split(r"^## (.+)\n", page, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_described(name: str) -> None:
+    section = sections((REFERENCE / "cli.md").read_text("utf-8"))[name]
+    for one in COMMANDS[name].params:
+        if getattr(one, "hidden", False):
+            continue
+        shown = one.opts[0] if one.param_type_name == "option" else one.name.upper()
+        assert f"| `{shown}` |" in section
+
+
+def test_no_command_or_option_is_invented() -> None:
+    found = sections((REFERENCE / "cli.md").read_text("utf-8"))
+    assert set(found) == set(COMMANDS)
+    for name, section in found.items():
+        real = {option for one in COMMANDS[name].params for option in one.opts}
+        assert set(re.findall(r"^\| `(--[a-z-]+)` \|", section, re.MULTILINE)) <= real
+
+
+def test_every_option_in_an_example_exists() -> None:
+    for paper in PAPERS:
+        text = paper.read_text("utf-8").replace("\\\n", " ")
+        for words in re.findall(r"^(?:\$ )?(?:\.venv/bin/)?(ums [^#\n]+)", text, re.MULTILINE):
+            name = max((n for n in COMMANDS if words.startswith(n)), key=len, default="")
+            real = {o for one in COMMANDS[name].params for o in one.opts} if name else {"--version"}
+            assert set(re.findall(r" (--[a-z-]+)", words)) <= real, f"{named(paper)}: {words}"
+
+
+def test_every_route_is_in_an_api_page() -> None:
+    v1 = (REFERENCE / "v1-api.md").read_text("utf-8")
+    manage = (REFERENCE / "management-api.md").read_text("utf-8")
+    for route in build(Settings()).routes:
+        path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
+        if path.startswith("/static"):
+            path = "/static"
+        page = v1 if path.startswith("/v1") or path == "/" else manage
+        assert re.search(rf"(GET|POST) {re.escape(path)}[`/]", page), path
+
+
+def family(error: type[UmsError]) -> Iterator[type[UmsError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from family(child)
+
+
+def test_every_code_is_in_the_v1_page() -> None:
+    table = sections((REFERENCE / "v1-api.md").read_text("utf-8"))["Codes"]
+    codes = {kind.code for kind in family(UmsError)} | set(CODES.values())
+    assert {f"| {code} |" for code in codes if f"| {code} |" not in table} == set()
+
+
+def test_every_reason_callers_meet_is_in_an_api_page() -> None:
+    pages = [(REFERENCE / name).read_text("utf-8") for name in ("v1-api.md", "management-api.md")]
+    modules = [path for shape in TALKING for path in (ROOT / "src" / "ums").glob(shape)]
+    met = {text for path in modules for text in strings(path) if text in WORDS}
+    assert {
+        reason for reason in met - UNSEEN if not any(f"`{reason}`" in p for p in pages)
+    } == set()
+
+
+def strings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_every_reason_of_a_delivery_is_described() -> None:
+    page = (REFERENCE / "delivery-states.md").read_text("utf-8")
+    replies = ROOT / "src" / "ums" / "senders" / "replies.toml"
+    table = tomllib.loads(replies.read_text("utf-8"))
+    reasons = {row["id"] for row in (*table["reply"], *table["error"])}
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
+
+
+def test_every_dependency_has_its_reason() -> None:
+    page = (DOCS / "decisions" / "0010-dependencies.md").read_text("utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {re.split(r"[\[<>=;]", line)[0] for line in project["dependencies"]}
+    assert set(re.findall(r"^\| ([a-z][a-z0-9-]*) \|", page, re.MULTILINE)) == wanted
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=named)
+def test_links_lead_somewhere(paper: Path) -> None:
+    text = re.sub(r"```.*?```", "", paper.read_text("utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        found = (paper.parent / target).resolve() if target else paper
+        assert found.exists(), link
+        if anchor:
+            assert anchor in anchors(found), link
+
+
+def anchors(paper: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", paper.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+if __name__ == "__main__":
+    page = REFERENCE / "settings.md"
+    before, _, rest = page.read_text("utf-8").partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}{settings_table()}{END}{rest.partition(END)[2]}", "utf-8")

@@ -1,0 +1,72 @@
+"""Every error that the source raises has words in both languages, with the values they want."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from ums import errors
+from ums.errors import CODES, WORDS, Refused, UmsError
+
+PACKAGE = Path(errors.__file__).parent
+KINDS = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, UmsError) and kind is not UmsError
+}
+# Reasons that are chosen at run time: where, by which expression, and which there are.
+CHOSEN = {
+    ("core/requests.py", "reason"): {name for name in CODES if name.startswith("no_sender_")},
+    ("core/user_kinds.py", "kind.reason"): {"bad_value", "bad_tag", "bad_address"},
+    ("core/user_entries.py", "reason"): {"bind_id_denied", "bad_bind_id"},
+    ("core/import_rows.py", "line.flaw"): {"cell_nameless", "cell_number", "cell_long"},
+    ("core/sheet_reader.py", "reason"): {"sheet_unreadable", "sheet_columns", "sheet_limit"},
+}
+
+
+def raised() -> Iterator[tuple[str, str, ast.expr, set[str]]]:
+    """Where an error is made, of which kind, its reason, and the names of its values."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id in KINDS and node.args:
+                where = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
+                values = {keyword.arg or "**" for keyword in node.keywords}
+                yield where, node.func.id, node.args[0], values
+
+
+def wanted(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+FOUND = list(raised())
+
+
+def test_errors_are_found_at_all() -> None:
+    assert len(FOUND) > 100
+
+
+@pytest.mark.parametrize("found", FOUND, ids=lambda found: f"{found[0]}")
+def test_an_error_has_words_for_its_reason(found: tuple[str, str, ast.expr, set[str]]) -> None:
+    where, kind, reason, values = found
+    if isinstance(reason, ast.Constant):
+        reasons = {str(reason.value)}
+        assert wanted(WORDS[str(reason.value)][0]) == values
+    else:
+        reasons = CHOSEN[where.partition(":")[0], ast.unparse(reason)]
+    for name in reasons:
+        assert wanted(WORDS[name][0]) <= values, name
+    if issubclass(KINDS[kind], Refused):
+        assert reasons <= CODES.keys()
+
+
+@pytest.mark.parametrize("reason", WORDS)
+def test_words_of_a_reason(reason: str) -> None:
+    english, chinese = WORDS[reason]
+    assert wanted(english) == wanted(chinese)
+    assert english.isascii()
+    assert not chinese.isascii()
+    assert "\n" not in english + chinese
