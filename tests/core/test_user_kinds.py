@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ums.core.directory import Channel, Sender, Snapshot
+from ums.core.rules import NO_RULES
 from ums.core.system import System
 from ums.core.user_changes import State, apply, change
 from ums.core.user_entries import Entry, Rights, parse
@@ -14,8 +15,8 @@ from ums.core.users import find
 from ums.db import rows_json
 from ums.errors import WORDS, Invalid
 
-CHANNEL = Channel(1, "A", "A", "", None, None, True, 0, (1,), None)
-OTHER = Channel(2, "B", "B", "", None, None, True, 0, (), None)
+CHANNEL = Channel(1, "A", "A", "", None, None, True, NO_RULES, 0, (1,), None)
+OTHER = Channel(2, "B", "B", "", None, None, True, NO_RULES, 0, (), None)
 SENDER = Sender(1, "MINE", "mine", "email", "{}", None, True, 0)
 SNAPSHOT = Snapshot(
     "1", {"A": CHANNEL, "B": OTHER}, {1: CHANNEL}, {1: SENDER}, {"MINE": SENDER}, {}

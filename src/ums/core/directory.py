@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import Row, func, select
 
 from ums.core.models import access_keys, channel_senders, channels, meta, senders
+from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
 
 REVISION = "directory_revision"
@@ -35,6 +36,7 @@ class Channel(Struct, frozen=True):
     old_secret: str | None  # sealed
     old_secret_until: int | None
     open: bool
+    rules: Rules
     created_at: int
     senders: tuple[int, ...]  # ids, authorised
     default_sender: int | None
@@ -154,6 +156,7 @@ def _channel(row: Row[Any], links: Any) -> Channel:
         old_secret=row.old_secret,
         old_secret_until=row.old_secret_until,
         open=bool(row.open),
+        rules=read_rules(row.rules),
         created_at=row.created_at,
         senders=tuple(link.sender_id for link in mine),
         default_sender=next((link.sender_id for link in mine if link.is_default), None),

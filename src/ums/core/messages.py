@@ -9,16 +9,17 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from ums import clock
+from ums.core.admission import admit
 from ums.core.directory import Channel
 from ums.core.fetch import fetch_files
-from ums.core.models import files, segments
+from ums.core.models import files
 from ums.core.requests import Audience, Request, check_channel, parse
 from ums.core.system import System
 from ums.db import GroupCommit, Hot, Tx, rows_json
-from ums.errors import Invalid, Refused
+from ums.errors import Invalid
 from ums.senders.mime import File
 
 HOLD, RESEND = "hold", "resend"
@@ -28,13 +29,13 @@ KEY_LIFE = 24 * clock.HOUR
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
-    "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, priority,"
-    " on_doubt, state, cursor, size, accepted_at, expires_at)"
-    " SELECT msgid, channel_id, sender_id, audience, content, options, priority, on_doubt,"
-    " 'accepted', 0, size, accepted_at, expires_at"
+    "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
+    " origin, priority, on_doubt, state, cursor, size, accepted_at, expires_at)"
+    " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
+    " priority, on_doubt, 'accepted', 0, size, accepted_at, expires_at"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
-    " options text, priority smallint, on_doubt text, size bigint, accepted_at bigint,"
-    " expires_at bigint)"
+    " options text, broadcast boolean, origin text, priority smallint, on_doubt text, size bigint,"
+    " accepted_at bigint, expires_at bigint)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -53,13 +54,6 @@ _KNOWN = Hot(
 )
 
 
-class Content(Struct, frozen=True):
-    """What a stored message says; its files lie in their own table."""
-
-    subject: str
-    text: str
-
-
 class Options(Struct, frozen=True, omit_defaults=True):
     """What the caller gave besides: echoed, or handed to callbacks later."""
 
@@ -76,7 +70,7 @@ class Draft(Struct):
     sender_id: int
     request: Request
     files: list[File]
-    broadcast: bool
+    origin: str
     key: str | None
     body_hash: str
     now: int
@@ -111,52 +105,47 @@ class Intake:
     async def accept(
         self, channel: Channel, body: bytes, *, broadcast: bool, key: str | None = None
     ) -> Accepted:
-        """Store the message that `body` asks for. Raises UmsError.
-
-        `key` is the caller's Idempotency-Key: the same key with the same body within 24 h gives
-        the same answer and no second message.
-        """
-        if key is not None and not _KEY.fullmatch(key):
-            raise Invalid("idempotency_key")
+        """Store the message that a body of `/v1/sent` or `/v1/broadcast` asks for."""
+        check_key(key)
         check_channel(channel)
-        request = parse(body, broadcast=broadcast)
-        draft = await self._draft(channel, request, body, broadcast=broadcast, key=key)
+        path = b"broadcast\n" if broadcast else b"sent\n"
+        return await self.take(channel, parse(body, broadcast=broadcast), path + body, key=key)
+
+    async def take(
+        self,
+        channel: Channel,
+        request: Request,
+        fingerprint: bytes,
+        *,
+        key: str | None = None,
+        origin: str = "v1",
+    ) -> Accepted:
+        """Store the message that `request` asks for. Raises UmsError.
+
+        `key` is the caller's Idempotency-Key: the same key with the same `fingerprint` (where it
+        was sent to, and its body) within 24 h gives the same answer and no second message.
+        """
+        check_key(key)
+        sender = await admit(self._system, channel, request)
+        body_hash = hashlib.sha256(fingerprint).hexdigest() if key else ""
+        draft = Draft(
+            msgid="",
+            channel_id=channel.id,
+            sender_id=sender.id,
+            request=request,
+            files=await self._files(channel, request, key, body_hash),
+            origin=origin,
+            key=key,
+            body_hash=body_hash,
+            now=clock.now(),
+        )
+        draft.msgid = self._ids.next(draft.now)
         msgid = await self._group.submit(draft)
         self._system.wake.set()
         return Accepted(msgid, request.sendno)
 
     async def drain(self) -> None:
         await self._group.drain()
-
-    async def _draft(
-        self, channel: Channel, request: Request, body: bytes, *, broadcast: bool, key: str | None
-    ) -> Draft:
-        now = clock.now()
-        snapshot = await self._system.directory.now()
-        sender = snapshot.sender_for(channel, request.instance)
-        if sender is None:
-            raise Refused("no_sender")
-        if request.audience.segment is not None:
-            await self._check_segment(request.audience.segment)
-        path = b"broadcast\n" if broadcast else b"sent\n"
-        body_hash = hashlib.sha256(path + body).hexdigest() if key else ""
-        files = await self._files(channel, request, key, body_hash)
-        return Draft(
-            msgid=self._ids.next(now),
-            channel_id=channel.id,
-            sender_id=sender.id,
-            request=request,
-            files=files,
-            broadcast=broadcast,
-            key=key,
-            body_hash=body_hash,
-            now=now,
-        )
-
-    async def _check_segment(self, id: int) -> None:
-        async with self._system.database.read() as tx:
-            if await tx.value(select(segments.c.id).where(segments.c.id == id)) is None:
-                raise Invalid("segment_unknown", id=id)
 
     async def _files(
         self, channel: Channel, request: Request, key: str | None, body_hash: str
@@ -174,6 +163,12 @@ class Intake:
             return False
         # A key about to end is taken for ended: the message might be stored after all.
         return row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
+
+
+def check_key(key: str | None) -> None:
+    """Raises Invalid for what is no Idempotency-Key."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid("idempotency_key")
 
 
 async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
@@ -225,16 +220,18 @@ def _row(draft: Draft) -> tuple[object, ...]:
     options = Options(
         sendno=request.sendno, owner=request.option.owner, params=request.callback.params
     )
-    life = BULK_LIFE if draft.broadcast else SINGLE_LIFE
+    life = BULK_LIFE if request.broadcast else SINGLE_LIFE
     return (
         draft.msgid,
         draft.channel_id,
         draft.sender_id,
         msgspec.json.encode(request.audience).decode(),
-        msgspec.json.encode(Content(request.subject, request.text)).decode(),
+        msgspec.json.encode(request.content).decode(),
         msgspec.json.encode(options).decode(),
+        request.broadcast,
+        draft.origin,
         request.priority,
-        HOLD if draft.broadcast else RESEND,
+        HOLD if request.broadcast else RESEND,
         request.audience.known_size,
         draft.now,
         draft.now + life,

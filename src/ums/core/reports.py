@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, func, select
 
 from ums import clock
-from ums.core.messages import Content
+from ums.core.content import Content
 from ums.core.models import attempts, channels, deliveries, messages, senders
 from ums.core.queue import FINAL, HELD, WAITING
 from ums.db import Tx

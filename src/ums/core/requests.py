@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.errors import CODES, Invalid, Refused
 from ums.senders.address import BadAddress, clean
@@ -111,9 +112,9 @@ class Request(Struct, frozen=True):
     """A request that passed every check which needs no database."""
 
     audience: Audience
+    broadcast: bool
     instance: str
-    subject: str
-    text: str
+    content: Content
     files: list[str]
     priority: int
     sendno: str | None
@@ -132,9 +133,9 @@ def parse(body: bytes, *, broadcast: bool) -> Request:
     _check_option(option, callback, given.rule_id, audience)
     return Request(
         audience=audience,
+        broadcast=broadcast,
         instance=instance,
-        subject=content.subject,
-        text=content.text,
+        content=Content(content.subject, content.text),
         files=_files(content),
         priority=2 if option.priority is None else option.priority,
         sendno=None if option.sendno is None else str(option.sendno),

@@ -12,8 +12,9 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
+from ums.core.content import Content
 from ums.core.directory import Sender
-from ums.core.messages import RESEND, Content
+from ums.core.messages import RESEND
 from ums.core.models import files, messages
 from ums.core.queue import Claimed
 from ums.core.system import System

@@ -1,0 +1,30 @@
+"""Users: `/v1/user/opt` and `/v1/user/delete` (ums-spec 3.10, 3.11)."""
+
+from litestar import Response, post
+
+from ums.api.answers import Call, answer, body_of, json_of, language_of, system_of
+from ums.core import users
+from ums.core.access import authenticate
+
+
+@post("/v1/user/opt", status_code=200)
+async def user_opt(request: Call) -> Response[bytes]:
+    """Add or change users in bulk (3.10)."""
+    system = system_of(request)
+    caller = await authenticate(system, request.headers.get("authorization"))
+    body = json_of(await body_of(request))
+    report = await users.opt(system, caller, body, language_of(request))
+    return answer({"code": 0, "message": "success", "data": report})
+
+
+@post("/v1/user/delete", status_code=200)
+async def user_delete(request: Call) -> Response[bytes]:
+    """Delete users in bulk, with the access key only (3.11)."""
+    system = system_of(request)
+    caller = await authenticate(system, request.headers.get("authorization"))
+    body = json_of(await body_of(request))
+    report = await users.delete(system, caller, body, language_of(request))
+    return answer({"code": 0, "message": "success", "data": report})
+
+
+handlers = [user_opt, user_delete]

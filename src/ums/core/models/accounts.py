@@ -1,0 +1,81 @@
+"""Who may ask, who may look, and the ways out."""
+
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Text
+
+from ums.core.models.base import Id, Time, table
+
+meta = table(
+    "meta",
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+operators = table(
+    "operators",
+    Column("id", Id, primary_key=True),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("created_at", Time, nullable=False),
+)
+
+channels = table(
+    "channels",
+    Column("id", Id, primary_key=True),
+    Column("name", String(30), nullable=False, unique=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("secret", Text, nullable=False),  # sealed
+    Column("old_secret", Text),  # sealed; still good until old_secret_until
+    Column("old_secret_until", Time),
+    Column("open", Boolean, nullable=False),
+    Column("rules", Text, nullable=False, server_default="{}"),  # JSON, core.rules.Rules
+    Column("created_at", Time, nullable=False),
+)
+
+access_keys = table(
+    "access_keys",
+    Column("id", Id, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("secret", Text, nullable=False),  # sealed
+    Column("created_at", Time, nullable=False),
+)
+
+senders = table(
+    "senders",
+    Column("id", Id, primary_key=True),
+    Column("code", String(30), nullable=False, unique=True),
+    Column("name", String(30), nullable=False, unique=True),
+    Column("type", String(20), nullable=False),
+    Column("settings", Text, nullable=False),  # JSON; its shape is the sender type's
+    Column("secret", Text),  # sealed, bound to where it may be sent
+    Column("open", Boolean, nullable=False),
+    Column("rest_until", Time),  # no new session before this moment
+    Column("rest_reason", String(60)),
+    Column("rest_detail", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("created_at", Time, nullable=False),
+)
+
+channel_senders = table(
+    "channel_senders",
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
+    Column("sender_id", Id, ForeignKey("senders.id"), primary_key=True),
+    Column("is_default", Boolean, nullable=False),
+)
+
+audit = table(
+    "audit",
+    Column("id", Id, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("actor", String(60), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+workers = table(
+    "workers",
+    Column("owner", String(40), primary_key=True),
+    Column("started_at", Time, nullable=False),
+    Column("lease_until", Time, nullable=False),
+)

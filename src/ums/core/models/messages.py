@@ -1,0 +1,148 @@
+"""Messages, their deliveries and attempts."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    false,
+    text,
+)
+
+from ums.core.models.base import NEVER_REUSED, Id, Time, table
+
+messages = table(
+    "messages",
+    Column("id", Id, primary_key=True),
+    Column("msgid", String(80), nullable=False, unique=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("sender_id", Id, ForeignKey("senders.id"), nullable=False),
+    Column("audience", Text, nullable=False),  # JSON, core.audience.Audience
+    Column("content", Text, nullable=False),  # JSON, core.messages.Content
+    Column("options", Text, nullable=False),  # JSON: option and callback as given
+    Column("broadcast", Boolean, nullable=False, server_default=false()),
+    Column("origin", String(10), nullable=False, server_default="v1"),  # v1 | api | console | cli
+    Column("template_id", Id),
+    Column("template_version", Integer),
+    Column("black_id", Id),
+    Column("white_id", Id),
+    Column("callback_id", Id),  # the address that is told of it
+    Column("tells", Integer, nullable=False, server_default="0"),  # bit n: records of type n
+    Column("priority", SmallInteger, nullable=False),
+    Column("on_doubt", String(10), nullable=False),  # hold | resend, when the outcome is unknown
+    Column("state", String(12), nullable=False),  # accepted | expanded
+    # What keeps it from being sent: approval | paused | cancelled | retracted | refused
+    Column("halt", String(12), nullable=False, server_default=""),
+    Column("halted_at", Time),
+    Column("starts_at", Time, nullable=False, server_default="0"),  # not expanded before
+    Column("cursor", BigInteger, nullable=False),  # how far the expansion has come
+    Column("plan", Text),  # JSON, core.expansion.Plan: what the expansion found at its start
+    Column("size", BigInteger, nullable=False),  # of the audience
+    Column("accepted_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False, index=True),
+    Index("ix_messages_channel", "channel_id", "id"),
+    Index(
+        "ix_messages_unexpanded",
+        "id",
+        sqlite_where=text("state <> 'expanded'"),
+        postgresql_where=text("state <> 'expanded'"),
+    ),
+    **NEVER_REUSED,
+)
+
+files = table(
+    "files",
+    Column("message_id", Id, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+idempotency = table(
+    "idempotency",
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("body_hash", String(64), nullable=False),
+    Column("msgid", String(80), nullable=False),
+    Column("created_at", Time, nullable=False, index=True),
+)
+
+WAITING = text("state IN ('queued', 'deferred')")
+HELD = text("state IN ('claimed', 'at_dot')")
+REAL = text("state <> 'invalid'")
+
+deliveries = table(
+    "deliveries",
+    Column("id", Id, primary_key=True),
+    Column("message_id", Id, ForeignKey("messages.id"), nullable=False),
+    Column("sender_id", Id, ForeignKey("senders.id"), nullable=False),
+    Column("userid", String(64), nullable=False),  # "" with a direct address
+    Column("address", String(254), nullable=False),  # "" where none was found
+    Column("state", String(10), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("due_at", Time, nullable=False),
+    Column("owner", String(40)),  # the worker that holds it
+    Column("epoch", Integer, nullable=False),  # grows with each claim: the fence against zombies
+    Column("charged", SmallInteger, nullable=False),  # attempts that count for the schedule
+    Column("tries", SmallInteger, nullable=False),  # all attempts
+    Column("doubts", SmallInteger, nullable=False),  # times it was resent after an unknown outcome
+    Column("variables", Text),  # JSON: its recipient's own, for a template
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Index("ix_deliveries_message_state", "message_id", "state", "id"),
+    Index(
+        "uq_deliveries_message_address",
+        "message_id",
+        "address",
+        unique=True,
+        sqlite_where=REAL,
+        postgresql_where=REAL,
+    ),
+    Index(
+        "ix_deliveries_due",
+        "sender_id",
+        "priority",
+        "due_at",
+        "id",
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
+    ),
+    Index("ix_deliveries_owner", "owner", sqlite_where=HELD, postgresql_where=HELD),
+    **NEVER_REUSED,
+)
+
+attempts = table(
+    "attempts",
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False, index=True),
+    Column("number", SmallInteger, nullable=False),
+    Column("sender_id", Id, ForeignKey("senders.id"), nullable=False),
+    Column("started_at", Time, nullable=False),
+    Column("duration", Integer, nullable=False),  # ms
+    Column("stage", String(10), nullable=False),
+    Column("verdict", String(10), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("code", SmallInteger, nullable=False),  # 0 where the server did not answer
+    Column("enhanced", String(16), nullable=False),
+    Column("reply", Text, nullable=False),
+)
+
+sandbox_mails = table(
+    "sandbox_mails",
+    Column("id", Id, primary_key=True),
+    Column("received_at", Time, nullable=False),
+    Column("mail_from", Text, nullable=False),
+    Column("rcpt_to", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("source", LargeBinary, nullable=False),
+    **NEVER_REUSED,
+)

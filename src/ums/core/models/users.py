@@ -1,0 +1,66 @@
+"""The people who can be reached, and how they came in."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text
+
+from ums.core.models.base import Document, Id, Time, table
+
+users = table(
+    "users",
+    Column("id", Id, primary_key=True),
+    Column("userid", String(64), nullable=False, unique=True),
+    Column("attributes", Document, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+)
+
+addresses = table(
+    "addresses",
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("bind_id", String(32), primary_key=True),
+    Column("value", String(254), primary_key=True),
+)
+
+tags = table(
+    "tags",
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("bind_id", String(32), primary_key=True),
+    Column("tag", String(40), primary_key=True),
+    Index("ix_tags_tag", "bind_id", "tag", "user_id"),
+)
+
+segments = table(
+    "segments",
+    Column("id", Id, primary_key=True),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("conditions", Text, nullable=False),  # JSON; empty = everyone
+    Column("created_at", Time, nullable=False),
+)
+
+imports = table(
+    "imports",
+    Column("id", Id, primary_key=True),
+    Column("file", Text, nullable=False),  # path of our own copy
+    Column("name", Text, nullable=False),  # what the operator called it
+    Column("digest", String(64), nullable=False),  # SHA-256: the same file is recognised
+    Column("bind_id", String(32), nullable=False),
+    Column("state", String(12), nullable=False),  # waiting | running | done | failed
+    Column("detail", Text, nullable=False),
+    Column("cursor", Integer, nullable=False),  # rows read so far
+    Column("size", Integer, nullable=False),  # rows in the sheet; 0 while not known
+    Column("added", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("unchanged", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("owner", String(40)),
+    Column("created_at", Time, nullable=False),
+    Column("finished_at", Time),
+)
+
+import_rejects = table(
+    "import_rejects",
+    Column("import_id", Id, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("row", Integer, primary_key=True),  # as the spreadsheet program counts
+    Column("cells", Text, nullable=False),  # JSON: the row as it was read
+    Column("reason", Text, nullable=False),
+)

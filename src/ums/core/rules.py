@@ -1,0 +1,43 @@
+"""What an administrator settles for one channel; kept as JSON with the channel."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+
+class QuietHours(Struct, frozen=True, forbid_unknown_fields=True):
+    """A time of the day, in the channel's zone, in which its messages do not go out."""
+
+    start: str  # HH:MM
+    end: str  # HH:MM; before `start` it is on the next day
+    action: Literal["refuse", "delay"]
+
+
+class FrequencyCap(Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `count` messages to one address within `hours`."""
+
+    count: int
+    hours: float
+
+
+class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The rules of one channel."""
+
+    zone: str = "UTC"  # IANA name of the time zone its days and hours go by
+    approval: bool = False  # an operator has to approve what comes by API
+    word_filter: bool = True
+    quiet_hours: QuietHours | None = None
+    frequency_cap: FrequencyCap | None = None
+    broadcasts_per_day: int = 10  # 0: as many as it likes
+    requests_per_second: int = 100  # 0: as many as it likes
+    callbacks: bool = True
+    statuses: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8)  # the records it wants to be told
+    submitted_is_delivered: bool = False
+
+
+NO_RULES = Rules()
+
+
+def read_rules(text: str) -> Rules:
+    return msgspec.json.decode(text, type=Rules)

@@ -1,0 +1,47 @@
+"""What an administrator on the machine can do, by name.
+
+The `ums` command runs these in its own process, or hands them to the server that holds the
+database; either way it is this code that does the work.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from ums.core import checkup
+from ums.core.messages import Intake
+from ums.core.system import System
+from ums.core.verbs import accounts, installation, messages, users
+from ums.core.verbs.base import Verb
+from ums.errors import Invalid
+
+VERBS: dict[str, Verb] = {
+    **accounts.VERBS,
+    **users.VERBS,
+    **messages.VERBS,
+    **installation.VERBS,
+}
+
+
+async def call(system: System, intake: Intake, name: str, params: object) -> object:
+    """Run the verb. Raises UmsError, Invalid("verb_unknown") among them."""
+    verb = VERBS.get(name)
+    if verb is None:
+        raise Invalid("verb_unknown", name=name[:40])
+    try:
+        given = msgspec.convert(params, verb.params)
+    except msgspec.ValidationError as error:
+        raise Invalid("misfit", field=name, detail=str(error)) from None
+    _refuse_null(name, given)
+    if verb.seals:
+        # A folder without the right key has made one of its own: what it sealed, no other
+        # machine could read.
+        await checkup.require_key(system)
+    return await verb.run(system, intake, given)
+
+
+def _refuse_null(name: str, given: Struct) -> None:
+    """PostgreSQL cannot so much as look for a text with a null character."""
+    for value in msgspec.structs.asdict(given).values():
+        texts: list[object] = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\x00" in text for text in texts):
+            raise Invalid("control_characters", field=name)

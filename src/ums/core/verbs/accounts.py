@@ -1,0 +1,105 @@
+"""Verbs of channels, senders, keys and operators."""
+
+from msgspec import Struct
+
+from ums import clock
+from ums.core import access, channels, operators, sender_test, senders
+from ums.core.messages import Intake
+from ums.core.senders import NewSender
+from ums.core.system import System
+from ums.core.verbs.base import Hours, Nothing, Verb
+
+
+class ChannelCreate(Struct):
+    name: str
+    key: str | None = None
+
+
+class ChannelKey(Struct):
+    key: str
+
+
+class ChannelRotate(Struct):
+    key: str
+    overlap_hours: Hours = 24.0
+
+
+class SenderTest(Struct):
+    code: str
+    to: str | None = None
+
+
+class Authorise(Struct):
+    code: str
+    channel: str
+    default: bool = False
+
+
+class OperatorCreate(Struct):
+    name: str
+    password: str
+
+
+async def _channel_create(system: System, _: Intake, p: ChannelCreate) -> object:
+    return await channels.create(system, p.name, p.key)
+
+
+async def _channel_list(system: System, _: Intake, _p: Nothing) -> object:
+    return await channels.list_channels(system)
+
+
+async def _channel_rotate(system: System, _: Intake, p: ChannelRotate) -> object:
+    return await channels.rotate(system, p.key, round(p.overlap_hours * clock.HOUR))
+
+
+async def _channel_open(system: System, _: Intake, p: ChannelKey) -> object:
+    return await channels.set_open(system, p.key, open=True)
+
+
+async def _channel_close(system: System, _: Intake, p: ChannelKey) -> object:
+    return await channels.set_open(system, p.key, open=False)
+
+
+async def _accesskey_create(system: System, _: Intake, _p: Nothing) -> object:
+    return await access.create_access_key(system)
+
+
+async def _sender_create(system: System, _: Intake, p: NewSender) -> object:
+    return await senders.create(system, p)
+
+
+async def _sender_change(system: System, _: Intake, p: NewSender) -> object:
+    return await senders.change(system, p)
+
+
+async def _sender_list(system: System, _: Intake, _p: Nothing) -> object:
+    return await senders.list_senders(system)
+
+
+async def _sender_test(system: System, _: Intake, p: SenderTest) -> object:
+    return await sender_test.run(system, p.code, p.to)
+
+
+async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
+    return await senders.authorise(system, p.code, p.channel, default=p.default)
+
+
+async def _operator_create(system: System, _: Intake, p: OperatorCreate) -> object:
+    await operators.create(system, p.name, p.password)
+    return {"name": p.name}
+
+
+VERBS = {
+    "channel.create": Verb(ChannelCreate, _channel_create, seals=True),
+    "channel.list": Verb(Nothing, _channel_list),
+    "channel.rotate": Verb(ChannelRotate, _channel_rotate),
+    "channel.open": Verb(ChannelKey, _channel_open),
+    "channel.close": Verb(ChannelKey, _channel_close),
+    "accesskey.create": Verb(Nothing, _accesskey_create, seals=True),
+    "sender.create": Verb(NewSender, _sender_create, seals=True),
+    "sender.change": Verb(NewSender, _sender_change),
+    "sender.list": Verb(Nothing, _sender_list),
+    "sender.test": Verb(SenderTest, _sender_test),
+    "sender.authorise": Verb(Authorise, _sender_authorise),
+    "operator.set": Verb(OperatorCreate, _operator_create),
+}

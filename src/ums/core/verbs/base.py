@@ -1,0 +1,24 @@
+"""What a verb is, and the parameters that several share."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, Struct
+
+from ums.core.messages import Intake
+from ums.core.system import System
+
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Hours = Annotated[float, Meta(ge=0, le=366 * 24)]
+
+
+class Nothing(Struct):
+    pass
+
+
+class Verb(NamedTuple):
+    """Something an administrator can do: its parameters, and the function that does it."""
+
+    params: type[Struct]
+    run: Callable[[System, Intake, Any], Awaitable[object]]
+    seals: bool = False  # whether it stores a secret, for which the key has to be right

@@ -1,0 +1,27 @@
+"""Verbs of the installation itself."""
+
+from ums import __version__
+from ums.core import checkup, schema
+from ums.core.messages import Intake
+from ums.core.system import System
+from ums.core.verbs.base import Nothing, Verb
+
+
+async def _version(_system: System, _: Intake, _p: Nothing) -> object:
+    return {"version": __version__}
+
+
+async def _migrate(system: System, _: Intake, _p: Nothing) -> object:
+    # Whoever has the database open has migrated it.
+    return {"revision": await schema.revision(system.database)}
+
+
+async def _doctor(system: System, _: Intake, _p: Nothing) -> object:
+    return await checkup.examine(system)
+
+
+VERBS = {
+    "version": Verb(Nothing, _version),
+    "migrate": Verb(Nothing, _migrate),
+    "doctor": Verb(Nothing, _doctor),
+}
