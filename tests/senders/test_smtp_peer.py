@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from aiosmtpd.smtp import Envelope as PeerEnvelope
 
 from fakes import Certificates
-from postgres import free_port
+from postgres import reserved_port
 from ums.senders.base import Encryption, Envelope, Stage
 from ums.senders.smtp import Kind, Server, Session, SmtpError, Timeouts, connect, stuffed
 
@@ -123,20 +123,25 @@ async def connected(port: int) -> Session:
 @pytest.mark.skipif(SINK is None, reason="postfix's smtp-sink is not installed")
 async def test_smtp_sink_takes_a_pipelined_stream() -> None:
     assert SINK is not None
-    port = free_port()
-    sink = await asyncio.create_subprocess_exec(SINK, "-u", "nobody", f"127.0.0.1:{port}", "100")
-    try:
-        async with asyncio.timeout(30):
-            session = await connected(port)
-        letters = [Envelope("a@example.com", f"u{n}@example.org", 3) for n in range(200)]
-        await session.start(letters[0])
-        for following in [*letters[1:], None]:
-            await session.body(b"x\r\n")
-            assert (await session.finish(following)).ok
-            if following is not None:
-                await session.start(following)
-        assert session.carried == 200
-        await session.quit()
-    finally:
-        sink.terminate()
-        await sink.wait()
+    with reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        sink = await asyncio.create_subprocess_exec(SINK, "-u", "nobody", address, "100")
+        try:
+            await _stream(port)
+        finally:
+            sink.terminate()
+            await sink.wait()
+
+
+async def _stream(port: int) -> None:
+    async with asyncio.timeout(60):
+        session = await connected(port)
+    letters = [Envelope("a@example.com", f"u{n}@example.org", 3) for n in range(200)]
+    await session.start(letters[0])
+    for following in [*letters[1:], None]:
+        await session.body(b"x\r\n")
+        assert (await session.finish(following)).ok
+        if following is not None:
+            await session.start(following)
+    assert session.carried == 200
+    await session.quit()
