@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 import postgres
@@ -18,6 +19,14 @@ from ums.db import open_database
 
 _numbers = itertools.count()
 
+# A machine that others use as well is slow at times; that is no finding.
+hypothesis.settings.register_profile(
+    "patient",
+    parent=hypothesis.settings(),  # on CI, its profile for that
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("patient")
 
 KILLS = 25  # per database; CI asks for at least 50 in all
 

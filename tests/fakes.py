@@ -114,6 +114,7 @@ class SmtpServer:
     clear: bytearray = field(default_factory=bytearray)  # every octet that came without TLS
     logins: list[str] = field(default_factory=list)
     connections: int = 0
+    writes: int = 0  # pieces that went out: round trips, as each ends in waiting for the client
     open: int = 0
     most_open: int = 0
     port: int = 0
@@ -219,6 +220,7 @@ class _Dialogue:
             return
         if self.server.delay:
             await asyncio.sleep(self.server.delay)
+        self.server.writes += 1
         data, self.out = self.out, b""
         self.writer.write(data)
         await self.writer.drain()

@@ -10,13 +10,12 @@ async with SmtpServer() as server:
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from fakes import SmtpServer
 from ums.core import channels, senders, users
@@ -29,7 +28,7 @@ from ums.core.senders import NewSender
 from ums.core.system import System
 
 
-async def until(check: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+async def until(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """Wait until `check` gives something true; its result."""
     deadline = time.monotonic() + seconds
     while True:
@@ -121,9 +120,14 @@ class Flow:
             return list(await tx.rows(query))
 
     async def counts(self, msgid: str) -> dict[str, int]:
-        return dict(Counter(row.state for row in await self.deliveries(msgid)))
+        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        wanted = query.join(messages, messages.c.id == deliveries.c.message_id)
+        async with self.system.database.read() as tx:
+            return {
+                row[0]: row[1] for row in await tx.rows(wanted.where(messages.c.msgid == msgid))
+            }
 
-    async def until_settled(self, msgid: str, seconds: float = 20) -> dict[str, int]:
+    async def until_settled(self, msgid: str, seconds: float = 60) -> dict[str, int]:
         """Wait until the message has deliveries and all have ended; their counts by state."""
 
         async def settled() -> dict[str, int]:
@@ -132,7 +136,7 @@ class Flow:
 
         return await until(settled, seconds)
 
-    async def until_state(self, msgid: str, state: str, seconds: float = 20) -> Any:
+    async def until_state(self, msgid: str, state: str, seconds: float = 60) -> Any:
         """Wait until the message's only delivery is in `state`."""
 
         async def reached() -> Any:

@@ -50,7 +50,7 @@ def server(*, durable: bool = False) -> Iterator[str]:
         yield given
         return
     folder = binaries() or _wheel_binaries()
-    with _own_server(folder, fsync="on" if durable else "off") as url:
+    with reserved_port() as port, _own_server(folder, port, "on" if durable else "off") as url:
         yield url
 
 
@@ -71,12 +71,12 @@ def _user() -> str | None:
 
 
 @contextmanager
-def _own_server(folder: Path, fsync: str) -> Iterator[str]:
+def _own_server(folder: Path, port: int, fsync: str) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="ums-pg-"))
     user = _user()
     if user:
         os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-    data, port = home / "data", free_port()
+    data = home / "data"
     initdb = [folder / "initdb", "-D", data, "-U", "ums", "-A", "trust", "-E", "UTF8", "--no-sync"]
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LANG": "C"}
     subprocess.run(initdb, check=True, user=user, cwd=home, env=env, stdout=subprocess.DEVNULL)
@@ -103,14 +103,19 @@ def _own_server(folder: Path, fsync: str) -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port for a server that starts later, or more than once: as it is taken already, no other
+    process is given it meanwhile. It refuses connections until the server listens."""
+    with socket.socket() as holder:
+        # Servers set this too, and so may bind it once more.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def _await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break

@@ -3,9 +3,9 @@
 import asyncio
 import gzip
 import socket
-import time
 
 import pytest
+from msgspec import structs
 
 from ums.config import Settings, SettingsError
 from ums.core.fetch import clean_name, disposition_name, fetch_files
@@ -128,12 +128,12 @@ async def test_the_limit_holds_for_all_files_together(server: Server) -> None:
 async def test_an_announced_size_is_refused_before_it_comes(server: Server) -> None:
     async def announce(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n")
-        await asyncio.sleep(2)
+        await over.wait()
 
+    over = asyncio.Event()
     server.answers["/a"] = announce
-    started = time.monotonic()
     await too_large(server.url("/a"))
-    assert time.monotonic() - started < 1
+    over.set()
 
 
 async def test_an_endless_body_is_read_up_to_the_limit(server: Server) -> None:
@@ -148,9 +148,7 @@ async def test_an_endless_body_is_read_up_to_the_limit(server: Server) -> None:
             sent += 10_000
 
     server.answers["/a"] = pour
-    started = time.monotonic()
     await too_large(server.url("/a"))
-    assert time.monotonic() - started < 1
     assert sent < 20_000_000  # what the sockets of this machine hold, at most
 
 
@@ -164,9 +162,8 @@ async def test_a_slow_body_ends_at_the_deadline(server: Server) -> None:
 
     server.answers["/a"] = drip
     quick = Settings(fetch_allow="127.0.0.1", fetch_seconds=0.2)
-    started = time.monotonic()
-    assert await refusal(server.url("/a"), quick) == "timed out"
-    assert time.monotonic() - started < 1
+    async with asyncio.timeout(20):
+        assert await refusal(server.url("/a"), quick) == "timed out"
 
 
 async def test_a_host_that_never_answers_ends_at_the_deadline() -> None:
@@ -215,16 +212,17 @@ async def test_a_closed_port_cannot_be_reached() -> None:
 
 async def test_one_failure_ends_the_others(server: Server) -> None:
     async def hang(_: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(2)
+        await over.wait()
 
+    over = asyncio.Event()
     server.answers["/slow"] = hang
-    started = time.monotonic()
+    patient = structs.replace(SETTINGS, fetch_seconds=3600.0)
+    urls = [server.url("/slow"), server.url("/slow"), server.add("/a", status="404 X")]
     with pytest.raises(Invalid) as refused:
-        await fetch_files(
-            [server.url("/slow"), server.url("/slow"), server.add("/a", status="404 X")], SETTINGS
-        )
+        async with asyncio.timeout(20):
+            await fetch_files(urls, patient)
     assert refused.value.words() == "msg_email[0].files[2]: answered 404"
-    assert time.monotonic() - started < 1
+    over.set()
 
 
 async def test_counts_and_settings() -> None:

@@ -12,7 +12,9 @@ from ums.core import reports, sandbox
 from ums.core.models import messages
 from ums.core.senders import NewSender, create
 from ums.core.system import System
+from ums.engine.lane import Lane
 from ums.engine.loop import running
+from ums.engine.waiting import Job
 
 
 def parsed(data: bytes) -> email.message.EmailMessage:
@@ -195,9 +197,17 @@ async def test_a_mail_that_cannot_be_built_fails_alone(system: System) -> None:
     assert [mail.rcpt_to for mail in server.mails] == ["b@example.cn"]
 
 
-async def test_the_urgent_pass_the_bulk(system: System) -> None:
+async def test_the_urgent_pass_the_bulk(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """An urgent mail overtakes bulk that is already claimed."""
-    gate = asyncio.Event()
+    gate, handed = asyncio.Event(), asyncio.Event()
+    add = Lane.add
+
+    def noticed(lane: Lane, jobs: list[Job]) -> None:
+        add(lane, jobs)
+        if any(job.claimed.address == "urgent@example.cn" for job in jobs):
+            handed.set()
+
+    monkeypatch.setattr(Lane, "add", noticed)
 
     async def hold(call: Call) -> None:
         await gate.wait()
@@ -214,7 +224,8 @@ async def test_the_urgent_pass_the_bulk(system: System) -> None:
 
             await until(at_dot)
             urgent = await flow.send("urgent@example.cn", priority=1)
-            await flow.until_state(urgent, "claimed")
+            async with asyncio.timeout(20):
+                await handed.wait()  # it is claimed a moment before it stands in the row
             gate.set()
             await flow.until_settled(urgent)
             await flow.until_settled(bulk)

@@ -1,18 +1,19 @@
 """Several workers, dead ones, and rows that got lost on the way to a living one."""
 
+import asyncio
 from collections import Counter
 
 import pytest
 from sqlalchemy import text
 
-from fakes import SmtpServer
+from fakes import Call, SmtpServer
 from flow import open_flow, until, with_settings
 from ums import clock
 from ums.config import Settings
 from ums.core import queue
 from ums.core.models import deliveries, messages
 from ums.core.system import System, open_system
-from ums.db import GroupCommit
+from ums.db import GroupCommit, Tx
 from ums.engine import deliver
 from ums.engine.journal import Journal
 from ums.engine.loop import running
@@ -117,6 +118,38 @@ async def test_a_claim_whose_answer_was_lost_is_found(
             assert await flow.until_settled(msgid) == {"sent": 30}
     assert lost
     assert len(server.mails) == 30
+
+
+async def test_what_is_finished_while_the_audit_reads_is_not_lost(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.0)
+    held, reads, given_up = queue.held, asyncio.Event(), []
+
+    async def slow(tx: Tx, owner: str) -> list[tuple[int, int]]:
+        rows = await held(tx, owner)
+        if rows:
+            reads.set()
+            await flow.until_settled(msgid)
+        return rows
+
+    async def noted(*given: object) -> None:
+        given_up.append(given)
+
+    async def hold(call: Call) -> None:
+        await reads.wait()
+
+    monkeypatch.setattr(queue, "held", slow)
+    monkeypatch.setattr(queue, "disown", noted)
+    async with SmtpServer() as server:
+        server.script["DOT"] = hold
+        flow = await open_flow(system, server)
+        msgid = await flow.send("a@example.cn")
+        async with running(system):
+            assert await flow.until_settled(msgid) == {"sent": 1}
+            other = await flow.send("b@example.cn")  # is claimed after that audit
+            assert await flow.until_settled(other) == {"sent": 1}
+    assert given_up == []
 
 
 async def test_a_message_that_cannot_be_loaded_at_once_is_not_lost(

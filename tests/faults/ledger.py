@@ -51,7 +51,7 @@ class Ledger:
             self.entries.append(entry)
             self._grown.notify_all()
 
-    def wait_for(self, count: int, seconds: float = 30.0) -> None:
+    def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Wait until it holds `count` entries; raises TimeoutError."""
         with self._grown:
             if not self._grown.wait_for(lambda: len(self.entries) >= count, seconds):

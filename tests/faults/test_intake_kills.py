@@ -12,7 +12,7 @@ from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import Account, channel
-from postgres import free_port
+from postgres import reserved_port
 from ums.config import Settings
 from ums.core.messages import RESEND
 from ums.core.models import messages
@@ -27,8 +27,11 @@ KILLS = 6
 def test_every_200_is_stored_and_every_key_is_one_message(
     settings: Settings, dialect: str, record_property: Record
 ) -> None:
-    port = free_port()
-    with Ledger() as ledger, Engine(settings, serve=True, port=port) as engine:
+    with (
+        reserved_port() as port,
+        Ledger() as ledger,
+        Engine(settings, serve=True, port=port) as engine,
+    ):
         account = asyncio.run(_account(settings, ledger.port))
         answers, retries = asyncio.run(_post_while_killing(engine, port, account, dialect))
         asyncio.run(drained(settings, 60))

@@ -3,6 +3,7 @@
 import re
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
@@ -345,15 +346,31 @@ def test_a_block_that_is_not_the_plan_is_refused(block: bytes) -> None:
             headers.block([("A", (b"x\r\nBcc: y", Slot.TO))])
 
 
-@pytest.mark.parametrize(("length", "limit"), [(1_000, 3e-6), (30_000, 6e-6)])
-def test_a_mail_costs_microseconds(length: int, limit: float) -> None:
+@pytest.mark.parametrize("length", [1_000, 30_000])
+def test_a_mail_costs_a_hundredth_of_what_the_standard_library_takes(length: int) -> None:
+    """A microsecond or two; how long one is depends on the machine and on who shares it."""
     content = Content("Your bill", "x" * 70 + "\n" * (length // 70))
     skeleton = Skeleton.build(content, from_address="a@b.cd", auto_submitted=True)
 
-    def seconds() -> float:
-        start = time.perf_counter()
-        for _ in range(2000):
-            skeleton.render(to="user@example.com", message_id="d.1234567@x.test", date=WHEN)
-        return (time.perf_counter() - start) / 2000
+    def ours() -> None:
+        skeleton.render(to="user@example.com", message_id="d.1234567@x.test", date=WHEN)
 
-    assert min(seconds() for _ in range(5)) < limit
+    def theirs() -> None:
+        message = EmailMessage(policy=policy.SMTP)
+        message["Subject"], message["From"], message["To"] = "Your bill", "a@b.cd", "u@example.com"
+        message.set_content(content.text)
+        message.as_bytes()
+
+    assert seconds_of(ours, 2000) * 100 < seconds_of(theirs, 20)
+
+
+def seconds_of(work: Callable[[], None], times: int) -> float:
+    """Of the processor, for one of them, at best."""
+
+    def once() -> float:
+        start = time.process_time()
+        for _ in range(times):
+            work()
+        return time.process_time() - start
+
+    return min(once() for _ in range(5)) / times

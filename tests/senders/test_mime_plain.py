@@ -95,7 +95,7 @@ def test_what_html_says(html: str) -> None:
 )  # fmt: skip
 def test_hostile_html_takes_linear_time(unit: str) -> None:
     html = unit * (300_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     is_html(html)
     from_html(html)
-    assert time.perf_counter() - start < 2  # quadratic work would take minutes
+    assert time.process_time() - start < 15  # quadratic work would take minutes

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,10 +11,11 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from aiosmtpd.smtp import Envelope as PeerEnvelope
 
 from fakes import Certificates
+from postgres import reserved_port
 from ums.senders.base import Encryption, Envelope, Stage
-from ums.senders.smtp import Kind, Server, SmtpError, Timeouts, connect, stuffed
+from ums.senders.smtp import Kind, Server, Session, SmtpError, Timeouts, connect, stuffed
 
-QUICK = Timeouts(connect=5, command=5, dot=5)
+PATIENT = Timeouts(connect=30, command=30, dot=30)
 SINK = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin:/usr/lib/postfix")
 
 
@@ -80,11 +80,11 @@ async def test_aiosmtpd_with_log_in(mode: Encryption, mechanism: str) -> None:
     text = b"Subject: x\r\n\r\n.dots\r\n..\r\n.\r\nend\r\n"
     async with aiosmtpd(ledger, **settings) as port:
         server = Server(
-            "localhost", port, mode, "me", "secret", tls=certificates.client(), timeouts=QUICK
+            "localhost", port, mode, "me", "secret", tls=certificates.client(), timeouts=PATIENT
         )
         await deliver(server, *letters, data=stuffed(text))
         wrong = Server(
-            "localhost", port, mode, "me", "wrong", tls=certificates.client(), timeouts=QUICK
+            "localhost", port, mode, "me", "wrong", tls=certificates.client(), timeouts=PATIENT
         )
         with pytest.raises(SmtpError) as caught:
             await connect(wrong)
@@ -96,7 +96,7 @@ async def test_aiosmtpd_with_log_in(mode: Encryption, mechanism: str) -> None:
 async def test_aiosmtpd_refusals_and_sizes() -> None:
     ledger = Ledger()
     async with aiosmtpd(ledger, data_size_limit=1000) as port:
-        session = await connect(Server("127.0.0.1", port, Encryption.NONE, timeouts=QUICK))
+        session = await connect(Server("127.0.0.1", port, Encryption.NONE, timeouts=PATIENT))
         with pytest.raises(SmtpError) as caught:
             await session.start(Envelope("a@example.com", "nobody@example.org", 9))
         assert caught.value.stage is Stage.RCPT
@@ -111,25 +111,37 @@ async def test_aiosmtpd_refusals_and_sizes() -> None:
     assert ledger.mails[0].smtp_utf8
 
 
+async def connected(port: int) -> Session:
+    """A session with a server that is just starting."""
+    while True:
+        try:
+            return await connect(Server("127.0.0.1", port, Encryption.NONE, timeouts=PATIENT))
+        except SmtpError:
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.skipif(SINK is None, reason="postfix's smtp-sink is not installed")
 async def test_smtp_sink_takes_a_pipelined_stream() -> None:
     assert SINK is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    sink = await asyncio.create_subprocess_exec(SINK, "-u", "nobody", f"127.0.0.1:{port}", "100")
-    try:
-        await asyncio.sleep(0.5)
-        session = await connect(Server("127.0.0.1", port, Encryption.NONE, timeouts=QUICK))
-        letters = [Envelope("a@example.com", f"u{n}@example.org", 3) for n in range(200)]
-        await session.start(letters[0])
-        for following in [*letters[1:], None]:
-            await session.body(b"x\r\n")
-            assert (await session.finish(following)).ok
-            if following is not None:
-                await session.start(following)
-        assert session.carried == 200
-        await session.quit()
-    finally:
-        sink.terminate()
-        await sink.wait()
+    with reserved_port() as port:
+        address = f"127.0.0.1:{port}"
+        sink = await asyncio.create_subprocess_exec(SINK, "-u", "nobody", address, "100")
+        try:
+            await _stream(port)
+        finally:
+            sink.terminate()
+            await sink.wait()
+
+
+async def _stream(port: int) -> None:
+    async with asyncio.timeout(60):
+        session = await connected(port)
+    letters = [Envelope("a@example.com", f"u{n}@example.org", 3) for n in range(200)]
+    await session.start(letters[0])
+    for following in [*letters[1:], None]:
+        await session.body(b"x\r\n")
+        assert (await session.finish(following)).ok
+        if following is not None:
+            await session.start(following)
+    assert session.carried == 200
+    await session.quit()

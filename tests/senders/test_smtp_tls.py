@@ -11,7 +11,8 @@ from fakes import Act, Certificates, SmtpServer
 from ums.senders.base import Encryption, Envelope, Stage
 from ums.senders.smtp import Kind, Server, SmtpError, Timeouts, connect
 
-QUICK = Timeouts(connect=2, command=0.5, dot=0.5)
+PATIENT = Timeouts(connect=30, command=30, dot=30)
+QUICK = Timeouts(connect=1, command=1, dot=1)  # where the server says nothing at all
 ACCOUNT, PASSWORD = "sender@example.com", "correct horse 电池"
 LETTER = Envelope("a@example.com", "b@example.org", 3)
 MODES = pytest.mark.parametrize("tls", ["ssl", "starttls"])
@@ -28,7 +29,7 @@ def server_at(fake: SmtpServer, certificates: Certificates | None, **settings: o
         "account": ACCOUNT,
         "password": PASSWORD,
         "tls": certificates.client() if certificates else None,
-        "timeouts": QUICK,
+        "timeouts": PATIENT,
     }
     return Server("localhost", fake.port, **(base | settings))
 
@@ -142,7 +143,8 @@ async def test_tls_spoken_to_a_plain_port(certificates: Certificates) -> None:
 
 async def test_plain_spoken_to_a_tls_port(certificates: Certificates) -> None:
     async with SmtpServer(tls="ssl", context=certificates.server()) as fake:
-        error = await failure(server_at(fake, certificates, encryption=Encryption.STARTTLS))
+        server = server_at(fake, certificates, encryption=Encryption.STARTTLS, timeouts=QUICK)
+        error = await failure(server)
         assert (error.kind, error.stage) == (Kind.LOST, Stage.GREETING)
 
 
@@ -202,6 +204,8 @@ async def test_server_that_asks_for_the_plain_token() -> None:
 
 @MODES
 async def test_silence_in_the_handshake_ends(certificates: Certificates, tls: str) -> None:
+    over = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if tls == "starttls":
             writer.write(b"220 x\r\n")
@@ -209,15 +213,15 @@ async def test_silence_in_the_handshake_ends(certificates: Certificates, tls: st
             writer.write(b"250-x\r\n250 STARTTLS\r\n")
             await reader.readline()
             writer.write(b"220 go\r\n")
-        await asyncio.sleep(1)
+        await over.wait()
         writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    limits = Timeouts(connect=0.2, command=0.5, dot=0.5)
     context = certificates.client()
-    error = await failure(Server("localhost", port, Encryption(tls), tls=context, timeouts=limits))
+    error = await failure(Server("localhost", port, Encryption(tls), tls=context, timeouts=QUICK))
     assert (error.kind, error.stage) == (Kind.LOST, Stage.TLS)
+    over.set()
     listener.close()
 
 

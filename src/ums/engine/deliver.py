@@ -117,14 +117,15 @@ class Deliverer:
     async def _audit(self) -> None:
         """Give up rows that are written as ours and that nobody here holds.
 
-        Only this task claims, so none can be on its way to us meanwhile; and one that was
-        finished meanwhile is no longer ours by what is written, so that nothing happens to it.
+        Only this task claims, so none can be on its way to us meanwhile; and what is held is
+        asked first, so that one that is finished while we read is not taken for lost.
         """
         if time.monotonic() - self._audited < AUDIT_SECONDS:
             return
+        held = self._journal.held()
         async with self._system.database.read() as tx:
             written = await queue.held(tx, self._owner)
-        lost = [row for row in written if not self._journal.holds(*row)]
+        lost = [row for row in written if row not in held]
         if lost:
             log.warning("gave up deliveries that were lost on the way", count=len(lost))
             pause = round(self._system.settings.doubt_seconds * clock.SECOND)

@@ -36,7 +36,7 @@ Entry = Intent | Release | Result
 class Journal:
     """What one worker writes about the deliveries it holds, and which those are.
 
-    A row that is written as ours and that `holds` does not know has been lost on the way, by an
+    A row that is written as ours and that `held` does not know has been lost on the way, by an
     answer of the database that never came or by a defect; the deliverer looks for such rows.
     """
 
@@ -49,8 +49,9 @@ class Journal:
         """These are ours until they are recorded, released or forgotten."""
         self._held.update((row.id, row.epoch) for row in claimed)
 
-    def holds(self, id: int, epoch: int) -> bool:
-        return (id, epoch) in self._held
+    def held(self) -> set[tuple[int, int]]:
+        """(id, epoch) of all that is ours at this moment."""
+        return self._held.copy()
 
     def forget(self, claimed: Claimed) -> None:
         """Nobody here knows any more how far this delivery came; what is written decides."""
