@@ -30,7 +30,7 @@ Piece = bytes | Slot
 Field = tuple[str, tuple[Piece, ...]]
 
 LINE_LIMIT = 998  # octets without CRLF, RFC 5322 section 2.1.1
-_FOLD = 76  # columns, RFC 2047 section 2
+FOLD = 76  # columns, RFC 2047 section 2
 _WORD = 75  # octets of one encoded word, RFC 2047 section 2
 _OPEN_B, _OPEN_Q, _CLOSE = "=?utf-8?B?", "=?utf-8?Q?", "?="
 _WORD_FRAME = len(_OPEN_B) + len(_CLOSE)
@@ -85,18 +85,19 @@ def text_value(name: str, text: str) -> bytes:
     Plain ASCII stays readable. Everything else, also text that merely looks like an encoded
     word, becomes encoded words as a whole, so that every reader gets `text` back exactly.
     """
-    room = _FOLD - len(name) - 2
+    room = FOLD - len(name) - 2
     if _PLAIN.fullmatch(text) and "=?" not in text:
-        lines = _fold_words(text.split(" "), room)
-        if all(len(line) < _FOLD for line in lines):
+        lines = fold_words(text.split(" "), room)
+        if all(len(line) < FOLD for line in lines):
             return "\r\n ".join(lines).encode()
     return "\r\n ".join(encoded_words(text, room)).encode()
 
 
-def _fold_words(words: Sequence[str], room: int) -> list[str]:
+def fold_words(words: Sequence[str], room: int) -> list[str]:
+    """`words` in lines of at most 76 columns, the first of which has `room` (section 2.2.3)."""
     lines = [words[0]]
     for word in words[1:]:
-        if len(lines[-1]) + 1 + len(word) <= (room if len(lines) == 1 else _FOLD - 1):
+        if len(lines[-1]) + 1 + len(word) <= (room if len(lines) == 1 else FOLD - 1):
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -111,7 +112,7 @@ def mailbox_value(name: str, display: str, address: str) -> bytes:
     """
     if not display:
         return address.encode()
-    room = _FOLD - len(name) - 2
+    room = FOLD - len(name) - 2
     phrase = _phrase(display, room)
     last = phrase.rpartition("\r\n")[2]
     gap = " " if len(last) + len(address) + 3 <= room else "\r\n "
@@ -132,7 +133,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def encoded_words(text: str, room: int = _FOLD - 1) -> list[str]:
+def encoded_words(text: str, room: int = FOLD - 1) -> list[str]:
     """`text` as RFC 2047 words, one per line; `room` is what the first line has left.
 
     B or Q, whichever is shorter. A character is never split between two words (section 5),

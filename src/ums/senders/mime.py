@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from ums.senders import plain
 from ums.senders.address import clean, clean_display_name, needs_utf8
+from ums.senders.extras import NO_EXTRAS, Extras
+from ums.senders.extras import fields as extra_fields
 from ums.senders.headers import (
     BadContent,
     Field,
@@ -46,6 +48,7 @@ _ADDRESS = re.compile(
     '[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>()\\[\\],;:\\\\"@]{1,249}@[A-Za-z0-9.-]{1,253}'
 ).fullmatch
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,253}").fullmatch
+_CID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}(?:@[A-Za-z0-9.-]{1,38})?").fullmatch
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NAME_ROOM = 60  # columns after ` name="` for the first encoded word
@@ -53,11 +56,15 @@ _TYPICAL_VALUES = 160  # octets that the slots of a mail take, about
 
 
 class File(Struct, frozen=True):
-    """An attachment. `name` is shown to the recipient, `content_type` like "image/png"."""
+    """An attachment. `name` is shown to the recipient, `content_type` like "image/png".
+
+    One with a `cid` belongs into the HTML, which shows it as `cid:...` (RFC 2392).
+    """
 
     name: str
     content_type: str
     data: bytes
+    cid: str = ""
 
 
 class Content(Struct, frozen=True):
@@ -66,6 +73,7 @@ class Content(Struct, frozen=True):
     subject: str
     text: str
     files: tuple[File, ...] = ()
+    extras: Extras = NO_EXTRAS
 
 
 class _Part(Struct, frozen=True):
@@ -100,14 +108,16 @@ class Skeleton:
             ("Message-ID", (b"<", Slot.MESSAGE_ID, b">")),
             ("Date", (Slot.DATE,)),
             ("From", (mailbox_value("From", display, sender),)),
-            ("To", (Slot.TO,)),
+            ("To", (content.extras.to.encode() or Slot.TO,)),
+            *extra_fields(content.extras),
             ("Subject", (text_value("Subject", content.subject),)),
             ("MIME-Version", (b"1.0",)),
         ]
         if auto_submitted:
             fields.append(("Auto-Submitted", (b"auto-generated",)))
         pieces = block([*fields, *root.fields])
-        return cls(_merge([*pieces, b"\r\n", _stuff(root.body)]), utf8=needs_utf8(sender))
+        utf8 = needs_utf8(sender) or content.extras.utf8
+        return cls(_merge([*pieces, b"\r\n", _stuff(root.body)]), utf8=utf8)
 
     @property
     def size(self) -> int:
@@ -146,18 +156,32 @@ def check_subject(text: str) -> None:
 
 
 def _root(content: Content) -> _Part:
-    text = _text_root(content.text)
-    if not content.files:
+    shown = [file for file in content.files if file.cid]
+    attached = [file for file in content.files if not file.cid]
+    text = _text_root(content.text, shown)
+    if not attached:
         return text
-    return _multipart("mixed", [text, *map(_attachment, content.files)])
+    return _multipart("mixed", [text, *map(_attachment, attached)])
 
 
-def _text_root(text: str) -> _Part:
+def _text_root(text: str, shown: Sequence[File]) -> _Part:
     lines = _lines(text)
     if not plain.is_html(lines):
+        if shown:
+            raise BadContent("a file with a cid needs an HTML text: attach it without")
         return _text_part("plain", lines)
     derived = _lines(plain.from_html(lines))
-    return _multipart("alternative", [_text_part("plain", derived), _text_part("html", lines)])
+    return _multipart("alternative", [_text_part("plain", derived), _html_root(lines, shown)])
+
+
+def _html_root(lines: str, shown: Sequence[File]) -> _Part:
+    """The HTML with the files it shows (RFC 2387)."""
+    html = _text_part("html", lines)
+    if not shown:
+        return html
+    if len({file.cid for file in shown}) < len(shown):
+        raise BadContent("two files have the same cid: give each its own")
+    return _multipart("related", [html, *map(_inline, shown)], more=';\r\n type="text/html"')
 
 
 def _lines(text: str) -> str:
@@ -195,13 +219,28 @@ def _base64(raw: bytes) -> bytes:
 
 
 def _attachment(file: File) -> _Part:
+    return _Part(_file_fields(file, "attachment"), _base64(file.data))
+
+
+def _inline(file: File) -> _Part:
+    check_cid(file.cid)
+    own: Field = ("Content-ID", (f"<{file.cid}>".encode(),))
+    return _Part((*_file_fields(file, "inline"), own), _base64(file.data))
+
+
+def _file_fields(file: File, disposition: str) -> tuple[Field, ...]:
     name = _file_name(file.name)
-    fields: tuple[Field, ...] = (
+    return (
         ("Content-Type", (f"{_content_type(file)};\r\n name={_old_name(name)}".encode(),)),
         ("Content-Transfer-Encoding", (b"base64",)),
-        ("Content-Disposition", (f"attachment;\r\n {_new_name(name)}".encode(),)),
+        ("Content-Disposition", (f"{disposition};\r\n {_new_name(name)}".encode(),)),
     )
-    return _Part(fields, _base64(file.data))
+
+
+def check_cid(cid: str) -> None:
+    """Raise BadContent unless `cid` can stand in a Content-ID and in a cid: URL."""
+    if not _CID(cid):
+        raise BadContent("a cid is 1 to 100 letters, digits, dots, hyphens and @: change it")
 
 
 def _content_type(file: File) -> str:
@@ -240,7 +279,7 @@ def _new_name(name: str) -> str:
     return "filename*=UTF-8''" + quote(name, safe="")  # RFC 2231 section 4
 
 
-def _multipart(subtype: str, parts: Sequence[_Part]) -> _Part:
+def _multipart(subtype: str, parts: Sequence[_Part], more: str = "") -> _Part:
     # "=_" can stand neither in quoted-printable nor in base64, so no body holds the boundary
     # (RFC 2045 section 6.7). Made from the content: a second build gives the same bytes.
     mark = sha256(b"".join(part.body for part in parts)).hexdigest()[:24]
@@ -250,7 +289,7 @@ def _multipart(subtype: str, parts: Sequence[_Part]) -> _Part:
         head = b"".join(piece for piece in block(part.fields) if isinstance(piece, bytes))
         chunks += [b"--", boundary.encode(), b"\r\n", head, b"\r\n", part.body, b"\r\n"]
     chunks += [b"--", boundary.encode(), b"--\r\n"]
-    kind = f'multipart/{subtype};\r\n boundary="{boundary}"'
+    kind = f'multipart/{subtype};\r\n boundary="{boundary}"{more}'
     return _Part((("Content-Type", (kind.encode(),)),), b"".join(chunks))
 
 
