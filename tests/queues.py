@@ -1,12 +1,16 @@
 """What the tests of the queue and of halted messages do to it without an engine."""
 
+import json
 from typing import Any
+
+import msgspec
 
 from flow import Flow
 from ums import clock
 from ums.core import expansion, parking, queue
 from ums.core.models import deliveries, halts
 from ums.core.queue import Attempt, Claimed, Result
+from ums.core.requests import parse
 
 
 async def expanded(flow: Flow) -> None:
@@ -19,6 +23,16 @@ async def filled(flow: Flow, count: int, name: str = "n") -> str:
     msgid = await flow.send(*(f"{name}{i}@example.cn" for i in range(count)))
     await expanded(flow)
     return msgid
+
+
+async def take(flow: Flow, *, broadcast: bool = False, **changes: Any) -> str:
+    """Accept a request that says more than /v1 has words for."""
+    body: dict[str, Any] = {"msg_email": [{"subject": "s", "text": "t"}]}
+    if not broadcast:
+        body["aud_email"] = [{"data": ["a@x.cn"]}]
+    raw = json.dumps(body).encode()
+    request = msgspec.structs.replace(parse(raw, broadcast=broadcast), **changes)
+    return (await flow.intake.take(await flow.channel(), request, raw, origin="api")).msgid
 
 
 async def claim(flow: Flow, limit: int = 100, owner: str = "me") -> list[Claimed]:
