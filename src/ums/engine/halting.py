@@ -2,6 +2,7 @@
 
 from ums.core import parking
 from ums.db import Database, Hot
+from ums.engine.failpoints import reach
 
 _ANY = Hot("SELECT 1 FROM halts LIMIT 1")
 
@@ -13,4 +14,6 @@ async def settle_halts(database: Database) -> bool:
             return False
     async with database.write() as tx:
         moved, over = await parking.work(tx)
+        reach("parking")
+    reach("parked")
     return bool(moved or over)
