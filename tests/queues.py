@@ -63,10 +63,12 @@ async def change(flow: Flow, which: Any, **values: Any) -> None:
 
 async def parked(flow: Flow) -> int:
     """Do all that is to be done for halted messages; in how many steps."""
+    after = 0
     for steps in range(1000):
         async with flow.system.database.write() as tx:
-            moved, over = await parking.work(tx)
-        if not moved and not over:
+            done = await parking.work(tx, after)
+        began, after = after, done.last
+        if not (done.moved or done.over or after or began):
             return steps
     raise AssertionError("it never ends")
 

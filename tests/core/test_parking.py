@@ -82,14 +82,15 @@ async def test_parking_goes_in_chunks_and_says_what_it_parked(
     monkeypatch.setattr(parking, "CHUNK", 4)
     msgid = await filled(flow, 10)
     await halt(flow, msgid, "cancelled")
-    sizes, over = [], []
-    while not over:
+    sizes: list[int] = []
+    done = parking.Done([], [], 0)
+    while not done.over:
         async with flow.system.database.write() as tx:
-            moved, over = await parking.work(tx)
-        sizes.append(len(moved))
-        assert {row.state for row in moved} <= {"cancelled"}
+            done = await parking.work(tx)
+        sizes.append(len(done.moved))
+        assert {(row.state, row.reason) for row in done.moved} == {("cancelled", "cancelled")}
     assert sizes == [4, 4, 2]
-    assert [row.kind for row in over] == ["cancelled"]
+    assert [row.kind for row in done.over] == ["cancelled"]
 
 
 async def test_many_messages_are_parked_together(flow: Flow) -> None:
@@ -103,6 +104,25 @@ async def test_many_messages_are_parked_together(flow: Flow) -> None:
         {"cancelled": 2},
         {"paused": 2},
     ]
+
+
+async def test_a_large_message_does_not_keep_the_others_waiting(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "CHUNK", 4)
+    monkeypatch.setattr(parking, "BATCH", 2)
+    large, *small = [await filled(flow, count, f"m{count}.") for count in (20, 1, 2, 3)]
+    for msgid in (large, *small):
+        await halt(flow, msgid, "cancelled")
+    after = 0
+    for _ in range(3):
+        async with flow.system.database.write() as tx:
+            after = (await parking.work(tx, after)).last
+    assert await flow.counts(large) == {"queued": 16, "cancelled": 4}
+    for msgid, count in zip(small, (1, 2, 3), strict=True):
+        assert await flow.counts(msgid) == {"cancelled": count}
+    await parked(flow)
+    assert await flow.counts(large) == {"cancelled": 20}
 
 
 async def test_a_resumed_message_goes_on_where_it_was(flow: Flow) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from queues import claim, filled, intend, standing, take
+from queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
-from ums.core import expansion, halting, parking, reports
+from ums.core import expansion, halting, reports
 from ums.core.halting import Tally
 from ums.core.models import messages
 from ums.core.resending import resend
@@ -281,16 +281,8 @@ async def _race(
     tally, *_ = await asyncio.gather(halt(), *workers)
     assert len(dots) == len(set(dots)) == tally.in_flight
     assert tally.stopped + tally.in_flight == tally.audience == 120
-    await _clear(flows[0], msgid)
+    await parked(flows[0])
     counts = await flows[0].counts(msgid)
     state = "paused" if stop is halting.pause else "cancelled"
     assert counts.get("at_dot", 0) == tally.in_flight
     assert counts.get(state, 0) == tally.stopped
-
-
-async def _clear(flow: Flow, msgid: str) -> None:
-    while True:
-        async with flow.system.database.write() as tx:
-            moved, _ = await parking.work(tx)
-        if not moved:
-            return

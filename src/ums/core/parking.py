@@ -14,6 +14,7 @@ can come back from a worker.
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
@@ -31,7 +32,8 @@ APPROVAL, PAUSE, CANCEL, RETRACT, REFUSE = (
 ENDS = (CANCEL, RETRACT, REFUSE)
 """The halts that are for good."""
 RESUMED = "resumed"
-CHUNK = 5_000  # deliveries
+CHUNK = 2_000  # deliveries; a longer transaction would keep other writers waiting
+BATCH = 50  # messages
 
 _HALT = Hot("UPDATE messages SET halt = :halt, halted_at = :at WHERE id = :id")
 _WORK = Hot(
@@ -39,33 +41,28 @@ _WORK = Hot(
     " ON CONFLICT (message_id) DO UPDATE SET kind = excluded.kind, created_at = :at"
 )
 _STANDING = select(halts.c.kind).with_for_update()
-_OPEN = Hot("SELECT message_id, kind FROM halts ORDER BY created_at $skip_locked")
-# What a worker is just writing about is passed over; it is parked when that is done.
-_DUE = (
-    "WITH due AS MATERIALIZED (SELECT d.id, r.kind FROM $rows(r: id bigint, kind text)"
-    " JOIN deliveries d ON d.message_id = r.id WHERE $among(d.message_id, r)"
-    " AND d.state IN ({states}) LIMIT :limit $lock(d)) UPDATE deliveries SET updated_at = :at, "
+_NEXT = Hot(
+    "SELECT message_id, kind FROM halts WHERE message_id > :after"
+    " ORDER BY message_id LIMIT :limit $skip_locked"
 )
+# One state at a time, compared by rows: only the index of messages and states has this order. For a
+# message that is most of the table PostgreSQL would otherwise choose the primary key, and pass over
+# all that is parked already, for each chunk. What a worker is just writing about is passed over.
+_DUE = Hot(
+    "SELECT id FROM deliveries WHERE (message_id, state, id) > (:message, :state, 0)"
+    " AND (message_id, state, id) < (:message, :state, 9223372036854775807)"
+    " ORDER BY message_id, state, id LIMIT :limit $skip_locked"
+)
+_MOVE = "UPDATE deliveries SET updated_at = :at, "
 _MOVED = (
-    " FROM due WHERE deliveries.id = due.id"
+    " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND $among(deliveries.id, r)"
     " RETURNING deliveries.id, deliveries.message_id, deliveries.state, deliveries.reason"
 )
-_PAUSE = "state = 'paused', owner = NULL"
-# A delivery that was sent with an unknown outcome and waited for its second try may have arrived.
-_END = (
-    "state = CASE WHEN doubts > 0 THEN 'unknown' ELSE 'cancelled' END,"
-    " reason = CASE WHEN doubts = 0 THEN CASE due.kind WHEN 'refused' THEN 'not_approved'"
-    " ELSE due.kind END WHEN reason = 'no_answer' THEN reason ELSE 'unknown_outcome' END,"
-    " owner = NULL"
-)
-_RESUME = "state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END"
 _LEFT = (
-    "DELETE FROM halts WHERE message_id IN (SELECT r.id FROM $rows(r: id bigint, kind text))"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = halts.message_id"
-    " AND d.state IN ({states})) RETURNING message_id, kind"
+    "DELETE FROM halts WHERE message_id = :message AND NOT EXISTS (SELECT 1 FROM deliveries d"
+    " WHERE d.message_id = :message AND d.state IN ({states})) RETURNING message_id, kind"
 )
 _CLAIMED = Hot("SELECT count(*) FROM deliveries WHERE message_id = :id AND state = 'claimed'")
-
 _COUNTS = Hot("SELECT state, count(*) FROM deliveries WHERE message_id = :id GROUP BY state")
 _DOUBTFUL = Hot(
     "SELECT count(*) FROM deliveries WHERE message_id = :id"
@@ -73,23 +70,36 @@ _DOUBTFUL = Hot(
 )
 
 
-def _statements(change: str, *moved: str, awaited: str = "") -> tuple[Hot, Hot]:
-    states = ", ".join(f"'{state}'" for state in moved)
-    move = _DUE.format(states=states) + change + _MOVED
-    return Hot(move), Hot(_LEFT.format(states=states + awaited))
+class _Change:
+    """How the rows of a message are moved, and which must be gone for the work to be done."""
+
+    def __init__(self, change: str, moved: Sequence[str], awaited: Sequence[str] = ()) -> None:
+        self.states = moved
+        self.move = Hot(_MOVE + change + _MOVED)
+        left = ", ".join(f"'{state}'" for state in (*moved, *awaited))
+        self.left = Hot(_LEFT.format(states=left))
 
 
-_OPEN_STATES = ("queued", "deferred", "claimed")
-_HOW = {
-    PAUSE: _statements(_PAUSE, *_OPEN_STATES, awaited=", 'at_dot'"),
-    CANCEL: _statements(_END, *_OPEN_STATES, "paused", awaited=", 'at_dot'"),
-    RESUMED: _statements(_RESUME, "paused"),
-}
-"""How rows are moved, and when nothing is left to do, for the halts alike to the key."""
-_CATCH = {
-    PAUSE: _statements(_PAUSE, "claimed")[0],
-    CANCEL: _statements(_END, "claimed")[0],
-}
+_PAUSE = _Change("state = 'paused', owner = NULL", ("claimed", "queued", "deferred"), ("at_dot",))
+# A delivery that was sent with an unknown outcome and waited for its second try may have arrived.
+_END = _Change(
+    "state = CASE WHEN doubts > 0 THEN 'unknown' ELSE 'cancelled' END,"
+    " reason = CASE WHEN doubts = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
+    " THEN reason ELSE 'unknown_outcome' END, owner = NULL",
+    ("claimed", "queued", "deferred", "paused"),
+    ("at_dot",),
+)
+_RESUME = _Change("state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END", ("paused",))
+_CHANGES = {PAUSE: _PAUSE, **dict.fromkeys(ENDS, _END), RESUMED: _RESUME}
+
+
+class Done(Struct):
+    """What `work` did: the rows it moved (id, message_id, and their state and reason now), and the
+    messages (message_id, kind) with which nothing is left to do."""
+
+    moved: list[Any]
+    over: list[Any]
+    last: int  # where to go on; 0: at the beginning
 
 
 async def halt(tx: Tx, message: int, kind: str) -> None:
@@ -120,32 +130,40 @@ async def caught(tx: Tx, message: int) -> bool:
     kind = await tx.value(_STANDING.where(halts.c.message_id == message))
     if kind is None or kind == RESUMED:
         return True
-    params = {"r": rows_json([(message, kind)]), "limit": CHUNK, "at": clock.now()}
-    await tx.run(_CATCH[_alike(kind)], params)
+    await _move(tx, message, kind, "claimed", CHUNK)
     return not await tx.value(_CLAIMED, {"id": message})
 
 
-async def work(tx: Tx) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Do a chunk of what is to be done: the rows that were moved (id, message_id, and their state
-    and reason now), and the messages (message_id, kind) with which nothing is left to do.
+async def work(tx: Tx, after: int = 0) -> Done:
+    """Do a chunk of what is to be done, for the messages after `after`: in turns, so that a large
+    one does not keep the others waiting.
 
     What has to be told of a parked delivery can be told here, in the transaction that parks it.
     """
-    moved: list[Any] = []
-    over: list[Any] = []
-    found = [(row.message_id, row.kind) for row in await tx.rows(_OPEN)]
-    for how, (move, left) in _HOW.items():
-        alike = [one for one in found if _alike(one[1]) == how]
-        if not alike:
-            continue
-        mine = {"r": rows_json(alike)}
-        moved += await tx.rows(move, {**mine, "limit": CHUNK, "at": clock.now()})
-        over += await tx.rows(left, mine)
-    return moved, over
+    done = Done([], [], 0)
+    found = await tx.rows(_NEXT, {"after": after, "limit": BATCH})
+    for row in found:
+        for state in _CHANGES[row.kind].states:
+            room = CHUNK - len(done.moved)
+            done.moved += await _move(tx, row.message_id, row.kind, state, room)
+        done.over += await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
+        if len(done.moved) >= CHUNK:
+            done.last = row.message_id
+            return done
+    done.last = found[-1].message_id if len(found) == BATCH else 0
+    return done
 
 
-def _alike(kind: str) -> str:
-    return CANCEL if kind in ENDS else kind
+async def _move(tx: Tx, message: int, kind: str, state: str, limit: int) -> Sequence[Any]:
+    which: dict[str, object] = {"message": message, "state": state, "limit": limit}
+    due = await tx.rows(_DUE, which) if limit > 0 else ()
+    if not due:
+        return ()
+    params: dict[str, object] = {"r": rows_json((row.id,) for row in due), "at": clock.now()}
+    if kind in ENDS:
+        # `refused` is what a server says of a mail.
+        params["reason"] = "not_approved" if kind == REFUSE else kind
+    return await tx.rows(_CHANGES[kind].move, params)
 
 
 async def counts(tx: Tx, message: int) -> dict[str, int]:

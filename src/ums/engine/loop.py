@@ -16,7 +16,7 @@ from ums.core.expansion import expand
 from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
-from ums.engine.halting import settle_halts
+from ums.engine.halting import Halting
 from ums.engine.receiver import receiver
 from ums.engine.tidy import tidy
 from ums.errors import Unavailable
@@ -114,9 +114,10 @@ class Engine:
         return busy
 
     async def _halt(self) -> None:
+        halting = Halting(self._system.database)
         while not self._stopping.is_set():
             self._system.halted.clear()
-            if await _patiently(partial(settle_halts, self._system.database)):
+            if await _patiently(halting.step):
                 self._deliverer.nudge()
             else:
                 await _wait(self._system.halted, HALT_POLL)
