@@ -88,6 +88,11 @@ def send(
     broadcast: Annotated[bool, typer.Option(help="To every user.")] = False,
     file: Annotated[list[str] | None, typer.Option(help="An attachment's URL.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key.")] = None,
+    at: Annotated[str | None, typer.Option(help="Not before this time.")] = None,
+    deliver_by: Annotated[str | None, typer.Option(help="Not after this time.")] = None,
+    on_doubt: Annotated[
+        str | None, typer.Option(help="hold or resend what has an unknown outcome.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Accept a message; a running server delivers it."""
@@ -101,7 +106,8 @@ def send(
         body["aud_email"] = [{"data": to}]
     audience = (("aud_userid", userid), ("aud_tag", tag), ("aud_segment", segment and [segment]))
     body.update({name: value for name, value in audience if value})
-    answer = ask("message.send", channel=channel, body=body, broadcast=broadcast, key=key)
+    when = {"at": at, "deliver_by": deliver_by, "on_doubt": on_doubt}
+    answer = ask("message.send", channel=channel, body=body, broadcast=broadcast, key=key, **when)
     show.record(answer, raw=json)
 
 

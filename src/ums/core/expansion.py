@@ -20,10 +20,16 @@ from ums.db import Database, Hot, Tx, rows_json
 SMALL_AT_ONCE = 300  # messages
 CHUNK = 10_000  # users
 
-_OPEN = Hot(
+_MESSAGE = (
     "SELECT m.id, m.audience, m.plan, m.cursor, m.priority, m.sender_id, c.key AS channelkey"
     " FROM messages m JOIN channels c ON c.id = m.channel_id"
-    " WHERE m.state <> 'expanded' AND (m.plan IS NOT NULL) = :large"
+)
+_UNPLANNED = Hot(_MESSAGE + " WHERE m.id = :id AND m.state <> 'expanded' AND m.plan IS NULL")
+_OPEN = Hot(
+    _MESSAGE
+    + " WHERE m.state <> 'expanded' AND (m.plan IS NOT NULL) = :large AND m.halt <> 'approval'"
+    # What is stopped for good need not wait for its time to be accounted for.
+    " AND (m.starts_at <= :at OR m.halt IN ('cancelled', 'retracted', 'refused'))"
     " ORDER BY m.priority, m.id LIMIT :limit $lock(m)"
 )
 
@@ -32,7 +38,10 @@ _CHECKED = (
     " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
     " due_at, epoch, charged, tries, doubts, created_at, updated_at)"
     " SELECT f.message_id, m.sender_id, f.userid, f.address,"
-    " CASE WHEN f.reason = '' THEN 'queued' ELSE 'invalid' END, f.reason, m.priority,"
+    " CASE WHEN f.reason <> '' THEN 'invalid' WHEN m.halt = '' THEN 'queued'"
+    " WHEN m.halt = 'paused' THEN 'paused' ELSE 'cancelled' END,"
+    " CASE WHEN f.reason <> '' OR m.halt IN ('', 'paused') THEN f.reason"
+    " WHEN m.halt = 'refused' THEN 'not_approved' ELSE m.halt END, m.priority,"
     " :at, 0, 0, 0, 0, :at, :at"
     " FROM (SELECT w.message_id, w.place, w.userid, w.address, CASE"
     " WHEN NOT w.known THEN 'no_user'"
@@ -122,7 +131,7 @@ async def expand(database: Database) -> bool:
 
 
 async def _expand_small(tx: Tx) -> bool:
-    rows = await tx.rows(_OPEN, {"large": False, "limit": SMALL_AT_ONCE})
+    rows = await tx.rows(_OPEN, {"large": False, "limit": SMALL_AT_ONCE, "at": clock.now()})
     if not rows:
         return False
     direct: list[tuple[object, ...]] = []
@@ -132,7 +141,7 @@ async def _expand_small(tx: Tx) -> bool:
         if len(direct) + len(listed) >= CHUNK:
             break  # the others come next; no transaction may keep the writers waiting for long
         audience = read_audience(row.audience)
-        if audience.everyone or audience.tags or audience.segment is not None:
+        if _is_large(audience):
             await _plan(tx, row, audience)
             continue
         done.append((row.id,))
@@ -142,6 +151,21 @@ async def _expand_small(tx: Tx) -> bool:
     await _insert(tx, _LISTED, listed)
     await tx.run(_DONE, {"r": rows_json(done)})
     return True
+
+
+async def measure(tx: Tx, message: int) -> None:
+    """Settle now who belongs to a message that may be expanded, so that they can be counted. The
+    caller has locked the message's row."""
+    row = await tx.first(_UNPLANNED, {"id": message})
+    if row is None:
+        return
+    audience = read_audience(row.audience)
+    if _is_large(audience):
+        await _plan(tx, row, audience)
+
+
+def _is_large(audience: Audience) -> bool:
+    return audience.everyone or bool(audience.tags) or audience.segment is not None
 
 
 async def _insert(tx: Tx, statement: Hot, rows: Sequence[tuple[object, ...]]) -> None:
@@ -174,7 +198,7 @@ async def _scoped(tx: Tx, key: str, tags: list[str]) -> list[tuple[str, str]]:
 
 
 async def _expand_chunk(tx: Tx) -> bool:
-    row = await tx.first(_OPEN, {"large": True, "limit": 1})
+    row = await tx.first(_OPEN, {"large": True, "limit": 1, "at": clock.now()})
     if row is None:
         return False
     plan = msgspec.json.decode(row.plan, type=Plan)

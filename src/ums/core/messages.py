@@ -17,25 +17,24 @@ from ums.core.directory import Channel
 from ums.core.fetch import fetch_files
 from ums.core.models import files
 from ums.core.requests import Audience, Request, check_channel, parse
+from ums.core.scheduling import check_times, expiry
 from ums.core.system import System
 from ums.db import GroupCommit, Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.senders.mime import File
 
 HOLD, RESEND = "hold", "resend"
-BULK_LIFE = 72 * clock.HOUR  # reliability.md 4.2
-SINGLE_LIFE = 24 * clock.HOUR
 KEY_LIFE = 24 * clock.HOUR
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
-    " origin, priority, on_doubt, state, cursor, size, accepted_at, expires_at)"
+    " origin, priority, on_doubt, state, starts_at, cursor, size, accepted_at, expires_at)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
-    " priority, on_doubt, 'accepted', 0, size, accepted_at, expires_at"
+    " priority, on_doubt, 'accepted', starts_at, 0, size, accepted_at, expires_at"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
-    " options text, broadcast boolean, origin text, priority smallint, on_doubt text, size bigint,"
-    " accepted_at bigint, expires_at bigint)"
+    " options text, broadcast boolean, origin text, priority smallint, on_doubt text,"
+    " starts_at bigint, size bigint, accepted_at bigint, expires_at bigint)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -126,6 +125,7 @@ class Intake:
         was sent to, and its body) within 24 h gives the same answer and no second message.
         """
         check_key(key)
+        check_times(request, clock.now())
         sender = await admit(self._system, channel, request)
         body_hash = hashlib.sha256(fingerprint).hexdigest() if key else ""
         draft = Draft(
@@ -220,7 +220,6 @@ def _row(draft: Draft) -> tuple[object, ...]:
     options = Options(
         sendno=request.sendno, owner=request.option.owner, params=request.callback.params
     )
-    life = BULK_LIFE if request.broadcast else SINGLE_LIFE
     return (
         draft.msgid,
         draft.channel_id,
@@ -231,10 +230,11 @@ def _row(draft: Draft) -> tuple[object, ...]:
         request.broadcast,
         draft.origin,
         request.priority,
-        HOLD if request.broadcast else RESEND,
+        request.on_doubt or (HOLD if request.broadcast else RESEND),
+        request.starts_at,
         request.audience.known_size,
         draft.now,
-        draft.now + life,
+        expiry(request, draft.now),
     )
 
 

@@ -3,7 +3,7 @@
 States (reliability.md 2.1):
 
     queued -> claimed -> at_dot -> sent | deferred | failed | unknown
-    and expired, cancelled, suppressed, invalid
+    and paused, expired, cancelled, suppressed, invalid
 
 A worker claims rows in its own name (`owner`) and lives as long as its row in `workers` is
 renewed. `epoch` grows with each claim; every later change names it, so whoever lost a row to
@@ -22,8 +22,11 @@ from ums.senders.base import Stage, Verdict
 
 WAITING = ("queued", "deferred")
 HELD = ("claimed", "at_dot")
+PAUSED = "paused"  # waits for its message to be resumed (core.parking)
 FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
 FINAL = ("sent", "failed", "unknown", "expired", "cancelled", "suppressed", "invalid")
+CLAIMING = 7_726_193_345
+"""The lock that claims share, and that whoever halts a message takes alone."""
 
 _READY = Hot(
     "SELECT s.id, p.priority FROM senders s"
@@ -36,6 +39,8 @@ _READY = Hot(
 _CLAIM = Hot(
     "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE sender_id = :sender"
     " AND priority = :priority AND state IN ('queued', 'deferred') AND due_at <= :at"
+    # What was halted a moment ago and is not parked yet; the table is as good as empty.
+    " AND message_id NOT IN (SELECT message_id FROM halts WHERE kind <> 'resumed')"
     " ORDER BY due_at, id LIMIT :limit $skip_locked)"
     " UPDATE deliveries SET state = 'claimed', owner = :owner, epoch = epoch + 1,"
     " updated_at = :at FROM due WHERE deliveries.id = due.id"
@@ -58,7 +63,7 @@ _RECORD = Hot(
     # A reply that came after the row was given up tells the truth after all; a row that somebody
     # claimed since has another epoch.
     " OR (deliveries.owner IS NULL AND deliveries.reason = 'unknown_outcome'"
-    " AND deliveries.state IN ('unknown', 'deferred') AND r.state = 'sent'))"
+    " AND deliveries.state IN ('unknown', 'deferred', 'paused') AND r.state = 'sent'))"
     " RETURNING deliveries.id"
 )
 _ATTEMPT = Hot(
@@ -110,7 +115,8 @@ _DECIDE = Hot(
 _RETIRE = Hot("DELETE FROM workers WHERE owner = :dead")
 _EXPIRE = Hot(
     "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
-    " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred') AND message_id IN"
+    " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused')"
+    " AND message_id IN"
     " (SELECT id FROM messages WHERE expires_at <= :at AND expires_at > :since)"
 )
 
@@ -166,6 +172,8 @@ async def ready(tx: Tx) -> list[tuple[int, int]]:
 async def claim(tx: Tx, owner: str, sender: int, priority: int, limit: int) -> list[Claimed]:
     """Take up to `limit` due deliveries, the longest due first."""
     params = {"owner": owner, "sender": sender, "priority": priority, "limit": limit}
+    # In a statement before the claim's own, which then sees every halt that is committed.
+    await tx.share(CLAIMING)
     rows = await tx.rows(_CLAIM, {**params, "at": clock.now()})
     return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
 

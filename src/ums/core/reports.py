@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Select, func, select
 from ums import clock
 from ums.core.content import Content
 from ums.core.models import attempts, channels, deliveries, messages, senders
-from ums.core.queue import FINAL, HELD, WAITING
+from ums.core.queue import FINAL, HELD, PAUSED, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
-STATES = (*WAITING, *HELD, *FINAL)
+STATES = (*WAITING, PAUSED, *HELD, *FINAL)
 MOST = 500
 
 
@@ -23,11 +23,13 @@ class MessageInfo(Struct, frozen=True):
     msgid: str
     channelkey: str
     sender: str
-    state: str  # accepted | expanding | sending | done
+    state: str  # scheduled | accepted | expanding | sending | done, or its halt
+    halt: str  # "", approval | paused | cancelled | retracted | refused
     subject: str
     priority: int
     on_doubt: str
     accepted_at: str
+    starts_at: str | None  # when it was scheduled
     expires_at: str
     audience: int
     counts: dict[str, int]  # by state; with "pending", not yet expanded, they make the audience
@@ -190,10 +192,12 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
         channelkey=row.channelkey,
         sender=row.sender,
         state=_state(row, counts),
+        halt=row.halt,
         subject=msgspec.json.decode(row.content, type=Content).subject,
         priority=row.priority,
         on_doubt=row.on_doubt,
         accepted_at=clock.iso(row.accepted_at),
+        starts_at=clock.iso(row.starts_at) if row.starts_at else None,
         expires_at=clock.iso(row.expires_at),
         audience=sum(shown.values()),
         counts=shown,
@@ -201,9 +205,13 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
 
 
 def _state(row: Any, counts: dict[str, int]) -> str:
+    if row.halt:
+        return str(row.halt)
     if row.state != "expanded":
+        if row.starts_at > clock.now():
+            return "scheduled"
         return "expanding" if row.plan is not None else "accepted"
-    open_states = (*WAITING, *HELD)
+    open_states = (*WAITING, PAUSED, *HELD)
     return "sending" if any(counts.get(state) for state in open_states) else "done"
 
 

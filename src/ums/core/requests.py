@@ -1,7 +1,7 @@
 """What a caller may ask for: the bodies of /v1/sent and /v1/broadcast (ums-spec 3.3 to 3.7)."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -120,6 +120,10 @@ class Request(Struct, frozen=True):
     sendno: str | None
     option: Option
     callback: Callback
+    # What /v1 has no words for (core.scheduling). Times are ms.
+    starts_at: int = 0  # not sent before; 0 or past: at once
+    deliver_by: int | None = None  # the end of its lifetime, if not the usual
+    on_doubt: Literal["hold", "resend"] | None = None  # if not the usual
 
 
 def parse(body: bytes, *, broadcast: bool) -> Request:

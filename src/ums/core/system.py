@@ -23,6 +23,7 @@ class System:
         self.directory = Directory(database)
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
+        self.halted = asyncio.Event()  # the same, when a message was halted or resumed
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -58,6 +58,19 @@ class Tx(ABC):
         row = await self.first(statement, params)
         return row[0] if row else None
 
+    @abstractmethod
+    async def share(self, lock: int) -> None:
+        """Hold the named lock with others who share it until this transaction ends; what its
+        holder of `exclude` committed before is seen by the statements that follow.
+
+        On SQLite, where one transaction at a time may write, there is nothing to do.
+        """
+
+    @abstractmethod
+    async def exclude(self, lock: int) -> None:
+        """Wait until nobody shares the lock any more and hold it alone until this transaction
+        ends: so at its end, if nobody shall wait for long. Raises Unavailable."""
+
 
 class Database(ABC):
     """A database: `write()` and `read()` open transactions. Raises Unavailable when it is away."""
@@ -92,6 +105,10 @@ class _SqliteTx(Tx):
     async def _execute(self, statement: Executable, params: Params) -> Done:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, _run, self.connection, statement, params)
+
+    async def share(self, lock: int) -> None: ...
+
+    async def exclude(self, lock: int) -> None: ...
 
 
 class _SqliteLane:
@@ -207,6 +224,20 @@ class _PostgresTx(Tx):
     async def _execute(self, statement: Executable, params: Params) -> Done:
         return await self._connection.run_sync(_run, statement, params)
 
+    async def share(self, lock: int) -> None:
+        await self.run(_SHARE, {"lock": lock})
+
+    async def exclude(self, lock: int) -> None:
+        # Who waits for it makes all others wait who want to share it. A process that was stopped
+        # in the middle of its transaction must not stop them all.
+        await self.run(_PATIENCE)
+        await self.run(_EXCLUDE, {"lock": lock})
+
+
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(:lock)")
+_EXCLUDE = text("SELECT pg_advisory_xact_lock(:lock)")
+_PATIENCE = text("SELECT set_config('lock_timeout', '5s', true)")
+
 
 class Postgres(Database):
     """A pool of connections."""
@@ -222,7 +253,14 @@ class Postgres(Database):
             pool_timeout=5,
             connect_args={
                 "timeout": 5,
-                "server_settings": {"application_name": "ums", "synchronous_commit": "on"},
+                "server_settings": {
+                    "application_name": "ums",
+                    "synchronous_commit": "on",
+                    # Each statement of a writer sees what was committed before it.
+                    "default_transaction_isolation": "read committed",
+                    # A process that was stopped in mid-transaction must not keep its locks.
+                    "idle_in_transaction_session_timeout": "60s",
+                },
             },
         )
         _ping_the_rested(self._engine.sync_engine)
@@ -286,8 +324,9 @@ class _Told:
 
 
 # 08: connection; 53: resources (disk, memory, too many connections); 57: shutdown, cancelled by
-# the operator; 40: deadlock; 55000, 3D000: the database takes no connections or is not there.
-_AWAY = ("08", "53", "57", "40", "55000", "3D000")
+# the operator; 40: deadlock; 55000, 3D000: the database takes no connections or is not there;
+# 55P03: a lock was not to be had in time; 25P03: the transaction was idle for too long.
+_AWAY = ("08", "53", "57", "40", "55000", "3D000", "55P03", "25P03")
 
 
 def _is_away(error: BaseException | None) -> bool:

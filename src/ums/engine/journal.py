@@ -42,6 +42,7 @@ class Journal:
 
     def __init__(self, database: Database, owner: str) -> None:
         self._owner = owner
+        self._database = database
         self._group: GroupCommit[Entry, bool] = GroupCommit(database, self._apply, linger=LINGER)
         self._held: set[tuple[int, int]] = set()
 
@@ -56,6 +57,13 @@ class Journal:
     def forget(self, claimed: Claimed) -> None:
         """Nobody here knows any more how far this delivery came; what is written decides."""
         self._held.discard((claimed.id, claimed.epoch))
+
+    async def lose(self, names: set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Which of these (id, epoch) are no longer ours; they are forgotten. Raises Unavailable."""
+        async with self._database.read() as tx:
+            lost = names.difference(await queue.held(tx, self._owner))
+        self._held -= lost
+        return lost
 
     async def intend(self, claimed: Claimed) -> bool:
         """Write down the intent, durable on return. False: the delivery is no longer ours, and

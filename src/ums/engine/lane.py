@@ -271,10 +271,15 @@ class Lane:
         return outcome, ahead
 
     async def _taken_away(self, job: Job) -> None:
-        """This delivery is no longer ours, and so most likely none is: our lease ran out."""
-        log.warning("a delivery was taken over by another worker", id=job.claimed.id)
+        """This delivery is no longer ours: its message was halted, or our lease ran out. What was
+        taken along with it is not even begun."""
         self._journal.forget(job.claimed)
-        await self._give_back()
+        try:
+            lost = await self._journal.lose(self._waiting.names())
+        except Unavailable:
+            return  # the next intent tells as well
+        self._waiting.remove(lost)
+        log.info("deliveries were taken from us", code=self.sender.code, count=len(lost) + 1)
 
     async def _settle(self, job: Job, outcome: Outcome, session: Session) -> None:
         ended = clock.now()

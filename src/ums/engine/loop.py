@@ -16,6 +16,7 @@ from ums.core.expansion import expand
 from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
+from ums.engine.halting import Halting
 from ums.engine.receiver import receiver
 from ums.engine.tidy import tidy
 from ums.errors import Unavailable
@@ -23,6 +24,7 @@ from ums.senders.email import Sandbox
 
 log = structlog.get_logger()
 EXPAND_POLL = 0.5
+HALT_POLL = 0.5
 IMPORT_POLL = 1.0
 TIDY_EVERY = 20.0
 AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
@@ -45,8 +47,8 @@ class Engine:
         only one process may have the file; what they held comes back at once."""
         await self._beat()
         await self._recover(everyone=self._system.settings.is_sqlite)
-        loops = (self._lease, self._expand, self._import, self._tidy, self._deliverer.run)
-        for loop in loops:
+        loops = (self._lease, self._expand, self._halt, self._import, self._tidy)
+        for loop in (*loops, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
             self._tasks.append(task)
@@ -110,6 +112,15 @@ class Engine:
         if busy:
             self._deliverer.nudge()
         return busy
+
+    async def _halt(self) -> None:
+        halting = Halting(self._system.database)
+        while not self._stopping.is_set():
+            self._system.halted.clear()
+            if await _patiently(halting.step):
+                self._deliverer.nudge()
+            else:
+                await _wait(self._system.halted, HALT_POLL)
 
     async def _import(self) -> None:
         while not self._stopping.is_set():

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from ums import clock
 from ums.core.content import Content
 from ums.core.directory import Sender
-from ums.core.messages import RESEND
 from ums.core.models import files, messages
 from ums.core.queue import Claimed
 from ums.core.system import System
@@ -38,7 +37,7 @@ class Mail(Struct):
     problem: str
     settings: str  # of the sender it was built for
     from_address: str
-    accepted_at: int
+    date: int
     rules: Rules
 
     def render(self, claimed: Claimed, signer: "Signer") -> tuple[Envelope, bytes]:
@@ -49,7 +48,7 @@ class Mail(Struct):
         body = self.skeleton.render(
             to=claimed.address,
             message_id=f"{signer.token(claimed.id)}@{domain}",
-            date=self.accepted_at,
+            date=self.date,
         )
         utf8 = self.skeleton.utf8 or needs_utf8(claimed.address)
         return Envelope(self.from_address, claimed.address, len(body), utf8), body
@@ -91,7 +90,9 @@ class Mails:
 
     def _keeps(self, id: int, sender: Sender) -> bool:
         mail = self._kept.get(id)
-        return mail is not None and mail.settings == sender.settings
+        if mail is None or mail.settings != sender.settings:
+            return False
+        return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
 
     async def _build(self, sender: Sender, row: Any, attached: list[mime.File]) -> Mail:
         skeleton, problem = None, ""
@@ -107,7 +108,7 @@ class Mails:
             problem=problem,
             settings=sender.settings,
             from_address=email.read(sender.settings).from_address,
-            accepted_at=row.accepted_at,
+            date=max(row.accepted_at, row.starts_at),
             rules=Rules(row.on_doubt, row.expires_at, self._doubt_pause),
         )
         self._keep(row.id, mail)
@@ -117,7 +118,7 @@ class Mails:
         stored = msgspec.json.decode(row.content, type=Content)
         content = mime.Content(stored.subject, stored.text, tuple(attached))
         build = self._system.types[sender.type].build
-        automatic = row.on_doubt == RESEND  # transactional, and not a broadcast
+        automatic = not row.broadcast
         size = len(stored.text) + sum(len(file.data) for file in attached)
         if size > BUILD_IN_THREAD:
             return await asyncio.to_thread(build, sender.settings, content, automatic=automatic)
@@ -142,7 +143,9 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[mime.
         messages.c.id,
         messages.c.content,
         messages.c.on_doubt,
+        messages.c.broadcast,
         messages.c.accepted_at,
+        messages.c.starts_at,
         messages.c.expires_at,
     ).where(messages.c.id.in_(ids))
     rows = list(await tx.rows(query))

@@ -24,6 +24,10 @@ class Job(Struct):
     started_at: int = 0
     clock: float = 0.0
 
+    @property
+    def name(self) -> tuple[int, int]:
+        return self.claimed.id, self.claimed.epoch
+
 
 class Waiting:
     """Jobs in the order they go: the urgent before the others, else as they came."""
@@ -53,6 +57,14 @@ class Waiting:
         """The first job, which then waits no more."""
         job = self.first()
         return None if job is None else self._queues[job.priority].popleft()
+
+    def names(self) -> set[tuple[int, int]]:
+        """(id, epoch) of the deliveries that wait."""
+        return {job.name for queue in self._queues.values() for job in queue}
+
+    def remove(self, names: set[tuple[int, int]]) -> None:
+        jobs = self.take_all()
+        self.add(job for job in jobs if job.name not in names)
 
     def take_all(self) -> list[Job]:
         jobs = [job for queue in self._queues.values() for job in queue]

@@ -11,6 +11,7 @@ from ums.core.models.accounts import (
     workers,
 )
 from ums.core.models.base import metadata
+from ums.core.models.halting import halts
 from ums.core.models.messages import (
     attempts,
     deliveries,
@@ -30,6 +31,7 @@ __all__ = [
     "channels",
     "deliveries",
     "files",
+    "halts",
     "idempotency",
     "import_rejects",
     "imports",

@@ -1,12 +1,14 @@
 """Verbs of messages."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from ums.core import channels, reports
 from ums.core.messages import Intake
+from ums.core.requests import parse
+from ums.core.scheduling import moment
 from ums.core.system import System
 from ums.core.verbs.base import Verb
 
@@ -16,6 +18,9 @@ class Send(Struct):
     body: dict[str, Any]
     broadcast: bool = False
     key: str | None = None
+    at: str | None = None
+    deliver_by: str | None = None
+    on_doubt: Literal["hold", "resend"] | None = None
 
 
 class MessageShow(Struct):
@@ -30,7 +35,15 @@ async def _send(system: System, intake: Intake, p: Send) -> object:
     system.directory.forget()
     channel = channels.find(await system.directory.now(), p.channel)
     body = msgspec.json.encode(p.body)
-    return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key)
+    if p.at is None and p.deliver_by is None and p.on_doubt is None:
+        return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key)
+    request = msgspec.structs.replace(
+        parse(body, broadcast=p.broadcast),
+        starts_at=moment(p.at, "at") if p.at else 0,
+        deliver_by=moment(p.deliver_by, "deliver_by") if p.deliver_by else None,
+        on_doubt=p.on_doubt,
+    )
+    return await intake.take(channel, request, msgspec.json.encode(p), key=p.key, origin="cli")
 
 
 async def _message_show(system: System, _: Intake, p: MessageShow) -> object:

@@ -1,0 +1,24 @@
+"""Retracting: `/v1/retract/{msgid}` (ums-spec 3.9)."""
+
+from litestar import Response, post
+from litestar.params import FromPath
+
+from ums.api.answers import Call, answer, system_of
+from ums.core import halting
+from ums.core.access import authenticate_channel
+from ums.errors import Invalid, NotFound
+
+
+@post("/v1/retract/{msgid:str}", status_code=200)
+async def retract(request: Call, msgid: FromPath[str]) -> Response[bytes]:
+    """Stop what has not gone out yet. The body, which some clients send, is not read."""
+    system = system_of(request)
+    channel = await authenticate_channel(system, request.headers.get("authorization"))
+    try:
+        await halting.retract(system, channel.id, msgid, actor=f"channel {channel.key}")
+    except NotFound as error:
+        raise Invalid(error.reason) from None  # 400: callers know no 404 here
+    return answer({"code": 0, "message": "success"})
+
+
+handlers = [retract]

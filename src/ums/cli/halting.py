@@ -1,0 +1,48 @@
+"""Commands that stop messages, let them go on, and send failed deliveries again."""
+
+from typing import Annotated
+
+import typer
+
+from ums.cli import show
+from ums.cli.commands import AsJson, app, ask
+from ums.cli.sending import message
+
+Msgid = Annotated[str, typer.Argument(help="What the acceptance gave back.")]
+
+
+@app.command("retract")
+def retract(msgid: Msgid, json: AsJson = False) -> None:
+    """Stop a message of the last 24 hours for good."""
+    show.record(ask("message.retract", msgid=msgid), raw=json)
+
+
+@message.command("cancel")
+def message_cancel(msgid: Msgid, json: AsJson = False) -> None:
+    """Stop a message for good, however old it is."""
+    show.record(ask("message.cancel", msgid=msgid), raw=json)
+
+
+@message.command("pause")
+def message_pause(msgid: Msgid, json: AsJson = False) -> None:
+    """Stop a message until it is resumed."""
+    show.record(ask("message.pause", msgid=msgid), raw=json)
+
+
+@message.command("resume")
+def message_resume(msgid: Msgid, json: AsJson = False) -> None:
+    """Let a paused message go on."""
+    show.record(ask("message.resume", msgid=msgid), raw=json)
+
+
+@message.command("resend")
+def message_resend(
+    msgid: Msgid,
+    state: Annotated[
+        list[str] | None, typer.Option(help="failed, expired or unknown; repeatable.")
+    ] = None,
+    reason: Annotated[list[str] | None, typer.Option(help="A reason; repeatable.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Send once more what failed."""
+    show.record(ask("message.resend", msgid=msgid, state=state, reason=reason), raw=json)

@@ -1,0 +1,194 @@
+"""Stopping messages: retract, pause, resume, cancel; and counts that say what that did.
+
+Every function takes the channel that asks, or None for an administrator, and sees only that
+channel's messages. When it answers, nothing goes out any more but what it names as in flight.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Select, exists, select
+
+from ums import clock
+from ums.core import audit, expansion, parking
+from ums.core.models import deliveries, messages
+from ums.core.parking import APPROVAL, CANCEL, ENDS, PAUSE, RETRACT
+from ums.core.queue import HELD, PAUSED, WAITING
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid, NotFound, Refused
+
+WINDOW = 24 * clock.HOUR  # ums-spec 3.9
+PATIENCE = 5.0  # seconds for rows that are being written
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """A message's recipients at one moment. The numbers add up to `audience`."""
+
+    msgid: str
+    halt: str  # what keeps it: "", approval, paused, cancelled, retracted, refused
+    stopped: int  # do not go out, or not before it is resumed
+    waiting: int  # will go out
+    in_flight: int  # their last dot may be written at this moment
+    sent: int
+    unknown: int  # may have gone out
+    ended: int  # for another reason: failed, expired, invalid, suppressed
+    audience: int
+
+
+async def retract(
+    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+) -> Tally:
+    """Stop the message for good, in the first 24 hours after it was accepted or, if it was
+    scheduled, started. Raises NotFound, Refused("message_retracted") the second time, Invalid."""
+
+    def check(row: Any) -> bool:
+        if row.halt == RETRACT:
+            raise Refused("message_retracted")
+        if max(row.accepted_at, row.starts_at) < clock.now() - WINDOW:
+            raise Invalid("retract_too_late")
+        return True
+
+    return await _halted(system, channel_id, msgid, RETRACT, check, actor)
+
+
+async def cancel(
+    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+) -> Tally:
+    """Stop the message for good, however old it is; one that is stopped already stays as it is.
+    Raises NotFound."""
+    return await _halted(system, channel_id, msgid, CANCEL, lambda row: row.halt not in ENDS, actor)
+
+
+async def pause(
+    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+) -> Tally:
+    """Stop the message until it is resumed; its lifetime goes on. Raises NotFound, and Invalid
+    where there is nothing to be paused."""
+
+    def check(row: Any) -> bool:
+        _check_going(row)
+        return row.halt != PAUSE
+
+    return await _halted(system, channel_id, msgid, PAUSE, check, actor)
+
+
+async def resume(
+    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+) -> Tally:
+    """Let a paused message go on. Raises NotFound, and Invalid for one that is stopped for good
+    or waits for approval."""
+    async with system.database.write() as tx:
+        row = await locked(tx, channel_id, msgid)
+        _check_going(row)
+        if row.halt == PAUSE:
+            await audit.note(tx, "message.resume", msgid, actor=actor)
+            await parking.resume(tx, row.id)
+    system.halted.set()
+    system.wake.set()
+    async with system.database.read() as tx:
+        return await tally(tx, row.id)
+
+
+async def locked(tx: Tx, channel_id: int | None, msgid: str) -> Any:
+    """The message's row, which nobody else changes until the transaction ends. Raises NotFound."""
+    return await _found(tx, channel_id, msgid, select(messages).with_for_update(key_share=True))
+
+
+async def message_id(tx: Tx, channel_id: int | None, msgid: str) -> int:
+    """Raises NotFound."""
+    return int((await _found(tx, channel_id, msgid, select(messages.c.id))).id)
+
+
+async def _found(tx: Tx, channel_id: int | None, msgid: str, query: Select[Any]) -> Any:
+    mine = query.where(messages.c.msgid == msgid)
+    if channel_id is not None:
+        mine = mine.where(messages.c.channel_id == channel_id)
+    row = None if "\x00" in msgid else await tx.first(mine)
+    if row is None:
+        raise NotFound("message_unknown")
+    return row
+
+
+async def tally(tx: Tx, message: int) -> Tally:
+    """The message's recipients, counted in one snapshot (`Database.read`)."""
+    row = await tx.first(select(messages).where(messages.c.id == message))
+    counts = await parking.counts(tx, message)
+    pending = 0 if row.state == "expanded" else max(row.size - sum(counts.values()), 0)
+    kept = sum(counts.get(state, 0) for state in (*WAITING, PAUSED)) + pending
+    claimed, cancelled = counts.get("claimed", 0), counts.get("cancelled", 0)
+    doubtful = await parking.doubtful(tx, message) if row.halt in ENDS else 0
+    sent, unknown = counts.get("sent", 0), counts.get("unknown", 0)
+    at_dot = counts.get("at_dot", 0)
+    audience = sum(counts.values()) + pending
+    return Tally(
+        msgid=row.msgid,
+        halt=row.halt,
+        stopped=cancelled + (kept - doubtful if row.halt else 0),
+        waiting=0 if row.halt else kept + claimed,
+        # A claimed row of a halted message is being written by a process that does not end it.
+        in_flight=at_dot + (claimed if row.halt else 0),
+        sent=sent,
+        unknown=unknown + doubtful,
+        ended=audience - kept - claimed - cancelled - at_dot - sent - unknown,
+        audience=audience,
+    )
+
+
+def _check_going(row: Any) -> None:
+    if row.halt in ENDS:
+        raise Invalid("message_stopped", halt=row.halt)
+    if row.halt == APPROVAL:
+        raise Invalid("awaits_approval")
+
+
+async def _halted(
+    system: System,
+    channel_id: int | None,
+    msgid: str,
+    kind: str,
+    check: Callable[[Any], bool],
+    actor: str,
+) -> Tally:
+    """Halt the message if `check` says that this changes anything."""
+    async with system.database.write() as tx:
+        row = await locked(tx, channel_id, msgid)
+        if check(row):
+            await _halt(tx, row, kind, actor)
+    system.halted.set()
+    system.wake.set()
+    await catch(system, row.id)
+    async with system.database.read() as tx:
+        return await tally(tx, row.id)
+
+
+async def _halt(tx: Tx, row: Any, kind: str, actor: str) -> None:
+    if kind == PAUSE and not await _is_open(tx, row):
+        raise Invalid("message_over")
+    if kind in ENDS or row.starts_at <= clock.now():
+        await expansion.measure(tx, row.id)
+    await audit.note(tx, f"message.{_VERBS[kind]}", row.msgid, actor=actor)
+    await parking.halt(tx, row.id, kind)
+
+
+_VERBS = {RETRACT: "retract", CANCEL: "cancel", PAUSE: "pause"}
+
+
+async def _is_open(tx: Tx, row: Any) -> bool:
+    open_states = deliveries.c.state.in_((*WAITING, *HELD, PAUSED))
+    found = exists().where(deliveries.c.message_id == row.id, open_states)
+    return row.state != "expanded" or bool(await tx.value(select(found)))
+
+
+async def catch(system: System, message: int) -> None:
+    """After the transaction of `parking.halt`: when this returns, no worker brings a delivery of
+    the message to the dot any more. Those that a stopped process holds locked stay claimed."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        async with system.database.write() as tx:
+            if await parking.caught(tx, message):
+                return
+        await asyncio.sleep(0.005)  # such a transaction is a matter of milliseconds

@@ -1,0 +1,176 @@
+"""Halting and resuming a message: the mechanism (who may do it, and when, is `core.halting`).
+
+`messages.halt` says what keeps a message. From the end of the halt's transaction on the message
+stands in `halts`, whose messages no claim touches; when `caught` has taken what was claimed before,
+nothing goes out any more but what is at the dot. The engine parks the waiting rows in chunks.
+Parked rows are in no claim's way, so that `halts` forgets the message as soon as none of its rows
+can come back from a worker.
+
+    paused                          queued, deferred, claimed -> paused
+    cancelled, retracted, refused   those and paused          -> cancelled (in doubt: unknown)
+    resumed                         paused                    -> queued, deferred
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from ums import clock
+from ums.core.models import halts
+from ums.core.queue import CLAIMING
+from ums.db import Hot, Tx, rows_json
+
+APPROVAL, PAUSE, CANCEL, RETRACT, REFUSE = (
+    "approval",
+    "paused",
+    "cancelled",
+    "retracted",
+    "refused",
+)
+ENDS = (CANCEL, RETRACT, REFUSE)
+"""The halts that are for good."""
+RESUMED = "resumed"
+CHUNK = 2_000  # deliveries; a longer transaction would keep other writers waiting
+BATCH = 50  # messages
+
+_HALT = Hot("UPDATE messages SET halt = :halt, halted_at = :at WHERE id = :id")
+_WORK = Hot(
+    "INSERT INTO halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
+    " ON CONFLICT (message_id) DO UPDATE SET kind = excluded.kind, created_at = :at"
+)
+_STANDING = select(halts.c.kind).with_for_update()
+_NEXT = Hot(
+    "SELECT message_id, kind FROM halts WHERE message_id > :after"
+    " ORDER BY message_id LIMIT :limit $skip_locked"
+)
+# One state at a time, compared by rows: only the index of messages and states has this order. For a
+# message that is most of the table PostgreSQL would otherwise choose the primary key, and pass over
+# all that is parked already, for each chunk. What a worker is just writing about is passed over.
+_DUE = Hot(
+    "SELECT id FROM deliveries WHERE (message_id, state, id) > (:message, :state, 0)"
+    " AND (message_id, state, id) < (:message, :state, 9223372036854775807)"
+    " ORDER BY message_id, state, id LIMIT :limit $skip_locked"
+)
+_MOVE = "UPDATE deliveries SET updated_at = :at, "
+_MOVED = (
+    " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND $among(deliveries.id, r)"
+    " RETURNING deliveries.id, deliveries.message_id, deliveries.state, deliveries.reason"
+)
+_LEFT = (
+    "DELETE FROM halts WHERE message_id = :message AND NOT EXISTS (SELECT 1 FROM deliveries d"
+    " WHERE d.message_id = :message AND d.state IN ({states})) RETURNING message_id, kind"
+)
+_CLAIMED = Hot("SELECT count(*) FROM deliveries WHERE message_id = :id AND state = 'claimed'")
+_COUNTS = Hot("SELECT state, count(*) FROM deliveries WHERE message_id = :id GROUP BY state")
+_DOUBTFUL = Hot(
+    "SELECT count(*) FROM deliveries WHERE message_id = :id"
+    " AND state IN ('deferred', 'paused') AND doubts > 0"
+)
+
+
+class _Change:
+    """How the rows of a message are moved, and which must be gone for the work to be done."""
+
+    def __init__(self, change: str, moved: Sequence[str], awaited: Sequence[str] = ()) -> None:
+        self.states = moved
+        self.move = Hot(_MOVE + change + _MOVED)
+        left = ", ".join(f"'{state}'" for state in (*moved, *awaited))
+        self.left = Hot(_LEFT.format(states=left))
+
+
+_PAUSE = _Change("state = 'paused', owner = NULL", ("claimed", "queued", "deferred"), ("at_dot",))
+# A delivery that was sent with an unknown outcome and waited for its second try may have arrived.
+_END = _Change(
+    "state = CASE WHEN doubts > 0 THEN 'unknown' ELSE 'cancelled' END,"
+    " reason = CASE WHEN doubts = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
+    " THEN reason ELSE 'unknown_outcome' END, owner = NULL",
+    ("claimed", "queued", "deferred", "paused"),
+    ("at_dot",),
+)
+_RESUME = _Change("state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END", ("paused",))
+_CHANGES = {PAUSE: _PAUSE, **dict.fromkeys(ENDS, _END), RESUMED: _RESUME}
+
+
+class Done(Struct):
+    """What `work` did: the rows it moved (id, message_id, and their state and reason now), and the
+    messages (message_id, kind) with which nothing is left to do."""
+
+    moved: list[Any]
+    over: list[Any]
+    last: int  # where to go on; 0: at the beginning
+
+
+async def halt(tx: Tx, message: int, kind: str) -> None:
+    """Keep a message from going out, for good or (paused, approval) until `resume`.
+
+    The caller has locked the message's row and commits soon: this makes all claims wait. When the
+    transaction has ended, `caught` takes what workers have claimed of it.
+    """
+    at = clock.now()
+    await tx.run(_HALT, {"id": message, "halt": kind, "at": at})
+    if kind != APPROVAL:  # none of its rows exist before it is approved
+        await tx.run(_WORK, {"id": message, "kind": kind, "at": at})
+    # The claims that began before are written when this is granted, the others wait for our
+    # commit and see the halt.
+    await tx.exclude(CLAIMING)
+
+
+async def resume(tx: Tx, message: int) -> None:
+    """Let a message go that was paused or waited for approval. The caller has locked its row."""
+    await tx.run(_HALT, {"id": message, "halt": "", "at": None})
+    await tx.run(_WORK, {"id": message, "kind": RESUMED, "at": clock.now()})
+
+
+async def caught(tx: Tx, message: int) -> bool:
+    """Take from the workers what they have claimed of a halted message and not brought to the
+    dot. False: some rows are being written at this moment, ask again."""
+    # Locked, for a row that is parked after the message was resumed would stay so for ever.
+    kind = await tx.value(_STANDING.where(halts.c.message_id == message))
+    if kind is None or kind == RESUMED:
+        return True
+    await _move(tx, message, kind, "claimed", CHUNK)
+    return not await tx.value(_CLAIMED, {"id": message})
+
+
+async def work(tx: Tx, after: int = 0) -> Done:
+    """Do a chunk of what is to be done, for the messages after `after`: in turns, so that a large
+    one does not keep the others waiting.
+
+    What has to be told of a parked delivery can be told here, in the transaction that parks it.
+    """
+    done = Done([], [], 0)
+    found = await tx.rows(_NEXT, {"after": after, "limit": BATCH})
+    for row in found:
+        for state in _CHANGES[row.kind].states:
+            room = CHUNK - len(done.moved)
+            done.moved += await _move(tx, row.message_id, row.kind, state, room)
+        done.over += await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
+        if len(done.moved) >= CHUNK:
+            done.last = row.message_id
+            return done
+    done.last = found[-1].message_id if len(found) == BATCH else 0
+    return done
+
+
+async def _move(tx: Tx, message: int, kind: str, state: str, limit: int) -> Sequence[Any]:
+    which: dict[str, object] = {"message": message, "state": state, "limit": limit}
+    due = await tx.rows(_DUE, which) if limit > 0 else ()
+    if not due:
+        return ()
+    params: dict[str, object] = {"r": rows_json((row.id,) for row in due), "at": clock.now()}
+    if kind in ENDS:
+        # `refused` is what a server says of a mail.
+        params["reason"] = "not_approved" if kind == REFUSE else kind
+    return await tx.rows(_CHANGES[kind].move, params)
+
+
+async def counts(tx: Tx, message: int) -> dict[str, int]:
+    """The message's deliveries by state."""
+    return {row[0]: row[1] for row in await tx.rows(_COUNTS, {"id": message})}
+
+
+async def doubtful(tx: Tx, message: int) -> int:
+    """How many of the waiting deliveries may have arrived already."""
+    return int(await tx.value(_DOUBTFUL, {"id": message}))

@@ -1,0 +1,110 @@
+"""Sending a message's failed deliveries once more, because somebody says so."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import structs
+from sqlalchemy import update
+
+from ums import clock
+from ums.core import audit
+from ums.core.halting import Tally, locked, message_id, tally
+from ums.core.models import messages
+from ums.core.scheduling import lifetime
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid
+
+STATES = ("failed", "expired", "unknown")
+CHUNK = 5_000
+
+_FILTER = " AND (:any OR reason IN (SELECT n.reason FROM $rows(n: reason text)))"
+_OF = (
+    "SELECT * FROM (SELECT id FROM deliveries WHERE message_id = :message AND state = '{0}'"
+    " AND :{0} AND id > :after" + _FILTER + " ORDER BY id LIMIT :limit) AS of_{0}"
+)
+_END = Hot(
+    "SELECT max(id) FROM (SELECT id FROM ("
+    + " UNION ALL ".join(_OF.format(state) for state in STATES)
+    + ") AS found ORDER BY id LIMIT :limit) AS chunk"
+)
+# Whoever asks decides on one more copy; the next doubt is for whoever asks next (I4).
+_AGAIN = Hot(
+    "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
+    " reason = CASE WHEN reason = 'expired' THEN '' ELSE reason END, due_at = :at, charged = 0,"
+    " doubts = CASE WHEN state = 'unknown' AND doubts = 0 THEN 1 ELSE doubts END,"
+    " updated_at = :at WHERE message_id = :message AND id > :after AND id <= :last"
+    " AND state IN (SELECT s.state FROM $rows(s: state text))" + _FILTER
+)
+
+
+class Resent(Tally, frozen=True, kw_only=True):
+    """How many deliveries were put back into the queue, and the message since."""
+
+    resent: int
+
+
+async def resend(
+    system: System,
+    channel_id: int | None,
+    msgid: str,
+    *,
+    states: Sequence[str] = (),
+    reasons: Sequence[str] = (),
+    actor: str = audit.LOCAL,
+) -> Resent:
+    """Queue again what ended in one of `states` and for one of `reasons`. Without either it is
+    what failed; with reasons alone, in any of the three states.
+
+    The history of attempts is kept, the schedule of retries begins anew, and a message whose life
+    is over gets a new one. Raises NotFound; Invalid for other states and for a halted message.
+    """
+    chosen = set(states or (STATES if reasons else STATES[:1]))
+    if not chosen <= set(STATES):
+        raise Invalid("resend_states", field="state")
+    if any("\x00" in reason for reason in reasons):
+        raise Invalid("bad_value", field="reason")
+    which: dict[str, object] = {state: state in chosen for state in STATES}
+    which["s"] = rows_json((state,) for state in sorted(chosen))
+    which["n"] = rows_json((reason,) for reason in reasons)
+    which["any"] = not reasons
+    count = await _in_chunks(system, channel_id, msgid, which, actor)
+    system.wake.set()
+    async with system.database.read() as tx:
+        found = await tally(tx, await message_id(tx, channel_id, msgid))
+    return Resent(**structs.asdict(found), resent=count)
+
+
+async def _in_chunks(
+    system: System, channel_id: int | None, msgid: str, which: dict[str, object], actor: str
+) -> int:
+    """By id, so that each row comes once, though it may fail again meanwhile."""
+    count, after = 0, 0
+    while True:
+        async with system.database.write() as tx:
+            row = await locked(tx, channel_id, msgid)
+            _check(row)
+            which |= {"message": row.id, "after": after}
+            after = await tx.value(_END, {**which, "limit": CHUNK})
+            if after is None:
+                return count
+            await _revive(tx, row)
+            done = await tx.run(_AGAIN, {**which, "last": after, "at": clock.now()})
+            await audit.note(tx, "message.resend", msgid, f"{done.count} deliveries", actor)
+        count += done.count
+
+
+def _check(row: Any) -> None:
+    if row.halt == "paused":
+        raise Invalid("message_paused")
+    if row.halt == "approval":
+        raise Invalid("awaits_approval")
+    if row.halt:
+        raise Invalid("message_stopped", halt=row.halt)
+
+
+async def _revive(tx: Tx, row: Any) -> None:
+    now = clock.now()
+    if row.expires_at <= now:
+        end = now + lifetime(broadcast=row.broadcast)
+        await tx.run(update(messages).where(messages.c.id == row.id).values(expires_at=end))

@@ -1,0 +1,79 @@
+"""What the tests of the queue and of halted messages do to it without an engine."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from flow import Flow
+from ums import clock
+from ums.core import expansion, parking, queue
+from ums.core.models import deliveries, halts
+from ums.core.queue import Attempt, Claimed, Result
+from ums.core.requests import parse
+
+
+async def expanded(flow: Flow) -> None:
+    while await expansion.expand(flow.system.database):
+        pass
+
+
+async def filled(flow: Flow, count: int, name: str = "n") -> str:
+    """A message with `count` deliveries in the queue."""
+    msgid = await flow.send(*(f"{name}{i}@example.cn" for i in range(count)))
+    await expanded(flow)
+    return msgid
+
+
+async def take(flow: Flow, *, broadcast: bool = False, **changes: Any) -> str:
+    """Accept a request that says more than /v1 has words for."""
+    body: dict[str, Any] = {"msg_email": [{"subject": "s", "text": "t"}]}
+    if not broadcast:
+        body["aud_email"] = [{"data": ["a@x.cn"]}]
+    raw = json.dumps(body).encode()
+    request = msgspec.structs.replace(parse(raw, broadcast=broadcast), **changes)
+    return (await flow.intake.take(await flow.channel(), request, raw, origin="api")).msgid
+
+
+async def claim(flow: Flow, limit: int = 100, owner: str = "me") -> list[Claimed]:
+    sender = await flow.sender()
+    async with flow.system.database.write() as tx:
+        return await queue.claim(tx, owner, sender.id, 2, limit)
+
+
+async def intend(flow: Flow, claimed: list[Claimed], owner: str = "me") -> set[int]:
+    async with flow.system.database.write() as tx:
+        return await queue.intend(tx, owner, [(c.id, c.epoch) for c in claimed])
+
+
+async def record(flow: Flow, claimed: Claimed, state: str, doubts: int = 0) -> bool:
+    attempt = Attempt(1, clock.now(), 5, "dot", state, "busy", 0, "", "")
+    tries = claimed.tries + 1
+    result = Result(
+        claimed.id, claimed.epoch, state, "busy", clock.now(), tries, tries, doubts, attempt
+    )
+    async with flow.system.database.write() as tx:
+        return bool(await queue.record(tx, "me", [result]))
+
+
+async def change(flow: Flow, which: Any, **values: Any) -> None:
+    async with flow.system.database.write() as tx:
+        await tx.run(deliveries.update().where(which).values(**values))
+
+
+async def parked(flow: Flow) -> int:
+    """Do all that is to be done for halted messages; in how many steps."""
+    after = 0
+    for steps in range(1000):
+        async with flow.system.database.write() as tx:
+            done = await parking.work(tx, after)
+        began, after = after, done.last
+        if not (done.moved or done.over or after or began):
+            return steps
+    raise AssertionError("it never ends")
+
+
+async def standing(flow: Flow) -> list[str]:
+    """What is still to be done: the kinds of `halts`."""
+    async with flow.system.database.read() as tx:
+        return [row.kind for row in await tx.rows(halts.select())]
