@@ -15,6 +15,7 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
+from ums.core.languages import preferred
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.errors import Broken, Invalid, NotFound, TooLarge, UmsError, WrongMethod
@@ -37,9 +38,8 @@ def intake_of(request: Call) -> Intake:
 
 
 def language_of(request: Call) -> str:
-    """The first language the caller asks for, as far as we speak it."""
-    first = request.headers.get("accept-language", "").partition(",")[0]
-    return "zh" if first.strip().lower().startswith("zh") else "en"
+    """The language of ours that the caller prefers."""
+    return preferred(request.headers.get("accept-language", ""))
 
 
 async def body_of(request: Call) -> bytes:
