@@ -91,8 +91,6 @@ def failed(request: Call, error: UmsError) -> Response[bytes]:
         response.headers["WWW-Authenticate"] = 'Basic realm="UMS", charset="UTF-8"'
     if error.status in (429, 503):
         response.headers["Retry-After"] = "1"
-    if isinstance(error, WrongMethod):
-        response.headers["Allow"] = "GET, POST, HEAD"
     return response
 
 
@@ -102,7 +100,9 @@ def _own(request: Call, error: UmsError) -> Response[bytes]:
 
 def _http(request: Call, error: HTTPException) -> Response[bytes]:
     if isinstance(error, MethodNotAllowedException):
-        return failed(request, WrongMethod("wrong_method", method=request.method))
+        response = failed(request, WrongMethod("wrong_method", method=request.method))
+        response.headers["Allow"] = (error.headers or {})["allow"]
+        return response
     if isinstance(error, NotFoundException):
         return failed(request, NotFound("not_found"))
     if error.status_code == 413:

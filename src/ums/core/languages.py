@@ -4,9 +4,8 @@ import re
 
 LANGUAGES = ("en", "zh")
 _MOST = 20  # entries of a header that are looked at
-_ENTRY = re.compile(
-    r"\s*([A-Za-z]{1,8}|\*)(?:-[\w-]*)?\s*(?:;\s*[qQ]\s*=\s*([01](?:\.\d{0,3})?)\s*)?"
-)
+_WEIGHT = r"(?:;\s*[qQ]\s*=\s*([01](?:\.\d{0,3})?)\s*)?"
+_ENTRY = re.compile(rf"\s*([A-Za-z]{{1,8}})(?:-[\w-]*)?\s*{_WEIGHT}")
 
 
 def preferred(accept: str) -> str:
