@@ -23,11 +23,12 @@ from unittest.mock import patch
 import httpx
 import uvicorn
 from litestar import Litestar
+from msgspec import structs
 
 from fakes import SmtpServer
 from ums.api import server as web
 from ums.app import build
-from ums.config import Settings
+from ums.config import Settings, listening_url
 from ums.core import access, channels, senders
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
@@ -197,12 +198,15 @@ class _Server(uvicorn.Server):
 async def open_door(settings: Settings) -> AsyncIterator[Door]:
     """Serve `settings` until the block ends."""
     held: list[tuple[System, str]] = []
-    app = build(settings, lambda system, token: held.append((system, token)))
-    server = _Server(web.config(app))
     # Named as TCP, else asyncio leaves Nagle's delay on and each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
+    settings = structs.replace(
+        settings, public_url=settings.public_url or listening_url("127.0.0.1", port)
+    )
+    app = build(settings, lambda system, token: held.append((system, token)))
+    server = _Server(web.config(app))
     failed: list[BaseException] = []
     async with SmtpServer() as smtp:
         with _engine_failures_in(failed):

@@ -1,6 +1,6 @@
 """The `ums` command: `commands` holds its frame; `running` and `sending` add to it."""
 
-from ums.cli import commands, rules, running, sending
+from ums.cli import commands, materials, rules, running, sending
 from ums.cli.commands import main
 
-__all__ = ["commands", "main", "rules", "running", "sending"]
+__all__ = ["commands", "main", "materials", "rules", "running", "sending"]

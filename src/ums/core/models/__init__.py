@@ -11,6 +11,7 @@ from ums.core.models.accounts import (
     workers,
 )
 from ums.core.models.base import metadata
+from ums.core.models.materials import material_chunks, materials
 from ums.core.models.messages import (
     attempts,
     deliveries,
@@ -33,6 +34,8 @@ __all__ = [
     "idempotency",
     "import_rejects",
     "imports",
+    "material_chunks",
+    "materials",
     "messages",
     "meta",
     "metadata",
