@@ -84,8 +84,13 @@ def _goals(kind: str, one: dict[str, Any], addresses: float, users: float) -> li
 def _post(
     port: int, path: str, keys: Keys, body: str, callers: int, seconds: float
 ) -> dict[str, Any]:
-    auth = keys.access if path == "/v1/user/opt" else keys.channel
-    given = {"path": path, "auth": auth, "body": body, "callers": callers, "seconds": seconds}
+    given = {
+        "path": path,
+        "auth": keys.channel,
+        "body": body,
+        "callers": callers,
+        "seconds": seconds,
+    }
     return measure("client:post", port=port, **given)
 
 

@@ -15,7 +15,8 @@ import msgspec
 from benchmarks.processes import ROOT
 from ums import clock
 from ums.config import Settings
-from ums.core import access, channels, senders
+from ums.core import channels, senders
+from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import open_system
 from ums.db import Hot
@@ -85,13 +86,14 @@ class Keys(msgspec.Struct):
 
     channel: str  # key:secret
     channelkey: str
-    access: str
 
 
 async def prepare(settings: Settings, port: int, users: int = 0) -> Keys:
-    """A channel with a sender to the server at `port`, an access key, and so many users."""
+    """A channel without a limit of calls, with a sender to the server at `port`, and so many
+    users."""
     async with open_system(settings) as system:
         made = await channels.create(system, "bench")
+        await channels.set_rules(system, made.channelkey, Rules(requests_per_second=0))
         await senders.create(
             system,
             NewSender(
@@ -105,11 +107,9 @@ async def prepare(settings: Settings, port: int, users: int = 0) -> Keys:
                 allow_port=True,
             ),
         )
-        own = await access.create_access_key(system)
         if users:
             async with system.database.write() as tx:
                 add = Hot(_ADD.format(_USERS[tx.dialect]))
                 await tx.run(add, {"count": users, "at": clock.now()})
                 await tx.run(_BIND)
-    channel = f"{made.channelkey}:{made.mastersecret}"
-    return Keys(channel, made.channelkey, f"{own.accesskey}:{own.mastersecret}")
+    return Keys(f"{made.channelkey}:{made.mastersecret}", made.channelkey)

@@ -23,12 +23,14 @@ from unittest.mock import patch
 import httpx
 import uvicorn
 from litestar import Litestar
+from msgspec import structs
 
 from fakes import SmtpServer
 from ums.api import server as web
 from ums.app import build
-from ums.config import Settings
+from ums.config import Settings, listening_url
 from ums.core import access, channels, senders
+from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.engine import loop
@@ -139,9 +141,15 @@ class Door:
                     return shown
                 await asyncio.sleep(0.02)  # the API tells nobody when it is done
 
-    async def channel(self, key: str | None = None, *, sender: bool = True) -> OneChannel:
-        """A new channel, with an SMTP account at `smtp` unless told otherwise."""
+    async def channel(
+        self, key: str | None = None, *, sender: bool = True, limit: int = 0
+    ) -> OneChannel:
+        """A new channel, with an SMTP account at `smtp` unless told otherwise.
+
+        `limit` is its calls per second: none, as a test may be faster than a caller ought to.
+        """
         made = await channels.create(self.system, f"channel {next(_names)}", key)
+        await channels.set_rules(self.system, made.channelkey, Rules(requests_per_second=limit))
         code = await self.sender(made.channelkey) if sender else ""
         return OneChannel(made.channelkey, str(made.mastersecret), code)
 
@@ -190,12 +198,15 @@ class _Server(uvicorn.Server):
 async def open_door(settings: Settings) -> AsyncIterator[Door]:
     """Serve `settings` until the block ends."""
     held: list[tuple[System, str]] = []
-    app = build(settings, lambda system, token: held.append((system, token)))
-    server = _Server(web.config(app))
     # Named as TCP, else asyncio leaves Nagle's delay on and each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
+    settings = structs.replace(
+        settings, public_url=settings.public_url or listening_url("127.0.0.1", port)
+    )
+    app = build(settings, lambda system, token: held.append((system, token)))
+    server = _Server(web.config(app))
     failed: list[BaseException] = []
     async with SmtpServer() as smtp:
         with _engine_failures_in(failed):
@@ -208,6 +219,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
                 limits=httpx.Limits(max_connections=200),
             ) as http:
                 system, token = held[0]
+                system.rates.access_keys = 0  # a test may be faster than a caller ought to
                 yield Door(system, token, port, http, smtp, app)
         finally:
             await server.end(listener)

@@ -9,7 +9,7 @@ from functools import partial
 from litestar import Litestar
 from litestar.datastructures import State
 
-from ums.api import answers, health, local, manage, v1
+from ums.api import answers, callers, health, local, manage, v1
 from ums.config import Settings
 from ums.console.pages import static_files
 from ums.console.sandbox import router as sandbox_pages
@@ -34,6 +34,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
             static_files,
         ],
         exception_handlers=answers.handlers,
+        before_send=[callers.tell_rate],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
         openapi_config=None,

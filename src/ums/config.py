@@ -86,6 +86,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     file_limit: Annotated[int, _about("Largest attachments of one mail, in total.")] = (
         20 * 1024 * 1024
     )
+    public_url: Annotated[
+        str,
+        _about(
+            "Where callers reach this server, such as `https://ums.example.com`; it begins the"
+            " URLs of materials. Empty means host and port.",
+            pattern=r"^(https?://[^\s/?#@\\]+(/[^\s?#]*)?)?$",
+        ),
+    ] = ""
+    material_limit: Annotated[int, _about("Largest material.")] = 20 * 1024 * 1024
+    material_space: Annotated[
+        int, _about("What all materials together may take; each counts 65536 at least.")
+    ] = 2 * 1024 * 1024 * 1024
+    material_seconds: Annotated[
+        float, _about("Longest time the upload of a material may take.")
+    ] = 300.0
     fetch_seconds: Annotated[float, _about("Wait for one attachment URL.")] = 15.0
     fetch_allow: Annotated[
         str, _about("Networks (CIDR, comma) attachments may come from although they are private.")
@@ -106,6 +121,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def is_sqlite(self) -> bool:
         return not self.database_url
+
+    @property
+    def base_url(self) -> str:
+        """Where callers reach this server, without a slash at its end."""
+        return self.public_url.rstrip("/") or listening_url(self.host, self.port)
+
+
+def listening_url(host: str, port: int) -> str:
+    """The URL of what listens on `host` and `port`, as seen from this machine."""
+    # What listens everywhere is reached from this machine by the loopback address.
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

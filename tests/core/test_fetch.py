@@ -8,7 +8,8 @@ import pytest
 from msgspec import structs
 
 from ums.config import Settings, SettingsError
-from ums.core.fetch import clean_name, disposition_name, fetch_files
+from ums.core.fetch import fetch_files
+from ums.core.file_names import clean_name, disposition_name
 from ums.errors import Invalid, TooLarge
 from ums.senders.mime import Content, File, Skeleton
 from web import SETTINGS, Server, one, refusal

@@ -8,6 +8,7 @@ from ums.config import Settings
 from ums.core import channels, senders
 from ums.core.directory import Channel
 from ums.core.messages import Intake
+from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System, open_system
 from ums.db import Hot, rows_json
@@ -53,6 +54,7 @@ async def fill(settings: Settings, port: int, *, broadcast: int, single: int) ->
 async def channel(system: System, name: str, port: int) -> Account:
     """A channel with a sender to the server at `port`."""
     made = await channels.create(system, name)
+    await channels.set_rules(system, made.channelkey, Rules(requests_per_second=0))
     sender = NewSender(
         code=name,
         name=name,

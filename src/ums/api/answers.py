@@ -1,6 +1,7 @@
 """How the API answers: always a JSON object, whatever the status (ums-spec 3.1)."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
+from ums.core.languages import preferred
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.errors import Broken, Invalid, NotFound, TooLarge, UmsError, WrongMethod
@@ -37,34 +39,44 @@ def intake_of(request: Call) -> Intake:
 
 
 def language_of(request: Call) -> str:
-    """The first language the caller asks for, as far as we speak it."""
-    first = request.headers.get("accept-language", "").partition(",")[0]
-    return "zh" if first.strip().lower().startswith("zh") else "en"
+    """The language of ours that the caller prefers."""
+    return preferred(request.headers.get("accept-language", ""))
 
 
 async def body_of(request: Call) -> bytes:
     """The body as it came. Raises TooLarge as soon as it is over the limit."""
-    limit = system_of(request).settings.body_limit
+    settings = system_of(request).settings
+    too_large = TooLarge("too_large", limit=settings.body_limit)
+    pieces = pieces_of(request, settings.body_limit, settings.body_seconds, too_large)
+    return b"".join([piece async for piece in pieces])
+
+
+async def pieces_of(
+    request: Call, limit: int, seconds: float, too_large: TooLarge
+) -> AsyncIterator[bytes]:
+    """The body in pieces, as they come: at most `limit` bytes (else `too_large` is raised), all
+    of them within `seconds`."""
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
-        raise TooLarge("too_large", limit=limit)
-    parts: list[bytes] = []
-    size = 0
-    seconds = system_of(request).settings.body_seconds
-    try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size > limit:
-                    raise TooLarge("too_large", limit=limit)
-                parts.append(part)
-    except TimeoutError:
-        # A caller who announces a body and sends none must not hold us for ever.
-        raise Invalid("too_slow", limit=f"{seconds:g}") from None
-    except InternalServerException:
-        # The caller hung up: no fault of ours, and nobody to tell.
-        raise Invalid("cut_off") from None
-    return b"".join(parts)
+        raise too_large
+    size, deadline = 0, asyncio.get_running_loop().time() + seconds
+    stream = request.stream()
+    while True:
+        try:
+            # A caller who announces a body and sends none must not hold us for ever.
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(stream, None)
+        except TimeoutError:
+            raise Invalid("too_slow", limit=f"{seconds:g}") from None
+        except InternalServerException:
+            # The caller hung up: no fault of ours, and nobody to tell.
+            raise Invalid("cut_off") from None
+        if piece is None:
+            return
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        yield piece
 
 
 def json_of(body: bytes) -> Any:
@@ -91,8 +103,6 @@ def failed(request: Call, error: UmsError) -> Response[bytes]:
         response.headers["WWW-Authenticate"] = 'Basic realm="UMS", charset="UTF-8"'
     if error.status in (429, 503):
         response.headers["Retry-After"] = "1"
-    if isinstance(error, WrongMethod):
-        response.headers["Allow"] = "GET, POST, HEAD"
     return response
 
 
@@ -102,7 +112,9 @@ def _own(request: Call, error: UmsError) -> Response[bytes]:
 
 def _http(request: Call, error: HTTPException) -> Response[bytes]:
     if isinstance(error, MethodNotAllowedException):
-        return failed(request, WrongMethod("wrong_method", method=request.method))
+        response = failed(request, WrongMethod("wrong_method", method=request.method))
+        response.headers["Allow"] = (error.headers or {})["allow"]
+        return response
     if isinstance(error, NotFoundException):
         return failed(request, NotFound("not_found"))
     if error.status_code == 413:

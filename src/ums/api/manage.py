@@ -4,16 +4,11 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from ums.api.answers import Call, answer, system_of
+from ums.api.callers import channel_of
 from ums.core import reports
-from ums.core.access import authenticate_channel
-from ums.core.directory import Channel
 from ums.errors import Invalid
 
 _FILTERS = ("state", "reason", "userid", "address", "after")
-
-
-async def _channel(request: Call) -> Channel:
-    return await authenticate_channel(system_of(request), request.headers.get("authorization"))
 
 
 def _limit(request: Call) -> int:
@@ -35,7 +30,7 @@ def _filters(request: Call, known: tuple[str, ...]) -> dict[str, str]:
 @get("/api/messages")
 async def list_messages(request: Call) -> Response[bytes]:
     """The channel's messages, the newest first: `limit`, `after`."""
-    channel = await _channel(request)
+    channel = await channel_of(request)
     given = _filters(request, ("after",))
     async with system_of(request).database.read() as tx:
         page = await reports.list_messages(tx, channel.id, limit=_limit(request), **given)
@@ -45,7 +40,7 @@ async def list_messages(request: Call) -> Response[bytes]:
 @get("/api/messages/{msgid:str}")
 async def show_message(request: Call, msgid: FromPath[str]) -> Response[bytes]:
     """A message with counts by state, which add up to its audience."""
-    channel = await _channel(request)
+    channel = await channel_of(request)
     async with system_of(request).database.read() as tx:
         return answer(await reports.message(tx, msgid, channel.id))
 
@@ -53,7 +48,7 @@ async def show_message(request: Call, msgid: FromPath[str]) -> Response[bytes]:
 @get("/api/messages/{msgid:str}/deliveries")
 async def list_deliveries(request: Call, msgid: FromPath[str]) -> Response[bytes]:
     """Its deliveries: filters `state`, `reason`, `userid`, `address`; `limit`, `after`."""
-    channel = await _channel(request)
+    channel = await channel_of(request)
     given = _filters(request, _FILTERS)
     async with system_of(request).database.read() as tx:
         page = await reports.list_deliveries(tx, msgid, channel.id, limit=_limit(request), **given)
@@ -63,7 +58,7 @@ async def list_deliveries(request: Call, msgid: FromPath[str]) -> Response[bytes
 @get("/api/deliveries/{delivery_id:str}")
 async def show_delivery(request: Call, delivery_id: FromPath[str]) -> Response[bytes]:
     """A delivery with every attempt."""
-    channel = await _channel(request)
+    channel = await channel_of(request)
     known = delivery_id.isascii() and delivery_id.isdigit() and len(delivery_id) <= 18
     async with system_of(request).database.read() as tx:
         return answer(await reports.delivery(tx, int(delivery_id) if known else 0, channel.id))

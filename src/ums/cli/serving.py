@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 import uvloop
+from msgspec import structs
 
 from ums.api import server as web
 from ums.app import build
@@ -18,7 +19,7 @@ from ums.cli.door import forget_address, write_address
 from ums.cli.failing import fail
 from ums.cli.first_start import Greeting, prepare
 from ums.cli.workers import Workers
-from ums.config import Settings
+from ums.config import Settings, listening_url
 from ums.core.checkup import require_key
 from ums.core.system import System, open_system
 from ums.db import HeldError
@@ -48,7 +49,8 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
         signal.signal(number, _leave)
     address = (host or settings.host, settings.port if port is None else port)
     listener = _listen(*address)
-    url = _url(address[0], listener.getsockname()[1])
+    url = listening_url(address[0], listener.getsockname()[1])
+    settings = structs.replace(settings, public_url=settings.public_url or url)
     try:
         greeting = asyncio.run(prepare(settings))
     except HeldError:
@@ -135,12 +137,6 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     listener.set_inheritable(True)
     return listener
-
-
-def _url(host: str, port: int) -> str:
-    # What listens everywhere is reached from this machine by the loopback address.
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{name}:{port}"
 
 
 def _greet(url: str, greeting: Greeting | None) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from litestar import Request
 
+from ums.core.languages import preferred
+
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
 HTML_LANG: Final = {"en": "en", "zh": "zh-CN"}
 COOKIE: Final = "ums_language"
@@ -41,20 +43,4 @@ def language_of(request: Request[Any, Any, Any]) -> str:
     chosen = asked_language(request) or request.cookies.get(COOKIE, "")
     if chosen in LANGUAGES:
         return chosen
-    return _preferred(request.headers.get("accept-language", ""))
-
-
-def _preferred(accept: str) -> str:
-    """The first of our languages by the weights of an Accept-Language header (RFC 9110)."""
-    ranked = sorted((_weighed(entry) for entry in accept.split(",")[:20]), key=lambda one: -one[0])
-    ours = (tag for weight, tag in ranked if weight > 0 and tag in LANGUAGES)
-    return next(ours, "en")
-
-
-def _weighed(entry: str) -> tuple[float, str]:
-    tag, _, weight = entry.partition(";")
-    primary = tag.strip().lower().partition("-")[0]
-    try:
-        return float(weight.strip().removeprefix("q=") or 1), primary
-    except ValueError:
-        return 0.0, primary
+    return preferred(request.headers.get("accept-language", ""))

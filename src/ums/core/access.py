@@ -56,7 +56,7 @@ async def create_access_key(system: System) -> AccessKeySecret:
 
 async def authenticate(system: System, authorization: str | None) -> Caller:
     """The caller whose credentials the header holds. Raises NotAuthenticated."""
-    if not authorization:
+    if not authorization or authorization.isspace():
         raise NotAuthenticated("no_credentials")
     key, secret = _basic(authorization)
     try:
@@ -93,11 +93,11 @@ async def authenticate_channel(system: System, authorization: str | None) -> Cha
 
 
 def _basic(header: str) -> tuple[str, str]:
-    scheme, _, encoded = header.strip().partition(" ")
+    scheme, *encoded = header.split(None, 1)  # by however many blanks
     if scheme.lower() != "basic":
         raise NotAuthenticated("no_credentials")
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
+        text = base64.b64decode("".join(encoded).strip(), validate=True).decode()
     except ValueError:  # of base64 and of UTF-8, and where the header is not ASCII
         raise NotAuthenticated("bad_credentials") from None
     key, colon, secret = text.partition(":")

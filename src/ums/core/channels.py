@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
@@ -11,6 +12,8 @@ from ums.core import audit
 from ums.core.access import channel_context, new_key
 from ums.core.directory import Channel, Snapshot, touch
 from ums.core.models import channels, senders
+from ums.core.rule_checks import check_rules
+from ums.core.rules import Rules
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid
@@ -86,6 +89,23 @@ async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
     """Open or close the channel; requests to a closed one fail with 1015005."""
     await _update(system, "channel.open" if open else "channel.close", key, {"open": open})
     return await _shown(system, key)
+
+
+async def set_rules(system: System, key: str, rules: Rules) -> Rules:
+    """Settle the rules of the channel, all of them. Raises Invalid.
+
+    Another process goes by the old ones for a second at most.
+    """
+    check_rules(rules)
+    await _update(system, "channel.rules", key, {"rules": msgspec.json.encode(rules).decode()})
+    system.directory.forget()
+    return rules
+
+
+async def rules_of(system: System, key: str) -> Rules:
+    """The rules of the channel as they are now. Raises Invalid for a key that no channel has."""
+    system.directory.forget()
+    return find(await system.directory.now(), key).rules
 
 
 async def list_channels(system: System) -> list[ChannelInfo]:

@@ -5,15 +5,13 @@ the log has the reason. Addresses are judged in `guard`.
 """
 
 import asyncio
-import mimetypes
 import re
 import ssl
-import unicodedata
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import cache
 from typing import Final, cast
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote
 
 import httpcore
 import httpx
@@ -21,6 +19,7 @@ import structlog
 
 from ums import __version__
 from ums.config import Settings
+from ums.core.file_names import disposition_name, name_and_type
 from ums.core.guard import Denied, Guard, GuardedNetwork, parse_networks
 from ums.core.requests import MAX_FILES
 from ums.errors import Invalid, TooLarge
@@ -32,18 +31,10 @@ MAX_URL: Final = 2048  # characters
 MAX_REDIRECTS: Final = 3
 CONNECT_SECONDS: Final = 5.0
 
-_FIELD: Final = "msg_email[0].files"
-_OCTETS: Final = "application/octet-stream"
+FIELD: Final = "msg_email[0].files"
 _REDIRECTS: Final = {301, 302, 303, 307, 308}
-_MAX_NAME: Final = 200  # characters
-_MAX_HEADER: Final = 4096  # characters that are looked at
 # No userinfo, no backslash (which browsers read as a slash), no blank or control anywhere.
 _URL: Final = re.compile(r"https?://[^\s/?#@\\]+([/?#]\S*)?", re.IGNORECASE)
-_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}", re.ASCII)  # as mime has it
-_CHARSET: Final = re.compile(r"[\w-]{1,40}", re.ASCII)
-_PARAMETER: Final = re.compile(r';\s*([\w*-]{1,40})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
-_NAME_CHARSETS: Final = {"utf-8", "iso-8859-1", "us-ascii", "gbk", "gb2312", "gb18030", "big5"}
-_HIDDEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, line ends, ...
 
 Headers = dict[str, str]  # in lower case; of several the first
 
@@ -55,9 +46,10 @@ class _Refused(Exception):
 class _Budget:
     """The bytes that the files of a message may still take, together."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, taken: int) -> None:
         self.limit = limit
         self._left = limit
+        self.take(taken)
 
     def check(self, announced: int) -> None:
         if announced > self._left:
@@ -68,19 +60,26 @@ class _Budget:
         self._left -= size
 
 
-async def fetch_files(urls: Sequence[str], settings: Settings) -> list[File]:
+async def fetch_files(
+    urls: Sequence[str],
+    settings: Settings,
+    *,
+    fields: Sequence[str] | None = None,
+    taken: int = 0,
+) -> list[File]:
     """The files at `urls`, in their order; they are fetched at the same time.
 
-    Each may take `settings.fetch_seconds`, all together `settings.file_limit` bytes. Raises
+    Each may take `settings.fetch_seconds`, all together `settings.file_limit` bytes less those
+    that are `taken`. `fields` are their places in the request, for errors. Raises
     Invalid (too_many, bad_file_url, file_refused), TooLarge (files_too_large), and SettingsError
     when `settings.fetch_allow` is wrong.
     """
     if len(urls) > MAX_FILES:
-        raise Invalid("too_many", field=_FIELD, limit=MAX_FILES)
-    fields = [f"{_FIELD}[{number}]" for number in range(len(urls))]
+        raise Invalid("too_many", field=FIELD, limit=MAX_FILES)
+    fields = fields or [f"{FIELD}[{number}]" for number in range(len(urls))]
     parsed = [_checked(url, field) for url, field in zip(urls, fields, strict=True)]
     guard = Guard(parse_networks(settings.fetch_allow))
-    budget = _Budget(settings.file_limit)
+    budget = _Budget(settings.file_limit, taken)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -224,68 +223,7 @@ async def _body(response: httpcore.Response, budget: _Budget) -> bytes:
     return bytes(body)
 
 
-# -- name and type ----------------------------------------------------------------------------
-
-
 def _file(url: httpx.URL, headers: Headers, data: bytes) -> File:
-    given = _header_type(headers.get("content-type", ""))
-    disposition = headers.get("content-disposition", "")
     last = url.raw_path.split(b"?")[0].rpartition(b"/")[2].decode("ascii")
-    name = clean_name(disposition_name(disposition)) or clean_name(unquote(last))
-    if not name:
-        kind = given.partition(";")[0]
-        ending = mimetypes.guess_extension(kind) if kind not in {"", _OCTETS} else None
-        name = "attachment" + (ending or "")
-    return File(name, given or _guessed_type(name), data)
-
-
-def _header_type(value: str) -> str:
-    """ "text/plain; charset=gbk" and the like without other parameters; empty when not sane."""
-    kind = value.partition(";")[0].strip().lower()
-    if not _TYPE.fullmatch(kind):
-        return ""
-    charset = _parameters(value).get("charset", "")
-    if kind.startswith("text/") and _CHARSET.fullmatch(charset):
-        return f"{kind}; charset={charset.lower()}"
-    return kind
-
-
-def _guessed_type(name: str) -> str:
-    kind, encoding = mimetypes.guess_type(name)
-    return kind if kind and not encoding else _OCTETS  # x.tar.gz is no tar
-
-
-def _parameters(value: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for match in _PARAMETER.finditer(value[:_MAX_HEADER]):
-        # Only these two are unescaped: unlearned servers write "C:\dir\file".
-        quoted = re.sub(r'\\(["\\])', r"\1", match[2] or "")
-        found.setdefault(match[1].lower(), quoted or (match[3] or "").strip())
-    return found
-
-
-def disposition_name(value: str) -> str:
-    """The file name of a Content-Disposition (RFC 6266), not cleaned; empty when it has none.
-
-    `filename*` goes before `filename`, and that may be percent-encoded, as browsers read it.
-    """
-    parameters = _parameters(value)
-    charset, _, encoded = parameters.get("filename*", "").partition("'")
-    encoded = encoded.partition("'")[2]
-    if encoded and charset.lower() in _NAME_CHARSETS:
-        try:
-            return unquote_to_bytes(encoded).decode(charset)
-        except UnicodeDecodeError:
-            pass
-    plain = parameters.get("filename", "")
-    try:
-        return unquote(plain, errors="strict")
-    except UnicodeDecodeError:
-        return plain
-
-
-def clean_name(name: str) -> str:
-    """The last path part, without controls, direction marks and dots or blanks around it."""
-    seen = "".join(sign for sign in name if unicodedata.category(sign) not in _HIDDEN)
-    last = re.split(r"[/\\]", seen)[-1].strip(" .\u00a0\u3000")
-    return last[-_MAX_NAME:]  # its end says what opens it
+    names = (disposition_name(headers.get("content-disposition", "")), unquote(last))
+    return File(*name_and_type(names, headers.get("content-type", "")), data)

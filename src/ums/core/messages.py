@@ -12,16 +12,16 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
+from ums.core import materials
 from ums.core.admission import admit
+from ums.core.attachments import Attached, gather, material_ids
 from ums.core.directory import Channel
-from ums.core.fetch import fetch_files
 from ums.core.models import files
 from ums.core.requests import Audience, Request, check_channel, parse
 from ums.core.scheduling import check_times, expiry
 from ums.core.system import System
 from ums.db import GroupCommit, Hot, Tx, rows_json
 from ums.errors import Invalid
-from ums.senders.mime import File
 
 HOLD, RESEND = "hold", "resend"
 KEY_LIFE = 24 * clock.HOUR
@@ -68,7 +68,7 @@ class Draft(Struct):
     channel_id: int
     sender_id: int
     request: Request
-    files: list[File]
+    files: list[Attached]
     origin: str
     key: str | None
     body_hash: str
@@ -149,12 +149,12 @@ class Intake:
 
     async def _files(
         self, channel: Channel, request: Request, key: str | None, body_hash: str
-    ) -> list[File]:
+    ) -> list[Attached]:
         if not request.files:
             return []
         if key is not None and await self._is_known(channel, key, body_hash):
             return []  # a repeated request: its files may be gone by now and are not needed
-        return await fetch_files(request.files, self._system.settings)
+        return await gather(self._system, request.files)
 
     async def _is_known(self, channel: Channel, key: str, body_hash: str) -> bool:
         async with self._system.database.read() as tx:
@@ -173,12 +173,24 @@ def check_key(key: str | None) -> None:
 
 async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
     """Write the drafts of many requests in one transaction; a msgid or an error for each."""
-    answers = await _repeats(tx, [draft for draft in drafts if draft.key is not None])
+    answers = await _without_material(tx, drafts)
+    keyed = [draft for draft in drafts if draft.key is not None and draft.msgid not in answers]
+    answers |= await _repeats(tx, keyed)
     fresh = [draft for draft in drafts if draft.msgid not in answers]
     if fresh:
         rows = await tx.rows(_INSERT, {"r": rows_json(_row(draft) for draft in fresh)})
         await _store_files(tx, fresh, {row.msgid: row.id for row in rows})
     return [answers.get(draft.msgid, draft.msgid) for draft in drafts]
+
+
+async def _without_material(tx: Tx, drafts: Sequence[Draft]) -> dict[str, str | Exception]:
+    """What to answer to the drafts one of whose materials went since they were looked at."""
+    wanted = {draft.msgid: ids for draft in drafts if (ids := material_ids(draft.files))}
+    if not wanted:
+        return {}
+    there = await materials.hold(tx, set().union(*wanted.values()))
+    error = Invalid("material_unknown", field="files")
+    return {msgid: error for msgid, ids in wanted.items() if not ids <= there}
 
 
 async def _repeats(tx: Tx, drafts: list[Draft]) -> dict[str, str | Exception]:

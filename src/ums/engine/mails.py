@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
+from ums.core import materials
 from ums.core.content import Content
 from ums.core.directory import Sender
 from ums.core.models import files, messages
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 KEPT = 200
 KEPT_OCTETS = 64 * 1024 * 1024
 BUILD_IN_THREAD = 64 * 1024  # octets of content from which on the event loop must not wait
+
+
+_Attached = mime.File | None
 
 
 class Mail(Struct):
@@ -94,7 +98,7 @@ class Mails:
             return False
         return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
 
-    async def _build(self, sender: Sender, row: Any, attached: list[mime.File]) -> Mail:
+    async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> Mail:
         skeleton, problem = None, ""
         try:
             skeleton = await self._skeleton(sender, row, attached)
@@ -114,12 +118,15 @@ class Mails:
         self._keep(row.id, mail)
         return mail
 
-    async def _skeleton(self, sender: Sender, row: Any, attached: list[mime.File]) -> Skeleton:
+    async def _skeleton(self, sender: Sender, row: Any, attached: list[_Attached]) -> Skeleton:
         stored = msgspec.json.decode(row.content, type=Content)
-        content = mime.Content(stored.subject, stored.text, tuple(attached))
+        there = [file for file in attached if file is not None]
+        if len(there) < len(attached):
+            raise ValueError("the material of an attachment is gone")
+        content = mime.Content(stored.subject, stored.text, tuple(there))
         build = self._system.types[sender.type].build
         automatic = not row.broadcast
-        size = len(stored.text) + sum(len(file.data) for file in attached)
+        size = len(stored.text) + sum(len(file.data) for file in there)
         if size > BUILD_IN_THREAD:
             return await asyncio.to_thread(build, sender.settings, content, automatic=automatic)
         return build(sender.settings, content, automatic=automatic)
@@ -138,7 +145,8 @@ def _size(mail: Mail) -> int:
     return mail.skeleton.size if mail.skeleton else 0
 
 
-async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[mime.File]]]:
+async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Attached]]]:
+    """The messages `ids`, and their files in order: None where the material is gone."""
     query = select(
         messages.c.id,
         messages.c.content,
@@ -149,9 +157,13 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[mime.
         messages.c.expires_at,
     ).where(messages.c.id.in_(ids))
     rows = list(await tx.rows(query))
-    attached: dict[int, list[mime.File]] = {}
+    attached: dict[int, list[_Attached]] = {}
     order = (files.c.message_id, files.c.position)
-    for row in await tx.rows(select(files).where(files.c.message_id.in_(ids)).order_by(*order)):
-        file = mime.File(row.name, row.content_type, bytes(row.data))
+    found = await tx.rows(select(files).where(files.c.message_id.in_(ids)).order_by(*order))
+    referred = {row.material_id for row in found if row.material_id is not None}
+    contents = await materials.read(tx, referred) if referred else {}
+    for row in found:
+        data = contents.get(row.material_id) if row.data is None else bytes(row.data)
+        file = None if data is None else mime.File(row.name, row.content_type, data)
         attached.setdefault(row.message_id, []).append(file)
     return rows, attached

@@ -3,7 +3,7 @@
 from litestar import HttpMethod, Response, route
 
 from ums.api.answers import answer
-from ums.api.v1 import retract, sending, users
+from ums.api.v1 import materials, retract, sending, token, users
 
 
 @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -12,4 +12,11 @@ async def root() -> Response[bytes]:
     return answer({"code": 0, "message": "UMS"})
 
 
-handlers = [root, *sending.handlers, *retract.handlers, *users.handlers]
+handlers = [
+    root,
+    *materials.handlers,
+    *retract.handlers,
+    *sending.handlers,
+    *token.handlers,
+    *users.handlers,
+]

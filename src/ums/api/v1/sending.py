@@ -2,8 +2,8 @@
 
 from litestar import Response, post
 
-from ums.api.answers import Call, answer, body_of, intake_of, system_of
-from ums.core.access import authenticate_channel
+from ums.api.answers import Call, answer, body_of, intake_of
+from ums.api.callers import channel_of
 from ums.core.messages import Accepted
 
 
@@ -21,8 +21,7 @@ async def broadcast(request: Call) -> Response[bytes]:
 
 async def _accept(request: Call, *, broadcast: bool) -> Response[bytes]:
     # Before the body is read: a stranger should not make us take in ten megabytes.
-    authorization = request.headers.get("authorization")
-    channel = await authenticate_channel(system_of(request), authorization)
+    channel = await channel_of(request)
     body = await body_of(request)
     key = request.headers.get("idempotency-key")
     accepted = await intake_of(request).accept(channel, body, broadcast=broadcast, key=key)

@@ -3,27 +3,25 @@
 from litestar import Response, post
 
 from ums.api.answers import Call, answer, body_of, json_of, language_of, system_of
+from ums.api.callers import caller_of
 from ums.core import users
-from ums.core.access import authenticate
 
 
 @post("/v1/user/opt", status_code=200)
 async def user_opt(request: Call) -> Response[bytes]:
     """Add or change users in bulk (3.10)."""
-    system = system_of(request)
-    caller = await authenticate(system, request.headers.get("authorization"))
+    caller = await caller_of(request)
     body = json_of(await body_of(request))
-    report = await users.opt(system, caller, body, language_of(request))
+    report = await users.opt(system_of(request), caller, body, language_of(request))
     return answer({"code": 0, "message": "success", "data": report})
 
 
 @post("/v1/user/delete", status_code=200)
 async def user_delete(request: Call) -> Response[bytes]:
     """Delete users in bulk, with the access key only (3.11)."""
-    system = system_of(request)
-    caller = await authenticate(system, request.headers.get("authorization"))
+    caller = await caller_of(request)
     body = json_of(await body_of(request))
-    report = await users.delete(system, caller, body, language_of(request))
+    report = await users.delete(system_of(request), caller, body, language_of(request))
     return answer({"code": 0, "message": "success", "data": report})
 
 

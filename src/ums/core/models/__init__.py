@@ -1,25 +1,10 @@
 """The tables. Times are milliseconds since 1970 (UTC); JSON that SQL never looks into is text."""
 
-from ums.core.models.accounts import (
-    access_keys,
-    audit,
-    channel_senders,
-    channels,
-    meta,
-    operators,
-    senders,
-    workers,
-)
+from ums.core.models.accounts import access_keys, audit, channel_senders, channels, meta, operators, senders, workers
 from ums.core.models.base import metadata
 from ums.core.models.halting import halts
-from ums.core.models.messages import (
-    attempts,
-    deliveries,
-    files,
-    idempotency,
-    messages,
-    sandbox_mails,
-)
+from ums.core.models.materials import material_chunks, materials
+from ums.core.models.messages import attempts, deliveries, files, idempotency, messages, sandbox_mails
 from ums.core.models.users import addresses, import_rejects, imports, segments, tags, users
 
 __all__ = [
@@ -35,6 +20,8 @@ __all__ = [
     "idempotency",
     "import_rejects",
     "imports",
+    "material_chunks",
+    "materials",
     "messages",
     "meta",
     "metadata",

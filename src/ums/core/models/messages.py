@@ -62,7 +62,8 @@ files = table(
     Column("position", SmallInteger, primary_key=True),
     Column("name", Text, nullable=False),
     Column("content_type", Text, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", LargeBinary),  # or it is that of the material, which may be gone by now
+    Column("material_id", Id, ForeignKey("materials.id", ondelete="SET NULL"), index=True),
 )
 
 idempotency = table(

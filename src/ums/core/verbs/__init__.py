@@ -10,16 +10,17 @@ from msgspec import Struct
 from ums.core import checkup
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs import accounts, halting, installation, messages, users
+from ums.core.verbs import accounts, halting, installation, materials, messages, users
 from ums.core.verbs.base import Verb
 from ums.errors import Invalid
 
 VERBS: dict[str, Verb] = {
     **accounts.VERBS,
-    **users.VERBS,
-    **messages.VERBS,
     **halting.VERBS,
     **installation.VERBS,
+    **materials.VERBS,
+    **messages.VERBS,
+    **users.VERBS,
 }
 
 

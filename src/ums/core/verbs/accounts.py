@@ -1,10 +1,13 @@
 """Verbs of channels, senders, keys and operators."""
 
+from typing import Any
+
 from msgspec import Struct
 
 from ums import clock
 from ums.core import access, channels, operators, sender_test, senders
 from ums.core.messages import Intake
+from ums.core.rule_checks import told, with_changes
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.core.verbs.base import Hours, Nothing, Verb
@@ -22,6 +25,11 @@ class ChannelKey(Struct):
 class ChannelRotate(Struct):
     key: str
     overlap_hours: Hours = 24.0
+
+
+class ChannelRules(Struct):
+    key: str
+    changes: dict[str, Any] | None = None  # those that change, by name; none: only show
 
 
 class SenderTest(Struct):
@@ -50,6 +58,13 @@ async def _channel_list(system: System, _: Intake, _p: Nothing) -> object:
 
 async def _channel_rotate(system: System, _: Intake, p: ChannelRotate) -> object:
     return await channels.rotate(system, p.key, round(p.overlap_hours * clock.HOUR))
+
+
+async def _channel_rules(system: System, _: Intake, p: ChannelRules) -> object:
+    rules = await channels.rules_of(system, p.key)
+    if p.changes is not None:
+        rules = await channels.set_rules(system, p.key, with_changes(rules, p.changes))
+    return told(rules)
 
 
 async def _channel_open(system: System, _: Intake, p: ChannelKey) -> object:
@@ -93,6 +108,7 @@ VERBS = {
     "channel.create": Verb(ChannelCreate, _channel_create, seals=True),
     "channel.list": Verb(Nothing, _channel_list),
     "channel.rotate": Verb(ChannelRotate, _channel_rotate),
+    "channel.rules": Verb(ChannelRules, _channel_rules),
     "channel.open": Verb(ChannelKey, _channel_open),
     "channel.close": Verb(ChannelKey, _channel_close),
     "accesskey.create": Verb(Nothing, _accesskey_create, seals=True),

@@ -1,0 +1,53 @@
+"""Who calls, within the calls that they may make (ums-spec 3.1, Rate headers)."""
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import Message, Scope
+
+from ums.api.answers import Call, system_of
+from ums.core.access import Caller, authenticate
+from ums.core.directory import AccessKey, Channel
+from ums.core.rates import Rate
+from ums.errors import Busy, Forbidden
+
+_RATE = "ums_rate"
+
+
+async def caller_of(request: Call) -> Caller:
+    """The caller. Raises NotAuthenticated, and Busy when it calls too often."""
+    system = system_of(request)
+    caller = await authenticate(system, request.headers.get("authorization"))
+    rates = system.rates
+    if isinstance(caller, Channel):
+        rate = rates.take(("channel", caller.id), caller.rules.requests_per_second)
+    else:
+        rate = rates.take(("access key", caller.id), rates.access_keys)
+    count(request, rate)
+    return caller
+
+
+async def channel_of(request: Call) -> Channel:
+    """The same, for what only a channel may do. Raises Forbidden for the access key."""
+    caller = await caller_of(request)
+    if isinstance(caller, AccessKey):
+        raise Forbidden("channel_only")
+    return caller
+
+
+def count(request: Call, rate: Rate) -> None:
+    """Have the answer tell the rate, whatever it will be. Raises Busy when it is over."""
+    if rate.limit:
+        request.scope["state"][_RATE] = rate
+    if rate.over:
+        raise Busy("busy")
+
+
+async def tell_rate(message: Message, scope: Scope) -> None:
+    """Puts the rate of the call into the head of its answer, which may be an error's."""
+    if message["type"] != "http.response.start":
+        return
+    rate: Rate | None = scope["state"].get(_RATE)
+    if rate is not None:
+        headers = MutableScopeHeaders.from_message(message)
+        headers["X-Rate-Limit-Limit"] = str(rate.limit)
+        headers["X-Rate-Limit-Remaining"] = str(rate.remaining)
+        headers["X-Rate-Limit-Reset"] = str(rate.reset)

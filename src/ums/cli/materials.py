@@ -1,0 +1,45 @@
+"""Commands about materials."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ums.cli import show
+from ums.cli.commands import AsJson, app, ask
+
+material = typer.Typer(help="Uploaded attachments.", no_args_is_help=True)
+app.add_typer(material, name="material")
+MATERIAL = ("id", "name", "content_type", "size", "channelkey", "expires_at", "needed")
+
+
+@material.command("upload")
+def material_upload(
+    file: Path,
+    ttl: Annotated[int, typer.Option(help="Hours it is kept, 1 to 168.")] = 24,
+    json: AsJson = False,
+) -> None:
+    """Store a file and show the URL under which messages can name it."""
+    show.record(ask("material.upload", path=str(file.absolute()), ttl=ttl), raw=json)
+
+
+@material.command("list")
+def material_list(
+    after: Annotated[str | None, typer.Option(help="The `next` of the page before.")] = None,
+    limit: Annotated[int, typer.Option(help="Materials on a page, at most 500.")] = 100,
+    json: AsJson = False,
+) -> None:
+    """All materials, the newest first."""
+    page = ask("material.list", after=after, limit=limit)
+    if json:
+        show.as_json(page)
+        return
+    show.records(page["items"], MATERIAL, raw=False)
+    if page["next"] is not None:
+        show.out.print(f"\nThere are more: --after {page['next']}")
+
+
+@material.command("delete")
+def material_delete(id: int, json: AsJson = False) -> None:
+    """End a material's time; it goes as soon as no unfinished message needs it."""
+    show.record(ask("material.delete", id=id), raw=json)

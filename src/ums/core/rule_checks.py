@@ -1,0 +1,74 @@
+"""The rules of a channel as they are shown and changed, and whether they can be kept."""
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import structs
+
+from ums.core.rules import FrequencyCap, QuietHours, Rules
+from ums.errors import Invalid
+
+MOST = 1_000_000
+LONGEST_CAP = 366 * 24.0  # hours
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_STATUSES = range(9)
+
+
+def check_rules(rules: Rules) -> None:
+    """Raises Invalid (bad_rule) that names the rule."""
+    _check_zone(rules.zone)
+    if rules.quiet_hours is not None:
+        _check_quiet_hours(rules.quiet_hours)
+    if rules.frequency_cap is not None:
+        _check_cap(rules.frequency_cap)
+    _check_number("broadcasts_per_day", rules.broadcasts_per_day, 0, MOST)
+    _check_number("requests_per_second", rules.requests_per_second, 0, MOST)
+    if not set(rules.statuses) <= set(_STATUSES) or len(set(rules.statuses)) < len(rules.statuses):
+        raise Invalid("bad_rule", field="statuses", detail="each of 0 to 8 at most once")
+
+
+def with_changes(rules: Rules, changes: dict[str, Any]) -> Rules:
+    """`rules` with those of `changes`, by name; a null brings back the default. Raises Invalid."""
+    merged = {**msgspec.to_builtins(rules), **changes}
+    given = {name: value for name, value in merged.items() if value is not None}
+    try:
+        return msgspec.convert(given, Rules)
+    except msgspec.ValidationError as error:
+        raise Invalid("misfit", field="rules", detail=str(error)) from None
+
+
+def told(rules: Rules) -> dict[str, Any]:
+    """Every rule by name, also those that are as they are by default."""
+    return {name: msgspec.to_builtins(value) for name, value in structs.asdict(rules).items()}
+
+
+def _check_zone(zone: str) -> None:
+    if zone == "UTC":  # wherever we run, and even where no zones are installed
+        return
+    try:
+        ZoneInfo(zone)
+    except (OSError, ValueError, LookupError):
+        detail = "give the name of a time zone, such as Asia/Shanghai"
+        raise Invalid("bad_rule", field="zone", detail=detail) from None
+
+
+def _check_quiet_hours(quiet: QuietHours) -> None:
+    for name, value in (("start", quiet.start), ("end", quiet.end)):
+        if not _TIME.fullmatch(value):
+            raise Invalid("bad_rule", field=f"quiet_hours.{name}", detail="HH:MM, 00:00 to 23:59")
+    if quiet.start == quiet.end:
+        raise Invalid("bad_rule", field="quiet_hours", detail="start and end are the same")
+
+
+def _check_cap(cap: FrequencyCap) -> None:
+    _check_number("frequency_cap.count", cap.count, 1, MOST)
+    if not 0 < cap.hours <= LONGEST_CAP:
+        detail = f"more than 0, at most {LONGEST_CAP:g}"
+        raise Invalid("bad_rule", field="frequency_cap.hours", detail=detail)
+
+
+def _check_number(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise Invalid("bad_rule", field=field, detail=f"{least} to {most}")

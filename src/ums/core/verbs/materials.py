@@ -1,0 +1,43 @@
+"""Verbs of materials."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from ums.core import material_store, materials
+from ums.core.messages import Intake
+from ums.core.system import System
+from ums.core.verbs.base import Id, Verb
+
+
+class MaterialUpload(Struct):
+    path: str
+    ttl: int = material_store.HOURS
+
+
+class MaterialList(Struct):
+    after: str | None = None
+    limit: int = 100
+
+
+class MaterialId(Struct):
+    id: Id
+
+
+async def _material_upload(system: System, _: Intake, p: MaterialUpload) -> object:
+    return await material_store.store_file(system, Path(p.path), p.ttl)
+
+
+async def _material_list(system: System, _: Intake, p: MaterialList) -> object:
+    return await materials.list_materials(system, after=p.after, limit=p.limit)
+
+
+async def _material_delete(system: System, _: Intake, p: MaterialId) -> object:
+    return await materials.delete_material(system, p.id)
+
+
+VERBS = {
+    "material.upload": Verb(MaterialUpload, _material_upload),
+    "material.list": Verb(MaterialList, _material_list),
+    "material.delete": Verb(MaterialId, _material_delete),
+}
