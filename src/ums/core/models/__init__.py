@@ -11,6 +11,14 @@ from ums.core.models.accounts import (
     workers,
 )
 from ums.core.models.base import metadata
+from ums.core.models.governance import (
+    contacts,
+    list_entries,
+    lists,
+    strategies,
+    usage,
+    words,
+)
 from ums.core.models.messages import (
     attempts,
     deliveries,
@@ -28,11 +36,14 @@ __all__ = [
     "audit",
     "channel_senders",
     "channels",
+    "contacts",
     "deliveries",
     "files",
     "idempotency",
     "import_rejects",
     "imports",
+    "list_entries",
+    "lists",
     "messages",
     "meta",
     "metadata",
@@ -40,7 +51,10 @@ __all__ = [
     "sandbox_mails",
     "segments",
     "senders",
+    "strategies",
     "tags",
+    "usage",
     "users",
+    "words",
     "workers",
 ]
