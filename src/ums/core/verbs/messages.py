@@ -30,7 +30,7 @@ async def _send(system: System, intake: Intake, p: Send) -> object:
     system.directory.forget()
     channel = channels.find(await system.directory.now(), p.channel)
     body = msgspec.json.encode(p.body)
-    return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key)
+    return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key, origin="cli")
 
 
 async def _message_show(system: System, _: Intake, p: MessageShow) -> object:
