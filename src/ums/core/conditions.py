@@ -38,6 +38,7 @@ TEXT = ("contains", "starts_with")
 OPS = (*EQUAL, *ORDER, *TEXT, "in", "exists", "missing")
 EVENTS = ("sent", "failed", "accepted")
 
+_ADDRESSES = tuple(name for name in KINDS if name != "tag")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -204,13 +205,13 @@ class _Reader:
     def addressed(self, given: object, place: str, _depth: int) -> Node:
         fields = _fields(given, place, ("kind", "exists", "bind_id"))
         kind, exists = fields.get("kind"), fields.get("exists", True)
-        if kind not in KINDS or kind == "tag":
-            _refuse(f"{place}.kind", f"one of {', '.join(name for name in KINDS if name != 'tag')}")
+        if not isinstance(kind, str) or kind not in _ADDRESSES:
+            _refuse(f"{place}.kind", f"one of {', '.join(_ADDRESSES)}")
         if not isinstance(exists, bool):
             _refuse(f"{place}.exists", "true or false")
         bind_id = fields.get("bind_id")
         return Addressed(
-            str(kind), exists, None if bind_id is None else _text(bind_id, f"{place}.bind_id")
+            kind, exists, None if bind_id is None else _text(bind_id, f"{place}.bind_id")
         )
 
     def engaged(self, given: object, place: str, _depth: int) -> Node:
