@@ -40,7 +40,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("quiet_hours.start", {"quiet_hours": {"start": "24:00", "end": "08:00", "action": "delay"}}),
     ("quiet_hours.start", {"quiet_hours": {"start": "7:00", "end": "08:00", "action": "delay"}}),
     ("quiet_hours.end", {"quiet_hours": {"start": "22:00", "end": "08:60", "action": "refuse"}}),
-    ("quiet_hours", {"quiet_hours": {"start": "22:00", "end": "22:00", "action": "refuse"}}),
+    ("quiet_hours.end", {"quiet_hours": {"start": "22:00", "end": "22:00", "action": "refuse"}}),
     ("frequency_cap.count", {"frequency_cap": {"count": 0, "hours": 1}}),
     ("frequency_cap.hours", {"frequency_cap": {"count": 1, "hours": 0}}),
     ("frequency_cap.hours", {"frequency_cap": {"count": 1, "hours": 1e9}}),

@@ -1,26 +1,83 @@
-"""Whether a request may become a message: what has to be looked up for that."""
+"""Whether a request may become a message: what has to be looked up for that.
 
-from sqlalchemy import select
+The order is that of the codes a caller would rather know first: the channel and its sender, who
+submits, when, to whom, by which way, and what is said; a broadcast's quota last.
+"""
 
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ums import clock
+from ums.core import approval, lists, quiet, quotas, segments, strategies
+from ums.core.content import Content
 from ums.core.directory import Channel, Sender
-from ums.core.models import segments
+from ums.core.quotas import Quota
 from ums.core.requests import Request, check_channel
 from ums.core.system import System
-from ums.errors import Invalid, Refused
+from ums.core.words import check_words
+from ums.errors import Refused
 
 
-async def admit(system: System, channel: Channel, request: Request) -> Sender:
-    """The sender the message will go out through. Raises Refused or Invalid."""
+class Admission(Struct, frozen=True):
+    """On what terms a request becomes a message."""
+
+    sender: Sender
+    starts_at: int = 0  # not expanded before
+    halt: str = ""  # "approval" where an operator has to let it go
+    quota: Quota | None = None  # that it takes from
+
+
+async def admit(
+    system: System, channel: Channel, request: Request, *, origin: str = "v1"
+) -> Admission:
+    """Raises Refused or Invalid for a request that the channel's rules do not let through."""
     check_channel(channel)
     sender = (await system.directory.now()).sender_for(channel, request.instance)
     if sender is None:
         raise Refused("no_sender")
-    if request.audience.segment is not None:
-        await _check_segment(system, request.audience.segment)
-    return sender
+    halt = approval.WAITS if approval.is_needed(channel, origin) else ""
+    if halt:
+        async with system.database.read() as tx:
+            await approval.admit(tx, request.option.owner)
+    now = clock.now()
+    wanted = max(now, request.starts_at)
+    begins = quiet.start(
+        channel.rules, wanted, priority=request.priority, broadcast=request.broadcast
+    )
+    await _check_ids(system, channel, request)
+    await check_words(system, channel, texts_of(request.content))
+    quota = quotas.quota_of(channel, broadcast=request.broadcast)
+    if quota is not None:
+        await quotas.check(system, quota)
+    return Admission(sender, begins if begins > now else 0, halt, quota)
 
 
-async def _check_segment(system: System, id: int) -> None:
+async def _check_ids(system: System, channel: Channel, request: Request) -> None:
+    """What the request names must be there: lists, a strategy, a segment."""
+    black_id, white_id = request.option.black_id, request.option.white_id
+    rule_id = 0 if request.audience.direct else request.rule_id
+    segment = request.audience.segment
+    if not (black_id or white_id or rule_id or segment is not None):
+        return
     async with system.database.read() as tx:
-        if await tx.value(select(segments.c.id).where(segments.c.id == id)) is None:
-            raise Invalid("segment_unknown", id=id)
+        await lists.admit(tx, channel, black_id, white_id)
+        if rule_id:
+            await strategies.admit(tx, channel, rule_id)
+        if segment is not None:
+            await segments.admit(tx, segment)
+
+
+def texts_of(content: Content) -> Iterator[str]:
+    """Every text of a message's content, however deep it lies."""
+    yield from _texts(msgspec.to_builtins(content))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)

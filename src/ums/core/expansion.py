@@ -5,7 +5,6 @@ may die between any two of them. The row of the message is locked for the chunk'
 worker may do the next one.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,15 +12,21 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from ums import clock
+from ums.core import contacts
+from ums.core.condition_sql import compile_conditions
+from ums.core.conditions import read
+from ums.core.contacts import Terms, terms_json, terms_of
 from ums.core.messages import read_audience
 from ums.core.requests import Audience
+from ums.core.segments import Conditions, conditions_of
 from ums.db import Database, Hot, Tx, rows_json
 
 SMALL_AT_ONCE = 300  # messages
 CHUNK = 10_000  # users
 
 _MESSAGE = (
-    "SELECT m.id, m.audience, m.plan, m.cursor, m.priority, m.sender_id, c.key AS channelkey"
+    "SELECT m.id, m.audience, m.plan, m.cursor, m.priority, m.sender_id, m.channel_id,"
+    " m.broadcast, c.key AS channelkey, c.rules"
     " FROM messages m JOIN channels c ON c.id = m.channel_id"
 )
 _UNPLANNED = Hot(_MESSAGE + " WHERE m.id = :id AND m.state <> 'expanded' AND m.plan IS NULL")
@@ -33,27 +38,41 @@ _OPEN = Hot(
     " ORDER BY m.priority, m.id LIMIT :limit $lock(m)"
 )
 
-# The checks every way to a delivery shares: an address, and each address once per message.
+_ON = (
+    "(EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = m.{list}"
+    " AND e.kind = 'address' AND e.value = t.address)"
+    " OR EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = m.{list}"
+    " AND e.kind = 'userid' AND e.value = t.userid))"
+)
+# The checks every way to a delivery shares: an address, the message's lists, each address once
+# per message, the channel's frequency cap. `o` has the terms of messages that have their own.
 _CHECKED = (
     " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
     " due_at, epoch, charged, tries, doubts, created_at, updated_at)"
-    " SELECT f.message_id, m.sender_id, f.userid, f.address,"
-    " CASE WHEN f.reason <> '' THEN 'invalid' WHEN m.halt = '' THEN 'queued'"
-    " WHEN m.halt = 'paused' THEN 'paused' ELSE 'cancelled' END,"
-    " CASE WHEN f.reason <> '' OR m.halt IN ('', 'paused') THEN f.reason"
-    " WHEN m.halt = 'refused' THEN 'not_approved' ELSE m.halt END, m.priority,"
-    " :at, 0, 0, 0, 0, :at, :at"
-    " FROM (SELECT w.message_id, w.place, w.userid, w.address, CASE"
-    " WHEN NOT w.known THEN 'no_user'"
-    " WHEN w.address = '' THEN 'no_address'"
-    " WHEN w.copy > 1 THEN 'duplicate'"
-    " WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = w.message_id"
-    " AND d.address = w.address AND d.state <> 'invalid') THEN 'duplicate'"
-    " ELSE '' END AS reason FROM (SELECT t.*,"
-    " row_number() OVER (PARTITION BY t.message_id, t.address ORDER BY t.place) AS copy"
-    " FROM target t) w) f"
-    " JOIN messages m ON m.id = f.message_id ORDER BY f.message_id, f.place"
+    " SELECT f.message_id, f.sender_id, f.userid, f.address,"
+    " CASE WHEN f.problem <> '' OR f.copy > 1 THEN 'invalid' WHEN f.halt = '' THEN 'queued'"
+    " WHEN f.halt = 'paused' THEN 'paused' ELSE 'cancelled' END,"
+    " CASE WHEN f.problem <> '' THEN f.problem WHEN f.copy > 1 THEN 'duplicate'"
+    " WHEN f.halt IN ('', 'paused') THEN '' WHEN f.halt = 'refused' THEN 'not_approved'"
+    " ELSE f.halt END, f.priority,"
+    " COALESCE(f.due_at, :at), 0, 0, 0, 0, :at, :at"
+    # Only among those that can have it: a blocked user takes nobody's address away.
+    " FROM (SELECT w.*, row_number() OVER (PARTITION BY w.message_id, w.address, w.problem"
+    " ORDER BY w.place) AS copy FROM (SELECT t.message_id, t.place, t.userid, t.address,"
+    " m.sender_id, m.priority, m.halt, o.due_at, CASE"
+    " WHEN NOT t.known THEN 'no_user'"
+    " WHEN t.address = '' THEN 'no_address'"
+    f" WHEN m.black_id IS NOT NULL AND {_ON.format(list='black_id')} THEN 'blocked'"
+    f" WHEN m.white_id IS NOT NULL AND NOT {_ON.format(list='white_id')} THEN 'not_allowed'"
+    " WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = t.message_id"
+    " AND d.address = t.address AND d.state <> 'invalid') THEN 'duplicate'"
+    " WHEN o.most IS NOT NULL AND (SELECT count(*) FROM contacts k WHERE k.channel_id ="
+    " m.channel_id AND k.address = t.address AND k.at > o.since) >= o.most THEN 'frequency_cap'"
+    " ELSE '' END AS problem FROM target t JOIN messages m ON m.id = t.message_id LEFT JOIN"
+    " $rows(o: message_id bigint, most int, since bigint, due_at bigint)"
+    " ON o.message_id = t.message_id) w) f ORDER BY f.message_id, f.place"
 )
+_TOLD = " RETURNING message_id, address, state"
 # One look-up by the primary key for each user. As joins PostgreSQL runs them as nested loops over
 # whole tables while it has no statistics, so right after an import: 12 s for 10,000 users.
 _BOUND = (
@@ -62,12 +81,13 @@ _BOUND = (
 )
 _SHARED = _BOUND.format(key="'all'")
 _ADDRESS = f" COALESCE({_BOUND}, {_SHARED}, '') AS address,"
-_DIRECT = Hot(
-    "WITH target AS (SELECT r.message_id, r.place, '' AS userid, r.address, true AS known"
-    " FROM $rows(r: message_id bigint, place int, address text))" + _CHECKED
+# Made once: without a barrier SQLite looks an address up again for each check.
+_DIRECT = (
+    "WITH target AS MATERIALIZED (SELECT r.message_id, r.place, '' AS userid, r.address,"
+    " true AS known FROM $rows(r: message_id bigint, place int, address text))" + _CHECKED
 )
-_LISTED = Hot(
-    "WITH target AS (SELECT r.message_id, r.place, r.userid,"
+_LISTED = (
+    "WITH target AS MATERIALIZED (SELECT r.message_id, r.place, r.userid,"
     + _ADDRESS.format(key="r.channelkey")
     + " u.id IS NOT NULL AS known"
     " FROM $rows(r: message_id bigint, place int, userid text, channelkey text)"
@@ -77,33 +97,43 @@ _MEMBER = (
     " u.id <= :last AND (:everyone"
     " OR EXISTS (SELECT 1 FROM tags t JOIN $rows(g: bind_id text, tag text)"
     " ON g.bind_id = t.bind_id AND g.tag = t.tag WHERE t.user_id = u.id)"
-    " OR u.userid IN (SELECT n.userid FROM $rows(n: userid text)))"
+    " OR u.userid IN (SELECT n.userid FROM $rows(n: userid text)){segment})"
 )
-_COUNT = Hot("SELECT count(*) FROM users u WHERE" + _MEMBER)
+_COUNT = "SELECT count(*) FROM users u WHERE"
 _STRANGERS = Hot(
     "SELECT n.userid FROM $rows(n: userid text)"
     " WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.userid AND u.id <= :last)"
 )
 _END = Hot(
     "SELECT max(id), count(*) FROM (SELECT u.id FROM users u WHERE u.id > :cursor AND"
-    + _MEMBER
+    + _MEMBER.format(segment="")
     + " ORDER BY u.id LIMIT :limit) AS chunk"
 )
-_MEMBERS = Hot(
-    "WITH target AS (SELECT CAST(:message AS bigint) AS message_id, u.id AS place, u.userid,"
-    + _ADDRESS.format(key=":key")
-    + " true AS known FROM users u"
+# With a segment, as many users as a chunk has are looked at, and not as many found: of a million,
+# each looked at closely, perhaps ten belong to it, and the writers would wait for all of them.
+_SPAN = Hot(
+    "SELECT max(id), count(*) FROM (SELECT u.id FROM users u WHERE u.id > :cursor"
+    " AND u.id <= :last ORDER BY u.id LIMIT :limit) AS chunk"
+)
+_MEMBERS = (
+    "WITH target AS MATERIALIZED (SELECT CAST(:message AS bigint) AS message_id, u.id AS place,"
+    " u.userid," + _ADDRESS.format(key=":key") + " true AS known FROM users u"
     " WHERE u.id > :cursor AND u.id <= :end AND" + _MEMBER + ")" + _CHECKED
 )
 _OWN_TAGS = Hot(
     "SELECT g.tag FROM $rows(g: tag text)"
     " WHERE EXISTS (SELECT 1 FROM tags t WHERE t.bind_id = :key AND t.tag = g.tag)"
 )
+# The second of each pair tells what it made, for channels that keep count of it.
+_BY_ADDRESS = (Hot(_DIRECT), Hot(_DIRECT + _TOLD))
+_BY_USERID = (Hot(_LISTED), Hot(_LISTED + _TOLD))
 _DONE = Hot(
     "UPDATE messages SET state = 'expanded', size = (SELECT count(*) FROM deliveries d"
     " WHERE d.message_id = messages.id) WHERE id IN (SELECT r.id FROM $rows(r: id bigint))"
 )
-_PLANNED = Hot("UPDATE messages SET plan = :plan, size = :size WHERE id = :id")
+_PLANNED = Hot(
+    "UPDATE messages SET plan = :plan, size = :size WHERE id = :id AND state <> 'expanded'"
+)
 _MOVED = Hot("UPDATE messages SET cursor = :cursor WHERE id = :id")
 _LAST_USER = Hot("SELECT COALESCE(max(id), 0) FROM users")
 
@@ -116,6 +146,28 @@ class Plan(Struct, frozen=True):
     everyone: bool
     tags: list[tuple[str, str]]  # (bind id, tag)
     userids: list[str]
+    conditions: Conditions | None = None  # of its segment, as they were; None for no segment
+    at: int = 0  # the moment from which they count days
+    counted: bool = True
+
+
+class _Uncounted(Struct, frozen=True):
+    """A message whose size is not known yet."""
+
+    id: int
+    plan: Plan
+
+
+class _Small(Struct, frozen=True):
+    """A message whose audience stands in it."""
+
+    row: Row[Any]
+    audience: Audience
+    terms: Terms | None
+
+    @property
+    def capped(self) -> bool:
+        return self.terms is not None and self.terms.most is not None
 
 
 async def expand(database: Database) -> bool:
@@ -127,30 +179,31 @@ async def expand(database: Database) -> bool:
         small = await _expand_small(tx)
     async with database.write() as tx:
         large = await _expand_chunk(tx)
-    return small or large
+    if isinstance(large, _Uncounted):
+        await _count(database, large)
+    return small or bool(large)
 
 
 async def _expand_small(tx: Tx) -> bool:
-    rows = await tx.rows(_OPEN, {"large": False, "limit": SMALL_AT_ONCE, "at": clock.now()})
-    if not rows:
-        return False
-    direct: list[tuple[object, ...]] = []
-    listed: list[tuple[object, ...]] = []
-    done: list[tuple[int]] = []
+    at = clock.now()
+    rows = await tx.rows(_OPEN, {"large": False, "limit": SMALL_AT_ONCE, "at": at})
+    free: list[_Small] = []
+    capped: list[_Small] = []
+    size = 0
     for row in rows:
-        if len(direct) + len(listed) >= CHUNK:
+        if size >= CHUNK:
             break  # the others come next; no transaction may keep the writers waiting for long
         audience = read_audience(row.audience)
         if _is_large(audience):
             await _plan(tx, row, audience)
             continue
-        done.append((row.id,))
-        direct += [(row.id, i, address) for i, address in enumerate(audience.addresses)]
-        listed += [(row.id, i, id, row.channelkey) for i, id in enumerate(audience.userids)]
-    await _insert(tx, _DIRECT, direct)
-    await _insert(tx, _LISTED, listed)
-    await tx.run(_DONE, {"r": rows_json(done)})
-    return True
+        small = _Small(row, audience, terms_of(row, at))
+        (capped if small.capped else free).append(small)
+        size += audience.known_size
+    await _insert(tx, free)
+    await _insert_capped(tx, capped)
+    await tx.run(_DONE, {"r": rows_json((small.row.id,) for small in free + capped)})
+    return bool(rows)
 
 
 async def measure(tx: Tx, message: int) -> None:
@@ -161,33 +214,75 @@ async def measure(tx: Tx, message: int) -> None:
         return
     audience = read_audience(row.audience)
     if _is_large(audience):
-        await _plan(tx, row, audience)
+        await _plan(tx, row, audience, count=True)
 
 
 def _is_large(audience: Audience) -> bool:
     return audience.everyone or bool(audience.tags) or audience.segment is not None
 
 
-async def _insert(tx: Tx, statement: Hot, rows: Sequence[tuple[object, ...]]) -> None:
-    if rows:
-        await tx.run(statement, {"r": rows_json(rows), "at": clock.now()})
+async def _insert_capped(tx: Tx, messages: list[_Small]) -> None:
+    if messages:
+        await contacts.hold(tx, (small.row.channel_id for small in messages))
+    for small in messages:
+        made = await _insert(tx, [small], told=True)
+        await contacts.note(tx, small.row.channel_id, made)
 
 
-async def _plan(tx: Tx, row: Row[Any], audience: Audience) -> None:
+async def _insert(tx: Tx, messages: list[_Small], *, told: bool = False) -> list[Any]:
+    direct: list[tuple[object, ...]] = []
+    listed: list[tuple[object, ...]] = []
+    for small in messages:
+        row = small.row
+        direct += [(row.id, i, one) for i, one in enumerate(small.audience.addresses)]
+        listed += [(row.id, i, one, row.channelkey) for i, one in enumerate(small.audience.userids)]
+    terms = [small.terms for small in messages if small.terms]
+    made: list[Any] = []
+    for statement, rows in ((_BY_ADDRESS[told], direct), (_BY_USERID[told], listed)):
+        if rows:
+            bound = {"r": rows_json(rows), "o": terms_json(terms), "at": clock.now()}
+            made += await tx.rows(statement, bound)
+    return made
+
+
+async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = False) -> None:
     last = int(await tx.value(_LAST_USER))
+    conditions = None
+    if audience.segment is not None:  # one that is gone by now is nobody
+        conditions = await conditions_of(tx, audience.segment)
+    everyone = audience.everyone or conditions == {}
     plan = Plan(
         last=last,
-        # A segment has no conditions yet, and without conditions it is everyone.
-        everyone=audience.everyone or audience.segment is not None,
+        everyone=everyone,
         tags=await _scoped(tx, row.channelkey, audience.tags),
         userids=audience.userids,
+        conditions=None if everyone else conditions,
+        at=clock.now(),
+        counted=count or everyone or conditions is None,
     )
     strangers = await tx.rows(_STRANGERS, _bound(plan))
     listed = [(row.id, -1, stranger.userid, row.channelkey) for stranger in strangers]
-    await _insert(tx, _LISTED, listed)
-    size = int(await tx.value(_COUNT, _bound(plan))) + len(listed)
+    if listed:
+        await tx.run(_BY_USERID[0], {"r": rows_json(listed), "o": "[]", "at": clock.now()})
+    # A segment's users take long to count; they are counted when no writer has to wait for it.
+    size = len(listed) + (await _size(tx, plan) if plan.counted else 0)
     text = msgspec.json.encode(plan).decode()
     await tx.run(_PLANNED, {"id": row.id, "plan": text, "size": size})
+
+
+async def _size(tx: Tx, plan: Plan) -> int:
+    segment, bound = _members(plan, tx.dialect)
+    return int(await tx.value(Hot(_COUNT + _MEMBER.format(segment=segment)), bound))
+
+
+async def _count(database: Database, message: _Uncounted) -> None:
+    async with database.read() as tx:
+        size = await _size(tx, message.plan)
+        strangers = await tx.rows(_STRANGERS, _bound(message.plan))
+    text = msgspec.json.encode(msgspec.structs.replace(message.plan, counted=True)).decode()
+    async with database.write() as tx:
+        counted = {"id": message.id, "plan": text, "size": size + len(strangers)}
+        await tx.run(_PLANNED, counted)
 
 
 async def _scoped(tx: Tx, key: str, tags: list[str]) -> list[tuple[str, str]]:
@@ -197,20 +292,40 @@ async def _scoped(tx: Tx, key: str, tags: list[str]) -> list[tuple[str, str]]:
     return [(key if tag in own else "all", tag) for tag in tags]
 
 
-async def _expand_chunk(tx: Tx) -> bool:
-    row = await tx.first(_OPEN, {"large": True, "limit": 1, "at": clock.now()})
+async def _expand_chunk(tx: Tx) -> _Uncounted | bool:
+    at = clock.now()
+    row = await tx.first(_OPEN, {"large": True, "limit": 1, "at": at})
     if row is None:
         return False
     plan = msgspec.json.decode(row.plan, type=Plan)
-    bound = {**_bound(plan), "cursor": row.cursor}
-    end, count = (await tx.rows(_END, {**bound, "limit": CHUNK}))[0]
+    if not plan.counted:
+        return _Uncounted(row.id, plan)
+    segment, bound = _members(plan, tx.dialect)
+    reach = {"cursor": row.cursor, "limit": CHUNK}
+    end, count = (await tx.rows(_SPAN if segment else _END, {**bound, **reach}))[0]
     if not count:
         await tx.run(_DONE, {"r": rows_json([(row.id,)])})
         return True
-    chunk = {"message": row.id, "key": row.channelkey, "end": end, "at": clock.now()}
-    await tx.run(_MEMBERS, {**bound, **chunk})
+    terms = terms_of(row, at)
+    chunk = {"message": row.id, "key": row.channelkey, "cursor": row.cursor, "end": end, "at": at}
+    chunk["o"] = terms_json([terms] if terms else [])
+    statement = _MEMBERS.format(segment=segment)
+    if terms is None or terms.most is None:
+        await tx.run(Hot(statement), {**bound, **chunk})
+    else:
+        await contacts.hold(tx, [row.channel_id])
+        made = await tx.rows(Hot(statement + _TOLD), {**bound, **chunk})
+        await contacts.note(tx, row.channel_id, made)
     await tx.run(_MOVED, {"id": row.id, "cursor": end})
     return True
+
+
+def _members(plan: Plan, dialect: str) -> tuple[str, dict[str, object]]:
+    """What a segment adds to `_MEMBER`, and all that is bound there."""
+    if plan.conditions is None:
+        return "", _bound(plan)
+    compiled = compile_conditions(read(plan.conditions), dialect, plan.at)
+    return f" OR {compiled.sql}", {**compiled.params, **_bound(plan)}
 
 
 def _bound(plan: Plan) -> dict[str, object]:

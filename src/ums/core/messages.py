@@ -12,8 +12,8 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import materials
-from ums.core.admission import admit
+from ums.core import materials, quotas
+from ums.core.admission import Admission, admit
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.directory import Channel
 from ums.core.models import files
@@ -21,7 +21,7 @@ from ums.core.requests import Audience, Request, check_channel, parse
 from ums.core.scheduling import check_times, expiry
 from ums.core.system import System
 from ums.db import GroupCommit, Hot, Tx, rows_json
-from ums.errors import Invalid
+from ums.errors import Invalid, UmsError
 
 HOLD, RESEND = "hold", "resend"
 KEY_LIFE = 24 * clock.HOUR
@@ -29,12 +29,15 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
-    " origin, priority, on_doubt, state, starts_at, cursor, size, accepted_at, expires_at)"
+    " origin, priority, on_doubt, state, cursor, size, accepted_at, expires_at, black_id, white_id,"
+    " halt, halted_at, starts_at)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
-    " priority, on_doubt, 'accepted', starts_at, 0, size, accepted_at, expires_at"
+    " priority, on_doubt, 'accepted', 0, size, accepted_at, expires_at, black_id, white_id,"
+    " halt, halted_at, starts_at"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
-    " options text, broadcast boolean, origin text, priority smallint, on_doubt text,"
-    " starts_at bigint, size bigint, accepted_at bigint, expires_at bigint)"
+    " options text, broadcast boolean, origin text, priority smallint, on_doubt text, size bigint,"
+    " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
+    " halted_at bigint, starts_at bigint)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -66,7 +69,7 @@ class Draft(Struct):
 
     msgid: str
     channel_id: int
-    sender_id: int
+    admission: Admission
     request: Request
     files: list[Attached]
     origin: str
@@ -102,13 +105,20 @@ class Intake:
         self._group: GroupCommit[Draft, str] = GroupCommit(system.database, _store)
 
     async def accept(
-        self, channel: Channel, body: bytes, *, broadcast: bool, key: str | None = None
+        self,
+        channel: Channel,
+        body: bytes,
+        *,
+        broadcast: bool,
+        key: str | None = None,
+        origin: str = "v1",
     ) -> Accepted:
         """Store the message that a body of `/v1/sent` or `/v1/broadcast` asks for."""
         check_key(key)
         check_channel(channel)
         path = b"broadcast\n" if broadcast else b"sent\n"
-        return await self.take(channel, parse(body, broadcast=broadcast), path + body, key=key)
+        request = parse(body, broadcast=broadcast)
+        return await self.take(channel, request, path + body, key=key, origin=origin)
 
     async def take(
         self,
@@ -126,12 +136,19 @@ class Intake:
         """
         check_key(key)
         check_times(request, clock.now())
-        sender = await admit(self._system, channel, request)
         body_hash = hashlib.sha256(fingerprint).hexdigest() if key else ""
+        try:
+            admission = await admit(self._system, channel, request, origin=origin)
+        except UmsError:
+            # What was accepted once is answered as then, also where the rules say no by now.
+            msgid = await self._known(channel, key, body_hash)
+            if msgid is None:
+                raise
+            return Accepted(msgid, request.sendno)
         draft = Draft(
             msgid="",
             channel_id=channel.id,
-            sender_id=sender.id,
+            admission=admission,
             request=request,
             files=await self._files(channel, request, key, body_hash),
             origin=origin,
@@ -152,17 +169,21 @@ class Intake:
     ) -> list[Attached]:
         if not request.files:
             return []
-        if key is not None and await self._is_known(channel, key, body_hash):
+        if await self._known(channel, key, body_hash) is not None:
             return []  # a repeated request: its files may be gone by now and are not needed
         return await gather(self._system, request.files)
 
-    async def _is_known(self, channel: Channel, key: str, body_hash: str) -> bool:
+    async def _known(self, channel: Channel, key: str | None, body_hash: str) -> str | None:
+        """The msgid that the same request was given before."""
+        if key is None:
+            return None
         async with self._system.database.read() as tx:
             row = await tx.first(_KNOWN, {"r": rows_json([(channel.id, key)])})
         if row is None or row.body_hash != body_hash:
-            return False
+            return None
         # A key about to end is taken for ended: the message might be stored after all.
-        return row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
+        alive = row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
+        return str(row.msgid) if alive else None
 
 
 def check_key(key: str | None) -> None:
@@ -178,6 +199,7 @@ async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
     answers |= await _repeats(tx, keyed)
     fresh = [draft for draft in drafts if draft.msgid not in answers]
     if fresh:
+        await quotas.take(tx, [d.admission.quota for d in fresh if d.admission.quota])
         rows = await tx.rows(_INSERT, {"r": rows_json(_row(draft) for draft in fresh)})
         await _store_files(tx, fresh, {row.msgid: row.id for row in rows})
     return [answers.get(draft.msgid, draft.msgid) for draft in drafts]
@@ -232,10 +254,12 @@ def _row(draft: Draft) -> tuple[object, ...]:
     options = Options(
         sendno=request.sendno, owner=request.option.owner, params=request.callback.params
     )
+    admission = draft.admission
+    starts_at = max(draft.now, admission.starts_at)
     return (
         draft.msgid,
         draft.channel_id,
-        draft.sender_id,
+        admission.sender.id,
         msgspec.json.encode(request.audience).decode(),
         msgspec.json.encode(request.content).decode(),
         msgspec.json.encode(options).decode(),
@@ -243,10 +267,14 @@ def _row(draft: Draft) -> tuple[object, ...]:
         draft.origin,
         request.priority,
         request.on_doubt or (HOLD if request.broadcast else RESEND),
-        request.starts_at,
         request.audience.known_size,
         draft.now,
-        expiry(request, draft.now),
+        expiry(request, starts_at),
+        request.option.black_id or None,
+        request.option.white_id or None,
+        admission.halt,
+        draft.now if admission.halt else None,
+        admission.starts_at,
     )
 
 

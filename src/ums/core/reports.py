@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Select, func, select
 from ums import clock
 from ums.core.content import Content
 from ums.core.models import attempts, channels, deliveries, messages, senders
+from ums.core.paging import MOST, Page
 from ums.core.queue import FINAL, HELD, PAUSED, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 STATES = (*WAITING, PAUSED, *HELD, *FINAL)
-MOST = 500
 
 
 class MessageInfo(Struct, frozen=True):
@@ -70,13 +70,6 @@ class DeliveryHistory(DeliveryInfo, frozen=True):
 
     msgid: str
     attempts: list[AttemptInfo]
-
-
-class Page(Struct, frozen=True):
-    """Part of a list; `next` is the `after` of the following page."""
-
-    items: list[Any]
-    next: str | None
 
 
 _MESSAGE = (

@@ -120,6 +120,7 @@ class Request(Struct, frozen=True):
     sendno: str | None
     option: Option
     callback: Callback
+    rule_id: int = 0  # of a strategy; 0 for none
     # What /v1 has no words for (core.scheduling). Times are ms.
     starts_at: int = 0  # not sent before; 0 or past: at once
     deliver_by: int | None = None  # the end of its lifetime, if not the usual
@@ -134,7 +135,7 @@ def parse(body: bytes, *, broadcast: bool) -> Request:
     content = _content(given)
     option = given.option or Option()
     callback = given.callback or Callback()
-    _check_option(option, callback, given.rule_id, audience)
+    _check_option(option, callback)
     return Request(
         audience=audience,
         broadcast=broadcast,
@@ -145,6 +146,7 @@ def parse(body: bytes, *, broadcast: bool) -> Request:
         sendno=None if option.sendno is None else str(option.sendno),
         option=option,
         callback=callback,
+        rule_id=given.rule_id or 0,
     )
 
 
@@ -289,20 +291,11 @@ def _files(content: EmailBody) -> list[str]:
     return files
 
 
-def _check_option(
-    option: Option, callback: Callback, rule_id: int | None, audience: Audience
-) -> None:
+def _check_option(option: Option, callback: Callback) -> None:
     if option.priority not in (None, 1, 2, 3):
         raise Invalid("priority")
     if option.black_id and option.white_id:
         raise Refused("lists_conflict")
-    # None of these exist yet, so every id is an unknown one.
-    if option.black_id:
-        raise Refused("blocklist_unknown", id=option.black_id)
-    if option.white_id:
-        raise Invalid("allowlist_unknown", id=option.white_id)
-    if rule_id and not audience.direct:
-        raise Refused("strategy_unknown", id=rule_id)
     if callback.url:
         raise Invalid("callback_unknown")
     if callback.params and len(msgspec.json.encode(callback.params)) > MAX_PARAMS:

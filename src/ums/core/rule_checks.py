@@ -7,11 +7,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import structs
 
-from ums.core.rules import FrequencyCap, QuietHours, Rules
+from ums.core.rules import LONGEST_CAP, FrequencyCap, QuietHours, Rules
 from ums.errors import Invalid
 
 MOST = 1_000_000
-LONGEST_CAP = 366 * 24.0  # hours
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _STATUSES = range(9)
 
@@ -59,7 +58,7 @@ def _check_quiet_hours(quiet: QuietHours) -> None:
         if not _TIME.fullmatch(value):
             raise Invalid("bad_rule", field=f"quiet_hours.{name}", detail="HH:MM, 00:00 to 23:59")
     if quiet.start == quiet.end:
-        raise Invalid("bad_rule", field="quiet_hours", detail="start and end are the same")
+        raise Invalid("bad_rule", field="quiet_hours.end", detail="the same as the start")
 
 
 def _check_cap(cap: FrequencyCap) -> None:

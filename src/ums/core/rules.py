@@ -37,6 +37,7 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
 
 
 NO_RULES = Rules()
+LONGEST_CAP = 31 * 24  # hours of a frequency cap; contacts that are older are forgotten
 
 
 def read_rules(text: str) -> Rules:

@@ -40,8 +40,8 @@ def lifetime(*, broadcast: bool) -> int:
     return BULK_LIFE if broadcast else SINGLE_LIFE
 
 
-def expiry(request: Request, now: int) -> int:
+def expiry(request: Request, starts_at: int) -> int:
     """When the message's life ends; it counts from its start."""
     if request.deliver_by is not None:
         return request.deliver_by
-    return max(now, request.starts_at) + lifetime(broadcast=request.broadcast)
+    return starts_at + lifetime(broadcast=request.broadcast)

@@ -1,34 +1,189 @@
-"""Segments: saved selections of users. They have no conditions yet; each is everyone."""
+"""Segments: saved selections of users by conditions (`core.conditions`), of all channels."""
 
+from typing import Any
+
+import msgspec
 from msgspec import Struct
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select, update
 
 from ums import clock
+from ums.core import audit
+from ums.core.condition_sql import compile_conditions
+from ums.core.conditions import Node, check_names, read
+from ums.core.lists import check_title
 from ums.core.models import segments
+from ums.core.paging import Page, after_id, page, page_size
+from ums.core.requests import Audience
 from ums.core.system import System
-from ums.errors import Invalid
+from ums.db import Hot, Tx
+from ums.errors import Invalid, NotFound
+
+Conditions = dict[str, Any]
+
+_WAITING = Hot(
+    "SELECT msgid, audience FROM messages WHERE state <> 'expanded' AND plan IS NULL"
+    " AND audience LIKE '%segment%'"
+)
 
 
 class Segment(Struct, frozen=True):
+    """A segment; its `id` is what `aud_segment` takes. No conditions: everyone."""
+
     id: int
     name: str
+    conditions: Conditions
     created_at: str
 
 
-async def create(system: System, name: str) -> Segment:
-    """Make a segment; its id is what `aud_segment` takes. Raises Invalid."""
-    if not 1 <= len(name) <= 60 or not name.isprintable() or name.strip() != name:
-        raise Invalid("bad_value", field="name")
-    now = clock.now()
-    row = {"name": name, "conditions": "{}", "created_at": now}
+class SegmentUser(Struct, frozen=True):
+    """A user whom conditions select."""
+
+    userid: str
+    attributes: dict[str, Any]
+
+
+async def create(
+    system: System,
+    name: str,
+    conditions: object = None,
+    *,
+    actor: str = audit.LOCAL,
+) -> Segment:
+    """Make a segment; without conditions it is everyone. Raises Invalid."""
+    check_title(name)
+    text = await _checked(system, {} if conditions is None else conditions)
+    row = {"name": name, "conditions": text, "created_at": clock.now()}
     async with system.database.write() as tx:
-        if await tx.first(select(segments.c.id).where(segments.c.name == name)):
-            raise Invalid("name_taken", name=name)
-        id = await tx.value(insert(segments).returning(segments.c.id), row)
-    return Segment(id, name, clock.iso(now))
+        await _check_free(tx, name)
+        id = int(await tx.value(insert(segments).returning(segments.c.id), row))
+        await audit.note(tx, "segment.create", str(id), name, actor)
+        return _shown(await _found(tx, id))
+
+
+async def change(
+    system: System,
+    id: int,
+    *,
+    name: str | None = None,
+    conditions: object = None,
+    actor: str = audit.LOCAL,
+) -> Segment:
+    """Give the segment another name or other conditions; what is None stays. Messages whose
+    expansion has begun go by the conditions they found. Raises NotFound or Invalid."""
+    values: dict[str, str] = {}
+    if name is not None:
+        check_title(name)
+        values["name"] = name
+    if conditions is not None:
+        values["conditions"] = await _checked(system, conditions)
+    async with system.database.write() as tx:
+        row = await _found(tx, id)
+        if name is not None and name != row.name:
+            await _check_free(tx, name)
+        if values:
+            await tx.run(update(segments).where(segments.c.id == id).values(**values))
+            await audit.note(tx, "segment.change", str(id), ", ".join(values), actor)
+        return _shown(await _found(tx, id))
+
+
+async def remove(system: System, id: int, *, actor: str = audit.LOCAL) -> None:
+    """Delete the segment. Raises Invalid while a message that waits is for it."""
+    async with system.database.write() as tx:
+        row = await _found(tx, id)
+        for message in await tx.rows(_WAITING):
+            if msgspec.json.decode(message.audience, type=Audience).segment == id:
+                raise Invalid("segment_used", id=id, msgid=message.msgid)
+        await tx.run(delete(segments).where(segments.c.id == id))
+        await audit.note(tx, "segment.delete", str(id), row.name, actor)
 
 
 async def list_segments(system: System) -> list[Segment]:
-    query = select(segments.c.id, segments.c.name, segments.c.created_at).order_by(segments.c.id)
     async with system.database.read() as tx:
-        return [Segment(r.id, r.name, clock.iso(r.created_at)) for r in await tx.rows(query)]
+        return [_shown(row) for row in await tx.rows(select(segments).order_by(segments.c.id))]
+
+
+async def page_segments(system: System, *, after: str | None = None, limit: int = 50) -> Page:
+    """Segments, the oldest first."""
+    query = select(segments).where(segments.c.id > after_id(after)).order_by(segments.c.id)
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return page([_shown(row) for row in rows], limit, lambda shown: str(shown.id))
+
+
+async def show(system: System, id: int) -> Segment:
+    """Raises NotFound."""
+    async with system.database.read() as tx:
+        return _shown(await _found(tx, id))
+
+
+async def count(system: System, conditions: object) -> int:
+    """How many users conditions select now; they need not be saved. Raises Invalid."""
+    node = await _read(system, conditions)
+    dialect = system.database.dialect
+    compiled = compile_conditions(node, dialect, clock.now())
+    async with system.database.read() as tx:
+        query = Hot(f"SELECT count(*) FROM users u WHERE {compiled.sql}")
+        return int(await tx.value(query, compiled.params))
+
+
+async def sample(
+    system: System, conditions: object, *, after: str | None = None, limit: int = 50
+) -> Page:
+    """The users that conditions select, in the order they came in. Raises Invalid."""
+    node = await _read(system, conditions)
+    compiled = compile_conditions(node, system.database.dialect, clock.now())
+    query = Hot(
+        "SELECT u.id, u.userid, CAST(u.attributes AS text) AS attributes FROM users u"
+        f" WHERE u.id > :after AND {compiled.sql} ORDER BY u.id LIMIT :limit"
+    )
+    bound = {"after": after_id(after), "limit": page_size(limit) + 1}
+    async with system.database.read() as tx:
+        rows = await tx.rows(query, {**compiled.params, **bound})
+    following = str(rows[limit - 1].id) if len(rows) > limit else None
+    return Page([_user(row) for row in rows[:limit]], following)
+
+
+async def admit(tx: Tx, id: int) -> None:
+    """Raises Invalid for an id that is no segment."""
+    if await tx.first(select(segments.c.id).where(segments.c.id == id)) is None:
+        raise Invalid("segment_unknown", id=id)
+
+
+async def conditions_of(tx: Tx, id: int) -> Conditions | None:
+    """The conditions as they are now; None where the segment is gone."""
+    text = await tx.value(select(segments.c.conditions).where(segments.c.id == id))
+    return None if text is None else msgspec.json.decode(text, type=Conditions)
+
+
+async def _checked(system: System, conditions: object) -> str:
+    await _read(system, conditions)
+    return msgspec.json.encode(conditions).decode()
+
+
+async def _read(system: System, conditions: object) -> Node | None:
+    node = read(conditions)
+    system.directory.forget()  # a channel may have been made just now
+    check_names(node, await system.directory.now())
+    return node
+
+
+async def _check_free(tx: Tx, name: str) -> None:
+    if await tx.first(select(segments.c.id).where(segments.c.name == name)):
+        raise Invalid("name_taken", name=name)
+
+
+async def _found(tx: Tx, id: int) -> Any:
+    known = 0 < id < 2**63
+    row = await tx.first(select(segments).where(segments.c.id == id)) if known else None
+    if row is None:
+        raise NotFound("segment_unknown", id=id)
+    return row
+
+
+def _shown(row: Any) -> Segment:
+    conditions = msgspec.json.decode(row.conditions, type=Conditions)
+    return Segment(row.id, row.name, conditions, clock.iso(row.created_at))
+
+
+def _user(row: Any) -> SegmentUser:
+    return SegmentUser(row.userid, msgspec.json.decode(row.attributes, type=dict[str, Any]))

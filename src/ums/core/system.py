@@ -8,6 +8,7 @@ from ums.config import Settings
 from ums.core import schema
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
+from ums.core.lexicon import WordFilter
 from ums.core.rates import Rates
 from ums.core.sealing import Seal, load_seal
 from ums.db import Database, DataLock, open_database
@@ -23,6 +24,7 @@ class System:
         self.seal = seal
         self.directory = Directory(database)
         self.rates = Rates()
+        self.words = WordFilter(database)
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed

@@ -14,7 +14,7 @@ as many as there are rows (speed.md, The database).
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import TextClause, text
@@ -45,7 +45,7 @@ _IDS = (
 )
 
 
-@cache
+@lru_cache(maxsize=1000)  # those of segments are made at run time, and need not stay
 def _fit(template: str, dialect: str) -> TextClause:
     postgres = dialect == "postgresql"
     sql = _ROWS.sub(lambda mark: _table(mark[1], mark[2], postgres), template)

@@ -17,6 +17,8 @@ from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
 from ums.engine.halting import Halting
+from ums.engine.quiet import POLL as QUIET_POLL
+from ums.engine.quiet import keep_quiet
 from ums.engine.receiver import receiver
 from ums.engine.tidy import tidy
 from ums.errors import Unavailable
@@ -47,7 +49,7 @@ class Engine:
         only one process may have the file; what they held comes back at once."""
         await self._beat()
         await self._recover(everyone=self._system.settings.is_sqlite)
-        loops = (self._lease, self._expand, self._halt, self._import, self._tidy)
+        loops = (self._lease, self._expand, self._halt, self._quiet, self._import, self._tidy)
         for loop in (*loops, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
@@ -134,6 +136,11 @@ class Engine:
             return False
         await imports.run(self._system, import_id, self.owner)
         return True
+
+    async def _quiet(self) -> None:
+        while not self._stopping.is_set():
+            await _patiently(partial(keep_quiet, self._system))
+            await asyncio.sleep(QUIET_POLL)
 
     async def _tidy(self) -> None:
         since = 0

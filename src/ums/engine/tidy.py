@@ -3,19 +3,21 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import imports, materials, queue
+from ums.core import contacts, imports, lists, materials, queue, quotas
 from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
 
 
 async def tidy(system: System, since: int) -> bool:
-    """End expired deliveries; forget idempotency keys that are over, and uploads and materials
-    that nothing wants any more."""
+    """End expired deliveries; forget idempotency keys that are over, what quotas and caps no
+    longer count, deleted lists, and uploads and materials that nothing wants any more."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
+        for part in (contacts, lists, quotas):
+            await part.forget(tx)
     await imports.sweep(system)
     await materials.sweep(system)
     return True

@@ -1,10 +1,27 @@
 """The tables. Times are milliseconds since 1970 (UTC); JSON that SQL never looks into is text."""
 
-from ums.core.models.accounts import access_keys, audit, channel_senders, channels, meta, operators, senders, workers
+from ums.core.models.accounts import (
+    access_keys,
+    audit,
+    channel_senders,
+    channels,
+    meta,
+    operators,
+    senders,
+    workers,
+)
 from ums.core.models.base import metadata
+from ums.core.models.governance import contacts, list_entries, lists, strategies, usage, words
 from ums.core.models.halting import halts
 from ums.core.models.materials import material_chunks, materials
-from ums.core.models.messages import attempts, deliveries, files, idempotency, messages, sandbox_mails
+from ums.core.models.messages import (
+    attempts,
+    deliveries,
+    files,
+    idempotency,
+    messages,
+    sandbox_mails,
+)
 from ums.core.models.users import addresses, import_rejects, imports, segments, tags, users
 
 __all__ = [
@@ -14,12 +31,15 @@ __all__ = [
     "audit",
     "channel_senders",
     "channels",
+    "contacts",
     "deliveries",
     "files",
     "halts",
     "idempotency",
     "import_rejects",
     "imports",
+    "list_entries",
+    "lists",
     "material_chunks",
     "materials",
     "messages",
@@ -29,7 +49,10 @@ __all__ = [
     "sandbox_mails",
     "segments",
     "senders",
+    "strategies",
     "tags",
+    "usage",
     "users",
+    "words",
     "workers",
 ]

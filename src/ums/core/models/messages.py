@@ -78,6 +78,10 @@ idempotency = table(
 WAITING = text("state IN ('queued', 'deferred')")
 HELD = text("state IN ('claimed', 'at_dot')")
 REAL = text("state <> 'invalid'")
+# Final, and a user's: a delivery enters this index once, when it ends, and not at each step.
+ENDED = text(
+    "userid <> '' AND state IN ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'suppressed')"
+)
 
 deliveries = table(
     "deliveries",
@@ -117,6 +121,13 @@ deliveries = table(
         postgresql_where=WAITING,
     ),
     Index("ix_deliveries_owner", "owner", sqlite_where=HELD, postgresql_where=HELD),
+    Index(
+        "ix_deliveries_userid",
+        "userid",
+        "updated_at",
+        sqlite_where=ENDED,
+        postgresql_where=ENDED,
+    ),
     **NEVER_REUSED,
 )
 

@@ -36,7 +36,7 @@ async def _send(system: System, intake: Intake, p: Send) -> object:
     channel = channels.find(await system.directory.now(), p.channel)
     body = msgspec.json.encode(p.body)
     if p.at is None and p.deliver_by is None and p.on_doubt is None:
-        return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key)
+        return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key, origin="cli")
     request = msgspec.structs.replace(
         parse(body, broadcast=p.broadcast),
         starts_at=moment(p.at, "at") if p.at else 0,

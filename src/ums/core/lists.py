@@ -1,0 +1,247 @@
+"""Blocklists and allowlists: who must not, or who alone may, get a message (ums-spec 2.4, 3.5).
+
+A list is a channel's own and holds userids and addresses. A message names one by its id; its
+entries count as they stand when the message is expanded.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, func, insert, select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.directory import Channel
+from ums.core.models import list_entries, lists
+from ums.core.paging import Page, after_id, page, page_size
+from ums.core.requests import is_userid
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid, NotFound, Refused
+from ums.senders.address import BadAddress, clean
+
+ListKind = Literal["block", "allow"]
+EntryKind = Literal["userid", "address"]
+MAX_ENTRIES = 10_000  # in one call
+KEPT = clock.DAY  # a message may have been accepted with it just before it was deleted
+
+_ADD = Hot(
+    "INSERT INTO list_entries (list_id, kind, value)"
+    " SELECT CAST(:list AS bigint), r.kind, r.value FROM $rows(r: kind text, value text)"
+    " WHERE true ON CONFLICT DO NOTHING"
+)
+_REMOVE = Hot(
+    "DELETE FROM list_entries WHERE list_id = :list AND (kind, value) IN"
+    " (SELECT r.kind, r.value FROM $rows(r: kind text, value text))"
+)
+_FORGET = Hot(
+    "DELETE FROM lists WHERE deleted_at < :over AND NOT EXISTS (SELECT 1 FROM messages m"
+    " WHERE m.state <> 'expanded' AND (m.black_id = lists.id OR m.white_id = lists.id))"
+)
+_COUNT = (select(func.count()).where(list_entries.c.list_id == lists.c.id).scalar_subquery()).label(
+    "entries"
+)
+
+
+class Entry(Struct, frozen=True):
+    """A userid, or an address, which counts in its normal form."""
+
+    kind: EntryKind
+    value: str
+
+
+class ListInfo(Struct, frozen=True):
+    """A list; its `id` is what `option.black_id` or `option.white_id` takes."""
+
+    id: int
+    kind: ListKind
+    name: str
+    entries: int
+    created_at: str
+
+
+class Change(Struct, frozen=True):
+    """What a change did: so many entries were added or removed; the others were as wanted."""
+
+    changed: int
+    unchanged: int
+
+
+async def create(
+    system: System, channel: Channel, kind: ListKind, name: str, *, actor: str = audit.LOCAL
+) -> ListInfo:
+    """Make an empty list. Raises Invalid for a bad name or one that is taken."""
+    check_title(name)
+    now = clock.now()
+    row = {"channel_id": channel.id, "kind": kind, "name": name, "created_at": now}
+    async with system.database.write() as tx:
+        same = (lists.c.name == name) & _of(channel, kind)
+        if await tx.first(select(lists.c.id).where(same)):
+            raise Invalid("name_taken", name=name)
+        id = int(await tx.value(insert(lists).returning(lists.c.id), row))
+        await audit.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor)
+    return ListInfo(id, kind, name, 0, clock.iso(now))
+
+
+async def list_lists(
+    system: System,
+    channel: Channel,
+    kind: ListKind,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """The channel's lists of one kind, the oldest first."""
+    query = select(lists, _COUNT).where(_of(channel, kind), lists.c.id > after_id(after))
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.order_by(lists.c.id).limit(page_size(limit) + 1))
+    return page([_shown(row) for row in rows], limit, lambda shown: str(shown.id))
+
+
+async def show(system: System, channel: Channel, kind: ListKind, id: int) -> ListInfo:
+    """Raises NotFound for a list that is not the channel's."""
+    async with system.database.read() as tx:
+        return _shown(await _found(tx, channel, kind, id))
+
+
+async def entries(
+    system: System,
+    channel: Channel,
+    kind: ListKind,
+    id: int,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """The list's entries, addresses first, each kind in order of its values."""
+    columns = (list_entries.c.kind, list_entries.c.value)
+    query = select(*columns).where(list_entries.c.list_id == id)
+    if after is not None:
+        query = query.where(_beyond(after))
+    async with system.database.read() as tx:
+        await _found(tx, channel, kind, id)
+        rows = await tx.rows(query.order_by(*columns).limit(page_size(limit) + 1))
+    found = [Entry(row.kind, row.value) for row in rows]
+    return page(found, limit, lambda entry: f"{entry.kind}:{entry.value}")
+
+
+async def add(
+    system: System,
+    channel: Channel,
+    kind: ListKind,
+    id: int,
+    given: Sequence[Entry],
+    *,
+    actor: str = audit.LOCAL,
+) -> Change:
+    """Put entries on the list, all or none. Raises Invalid naming the first that is none."""
+    return await _change(system, channel, kind, id, given, _ADD, "add", actor)
+
+
+async def remove(
+    system: System,
+    channel: Channel,
+    kind: ListKind,
+    id: int,
+    given: Sequence[Entry],
+    *,
+    actor: str = audit.LOCAL,
+) -> Change:
+    """Take entries off the list, all or none. Raises Invalid naming the first that is none."""
+    return await _change(system, channel, kind, id, given, _REMOVE, "remove", actor)
+
+
+async def remove_list(
+    system: System, channel: Channel, kind: ListKind, id: int, *, actor: str = audit.LOCAL
+) -> None:
+    """Delete the list. Messages that were accepted with it are still held to it."""
+    async with system.database.write() as tx:
+        row = await _found(tx, channel, kind, id)
+        await tx.run(update(lists).where(lists.c.id == id).values(deleted_at=clock.now()))
+        await audit.note(tx, f"{kind}list.delete", f"{channel.key} {id}", row.name, actor)
+
+
+async def admit(tx: Tx, channel: Channel, black_id: int | None, white_id: int | None) -> None:
+    """Raises Refused (1015046) or Invalid for an id that is no list of the channel's."""
+    if black_id and not await _exists(tx, channel, "block", black_id):
+        raise Refused("blocklist_unknown", id=black_id)
+    if white_id and not await _exists(tx, channel, "allow", white_id):
+        raise Invalid("allowlist_unknown", id=white_id)
+
+
+async def forget(tx: Tx) -> None:
+    """Drop what is left of deleted lists that no waiting message names."""
+    await tx.run(_FORGET, {"over": clock.now() - KEPT})
+
+
+def check_title(name: str) -> None:
+    """The name of a list, segment or strategy. Raises Invalid."""
+    if not 1 <= len(name) <= 60 or not name.isprintable() or name.strip() != name:
+        raise Invalid("bad_value", field="name")
+
+
+async def _change(
+    system: System,
+    channel: Channel,
+    kind: ListKind,
+    id: int,
+    given: Sequence[Entry],
+    statement: Hot,
+    action: str,
+    actor: str,
+) -> Change:
+    if not 1 <= len(given) <= MAX_ENTRIES:
+        raise Invalid("batch_size", limit=MAX_ENTRIES)
+    rows = sorted({_cleaned(entry, number) for number, entry in enumerate(given)})
+    async with system.database.write() as tx:
+        if not await _exists(tx, channel, kind, id):
+            raise NotFound("list_unknown", id=id)
+        changed = (await tx.run(statement, {"list": id, "r": rows_json(rows)})).count
+        subject = f"{channel.key} {id}"
+        await audit.note(tx, f"{kind}list.{action}", subject, f"{changed} entries", actor)
+    return Change(changed, len(rows) - changed)
+
+
+def _cleaned(entry: Entry, number: int) -> tuple[str, str]:
+    if entry.kind == "userid":
+        if not is_userid(entry.value):
+            raise Invalid("bad_userid", field=f"entries[{number}]")
+        return entry.kind, entry.value
+    try:
+        return entry.kind, clean(entry.value)
+    except BadAddress as error:
+        raise Invalid("bad_address", field=f"entries[{number}]", detail=str(error)) from None
+
+
+def _of(channel: Channel, kind: ListKind) -> ColumnElement[bool]:
+    mine = (lists.c.channel_id == channel.id) & (lists.c.kind == kind)
+    return mine & lists.c.deleted_at.is_(None)
+
+
+async def _exists(tx: Tx, channel: Channel, kind: ListKind, id: int) -> bool:
+    if not 0 < id < 2**63:
+        return False
+    found = await tx.first(select(lists.c.id).where(lists.c.id == id, _of(channel, kind)))
+    return found is not None
+
+
+async def _found(tx: Tx, channel: Channel, kind: ListKind, id: int) -> Any:
+    row = None
+    if 0 < id < 2**63:
+        row = await tx.first(select(lists, _COUNT).where(lists.c.id == id, _of(channel, kind)))
+    if row is None:
+        raise NotFound("list_unknown", id=id)
+    return row
+
+
+def _shown(row: Any) -> ListInfo:
+    return ListInfo(row.id, row.kind, row.name, row.entries, clock.iso(row.created_at))
+
+
+def _beyond(after: str) -> ColumnElement[bool]:
+    kind, colon, value = after.partition(":")
+    if not colon or "\x00" in after:
+        raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
+    same = (list_entries.c.kind == kind) & (list_entries.c.value > value)
+    return (list_entries.c.kind > kind) | same

@@ -1,0 +1,92 @@
+"""What a channel may send, to whom, and how much: lists, words, quotas, strategies."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+from ums.core.models.base import NEVER_REUSED, Id, Time, table
+
+LIVE = text("deleted_at IS NULL")
+EVERYWHERE = text("channel_id IS NULL")
+
+lists = table(
+    "lists",
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("kind", String(10), nullable=False),  # block | allow
+    Column("name", String(60), nullable=False),
+    Column("created_at", Time, nullable=False),
+    # Its entries are kept for the messages that were accepted with it; nobody else sees it.
+    Column("deleted_at", Time),
+    Index(
+        "uq_lists_name",
+        "channel_id",
+        "kind",
+        "name",
+        unique=True,
+        sqlite_where=LIVE,
+        postgresql_where=LIVE,
+    ),
+    **NEVER_REUSED,
+)
+
+list_entries = table(
+    "list_entries",
+    Column("list_id", Id, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(10), primary_key=True),  # userid | address
+    Column("value", String(254), primary_key=True),
+)
+
+words = table(
+    "words",
+    Column("id", Id, primary_key=True),
+    Column("word", String(100), nullable=False),  # as core.words.fold has it
+    Column("channel_id", Id, ForeignKey("channels.id")),  # none: of every channel
+    Column("exempt", Boolean, nullable=False, server_default=false()),  # allowed to this channel
+    Column("created_at", Time, nullable=False),
+    UniqueConstraint("channel_id", "word"),
+    Index(
+        "uq_words_everywhere",
+        "word",
+        unique=True,
+        sqlite_where=EVERYWHERE,
+        postgresql_where=EVERYWHERE,
+    ),
+)
+
+usage = table(
+    "usage",
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
+    Column("day", String(10), primary_key=True),  # YYYY-MM-DD, in the channel's zone
+    Column("broadcasts", Integer, nullable=False),
+)
+
+contacts = table(
+    "contacts",
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
+    Column("address", String(254), primary_key=True),
+    Column("message_id", Id, primary_key=True),
+    Column("at", Time, nullable=False, index=True),
+)
+
+strategies = table(
+    "strategies",
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("steps", Text, nullable=False),  # JSON, list of core.strategies.Step
+    Column("valid", Boolean, nullable=False, server_default=true()),
+    Column("created_at", Time, nullable=False),
+    UniqueConstraint("channel_id", "name"),
+    **NEVER_REUSED,
+)

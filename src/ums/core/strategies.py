@@ -1,0 +1,153 @@
+"""Strategies: by which sender types a message goes out, one after the other (ums-spec 2.4, 8.14).
+
+A strategy is a channel's own; `rule_id` names it. Its steps are stored with all they will need
+once there are more sender types; with email alone there is one step, and it has no effect.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import ColumnElement, delete, insert, select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.directory import Channel
+from ums.core.lists import check_title
+from ums.core.models import strategies
+from ums.core.paging import Page, after_id, page, page_size
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid, NotFound, Refused
+
+Unless = Literal["not_submitted", "not_delivered", "not_clicked"]
+SENDER_TYPES = ("email",)
+MAX_WAIT = 7 * 24 * 3600  # seconds
+
+
+class Step(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Send by one sender type: the first step at once, a later one after `wait` seconds and to
+    those for whom `condition` still holds of the step before."""
+
+    type: str
+    wait: int = 0
+    condition: Unless | None = None
+
+
+class Strategy(Struct, frozen=True):
+    """A strategy; its `id` is what `rule_id` takes, while it is `valid`."""
+
+    id: int
+    name: str
+    steps: list[Step]
+    valid: bool
+    created_at: str
+
+
+async def create(
+    system: System,
+    channel: Channel,
+    name: str,
+    steps: Sequence[Step] = (Step("email"),),
+    *,
+    actor: str = audit.LOCAL,
+) -> Strategy:
+    """Make a strategy. Raises Invalid for a name that is taken and for steps that make no sense."""
+    check_title(name)
+    check_steps(steps)
+    now = clock.now()
+    text = msgspec.json.encode(list(steps)).decode()
+    row = {"channel_id": channel.id, "name": name, "steps": text, "created_at": now}
+    async with system.database.write() as tx:
+        same = (strategies.c.channel_id == channel.id) & (strategies.c.name == name)
+        if await tx.first(select(strategies.c.id).where(same)):
+            raise Invalid("name_taken", name=name)
+        id = int(await tx.value(insert(strategies).returning(strategies.c.id), row))
+        await audit.note(tx, "strategy.create", f"{channel.key} {id}", name, actor)
+    return Strategy(id, name, list(steps), valid=True, created_at=clock.iso(now))
+
+
+async def list_strategies(
+    system: System, channel: Channel, *, after: str | None = None, limit: int = 50
+) -> Page:
+    """The channel's strategies, the oldest first."""
+    mine = strategies.c.channel_id == channel.id
+    query = select(strategies).where(mine, strategies.c.id > after_id(after))
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.order_by(strategies.c.id).limit(page_size(limit) + 1))
+    return page([_shown(row) for row in rows], limit, lambda shown: str(shown.id))
+
+
+async def show(system: System, channel: Channel, id: int) -> Strategy:
+    """Raises NotFound for a strategy that is not the channel's."""
+    async with system.database.read() as tx:
+        return _shown(await _found(tx, channel, id))
+
+
+async def set_valid(
+    system: System, channel: Channel, id: int, *, valid: bool, actor: str = audit.LOCAL
+) -> Strategy:
+    """Let requests use the strategy, or refuse them with 1015026."""
+    async with system.database.write() as tx:
+        await _found(tx, channel, id)
+        await tx.run(update(strategies).where(_is(channel, id)).values(valid=valid))
+        action = "strategy.valid" if valid else "strategy.invalid"
+        await audit.note(tx, action, f"{channel.key} {id}", "", actor)
+        return _shown(await _found(tx, channel, id))
+
+
+async def remove(system: System, channel: Channel, id: int, *, actor: str = audit.LOCAL) -> None:
+    """Delete the strategy. What was accepted with it is not touched."""
+    async with system.database.write() as tx:
+        row = await _found(tx, channel, id)
+        await tx.run(delete(strategies).where(_is(channel, id)))
+        await audit.note(tx, "strategy.delete", f"{channel.key} {id}", row.name, actor)
+
+
+async def admit(tx: Tx, channel: Channel, rule_id: int) -> None:
+    """Raises Refused (1015026) for an id that is no valid strategy of the channel's."""
+    row = None
+    if 0 < rule_id < 2**63:
+        valid = select(strategies.c.id).where(_is(channel, rule_id), strategies.c.valid)
+        row = await tx.first(valid)
+    if row is None:
+        raise Refused("strategy_unknown", id=rule_id)
+
+
+def check_steps(steps: Sequence[Step]) -> None:
+    """Raises Invalid("bad_steps") that names the step."""
+    if not 1 <= len(steps) <= len(SENDER_TYPES):
+        raise Invalid("bad_steps", field="steps", detail=f"1 to {len(SENDER_TYPES)}")
+    for number, step in enumerate(steps):
+        detail = _problem(step, [earlier.type for earlier in steps[:number]])
+        if detail:
+            raise Invalid("bad_steps", field=f"steps[{number}]", detail=detail)
+
+
+def _problem(step: Step, earlier: list[str]) -> str:
+    if step.type not in SENDER_TYPES:
+        return f"a type is one of {', '.join(SENDER_TYPES)}"
+    if step.type in earlier:
+        return f"{step.type} stands twice"
+    if not earlier and (step.wait or step.condition):
+        return "the first step has no wait and no condition"
+    if earlier and not (1 <= step.wait <= MAX_WAIT and step.condition):
+        return f"a later step waits 1 to {MAX_WAIT} seconds and has a condition"
+    return ""
+
+
+def _is(channel: Channel, id: int) -> ColumnElement[bool]:
+    return (strategies.c.id == id) & (strategies.c.channel_id == channel.id)
+
+
+async def _found(tx: Tx, channel: Channel, id: int) -> Any:
+    row = await tx.first(select(strategies).where(_is(channel, id))) if 0 < id < 2**63 else None
+    if row is None:
+        raise NotFound("rule_unknown", id=id)
+    return row
+
+
+def _shown(row: Any) -> Strategy:
+    steps = msgspec.json.decode(row.steps, type=list[Step])
+    return Strategy(row.id, row.name, steps, bool(row.valid), clock.iso(row.created_at))

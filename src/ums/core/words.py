@@ -1,0 +1,126 @@
+"""The word filter: words that a message's content must not hold (ums-spec 2.4, code 1015034).
+
+A word counts everywhere or for one channel; a channel may be exempt from a word, or from the
+filter as a whole (`rules.word_filter`). Case, width and invisible characters make no difference.
+How words are found: `core.lexicon`.
+"""
+
+import asyncio
+import unicodedata
+from collections.abc import Iterable
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, delete, insert, select
+
+from ums import clock
+from ums.core import audit
+from ums.core.directory import Channel, touch
+from ums.core.lexicon import LONGEST, fold
+from ums.core.models import words
+from ums.core.paging import Page, after_id, page, page_size
+from ums.core.system import System
+from ums.errors import Invalid, Refused
+
+IN_THREAD = 64 * 1024  # characters from which on the event loop must not wait
+
+
+class Word(Struct, frozen=True):
+    """A word as it is looked for; `channelkey` is empty where it counts for every channel."""
+
+    id: int
+    word: str
+    channelkey: str
+    exempt: bool  # the channel may use it
+    created_at: str
+
+
+async def add(
+    system: System,
+    word: str,
+    channel: Channel | None = None,
+    *,
+    exempt: bool = False,
+    actor: str = audit.LOCAL,
+) -> Word:
+    """Forbid a word to every channel or to one; with `exempt` allow it to one. Raises Invalid."""
+    folded = _checked(word)
+    if exempt and channel is None:
+        raise Invalid("missing", field="channel")
+    now = clock.now()
+    row = {"word": folded, "channel_id": channel and channel.id, "exempt": exempt}
+    async with system.database.write() as tx:
+        if await tx.first(select(words.c.id).where(_is(folded, channel))):
+            raise Invalid("word_known", word=folded)
+        id = int(await tx.value(insert(words).returning(words.c.id), {**row, "created_at": now}))
+        await touch(tx)
+        action = "word.exempt" if exempt else "word.add"
+        await audit.note(tx, action, channel.key if channel else "all", folded, actor)
+    system.directory.forget()
+    return Word(id, folded, channel.key if channel else "", exempt, clock.iso(now))
+
+
+async def remove(
+    system: System, word: str, channel: Channel | None = None, *, actor: str = audit.LOCAL
+) -> None:
+    """Take back what was added for every channel, or for this one. Raises Invalid."""
+    folded = _checked(word)
+    async with system.database.write() as tx:
+        if (await tx.run(delete(words).where(_is(folded, channel)))).count == 0:
+            raise Invalid("word_unknown", word=folded)
+        await touch(tx)
+        await audit.note(tx, "word.remove", channel.key if channel else "all", folded, actor)
+    system.directory.forget()
+
+
+async def list_words(
+    system: System,
+    channel: Channel | None = None,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """The words that count for every channel, or those of one channel's own, the oldest first."""
+    query = select(words).where(_of(channel), words.c.id > after_id(after)).order_by(words.c.id)
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.limit(page_size(limit) + 1))
+    key = channel.key if channel else ""
+    found = [
+        Word(row.id, row.word, key, bool(row.exempt), clock.iso(row.created_at)) for row in rows
+    ]
+    return page(found, limit, lambda word: str(word.id))
+
+
+async def check_words(system: System, channel: Channel, texts: Iterable[str]) -> None:
+    """Raises Refused (1015034) naming a word that `channel` must not use and one of `texts` has.
+
+    What HTML says is looked through as well as how it is written, so that no tag or entity hides
+    a word.
+    """
+    if not channel.rules.word_filter:
+        return
+    lexicon = await system.words.now((await system.directory.now()).revision)
+    if not lexicon.applies_to(channel.id):
+        return
+    given = [text for text in texts if text]
+    if sum(map(len, given)) > IN_THREAD:
+        found = await asyncio.to_thread(lexicon.search, channel.id, given)
+    else:
+        found = lexicon.search(channel.id, given)
+    if found is not None:
+        raise Refused("sensitive_word", word=found)
+
+
+def _checked(word: str) -> str:
+    folded = fold(word).strip()
+    seen = any(unicodedata.category(char)[0] in "LNPS" for char in folded)
+    if not seen or len(folded) > LONGEST or not folded.isprintable():
+        raise Invalid("bad_word", limit=LONGEST)
+    return folded
+
+
+def _of(channel: Channel | None) -> ColumnElement[bool]:
+    return words.c.channel_id.is_(None) if channel is None else words.c.channel_id == channel.id
+
+
+def _is(word: str, channel: Channel | None) -> ColumnElement[bool]:
+    return (words.c.word == word) & _of(channel)

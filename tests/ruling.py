@@ -1,0 +1,24 @@
+"""Rules of a channel, put where its doors and the engine read them."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import update
+
+from ums.core.directory import touch
+from ums.core.models import channels
+from ums.core.rule_checks import check_rules
+from ums.core.rules import Rules
+from ums.core.system import System
+
+
+async def rule(system: System, key: str, **rules: Any) -> None:
+    """Give the channel these rules, and the defaults for all others."""
+    wanted = msgspec.convert(msgspec.to_builtins(rules), Rules)
+    check_rules(wanted)
+    text = msgspec.json.encode(wanted).decode()
+    async with system.database.write() as tx:
+        done = await tx.run(update(channels).where(channels.c.key == key).values(rules=text))
+        assert done.count == 1
+        await touch(tx)
+    system.directory.forget()
