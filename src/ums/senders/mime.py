@@ -215,10 +215,10 @@ def _content_type(file: File) -> str:
 
 
 def _file_name(name: str) -> str:
-    """The last path part, without controls, direction marks and dots or blanks around it."""
+    """The last path part, without controls, direction marks, and dots, quotes or blanks around it."""
     last = re.split(r"[/\\]", name)[-1]
     seen = _INVISIBLE.sub("", last).replace("=?", "=_")  # never an encoded word, even decoded twice
-    safe = unicodedata.normalize("NFC", seen).strip(" .\u00a0\u3000")
+    safe = unicodedata.normalize("NFC", seen).strip(' ."\u00a0\u3000')  # some readers unquote twice
     stem, dot, ending = safe.rpartition(".")
     if not dot or len(ending) > 10:
         stem, dot, ending = safe, "", ""
