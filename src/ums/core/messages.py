@@ -18,6 +18,8 @@ from ums.core.fetch import fetch_files
 from ums.core.models import files
 from ums.core.requests import Audience, Request, check_channel, parse
 from ums.core.system import System
+from ums.core.templates import acceptance
+from ums.core.templates import requests as templates
 from ums.db import GroupCommit, Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.senders.mime import File
@@ -30,12 +32,14 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
-    " origin, priority, on_doubt, state, cursor, size, accepted_at, expires_at)"
+    " origin, template_id, template_version, priority, on_doubt, state, cursor, size, accepted_at,"
+    " expires_at)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
-    " priority, on_doubt, 'accepted', 0, size, accepted_at, expires_at"
+    " template_id, template_version, priority, on_doubt, 'accepted', 0, size, accepted_at,"
+    " expires_at"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
-    " options text, broadcast boolean, origin text, priority smallint, on_doubt text, size bigint,"
-    " accepted_at bigint, expires_at bigint)"
+    " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
+    " priority smallint, on_doubt text, size bigint, accepted_at bigint, expires_at bigint)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -110,6 +114,17 @@ class Intake:
         check_channel(channel)
         path = b"broadcast\n" if broadcast else b"sent\n"
         return await self.take(channel, parse(body, broadcast=broadcast), path + body, key=key)
+
+    async def accept_template(
+        self, channel: Channel, body: bytes, *, broadcast: bool, key: str | None = None
+    ) -> Accepted:
+        """Store the message that a body of `/v1/template/sent` or `.../broadcast` asks for."""
+        check_key(key)
+        check_channel(channel)
+        asked = templates.parse(body, broadcast=broadcast)
+        request = await acceptance.request_of(self._system, channel, asked)
+        path = b"template/broadcast\n" if broadcast else b"template/sent\n"
+        return await self.take(channel, request, path + body, key=key)
 
     async def take(
         self,
@@ -230,6 +245,8 @@ def _row(draft: Draft) -> tuple[object, ...]:
         msgspec.json.encode(options).decode(),
         request.broadcast,
         draft.origin,
+        request.template_id,
+        request.template_version,
         request.priority,
         HOLD if request.broadcast else RESEND,
         request.audience.known_size,

@@ -9,6 +9,7 @@ from ums.core import schema
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
 from ums.core.sealing import Seal, load_seal
+from ums.core.templates.library import Library
 from ums.db import Database, DataLock, open_database
 from ums.senders.email import Email, SenderType
 
@@ -21,6 +22,7 @@ class System:
         self.database = database
         self.seal = seal
         self.directory = Directory(database)
+        self.templates = Library(database)
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
 

@@ -19,6 +19,7 @@ from ums.core.models.messages import (
     messages,
     sandbox_mails,
 )
+from ums.core.models.templates import template_versions, templates
 from ums.core.models.users import addresses, import_rejects, imports, segments, tags, users
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "segments",
     "senders",
     "tags",
+    "template_versions",
+    "templates",
     "users",
     "workers",
 ]
