@@ -3,7 +3,7 @@
 from litestar import HttpMethod, Response, route
 
 from ums.api.answers import answer
-from ums.api.v1 import sending, users
+from ums.api.v1 import sending, templates, users
 
 
 @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -12,4 +12,4 @@ async def root() -> Response[bytes]:
     return answer({"code": 0, "message": "UMS"})
 
 
-handlers = [root, *sending.handlers, *users.handlers]
+handlers = [root, *sending.handlers, *templates.handlers, *users.handlers]

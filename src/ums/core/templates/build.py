@@ -50,7 +50,8 @@ def build(sources: Sources) -> Result:
             if source is not None:
                 parts[part] = parse(source, part)
         except Unparsable as error:
-            problems += error.problems
+            derived = part == "text" and sources.text is None
+            problems += [_underivable(error)] if derived else error.problems
     if problems:
         return Flawed(problems)
     needs = Needs()
@@ -65,6 +66,10 @@ def build(sources: Sources) -> Result:
             required=needs.required(),
         )
     )
+
+
+def _underivable(error: Unparsable) -> Problem:
+    return Problem("text", 1, f"no text can be made of this HTML, so give one: {error}")
 
 
 def _source(sources: Sources, part: str) -> str | None:

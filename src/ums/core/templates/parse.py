@@ -105,22 +105,27 @@ class _Reader:
     def _body(self, given: list[nodes.Node], depth: int) -> syntax.Body:
         found: list[syntax.Statement] = []
         for node in given:
-            try:
-                found += self._statements(node, depth + 1)
-            except _Refused as refused:
-                self._problems.append(Problem(self._part, refused.line, refused.detail))
-                if len(self._problems) >= MOST_PROBLEMS:
-                    raise Unparsable(self._problems) from None
+            outputs = node.nodes if isinstance(node, nodes.Output) else [node]
+            for one in outputs:
+                try:
+                    found.append(self._statement(one, depth + 1))
+                except _Refused as refused:
+                    self._note(refused)
         return syntax.Body(sum(map(price, found)), found)
 
-    def _statements(self, node: nodes.Node, depth: int) -> list[syntax.Statement]:
+    def _note(self, refused: _Refused) -> None:
+        self._problems.append(Problem(self._part, refused.line, refused.detail))
+        if len(self._problems) >= MOST_PROBLEMS:
+            raise Unparsable(self._problems)
+
+    def _statement(self, node: nodes.Node, depth: int) -> syntax.Statement:
         self._count(node, depth)
-        if isinstance(node, nodes.Output):
-            return [self._output(one, depth) for one in node.nodes]
+        if isinstance(node, nodes.Expr):
+            return self._output(node, depth)
         if isinstance(node, nodes.If):
-            return [self._if(node, depth)]
+            return self._if(node, depth)
         if isinstance(node, nodes.For):
-            return [self._for(node, depth)]
+            return self._for(node, depth)
         word = type(node).__name__.lower()
         raise _Refused(node, f"there is no {{% {word} %}}: only if, for, raw and comments")
 

@@ -127,8 +127,9 @@ async def _version(system: System, channel: Channel, id: int, number: int | None
     mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
     async with system.database.read() as tx:
         newest = await tx.value(select(templates.c.version).where(mine))
-    wanted = newest if number is None else number
-    found = None if newest is None else await system.templates.version(id, wanted)
+    found = None
+    if newest is not None and 1 <= (number or newest) <= newest:
+        found = await system.templates.version(id, number or newest)
     if found is None:
         raise NotFound("template_missing", id=id)
     return found

@@ -216,9 +216,9 @@ async def _add(
 async def _shown(tx: Tx, channel: Channel, id: int, version: int | None) -> TemplateShown:
     mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
     row = await tx.first(select(templates).where(mine))
-    if row is None:
+    number = row.version if row is not None and version is None else version
+    if row is None or number is None or not 1 <= number <= row.version:
         raise NotFound("template_missing", id=id)
-    number = row.version if version is None else version
     wanted = (versions.c.template_id == id) & (versions.c.version == number)
     shown = await tx.first(select(versions).where(wanted))
     if shown is None:

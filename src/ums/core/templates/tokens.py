@@ -22,6 +22,9 @@ _CSS = frozenset({"style", "mj-style"})
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
 _IN_TAG = re.compile(r"""(>)|([^\s=>"'/]+)\s*=\s*(["'])""")
 _UNQUOTED = re.compile(r"""=\s*[^\s"'>]*\Z""")
+_MARKS: Final = re.compile(r"[\x02-\x04]")
+_NUMBER: Final = re.compile(r"\x02(\d+)\x03")
+_LINK: Final = "https://\x04"  # a variable as the start of a link's target
 _LINES: Final = re.compile(r"^[ \t]*((?:\x02\d+\x03)+)[ \t]*\n?", re.MULTILINE)
 
 
@@ -191,13 +194,9 @@ class Hidden:
 
         A line that holds only `{% %}` gives no line of its own.
         """
-        mark = self._mark
-        links = re.compile(rf"https://{mark}l(\d+)l|{mark}q(\d+)q")
-        made = links.sub(
-            lambda found: f"\x02{found[1] or found[2]}\x03", convert(self._hide(self._in_plain))
-        )
+        made = convert(self._hide(_in_plain)).replace(_LINK, "\x02")
         made = _LINES.sub(self._tighten, made)
-        return re.sub(r"\x02(\d+)\x03", lambda found: self.tokens[int(found[1])].text, made)
+        return _NUMBER.sub(lambda found: self.tokens[int(found[1])].text, made)
 
     def _tighten(self, found: re.Match[str]) -> str:
         numbers = re.findall(r"\d+", found[1])
@@ -213,7 +212,7 @@ class Hidden:
                 place.pass_token()
                 number += 1
             else:
-                made.append(piece)
+                made.append(_MARKS.sub("", piece))
                 place.feed(piece)
         return "".join(made)
 
@@ -230,14 +229,16 @@ class Hidden:
             return f"{self._mark}d{number}d:0"
         return f" {word} " if place.state == "tag" else word
 
-    def _in_plain(self, number: int, token: Token, place: Place) -> str:
-        if place.state == "value" and not place.before and not token.block:
-            return f"https://{self._mark}l{number}l"
-        return "" if place.state == "comment" else f"{self._mark}q{number}q"
-
     def _problem(self, token: Token, what: str) -> Unparsable:
         shown = " ".join(token.text.split())[:60]
         return Unparsable([Problem(self._part, token.line, f"{shown} {what}")])
+
+
+def _in_plain(number: int, token: Token, place: Place) -> str:
+    if place.state == "comment":
+        return ""
+    link = place.state == "value" and not place.before and not token.block
+    return f"{_LINK}{number}\x03" if link else f"\x02{number}\x03"
 
 
 def _unused(source: str) -> str:
