@@ -39,7 +39,7 @@ def main() -> None:
 def _result(sources: Sources) -> Result:
     try:
         return build(sources)
-    except MemoryError:
+    except (MemoryError, ImportError):  # no room, not even to load what it takes
         raise
     except Exception as error:  # whatever the parsers raise on what they cannot read
         words = " ".join(str(error).split())[:200] or type(error).__name__

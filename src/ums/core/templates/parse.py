@@ -111,7 +111,7 @@ class _Reader:
                     found.append(self._statement(one, depth + 1))
                 except _Refused as refused:
                     self._note(refused)
-        return syntax.Body(sum(map(price, found)), found)
+        return syntax.Body(1 + sum(map(price, found)), found)  # an empty one is not free either
 
     def _note(self, refused: _Refused) -> None:
         self._problems.append(Problem(self._part, refused.line, refused.detail))
