@@ -77,9 +77,8 @@ def update(
         "defaults": None if default is None else _defaults(default),
     }
     changes = {field: value for field, value in given.items() if value is not None}
-    if derive_text:
-        changes["text"] = None
-    _record(ask("template.update", channel=channel, id=id, **changes), raw=json)
+    changed = ask("template.update", channel=channel, id=id, derive_text=derive_text, **changes)
+    _record(changed, raw=json)
 
 
 @template.command("list")

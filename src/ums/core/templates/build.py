@@ -42,48 +42,46 @@ Result = Built | Flawed
 
 def build(sources: Sources) -> Result:
     """Compile `sources`, or tell all that is found to be wrong with them."""
-    parts: dict[str, Program] = {}
+    made: dict[str, Program] = {}
     problems: list[Problem] = []
+    html = None
     for part in ("subject", "html", "text"):
+        derived = part == "text" and sources.text is None
+        if derived and "html" not in made:
+            continue  # there is none, or it is told of already
         try:
-            source = _source(sources, part)
+            source = html_of(sources) if part == "html" else _source(sources, part, html)
+            html = source if part == "html" else html
             if source is not None:
-                parts[part] = parse(source, part)
+                made[part] = parse(source, part)
         except Unparsable as error:
-            derived = part == "text" and sources.text is None
             problems += [_underivable(error)] if derived else error.problems
-    if problems:
-        return Flawed(problems)
+    return Flawed(problems) if problems else Built(_compiled(made))
+
+
+def _compiled(made: dict[str, Program]) -> Compiled:
     needs = Needs()
-    for program in parts.values():
+    for program in made.values():
         needs.add(program)
-    return Built(
-        Compiled(
-            subject=parts["subject"],
-            html=parts.get("html"),
-            text=parts.get("text"),
-            names=sorted(needs.names),
-            required=needs.required(),
-        )
+    return Compiled(
+        subject=made["subject"],
+        html=made.get("html"),
+        text=made.get("text"),
+        names=sorted(needs.names),
+        required=needs.required(),
     )
+
+
+def _source(sources: Sources, part: str, html: str | None) -> str | None:
+    if part == "subject":
+        return sources.subject
+    if sources.text is not None or html is None:
+        return sources.text
+    return Hidden(html, "text").as_plain(plain.from_html)
 
 
 def _underivable(error: Unparsable) -> Problem:
     return Problem("text", 1, f"no text can be made of this HTML, so give one: {error}")
-
-
-def _source(sources: Sources, part: str) -> str | None:
-    if part == "html":
-        return html_of(sources)
-    if part == "subject":
-        return sources.subject
-    if sources.text is not None:
-        return sources.text
-    try:
-        html = html_of(sources)
-    except Unparsable:
-        return None  # told of as the HTML's
-    return None if html is None else Hidden(html, "text").as_plain(plain.from_html)
 
 
 def html_of(sources: Sources) -> str | None:

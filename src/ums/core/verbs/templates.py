@@ -33,6 +33,7 @@ class Update(Struct):
     text: str | UnsetType | None = UNSET
     mjml: str | UnsetType | None = UNSET
     defaults: dict[str, Any] | UnsetType = UNSET
+    derive_text: bool = False  # as `text` null, which the command's door does not carry
 
 
 class Listed(Struct):
@@ -78,6 +79,8 @@ async def _create(system: System, _: Intake, p: Create) -> object:
 async def _update(system: System, _: Intake, p: Update) -> object:
     given = msgspec.structs.asdict(p)
     channel = await _channel(system, given.pop("channel"))
+    if given.pop("derive_text"):
+        given["text"] = None
     return await store.change(system, channel, given.pop("id"), store.Change(**given))
 
 
