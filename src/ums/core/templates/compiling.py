@@ -32,9 +32,7 @@ async def compile_sources(system: System, sources: Sources, limits: Limits = USU
     if isinstance(result, Built):
         return result.compiled
     first = result.problems[0]
-    raise Invalid(
-        "template_source", field=first.part, line=first.line, detail=first.detail, part=first.part
-    )
+    raise Invalid("template_source", field=first.part, line=first.line, detail=first.detail)
 
 
 async def validate(system: System, sources: Sources) -> list[Problem]:
@@ -49,11 +47,11 @@ async def validate(system: System, sources: Sources) -> list[Problem]:
 def check_sources(sources: Sources) -> None:
     """Raises Invalid for what need not be compiled to be refused."""
     if sources.html is not None and sources.mjml is not None:
-        raise Invalid("template_twice", field="mjml")
+        raise Invalid("template_twice")
     if sources.html is None and sources.mjml is None and sources.text is None:
-        raise Invalid("template_empty", field="html")
+        raise Invalid("template_empty")
     if not sources.subject.strip():
-        raise Invalid("bad_subject", detail="it is empty", field="subject")
+        raise Invalid("bad_subject", detail="it is empty")
     for part in ("subject", "html", "text", "mjml"):
         source: str | None = getattr(sources, part)
         if source is not None:
