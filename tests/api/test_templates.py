@@ -204,6 +204,18 @@ async def test_a_key_gives_the_same_answer_once(shared: Door, caller: OneChannel
     assert other.told == (400, 4004, "idempotency_reused")
 
 
+async def test_a_repeated_request_is_answered_although_the_template_is_closed(
+    shared: Door, caller: OneChannel
+) -> None:
+    mine = await of(shared, caller)
+    id = await make(shared.system, mine, "repeated", Sources("s", text="t"))
+    body = {"template_id": id, **DIRECT}
+    first = await shared.post("/v1/template/sent", body, caller, Idempotency_Key="tpl-2")
+    await store.set_open(shared.system, mine, id, open=False)
+    again = await shared.post("/v1/template/sent", body, caller, Idempotency_Key="tpl-2")
+    assert first.body == again.body
+
+
 async def test_a_segment_works_and_an_unknown_one_does_not(
     shared: Door, caller: OneChannel, one: int
 ) -> None:

@@ -203,6 +203,12 @@ async def test_a_child_that_wants_too_much_is_a_clear_error(
     assert await validate(system, Sources("s", text="t")) == []  # and this process goes on
 
 
+async def test_a_subject_that_can_never_be_one_is_told(system: System) -> None:
+    for subject in ("x" * 999, "a\x07b {{ c }}", "=?utf-8?q?=0A?="):
+        told = await validate(system, Sources(subject, text="t"))
+        assert [problem.part for problem in told] == ["subject"]
+
+
 REFUSED = [
     (Sources("s"), "template_empty"),
     (Sources("s", html="h", mjml="m"), "template_twice"),

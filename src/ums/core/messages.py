@@ -122,9 +122,12 @@ class Intake:
         check_key(key)
         check_channel(channel)
         asked = templates.parse(body, broadcast=broadcast)
-        request = await acceptance.request_of(self._system, channel, asked)
-        path = b"template/broadcast\n" if broadcast else b"template/sent\n"
-        return await self.take(channel, request, path + body, key=key)
+        request = asked.request
+        fingerprint = (b"template/broadcast\n" if broadcast else b"template/sent\n") + body
+        # A repeated request stores nothing: its template may be closed by now.
+        if key is None or not await self._is_known(channel, key, _hash(fingerprint)):
+            request = await acceptance.request_of(self._system, channel, asked)
+        return await self.take(channel, request, fingerprint, key=key)
 
     async def take(
         self,
@@ -142,7 +145,7 @@ class Intake:
         """
         check_key(key)
         sender = await admit(self._system, channel, request)
-        body_hash = hashlib.sha256(fingerprint).hexdigest() if key else ""
+        body_hash = _hash(fingerprint) if key else ""
         draft = Draft(
             msgid="",
             channel_id=channel.id,
@@ -178,6 +181,10 @@ class Intake:
             return False
         # A key about to end is taken for ended: the message might be stored after all.
         return row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
+
+
+def _hash(fingerprint: bytes) -> str:
+    return hashlib.sha256(fingerprint).hexdigest()
 
 
 def check_key(key: str | None) -> None:

@@ -10,6 +10,7 @@ from ums.core.templates.syntax import Compiled, Program
 from ums.core.templates.tokens import Hidden
 from ums.core.templates.walk import Needs
 from ums.senders import plain
+from ums.senders.mime import BadContent, check_subject
 
 MOST: Final = 256 * 1024  # octets of one source
 _STYLE = re.compile(r"<style\b", re.IGNORECASE)
@@ -27,6 +28,13 @@ class Sources(Struct, frozen=True, omit_defaults=True):
     html: str | None = None
     text: str | None = None
     mjml: str | None = None
+
+
+class Variables(Struct, frozen=True):
+    """What a template names, for whoever looks at it."""
+
+    names: list[str]
+    required: list[list[str]]
 
 
 class Built(Struct, frozen=True, tag="built"):
@@ -54,6 +62,10 @@ def build(sources: Sources) -> Result:
             html = source if part == "html" else html
             if source is not None:
                 made[part] = parse(source, part)
+            if part == "subject":
+                check_subject("".join(made[part].texts) or "-")  # as far as it is the same for all
+        except BadContent as error:
+            problems.append(Problem(part, 1, str(error)))
         except Unparsable as error:
             problems += [_underivable(error)] if derived else error.problems
     return Flawed(problems) if problems else Built(_compiled(made))

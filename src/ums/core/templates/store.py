@@ -14,7 +14,7 @@ from ums.core.models import template_versions as versions
 from ums.core.models import templates
 from ums.core.reports import MOST, Page
 from ums.core.system import System
-from ums.core.templates.build import Sources
+from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources
 from ums.core.templates.para import check_defaults
 from ums.core.templates.syntax import Compiled
@@ -147,7 +147,7 @@ async def list_templates(
 ) -> Page:
     """The channel's templates (TemplateInfo) in the order they were made."""
     query = (
-        select(templates, versions.c.subject, versions.c.compiled, versions.c.defaults)
+        select(templates, versions.c.subject, versions.c.variables, versions.c.defaults)
         .join(
             versions,
             (versions.c.template_id == templates.c.id)
@@ -207,6 +207,7 @@ async def _add(
         "text": sources.text,
         "mjml": sources.mjml,
         "defaults": msgspec.json.encode(defaults).decode(),
+        "variables": msgspec.json.encode(Variables(compiled.names, compiled.required)).decode(),
         "compiled": msgspec.json.encode(compiled).decode(),
         "created_at": clock.now(),
     }
@@ -236,9 +237,9 @@ async def _shown(tx: Tx, channel: Channel, id: int, version: int | None) -> Temp
 
 
 def _info(channel: Channel, row: Any, version: Any) -> dict[str, Any]:
-    compiled = msgspec.json.decode(version.compiled, type=Compiled)
+    known = msgspec.json.decode(version.variables, type=Variables)
     defaults: dict[str, Any] = msgspec.json.decode(version.defaults)
-    required = [".".join(path) for path in compiled.required if path[0] not in defaults]
+    required = [".".join(path) for path in known.required if path[0] not in defaults]
     return {
         "id": row.id,
         "name": row.name,
@@ -246,7 +247,7 @@ def _info(channel: Channel, row: Any, version: Any) -> dict[str, Any]:
         "open": bool(row.open),
         "version": row.version,
         "subject": version.subject,
-        "variables": compiled.names,
+        "variables": known.names,
         "required": [name for name in required if name not in ALWAYS],
         "created_at": clock.iso(row.created_at),
         "updated_at": clock.iso(row.updated_at),

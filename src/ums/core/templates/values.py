@@ -89,7 +89,7 @@ def number(value: float) -> str:
 
 def as_html(text: str) -> str:
     """`text` with the characters that mean something in HTML escaped, unless it is `safe`."""
-    return text if isinstance(text, Markup) else str(escape(text))
+    return str.__str__(text) if isinstance(text, Markup) else str(escape(text))
 
 
 def kind(value: Any) -> str:

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("mjml", sa.Text(), nullable=True),
         sa.Column("defaults", sa.Text(), nullable=False),
+        sa.Column("variables", sa.Text(), nullable=False),
         sa.Column("compiled", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
