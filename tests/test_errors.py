@@ -22,6 +22,11 @@ CHOSEN = {
     ("core/user_kinds.py", "kind.reason"): {"bad_value", "bad_tag", "bad_address"},
     ("core/user_entries.py", "reason"): {"bind_id_denied", "bad_bind_id"},
     ("core/import_rows.py", "line.flaw"): {"cell_nameless", "cell_number", "cell_long"},
+    ("core/templates/acceptance.py", "error.reason"): {
+        "variable_missing",
+        "template_failed",
+        "template_limit",
+    },
     ("core/sheet_reader.py", "reason"): {"sheet_unreadable", "sheet_columns", "sheet_limit"},
 }
 

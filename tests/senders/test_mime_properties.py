@@ -70,6 +70,7 @@ def test_each_encoded_word_stands_alone(text: str) -> None:
 
 
 @given(texts, texts, texts)
+@example("", '""', "")
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_no_text_anywhere_changes_the_plan(name: str, file_name: str, body: str) -> None:
     content = Content("s", body, (File(file_name, "text/plain", body.encode("utf-8", "replace")),))

@@ -1,6 +1,6 @@
 """The `ums` command: `commands` holds its frame; the others add to it."""
 
-from ums.cli import commands, halting, materials, rules, running, sending
+from ums.cli import commands, halting, materials, rules, running, sending, templates
 from ums.cli.commands import main
 
-__all__ = ["commands", "halting", "main", "materials", "rules", "running", "sending"]
+__all__ = ["commands", "halting", "main", "materials", "rules", "running", "sending", "templates"]

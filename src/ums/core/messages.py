@@ -20,6 +20,8 @@ from ums.core.models import files
 from ums.core.requests import Audience, Request, check_channel, parse
 from ums.core.scheduling import check_times, expiry
 from ums.core.system import System
+from ums.core.templates import acceptance
+from ums.core.templates import requests as templates
 from ums.db import GroupCommit, Hot, Tx, rows_json
 from ums.errors import Invalid, UmsError
 
@@ -29,15 +31,15 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
-    " origin, priority, on_doubt, state, cursor, size, accepted_at, expires_at, black_id, white_id,"
-    " halt, halted_at, starts_at)"
+    " origin, template_id, template_version, priority, on_doubt, state, cursor, size, accepted_at,"
+    " expires_at, black_id, white_id, halt, halted_at, starts_at)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
-    " priority, on_doubt, 'accepted', 0, size, accepted_at, expires_at, black_id, white_id,"
-    " halt, halted_at, starts_at"
+    " template_id, template_version, priority, on_doubt, 'accepted', 0, size, accepted_at,"
+    " expires_at, black_id, white_id, halt, halted_at, starts_at"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
-    " options text, broadcast boolean, origin text, priority smallint, on_doubt text, size bigint,"
-    " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
-    " halted_at bigint, starts_at bigint)"
+    " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
+    " priority smallint, on_doubt text, size bigint, accepted_at bigint, expires_at bigint,"
+    " black_id bigint, white_id bigint, halt text, halted_at bigint, starts_at bigint)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -120,6 +122,20 @@ class Intake:
         request = parse(body, broadcast=broadcast)
         return await self.take(channel, request, path + body, key=key, origin=origin)
 
+    async def accept_template(
+        self, channel: Channel, body: bytes, *, broadcast: bool, key: str | None = None
+    ) -> Accepted:
+        """Store the message that a body of `/v1/template/sent` or `.../broadcast` asks for."""
+        check_key(key)
+        check_channel(channel)
+        asked = templates.parse(body, broadcast=broadcast)
+        request = asked.request
+        fingerprint = (b"template/broadcast\n" if broadcast else b"template/sent\n") + body
+        # A repeated request stores nothing: its template may be closed by now.
+        if await self._known(channel, key, _hash(fingerprint)) is None:
+            request = await acceptance.request_of(self._system, channel, asked)
+        return await self.take(channel, request, fingerprint, key=key)
+
     async def take(
         self,
         channel: Channel,
@@ -136,7 +152,7 @@ class Intake:
         """
         check_key(key)
         check_times(request, clock.now())
-        body_hash = hashlib.sha256(fingerprint).hexdigest() if key else ""
+        body_hash = _hash(fingerprint) if key else ""
         try:
             admission = await admit(self._system, channel, request, origin=origin)
         except UmsError:
@@ -184,6 +200,10 @@ class Intake:
         # A key about to end is taken for ended: the message might be stored after all.
         alive = row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
         return str(row.msgid) if alive else None
+
+
+def _hash(fingerprint: bytes) -> str:
+    return hashlib.sha256(fingerprint).hexdigest()
 
 
 def check_key(key: str | None) -> None:
@@ -265,6 +285,8 @@ def _row(draft: Draft) -> tuple[object, ...]:
         msgspec.json.encode(options).decode(),
         request.broadcast,
         draft.origin,
+        request.template_id,
+        request.template_version,
         request.priority,
         request.on_doubt or (HOLD if request.broadcast else RESEND),
         request.audience.known_size,

@@ -45,7 +45,8 @@ _CLAIM = Hot(
     " UPDATE deliveries SET state = 'claimed', owner = :owner, epoch = epoch + 1,"
     " updated_at = :at FROM due WHERE deliveries.id = due.id"
     " RETURNING deliveries.id, deliveries.message_id, deliveries.address, deliveries.epoch,"
-    " deliveries.charged, deliveries.tries, deliveries.doubts"
+    " deliveries.charged, deliveries.tries, deliveries.doubts, deliveries.userid,"
+    " deliveries.variables"
 )
 _INTEND = Hot(
     "UPDATE deliveries SET state = 'at_dot', updated_at = :at"
@@ -131,6 +132,9 @@ class Claimed(Struct):
     charged: int
     tries: int
     doubts: int
+    userid: str = ""
+    variables: str | None = None  # JSON: its own, for a template
+    attributes: dict[str, Any] = {}  # its user's, where its message needs them
 
 
 class Attempt(Struct):

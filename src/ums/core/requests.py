@@ -61,28 +61,31 @@ class Callback(Struct):
     params: dict[str, Any] | None = None
 
 
-class _Common(Struct):
+class Asking(Struct):
+    """What every request to send may hold besides its content."""
+
     aud_tag: list[str] | None = None
     aud_userid: list[str | int] | None = None
     aud_segment: list[str | int] | None = None
     aud_email: list[Target] | None = None
-    msg_email: list[EmailBody] | None = None
     rule_id: int | None = None
     option: Option | None = None
     callback: Callback | None = None
 
 
-# Keys of sender types that are not served here, so that they are refused and not passed over.
-_Request: Any = msgspec.defstruct(
-    "_Request",
-    [
-        (f"{half}_{kind}", Raw | UnsetType, UNSET)
-        for half in ("aud", "msg")
-        for kind in _OTHER_TYPES
-    ],
-    bases=(_Common,),
-)
-_decoder = msgspec.json.Decoder(_Request)
+class _Common(Asking):
+    msg_email: list[EmailBody] | None = None
+
+
+def decoder_of(base: type[Asking]) -> msgspec.json.Decoder[Any]:
+    """A decoder of `base` with the keys of sender types that are not served here, so that they
+    are refused and not passed over."""
+    keys = [f"{half}_{kind}" for half in ("aud", "msg") for kind in _OTHER_TYPES]
+    more = [(key, Raw | UnsetType, UNSET) for key in keys]
+    return msgspec.json.Decoder(msgspec.defstruct(base.__name__, more, bases=(base,)))
+
+
+_decoder = decoder_of(_Common)
 
 
 class Audience(Struct, frozen=True, omit_defaults=True):
@@ -121,6 +124,8 @@ class Request(Struct, frozen=True):
     option: Option
     callback: Callback
     rule_id: int = 0  # of a strategy; 0 for none
+    template_id: int | None = None
+    template_version: int | None = None
     # What /v1 has no words for (core.scheduling). Times are ms.
     starts_at: int = 0  # not sent before; 0 or past: at once
     deliver_by: int | None = None  # the end of its lifetime, if not the usual
@@ -130,18 +135,29 @@ class Request(Struct, frozen=True):
 def parse(body: bytes, *, broadcast: bool) -> Request:
     """Read and check a request. Raises Invalid or Refused with the documented code."""
     given = decode(body)
-    _check_types(given)
-    audience, instance = _audience(given, broadcast=broadcast)
+    audience, instance = check_audience(given, broadcast=broadcast)
     content = _content(given)
+    request = make(given, audience, instance, Content(content.subject, content.text))
+    return msgspec.structs.replace(request, files=_files(content))
+
+
+def check_audience(given: Any, *, broadcast: bool) -> tuple[Audience, str]:
+    """The audience of a decoded request, and the `instance` it names."""
+    _check_types(given)
+    return _audience(given, broadcast=broadcast)
+
+
+def make(given: Any, audience: Audience, instance: str, content: Content) -> Request:
+    """The request with its options, which are checked."""
     option = given.option or Option()
     callback = given.callback or Callback()
     _check_option(option, callback)
     return Request(
         audience=audience,
-        broadcast=broadcast,
+        broadcast=audience.everyone,
         instance=instance,
-        content=Content(content.subject, content.text),
-        files=_files(content),
+        content=content,
+        files=[],
         priority=2 if option.priority is None else option.priority,
         sendno=None if option.sendno is None else str(option.sendno),
         option=option,
@@ -150,9 +166,9 @@ def parse(body: bytes, *, broadcast: bool) -> Request:
     )
 
 
-def decode(body: bytes) -> Any:
+def decode(body: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any:
     try:
-        return _decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _misfit(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

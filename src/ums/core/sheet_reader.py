@@ -1,11 +1,9 @@
 """The parent's side of `core.sheets`: start the reader, take its batches, outlive its end."""
 
 import asyncio
-import os
 import signal
-import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import cast
 import msgspec
 
 from ums.config import Settings
-from ums.core import sheets
+from ums.core import child, sheets
 from ums.core.sheets import Batch, End, Fault, Head, Item, Order
 from ums.errors import Invalid
 
@@ -111,19 +109,8 @@ def _order(path: Path, settings: Settings, action: str, start: int) -> Order:
 
 @asynccontextmanager
 async def _started(order: Order, settings: Settings) -> AsyncGenerator[Reader]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",  # nothing of the environment or the working directory is looked at
-        "-Xutf8",
-        str(Path(sheets.__file__)),
-        msgspec.json.encode(order).decode(),
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=DEVNULL,
-        env={"PATH": os.defpath},
-        limit=_LONGEST,
-        start_new_session=True,  # Ctrl-C is for the parent, which will end it
-    )
+    program, argument = str(Path(sheets.__file__)), msgspec.json.encode(order).decode()
+    process = await child.start(program, argument, limit=_LONGEST)
     reader = Reader(process, cast(asyncio.StreamReader, process.stdout), settings)
     try:
         yield reader

@@ -11,6 +11,7 @@ from ums.core.guard import parse_networks
 from ums.core.lexicon import WordFilter
 from ums.core.rates import Rates
 from ums.core.sealing import Seal, load_seal
+from ums.core.templates.library import Library
 from ums.db import Database, DataLock, open_database
 from ums.senders.email import Email, SenderType
 
@@ -25,6 +26,7 @@ class System:
         self.directory = Directory(database)
         self.rates = Rates()
         self.words = WordFilter(database)
+        self.templates = Library(database)
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed

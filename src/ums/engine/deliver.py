@@ -106,6 +106,7 @@ class Deliverer:
         self._journal.take(claimed)
         try:
             mails = await self._mails.of(lane.sender, (row.message_id for row in claimed))
+            await self._mails.acquaint(claimed, mails)
             jobs = [Job(row, mails[row.message_id], priority) for row in claimed]
         except BaseException:
             for row in claimed:

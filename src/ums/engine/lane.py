@@ -363,19 +363,20 @@ class Lane:
             return False
         problem = self._render(job)
         if problem is not None:
-            log.warning("a mail cannot be built", id=job.claimed.id, problem=problem)
-            await self._journal.record(verdicts.unsendable(job.claimed, "content_unusable", now))
+            log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
+            await self._journal.record(verdicts.unsendable(job.claimed, problem[0], now))
             return False
         job.started_at, job.clock = now, time.monotonic()
         return True
 
-    def _render(self, job: Job) -> str | None:
-        """Fill in envelope and body; the problem when that cannot be done."""
+    def _render(self, job: Job) -> tuple[str, str] | None:
+        """Fill in envelope and body; the reason and the problem when that cannot be done."""
         if not job.body:
             try:
                 job.envelope, job.body = job.mail.render(job.claimed, self._signer)
             except Exception as error:  # a mail that breaks us must fail alone
-                return f"{type(error).__name__}: {error}"
+                reason = getattr(error, "reason", "content_unusable")
+                return reason, f"{type(error).__name__}: {error}"
         return None
 
     async def _written(self, work: Callable[..., Awaitable[object]]) -> None:

@@ -18,8 +18,11 @@ from ums.core.directory import Sender
 from ums.core.models import files, messages
 from ums.core.queue import Claimed
 from ums.core.system import System
+from ums.core.templates.library import Person
+from ums.core.templates.people import attributes_of
 from ums.core.verdicts import Rules
 from ums.db import Tx
+from ums.engine.letters import Letter, Letters
 from ums.senders import email, mime
 from ums.senders.address import needs_utf8
 from ums.senders.base import Envelope
@@ -28,6 +31,8 @@ from ums.senders.mime import Skeleton
 log = structlog.get_logger()
 KEPT = 200
 KEPT_OCTETS = 64 * 1024 * 1024
+NOBODY = Person("")
+_object = msgspec.json.Decoder(dict[str, Any])
 BUILD_IN_THREAD = 64 * 1024  # octets of content from which on the event loop must not wait
 
 
@@ -43,9 +48,14 @@ class Mail(Struct):
     from_address: str
     date: int
     rules: Rules
+    letter: Letter | None = None  # where its content comes from a template
+    para: dict[str, Any] = {}
+    shared: bool = True  # every recipient without variables of its own gets the same texts
+    late: tuple[bytes, ...] = ()  # those, once they are rendered
 
     def render(self, claimed: Claimed, signer: "Signer") -> tuple[Envelope, bytes]:
-        """Envelope and body for one recipient. Raises ValueError for an unusable address."""
+        """Envelope and body for one recipient. Raises ValueError for an unusable address, and
+        RenderError where the template cannot be rendered for it."""
         if self.skeleton is None:
             raise ValueError(self.problem)
         domain = self.from_address.rpartition("@")[2]
@@ -53,9 +63,20 @@ class Mail(Struct):
             to=claimed.address,
             message_id=f"{signer.token(claimed.id)}@{domain}",
             date=self.date,
+            late=self._texts(claimed),
         )
         utf8 = self.skeleton.utf8 or needs_utf8(claimed.address)
         return Envelope(self.from_address, claimed.address, len(body), utf8), body
+
+    def _texts(self, claimed: Claimed) -> tuple[bytes, ...]:
+        if self.letter is None:
+            return ()
+        if self.shared and claimed.variables is None:
+            self.late = self.late or self.letter.fill(NOBODY, self.para, None)
+            return self.late
+        person = Person(claimed.address, claimed.userid, claimed.attributes)
+        own = None if claimed.variables is None else _object.decode(claimed.variables)
+        return self.letter.fill(person, self.para, own)
 
 
 class Signer:
@@ -75,6 +96,7 @@ class Mails:
     def __init__(self, system: System) -> None:
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
+        self._letters = Letters(system.templates)
         self._kept: OrderedDict[int, Mail] = OrderedDict()
         self._octets = 0
 
@@ -92,6 +114,15 @@ class Mails:
                 found[row.id] = await self._build(sender, row, attached.get(row.id, []))
         return found
 
+    async def acquaint(self, claimed: Iterable[Claimed], mails: dict[int, Mail]) -> None:
+        """Give those their users' attributes whose mails need them, read in one go."""
+        known = [row for row in claimed if row.userid and not mails[row.message_id].shared]
+        if known:
+            async with self._system.database.read() as tx:
+                found = await attributes_of(tx, {row.userid for row in known})
+            for row in known:
+                row.attributes = found.get(row.userid, {})
+
     def _keeps(self, id: int, sender: Sender) -> bool:
         mail = self._kept.get(id)
         if mail is None or mail.settings != sender.settings:
@@ -99,9 +130,12 @@ class Mails:
         return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
 
     async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> Mail:
-        skeleton, problem = None, ""
+        skeleton, problem, letter = None, "", None
+        stored = msgspec.json.decode(row.content, type=Content)
         try:
-            skeleton = await self._skeleton(sender, row, attached)
+            if row.template_id is not None:
+                letter = await self._letters.of(row.template_id, row.template_version)
+            skeleton = await self._skeleton(sender, row, stored, letter, attached)
         except ValueError as error:
             problem = str(error)
         except Exception as error:  # a message that breaks us must fail alone
@@ -114,19 +148,35 @@ class Mails:
             from_address=email.read(sender.settings).from_address,
             date=max(row.accepted_at, row.starts_at),
             rules=Rules(row.on_doubt, row.expires_at, self._doubt_pause),
+            letter=letter,
+            para=stored.para,
+            shared=letter is None or letter.version.shared(stored.para),
         )
         self._keep(row.id, mail)
         return mail
 
-    async def _skeleton(self, sender: Sender, row: Any, attached: list[_Attached]) -> Skeleton:
-        stored = msgspec.json.decode(row.content, type=Content)
+    async def _skeleton(
+        self,
+        sender: Sender,
+        row: Any,
+        stored: Content,
+        letter: Letter | None,
+        attached: list[_Attached],
+    ) -> Skeleton:
         there = [file for file in attached if file is not None]
         if len(there) < len(attached):
             raise ValueError("the material of an attachment is gone")
-        content = mime.Content(stored.subject, stored.text, tuple(there))
         build = self._system.types[sender.type].build
         automatic = not row.broadcast
-        size = len(stored.text) + sum(len(file.data) for file in there)
+        if letter is not None and not there:
+            key = (sender.type, sender.settings, automatic)
+            return letter.skeleton(
+                key, lambda content: build(sender.settings, content, automatic=automatic)
+            )
+        content = mime.Content(stored.subject, stored.text, tuple(there), stored.html)
+        if letter is not None:
+            content = letter.content(tuple(there))
+        size = len(stored.text) + len(stored.html) + sum(len(file.data) for file in there)
         if size > BUILD_IN_THREAD:
             return await asyncio.to_thread(build, sender.settings, content, automatic=automatic)
         return build(sender.settings, content, automatic=automatic)
@@ -142,7 +192,7 @@ class Mails:
 
 
 def _size(mail: Mail) -> int:
-    return mail.skeleton.size if mail.skeleton else 0
+    return (mail.skeleton.size if mail.skeleton else 0) + sum(map(len, mail.late))
 
 
 async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Attached]]]:
@@ -150,6 +200,8 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Atta
     query = select(
         messages.c.id,
         messages.c.content,
+        messages.c.template_id,
+        messages.c.template_version,
         messages.c.on_doubt,
         messages.c.broadcast,
         messages.c.accepted_at,

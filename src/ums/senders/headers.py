@@ -24,6 +24,9 @@ class Slot(IntEnum):
     MESSAGE_ID = 0
     DATE = 1
     TO = 2
+    SUBJECT = 3
+    TEXT = 4
+    HTML = 5
 
 
 Piece = bytes | Slot

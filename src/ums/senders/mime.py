@@ -9,7 +9,6 @@ import re
 import time
 import unicodedata
 from base64 import encodebytes
-from binascii import b2a_qp
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -28,14 +27,16 @@ from ums.senders.headers import (
     Piece,
     Slot,
     block,
+    check_block,
     encoded_words,
     has_control,
     mailbox_value,
     quoted,
     text_value,
 )
+from ums.senders.transfer import quoted_lines
 
-__all__ = ["BadContent", "Content", "File", "Skeleton", "check_subject"]
+__all__ = ["BadContent", "Content", "File", "Late", "Skeleton", "check_subject", "late_subject"]
 
 _MAX_SUBJECT = 998  # bytes of UTF-8: the API's promise, not a wire limit, since long ones fold
 _MAX_FILE_NAME = 200  # bytes of UTF-8; percent-encoded it still fits one line of 998
@@ -51,6 +52,8 @@ _MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{
 _CID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}(?:@[A-Za-z0-9.-]{1,38})?").fullmatch
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# A value that no reader can take for more than one field: printable, short lines that are folded.
+_VALUE = re.compile(rb"(?:[!-~][ -~]{0,90}\r\n )*[!-~][ -~]{0,90}").fullmatch
 _NAME_ROOM = 60  # columns after ` name="` for the first encoded word
 _TYPICAL_VALUES = 160  # octets that the slots of a mail take, about
 
@@ -67,12 +70,20 @@ class File(Struct, frozen=True):
     cid: str = ""
 
 
-class Content(Struct, frozen=True):
-    """What a message says. `text` with HTML markup in it is sent as HTML (plain.is_html)."""
+class Late(Struct, frozen=True):
+    """A text that differs between recipients: given, finished, when a mail is rendered."""
 
-    subject: str
-    text: str
+    encoding: bytes = b""  # the Content-Transfer-Encoding it will have; none for a subject
+
+
+class Content(Struct, frozen=True):
+    """What a message says. `text` alone with HTML markup in it is sent as HTML (plain.is_html);
+    beside `html` it is the plain alternative, which is made where it is empty."""
+
+    subject: str | Late
+    text: str | Late = ""
     files: tuple[File, ...] = ()
+    html: str | Late = ""
     extras: Extras = NO_EXTRAS
 
 
@@ -80,7 +91,7 @@ class _Part(Struct, frozen=True):
     """A MIME entity (RFC 2045): its Content-* fields and its encoded body, which ends in CRLF."""
 
     fields: tuple[Field, ...]
-    body: bytes
+    body: tuple[Piece, ...]
 
 
 class Skeleton:
@@ -100,7 +111,7 @@ class Skeleton:
         `auto_submitted` marks transactional mail (RFC 3834), so that no holiday notice answers.
         Raises BadContent, or BadAddress for the sender's address or name.
         """
-        check_subject(content.subject)
+        subject = _subject(content.subject)
         sender = clean(from_address)
         display = clean_display_name(from_name)
         root = _root(content)
@@ -110,38 +121,57 @@ class Skeleton:
             ("From", (mailbox_value("From", display, sender),)),
             ("To", (content.extras.to.encode() or Slot.TO,)),
             *extra_fields(content.extras),
-            ("Subject", (text_value("Subject", content.subject),)),
+            ("Subject", (subject,)),
             ("MIME-Version", (b"1.0",)),
         ]
         if auto_submitted:
             fields.append(("Auto-Submitted", (b"auto-generated",)))
         pieces = block([*fields, *root.fields])
+        body = [piece if isinstance(piece, Slot) else _stuff(piece) for piece in _merge(root.body)]
         utf8 = needs_utf8(sender) or content.extras.utf8
-        return cls(_merge([*pieces, b"\r\n", _stuff(root.body)]), utf8=utf8)
+        return cls(_merge([*pieces, b"\r\n", *body]), utf8=utf8)
 
     @property
     def size(self) -> int:
         """Octets of a rendered mail, about: exact but for the lengths of the personal values."""
         return sum(map(len, self._pieces)) + _TYPICAL_VALUES
 
-    def render(self, *, to: str, message_id: str, date: int) -> bytes:
+    def render(self, *, to: str, message_id: str, date: int, late: tuple[bytes, ...] = ()) -> bytes:
         """The mail for one recipient, as it goes after DATA but for the final dot line.
 
         CRLF line ends, dot-stuffed (RFC 5321 section 4.5.2), 7-bit but for a non-ASCII local
         part in From (`utf8`) or `to`, where the transaction needs SMTPUTF8.
 
         `to` is a cleaned address, `message_id` an `id@domain` without angle brackets, `date`
-        milliseconds since 1970. Raises ValueError when `to` or `message_id` is not that.
+        milliseconds since 1970, `late` the subject, text and HTML where the content left them
+        open: a value of `late_subject`, and bodies of `transfer`. Raises ValueError when `to` or
+        `message_id` is not that.
         """
         if not _ADDRESS(to) or "=?" in to:
             raise ValueError("the recipient is not a cleaned address")
         if not _MESSAGE_ID(message_id):
             raise ValueError("the message id is not of the form id@domain")
-        values = (message_id.encode(), _date(date // 1000), to.encode())
+        values = (message_id.encode(), _date(date // 1000), to.encode(), *late)
         pieces = self._pieces.copy()
         for at, slot in self._slots:
             pieces[at] = values[slot]
         return b"".join(pieces)
+
+
+def late_subject(text: str) -> bytes:
+    """`text` as the value of a Subject that was left open. Raises BadContent."""
+    check_subject(text)
+    value = text_value("Subject", text)
+    if not _VALUE(value):
+        check_block(b"Subject: " + value + b"\r\n", ["Subject"])
+    return value
+
+
+def _subject(given: str | Late) -> Piece:
+    if isinstance(given, Late):
+        return Slot.SUBJECT
+    check_subject(given)
+    return text_value("Subject", given)
 
 
 def check_subject(text: str) -> None:
@@ -158,30 +188,42 @@ def check_subject(text: str) -> None:
 def _root(content: Content) -> _Part:
     shown = [file for file in content.files if file.cid]
     attached = [file for file in content.files if not file.cid]
-    text = _text_root(content.text, shown)
+    text = _text_root(content, shown)
     if not attached:
         return text
     return _multipart("mixed", [text, *map(_attachment, attached)])
 
 
-def _text_root(text: str, shown: Sequence[File]) -> _Part:
-    lines = _lines(text)
-    if not plain.is_html(lines):
+def _text_root(content: Content, shown: Sequence[File]) -> _Part:
+    text, html = content.text, content.html
+    if not html and isinstance(text, str) and plain.is_html(_lines(text)):
+        text, html = "", text
+    if not html:
         if shown:
             raise BadContent("a file with a cid needs an HTML text: attach it without")
-        return _text_part("plain", lines)
-    derived = _lines(plain.from_html(lines))
-    return _multipart("alternative", [_text_part("plain", derived), _html_root(lines, shown)])
+        return _late_part("plain", text)
+    if not text and isinstance(html, str):
+        text = plain.from_html(_lines(html))
+    root = _html_root(html, shown)
+    return _multipart("alternative", [_late_part("plain", text), root]) if text else root
 
 
-def _html_root(lines: str, shown: Sequence[File]) -> _Part:
+def _html_root(html: str | Late, shown: Sequence[File]) -> _Part:
     """The HTML with the files it shows (RFC 2387)."""
-    html = _text_part("html", lines)
+    part = _late_part("html", html)
     if not shown:
-        return html
+        return part
     if len({file.cid for file in shown}) < len(shown):
         raise BadContent("two files have the same cid: give each its own")
-    return _multipart("related", [html, *map(_inline, shown)], more=';\r\n type="text/html"')
+    return _multipart("related", [part, *map(_inline, shown)], more=';\r\n type="text/html"')
+
+
+def _late_part(subtype: str, text: str | Late) -> _Part:
+    """A text's part, also where the text comes later."""
+    if not isinstance(text, Late):
+        return _text_part(subtype, _lines(text))
+    slot = Slot.TEXT if subtype == "plain" else Slot.HTML
+    return _Part(_text_fields(subtype, text.encoding), (slot,))
 
 
 def _lines(text: str) -> str:
@@ -197,17 +239,19 @@ def _text_part(subtype: str, lines: str) -> _Part:
     except UnicodeEncodeError:
         raise BadContent("the text holds half a character (a lone surrogate): remove it") from None
     encoding, body = _encode(raw)
-    fields: tuple[Field, ...] = (
+    return _Part(_text_fields(subtype, encoding), (body,))
+
+
+def _text_fields(subtype: str, encoding: bytes) -> tuple[Field, ...]:
+    return (
         ("Content-Type", (f'text/{subtype}; charset="utf-8"'.encode(),)),
         ("Content-Transfer-Encoding", (encoding,)),
     )
-    return _Part(fields, body)
 
 
 def _encode(raw: bytes) -> tuple[bytes, bytes]:
     """Quoted-printable or base64 (RFC 2045 section 6), whichever is shorter; lines end in CRLF."""
-    # Soft breaks take the line end the library guesses, so it must see LF only.
-    quoted = b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+    quoted = quoted_lines(raw)
     wired = raw.replace(b"\n", b"\r\n")
     if len(quoted) <= (len(wired) + 2) // 3 * 4 * 78 // 76:
         return b"quoted-printable", quoted
@@ -219,13 +263,13 @@ def _base64(raw: bytes) -> bytes:
 
 
 def _attachment(file: File) -> _Part:
-    return _Part(_file_fields(file, "attachment"), _base64(file.data))
+    return _Part(_file_fields(file, "attachment"), (_base64(file.data),))
 
 
 def _inline(file: File) -> _Part:
     check_cid(file.cid)
     own: Field = ("Content-ID", (f"<{file.cid}>".encode(),))
-    return _Part((*_file_fields(file, "inline"), own), _base64(file.data))
+    return _Part((*_file_fields(file, "inline"), own), (_base64(file.data),))
 
 
 def _file_fields(file: File, disposition: str) -> tuple[Field, ...]:
@@ -254,10 +298,10 @@ def _content_type(file: File) -> str:
 
 
 def _file_name(name: str) -> str:
-    """The last path part, without controls, direction marks and dots or blanks around it."""
+    """The last path part, without controls, direction marks, and dots, quotes or blanks around."""
     last = re.split(r"[/\\]", name)[-1]
     seen = _INVISIBLE.sub("", last).replace("=?", "=_")  # never an encoded word, even decoded twice
-    safe = unicodedata.normalize("NFC", seen).strip(" .\u00a0\u3000")
+    safe = unicodedata.normalize("NFC", seen).strip(' ."\u00a0\u3000')  # some readers unquote twice
     stem, dot, ending = safe.rpartition(".")
     if not dot or len(ending) > 10:
         stem, dot, ending = safe, "", ""
@@ -282,15 +326,16 @@ def _new_name(name: str) -> str:
 def _multipart(subtype: str, parts: Sequence[_Part], more: str = "") -> _Part:
     # "=_" can stand neither in quoted-printable nor in base64, so no body holds the boundary
     # (RFC 2045 section 6.7). Made from the content: a second build gives the same bytes.
-    mark = sha256(b"".join(part.body for part in parts)).hexdigest()[:24]
+    known = [piece for part in parts for piece in part.body if isinstance(piece, bytes)]
+    mark = sha256(b"".join(known)).hexdigest()[:24]
     boundary = f"=_{subtype}_{mark}"
-    chunks: list[bytes] = []
+    chunks: list[Piece] = []
     for part in parts:
         head = b"".join(piece for piece in block(part.fields) if isinstance(piece, bytes))
-        chunks += [b"--", boundary.encode(), b"\r\n", head, b"\r\n", part.body, b"\r\n"]
+        chunks += [b"--", boundary.encode(), b"\r\n", head, b"\r\n", *part.body, b"\r\n"]
     chunks += [b"--", boundary.encode(), b"--\r\n"]
     kind = f'multipart/{subtype};\r\n boundary="{boundary}"{more}'
-    return _Part((("Content-Type", (kind.encode(),)),), b"".join(chunks))
+    return _Part((("Content-Type", (kind.encode(),)),), tuple(_merge(chunks)))
 
 
 def _stuff(body: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from litestar import HttpMethod, Response, route
 
 from ums.api.answers import answer
-from ums.api.v1 import materials, retract, sending, token, users
+from ums.api.v1 import materials, retract, sending, templates, token, users
 
 
 @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -17,6 +17,7 @@ handlers = [
     *materials.handlers,
     *retract.handlers,
     *sending.handlers,
+    *templates.handlers,
     *token.handlers,
     *users.handlers,
 ]

@@ -25,10 +25,11 @@ async def _accept(request: Call, *, broadcast: bool) -> Response[bytes]:
     body = await body_of(request)
     key = request.headers.get("idempotency-key")
     accepted = await intake_of(request).accept(channel, body, broadcast=broadcast, key=key)
-    return answer(_accepted(accepted))
+    return answer(told(accepted))
 
 
-def _accepted(accepted: Accepted) -> dict[str, object]:
+def told(accepted: Accepted) -> dict[str, object]:
+    """What the caller of a sending request gets (3.8)."""
     content: dict[str, object] = {"code": 0, "message": "success", "msgid": accepted.msgid}
     if accepted.sendno is not None:
         content["sendno"] = accepted.sendno

@@ -22,6 +22,7 @@ from ums.core.models.messages import (
     messages,
     sandbox_mails,
 )
+from ums.core.models.templates import template_versions, templates
 from ums.core.models.users import addresses, import_rejects, imports, segments, tags, users
 
 __all__ = [
@@ -51,6 +52,8 @@ __all__ = [
     "senders",
     "strategies",
     "tags",
+    "template_versions",
+    "templates",
     "usage",
     "users",
     "words",

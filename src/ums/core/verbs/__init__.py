@@ -10,7 +10,7 @@ from msgspec import Struct
 from ums.core import checkup
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs import accounts, halting, installation, materials, messages, users
+from ums.core.verbs import accounts, halting, installation, materials, messages, templates, users
 from ums.core.verbs.base import Verb
 from ums.errors import Invalid
 
@@ -20,6 +20,7 @@ VERBS: dict[str, Verb] = {
     **installation.VERBS,
     **materials.VERBS,
     **messages.VERBS,
+    **templates.VERBS,
     **users.VERBS,
 }
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0002"
+down_revision = "0006"
 
 ENDED = sa.text(
     "userid <> '' AND state IN ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'suppressed')"

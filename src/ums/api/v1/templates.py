@@ -1,0 +1,31 @@
+"""Sending by template: `/v1/template/sent` and `/v1/template/broadcast` (ums-spec 3.3)."""
+
+from litestar import Response, post
+
+from ums.api.answers import Call, answer, body_of, intake_of, system_of
+from ums.api.v1.sending import told
+from ums.core.access import authenticate_channel
+
+
+@post("/v1/template/sent", status_code=200)
+async def template_sent(request: Call) -> Response[bytes]:
+    """A template message to tags, userids, a segment or direct addresses (3.3)."""
+    return await _accept(request, broadcast=False)
+
+
+@post("/v1/template/broadcast", status_code=200)
+async def template_broadcast(request: Call) -> Response[bytes]:
+    """A template message to every user (3.3)."""
+    return await _accept(request, broadcast=True)
+
+
+async def _accept(request: Call, *, broadcast: bool) -> Response[bytes]:
+    authorization = request.headers.get("authorization")
+    channel = await authenticate_channel(system_of(request), authorization)
+    body = await body_of(request)
+    key = request.headers.get("idempotency-key")
+    intake = intake_of(request)
+    return answer(told(await intake.accept_template(channel, body, broadcast=broadcast, key=key)))
+
+
+handlers = [template_sent, template_broadcast]

@@ -1,0 +1,32 @@
+"""Templates and their versions."""
+
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Text, UniqueConstraint
+
+from ums.core.models.base import NEVER_REUSED, Id, Time, table
+
+templates = table(
+    "templates",
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("open", Boolean, nullable=False),  # a closed one sends nothing
+    Column("version", Integer, nullable=False),  # the newest, which new messages take
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    UniqueConstraint("channel_id", "name"),
+    **NEVER_REUSED,
+)
+
+template_versions = table(
+    "template_versions",
+    Column("template_id", Id, ForeignKey("templates.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("html", Text),  # sources as they were given
+    Column("text", Text),
+    Column("mjml", Text),
+    Column("defaults", Text, nullable=False),  # JSON: variable to value
+    Column("variables", Text, nullable=False),  # JSON, core.templates.build.Variables
+    Column("compiled", Text, nullable=False),  # JSON, core.templates.syntax.Compiled
+    Column("created_at", Time, nullable=False),
+)

@@ -1,0 +1,109 @@
+"""Choosing the template of a message, and refusing what cannot become a mail of it."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select
+
+from ums.core.content import Content
+from ums.core.directory import Channel
+from ums.core.models import templates
+from ums.core.requests import Audience, Request
+from ums.core.system import System
+from ums.core.templates.library import Person, Version
+from ums.core.templates.people import attributes_of
+from ums.core.templates.requests import Asked
+from ums.core.templates.values import RenderError
+from ums.errors import Broken, Invalid, Refused
+from ums.senders.mime import BadContent, check_subject
+
+
+class Chosen(Struct, frozen=True):
+    """The newest version of a template, and what a message of it stores."""
+
+    version: Version
+    content: Content
+
+
+async def request_of(system: System, channel: Channel, asked: Asked) -> Request:
+    """The request with the template's newest version and its values. Raises Refused, Invalid."""
+    chosen = await choose(system, channel, asked.template_id, asked.para, asked.request.audience)
+    return msgspec.structs.replace(
+        asked.request,
+        content=chosen.content,
+        template_id=chosen.version.template_id,
+        template_version=chosen.version.number,
+    )
+
+
+async def choose(
+    system: System, channel: Channel, template_id: int, para: dict[str, Any], audience: Audience
+) -> Chosen:
+    """The newest version of the channel's template, checked against `para` and `audience`.
+
+    What can be known now is refused now: a variable that is nowhere, values that the template
+    cannot be rendered with. `para` has passed `check_para`.
+    """
+    version = await _newest(system, channel, template_id)
+    names = (*version.names, *version.own_names)
+    used = {name: para[name] for name in version.names if para.get(name) is not None}
+    if audience.direct or version.shared(used):
+        _try(version, used, audience)
+    elif names:
+        await _check_people(system, version, used, audience)
+    return Chosen(version, Content(version.source_subject, para=used))
+
+
+async def _newest(system: System, channel: Channel, template_id: int) -> Version:
+    query = select(templates.c.open, templates.c.version)
+    mine = (templates.c.id == template_id) & (templates.c.channel_id == channel.id)
+    async with system.database.read() as tx:
+        row = await tx.first(query.where(mine))
+    if row is None:
+        raise Refused("template_unknown", id=template_id)
+    if not row.open:
+        raise Refused("template_closed", id=template_id)
+    version = await system.templates.version(template_id, row.version)
+    if version is None:
+        raise Broken("broken")
+    return version
+
+
+def _try(version: Version, para: dict[str, Any], audience: Audience) -> None:
+    """Render it once: where nothing of a user is known, the first mail is like the others."""
+    lacking = version.lacking(para, {})
+    if lacking:
+        raise Invalid("variable_missing", name=", ".join(lacking))
+    person = Person(audience.addresses[0] if audience.direct else "")
+    try:
+        values = version.values(person, para)
+        check_subject(version.subject.text(values))
+        for part in (version.html, version.text):
+            if part is not None:
+                part.pieces(values)
+    except RenderError as error:
+        raise refusal(error) from None
+    except BadContent as error:
+        raise Invalid("bad_subject", detail=str(error)) from None
+
+
+async def _check_people(
+    system: System, version: Version, para: dict[str, Any], audience: Audience
+) -> None:
+    lacking = version.lacking(para, None)
+    if lacking:
+        raise Invalid("variable_missing", name=", ".join(lacking))
+    if audience.tags or audience.segment is not None or not audience.userids:
+        return  # who that is shows later; whoever lacks one then is told of by a delivery
+    async with system.database.read() as tx:
+        found = await attributes_of(tx, audience.userids)
+    for userid in audience.userids:
+        lacking = version.lacking(para, found[userid]) if userid in found else []
+        if lacking:
+            raise Invalid("variable_missing", name=f"{', '.join(lacking)} ({userid})")
+
+
+def refusal(error: RenderError) -> Invalid:
+    """What a caller is told of `error`."""
+    return Invalid(error.reason, name=str(error), detail=str(error))

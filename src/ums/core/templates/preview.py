@@ -1,0 +1,156 @@
+"""Looking at a template before it is sent: rendered for a real user, or as one mail."""
+
+import secrets
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import case, select
+
+from ums.core.content import Content
+from ums.core.directory import Channel
+from ums.core.messages import Accepted, Intake
+from ums.core.models import addresses, templates, users
+from ums.core.requests import Audience, Callback, Option, Request
+from ums.core.system import System
+from ums.core.templates.acceptance import refusal
+from ums.core.templates.library import Person, Version
+from ums.core.templates.para import check_para
+from ums.core.templates.people import attributes_of
+from ums.core.templates.values import RenderError
+from ums.db import Tx
+from ums.errors import Invalid, NotFound
+from ums.senders.address import BadAddress, clean
+from ums.senders.mime import BadContent, check_subject
+
+
+class Preview(Struct, frozen=True):
+    """What a recipient would get. A missing variable is shown as its name in brackets."""
+
+    id: int
+    version: int
+    subject: str | None  # the three are None where they cannot be rendered
+    html: str | None
+    text: str | None
+    missing: list[str]
+    problem: str  # why they cannot be; empty where they are
+
+
+async def preview(
+    system: System,
+    channel: Channel,
+    id: int,
+    *,
+    version: int | None = None,
+    userid: str | None = None,
+    para: dict[str, Any] | None = None,
+) -> Preview:
+    """Render the channel's template for the user `userid`, or for nobody, and `para`.
+
+    Raises Invalid for values that cannot be and for an unknown user, NotFound for a template that
+    is not there.
+    """
+    found = await _version(system, channel, id, version)
+    given = check_para(para or {}, "para")
+    person = await _person(system, channel, userid)
+    missing = found.lacking(given, person.attributes)
+    try:
+        content, problem = _rendered(found, person, given, named=True), ""
+    except RenderError as error:
+        content, problem = None, refusal(error).words()
+    except BadContent as error:
+        content, problem = None, str(error)
+    return Preview(
+        id=id,
+        version=found.number,
+        subject=content.subject if content else None,
+        html=(content.html or None) if content else None,
+        text=(content.text or None) if content else None,
+        missing=missing,
+        problem=problem,
+    )
+
+
+async def send_test(
+    system: System,
+    intake: Intake,
+    channel: Channel,
+    id: int,
+    to: str,
+    *,
+    version: int | None = None,
+    userid: str | None = None,
+    para: dict[str, Any] | None = None,
+    origin: str = "cli",
+) -> Accepted:
+    """Send one mail to the address `to`: the template as the user `userid` would get it.
+
+    It goes the way of every message. A closed template may be tested. Raises Invalid, NotFound.
+    """
+    found = await _version(system, channel, id, version)
+    given = check_para(para or {}, "para")
+    person = await _person(system, channel, userid)
+    try:
+        address = clean(to)
+        content = _rendered(found, Person(address, person.userid, person.attributes), given)
+    except BadAddress as error:
+        raise Invalid("bad_address", field="to", detail=str(error)) from None
+    except RenderError as error:
+        raise refusal(error) from None
+    except BadContent as error:
+        raise Invalid("bad_subject", detail=str(error)) from None
+    request = Request(
+        audience=Audience(addresses=[address]),
+        broadcast=False,
+        instance="",
+        content=content,
+        files=[],
+        priority=1,
+        sendno=None,
+        option=Option(),
+        callback=Callback(),
+    )
+    return await intake.take(channel, request, secrets.token_bytes(8), origin=origin)
+
+
+def _rendered(
+    version: Version, person: Person, para: dict[str, Any], *, named: bool = False
+) -> Content:
+    values = version.values(person, para, named=named)
+    subject = version.subject.text(values)
+    check_subject(subject)
+    html = version.html.text(values) if version.html else ""
+    text = version.text.text(values) if version.text else ""
+    return Content(subject, text, html)
+
+
+async def _version(system: System, channel: Channel, id: int, number: int | None) -> Version:
+    mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
+    async with system.database.read() as tx:
+        newest = await tx.value(select(templates.c.version).where(mine))
+    found = None
+    if newest is not None and 1 <= (number or newest) <= newest:
+        found = await system.templates.version(id, number or newest)
+    if found is None:
+        raise NotFound("template_missing", id=id)
+    return found
+
+
+async def _person(system: System, channel: Channel, userid: str | None) -> Person:
+    if userid is None:
+        return Person("")
+    async with system.database.read() as tx:
+        found = await attributes_of(tx, [userid])
+        if userid not in found:
+            raise Invalid("user_unknown")
+        return Person(await _address(tx, channel, userid), userid, found[userid])
+
+
+async def _address(tx: Tx, channel: Channel, userid: str) -> str:
+    own = case((addresses.c.bind_id == channel.key, 0), else_=1)
+    query = (
+        select(addresses.c.value)
+        .join(users, users.c.id == addresses.c.user_id)
+        .where((users.c.userid == userid) & (addresses.c.kind == "email"))
+        .where(addresses.c.bind_id.in_([channel.key, "all"]))
+    )
+    return str(await tx.value(query.order_by(own).limit(1)) or "")

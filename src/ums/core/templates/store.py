@@ -1,0 +1,254 @@
+"""Templates of a channel: made, changed, shown, closed. A change makes a new version."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from sqlalchemy import insert, select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.directory import Channel
+from ums.core.models import template_versions as versions
+from ums.core.models import templates
+from ums.core.reports import MOST, Page
+from ums.core.system import System
+from ums.core.templates.build import Sources, Variables
+from ums.core.templates.compiling import check_sources, compile_sources
+from ums.core.templates.para import check_defaults
+from ums.core.templates.syntax import Compiled
+from ums.db import Hot, Tx
+from ums.errors import Invalid, NotFound
+
+_INSERT = Hot(
+    "INSERT INTO templates (channel_id, name, open, version, created_at, updated_at)"
+    " VALUES (:channel, :name, true, 1, :at, :at) ON CONFLICT (channel_id, name) DO NOTHING"
+    " RETURNING id"
+)
+
+
+ALWAYS = ("user.userid", "user.address")
+"""Variables that every recipient has."""
+
+
+class TemplateInfo(Struct, frozen=True):
+    """A template as it stands in a list."""
+
+    id: int
+    name: str
+    channelkey: str
+    open: bool
+    version: int
+    subject: str
+    variables: list[str]
+    required: list[str]  # of the variables, those without a default of any kind
+    created_at: str
+    updated_at: str
+
+
+class TemplateShown(TemplateInfo, frozen=True):
+    """A template with one version's sources; `version` is the one that is shown."""
+
+    newest: int
+    html: str | None
+    text: str | None
+    mjml: str | None
+    defaults: dict[str, Any]
+
+
+class Change(Struct, frozen=True):
+    """What of a template is to be different; None removes a source."""
+
+    name: str | UnsetType = UNSET
+    subject: str | UnsetType = UNSET
+    html: str | UnsetType | None = UNSET
+    text: str | UnsetType | None = UNSET
+    mjml: str | UnsetType | None = UNSET
+    defaults: dict[str, Any] | UnsetType = UNSET
+
+
+async def create(
+    system: System,
+    channel: Channel,
+    name: str,
+    sources: Sources,
+    defaults: dict[str, Any] | None = None,
+) -> TemplateShown:
+    """Make a template of the channel's. Raises Invalid, with the line where a source is wrong."""
+    check_name(name)
+    declared = check_defaults(defaults or {})
+    compiled = await compile_sources(system, sources)
+    async with system.database.write() as tx:
+        values = {"channel": channel.id, "name": name, "at": clock.now()}
+        row = await tx.first(_INSERT, values)
+        if row is None:
+            raise Invalid("name_taken", name=name)
+        await _add(tx, row.id, 1, sources, declared, compiled)
+        await audit.note(tx, "template.create", str(row.id), name)
+        return await _shown(tx, channel, row.id, None)
+
+
+async def change(
+    system: System, channel: Channel, id: int, wanted: Change, *, expected: int | None = None
+) -> TemplateShown:
+    """Change a template; messages that were accepted keep the version they have.
+
+    A new version is made when its sources or defaults change. With `expected`, the newest version
+    has to be that one still. Raises Invalid, NotFound.
+    """
+    async with system.database.read() as tx:
+        old = await _shown(tx, channel, id, None)
+    if expected is not None and expected != old.version:
+        raise Invalid("template_changed", id=id)
+    name = old.name if wanted.name is UNSET else wanted.name
+    if name != old.name:
+        check_name(name)
+    sources = _merged(old, wanted)
+    given = old.defaults if wanted.defaults is UNSET else wanted.defaults
+    defaults = check_defaults(given)
+    same = sources == sources_of(old) and defaults == old.defaults
+    compiled = None if same else await compile_sources(system, sources)
+    async with system.database.write() as tx:
+        await _check_free(tx, channel, id, name)
+        version = old.version + (compiled is not None)
+        values = {"name": name, "version": version, "updated_at": clock.now()}
+        mine = (templates.c.id == id) & (templates.c.version == old.version)
+        if (await tx.run(update(templates).where(mine).values(values))).count == 0:
+            raise Invalid("template_changed", id=id)
+        if compiled is not None:
+            await _add(tx, id, version, sources, defaults, compiled)
+        await audit.note(tx, "template.change", str(id), f"version {version}")
+        return await _shown(tx, channel, id, None)
+
+
+async def show(
+    system: System, channel: Channel, id: int, version: int | None = None
+) -> TemplateShown:
+    """A template with the sources of `version`, else of the newest. Raises NotFound."""
+    async with system.database.read() as tx:
+        return await _shown(tx, channel, id, version)
+
+
+async def set_open(system: System, channel: Channel, id: int, *, open: bool) -> TemplateShown:
+    """Open or close a template; requests for a closed one fail with 1015073. What was accepted
+    goes out. Raises NotFound."""
+    mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
+    async with system.database.write() as tx:
+        values = {"open": open, "updated_at": clock.now()}
+        if (await tx.run(update(templates).where(mine).values(values))).count == 0:
+            raise NotFound("template_missing", id=id)
+        await audit.note(tx, "template.open" if open else "template.close", str(id))
+        return await _shown(tx, channel, id, None)
+
+
+async def list_templates(
+    tx: Tx, channel: Channel, *, after: str | None = None, limit: int = 50
+) -> Page:
+    """The channel's templates (TemplateInfo) in the order they were made."""
+    query = (
+        select(templates, versions.c.subject, versions.c.variables, versions.c.defaults)
+        .join(
+            versions,
+            (versions.c.template_id == templates.c.id)
+            & (versions.c.version == templates.c.version),
+        )
+        .where(templates.c.channel_id == channel.id)
+    )
+    if not 1 <= limit <= MOST:
+        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
+    if after is not None:
+        if not re.fullmatch(r"[0-9]{1,18}", after):
+            raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
+        query = query.where(templates.c.id > int(after))
+    rows = await tx.rows(query.order_by(templates.c.id).limit(limit + 1))
+    items = [TemplateInfo(**_info(channel, row, row)) for row in rows[:limit]]
+    return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+
+def sources_of(shown: TemplateShown) -> Sources:
+    return Sources(shown.subject, shown.html, shown.text, shown.mjml)
+
+
+def check_name(name: str) -> None:
+    """Raises Invalid unless `name` is 1-60 printable characters without blanks around them."""
+    if not 1 <= len(name) <= 60 or not name.isprintable() or name.strip() != name:
+        raise Invalid("bad_value", field="name")
+
+
+def _merged(old: TemplateShown, wanted: Change) -> Sources:
+    def pick(new: Any, before: Any) -> Any:
+        return before if new is UNSET else new
+
+    html, mjml = pick(wanted.html, old.html), pick(wanted.mjml, old.mjml)
+    if isinstance(wanted.html, str) and wanted.mjml is UNSET:
+        mjml = None
+    if isinstance(wanted.mjml, str) and wanted.html is UNSET:
+        html = None
+    merged = Sources(pick(wanted.subject, old.subject), html, pick(wanted.text, old.text), mjml)
+    check_sources(merged)
+    return merged
+
+
+async def _check_free(tx: Tx, channel: Channel, id: int, name: str) -> None:
+    same = (templates.c.channel_id == channel.id) & (templates.c.name == name)
+    if await tx.first(select(templates.c.id).where(same & (templates.c.id != id))):
+        raise Invalid("name_taken", name=name)
+
+
+async def _add(
+    tx: Tx, id: int, version: int, sources: Sources, defaults: dict[str, Any], compiled: Compiled
+) -> None:
+    row = {
+        "template_id": id,
+        "version": version,
+        "subject": sources.subject,
+        "html": sources.html,
+        "text": sources.text,
+        "mjml": sources.mjml,
+        "defaults": msgspec.json.encode(defaults).decode(),
+        "variables": msgspec.json.encode(Variables(compiled.names, compiled.required)).decode(),
+        "compiled": msgspec.json.encode(compiled).decode(),
+        "created_at": clock.now(),
+    }
+    await tx.run(insert(versions), row)
+
+
+async def _shown(tx: Tx, channel: Channel, id: int, version: int | None) -> TemplateShown:
+    mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
+    row = await tx.first(select(templates).where(mine))
+    number = row.version if row is not None and version is None else version
+    if row is None or number is None or not 1 <= number <= row.version:
+        raise NotFound("template_missing", id=id)
+    wanted = (versions.c.template_id == id) & (versions.c.version == number)
+    shown = await tx.first(select(versions).where(wanted))
+    if shown is None:
+        raise NotFound("template_missing", id=id)
+    about = _info(channel, row, shown)
+    about["version"] = number
+    return TemplateShown(
+        **about,
+        newest=row.version,
+        html=shown.html,
+        text=shown.text,
+        mjml=shown.mjml,
+        defaults=msgspec.json.decode(shown.defaults),
+    )
+
+
+def _info(channel: Channel, row: Any, version: Any) -> dict[str, Any]:
+    known = msgspec.json.decode(version.variables, type=Variables)
+    defaults: dict[str, Any] = msgspec.json.decode(version.defaults)
+    required = [".".join(path) for path in known.required if path[0] not in defaults]
+    return {
+        "id": row.id,
+        "name": row.name,
+        "channelkey": channel.key,
+        "open": bool(row.open),
+        "version": row.version,
+        "subject": version.subject,
+        "variables": known.names,
+        "required": [name for name in required if name not in ALWAYS],
+        "created_at": clock.iso(row.created_at),
+        "updated_at": clock.iso(row.updated_at),
+    }
