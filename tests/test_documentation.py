@@ -26,6 +26,7 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 TALKING = ("api/**/*.py", "core/access.py", "core/admission.py", "core/requests.py")
 TALKING += ("core/messages.py", "core/fetch.py", "core/users.py", "core/user_*.py")
 TALKING += ("core/reports.py", "core/templates/acceptance.py", "core/templates/requests.py")
+TALKING += ("core/reports.py", "core/halting.py", "core/resending.py", "core/scheduling.py")
 """The modules whose errors callers of the API can meet."""
 UNSEEN = {"local_token"}  # the local door's, which is no API
 
