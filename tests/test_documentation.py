@@ -25,9 +25,10 @@ PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 TALKING = ("api/**/*.py", "core/access.py", "core/admission.py", "core/requests.py")
 TALKING += ("core/messages.py", "core/fetch.py", "core/users.py", "core/user_*.py")
-TALKING += ("core/reports.py",)
+TALKING += ("core/reports.py", "core/attachments.py", "core/material*.py")
 """The modules whose errors callers of the API can meet."""
 UNSEEN = {"local_token"}  # the local door's, which is no API
+UNSEEN |= {"no_material", "file_missing"}  # of commands
 
 
 def named(path: Path) -> str:
