@@ -10,7 +10,7 @@ from msgspec import Struct
 from ums.core import checkup
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs import accounts, installation, messages, users
+from ums.core.verbs import accounts, governance, installation, messages, segments, users
 from ums.core.verbs.base import Verb
 from ums.errors import Invalid
 
@@ -18,6 +18,8 @@ VERBS: dict[str, Verb] = {
     **accounts.VERBS,
     **users.VERBS,
     **messages.VERBS,
+    **governance.VERBS,
+    **segments.VERBS,
     **installation.VERBS,
 }
 
