@@ -1,6 +1,27 @@
 """The `ums` command: `commands` holds its frame; the others add to it."""
 
-from ums.cli import commands, halting, materials, rules, running, sending, templates
+from ums.cli import (
+    commands,
+    governing,
+    halting,
+    materials,
+    rules,
+    running,
+    segments,
+    sending,
+    templates,
+)
 from ums.cli.commands import main
 
-__all__ = ["commands", "halting", "main", "materials", "rules", "running", "sending", "templates"]
+__all__ = [
+    "commands",
+    "governing",
+    "halting",
+    "main",
+    "materials",
+    "rules",
+    "running",
+    "segments",
+    "sending",
+    "templates",
+]

@@ -23,13 +23,11 @@ app = typer.Typer(
 channel = typer.Typer(help="Business lines that ask for messages.", no_args_is_help=True)
 accesskey = typer.Typer(help="The account-wide key for user management.", no_args_is_help=True)
 sender = typer.Typer(help="Accounts that mail goes out through.", no_args_is_help=True)
-segment = typer.Typer(help="Saved selections of users.", no_args_is_help=True)
 operator = typer.Typer(help="People who may look into the console.", no_args_is_help=True)
 for name, group in (
     ("channel", channel),
     ("accesskey", accesskey),
     ("sender", sender),
-    ("segment", segment),
     ("operator", operator),
 ):
     app.add_typer(group, name=name)
@@ -196,18 +194,6 @@ def sender_test(
     show.record(report, raw=json)
     if not report["ok"]:
         raise typer.Exit(1)
-
-
-@segment.command("create")
-def segment_create(name: str, json: AsJson = False) -> None:
-    """Make a segment (of everyone: conditions come later)."""
-    show.record(ask("segment.create", name=name), raw=json)
-
-
-@segment.command("list")
-def segment_list(json: AsJson = False) -> None:
-    """All segments."""
-    show.records(ask("segment.list"), ("id", "name", "created_at"), raw=json)
 
 
 @operator.command("set")

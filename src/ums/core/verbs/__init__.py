@@ -10,16 +10,28 @@ from msgspec import Struct
 from ums.core import checkup
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs import accounts, halting, installation, materials, messages, templates, users
+from ums.core.verbs import (
+    accounts,
+    governance,
+    halting,
+    installation,
+    materials,
+    messages,
+    segments,
+    templates,
+    users,
+)
 from ums.core.verbs.base import Verb
 from ums.errors import Invalid
 
 VERBS: dict[str, Verb] = {
     **accounts.VERBS,
+    **governance.VERBS,
     **halting.VERBS,
     **installation.VERBS,
     **materials.VERBS,
     **messages.VERBS,
+    **segments.VERBS,
     **templates.VERBS,
     **users.VERBS,
 }

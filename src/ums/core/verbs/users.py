@@ -1,4 +1,4 @@
-"""Verbs of users: imports and segments."""
+"""Verbs of users: imports."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import imports, rejects, segments
+from ums.core import imports, rejects
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs.base import Id, Nothing, Verb
+from ums.core.verbs.base import Id, Verb
 from ums.errors import Invalid
 
 
@@ -27,10 +27,6 @@ class ImportId(Struct):
 class ImportRejects(Struct):
     id: Id
     target: str
-
-
-class SegmentCreate(Struct):
-    name: str
 
 
 async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
@@ -52,18 +48,8 @@ async def _import_rejects(system: System, _: Intake, p: ImportRejects) -> object
     return {"file": p.target}
 
 
-async def _segment_create(system: System, _: Intake, p: SegmentCreate) -> object:
-    return await segments.create(system, p.name)
-
-
-async def _segment_list(system: System, _: Intake, _p: Nothing) -> object:
-    return await segments.list_segments(system)
-
-
 VERBS = {
     "import.open": Verb(ImportOpen, _import_open),
     "import.show": Verb(ImportId, _import_show),
     "import.rejects": Verb(ImportRejects, _import_rejects),
-    "segment.create": Verb(SegmentCreate, _segment_create),
-    "segment.list": Verb(Nothing, _segment_list),
 }

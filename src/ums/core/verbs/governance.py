@@ -1,0 +1,181 @@
+"""Verbs of lists, approval, words and strategies."""
+
+import msgspec
+from msgspec import Struct
+
+from ums.core import approval, channels, lists, strategies, words
+from ums.core.audit import LOCAL
+from ums.core.directory import Channel
+from ums.core.lists import Entry, EntryKind, ListKind
+from ums.core.messages import Intake
+from ums.core.strategies import Step
+from ums.core.system import System
+from ums.core.verbs.base import Id, Verb
+
+
+class ListCreate(Struct):
+    channel: str
+    name: str
+
+
+class Paged(Struct):
+    channel: str
+    after: str | None = None
+    limit: int = 100
+
+
+class One(Struct):
+    channel: str
+    id: Id
+
+
+class OnePaged(Struct):
+    channel: str
+    id: Id
+    after: str | None = None
+    limit: int = 100
+
+
+class Entries(Struct):
+    channel: str
+    id: Id
+    values: list[str]
+    kind: EntryKind = "address"
+
+
+class MaybeChannel(Struct):
+    channel: str | None = None
+    after: str | None = None
+    limit: int = 100
+
+
+class Approve(Struct):
+    msgid: str
+
+
+class Refuse(Struct):
+    msgid: str
+    why: str = ""
+
+
+class OneWord(Struct):
+    word: str
+    channel: str | None = None
+
+
+class AddWord(Struct):
+    word: str
+    channel: str | None = None
+    exempt: bool = False
+
+
+class StrategyCreate(Struct):
+    channel: str
+    name: str
+    steps: list[Step] | None = None
+
+
+async def _channel(system: System, key: str) -> Channel:
+    system.directory.forget()
+    return channels.find(await system.directory.now(), key)
+
+
+async def _maybe(system: System, key: str | None) -> Channel | None:
+    return None if key is None else await _channel(system, key)
+
+
+def _list_verbs(kind: ListKind) -> dict[str, Verb]:
+    async def create(system: System, _: Intake, p: ListCreate) -> object:
+        return await lists.create(system, await _channel(system, p.channel), kind, p.name)
+
+    async def page(system: System, _: Intake, p: Paged) -> object:
+        channel = await _channel(system, p.channel)
+        return await lists.list_lists(system, channel, kind, after=p.after, limit=p.limit)
+
+    async def show(system: System, _: Intake, p: OnePaged) -> object:
+        channel = await _channel(system, p.channel)
+        shown = await lists.show(system, channel, kind, p.id)
+        given = await lists.entries(system, channel, kind, p.id, after=p.after, limit=p.limit)
+        info = msgspec.structs.asdict(shown)
+        return {**info, "values": given.items, "next": given.next}
+
+    async def add(system: System, _: Intake, p: Entries) -> object:
+        channel = await _channel(system, p.channel)
+        return await lists.add(system, channel, kind, p.id, [Entry(p.kind, v) for v in p.values])
+
+    async def remove(system: System, _: Intake, p: Entries) -> object:
+        channel = await _channel(system, p.channel)
+        given = [Entry(p.kind, v) for v in p.values]
+        return await lists.remove(system, channel, kind, p.id, given)
+
+    async def delete(system: System, _: Intake, p: One) -> object:
+        await lists.remove_list(system, await _channel(system, p.channel), kind, p.id)
+        return {"id": p.id}
+
+    return {
+        f"{kind}list.create": Verb(ListCreate, create),
+        f"{kind}list.list": Verb(Paged, page),
+        f"{kind}list.show": Verb(OnePaged, show),
+        f"{kind}list.add": Verb(Entries, add),
+        f"{kind}list.remove": Verb(Entries, remove),
+        f"{kind}list.delete": Verb(One, delete),
+    }
+
+
+async def _approval_list(system: System, _: Intake, p: MaybeChannel) -> object:
+    channel = await _maybe(system, p.channel)
+    return await approval.list_waiting(system, channel, after=p.after, limit=p.limit)
+
+
+async def _approve(system: System, _: Intake, p: Approve) -> object:
+    await approval.approve(system, p.msgid, LOCAL)
+    return {"msgid": p.msgid, "approved": True}
+
+
+async def _refuse(system: System, _: Intake, p: Refuse) -> object:
+    await approval.refuse(system, p.msgid, LOCAL, p.why)
+    return {"msgid": p.msgid, "approved": False}
+
+
+async def _word_add(system: System, _: Intake, p: AddWord) -> object:
+    return await words.add(system, p.word, await _maybe(system, p.channel), exempt=p.exempt)
+
+
+async def _word_remove(system: System, _: Intake, p: OneWord) -> object:
+    await words.remove(system, p.word, await _maybe(system, p.channel))
+    return {"word": p.word}
+
+
+async def _word_list(system: System, _: Intake, p: MaybeChannel) -> object:
+    channel = await _maybe(system, p.channel)
+    return await words.list_words(system, channel, after=p.after, limit=p.limit)
+
+
+async def _strategy_create(system: System, _: Intake, p: StrategyCreate) -> object:
+    steps = [Step("email")] if p.steps is None else p.steps
+    return await strategies.create(system, await _channel(system, p.channel), p.name, steps)
+
+
+async def _strategy_list(system: System, _: Intake, p: Paged) -> object:
+    channel = await _channel(system, p.channel)
+    return await strategies.list_strategies(system, channel, after=p.after, limit=p.limit)
+
+
+async def _strategy_delete(system: System, _: Intake, p: One) -> object:
+    await strategies.remove(system, await _channel(system, p.channel), p.id)
+    return {"id": p.id}
+
+
+VERBS = {
+    **_list_verbs("block"),
+    **_list_verbs("allow"),
+    "approval.list": Verb(MaybeChannel, _approval_list),
+    "approval.approve": Verb(Approve, _approve),
+    "approval.refuse": Verb(Refuse, _refuse),
+    "word.add": Verb(AddWord, _word_add),
+    "word.remove": Verb(OneWord, _word_remove),
+    "word.list": Verb(MaybeChannel, _word_list),
+    "strategy.create": Verb(StrategyCreate, _strategy_create),
+    "strategy.list": Verb(Paged, _strategy_list),
+    "strategy.delete": Verb(One, _strategy_delete),
+}
