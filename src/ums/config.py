@@ -105,6 +105,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     fetch_allow: Annotated[
         str, _about("Networks (CIDR, comma) attachments may come from although they are private.")
     ] = ""
+    callback_allow: Annotated[
+        str,
+        _about(
+            "Networks (CIDR, comma) callbacks may go to although they are private, at any port."
+        ),
+    ] = ""
+    callback_batch: Annotated[
+        int, _about("Most records of one callback; so many go at once.", ge=1, le=1000)
+    ] = 100
+    callback_seconds: Annotated[
+        float, _about("How long a record waits for others to share its callback.")
+    ] = 10.0
+    callback_sessions: Annotated[
+        int, _about("Callback addresses told at the same time, per process.", ge=2)
+    ] = 50
+    callback_dead_days: Annotated[
+        float, _about("Days for which callbacks that nobody took are kept, to be replayed.")
+    ] = 30.0
+    callback_done_days: Annotated[
+        float, _about("Days for which callbacks that were taken are kept.")
+    ] = 3.0
     import_rows: Annotated[int, _about("Most rows of one uploaded spreadsheet.")] = 100_000
     import_size: Annotated[int, _about("Largest uploaded spreadsheet.")] = 20 * 1024 * 1024
     import_seconds: Annotated[

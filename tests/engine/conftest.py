@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from ums.core import resting, verdicts
-from ums.engine import deliver, loop
+from ums.engine import deliver, loop, tell
 from ums.senders import replies
 
 
@@ -26,6 +26,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(loop, "_report", report)
     monkeypatch.setattr(loop, "EXPAND_POLL", 0.05)
     monkeypatch.setattr(deliver, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(tell, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(verdicts, "retry_delay", soon)
     monkeypatch.setattr(verdicts, "MIN_PAUSE", 50)
     for steps in ("TRANSPORT", "QUOTA", "CREDENTIALS", "CONFIGURATION"):

@@ -1,6 +1,7 @@
 """The `ums` command: `commands` holds its frame; the others add to it."""
 
 from ums.cli import (
+    callbacks,
     commands,
     governing,
     halting,
@@ -14,6 +15,7 @@ from ums.cli import (
 from ums.cli.commands import main
 
 __all__ = [
+    "callbacks",
     "commands",
     "governing",
     "halting",

@@ -12,13 +12,14 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core import approval, lists, quiet, quotas, segments, strategies
+from ums.core.callbacks.records import wanted
 from ums.core.content import Content
 from ums.core.directory import Channel, Sender
 from ums.core.quotas import Quota
 from ums.core.requests import Request, check_channel
 from ums.core.system import System
 from ums.core.words import check_words
-from ums.errors import Refused
+from ums.errors import Invalid, Refused
 
 
 class Admission(Struct, frozen=True):
@@ -43,9 +44,9 @@ async def admit(
         async with system.database.read() as tx:
             await approval.admit(tx, request.option.owner)
     now = clock.now()
-    wanted = max(now, request.starts_at)
+    asked = max(now, request.starts_at)
     begins = quiet.start(
-        channel.rules, wanted, priority=request.priority, broadcast=request.broadcast
+        channel.rules, asked, priority=request.priority, broadcast=request.broadcast
     )
     await _check_ids(system, channel, request)
     await check_words(system, channel, texts_of(request.content))
@@ -53,6 +54,28 @@ async def admit(
     if quota is not None:
         await quotas.check(system, quota)
     return Admission(sender, begins if begins > now else 0, halt, quota)
+
+
+async def telling(system: System, channel: Channel, request: Request) -> tuple[int | None, int]:
+    """(id, tells) of the callback address that is told of the message, (None, 0) for none
+    (ums-spec 3.6). Raises Invalid for a URL that is not one of the channel's."""
+    url, tells = request.callback.url, wanted(channel.rules)
+    address = _address(channel, url)
+    if url and address is None and system.directory.doubt():
+        # Another process may have verified it a moment ago.
+        now = await system.directory.now()
+        address = _address(now.channel_ids.get(channel.id, channel), url)
+    if url and address is None:
+        raise Invalid("callback_unknown")
+    return (None, 0) if address is None or not tells else (address, tells)
+
+
+def _address(channel: Channel, url: str | None) -> int | None:
+    """The address of `url`, else the default one."""
+    return next(
+        (told.id for told in channel.callbacks if (told.url == url if url else told.is_default)),
+        None,
+    )
 
 
 async def _check_ids(system: System, channel: Channel, request: Request) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from ums import __version__, clock
 from ums.core import schema
 from ums.core.access import access_key_context, channel_context
+from ums.core.callbacks.addresses import callback_secrets
 from ums.core.models import messages
 from ums.core.senders import password_of
 from ums.core.system import System
@@ -83,7 +84,7 @@ async def _secrets(system: System) -> Finding:
     told = f"unreadable: {', '.join(bad)}" if bad else f"{good} stored, all readable"
     advice = (
         "restore the key; or, if it is lost: ums channel rotate, ums sender create --change,"
-        " ums accesskey create"
+        " ums accesskey create, ums callback rotate"
     )
     return finding("secrets", not bad, told, advice)
 
@@ -102,7 +103,10 @@ async def unreadable(system: System) -> tuple[list[str], int]:
             password_of(system, sender)
         except Invalid:
             bad.append(sender.code)
-    count = len(now.channels) + len(now.access_keys) + len(now.senders)
+    telling = await callback_secrets(system)
+    for name, secret, context in telling:
+        bad += _closed(system, name, secret, context)
+    count = len(now.channels) + len(now.access_keys) + len(now.senders) + len(telling)
     return bad, count - len(bad)
 
 

@@ -12,7 +12,14 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, func, select
 
-from ums.core.models import access_keys, channel_senders, channels, meta, senders
+from ums.core.models import (
+    access_keys,
+    callback_addresses,
+    channel_senders,
+    channels,
+    meta,
+    senders,
+)
 from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
 
@@ -24,6 +31,24 @@ _TOUCH = Hot(
     "INSERT INTO meta (name, value) VALUES (:name, '1') ON CONFLICT (name) "
     "DO UPDATE SET value = CAST(CAST(meta.value AS bigint) + 1 AS text)"
 )
+_TOLD = (
+    select(
+        callback_addresses.c.id,
+        callback_addresses.c.channel_id,
+        callback_addresses.c.url,
+        callback_addresses.c.is_default,
+    )
+    .where(callback_addresses.c.state != "deleted")
+    .order_by(callback_addresses.c.id)
+)
+
+
+class Told(Struct, frozen=True):
+    """An address where a channel's systems are told what became of its messages."""
+
+    id: int
+    url: str
+    is_default: bool
 
 
 class Channel(Struct, frozen=True):
@@ -40,6 +65,7 @@ class Channel(Struct, frozen=True):
     created_at: int
     senders: tuple[int, ...]  # ids, authorised
     default_sender: int | None
+    callbacks: tuple[Told, ...] = ()
 
 
 class Sender(Struct, frozen=True):
@@ -133,7 +159,8 @@ async def _load(tx: Tx, known: Snapshot | None) -> Snapshot:
     if known is not None and known.revision == revision:
         return known
     links = await tx.rows(select(channel_senders).order_by(channel_senders.c.sender_id))
-    own = [_channel(row, links) for row in await tx.rows(select(channels))]
+    told = await tx.rows(_TOLD)
+    own = [_channel(row, links, told) for row in await tx.rows(select(channels))]
     out = [_sender(row) for row in await tx.rows(select(senders))]
     keys = [AccessKey(*row) for row in await tx.rows(select(access_keys))]
     return Snapshot(
@@ -146,7 +173,7 @@ async def _load(tx: Tx, known: Snapshot | None) -> Snapshot:
     )
 
 
-def _channel(row: Row[Any], links: Any) -> Channel:
+def _channel(row: Row[Any], links: Any, told: Any) -> Channel:
     mine = [link for link in links if link.channel_id == row.id]
     return Channel(
         id=row.id,
@@ -160,6 +187,11 @@ def _channel(row: Row[Any], links: Any) -> Channel:
         created_at=row.created_at,
         senders=tuple(link.sender_id for link in mine),
         default_sender=next((link.sender_id for link in mine if link.is_default), None),
+        callbacks=tuple(
+            Told(each.id, each.url, bool(each.is_default))
+            for each in told
+            if each.channel_id == row.id
+        ),
     )
 
 

@@ -5,6 +5,7 @@ may die between any two of them. The row of the message is locked for the chunk'
 worker may do the next one.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from sqlalchemy import Row
 
 from ums import clock
 from ums.core import contacts
+from ums.core.callbacks import records
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.contacts import Terms, terms_json, terms_of
@@ -26,7 +28,7 @@ CHUNK = 10_000  # users
 
 _MESSAGE = (
     "SELECT m.id, m.audience, m.plan, m.cursor, m.priority, m.sender_id, m.channel_id,"
-    " m.broadcast, c.key AS channelkey, c.rules"
+    " m.broadcast, m.callback_id, c.key AS channelkey, c.rules"
     " FROM messages m JOIN channels c ON c.id = m.channel_id"
 )
 _UNPLANNED = Hot(_MESSAGE + " WHERE m.id = :id AND m.state <> 'expanded' AND m.plan IS NULL")
@@ -200,8 +202,9 @@ async def _expand_small(tx: Tx) -> bool:
         small = _Small(row, audience, terms_of(row, at))
         (capped if small.capped else free).append(small)
         size += audience.known_size
-    await _insert(tx, free)
-    await _insert_capped(tx, capped)
+    async with records.expanding(tx, _told([small.row for small in free + capped])):
+        await _insert(tx, free)
+        await _insert_capped(tx, capped)
     await tx.run(_DONE, {"r": rows_json((small.row.id,) for small in free + capped)})
     return bool(rows)
 
@@ -245,6 +248,11 @@ async def _insert(tx: Tx, messages: list[_Small], *, told: bool = False) -> list
     return made
 
 
+def _told(rows: Sequence[Row[Any]]) -> list[int]:
+    """Of these messages the ones with a callback."""
+    return [row.id for row in rows if row.callback_id is not None]
+
+
 async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = False) -> None:
     last = int(await tx.value(_LAST_USER))
     conditions = None
@@ -263,7 +271,8 @@ async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = Fals
     strangers = await tx.rows(_STRANGERS, _bound(plan))
     listed = [(row.id, -1, stranger.userid, row.channelkey) for stranger in strangers]
     if listed:
-        await tx.run(_BY_USERID[0], {"r": rows_json(listed), "o": "[]", "at": clock.now()})
+        async with records.expanding(tx, _told([row])):
+            await tx.run(_BY_USERID[0], {"r": rows_json(listed), "o": "[]", "at": clock.now()})
     # A segment's users take long to count; they are counted when no writer has to wait for it.
     size = len(listed) + (await _size(tx, plan) if plan.counted else 0)
     text = msgspec.json.encode(plan).decode()
@@ -310,12 +319,13 @@ async def _expand_chunk(tx: Tx) -> _Uncounted | bool:
     chunk = {"message": row.id, "key": row.channelkey, "cursor": row.cursor, "end": end, "at": at}
     chunk["o"] = terms_json([terms] if terms else [])
     statement = _MEMBERS.format(segment=segment)
-    if terms is None or terms.most is None:
-        await tx.run(Hot(statement), {**bound, **chunk})
-    else:
-        await contacts.hold(tx, [row.channel_id])
-        made = await tx.rows(Hot(statement + _TOLD), {**bound, **chunk})
-        await contacts.note(tx, row.channel_id, made)
+    async with records.expanding(tx, _told([row])):
+        if terms is None or terms.most is None:
+            await tx.run(Hot(statement), {**bound, **chunk})
+        else:
+            await contacts.hold(tx, [row.channel_id])
+            made = await tx.rows(Hot(statement + _TOLD), {**bound, **chunk})
+            await contacts.note(tx, row.channel_id, made)
     await tx.run(_MOVED, {"id": row.id, "cursor": end})
     return True
 

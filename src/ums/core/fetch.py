@@ -5,38 +5,29 @@ the log has the reason. Addresses are judged in `guard`.
 """
 
 import asyncio
-import re
-import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from functools import cache
-from typing import Final, cast
+from typing import Final
 from urllib.parse import unquote
 
 import httpcore
 import httpx
 import structlog
 
-from ums import __version__
 from ums.config import Settings
 from ums.core.file_names import disposition_name, name_and_type
-from ums.core.guard import Denied, Guard, GuardedNetwork, parse_networks
+from ums.core.guard import Guard, GuardedNetwork, parse_networks
+from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
 from ums.core.requests import MAX_FILES
 from ums.errors import Invalid, TooLarge
 from ums.senders.mime import File
 
 log = structlog.get_logger()
 
-MAX_URL: Final = 2048  # characters
 MAX_REDIRECTS: Final = 3
-CONNECT_SECONDS: Final = 5.0
 
 FIELD: Final = "msg_email[0].files"
 _REDIRECTS: Final = {301, 302, 303, 307, 308}
-# No userinfo, no backslash (which browsers read as a slash), no blank or control anywhere.
-_URL: Final = re.compile(r"https?://[^\s/?#@\\]+([/?#]\S*)?", re.IGNORECASE)
-
-Headers = dict[str, str]  # in lower case; of several the first
 
 
 class _Refused(Exception):
@@ -93,43 +84,18 @@ async def fetch_files(
 
 def _checked(text: str, field: str) -> httpx.URL:
     try:
-        return _parse(text)
+        return parse_url(text)
     except ValueError:
         raise Invalid("bad_file_url", field=field) from None
-
-
-def _parse(text: str) -> httpx.URL:
-    """Raises ValueError."""
-    if len(text) > MAX_URL or not _URL.fullmatch(text):
-        raise ValueError("not a URL")
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise ValueError(str(error)) from None
-    if not url.host or url.userinfo or not 1 <= (80 if url.port is None else url.port) <= 65535:
-        raise ValueError("not a URL")
-    return url
 
 
 async def _fetch_in_time(
     url: httpx.URL, field: str, guard: Guard, budget: _Budget, seconds: float
 ) -> File:
-    network = GuardedNetwork(guard)
-    cause: Exception
     try:
-        async with asyncio.timeout(seconds):
-            return await _follow(url, network, budget)
-    except Denied as error:
-        detail, cause = "port not allowed" if error.port else "address not allowed", error
-    except _Refused as error:
-        detail, cause = str(error), error
-    except (TimeoutError, httpcore.TimeoutException) as error:
-        detail, cause = "timed out", error
-    except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
-        # ValueError: TLS and h11 have views of their own on what a host may look like
-        detail, cause = "cannot be reached", error
-    finally:
-        await network.aclose()
+        return await within(seconds, guard, lambda network: _follow(url, network, budget))
+    except (Unreached, _Refused) as error:
+        detail, cause = str(error), error.__cause__ or error
     # The host alone: a URL's path and query may be a secret.
     log.info("file_refused", host=url.host, detail=detail, cause=repr(cause))
     raise Invalid("file_refused", field=field, detail=detail)
@@ -145,28 +111,9 @@ async def _follow(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> F
 
 
 async def _get(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> File | httpx.URL:
-    """The file, or where it is said to be. A connection of its own: no cookies, no proxy."""
-    target = httpcore.URL(
-        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-    )
-    request = httpcore.Request(
-        "GET",
-        target,
-        headers={
-            b"Host": url.netloc,
-            b"User-Agent": f"UMS/{__version__}".encode(),
-            b"Accept": b"*/*",
-            b"Accept-Encoding": b"identity",
-            b"Connection": b"close",
-        },
-        extensions={"timeout": {"connect": CONNECT_SECONDS}},
-    )
-    context = trust() if url.scheme == "https" else None
-    async with httpcore.AsyncHTTPConnection(
-        target.origin, context, network_backend=network
-    ) as connection:
-        response = await connection.handle_async_request(request)
-        headers = _headers(response.headers)
+    """The file, or where it is said to be."""
+    async with exchange(network, "GET", url) as response:
+        headers = header_fields(response.headers)
         if response.status in _REDIRECTS:
             return _redirect(url, headers)
         _check(response.status, headers, budget)
@@ -174,30 +121,9 @@ async def _get(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> File
     return _file(url, headers, data)
 
 
-@cache
-def trust() -> ssl.SSLContext:
-    """The certificates trusted here: the system's. Cached, as reading them takes long."""
-    return ssl.create_default_context()
-
-
-def _headers(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
-    headers: Headers = {}
-    for name, value in raw:
-        headers.setdefault(name.decode("ascii").lower(), _text(value))
-    return headers
-
-
-def _text(raw: bytes) -> str:
-    """Many servers send UTF-8 where only ASCII is defined (RFC 9110 section 5.5)."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
 def _redirect(url: httpx.URL, headers: Headers) -> httpx.URL:
     try:
-        return _parse(str(url.join(headers["location"])))
+        return parse_url(str(url.join(headers["location"])))
     except (KeyError, ValueError, httpx.InvalidURL):
         raise _Refused("redirects to what is not a URL") from None
 
@@ -212,14 +138,10 @@ def _check(status: int, headers: Headers, budget: _Budget) -> None:
 
 async def _body(response: httpcore.Response, budget: _Budget) -> bytes:
     body = bytearray()
-    # Its declared type hides that it can be closed, which must not wait for the collector.
-    stream = cast(AsyncGenerator[bytes, None], response.aiter_stream())
-    async with aclosing(stream) as chunks:
+    async with aclosing(octets(response)) as chunks:
         async for chunk in chunks:
             budget.take(len(chunk))
             body += chunk
-            # Chunks of one byte come by the thousand without a wait; others want to run too.
-            await asyncio.sleep(0)
     return bytes(body)
 
 

@@ -117,20 +117,20 @@ def _embedded(address: Address) -> Address:
     return address
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """The networks of the setting `fetch_allow`: CIDR, with commas between; blanks are ignored.
+def parse_networks(text: str, setting: str = "FETCH_ALLOW") -> tuple[Network, ...]:
+    """The networks of `setting`: CIDR, with commas between; blanks are ignored.
 
     Raises SettingsError for what is not a network, also when bits behind the mask are set.
     """
     items = [item.strip() for item in text.split(",")]
-    return tuple(_network(item) for item in items if item)
+    return tuple(_network(item, setting) for item in items if item)
 
 
-def _network(item: str) -> Network:
+def _network(item: str, setting: str) -> Network:
     try:
         return ipaddress.ip_network(item)
     except ValueError as error:
-        raise SettingsError(f"{PREFIX}FETCH_ALLOW: {error}") from None
+        raise SettingsError(f"{PREFIX}{setting}: {error}") from None
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 
 from ums import clock
 from ums.core import materials, quotas
-from ums.core.admission import Admission, admit
+from ums.core.admission import Admission, admit, telling
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.directory import Channel
 from ums.core.models import files
@@ -31,15 +31,16 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
-    " origin, template_id, template_version, priority, on_doubt, state, cursor, size, accepted_at,"
-    " expires_at, black_id, white_id, halt, halted_at, starts_at)"
+    " origin, template_id, template_version, callback_id, tells, priority, on_doubt, state,"
+    " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
-    " template_id, template_version, priority, on_doubt, 'accepted', 0, size, accepted_at,"
-    " expires_at, black_id, white_id, halt, halted_at, starts_at"
+    " template_id, template_version, callback_id, tells, priority, on_doubt, 'accepted', 0, size,"
+    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
     " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
-    " priority smallint, on_doubt text, size bigint, accepted_at bigint, expires_at bigint,"
-    " black_id bigint, white_id bigint, halt text, halted_at bigint, starts_at bigint)"
+    " callback_id bigint, tells int, priority smallint, on_doubt text, size bigint,"
+    " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
+    " halted_at bigint, starts_at bigint)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -59,7 +60,7 @@ _KNOWN = Hot(
 
 
 class Options(Struct, frozen=True, omit_defaults=True):
-    """What the caller gave besides: echoed, or handed to callbacks later."""
+    """What the caller gave besides: echoed, or handed to callbacks."""
 
     sendno: str | None = None
     owner: str | None = None
@@ -75,6 +76,8 @@ class Draft(Struct):
     request: Request
     files: list[Attached]
     origin: str
+    callback_id: int | None
+    tells: int
     key: str | None
     body_hash: str
     now: int
@@ -155,6 +158,7 @@ class Intake:
         body_hash = _hash(fingerprint) if key else ""
         try:
             admission = await admit(self._system, channel, request, origin=origin)
+            callback_id, tells = await telling(self._system, channel, request)
         except UmsError:
             # What was accepted once is answered as then, also where the rules say no by now.
             msgid = await self._known(channel, key, body_hash)
@@ -168,6 +172,8 @@ class Intake:
             request=request,
             files=await self._files(channel, request, key, body_hash),
             origin=origin,
+            callback_id=callback_id,
+            tells=tells,
             key=key,
             body_hash=body_hash,
             now=clock.now(),
@@ -287,6 +293,8 @@ def _row(draft: Draft) -> tuple[object, ...]:
         draft.origin,
         request.template_id,
         request.template_version,
+        draft.callback_id,
+        draft.tells,
         request.priority,
         request.on_doubt or (HOLD if request.broadcast else RESEND),
         request.audience.known_size,

@@ -18,6 +18,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
+from ums.core.callbacks import records
 from ums.core.models import halts
 from ums.core.queue import CLAIMING
 from ums.db import Hot, Tx, rows_json
@@ -138,7 +139,7 @@ async def work(tx: Tx, after: int = 0) -> Done:
     """Do a chunk of what is to be done, for the messages after `after`: in turns, so that a large
     one does not keep the others waiting.
 
-    What has to be told of a parked delivery can be told here, in the transaction that parks it.
+    What is parked for good is told in the same transaction, and in the end what had gone out.
     """
     done = Done([], [], 0)
     found = await tx.rows(_NEXT, {"after": after, "limit": BATCH})
@@ -146,7 +147,12 @@ async def work(tx: Tx, after: int = 0) -> Done:
         for state in _CHANGES[row.kind].states:
             room = CHUNK - len(done.moved)
             done.moved += await _move(tx, row.message_id, row.kind, state, room)
-        done.over += await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
+        over = await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
+        if over and row.kind == RETRACT:
+            await records.note_message(
+                tx, row.message_id, records.RETRACTION_FAILED, state="sent", reason=""
+            )
+        done.over += over
         if len(done.moved) >= CHUNK:
             done.last = row.message_id
             return done
@@ -163,7 +169,9 @@ async def _move(tx: Tx, message: int, kind: str, state: str, limit: int) -> Sequ
     if kind in ENDS:
         # `refused` is what a server says of a mail.
         params["reason"] = "not_approved" if kind == REFUSE else kind
-    return await tx.rows(_CHANGES[kind].move, params)
+    moved = await tx.rows(_CHANGES[kind].move, params)
+    await records.note(tx, [(r.id, records.RETRACTED) for r in moved if r.state == "cancelled"])
+    return moved
 
 
 async def counts(tx: Tx, message: int) -> dict[str, int]:

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
+from ums.core.callbacks import records
 from ums.core.messages import RESEND
 from ums.db import Hot, Tx, rows_json
 from ums.senders.base import Stage, Verdict
@@ -118,7 +119,19 @@ _EXPIRE = Hot(
     "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
     " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused')"
     " AND message_id IN"
-    " (SELECT id FROM messages WHERE expires_at <= :at AND expires_at > :since)"
+    " (SELECT id FROM messages WHERE expires_at <= :at AND expires_at > :since"
+    " AND callback_id IS NULL)"
+)
+_EXPIRED_TOLD = Hot(
+    "SELECT m.id FROM messages m WHERE m.expires_at <= :at AND m.expires_at > :since"
+    " AND m.callback_id IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
+    " WHERE d.message_id = m.id AND d.state IN ('queued', 'deferred', 'paused')) ORDER BY m.id"
+)
+_EXPIRE_TOLD = Hot(
+    "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
+    " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused') AND id IN"
+    " (SELECT id FROM deliveries WHERE message_id = :message"
+    " AND state IN ('queued', 'deferred', 'paused') LIMIT 5000) RETURNING id"
 )
 
 
@@ -166,6 +179,7 @@ class Result(Struct):
     tries: int
     doubts: int
     attempt: Attempt | None
+    tells: int = 0  # its message's
 
 
 async def ready(tx: Tx) -> list[tuple[int, int]]:
@@ -195,6 +209,9 @@ async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[int]:
     tried = [r for r in results if r.id in stored and r.attempt is not None]
     if tried:
         await tx.run(_ATTEMPT, {"r": rows_json(_attempt(r) for r in tried)})
+    told = [(r.id, r.state) for r in results if r.tells and r.id in stored]
+    if told:
+        await records.note_states(tx, told)
     return stored
 
 
@@ -275,4 +292,17 @@ def _lost(row: Any) -> tuple[object, ...]:
 async def expire(tx: Tx, since: int) -> int:
     """End what waits although its message's lifetime is over; messages that ended before
     `since` were seen to earlier."""
-    return (await tx.run(_EXPIRE, {"at": clock.now(), "since": since})).count
+    window = {"at": clock.now(), "since": since}
+    count = (await tx.run(_EXPIRE, window)).count
+    for message in await tx.rows(_EXPIRED_TOLD, window):
+        count += await _expire_told(tx, message.id, window["at"])
+    return count
+
+
+async def _expire_told(tx: Tx, message: int, at: int) -> int:
+    """What a worker claims meanwhile expires in its hands; the rest in the next round."""
+    count = 0
+    while rows := await tx.rows(_EXPIRE_TOLD, {"message": message, "at": at}):
+        await records.note_states(tx, [(row.id, "expired") for row in rows])
+        count += len(rows)
+    return count

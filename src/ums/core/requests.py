@@ -312,8 +312,6 @@ def _check_option(option: Option, callback: Callback) -> None:
         raise Invalid("priority")
     if option.black_id and option.white_id:
         raise Refused("lists_conflict")
-    if callback.url:
-        raise Invalid("callback_unknown")
     if callback.params and len(msgspec.json.encode(callback.params)) > MAX_PARAMS:
         raise Invalid("params_too_large")
     for name in ("sendno", "owner"):

@@ -39,7 +39,9 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     Raises db.HeldError when another process has the SQLite database open, SettingsError or Invalid
     when something in the folder or the settings cannot be used.
     """
-    parse_networks(settings.fetch_allow)  # a wrong one shows now and not at the first attachment
+    # A wrong one shows now and not at the first attachment or callback.
+    parse_networks(settings.fetch_allow)
+    parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = DataLock(settings.data_dir)
     if settings.is_sqlite:

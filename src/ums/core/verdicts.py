@@ -19,6 +19,7 @@ class Rules(Struct, frozen=True):
     on_doubt: str
     expires_at: int
     doubt_pause: int = FIRST_STEP  # ms from an unknown outcome to the second try
+    tells: int = 0  # what its callback is told (core.callbacks.records)
 
 
 class Timing(Struct, frozen=True):
@@ -45,20 +46,21 @@ def settle(
         tries=claimed.tries + 1,
         doubts=doubts,
         attempt=_attempt(sender_id, outcome, timing),
+        tells=rules.tells,
     )
 
 
-def expired(claimed: Claimed, now: int) -> Result:
+def expired(claimed: Claimed, now: int, tells: int = 0) -> Result:
     """The result of a delivery whose message's lifetime ended before it could be tried."""
-    return _untried(claimed, "expired", "expired", now)
+    return _untried(claimed, "expired", "expired", now, tells)
 
 
-def unsendable(claimed: Claimed, reason: str, now: int) -> Result:
+def unsendable(claimed: Claimed, reason: str, now: int, tells: int = 0) -> Result:
     """The result of a delivery that no server can be offered (its mail cannot be built)."""
-    return _untried(claimed, "failed", reason, now)
+    return _untried(claimed, "failed", reason, now, tells)
 
 
-def _untried(claimed: Claimed, state: str, reason: str, now: int) -> Result:
+def _untried(claimed: Claimed, state: str, reason: str, now: int, tells: int) -> Result:
     return Result(
         id=claimed.id,
         epoch=claimed.epoch,
@@ -69,6 +71,7 @@ def _untried(claimed: Claimed, state: str, reason: str, now: int) -> Result:
         tries=claimed.tries,
         doubts=claimed.doubts,
         attempt=None,
+        tells=tells,
     )
 
 

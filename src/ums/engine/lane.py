@@ -354,9 +354,9 @@ class Lane:
 
     async def _prepare(self, job: Job) -> bool:
         """Make `job` ready to go; False when it does not go, which is then recorded."""
-        now = clock.now()
-        if job.mail.rules.expires_at <= now:
-            await self._journal.record(verdicts.expired(job.claimed, now))
+        now, rules = clock.now(), job.mail.rules
+        if rules.expires_at <= now:
+            await self._journal.record(verdicts.expired(job.claimed, now, rules.tells))
             return False
         if job.mail.settings != self.sender.settings:
             await self._journal.release(job.claimed)  # built for the account as it was
@@ -364,7 +364,8 @@ class Lane:
         problem = self._render(job)
         if problem is not None:
             log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
-            await self._journal.record(verdicts.unsendable(job.claimed, problem[0], now))
+            unsendable = verdicts.unsendable(job.claimed, problem[0], now, rules.tells)
+            await self._journal.record(unsendable)
             return False
         job.started_at, job.clock = now, time.monotonic()
         return True

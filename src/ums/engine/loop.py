@@ -20,6 +20,7 @@ from ums.engine.halting import Halting
 from ums.engine.quiet import POLL as QUIET_POLL
 from ums.engine.quiet import keep_quiet
 from ums.engine.receiver import receiver
+from ums.engine.tell import Teller
 from ums.engine.tidy import tidy
 from ums.errors import Unavailable
 from ums.senders.email import Sandbox
@@ -40,6 +41,7 @@ class Engine:
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
         self._deliverer = Deliverer(system, self.owner)
+        self._teller = Teller(system, self.owner)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._delivering: list[asyncio.Task[None]] = []
@@ -50,7 +52,7 @@ class Engine:
         await self._beat()
         await self._recover(everyone=self._system.settings.is_sqlite)
         loops = (self._lease, self._expand, self._halt, self._quiet, self._import, self._tidy)
-        for loop in (*loops, self._deliverer.run):
+        for loop in (*loops, self._teller.run, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
             self._tasks.append(task)
@@ -67,7 +69,8 @@ class Engine:
 
     async def _stop(self) -> None:
         self._stopping.set()
-        await self._deliverer.stop(self._system.settings.stop_seconds)
+        seconds = self._system.settings.stop_seconds
+        await asyncio.gather(self._deliverer.stop(seconds), self._teller.stop(seconds))
         # It ends by itself; cancelled in its claim, it would leave rows that nobody holds.
         await asyncio.wait(self._delivering, timeout=5)
         for task in self._tasks:

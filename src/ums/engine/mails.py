@@ -147,7 +147,7 @@ class Mails:
             settings=sender.settings,
             from_address=email.read(sender.settings).from_address,
             date=max(row.accepted_at, row.starts_at),
-            rules=Rules(row.on_doubt, row.expires_at, self._doubt_pause),
+            rules=Rules(row.on_doubt, row.expires_at, self._doubt_pause, row.tells),
             letter=letter,
             para=stored.para,
             shared=letter is None or letter.version.shared(stored.para),
@@ -207,6 +207,7 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Atta
         messages.c.accepted_at,
         messages.c.starts_at,
         messages.c.expires_at,
+        messages.c.tells,
     ).where(messages.c.id.in_(ids))
     rows = list(await tx.rows(query))
     attached: dict[int, list[_Attached]] = {}

@@ -4,6 +4,7 @@ from sqlalchemy import delete
 
 from ums import clock
 from ums.core import contacts, imports, lists, materials, queue, quotas
+from ums.core.callbacks import sweep
 from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
@@ -11,7 +12,8 @@ from ums.core.system import System
 
 async def tidy(system: System, since: int) -> bool:
     """End expired deliveries; forget idempotency keys that are over, what quotas and caps no
-    longer count, deleted lists, and uploads and materials that nothing wants any more."""
+    longer count, deleted lists, and uploads, materials and callbacks that nothing wants any
+    more."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
@@ -20,4 +22,5 @@ async def tidy(system: System, since: int) -> bool:
             await part.forget(tx)
     await imports.sweep(system)
     await materials.sweep(system)
+    await sweep.sweep(system)
     return True

@@ -11,6 +11,7 @@ from ums.core.models.accounts import (
     workers,
 )
 from ums.core.models.base import metadata
+from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
 from ums.core.models.governance import contacts, list_entries, lists, strategies, usage, words
 from ums.core.models.halting import halts
 from ums.core.models.materials import material_chunks, materials
@@ -30,6 +31,9 @@ __all__ = [
     "addresses",
     "attempts",
     "audit",
+    "callback_addresses",
+    "callback_batches",
+    "callback_records",
     "channel_senders",
     "channels",
     "contacts",

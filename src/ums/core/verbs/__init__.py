@@ -12,6 +12,7 @@ from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs import (
     accounts,
+    callbacks,
     governance,
     halting,
     installation,
@@ -26,6 +27,7 @@ from ums.errors import Invalid
 
 VERBS: dict[str, Verb] = {
     **accounts.VERBS,
+    **callbacks.VERBS,
     **governance.VERBS,
     **halting.VERBS,
     **installation.VERBS,

@@ -1,0 +1,124 @@
+"""Commands of callbacks: where a channel's own systems are told what became of its messages."""
+
+from typing import Annotated
+
+import typer
+
+from ums.cli import show
+from ums.cli.commands import AsJson, app, ask
+from ums.cli.failing import fail
+
+callback = typer.Typer(help="Telling channels what became of messages.", no_args_is_help=True)
+app.add_typer(callback, name="callback")
+
+Channel = Annotated[str, typer.Option(help="The ChannelKey.")]
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The URL, or its id.")]
+Of = Annotated[str | None, typer.Option(help="Only of this address: the URL, or its id.")]
+After = Annotated[int | None, typer.Option(help="The `next` of the page before.")]
+Limit = Annotated[int, typer.Option(help="Batches on a page, at most 500.")]
+ADDRESS = ("id", "url", "is_default", "schedule", "state", "failing_since", "waiting_since", "dead")
+BATCH = ("id", "url", "size", "first_at", "last_at", "tries", "last_status", "last_error")
+
+
+@callback.command("add")
+def callback_add(
+    url: Annotated[str, typer.Argument(help="http:// or https://.")],
+    channel: Channel,
+    schedule: Annotated[
+        str, typer.Option(help="hosted: 3 more tries, 50 s apart; standard: 10 tries in 75 hours.")
+    ] = "hosted",
+    json: AsJson = False,
+) -> None:
+    """Verify an address, keep it, and show its secret, this once."""
+    made = ask("callback.add", channel=channel, url=url, schedule=schedule)
+    show.record(made, raw=json)
+
+
+@callback.command("list")
+def callback_list(channel: Channel, json: AsJson = False) -> None:
+    """The channel's addresses."""
+    show.records(ask("callback.list", channel=channel), ADDRESS, raw=json)
+
+
+@callback.command("verify")
+def callback_verify(address: Address, channel: Channel, json: AsJson = False) -> None:
+    """Check an address again; a disabled one is told again then."""
+    show.record(ask("callback.verify", channel=channel, address=address), raw=json)
+
+
+@callback.command("default")
+def callback_default(address: Address, channel: Channel, json: AsJson = False) -> None:
+    """Make it the address of messages that name none."""
+    show.record(ask("callback.default", channel=channel, address=address), raw=json)
+
+
+@callback.command("delete")
+def callback_delete(address: Address, channel: Channel, json: AsJson = False) -> None:
+    """Forget an address, and what was still to be told there."""
+    show.record(ask("callback.delete", channel=channel, address=address), raw=json)
+
+
+@callback.command("rotate")
+def callback_rotate(
+    address: Address,
+    channel: Channel,
+    overlap_hours: Annotated[
+        float, typer.Option(help="The old secret signs as well so long.", min=0, max=8760)
+    ] = 24,
+    json: AsJson = False,
+) -> None:
+    """Give an address a new secret and show it, this once."""
+    made = ask("callback.rotate", channel=channel, address=address, overlap_hours=overlap_hours)
+    show.record(made, raw=json)
+
+
+@callback.command("test")
+def callback_test(address: Address, channel: Channel, json: AsJson = False) -> None:
+    """Send one sample record and say what came back."""
+    report = ask("callback.test", channel=channel, address=address)
+    show.record(report, raw=json)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+@callback.command("dead")
+def callback_dead(
+    channel: Channel,
+    address: Of = None,
+    after: After = None,
+    limit: Limit = 50,
+    json: AsJson = False,
+) -> None:
+    """Batches that were tried as often as they are; `replay` sends them again."""
+    page = ask(
+        "callback.batches",
+        channel=channel,
+        state="dead",
+        address=address,
+        after=after,
+        limit=limit,
+    )
+    if json:
+        show.as_json(page)
+        return
+    show.records(page["items"], BATCH, raw=False)
+    if page["next"]:
+        show.err.print(f"more: --after {page['next']}")
+
+
+@callback.command("replay")
+def callback_replay(
+    channel: Channel,
+    batch: Annotated[int | None, typer.Option(help="This batch.")] = None,
+    first: Annotated[int | None, typer.Option(help="Batches from this id on.")] = None,
+    last: Annotated[int | None, typer.Option(help="Batches up to this id.")] = None,
+    address: Of = None,
+    json: AsJson = False,
+) -> None:
+    """Send dead batches again, under their old ids."""
+    if batch is not None:
+        if first is not None or last is not None:
+            fail("give --batch, or --first and --last")
+        first = last = batch
+    done = ask("callback.replay", channel=channel, first=first, last=last, address=address)
+    show.record(done, raw=json)

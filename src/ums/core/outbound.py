@@ -1,0 +1,131 @@
+"""One HTTP request to a URL that somebody else chose: attachments and callbacks.
+
+The address is looked up once, judged by `guard` and pinned; redirects are never followed here,
+no proxy is used, nothing is decompressed, and each request has a connection of its own.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import cache
+from typing import Final, TypeVar, cast
+
+import httpcore
+import httpx
+
+from ums import __version__
+from ums.core.guard import Denied, Guard, GuardedNetwork
+
+T = TypeVar("T")
+Headers = dict[str, str]  # in lower case; of several the first
+
+MAX_URL: Final = 2048  # characters
+CONNECT_SECONDS: Final = 5.0
+# No userinfo, no backslash (which browsers read as a slash), no blank or control anywhere.
+_URL: Final = re.compile(r"https?://[^\s/?#@\\]+([/?#]\S*)?", re.IGNORECASE)
+
+
+class Unreached(Exception):
+    """There was no answer. The text is in coarse words, so that UMS is of no use as a port
+    scanner; the cause is for the log."""
+
+
+def parse_url(text: str) -> httpx.URL:
+    """A http or https URL without credentials. Raises ValueError."""
+    if len(text) > MAX_URL or not _URL.fullmatch(text):
+        raise ValueError("not a URL")
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
+    if not url.host or url.userinfo or not 1 <= (80 if url.port is None else url.port) <= 65535:
+        raise ValueError("not a URL")
+    return url
+
+
+async def within(seconds: float, guard: Guard, work: Callable[[GuardedNetwork], Awaitable[T]]) -> T:
+    """Do `work` on a network that goes where `guard` lets it. Raises Unreached."""
+    network = GuardedNetwork(guard)
+    try:
+        async with asyncio.timeout(seconds):
+            return await work(network)
+    except Denied as error:
+        text = "port not allowed" if error.port else "address not allowed"
+        raise Unreached(text) from error
+    except (TimeoutError, httpcore.TimeoutException) as error:
+        raise Unreached("timed out") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
+        # ValueError: TLS and h11 have views of their own on what a host may look like
+        raise Unreached("cannot be reached") from error
+    finally:
+        await network.aclose()
+
+
+@asynccontextmanager
+async def exchange(
+    network: GuardedNetwork,
+    method: str,
+    url: httpx.URL,
+    *,
+    headers: dict[bytes, bytes] | None = None,
+    target: bytes = b"",
+    body: bytes = b"",
+) -> AsyncGenerator[httpcore.Response]:
+    """The answer to one request, its body not read yet. `target` goes before the URL's own path
+    and query. Raises Denied and httpcore's errors."""
+    place = httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target or url.raw_path
+    )
+    own = {
+        b"Host": url.netloc,
+        b"User-Agent": f"UMS/{__version__}".encode(),
+        b"Accept": b"*/*",
+        b"Accept-Encoding": b"identity",
+        b"Connection": b"close",
+    }
+    request = httpcore.Request(
+        method,
+        place,
+        headers=[*(own | (headers or {})).items()],
+        content=body,
+        extensions={"timeout": {"connect": CONNECT_SECONDS}},
+    )
+    context = trust() if url.scheme == "https" else None
+    async with httpcore.AsyncHTTPConnection(
+        place.origin, context, network_backend=network
+    ) as connection:
+        yield await connection.handle_async_request(request)
+
+
+@cache
+def trust() -> ssl.SSLContext:
+    """The certificates trusted here: the system's. Cached, as reading them takes long."""
+    return ssl.create_default_context()
+
+
+async def octets(response: httpcore.Response) -> AsyncGenerator[bytes]:
+    """The body, piece by piece as it comes."""
+    # Its declared type hides that it can be closed, which must not wait for the collector.
+    stream = cast(AsyncGenerator[bytes, None], response.aiter_stream())
+    async with aclosing(stream) as chunks:
+        async for chunk in chunks:
+            yield chunk
+            # Chunks of one byte come by the thousand without a wait; others want to run too.
+            await asyncio.sleep(0)
+
+
+def header_fields(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
+    headers: Headers = {}
+    for name, value in raw:
+        headers.setdefault(name.decode("ascii").lower(), _text(value))
+    return headers
+
+
+def _text(raw: bytes) -> str:
+    """Many servers send UTF-8 where only ASCII is defined (RFC 9110 section 5.5)."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

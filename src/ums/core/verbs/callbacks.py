@@ -1,0 +1,132 @@
+"""Verbs of callbacks."""
+
+from msgspec import Struct
+
+from ums import clock
+from ums.core import channels
+from ums.core.callbacks import addresses, listing
+from ums.core.callbacks.schedule import HOSTED
+from ums.core.directory import Channel
+from ums.core.messages import Intake
+from ums.core.system import System
+from ums.core.verbs.base import Hours, Id, Verb
+
+
+class CallbackChannel(Struct):
+    channel: str
+
+
+class CallbackAdd(Struct):
+    channel: str
+    url: str
+    schedule: str = HOSTED
+
+
+class CallbackAddress(Struct):
+    channel: str
+    address: str  # its id or its URL
+
+
+class CallbackRotate(CallbackAddress):
+    overlap_hours: Hours = 24.0
+
+
+class CallbackBatches(Struct):
+    channel: str
+    state: str | None = None
+    address: str | None = None
+    after: Id | None = None
+    limit: int = 50
+
+
+class CallbackBatch(Struct):
+    channel: str
+    id: Id
+
+
+class CallbackReplay(Struct):
+    channel: str
+    first: Id | None = None
+    last: Id | None = None
+    address: str | None = None
+
+
+async def _channel(system: System, key: str) -> Channel:
+    system.directory.forget()
+    return channels.find(await system.directory.now(), key)
+
+
+async def _id(system: System, channel: Channel, address: str | None) -> int | None:
+    return None if address is None else await addresses.find(system, channel, address)
+
+
+async def _add(system: System, _: Intake, p: CallbackAdd) -> object:
+    return await addresses.add(system, await _channel(system, p.channel), p.url, p.schedule)
+
+
+async def _list(system: System, _: Intake, p: CallbackChannel) -> object:
+    return await addresses.list_addresses(system, await _channel(system, p.channel))
+
+
+async def _verify(system: System, _: Intake, p: CallbackAddress) -> object:
+    channel = await _channel(system, p.channel)
+    return await addresses.verify(system, channel, await addresses.find(system, channel, p.address))
+
+
+async def _default(system: System, _: Intake, p: CallbackAddress) -> object:
+    channel = await _channel(system, p.channel)
+    id = await addresses.find(system, channel, p.address)
+    return await addresses.set_default(system, channel, id)
+
+
+async def _delete(system: System, _: Intake, p: CallbackAddress) -> object:
+    channel = await _channel(system, p.channel)
+    id = await addresses.find(system, channel, p.address)
+    await addresses.delete(system, channel, id)
+    return {"id": id}
+
+
+async def _rotate(system: System, _: Intake, p: CallbackRotate) -> object:
+    channel = await _channel(system, p.channel)
+    id = await addresses.find(system, channel, p.address)
+    return await addresses.rotate(system, channel, id, round(p.overlap_hours * clock.HOUR))
+
+
+async def _test(system: System, _: Intake, p: CallbackAddress) -> object:
+    channel = await _channel(system, p.channel)
+    return await addresses.test(system, channel, await addresses.find(system, channel, p.address))
+
+
+async def _batches(system: System, _: Intake, p: CallbackBatches) -> object:
+    channel = await _channel(system, p.channel)
+    id = await _id(system, channel, p.address)
+    async with system.database.read() as tx:
+        return await listing.list_batches(
+            tx, channel, state=p.state, address_id=id, after=p.after, limit=p.limit
+        )
+
+
+async def _batch(system: System, _: Intake, p: CallbackBatch) -> object:
+    channel = await _channel(system, p.channel)
+    async with system.database.read() as tx:
+        return await listing.show_batch(tx, channel, p.id)
+
+
+async def _replay(system: System, _: Intake, p: CallbackReplay) -> object:
+    channel = await _channel(system, p.channel)
+    id = await _id(system, channel, p.address)
+    return await listing.replay(system, channel, first=p.first, last=p.last, address_id=id)
+
+
+VERBS = {
+    "callback.add": Verb(CallbackAdd, _add, seals=True),
+    "callback.list": Verb(CallbackChannel, _list),
+    "callback.verify": Verb(CallbackAddress, _verify),
+    "callback.default": Verb(CallbackAddress, _default),
+    "callback.delete": Verb(CallbackAddress, _delete),
+    "callback.rotate": Verb(CallbackRotate, _rotate),
+    "callback.test": Verb(CallbackAddress, _test),
+    "callback.batches": Verb(CallbackBatches, _batches),
+    "callback.batch": Verb(CallbackBatch, _batch),
+    "callback.replay": Verb(CallbackReplay, _replay),
+}

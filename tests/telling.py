@@ -1,0 +1,162 @@
+"""A channel that is told: a flow, a receiver, and an address that was verified.
+
+async with open_telling(system) as telling:
+    async with running(system):
+        await telling.flow.send("zhang@example.cn")
+        await telling.receiver.until_told(2)
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import insert, select
+
+from fakes import SmtpServer
+from flow import Flow, account, open_flow, until, with_settings
+from receiver import Receiver, receiving
+from ums import clock
+from ums.core import channels, queue, senders
+from ums.core.callbacks import addresses, schedule
+from ums.core.callbacks.addresses import AddressInfo
+from ums.core.directory import Channel, touch
+from ums.core.expansion import expand
+from ums.core.models import (
+    audit,
+    callback_addresses,
+    callback_batches,
+    callback_records,
+    deliveries,
+    messages,
+)
+from ums.core.models import channels as channel_table
+from ums.core.queue import Attempt, Claimed, Result
+from ums.core.rules import Rules
+from ums.core.system import System
+
+ALLOWED: dict[str, Any] = {"callback_allow": "127.0.0.1/32", "callback_seconds": 0.05}
+
+
+@dataclass
+class Telling:
+    """One channel, its mail server, and the receiver of its callbacks."""
+
+    system: System
+    flow: Flow
+    smtp: SmtpServer
+    receiver: Receiver
+    address: AddressInfo
+
+    async def channel(self) -> Channel:
+        return await self.flow.channel()
+
+    async def records(self) -> list[Any]:
+        return await rows(self.system, callback_records)
+
+    async def batches(self) -> list[Any]:
+        return await rows(self.system, callback_batches)
+
+    async def row(self) -> Any:
+        return (await rows(self.system, callback_addresses))[0]
+
+
+async def rows(system: System, table: Any) -> list[Any]:
+    async with system.database.read() as tx:
+        return list(await tx.rows(select(table).order_by(table.c.id)))
+
+
+async def set_rules(system: System, key: str, rules: Rules) -> None:
+    text = msgspec.json.encode(rules).decode()
+    async with system.database.write() as tx:
+        mine = channel_table.update().where(channel_table.c.key == key)
+        await tx.run(mine.values(rules=text))
+        await touch(tx)
+    system.directory.forget()
+
+
+@asynccontextmanager
+async def open_telling(
+    system: System, key: str = "1234", schedule: str = "hosted", **settings: Any
+) -> AsyncIterator[Telling]:
+    with_settings(system, **{**ALLOWED, **settings})
+    made = await channels.create(system, f"Channel {key}", key)
+    async with SmtpServer() as smtp, receiving(key, str(made.mastersecret)) as receiver:
+        await senders.create(system, account(smtp, key, code=f"sender{key}", name=f"Sender {key}"))
+        flow = Flow(system, key)
+        address = await addresses.add(system, await flow.channel(), receiver.url, schedule)
+        yield Telling(system, flow, smtp, receiver, address)
+
+
+# -- waiting and hurrying --------------------------------------------------------------------
+
+
+def steps(monkeypatch: pytest.MonkeyPatch, name: str, *pauses: float) -> None:
+    """Seconds between the tries of a schedule."""
+    monkeypatch.setitem(schedule.STEPS, name, tuple(pause * 1000 for pause in pauses))
+
+
+async def until_state(telling: Telling, state: str, count: int = 1) -> list[Any]:
+    async def reached() -> list[Any]:
+        found = [row for row in await telling.batches() if row.state == state]
+        return found if len(found) >= count else []
+
+    return await until(reached)
+
+
+async def only(telling: Telling, *statuses: int) -> None:
+    await set_rules(telling.system, telling.flow.key, Rules(statuses=statuses))
+
+
+async def audit_log(system: System) -> list[tuple[str, ...]]:
+    return [(row.actor, row.action, row.subject, row.detail) for row in await rows(system, audit)]
+
+
+# -- without a receiver ------------------------------------------------------------------------
+
+
+async def told_flow(system: System, rules: Rules | None = None, port: int = 1) -> Flow:
+    """A channel whose messages are told, to two addresses that nobody verified."""
+    flow = await open_flow(system, port)
+    now = clock.now()
+    row = {"channel_id": (await flow.channel()).id, "schedule": "hosted", "secret": ""}
+    row |= {"state": "verified", "state_at": now, "created_at": now}
+    rows_ = [
+        {**row, "url": f"http://{host}.example/", "is_default": host == "callback"}
+        for host in ("callback", "other")
+    ]
+    async with system.database.write() as tx:
+        await tx.run(insert(callback_addresses), rows_)
+    await set_rules(system, flow.key, rules or Rules())
+    return flow
+
+
+async def expanded(system: System) -> None:
+    while await expand(system.database):
+        pass
+
+
+async def told(system: System) -> list[tuple[int, int]]:
+    """(delivery, type) of every record."""
+    return [(row.delivery_id, row.type) for row in await rows(system, callback_records)]
+
+
+async def claimed(system: System) -> list[Claimed]:
+    async with system.database.write() as tx:
+        sender = (await rows(system, deliveries))[0].sender_id
+        return await queue.claim(tx, "me", sender, 2, 500)
+
+
+def result(row: Claimed, state: str, tells: int, attempt: Attempt | None = None) -> Result:
+    tries = row.tries + (attempt is not None)
+    return Result(row.id, row.epoch, state, "why", 0, 0, tries, 0, attempt, tells)
+
+
+def attempt(code: int, reply: str = "no") -> Attempt:
+    return Attempt(1, clock.now(), 5, "rcpt", "refused", "why", code, "5.1.1", reply)
+
+
+async def message(system: System, msgid: str) -> Any:
+    return next(row for row in await rows(system, messages) if row.msgid == msgid)
