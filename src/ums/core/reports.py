@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, Select, func, select
 from ums import clock
 from ums.core.content import Content
 from ums.core.models import attempts, channels, deliveries, messages, senders
+from ums.core.paging import Page
+from ums.core.paging import check_limit as _limit
+from ums.core.paging import number as _number
 from ums.core.queue import FINAL, HELD, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 STATES = (*WAITING, *HELD, *FINAL)
-MOST = 500
 
 
 class MessageInfo(Struct, frozen=True):
@@ -70,13 +72,6 @@ class DeliveryHistory(DeliveryInfo, frozen=True):
     attempts: list[AttemptInfo]
 
 
-class Page(Struct, frozen=True):
-    """Part of a list; `next` is the `after` of the following page."""
-
-    items: list[Any]
-    next: str | None
-
-
 _MESSAGE = (
     select(messages, channels.c.key.label("channelkey"), senders.c.code.label("sender"))
     .join(channels, channels.c.id == messages.c.channel_id)
@@ -98,7 +93,7 @@ async def message(tx: Tx, msgid: str, channel_id: int | None = None) -> MessageI
 
 async def list_messages(
     tx: Tx, channel_id: int, *, after: str | None = None, limit: int = 50
-) -> Page:
+) -> Page[MessageInfo]:
     """The channel's messages, the newest first."""
     query = _MESSAGE.where(messages.c.channel_id == channel_id)
     if after is not None:
@@ -121,7 +116,7 @@ async def list_deliveries(
     address: str | None = None,
     after: str | None = None,
     limit: int = 50,
-) -> Page:
+) -> Page[DeliveryInfo]:
     """The message's deliveries in the order they were made."""
     row = await _message_row(tx, msgid, channel_id)
     query: Select[Any] = _DELIVERY.where(deliveries.c.message_id == row.id)
@@ -235,15 +230,3 @@ def _attempt(row: Any) -> AttemptInfo:
         enhanced=row.enhanced,
         reply=row.reply,
     )
-
-
-def _limit(limit: int) -> int:
-    if not 1 <= limit <= MOST:
-        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
-    return limit
-
-
-def _number(text: str, field: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Invalid("bad_filter", field=field, detail="use the `next` of the page before")
-    return int(text)

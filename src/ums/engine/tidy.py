@@ -3,18 +3,19 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import imports, queue
+from ums.core import answers, imports, queue
 from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
 
 
 async def tidy(system: System, since: int) -> bool:
-    """End expired deliveries; forget idempotency keys that are over, and
+    """End expired deliveries; forget idempotency keys and answers that are over, and
     uploads that nothing wants any more."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
+    await answers.forget(system)
     await imports.sweep(system)
     return True

@@ -11,6 +11,7 @@ from ums.core.models.accounts import (
     workers,
 )
 from ums.core.models.base import metadata
+from ums.core.models.management import answers, import_batches, tokens
 from ums.core.models.messages import (
     attempts,
     deliveries,
@@ -24,6 +25,7 @@ from ums.core.models.users import addresses, import_rejects, imports, segments, 
 __all__ = [
     "access_keys",
     "addresses",
+    "answers",
     "attempts",
     "audit",
     "channel_senders",
@@ -31,6 +33,7 @@ __all__ = [
     "deliveries",
     "files",
     "idempotency",
+    "import_batches",
     "import_rejects",
     "imports",
     "messages",
@@ -41,6 +44,7 @@ __all__ = [
     "segments",
     "senders",
     "tags",
+    "tokens",
     "users",
     "workers",
 ]

@@ -44,7 +44,7 @@ messages = table(
     Column("cursor", BigInteger, nullable=False),  # how far the expansion has come
     Column("plan", Text),  # JSON, core.expansion.Plan: what the expansion found at its start
     Column("size", BigInteger, nullable=False),  # of the audience
-    Column("accepted_at", Time, nullable=False),
+    Column("accepted_at", Time, nullable=False, index=True),
     Column("expires_at", Time, nullable=False, index=True),
     Index("ix_messages_channel", "channel_id", "id"),
     Index(
@@ -77,6 +77,7 @@ idempotency = table(
 WAITING = text("state IN ('queued', 'deferred')")
 HELD = text("state IN ('claimed', 'at_dot')")
 REAL = text("state <> 'invalid'")
+KNOWN = text("userid <> ''")
 
 deliveries = table(
     "deliveries",
@@ -114,6 +115,13 @@ deliveries = table(
         "id",
         sqlite_where=WAITING,
         postgresql_where=WAITING,
+    ),
+    Index(
+        "ix_deliveries_userid",
+        "userid",
+        "id",
+        sqlite_where=KNOWN,
+        postgresql_where=KNOWN,
     ),
     Index("ix_deliveries_owner", "owner", sqlite_where=HELD, postgresql_where=HELD),
     **NEVER_REUSED,

@@ -1,0 +1,54 @@
+"""Lists in parts: every list gives its items and where the next part begins."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from msgspec import Meta, Struct
+
+from ums.errors import Invalid
+
+MOST = 500
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """Part of a list."""
+
+    items: list[T]
+    next: Annotated[
+        str | None, Meta(description="The `after` of the following page; null on the last.")
+    ]
+
+
+def cut(
+    rows: Sequence[Any],
+    limit: int,
+    show: Callable[[Any], T],
+    place: Callable[[Any], object] = lambda row: row.id,
+) -> Page[T]:
+    """The page of `rows`, of which one more than `limit` was asked for.
+
+    `place` is what `after` goes by: the key that the list is ordered by.
+    """
+    more = len(rows) > limit
+    return Page([show(row) for row in rows[:limit]], str(place(rows[limit - 1])) if more else None)
+
+
+def check_limit(limit: int) -> int:
+    if not 1 <= limit <= MOST:
+        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
+    return limit
+
+
+def number(text: str, field: str) -> int:
+    """The id that `after` names. Raises Invalid."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Invalid("bad_filter", field=field, detail="use the `next` of the page before")
+    return int(text)
+
+
+def plain(text: str, field: str) -> str:
+    """`text` as a database can look for it. Raises Invalid for what none holds."""
+    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise Invalid("bad_filter", field=field, detail="it holds a character that no value has")
+    return text
