@@ -37,7 +37,7 @@ class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="The keys of the channels it is bound to; null: every channel."),
     ] = None
     expires_at: Annotated[
-        datetime | None, Meta(tz=True, description="When it ends; null: never.")
+        Annotated[datetime, Meta(tz=True)] | None, Meta(description="When it ends; null: never.")
     ] = None
 
 
