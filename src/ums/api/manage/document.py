@@ -82,19 +82,18 @@ class _Shapes:
             types, ref_template="#/components/schemas/{name}"
         )
         self.components: dict[str, Any] = dict(components)
-        self._of = {id(type): schema for type, schema in zip(types, found, strict=True)}
-        self._types = types  # keeps the ids
+        self._of = {repr(type): schema for type, schema in zip(types, found, strict=True)}
 
     def of(self, type: Any) -> Any:
-        return self._of[id(type)]
+        return self._of[repr(type)]
 
 
 def _shapes(handlers: list[HTTPRouteHandler]) -> _Shapes:
-    wanted: dict[int, Any] = {id(Problem): Problem}
+    wanted: dict[str, Any] = {repr(Problem): Problem}
     for handler in handlers:
         for one in (_given(handler), _taken(handler)):
             if one is not None:
-                wanted[id(one)] = one
+                wanted[repr(one)] = one
     return _Shapes(list(wanted.values()))
 
 

@@ -71,11 +71,15 @@ def shown(request: Call, resource: T, status: int = 200) -> Response[T]:
 
 
 def expected(request: Call) -> Expect:
-    """Raises Outdated for a thing that is not what the caller's If-Match names."""
+    """Raises Outdated for a thing that is not what the caller's If-Match names, and for one that
+    is there where If-None-Match is `*`; None stands for a thing that is not there."""
     given = request.headers.get("if-match")
+    new = request.headers.get("if-none-match", "").strip() == "*"
 
     def check(resource: object) -> None:
-        if given is not None and not _names(given, etag(resource), weak=False):
+        there = resource is not None
+        seen = given is None or (there and _names(given, etag(resource), weak=False))
+        if not seen or (new and there):
             raise Outdated("outdated")
 
     return check

@@ -19,6 +19,7 @@ addresses = table(
     Column("kind", String(20), primary_key=True),
     Column("bind_id", String(32), primary_key=True),
     Column("value", String(254), primary_key=True),
+    Index("ix_addresses_value", "value", "user_id"),
 )
 
 tags = table(

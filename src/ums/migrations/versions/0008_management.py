@@ -74,3 +74,5 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("disabled", sa.Boolean(), server_default=sa.false(), nullable=False)
         )
+    with op.batch_alter_table("addresses", schema=None) as batch_op:
+        batch_op.create_index("ix_addresses_value", ["value", "user_id"], unique=False)
