@@ -1,14 +1,15 @@
 """Lists in parts: every list gives its items and where the next part begins."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic
 
 from msgspec import Meta, Struct
+from typing_extensions import TypeVar
 
 from ums.errors import Invalid
 
 MOST = 500
-T = TypeVar("T")
+T = TypeVar("T", default=Any)
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -34,10 +35,21 @@ def cut(
     return Page([show(row) for row in rows[:limit]], str(place(rows[limit - 1])) if more else None)
 
 
-def check_limit(limit: int) -> int:
+def page(items: Sequence[T], limit: int, key: Callable[[T], str]) -> Page[T]:
+    """A page of `items`, of which there is one more than `limit` where another page follows."""
+    return cut(items, limit, lambda item: item, key)
+
+
+def page_size(limit: int) -> int:
+    """`limit`, if it is one. Raises Invalid."""
     if not 1 <= limit <= MOST:
         raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
     return limit
+
+
+def after_id(after: str | None) -> int:
+    """The id a page by ids begins after; 0 for the first page. Raises Invalid."""
+    return 0 if after is None else number(after, "after")
 
 
 def number(text: str, field: str) -> int:

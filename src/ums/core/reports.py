@@ -11,14 +11,26 @@ from ums.core.content import Content
 from ums.core.models import attempts, deliveries, messages, senders
 from ums.core.models import channels as channels_table
 from ums.core.paging import Page, cut, plain
-from ums.core.paging import check_limit as _limit
 from ums.core.paging import number as _number
+from ums.core.paging import page_size as _limit
 from ums.core.queue import FINAL, HELD, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 STATES = (*WAITING, *HELD, *FINAL)
-MessageState = Literal["accepted", "expanding", "sending", "done"]
+HALTS = ("approval", "paused", "cancelled", "retracted", "refused")
+MessageState = Literal[
+    "scheduled",
+    "accepted",
+    "expanding",
+    "sending",
+    "done",
+    "approval",
+    "paused",
+    "cancelled",
+    "retracted",
+    "refused",
+]
 MessageOrder = Literal["-accepted_at", "accepted_at"]
 Channels = frozenset[int] | int | None
 """Ids of the channels whose messages are shown; None: all."""
@@ -153,10 +165,21 @@ def _of(channels: Channels) -> ColumnElement[bool]:
 def _in_state(state: MessageState | None) -> ColumnElement[bool] | None:
     if state is None:
         return None
-    begun = messages.c.state == "expanded"
+    if state in HALTS:
+        return messages.c.halt == state
+    free = messages.c.halt == ""
+    begun, later = messages.c.state == "expanded", messages.c.starts_at > clock.now()
+    if state == "scheduled":
+        return free & ~begun & later
+    return free & _at_work(state, begun, later)
+
+
+def _at_work(
+    state: MessageState, begun: ColumnElement[bool], later: ColumnElement[bool]
+) -> ColumnElement[bool]:
     if state in ("accepted", "expanding"):
         planned = messages.c.plan.is_not(None)
-        return ~begun & (planned if state == "expanding" else ~planned)
+        return ~begun & ~later & (planned if state == "expanding" else ~planned)
     mine = deliveries.c.message_id == messages.c.id
     open = exists().where(mine, deliveries.c.state.in_((*WAITING, *HELD)))
     return begun & (open if state == "sending" else ~open)

@@ -3,7 +3,17 @@
 from litestar import Router
 from litestar.di import Provide
 
-from ums.api.manage import audit, channels, document, messages, operators, senders, tokens, users
+from ums.api.manage import (
+    audit,
+    channels,
+    document,
+    messages,
+    operators,
+    senders,
+    stats,
+    tokens,
+    users,
+)
 from ums.api.manage.body import Call
 from ums.api.manage.door import Door, settle
 from ums.api.manage.shapes import caller, paging, system
@@ -21,6 +31,7 @@ def router() -> Router:
             *messages.handlers,
             *operators.handlers,
             *tokens.handlers,
+            *stats.handlers,
             *users.handlers,
             *audit.handlers,
         ],

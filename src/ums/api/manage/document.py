@@ -175,10 +175,10 @@ def _responses(
     good["description"] = "Done."
     good.pop("headers", None)
     gives = handler.opt.get("gives", MediaType.JSON)
-    schema = {"type": "string"} if gives != MediaType.JSON else shapes.of(_given(handler))
     if handler.status_code == 204:
         good.pop("content", None)
     else:
+        schema = {"type": "string"} if gives != MediaType.JSON else shapes.of(_given(handler))
         good["content"] = {str(getattr(gives, "value", gives)): {"schema": schema}}
     found = {status: good}
     tagged = handler.parsed_return_field.is_subclass_of(Response) and gives == MediaType.JSON

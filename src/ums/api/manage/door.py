@@ -13,14 +13,13 @@ calls `core` and answers; `caller.channel(key)` gives a channel that is the call
 NotFound.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from litestar import Litestar, Request
 from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api.manage.body import Body
 from ums.api.manage.repeats import once
@@ -39,9 +38,9 @@ _LARGEST_ID = 2**63 - 1
 Call = Request[Any, Any, Any]
 
 
-async def limits(_system: System, _caller: Caller) -> Mapping[str, str]:
-    """Headers for the answer to `caller`, after its request was counted; or raises Busy."""
-    return {}  # the place for a limit of requests
+def count(_request: Call, _caller: Caller) -> None:
+    """Count the request of `caller`. Raises Busy when it calls too often."""
+    # The place for a limit of requests, which belongs to another door as well.
 
 
 class Door:
@@ -60,11 +59,11 @@ class Door:
         caller = await caller_of(system, request.headers.get("authorization"))
         caller.need(handler.opt["scope"])
         scope["auth"] = caller
-        headers = await limits(system, caller)
+        count(request, caller)
         _check(request, handler)
         body = Body(receive, system.settings, upload=handler.opt["takes"] not in ("", _JSON))
         with audit.acting(caller.name):
-            await self._answer(request, body, _with(send, headers))
+            await self._answer(request, body, send)
 
     async def _answer(self, request: Call, body: Body, send: Send) -> None:
         key = request.headers.get("idempotency-key")
@@ -114,19 +113,6 @@ def _check_query(request: Call, known: frozenset[str]) -> None:
 
 def _storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def _with(send: Send, headers: Mapping[str, str]) -> Send:
-    if not headers:
-        return send
-    more = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *more]
-        await send(message)
-
-    return sending
 
 
 # -- when the application is built --------------------------------------------------------------
