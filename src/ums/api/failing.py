@@ -1,5 +1,7 @@
 """What is answered when a request fails: each door in its own format."""
 
+from typing import Any
+
 from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
@@ -26,6 +28,11 @@ def _unexpected(request: Call, error: Exception) -> Response[bytes]:
         return answers.unexpected(request, error)
     if isinstance(error, RecursionError):
         return problems.tell(request, Invalid("bad_json", detail="too deeply nested"))
+    if isinstance(error, UnicodeDecodeError) or type(error) is LookupError:
+        # Litestar decodes the fields of a form with whatever charset they name.
+        handler: Any = request.scope.get("route_handler")
+        if handler is not None and handler.opt.get("takes") == "multipart/form-data":
+            return problems.tell(request, Invalid("misfit", field="body", detail="not UTF-8"))
     # The path and the error's kind, never the body: it may hold addresses or texts.
     log.error("request failed", path=request.scope["path"], exc_info=error)
     return problems.tell(request, Broken("broken"))

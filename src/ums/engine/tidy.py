@@ -3,7 +3,7 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import answers, imports, queue
+from ums.core import answers, import_drafts, import_undo, imports, queue
 from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
@@ -17,5 +17,7 @@ async def tidy(system: System, since: int) -> bool:
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
     await answers.forget(system)
+    await import_drafts.forget(system)
+    await import_undo.forget(system)
     await imports.sweep(system)
     return True

@@ -7,6 +7,7 @@ from ums.api.manage import (
     audit,
     channels,
     document,
+    imports,
     messages,
     operators,
     senders,
@@ -28,6 +29,7 @@ def router() -> Router:
         route_handlers=[
             *channels.handlers,
             *senders.handlers,
+            *imports.handlers,
             *messages.handlers,
             *operators.handlers,
             *tokens.handlers,

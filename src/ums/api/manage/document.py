@@ -62,7 +62,10 @@ def _document(app: Litestar) -> dict[str, Any]:
     ]
     shapes = _shapes([handler for _, _, handler in operations])
     for route, method, handler in operations:
-        _complete(drawn["paths"][route.path_format][method], method, handler, shapes)
+        operation = drawn["paths"][route.path_format][method]
+        if handler.opt["takes"] == "multipart/form-data":
+            _inline(operation["requestBody"], drawn["components"]["schemas"])
+        _complete(operation, method, handler, shapes)
     drawn["components"] = {
         "schemas": shapes.components,
         "responses": {str(status): _problem(text) for status, text in _STATUSES.items()},
@@ -131,6 +134,13 @@ def _complete(
     if "requestBody" in drawn and (taken := _taken(handler)) is not None:
         drawn["requestBody"]["content"] = {"application/json": {"schema": shapes.of(taken)}}
     _responses(drawn, method, handler, shapes)
+
+
+def _inline(body: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Put Litestar's own schema of a form in place: msgspec has none for an uploaded file."""
+    content = body["content"]["multipart/form-data"]
+    schema = content["schema"]
+    content["schema"] = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def _parameters(drawn: dict[str, Any], method: str) -> None:

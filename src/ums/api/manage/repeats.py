@@ -6,6 +6,7 @@ compared: what it was is hashed as it passes.
 
 import asyncio
 import hashlib
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,7 @@ from ums.core.callers import Caller
 from ums.core.system import System
 from ums.errors import UmsError
 
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 REPLAYED = ("idempotency-replayed", "true")
 _KEPT = ("content-type", "etag", "location")
 
@@ -31,7 +33,7 @@ async def once(
     caller: Caller = request.scope["auth"]
     place = Place(caller.name, key)
     before = await answers.claim(system, place)
-    body.digest = _digest(system, request)
+    body.digest = _Digest(system, request)
     if before is not None:
         await body.drain()
         await _give(before.repeat(body.digest.hexdigest()), send, REPLAYED)
@@ -47,11 +49,33 @@ async def once(
         await send(message)
 
 
-def _digest(system: System, request: Request[Any, Any, Any]) -> Any:
-    # Keyed: a body may hold a password, which a plain hash would let be guessed.
-    key = system.seal.derive("answers")
-    target = f"{request.method} {request.scope['path']}\n".encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(target, key=key, digest_size=32)
+class _Digest:
+    """A hash of method, path and body.
+
+    It is keyed, for a body may hold a password, which a plain hash would let be guessed. The
+    boundary of a multipart body is left out: clients make up another one each time.
+    """
+
+    def __init__(self, system: System, request: Request[Any, Any, Any]) -> None:
+        target = f"{request.method} {request.scope['path']}\n".encode("utf-8", "surrogateescape")
+        self._hash = hashlib.blake2b(target, key=system.seal.derive("answers"), digest_size=32)
+        found = _BOUNDARY.search(request.headers.get("content-type", ""))
+        self._boundary = (found[1] or found[2]).encode("latin-1", "replace") if found else b""
+        self._rest = b""  # what may be the beginning of a boundary
+
+    def update(self, part: bytes) -> None:
+        if not self._boundary:
+            self._hash.update(part)
+            return
+        text = (self._rest + part).replace(self._boundary, b"")
+        keep = min(len(self._boundary) - 1, len(text))
+        self._hash.update(text[: len(text) - keep])
+        self._rest = text[len(text) - keep :]
+
+    def hexdigest(self) -> str:
+        whole = self._hash.copy()
+        whole.update(self._rest)
+        return whole.hexdigest()
 
 
 async def _answered(app: ASGIApp, request: Request[Any, Any, Any], body: Body) -> list[Message]:
