@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from litestar.routes import HTTPRoute
 from sqlalchemy import select
 
@@ -103,36 +104,40 @@ async def test_every_route_says_its_scope_and_is_in_the_document() -> None:
     assert {scope for _, _, scope in told} <= SCOPES
 
 
-@every_operation
-async def test_nobody_comes_in_without_credentials(shared: Door, operation: Operation) -> None:
-    method, path, _ = operation
-    path = re.sub(r"\{\w*id\}", "1", path)
+async def test_nobody_comes_in_without_credentials(shared: Door) -> None:
     wrong = ("ums_" + "x" * 43, "nonsense", ("nobody", "secret"))
-    for who in (None, *wrong):
-        answer = await shared.ask(method, path, who)
-        assert answer.status == 401
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["www-authenticate"].startswith("Basic ")
-        assert answer.body["reason"] in {"no_credentials", "bad_token", "bad_credentials"}
+    for method, path, _ in OPERATIONS:
+        for who in (None, *wrong):
+            answer = await shared.ask(method, sample(path), who)
+            assert answer.status == 401, (method, path)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"].startswith("Basic ")
+            assert answer.body["reason"] in {"no_credentials", "bad_token", "bad_credentials"}
 
 
-@every_operation
-async def test_all_scopes_but_the_one_are_not_enough(shared: Door, operation: Operation) -> None:
-    method, path, told = operation
-    needed = openapi.scope_of(told)
-    others = [scope for scope in sorted(SCOPES) if not holds([scope], needed)]
-    token = await shared.api_token(*others)
-    answer = await shared.ask(method, re.sub(r"\{\w*id\}", "1", path), token)
-    assert answer.told == (403, 4005, "scope_missing")
-    assert needed in answer.body["detail"]
+async def test_all_scopes_but_the_one_are_not_enough(shared: Door) -> None:
+    for method, path, told in OPERATIONS:
+        needed = openapi.scope_of(told)
+        token = await shared.api_token(*[one for one in SCOPES if not holds([one], needed)])
+        answer = await shared.ask(method, sample(path), token)
+        assert answer.told == (403, 4005, "scope_missing"), (method, path)
+        assert needed in answer.body["detail"]
+
+
+def sample(path: str) -> str:
+    return re.sub(r"\{\w*id\}", "1", path)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(shared: Door) -> World:
+    return await make(shared)
 
 
 @every_operation
 async def test_another_channel_reads_and_changes_nothing(
-    shared: Door, operation: Operation
+    shared: Door, world: World, operation: Operation
 ) -> None:
     method, path, _ = operation
-    world = await make(shared)
     other = await shared.channel()
     bound = await shared.api_token("admin", channels=[other.key])
     before = await everything(shared)
@@ -147,8 +152,9 @@ async def test_another_channel_reads_and_changes_nothing(
         assert await everything(shared) == before
 
 
-async def test_a_channel_sees_and_changes_its_own_part_of_a_user(shared: Door) -> None:
-    world = await make(shared)
+async def test_a_channel_sees_and_changes_its_own_part_of_a_user(
+    shared: Door, world: World
+) -> None:
     other = await shared.channel()
     path = world.path("/api/users/{userid}")
     seen = await shared.get(path, other)

@@ -60,7 +60,7 @@ def tell(request: Call, error: UmsError, flaws: list[Flaw] | UnsetType = UNSET) 
     response.media_type = MEDIA_TYPE
     if error.status == 401:
         response.headers["WWW-Authenticate"] = _CHALLENGE
-    if error.status in (409, 429, 503):
+    if error.status in (429, 503) or error.reason == "still_running":
         response.headers["Retry-After"] = "1"
     return response
 

@@ -81,10 +81,12 @@ async def change(
     async with system.database.write() as tx:
         # All of them, in one order: two who demote each other take turns.
         await tx.rows(select(operators.c.id).order_by(operators.c.id).with_for_update())
-        expect(_info(await _row(tx, name)))
+        before = _info(await _row(tx, name))
+        expect(before)
         if values:
             await tx.run(update(operators).where(operators.c.name == name).values(values))
-            await _keep_one(tx)
+            if before.role == ADMINISTRATOR and not before.disabled:
+                await _keep_one(tx)
             await audit.note(tx, "operator.change", name, told)
         return _info(await _row(tx, name))
 

@@ -17,6 +17,7 @@ from ums import clock
 from ums.core import audit
 from ums.core.directory import Snapshot
 from ums.core.models import tokens
+from ums.core.moments import milliseconds
 from ums.core.paging import MOST, Page, cut, number
 from ums.core.scopes import SCOPES, Scope
 from ums.core.system import System
@@ -79,7 +80,7 @@ async def create(system: System, given: NewToken, created_by: str = audit.LOCAL)
         "channels": msgspec.json.encode(_ids(given.channels, snapshot)).decode(),
         "created_by": created_by,
         "created_at": clock.now(),
-        "expires_at": None if given.expires_at is None else _ms(given.expires_at),
+        "expires_at": _end(given),
     }
     async with system.database.write() as tx:
         id = await tx.value(insert(tokens).returning(tokens.c.id), row)
@@ -98,7 +99,8 @@ def _check(given: NewToken) -> None:
         raise Invalid("missing", field="scopes")
     if given.channels == []:
         raise Invalid("too_many", field="channels", limit=1000)
-    if given.expires_at is not None and _ms(given.expires_at) <= clock.now():
+    end = _end(given)
+    if end is not None and end <= clock.now():
         raise Invalid("past", field="expires_at")
 
 
@@ -111,8 +113,8 @@ def _ids(keys: list[str] | None, snapshot: Snapshot) -> list[int] | None:
     return sorted({snapshot.channels[key].id for key in keys})
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _end(given: NewToken) -> int | None:
+    return None if given.expires_at is None else milliseconds(given.expires_at, "expires_at")
 
 
 def digest(token: str) -> str:

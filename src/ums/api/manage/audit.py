@@ -32,8 +32,8 @@ async def list_audit(
             actor=actor,
             action=action,
             subject=subject,
-            since=ms(since),
-            until=ms(until),
+            since=ms(since, "since"),
+            until=ms(until, "until"),
             after=paging.after,
             limit=paging.limit,
         )

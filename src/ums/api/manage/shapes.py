@@ -8,16 +8,19 @@ import msgspec
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter, SkipValidation
-from msgspec import Meta, Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from ums.api.manage.body import Call
 from ums.core import callers
 from ums.core import system as systems
 from ums.core.editing import Expect
+from ums.core.moments import milliseconds
 from ums.core.paging import MOST
 from ums.errors import Outdated
 
 T = TypeVar("T")
+SHOWN_ONCE = ("mastersecret", "token")
 
 
 class Part(Struct, frozen=True):
@@ -31,7 +34,7 @@ class Part(Struct, frozen=True):
 System = NamedDependency[SkipValidation[systems.System]]
 Caller = NamedDependency[SkipValidation[callers.Caller]]
 Paging = NamedDependency[SkipValidation[Part]]
-Moment = FromQuery[Annotated[datetime, Meta(tz=True)] | None]
+Moment = FromQuery[datetime | None]
 ChannelKey = Annotated[str | None, QueryParameter(description="A ChannelKey.")]
 
 
@@ -51,13 +54,16 @@ def system(request: Call) -> systems.System:
     return request.app.state.system
 
 
-def ms(moment: datetime | None) -> int | None:
-    """A time of the request as milliseconds."""
-    return None if moment is None else round(moment.timestamp() * 1000)
+def ms(moment: datetime | None, field: str) -> int | None:
+    """A time of the request as milliseconds. Raises Invalid."""
+    return None if moment is None else milliseconds(moment, field)
 
 
 def etag(resource: object) -> str:
-    """Tells two states of a thing apart: a hash of how it is shown."""
+    """Tells two states of a thing apart: a hash of how it is shown, but for its secrets."""
+    for name in SHOWN_ONCE:
+        if isinstance(resource, Struct) and getattr(resource, name, UNSET) is not UNSET:
+            resource = replace(resource, **{name: UNSET})
     return f'"{hashlib.blake2b(msgspec.json.encode(resource), digest_size=12).hexdigest()}"'
 
 

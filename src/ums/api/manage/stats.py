@@ -31,8 +31,8 @@ async def show_stats(
     """The funnel and the losses of what was accepted from `since` (30 days ago; by hour a day)
     until `until` (now), which is not in it. By `message` they come in parts, the newest first.
     """
-    end = clock.now() if until is None else (ms(until) or 0)
-    begin = ms(since)
+    end = clock.now() if until is None else (ms(until, "until") or 0)
+    begin = ms(since, "since")
     if begin is None:
         whole = message is not None and by not in ("day", "hour")
         begin = 0 if whole else stats.default_since(by, end)
