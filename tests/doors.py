@@ -159,6 +159,21 @@ class Door:
                     return shown
                 await asyncio.sleep(0.02)  # the API tells nobody when it is done
 
+    async def listed(
+        self, path: str, who: OneChannel | Basic | Token | None, limit: int = 2
+    ) -> list[Any]:
+        """All items of a list, part by part."""
+        found: list[Any] = []
+        join, after = "&" if "?" in path else "?", ""
+        for _ in range(1000):
+            body = (await self.get(f"{path}{join}limit={limit}{after}", who)).body
+            assert len(body["items"]) <= limit
+            found += body["items"]
+            if body["next"] is None:
+                return found
+            after = f"&after={body['next']}"
+        raise AssertionError("the list has no end")
+
     async def channel(self, key: str | None = None, *, sender: bool = True) -> OneChannel:
         """A new channel, with an SMTP account at `smtp` unless told otherwise."""
         made = await channels.create(self.system, f"channel {next(_names)}", key)

@@ -17,23 +17,8 @@ async def admin(shared: Door) -> Token:
     return await shared.api_token()
 
 
-async def pages(door: Door, path: str, who: Token, limit: int = 2) -> list[Any]:
-    """All items of a list, part by part."""
-    found: list[Any] = []
-    after = ""
-    join = "&" if "?" in path else "?"
-    for _ in range(100):
-        body = (await door.get(f"{path}{join}limit={limit}{after}", who)).body
-        assert len(body["items"]) <= limit
-        found += body["items"]
-        if body["next"] is None:
-            return found
-        after = f"&after={body['next']}"
-    raise AssertionError("the list has no end")
-
-
 async def actions(door: Door, subject: str, who: Token) -> list[tuple[str, str]]:
-    items = await pages(door, f"/api/audit?subject={subject}", who)
+    items = await door.listed(f"/api/audit?subject={subject}", who)
     return [(item["action"], item["actor"]) for item in items]
 
 
@@ -78,15 +63,15 @@ async def test_a_channels_key_changes_no_channel(shared: Door) -> None:
 
 async def test_lists_of_channels_go_on(shared: Door, admin: Token) -> None:
     made = [await shared.channel(sender=False) for _ in range(5)]
-    keys = [one["channelkey"] for one in await pages(shared, "/api/channels", admin)]
+    keys = [one["channelkey"] for one in await shared.listed("/api/channels", admin)]
     assert keys[-5:] == [channel.key for channel in made]
     bound = await shared.api_token("channels:write", channels=[made[0].key, made[3].key])
-    assert [one["channelkey"] for one in await pages(shared, "/api/channels", bound, 1)] == [
+    assert [one["channelkey"] for one in await shared.listed("/api/channels", bound, 1)] == [
         made[0].key,
         made[3].key,
     ]
     await shared.send("PATCH", f"/api/channels/{made[0].key}", {"open": False}, bound)
-    shut = await pages(shared, "/api/channels?open=false", bound)
+    shut = await shared.listed("/api/channels?open=false", bound)
     assert [one["channelkey"] for one in shut] == [made[0].key]
     assert (await shared.post("/api/channels", {"name": "n"}, bound)).told == (
         403,
@@ -217,7 +202,7 @@ async def test_a_sender_that_is_not_there(shared: Door, admin: Token) -> None:
         assert answer.told == (404, 4004, "sender_unknown"), (method, path)
     wrong = draft(shared, "Wrong", channels=["nobody"])
     assert (await shared.post("/api/senders", wrong, admin)).told == (404, 4004, "channel_unknown")
-    codes = [one["code"] for one in await pages(shared, "/api/senders", admin)]
+    codes = [one["code"] for one in await shared.listed("/api/senders", admin)]
     assert "Wrong" not in codes
     assert codes == sorted(codes)
 
@@ -248,7 +233,7 @@ async def test_operators(shared: Door, admin: Token) -> None:
     assert (await change("second", disabled=True)).status == 409
     assert (await change("first", disabled=False)).status == 200
     assert await operators.check(shared.system, "first", "x" * 12)
-    names = [one["name"] for one in await pages(shared, "/api/operators", admin, 1)]
+    names = [one["name"] for one in await shared.listed("/api/operators", admin, 1)]
     assert names[-2:] == ["first", "second"]
     for body in ({"role": "king"}, {"password": "short"}, {"colour": "x"}):
         assert (await change("first", **body)).status == 400
@@ -325,7 +310,7 @@ async def test_nobody_gives_away_what_they_have_not(shared: Door) -> None:
 
 async def test_lists_of_tokens_go_on(shared: Door, admin: Token) -> None:
     made = [await shared.api_token() for _ in range(3)]
-    listed = await pages(shared, "/api/tokens", admin)
+    listed = await shared.listed("/api/tokens", admin)
     assert [one["hint"] for one in listed[:3]] == [token[-4:] for token in made[::-1]]
 
 
