@@ -11,6 +11,7 @@ from litestar.datastructures import State
 
 from ums.api import failing, health, local, manage, v1
 from ums.config import Settings
+from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
 from ums.console.sandbox import router as sandbox_pages
 from ums.core import answers, operators
@@ -35,6 +36,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
                     *health.handlers,
                     sandbox_pages,
                     static_files,
+                    api_docs,
                 ],
                 include_in_schema=False,
             ),
@@ -47,6 +49,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         request_max_body_size=None,  # our own limit speaks the caller's format
     )
     manage.settle(app)
+    app.state.describe_api = partial(manage.document.document, app)
     return app
 
 
