@@ -1,5 +1,5 @@
-// Bundles src/ into the Python package: one script and one style sheet, named by their content,
-// and manifest.json, which tells the pages those names.
+// Bundles src/ into the Python package: one script and one style sheet for all pages, and what a
+// single page has of its own, named by their content; manifest.json tells the pages those names.
 import { chmod, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,7 @@ const aside = await mkdtemp(`${target}.`);
 try {
   const result = await build({
     absWorkingDir: here,
-    entryPoints: ["src/app.ts", "src/app.css"],
+    entryPoints: ["src/app.ts", "src/app.css", "src/reference.css"],
     outdir: aside,
     bundle: true,
     minify: true,

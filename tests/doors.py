@@ -29,13 +29,15 @@ from fakes import SmtpServer
 from ums.api import server as web
 from ums.app import build
 from ums.config import Settings, listening_url
-from ums.core import access, channels, senders
+from ums.core import access, channels, senders, tokens
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System
+from ums.core.tokens import NewToken
 from ums.engine import loop
 
 Basic = tuple[str, str]
+Token = str  # of the management API
 _names = count(1)
 
 
@@ -96,29 +98,47 @@ class Door:
         self,
         method: str,
         path: str,
-        who: OneChannel | Basic | None = None,
+        who: OneChannel | Basic | Token | None = None,
         *,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> Answer:
+        named = dict(headers or {})
+        if isinstance(who, str):
+            named["Authorization"] = f"Bearer {who}"
+            who = None
         basic = who.basic if isinstance(who, OneChannel) else who
         auth = httpx.BasicAuth(*basic) if basic else None
         given = await self.http.request(
-            method, path, auth=auth, content=content, headers=dict(headers or {})
+            method, path, auth=auth, content=content, headers=named, **more
         )
         return Answer(given.status_code, given.headers, given.content)
 
-    async def get(self, path: str, who: OneChannel | Basic | None = None, **more: Any) -> Answer:
+    async def get(
+        self, path: str, who: OneChannel | Basic | Token | None = None, **more: Any
+    ) -> Answer:
         return await self.ask("GET", path, who, **more)
 
     async def post(
-        self, path: str, body: object, who: OneChannel | Basic | None = None, **headers: str
+        self, path: str, body: object, who: OneChannel | Basic | Token | None = None, **headers: str
     ) -> Answer:
         """POST `body` as JSON, or as it is when it is bytes. `Idempotency_Key=...` is a header."""
+        return await self.send("POST", path, body, who, **headers)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        who: OneChannel | Basic | Token | None = None,
+        **headers: str,
+    ) -> Answer:
+        """The same with any method."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {"Content-Type": "application/json", **named}
-        return await self.ask("POST", path, who, content=content, headers=sent)
+        return await self.ask(method, path, who, content=content, headers=sent)
 
     async def wire(self, request: bytes) -> Answer:
         """Send these very bytes; the answer to them. The request must end the connection."""
@@ -140,6 +160,21 @@ class Door:
                 if shown["state"] == "done":
                     return shown
                 await asyncio.sleep(0.02)  # the API tells nobody when it is done
+
+    async def listed(
+        self, path: str, who: OneChannel | Basic | Token | None, limit: int = 2
+    ) -> list[Any]:
+        """All items of a list, part by part."""
+        found: list[Any] = []
+        join, after = "&" if "?" in path else "?", ""
+        for _ in range(1000):
+            body = (await self.get(f"{path}{join}limit={limit}{after}", who)).body
+            assert len(body["items"]) <= limit
+            found += body["items"]
+            if body["next"] is None:
+                return found
+            after = f"&after={body['next']}"
+        raise AssertionError("the list has no end")
 
     async def channel(
         self, key: str | None = None, *, sender: bool = True, limit: int = 0
@@ -168,6 +203,11 @@ class Door:
         )
         await senders.create(self.system, given)
         return code
+
+    async def api_token(self, *scopes: str, channels: list[str] | None = None) -> Token:
+        """A new token of the management API, for everything unless told otherwise."""
+        given = NewToken(f"test {next(_names)}", list(scopes or ("admin",)), channels)  # type: ignore[arg-type]
+        return str((await tokens.create(self.system, given)).token)
 
     async def access_key(self) -> Basic:
         made = await access.create_access_key(self.system)

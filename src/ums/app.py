@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 
-from ums.api import answers, callers, health, local, manage, v1
+from ums.api import callers, failing, health, local, manage, v1
 from ums.config import Settings
+from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
 from ums.console.sandbox import router as sandbox_pages
-from ums.core import operators
+from ums.core import answers, operators
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
 from ums.engine.loop import running
@@ -24,23 +25,33 @@ Announce = Callable[[System, str], None]
 def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     """The application. `ready` is called with the system and the local door's token as soon as
     the database is open and the engine runs."""
-    return Litestar(
+    app = Litestar(
         route_handlers=[
-            *v1.handlers,
-            *manage.handlers,
-            *local.handlers,
-            *health.handlers,
-            sandbox_pages,
-            static_files,
+            manage.router(),
+            Router(
+                path="/",
+                route_handlers=[
+                    *v1.handlers,
+                    *local.handlers,
+                    *health.handlers,
+                    sandbox_pages,
+                    static_files,
+                    api_docs,
+                ],
+                include_in_schema=False,
+            ),
         ],
-        exception_handlers=answers.handlers,
+        exception_handlers=failing.handlers,
         before_send=[callers.tell_rate],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
-        openapi_config=None,
+        openapi_config=manage.document.config(),
         logging_config=None,  # ums.logs does it for the whole process
         request_max_body_size=None,  # our own limit speaks the caller's format
     )
+    manage.settle(app)
+    app.state.describe_api = partial(manage.document.document, app)
+    return app
 
 
 @asynccontextmanager
@@ -55,6 +66,7 @@ async def _lifespan(
         app.state.intake = intake
         app.state.local_token = token
         app.state.check_operator = partial(operators.check, system)
+        await answers.abandon(system)
         async with running(system):
             if ready is not None:
                 ready(system, token)

@@ -18,3 +18,8 @@ def iso(moment: int) -> str:
     """`moment` (milliseconds) as ISO 8601 in UTC, the form in which our API tells times."""
     stamp = datetime.fromtimestamp(moment / 1000, UTC)
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_or_none(moment: int | None) -> str | None:
+    """The same for a moment that may not have come."""
+    return None if moment is None else iso(moment)

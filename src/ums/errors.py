@@ -4,7 +4,11 @@
     |-- Invalid            400  4004      a parameter is not legal
     |   |-- TooLarge       413  4004
     |   |-- NotFound       404  4004
-    |   `-- WrongMethod    405  4004
+    |   |-- WrongMethod    405  4004
+    |   |-- Conflict       409  4004      what is there stands against it
+    |   |-- Outdated       412  4004      it was changed since the caller looked
+    |   |-- WrongMedia     415  4004
+    |   `-- Unprocessable  422  4004
     |-- NotAuthenticated   401  4005
     |-- Forbidden          403  4005
     |-- Refused            400  1015xxx   the channel, or a rule, does not allow it
@@ -56,6 +60,22 @@ class NotFound(Invalid):
 
 class WrongMethod(Invalid):
     status = 405
+
+
+class Conflict(Invalid):
+    status = 409
+
+
+class Outdated(Invalid):
+    status = 412
+
+
+class WrongMedia(Invalid):
+    status = 415
+
+
+class Unprocessable(Invalid):
+    status = 422
 
 
 class NotAuthenticated(UmsError):

@@ -14,7 +14,6 @@ from litestar.exceptions import (
     MethodNotAllowedException,
     NotFoundException,
 )
-from litestar.types import ExceptionHandlersMap
 
 from ums.core.languages import preferred
 from ums.core.messages import Intake
@@ -106,11 +105,11 @@ def failed(request: Call, error: UmsError) -> Response[bytes]:
     return response
 
 
-def _own(request: Call, error: UmsError) -> Response[bytes]:
+def own(request: Call, error: UmsError) -> Response[bytes]:
     return failed(request, error)
 
 
-def _http(request: Call, error: HTTPException) -> Response[bytes]:
+def http(request: Call, error: HTTPException) -> Response[bytes]:
     if isinstance(error, MethodNotAllowedException):
         response = failed(request, WrongMethod("wrong_method", method=request.method))
         response.headers["Allow"] = (error.headers or {})["allow"]
@@ -122,17 +121,10 @@ def _http(request: Call, error: HTTPException) -> Response[bytes]:
         return failed(request, TooLarge("too_large", limit=limit))
     if isinstance(error, ClientException) or error.status_code < 500:
         return failed(request, Invalid("misfit", field="request", detail=str(error.detail)))
-    return _unexpected(request, error)
+    return unexpected(request, error)
 
 
-def _unexpected(request: Call, error: Exception) -> Response[bytes]:
+def unexpected(request: Call, error: Exception) -> Response[bytes]:
     # The path and the error's kind, never the body: it may hold addresses or texts.
     log.error("request failed", path=request.scope["path"], exc_info=error)
     return failed(request, Broken("broken"))
-
-
-handlers: ExceptionHandlersMap = {
-    UmsError: _own,
-    HTTPException: _http,
-    Exception: _unexpected,
-}

@@ -16,12 +16,7 @@ async def caller_of(request: Call) -> Caller:
     """The caller. Raises NotAuthenticated, and Busy when it calls too often."""
     system = system_of(request)
     caller = await authenticate(system, request.headers.get("authorization"))
-    rates = system.rates
-    if isinstance(caller, Channel):
-        rate = rates.take(("channel", caller.id), caller.rules.requests_per_second)
-    else:
-        rate = rates.take(("access key", caller.id), rates.access_keys)
-    count(request, rate)
+    count(request, caller)
     return caller
 
 
@@ -33,8 +28,13 @@ async def channel_of(request: Call) -> Channel:
     return caller
 
 
-def count(request: Call, rate: Rate) -> None:
-    """Have the answer tell the rate, whatever it will be. Raises Busy when it is over."""
+def count(request: Call, caller: Caller) -> None:
+    """Count a call, and have its answer tell the rate. Raises Busy when it is one too many."""
+    rates = system_of(request).rates
+    if isinstance(caller, Channel):
+        rate = rates.take(("channel", caller.id), caller.rules.requests_per_second)
+    else:
+        rate = rates.take(("access key", caller.id), rates.access_keys)
     if rate.limit:
         request.scope["state"][_RATE] = rate
     if rate.over:

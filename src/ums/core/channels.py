@@ -10,13 +10,15 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.access import channel_context, new_key
-from ums.core.directory import Channel, Snapshot, touch
+from ums.core.directory import Channel, Snapshot, load, touch
+from ums.core.editing import Expect, anything
 from ums.core.models import channels, senders
+from ums.core.paging import MOST, Page, cut, number
 from ums.core.rule_checks import check_rules
 from ums.core.rules import Rules
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid
+from ums.errors import Invalid, NotFound
 
 _KEY = re.compile(r"[A-Za-z0-9]{1,32}")
 OVERLAP = 24 * clock.HOUR
@@ -108,6 +110,63 @@ async def rules_of(system: System, key: str) -> Rules:
     return find(await system.directory.now(), key).rules
 
 
+async def show(system: System, key: str) -> ChannelInfo:
+    """Raises Invalid for a key that no channel has."""
+    return await _shown(system, key)
+
+
+async def change(
+    system: System,
+    key: str,
+    *,
+    name: str | None = None,
+    open: bool | None = None,
+    expect: Expect = anything,
+) -> ChannelInfo:
+    """Give the channel another name, open or close it; None leaves a thing as it is.
+
+    Raises Invalid, and what `expect` raises.
+    """
+    if name is not None:
+        check_name(name)
+    given: dict[str, Any] = {"name": name, "open": open}
+    values = {field: value for field, value in given.items() if value is not None}
+    async with system.database.write() as tx:
+        await tx.run(select(channels.c.id).where(channels.c.key == key).with_for_update())
+        snapshot = await load(tx)
+        expect(describe(find(snapshot, key), snapshot))
+        others = (channels.c.name == name) & (channels.c.key != key)
+        if await tx.first(select(channels.c.id).where(others)):
+            raise Invalid("name_taken", name=name)
+        if values:
+            await tx.run(update(channels).where(channels.c.key == key).values(values))
+            await audit.note(tx, "channel.change", key, _told(values))
+            await touch(tx)
+    return await _shown(system, key)
+
+
+def _told(values: dict[str, Any]) -> str:
+    return ", ".join(f"{field}: {value}" for field, value in values.items())
+
+
+async def page_channels(
+    system: System,
+    ids: frozenset[int] | None = None,
+    *,
+    open: bool | None = None,
+    after: str | None = None,
+    limit: int = MOST,
+) -> Page[ChannelInfo]:
+    """The channels with these ids, or all, in the order they were made."""
+    system.directory.forget()
+    now = await system.directory.now()
+    first = 0 if after is None else number(after, "after")
+    found = sorted((c for c in now.channels.values() if c.id > first), key=lambda c: c.id)
+    found = [c for c in found if ids is None or c.id in ids]
+    found = [c for c in found if open is None or c.open == open]
+    return cut(found[: limit + 1], limit, lambda channel: describe(channel, now))
+
+
 async def list_channels(system: System) -> list[ChannelInfo]:
     system.directory.forget()
     now = await system.directory.now()
@@ -118,7 +177,7 @@ def find(snapshot: Snapshot, key: str) -> Channel:
     """Raises Invalid for a key that no channel has."""
     channel = snapshot.channels.get(key)
     if channel is None:
-        raise Invalid("channel_unknown", key=key)
+        raise NotFound("channel_unknown", key=key)
     return channel
 
 
@@ -139,7 +198,7 @@ async def _update(system: System, action: str, key: str, values: dict[str, Any])
     async with system.database.write() as tx:
         done = await tx.run(update(channels).where(channels.c.key == key).values(values))
         if done.count == 0:
-            raise Invalid("channel_unknown", key=key)
+            raise NotFound("channel_unknown", key=key)
         await _changed(tx, action, key)
 
 

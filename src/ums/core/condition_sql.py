@@ -22,7 +22,7 @@ from ums.core.conditions import (
     is_date,
 )
 
-# The states of models.messages.ENDED, word for word: SQLite uses a partial index only then.
+# With models.messages.KNOWN in it, word for word: SQLite uses a partial index only then.
 _ENDED = (
     "d.userid <> '' AND d.state IN"
     " ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'suppressed')"

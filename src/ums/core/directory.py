@@ -142,7 +142,7 @@ class Directory:
             if self._snapshot is None or time.monotonic() - self._checked >= CHECK_EVERY:
                 changes = self._changes
                 async with self._database.read() as tx:
-                    self._snapshot = await _load(tx, self._snapshot)
+                    self._snapshot = await load(tx, self._snapshot)
                 # What was read before the change that `forget` tells of is not fresh.
                 self._checked = time.monotonic() if changes == self._changes else 0.0
         return self._snapshot
@@ -153,7 +153,8 @@ async def touch(tx: Tx) -> None:
     await tx.run(_TOUCH, {"name": REVISION})
 
 
-async def _load(tx: Tx, known: Snapshot | None) -> Snapshot:
+async def load(tx: Tx, known: Snapshot | None = None) -> Snapshot:
+    """The directory as this transaction sees it; `known` itself when nothing changed since."""
     value = select(func.coalesce(func.max(meta.c.value), "0")).where(meta.c.name == REVISION)
     revision = str(await tx.value(value))
     if known is not None and known.revision == revision:

@@ -57,7 +57,8 @@ class Table(Struct, frozen=True):
     def named(self, line: Line) -> dict[str, str]:
         """The row's cells under their column's name, for the workbook of rejected rows."""
         names = [*self.columns, *[""] * len(line.cells)]
-        return {names[i] or letters(i): cell for i, cell in enumerate(line.cells)}
+        cells = enumerate(line.cells)
+        return {names[i] or letters(i): cell for i, cell in cells if cell or names[i]}
 
 
 def read(table: Table, line: Line) -> Entry | UmsError:

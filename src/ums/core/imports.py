@@ -1,12 +1,13 @@
 """Imports: a spreadsheet of users, applied in batches that a crash neither loses nor doubles.
 
-States: waiting -> running -> done | failed. Where an import is running, `owner` is the worker
-that does it; each batch, its place in the file and its counts are one transaction, which begins
-by making sure that the import is still this worker's (reliability.md F13).
+States: draft -> waiting -> running -> done | failed -> undoing -> undone. Where an import is
+running, `owner` is the worker that does it; each batch, its place in the file, its counts and what
+it changed are one transaction, which begins by making sure that the import is still this worker's
+(reliability.md F13). Drafts: `core.import_drafts`; taking back: `core.import_undo`.
 """
 
 import asyncio
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,23 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core import sheet_reader
+from ums.core import import_undo, sheet_reader
 from ums.core.import_rows import Table, read
+from ums.core.import_undo import Lost
 from ums.core.models import imports
 from ums.core.rejects import rejected_workbook
 from ums.core.sheet_reader import Reader
 from ums.core.sheets import Batch, End, Head, Line
 from ums.core.system import System
 from ums.core.upload import discard, keep, leave_only
-from ums.core.user_changes import apply
+from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, Rights
 from ums.core.user_kinds import ALL
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid, NotFound, UmsError
 
 __all__ = ["Import", "claim", "open_import", "rejected_workbook", "run", "show", "step", "sweep"]
+UNFINISHED = ("draft", "waiting", "running")
 
 _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = imports.owner AND w.lease_until > $now)"
 _FREE = f"(state = 'waiting' OR (state = 'running' AND (owner = :owner OR NOT {_ALIVE})))"
@@ -53,6 +56,9 @@ _COUNT = Hot(
     "UPDATE imports SET added = added + :added, changed = changed + :changed,"
     " unchanged = unchanged + :unchanged, rejected = rejected + :rejected WHERE id = :id"
 )
+_CHANGED = Hot(
+    "INSERT INTO import_batches (import_id, number, changes) VALUES (:id, :number, :changes)"
+)
 _REJECT = Hot("""
     INSERT INTO import_rejects (import_id, "row", cells, reason)
     SELECT CAST(:id AS bigint), r.number, r.cells, r.reason
@@ -70,7 +76,7 @@ class Import(Struct, frozen=True):
     id: int
     name: str
     bind_id: str
-    state: str  # waiting | running | done | failed
+    state: str  # draft | waiting | running | done | failed | undoing | undone
     detail: str  # why it failed
     cursor: int  # rows done
     size: int  # rows in the sheet; 0 while not known
@@ -80,10 +86,12 @@ class Import(Struct, frozen=True):
     rejected: int
     created_at: int
     finished_at: int | None
+    mapping: str | None = None  # JSON: what each column holds; None: as the header says
+    undone: int = 0  # users whose change was taken back
+    kept: int = 0  # users whose change was not: somebody changed them since
 
 
-class Lost(Exception):  # not an error: another worker goes on
-    """The import is not this worker's any more."""
+SELECT = select(*[imports.c[field] for field in Import.__struct_fields__])
 
 
 async def open_import(system: System, path: Path, *, bind_id: str = ALL, name: str) -> Import:
@@ -93,9 +101,7 @@ async def open_import(system: System, path: Path, *, bind_id: str = ALL, name: s
     same file with the same bind id, when its import has not finished, is that import. Raises
     Invalid when the file or the bind id cannot be used (ums-spec 4; threats 14 and 31).
     """
-    snapshot = await system.directory.now()
-    if not (bind_id == ALL or bind_id in snapshot.channels or bind_id in snapshot.sender_codes):
-        raise Invalid("bad_bind_id", kind="import", bind_id=bind_id[:64])
+    await check_bind_id(system, bind_id)
     copy, digest = await keep(system.settings, path)
     known: Import | None = None
     try:
@@ -109,14 +115,19 @@ async def open_import(system: System, path: Path, *, bind_id: str = ALL, name: s
                 return await _found(tx, number)
             return known
     finally:
-        if known is not None or not await _is_kept(system, copy):
+        if known is not None or not await is_kept(system, copy):
             await discard(copy)
+
+
+async def check_bind_id(system: System, bind_id: str) -> None:
+    snapshot = await system.directory.now()
+    if not (bind_id == ALL or bind_id in snapshot.channels or bind_id in snapshot.sender_codes):
+        raise Invalid("bad_bind_id", kind="import", bind_id=bind_id[:64])
 
 
 async def show(tx: Tx, import_id: int) -> Import | None:
     """The import `import_id`."""
-    columns = [imports.c[field] for field in Import.__struct_fields__]
-    row = await tx.first(select(*columns).where(imports.c.id == import_id))
+    row = await tx.first(SELECT.where(imports.c.id == import_id))
     return None if row is None else Import(*row)
 
 
@@ -130,17 +141,18 @@ async def claim(tx: Tx, owner: str) -> int | None:
     for row in await tx.rows(_CANDIDATES, mine):
         if await asyncio.to_thread(Path(row.file).exists):
             return await tx.value(_TAKE, {**mine, "id": row.id})
-    return None
+    return await import_undo.claim(tx, owner)
 
 
 async def run(system: System, import_id: int, owner: str) -> None:
-    """Do the import to its end, or until it is another worker's.
+    """Do the import to its end, or until it is another worker's; or take it back.
 
     What is wrong with the file is stored as the import's `detail`, not raised. When this task is
     cancelled or the database goes away, the import waits to be claimed again.
     """
     row = await _take(system, import_id, owner)
     if row is None:
+        await import_undo.run(system, import_id, owner)
         return
     try:
         await _read_all(system, row, owner)
@@ -155,7 +167,7 @@ async def run(system: System, import_id: int, owner: str) -> None:
 async def sweep(system: System) -> int:
     """Remove copies that no unfinished import wants: what a crash left behind. How many."""
     async with system.database.read() as tx:
-        unfinished = imports.c.state.in_(("waiting", "running"))
+        unfinished = imports.c.state.in_(UNFINISHED)
         wanted = {row[0] for row in await tx.rows(select(imports.c.file).where(unfinished))}
     return await leave_only(system.settings, wanted)
 
@@ -169,7 +181,7 @@ async def step(system: System, import_id: int, owner: str) -> bool:
     if row is None:
         return False
     try:
-        async with sheet_reader.reading(Path(row.file), system.settings, row.cursor) as reader:
+        async with _reading(system, row) as reader:
             work = await _Work.begin(system, row, owner, reader)
             return await work.step()
     except Lost:
@@ -181,12 +193,17 @@ async def step(system: System, import_id: int, owner: str) -> bool:
 
 async def _read_all(system: System, row: Any, owner: str) -> None:
     try:
-        async with sheet_reader.reading(Path(row.file), system.settings, row.cursor) as reader:
+        async with _reading(system, row) as reader:
             work = await _Work.begin(system, row, owner, reader)
             while await work.step():
                 pass
     except Invalid as error:
         await _finish(system, row, owner, error)
+
+
+def _reading(system: System, row: Any) -> AbstractAsyncContextManager[Reader]:
+    names: list[str] | None = None if row.mapping is None else msgspec.json.decode(row.mapping)
+    return sheet_reader.reading(Path(row.file), system.settings, row.cursor, names)
 
 
 class _Work:
@@ -237,7 +254,9 @@ class _Work:
         return entries
 
     async def _apply(self, tx: Tx, lines: list[Line], entries: list[Entry | UmsError]) -> None:
-        applied = iter(await apply(tx, [entry for entry in entries if isinstance(entry, Entry)]))
+        good = [entry for entry in entries if isinstance(entry, Entry)]
+        differences: list[Difference] = []
+        applied = iter(await apply(tx, good, differences))
         counts = {"added": 0, "changed": 0, "unchanged": 0, "rejected": 0}
         rejects: list[tuple[object, ...]] = []
         for line, entry in zip(lines, entries, strict=True):
@@ -246,6 +265,10 @@ class _Work:
             if isinstance(outcome, UmsError):
                 rejects.append((line.number, self._told(line), _clear(outcome.words())))
         await tx.run(_COUNT, {"id": self._row.id, **counts})
+        if differences:
+            changes = msgspec.json.encode(differences).decode()
+            place = {"id": self._row.id, "number": self._cursor}
+            await tx.run(_CHANGED, {**place, "changes": changes})
         if rejects:
             await tx.run(_REJECT, {"id": self._row.id, "r": rows_json(rejects)})
 
@@ -288,6 +311,7 @@ async def _finish(system: System, row: Any, owner: str, error: Invalid | None) -
 
 async def _unfinished(tx: Tx, digest: str, bind_id: str) -> Import | None:
     same = (imports.c.digest == digest) & (imports.c.bind_id == bind_id)
+    same &= imports.c.mapping.is_(None)
     open_ = imports.c.state.in_(("waiting", "running"))
     for row in await tx.rows(select(imports).where(same & open_).order_by(imports.c.id)):
         if await asyncio.to_thread(Path(row.file).exists):
@@ -302,6 +326,6 @@ async def _found(tx: Tx, import_id: int) -> Import:
     return found
 
 
-async def _is_kept(system: System, copy: Path) -> bool:
+async def is_kept(system: System, copy: Path) -> bool:
     async with system.database.read() as tx:
         return await tx.first(select(imports.c.id).where(imports.c.file == str(copy))) is not None

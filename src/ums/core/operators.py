@@ -3,34 +3,116 @@
 import asyncio
 import secrets
 from functools import cache
+from typing import Any, Literal, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, insert, select
+from msgspec import Struct
+from sqlalchemy import func, insert, select, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.editing import Expect, anything
 from ums.core.models import operators
+from ums.core.paging import MOST, Page, cut, number
 from ums.core.system import System
-from ums.errors import Invalid
+from ums.db import Tx
+from ums.errors import Conflict, Invalid, NotFound
 
-ADMINISTRATOR = "administrator"
+Role = Literal["administrator", "operator", "viewer"]
+ADMINISTRATOR: Role = "administrator"
 SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 1_000
 _hasher = PasswordHasher()
 
 
-async def create(system: System, name: str, password: str, role: str = ADMINISTRATOR) -> None:
+class OperatorInfo(Struct, frozen=True):
+    """An operator as it is shown: everything but the password."""
+
+    name: str
+    role: str
+    disabled: bool
+    created_at: str
+
+
+async def create(system: System, name: str, password: str, role: Role = ADMINISTRATOR) -> None:
     """Make an operator; one who exists gets the new password and role. Raises Invalid."""
-    if not 1 <= len(name) <= 60 or not name.isprintable() or ":" in name:
-        raise Invalid("bad_value", field="name")
-    if len(password) < SHORTEST_PASSWORD:
-        raise Invalid("short_password", limit=SHORTEST_PASSWORD)
-    hashed = await asyncio.to_thread(_hasher.hash, password)
-    row = {"name": name, "password_hash": hashed, "role": role, "created_at": clock.now()}
+    _check(name, role)
+    values = {"password_hash": await _hashed(password), "role": role, "disabled": False}
     async with system.database.write() as tx:
-        await tx.run(delete(operators).where(operators.c.name == name))
-        await tx.run(insert(operators), row)
-        await audit.note(tx, "operator.create", name)
+        mine = operators.c.name == name
+        done = await tx.run(update(operators).where(mine).values(values))
+        if done.count == 0:
+            await tx.run(insert(operators), {**values, "name": name, "created_at": clock.now()})
+        await audit.note(tx, "operator.create", name, role)
+
+
+async def add(system: System, name: str, password: str, role: Role) -> OperatorInfo:
+    """Make an operator. Raises Conflict when there is one of this name, Invalid."""
+    _check(name, role)
+    values = {"password_hash": await _hashed(password), "role": role, "disabled": False}
+    async with system.database.write() as tx:
+        if await tx.first(select(operators.c.id).where(operators.c.name == name)):
+            raise Conflict("name_taken", name=name)
+        await tx.run(insert(operators), {**values, "name": name, "created_at": clock.now()})
+        await audit.note(tx, "operator.create", name, role)
+        return _info(await _row(tx, name))
+
+
+async def change(
+    system: System,
+    name: str,
+    *,
+    role: Role | None = None,
+    password: str | None = None,
+    disabled: bool | None = None,
+    expect: Expect = anything,
+) -> OperatorInfo:
+    """Change what is not None. Raises NotFound, Invalid, what `expect` raises, and Conflict where
+    no administrator would be left."""
+    if role is not None:
+        _check(name, role)
+    given: dict[str, Any] = {"role": role, "disabled": disabled}
+    values = {field: value for field, value in given.items() if value is not None}
+    told = ", ".join(f"{field}: {value}" for field, value in values.items())
+    if password is not None:
+        values["password_hash"] = await _hashed(password)
+        told = f"{told}, password" if told else "password"
+    async with system.database.write() as tx:
+        # All of them, in one order: two who demote each other take turns.
+        await tx.rows(select(operators.c.id).order_by(operators.c.id).with_for_update())
+        before = _info(await _row(tx, name))
+        expect(before)
+        if values:
+            await tx.run(update(operators).where(operators.c.name == name).values(values))
+            if before.role == ADMINISTRATOR and not before.disabled:
+                await _keep_one(tx)
+            await audit.note(tx, "operator.change", name, told)
+        return _info(await _row(tx, name))
+
+
+async def _keep_one(tx: Tx) -> None:
+    good = (operators.c.role == ADMINISTRATOR) & ~operators.c.disabled
+    if not await tx.value(select(func.count()).select_from(operators).where(good)):
+        raise Conflict("last_administrator")
+
+
+async def list_operators(
+    system: System, *, after: str | None = None, limit: int = MOST
+) -> Page[OperatorInfo]:
+    """All operators, in the order they were made."""
+    query = select(operators)
+    if after is not None:
+        query = query.where(operators.c.id > number(after, "after"))
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.order_by(operators.c.id).limit(limit + 1))
+    return cut(rows, limit, _info)
+
+
+async def show(system: System, name: str) -> OperatorInfo:
+    """Raises NotFound."""
+    async with system.database.read() as tx:
+        return _info(await _row(tx, name))
 
 
 async def create_first(system: System) -> str | None:
@@ -45,11 +127,37 @@ async def create_first(system: System) -> str | None:
 
 async def check(system: System, name: str, password: str) -> bool:
     """Whether `password` is the operator's; takes as long for a name that does not exist."""
-    query = select(operators.c.password_hash).where(operators.c.name == name)
+    good = (operators.c.name == name) & ~operators.c.disabled
     async with system.database.read() as tx:
-        stored = await tx.value(query)
-    good = await asyncio.to_thread(_verify, stored, password)
-    return good and stored is not None
+        stored = await tx.value(select(operators.c.password_hash).where(good))
+    right = await asyncio.to_thread(_verify, stored, password)
+    return right and stored is not None
+
+
+def _check(name: str, role: str) -> None:
+    if not 1 <= len(name) <= 60 or not name.isprintable() or set(name) & set(":/"):
+        raise Invalid("bad_value", field="name")
+    if role not in get_args(Role):
+        raise Invalid("bad_value", field="role")
+
+
+async def _hashed(password: str) -> str:
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid("short_password", limit=SHORTEST_PASSWORD)
+    if len(password) > LONGEST_PASSWORD:
+        raise Invalid("bad_value", field="password")
+    return await asyncio.to_thread(_hasher.hash, password)
+
+
+async def _row(tx: Tx, name: str) -> Any:
+    row = await tx.first(select(operators).where(operators.c.name == name))
+    if row is None:
+        raise NotFound("operator_unknown", name=name[:60])
+    return row
+
+
+def _info(row: Any) -> OperatorInfo:
+    return OperatorInfo(row.name, row.role, bool(row.disabled), clock.iso(row.created_at))
 
 
 @cache

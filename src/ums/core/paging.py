@@ -1,21 +1,43 @@
-"""Keyset paging: `after` is the `next` of the page before, and `limit` how many at most."""
+"""Lists in parts: every list gives its items and where the next part begins."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, Generic
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+from typing_extensions import TypeVar
 
 from ums.errors import Invalid
 
 MOST = 500
-T = TypeVar("T")
+T = TypeVar("T", default=Any)
 
 
-class Page(Struct, frozen=True):
-    """Part of a list; `next` is the `after` of the following page."""
+class Page(Struct, Generic[T], frozen=True):
+    """Part of a list."""
 
-    items: list[Any]
-    next: str | None
+    items: list[T]
+    next: Annotated[
+        str | None, Meta(description="The `after` of the following page; null on the last.")
+    ]
+
+
+def cut(
+    rows: Sequence[Any],
+    limit: int,
+    show: Callable[[Any], T],
+    place: Callable[[Any], object] = lambda row: row.id,
+) -> Page[T]:
+    """The page of `rows`, of which one more than `limit` was asked for.
+
+    `place` is what `after` goes by: the key that the list is ordered by.
+    """
+    more = len(rows) > limit
+    return Page([show(row) for row in rows[:limit]], str(place(rows[limit - 1])) if more else None)
+
+
+def page(items: Sequence[T], limit: int, key: Callable[[T], str]) -> Page[T]:
+    """A page of `items`, of which there is one more than `limit` where another page follows."""
+    return cut(items, limit, lambda item: item, key)
 
 
 def page_size(limit: int) -> int:
@@ -27,14 +49,18 @@ def page_size(limit: int) -> int:
 
 def after_id(after: str | None) -> int:
     """The id a page by ids begins after; 0 for the first page. Raises Invalid."""
-    if after is None:
-        return 0
-    if not after.isascii() or not after.isdigit() or len(after) > 18:
-        raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
-    return int(after)
+    return 0 if after is None else number(after, "after")
 
 
-def page(items: Sequence[T], limit: int, key: Callable[[T], str]) -> Page:
-    """A page of `items`, of which there is one more than `limit` where another page follows."""
-    shown = list(items[:limit])
-    return Page(shown, key(shown[-1]) if len(items) > limit else None)
+def number(text: str, field: str) -> int:
+    """The id that `after` names. Raises Invalid."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Invalid("bad_filter", field=field, detail="use the `next` of the page before")
+    return int(text)
+
+
+def plain(text: str, field: str) -> str:
+    """`text` as a database can look for it. Raises Invalid for what none holds."""
+    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise Invalid("bad_filter", field=field, detail="it holds a character that no value has")
+    return text

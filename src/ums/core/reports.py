@@ -1,20 +1,39 @@
 """What became of messages: counts, deliveries, attempts."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import JSON, ColumnElement, Select, and_, cast, exists, func, select, true
 
 from ums import clock
 from ums.core.content import Content
-from ums.core.models import attempts, channels, deliveries, messages, senders
-from ums.core.paging import MOST, Page
+from ums.core.models import attempts, deliveries, messages, senders
+from ums.core.models import channels as channels_table
+from ums.core.paging import Page, cut, plain
+from ums.core.paging import number as _number
+from ums.core.paging import page_size as _limit
 from ums.core.queue import FINAL, HELD, PAUSED, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 STATES = (*WAITING, PAUSED, *HELD, *FINAL)
+HALTS = ("approval", "paused", "cancelled", "retracted", "refused")
+MessageState = Literal[
+    "scheduled",
+    "accepted",
+    "expanding",
+    "sending",
+    "done",
+    "approval",
+    "paused",
+    "cancelled",
+    "retracted",
+    "refused",
+]
+MessageOrder = Literal["-accepted_at", "accepted_at"]
+Channels = frozenset[int] | int | None
+"""Ids of the channels whose messages are shown; None: all."""
 
 
 class MessageInfo(Struct, frozen=True):
@@ -72,9 +91,22 @@ class DeliveryHistory(DeliveryInfo, frozen=True):
     attempts: list[AttemptInfo]
 
 
+class UserDelivery(DeliveryInfo, frozen=True):
+    """A delivery in the history of a user."""
+
+    msgid: str
+    channelkey: str
+    subject: str
+
+
+_ATTEMPT = select(attempts, senders.c.code.label("sender")).join(
+    senders, senders.c.id == attempts.c.sender_id
+)
+_CHANNELS = channels_table
+_KEY = channels_table.c.key
 _MESSAGE = (
-    select(messages, channels.c.key.label("channelkey"), senders.c.code.label("sender"))
-    .join(channels, channels.c.id == messages.c.channel_id)
+    select(messages, _KEY.label("channelkey"), senders.c.code.label("sender"))
+    .join(_CHANNELS, _CHANNELS.c.id == messages.c.channel_id)
     .join(senders, senders.c.id == messages.c.sender_id)
 )
 _DELIVERY = (
@@ -84,31 +116,99 @@ _DELIVERY = (
 )
 
 
-async def message(tx: Tx, msgid: str, channel_id: int | None = None) -> MessageInfo:
-    """Raises NotFound for a message that does not exist, or is not `channel_id`'s."""
-    row = await _message_row(tx, msgid, channel_id)
+async def message(tx: Tx, msgid: str, channels: Channels = None) -> MessageInfo:
+    """Raises NotFound for a message that does not exist, or is not of `channels`."""
+    row = await _message_row(tx, msgid, channels)
     counts = await _counts(tx, [row.id])
     return _message(row, counts.get(row.id, {}))
 
 
 async def list_messages(
-    tx: Tx, channel_id: int, *, after: str | None = None, limit: int = 50
-) -> Page:
-    """The channel's messages, the newest first."""
-    query = _MESSAGE.where(messages.c.channel_id == channel_id)
+    tx: Tx,
+    channels: Channels,
+    *,
+    state: MessageState | None = None,
+    sender: str | None = None,
+    subject: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    sort: MessageOrder = "-accepted_at",
+    after: str | None = None,
+    limit: int = 50,
+) -> Page[MessageInfo]:
+    """Messages of `channels`, the newest first or last.
+
+    `subject` is part of it, in any case of Latin letters; `since` and `until` (not in it) are
+    milliseconds of the acceptance.
+    """
+    id = messages.c.id
+    query = _MESSAGE.where(_of(channels))
     if after is not None:
-        query = query.where(messages.c.id < _number(after, "after"))
-    rows = await tx.rows(query.order_by(messages.c.id.desc()).limit(_limit(limit) + 1))
-    page = rows[:limit]
-    counts = await _counts(tx, [row.id for row in page])
-    items = [_message(row, counts.get(row.id, {})) for row in page]
-    return Page(items, str(page[-1].id) if len(rows) > limit else None)
+        place = _number(after, "after")
+        query = query.where(id < place if sort == "-accepted_at" else id > place)
+    for wanted in (_in_state(state), _between(since, until), _with_subject(tx, subject)):
+        if wanted is not None:
+            query = query.where(wanted)
+    if sender is not None:
+        query = query.where(senders.c.code == plain(sender, "sender"))
+    order = id.desc() if sort == "-accepted_at" else id
+    rows = await tx.rows(query.order_by(order).limit(_limit(limit) + 1))
+    counts = await _counts(tx, [row.id for row in rows[:limit]])
+    return cut(rows, limit, lambda row: _message(row, counts.get(row.id, {})))
+
+
+def _of(channels: Channels) -> ColumnElement[bool]:
+    if channels is None:
+        return true()
+    ids = (channels,) if isinstance(channels, int) else sorted(channels)
+    return messages.c.channel_id.in_(ids)
+
+
+def _in_state(state: MessageState | None) -> ColumnElement[bool] | None:
+    if state is None:
+        return None
+    if state in HALTS:
+        return messages.c.halt == state
+    free = messages.c.halt == ""
+    begun, later = messages.c.state == "expanded", messages.c.starts_at > clock.now()
+    if state == "scheduled":
+        return free & ~begun & later
+    return free & _at_work(state, begun, later)
+
+
+def _at_work(
+    state: MessageState, begun: ColumnElement[bool], later: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    if state in ("accepted", "expanding"):
+        planned = messages.c.plan.is_not(None)
+        return ~begun & ~later & (planned if state == "expanding" else ~planned)
+    mine = deliveries.c.message_id == messages.c.id
+    open = exists().where(mine, deliveries.c.state.in_((*WAITING, *HELD)))
+    return begun & (open if state == "sending" else ~open)
+
+
+def _between(since: int | None, until: int | None) -> ColumnElement[bool] | None:
+    at = messages.c.accepted_at
+    bounds = [at >= since if since is not None else None, at < until if until is not None else None]
+    given = [bound for bound in bounds if bound is not None]
+    return and_(*given) if given else None
+
+
+def _with_subject(tx: Tx, part: str | None) -> ColumnElement[bool] | None:
+    if not part:
+        return None
+    content: ColumnElement[Any] = messages.c.content
+    if tx.dialect == "postgresql":
+        subject = cast(content, JSON)["subject"].as_string()
+    else:
+        subject = func.json_extract(content, "$.subject")
+    return subject.icontains(plain(part, "subject"), autoescape=True)
 
 
 async def list_deliveries(
     tx: Tx,
     msgid: str,
-    channel_id: int | None = None,
+    channels: Channels = None,
     *,
     state: str | None = None,
     reason: str | None = None,
@@ -116,9 +216,9 @@ async def list_deliveries(
     address: str | None = None,
     after: str | None = None,
     limit: int = 50,
-) -> Page:
+) -> Page[DeliveryInfo]:
     """The message's deliveries in the order they were made."""
-    row = await _message_row(tx, msgid, channel_id)
+    row = await _message_row(tx, msgid, channels)
     query: Select[Any] = _DELIVERY.where(deliveries.c.message_id == row.id)
     if state is not None and state not in STATES:
         raise Invalid("bad_filter", field="state", detail="one of " + ", ".join(STATES))
@@ -139,29 +239,60 @@ async def list_deliveries(
     return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
 
-async def delivery(tx: Tx, id: int, channel_id: int) -> DeliveryHistory:
-    """Raises NotFound for a delivery that is not the channel's."""
-    mine: ColumnElement[bool] = (deliveries.c.id == id) & (messages.c.channel_id == channel_id)
-    row = await tx.first(_DELIVERY.where(mine))
-    if row is None:
-        raise NotFound("delivery_unknown")
-    query = (
-        select(attempts, senders.c.code.label("sender"))
-        .join(senders, senders.c.id == attempts.c.sender_id)
-        .where(attempts.c.delivery_id == id)
-        .order_by(attempts.c.id)
-    )
+async def delivery(tx: Tx, id: int, channels: Channels) -> DeliveryHistory:
+    """Raises NotFound for a delivery that is not of `channels`."""
+    row = await _delivery_row(tx, id, channels)
+    query = _ATTEMPT.where(attempts.c.delivery_id == id).order_by(attempts.c.id)
     tries = [_attempt(found) for found in await tx.rows(query)]
     return DeliveryHistory(**_delivery(row), msgid=row.msgid, attempts=tries)
 
 
-async def _message_row(tx: Tx, msgid: str, channel_id: int | None) -> Any:
+async def list_attempts(
+    tx: Tx, id: int, channels: Channels, *, after: str | None = None, limit: int = 50
+) -> Page[AttemptInfo]:
+    """The delivery's attempts in their order."""
+    await _delivery_row(tx, id, channels)
+    query = _ATTEMPT.where(attempts.c.delivery_id == id)
+    if after is not None:
+        query = query.where(attempts.c.id > _number(after, "after"))
+    rows = await tx.rows(query.order_by(attempts.c.id).limit(_limit(limit) + 1))
+    return cut(rows, limit, _attempt)
+
+
+async def of_user(
+    tx: Tx, userid: str, channels: Channels, *, after: str | None = None, limit: int = 50
+) -> Page[UserDelivery]:
+    """What was sent, or not, to a user by messages of `channels`; the newest first."""
+    mine = (deliveries.c.userid == plain(userid, "userid")) & (deliveries.c.userid != "")
+    query = _DELIVERY.add_columns(messages.c.content, _KEY.label("channelkey")).where(mine)
+    query = query.join(_CHANNELS, _CHANNELS.c.id == messages.c.channel_id).where(_of(channels))
+    if after is not None:
+        query = query.where(deliveries.c.id < _number(after, "after"))
+    rows = await tx.rows(query.order_by(deliveries.c.id.desc()).limit(_limit(limit) + 1))
+    return cut(rows, limit, _of_user)
+
+
+def _of_user(row: Any) -> UserDelivery:
+    return UserDelivery(
+        **_delivery(row), msgid=row.msgid, channelkey=row.channelkey, subject=_subject(row.content)
+    )
+
+
+def _subject(content: str) -> str:
+    return msgspec.json.decode(content, type=Content).subject
+
+
+async def _delivery_row(tx: Tx, id: int, channels: Channels) -> Any:
+    row = await tx.first(_DELIVERY.where(deliveries.c.id == id, _of(channels)))
+    if row is None:
+        raise NotFound("delivery_unknown")
+    return row
+
+
+async def _message_row(tx: Tx, msgid: str, channels: Channels) -> Any:
     if "\x00" in msgid:
         raise NotFound("message_unknown")
-    query = _MESSAGE.where(messages.c.msgid == msgid)
-    if channel_id is not None:
-        query = query.where(messages.c.channel_id == channel_id)
-    row = await tx.first(query)
+    row = await tx.first(_MESSAGE.where(messages.c.msgid == msgid, _of(channels)))
     if row is None:
         raise NotFound("message_unknown")
     return row
@@ -186,7 +317,7 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
         sender=row.sender,
         state=_state(row, counts),
         halt=row.halt,
-        subject=msgspec.json.decode(row.content, type=Content).subject,
+        subject=_subject(row.content),
         priority=row.priority,
         on_doubt=row.on_doubt,
         accepted_at=clock.iso(row.accepted_at),
@@ -236,15 +367,3 @@ def _attempt(row: Any) -> AttemptInfo:
         enhanced=row.enhanced,
         reply=row.reply,
     )
-
-
-def _limit(limit: int) -> int:
-    if not 1 <= limit <= MOST:
-        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
-    return limit
-
-
-def _number(text: str, field: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Invalid("bad_filter", field=field, detail="use the `next` of the page before")
-    return int(text)

@@ -9,7 +9,7 @@ from ums.core import resting
 from ums.core.directory import Sender
 from ums.core.senders import password_of
 from ums.core.system import System
-from ums.errors import Invalid
+from ums.errors import Invalid, NotFound
 from ums.senders import email
 from ums.senders.address import BadAddress, clean, needs_utf8
 from ums.senders.base import Envelope, Outcome, Reply, Stage
@@ -42,7 +42,7 @@ async def run(system: System, code: str, to: str | None = None) -> TestReport:
     system.directory.forget()
     sender = (await system.directory.now()).sender_codes.get(code)
     if sender is None:
-        raise Invalid("sender_unknown", code=code)
+        raise NotFound("sender_unknown", code=code)
     if sender.type not in system.types:
         raise Invalid("sender_elsewhere", code=code)
     recipient = None if to is None else _recipient(to)

@@ -5,16 +5,18 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
 from ums.core import audit
 from ums.core.channels import check_name, find
 from ums.core.directory import Sender, touch
+from ums.core.editing import Expect, anything
 from ums.core.models import channel_senders, channels, senders
+from ums.core.paging import MOST, Page, cut
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid
+from ums.errors import Invalid, NotFound
 from ums.senders import email
 from ums.senders.address import BadAddress, clean, clean_display_name
 from ums.senders.base import Encryption
@@ -86,32 +88,106 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
     return await show(system, given.code)
 
 
-async def change(system: System, given: NewSender) -> SenderInfo:
-    """Change the sender of `given.code`. Where mail goes cannot change without its password."""
+async def change(
+    system: System, given: NewSender, expect: Expect = anything, *, open: bool | None = None
+) -> SenderInfo:
+    """Change the sender of `given.code`. Where mail goes cannot change without its password.
+
+    A port that it has already needs no second approval. Raises Invalid, and what `expect` raises.
+    """
     system.directory.forget()
     now = await system.directory.now()
     old = now.sender_codes.get(given.code)
     if old is None:
-        raise Invalid("sender_unknown", code=given.code)
-    settings = _settings(given, own_port=False)
-    moved = email.binding(email.read(old.settings)) != email.binding(settings)
+        raise NotFound("sender_unknown", code=given.code)
+    before = email.read(old.settings)
+    settings = _settings(given, own_port=given.port == before.port or old.type != "email")
+    moved = email.binding(before) != email.binding(settings)
     if moved and given.password is None:
         raise Invalid("password_again")
     values: dict[str, Any] = {
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
         **RESTED,
+        **({} if open is None else {"open": open}),
     }
     if given.password is not None:
         context = secret_context(given.code, settings)
         values["secret"] = system.seal.close(given.password, context)
     async with system.database.write() as tx:
+        await _expected(tx, old.id, expect)
         await _check_name(tx, given)
         await tx.run(update(senders).where(senders.c.id == old.id).values(values))
         for key in given.channels:
             await _authorise(tx, old.id, key)
         await _changed(tx, "sender.change", given)
     return await show(system, given.code)
+
+
+async def edit(
+    system: System,
+    code: str,
+    changes: dict[str, Any],
+    open: bool | None = None,
+    expect: Expect = anything,
+) -> SenderInfo:
+    """Change the fields of NewSender that `changes` names; `open` also pauses or resumes.
+
+    Raises Invalid, NotFound, and what `expect` raises.
+    """
+    now = await show(system, code)
+    held: dict[str, Any] = {
+        name: getattr(now, name) for name in NewSender.__struct_fields__ if hasattr(now, name)
+    }
+    held |= {"encryption": str(now.encryption), "channels": [], **changes}
+    return await change(system, NewSender(**held), expect, open=open)
+
+
+async def _expected(tx: Tx, id: int, expect: Expect) -> None:
+    row = await tx.first(select(senders).where(senders.c.id == id).with_for_update())
+    keys = await tx.rows(
+        select(channels.c.key)
+        .join(channel_senders, channel_senders.c.channel_id == channels.c.id)
+        .where(channel_senders.c.sender_id == id)
+        .order_by(channels.c.id)
+    )
+    expect(_describe(row, [key for (key,) in keys]))
+
+
+async def set_open(system: System, code: str, *, open: bool) -> SenderInfo:
+    """Let the sender send, or pause it: its deliveries wait meanwhile."""
+    async with system.database.write() as tx:
+        mine = senders.c.code == code
+        done = await tx.run(update(senders).where(mine).values(open=open))
+        if done.count == 0:
+            raise NotFound("sender_unknown", code=code)
+        await audit.note(tx, "sender.open" if open else "sender.close", code)
+        await touch(tx)
+    system.wake.set()
+    return await show(system, code)
+
+
+async def unauthorise(system: System, code: str, key: str) -> SenderInfo:
+    """The channel may not use the sender any more; what it has sent already goes on.
+
+    Where it was the channel's default, the oldest of the others is.
+    """
+    system.directory.forget()
+    now = await system.directory.now()
+    sender, channel = now.sender_codes.get(code), find(now, key)
+    if sender is None:
+        raise NotFound("sender_unknown", code=code)
+    links = channel_senders
+    mine = links.c.channel_id == channel.id
+    async with system.database.write() as tx:
+        done = await tx.run(delete(links).where(mine, links.c.sender_id == sender.id))
+        heir = await tx.value(select(func.min(links.c.sender_id)).where(mine))
+        if not await tx.first(select(links.c.sender_id).where(mine, links.c.is_default)):
+            await tx.run(update(links).where(mine, links.c.sender_id == heir), {"is_default": True})
+        if done.count:
+            await audit.note(tx, "sender.unauthorise", code, key)
+            await touch(tx)
+    return await show(system, code)
 
 
 RESTED: dict[str, Any] = {
@@ -129,17 +205,31 @@ async def list_senders(system: System) -> list[SenderInfo]:
     async with system.database.read() as tx:
         rows = await tx.rows(select(senders).order_by(senders.c.id))
     users: dict[int, list[str]] = {}
-    for channel in now.channels.values():
+    for channel in sorted(now.channels.values(), key=lambda one: one.id):
         for id in channel.senders:
             users.setdefault(id, []).append(channel.key)
     return [_describe(row, users.get(row.id, [])) for row in rows]
+
+
+async def page_senders(
+    system: System,
+    *,
+    open: bool | None = None,
+    after: str | None = None,
+    limit: int = MOST,
+) -> Page[SenderInfo]:
+    """All senders in the order of their codes."""
+    every = await list_senders(system)
+    found = [one for one in every if open is None or one.open == open]
+    found = sorted((one for one in found if one.code > (after or "")), key=lambda one: one.code)
+    return cut(found[: limit + 1], limit, lambda one: one, lambda one: one.code)
 
 
 async def show(system: System, code: str) -> SenderInfo:
     for sender in await list_senders(system):
         if sender.code == code:
             return sender
-    raise Invalid("sender_unknown", code=code)
+    raise NotFound("sender_unknown", code=code)
 
 
 def password_of(system: System, sender: Sender) -> str:
@@ -196,7 +286,7 @@ async def authorise(system: System, code: str, key: str, *, default: bool = Fals
     now = await system.directory.now()
     sender = now.sender_codes.get(code)
     if sender is None:
-        raise Invalid("sender_unknown", code=code)
+        raise NotFound("sender_unknown", code=code)
     find(now, key)
     async with system.database.write() as tx:
         await _authorise(tx, sender.id, key, default=default)
@@ -208,7 +298,7 @@ async def authorise(system: System, code: str, key: str, *, default: bool = Fals
 async def _authorise(tx: Tx, sender_id: int, key: str, *, default: bool = False) -> None:
     channel_id = await tx.value(select(channels.c.id).where(channels.c.key == key))
     if channel_id is None:
-        raise Invalid("channel_unknown", key=key)
+        raise NotFound("channel_unknown", key=key)
     links = channel_senders
     mine = links.c.channel_id == channel_id
     held = [row.sender_id for row in await tx.rows(select(links.c.sender_id).where(mine))]

@@ -7,13 +7,13 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
 from ums.config import Settings
 from ums.core import child, sheets
-from ums.core.sheets import Batch, End, Fault, Head, Item, Order
+from ums.core.sheets import Batch, End, Fault, Head, Item, Order, Sight
 from ums.errors import Invalid
 
 BATCH = 1_000  # rows in one transaction: the web must not wait long behind it
@@ -31,7 +31,7 @@ class Reader:
         self._settings = settings
         self._left = settings.import_seconds
 
-    async def next(self) -> Head | Batch | End:
+    async def next(self) -> Head | Sight | Batch | End:
         """The next thing the reader tells. Raises Invalid when the file, or the reader, fails."""
         began = time.monotonic()
         try:
@@ -45,7 +45,7 @@ class Reader:
         self._left -= time.monotonic() - began
         return self._understand(line) if line.endswith(b"\n") else await self._died()
 
-    def _understand(self, line: bytes) -> Head | Batch | End:
+    def _understand(self, line: bytes) -> Head | Sight | Batch | End:
         try:
             item = _items.decode(line)
         except msgspec.DecodeError:
@@ -83,10 +83,28 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(path: Path, settings: Settings, start: int) -> AsyncGenerator[Reader]:
-    """A reader of the file at `path` that passes over its first `start` rows."""
-    async with _started(_order(path, settings, "read", start), settings) as reader:
+async def reading(
+    path: Path, settings: Settings, start: int, names: list[str] | None = None
+) -> AsyncGenerator[Reader]:
+    """A reader of the file at `path` that passes over its first `start` rows.
+
+    `names` says what each column holds, whatever the header does.
+    """
+    order = _order(path, settings, "read", start)
+    order.names = names
+    async with _started(order, settings) as reader:
         yield reader
+
+
+async def look(path: Path, settings: Settings, show: int) -> Sight:
+    """The header and the first `show` rows of the file. Raises Invalid for one that is none."""
+    order = _order(path, settings, "look", 0)
+    order.show = show
+    async with _started(order, settings) as reader:
+        item = await reader.next()
+    if not isinstance(item, Sight):
+        raise Invalid("sheet_unreadable", detail="the reader lost its way")
+    return item
 
 
 async def check(path: Path, settings: Settings) -> None:
@@ -95,10 +113,12 @@ async def check(path: Path, settings: Settings) -> None:
         await reader.next()
 
 
-def _order(path: Path, settings: Settings, action: str, start: int) -> Order:
+def _order(
+    path: Path, settings: Settings, action: Literal["check", "look", "read"], start: int
+) -> Order:
     return Order(
         path=str(path),
-        action="check" if action == "check" else "read",
+        action=action,
         start=start,
         batch=BATCH,
         rows=settings.import_rows,

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 MAX_CELL = 32_768  # characters; a spreadsheet program's own limit is one less
 MAX_ROW = 100_000
+MAX_NAME = 200  # of a cell that is only shown
 MAX_LINE = 1_000_000  # characters in one line of output, about
 EXACT = 10**15  # a spreadsheet keeps 15 digits of a number
 COLUMNS = (
@@ -47,8 +48,10 @@ class Order(Struct):
     """What to read, and how much it may take. Sizes in bytes, times in seconds."""
 
     path: str
-    action: Literal["check", "read"]
+    action: Literal["check", "look", "read"]
     start: int = 0  # rows to pass over
+    names: list[str] | None = None  # what each column holds, "" nothing; None: as the header says
+    show: int = 0  # rows that a look shows
     batch: int = 1_000  # rows in a batch
     rows: int = 100_000
     columns: int = 200
@@ -63,6 +66,14 @@ class Head(Struct, tag="head"):
     """The columns, in their order ("" where one has no name), and how many rows there are."""
 
     columns: list[str]
+    size: int
+
+
+class Sight(Struct, tag="sight"):
+    """The header as it stands, the first rows, and how many rows there are."""
+
+    header: list[str]
+    rows: list[list[str]]
     size: int
 
 
@@ -90,7 +101,7 @@ class Fault(Struct, tag="fault"):
     detail: str
 
 
-Item = Head | Batch | End | Fault
+Item = Head | Sight | Batch | End | Fault
 
 
 class SheetError(Exception):
@@ -109,7 +120,7 @@ def main(argument: str) -> None:
     order = msgspec.json.decode(argument, type=Order)
     confine(order)
     try:
-        for item in check(order) if order.action == "check" else read(order):
+        for item in {"check": check, "look": look, "read": read}[order.action](order):
             _tell(item)
     except SheetError as stop:
         _tell(stop.fault)
@@ -171,13 +182,36 @@ def check(order: Order) -> Iterator[Item]:
     yield End()
 
 
+def look(order: Order) -> Iterator[Item]:
+    """What an operator is shown before deciding what the columns hold."""
+    filled = (row for _, row in _rows(order)() if not _blank(row))
+    header = [_plain(cell).strip()[:MAX_NAME] for cell in next(filled, [])]
+    if not header:
+        raise SheetError("sheet_columns", "the first sheet is empty")
+    if len(header) > order.columns:
+        raise SheetError("sheet_limit", f"more than {order.columns} columns")
+    shown: list[list[str]] = []
+    size = 0
+    for row in filled:
+        size += 1
+        if size > order.rows:
+            raise SheetError("sheet_limit", f"more than {order.rows} rows")
+        if len(shown) < order.show:
+            shown.append([_plain(cell)[:MAX_NAME] for cell in row[: order.columns]])
+    yield Sight(header, shown, size)
+
+
+def _rows(order: Order) -> Callable[[], Iterator[Numbered]]:
+    return _workbook(order) if is_workbook(order.path) else _text_file(order)
+
+
 def read(order: Order) -> Iterator[Item]:
-    rows = _workbook(order) if is_workbook(order.path) else _text_file(order)
+    rows = _rows(order)
     columns, size = _look(rows(), order)
     yield Head(columns, size)
     lines: list[Line] = []
     length = 0
-    for line in _lines(rows(), columns, order.start):
+    for line in _lines(rows(), columns, order):
         lines.append(line)
         length += sum(map(len, line.cells))
         if len(lines) == order.batch or length > MAX_LINE:
@@ -203,6 +237,8 @@ def _look(rows: Iterator[Numbered], order: Order) -> tuple[list[str], int]:
 
 
 def _columns(header: list[Any], order: Order) -> list[str]:
+    if order.names is not None:
+        return order.names
     names = [_plain(cell).strip().lower() for cell in header]
     while names and not names[-1]:
         names.pop()
@@ -220,11 +256,16 @@ def _columns(header: list[Any], order: Order) -> list[str]:
     return names
 
 
-def _lines(rows: Iterator[Numbered], columns: list[str], start: int) -> Iterator[Line]:
+def _lines(rows: Iterator[Numbered], columns: list[str], order: Order) -> Iterator[Line]:
     filled = (row for row in rows if not _blank(row[1]))
     for index, (number, row) in enumerate(filled, -1):  # -1 is the header
-        if index >= start:
-            yield _line(number, row, columns)
+        if index >= order.start:
+            yield _line(number, row if order.names is None else _wanted(row, columns), columns)
+
+
+def _wanted(row: list[Any], columns: list[str]) -> list[Any]:
+    """The row without what stands in columns that were put aside."""
+    return [cell if name else "" for cell, name in zip(row, columns, strict=False)]
 
 
 def _line(number: int, row: list[Any], columns: list[str]) -> Line:

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
+from typing import IO
 
 from ums import clock
 from ums.config import Settings
@@ -22,6 +23,11 @@ async def keep(settings: Settings, path: Path) -> tuple[Path, str]:
     larger than `settings.import_size`.
     """
     return await asyncio.to_thread(_keep, settings, path)
+
+
+async def keep_stream(settings: Settings, source: IO[bytes], name: str) -> tuple[Path, str]:
+    """The same for an upload that was called `name`."""
+    return await asyncio.to_thread(_take, settings, source, name)
 
 
 async def discard(copy: Path) -> None:
@@ -51,21 +57,26 @@ def _folder(settings: Settings) -> Path:
 
 
 def _keep(settings: Settings, path: Path) -> tuple[Path, str]:
-    suffix = ".xlsx" if path.suffix.lower() == ".xlsx" else ".csv"
-    copy = _folder(settings) / f"{secrets.token_hex(16)}{suffix}"
     if not path.is_file():
         raise Invalid("file_missing", path=path.name)
+    with path.open("rb") as source:
+        return _take(settings, source, path.name)
+
+
+def _take(settings: Settings, source: IO[bytes], name: str) -> tuple[Path, str]:
+    suffix = ".xlsx" if name.lower().endswith(".xlsx") else ".csv"
+    copy = _folder(settings) / f"{secrets.token_hex(16)}{suffix}"
     try:
-        return copy, _copy(path, copy, settings.import_size)
+        return copy, _copy(source, copy, settings.import_size)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
 
 
-def _copy(path: Path, copy: Path, most: int) -> str:
+def _copy(source: IO[bytes], copy: Path, most: int) -> str:
     digest, size = hashlib.sha256(), 0
     file = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with path.open("rb") as source, os.fdopen(file, "wb") as target:
+    with os.fdopen(file, "wb") as target:
         while piece := source.read(_PIECE):
             size += len(piece)
             if size > most:

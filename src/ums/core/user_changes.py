@@ -80,28 +80,55 @@ class State(Struct, gc=False):  # holds no cycle, and there are thousands
     described: bool = False  # the attributes changed
 
 
-async def apply(tx: Tx, entries: Sequence[Entry]) -> list[Outcome]:
+class Difference(Struct, array_like=True, gc=False):
+    """What became different of one user: enough to take it back."""
+
+    id: int
+    userid: str
+    made: bool  # the user was not there before
+    slots: list[tuple[str, str, list[str], list[str]]]  # kind, bind id, before, after
+
+
+async def apply(
+    tx: Tx, entries: Sequence[Entry], differences: list[Difference] | None = None
+) -> list[Outcome]:
     """Apply `entries` in their order, each wholly or not at all; one outcome for each.
 
-    A user whose entries all failed is not created.
+    A user whose entries all failed is not created. `differences` gets what became different.
     """
     if not entries:
         return []
     states = await _take(tx, {entry.userid for entry in entries})
     outcomes: list[Outcome] = [_attempt(states[entry.userid], entry) for entry in entries]
-    await _write(tx, states.values())
+    await write(tx, states.values())
+    if differences is not None:
+        differences += [found for key, one in states.items() if (found := _difference(key, one))]
     return outcomes
+
+
+def _difference(userid: str, state: State) -> Difference | None:
+    slots = [
+        (kind, bind_id, sorted(before), sorted(now))
+        for (kind, bind_id), now in state.now.items()
+        if now != (before := state.before.get((kind, bind_id), NOTHING))
+    ]
+    made = state.new and state.kept
+    return Difference(state.id, userid, made, slots) if made or slots else None
 
 
 async def _take(tx: Tx, userids: Collection[str]) -> dict[str, State]:
     take = {"r": rows_json((userid,) for userid in userids), "now": clock.now()}
     rows = await tx.rows(_TAKE, take)
     states = {row[1]: State(row[0], bool(row[3]), row[2], {}, {}) for row in rows}
-    known = {state.id: state for state in states.values() if not state.new}
-    if known:
-        held = await tx.rows(_HELD, {"r": rows_json((key,) for key in known)})
-        _fill(known, held)
+    await fill(tx, {state.id: state for state in states.values() if not state.new})
     return states
+
+
+async def fill(tx: Tx, states: dict[int, State]) -> None:
+    """Load what the users with these ids hold."""
+    if states:
+        held = await tx.rows(_HELD, {"r": rows_json((key,) for key in states)})
+        _fill(states, held)
 
 
 def _fill(states: dict[int, State], held: Iterable[Any]) -> None:
@@ -170,7 +197,8 @@ def _describe(state: State, given: dict[str, Any]) -> bool:
     return True
 
 
-async def _write(tx: Tx, states: Collection[State]) -> None:
+async def write(tx: Tx, states: Collection[State]) -> None:
+    """Store the slots in `now`, and remove the new users that nothing was `kept` of."""
     gone: list[tuple[object, ...]] = []
     new: list[tuple[object, ...]] = []
     for state in states:

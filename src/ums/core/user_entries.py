@@ -3,7 +3,7 @@
 Nothing here touches the database, so that spreadsheets are read by the same rules.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -39,11 +39,16 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Rights:
-    """Which bind ids a caller may write: `channel`'s own, or every one with the access key."""
+    """Which bind ids a caller may write: those of its channels, or every one where it has none."""
 
-    def __init__(self, snapshot: Snapshot, channel: Channel | None = None) -> None:
-        keys: Collection[str] = snapshot.channels if channel is None else (channel.key,)
-        ids: Collection[int] = snapshot.senders if channel is None else channel.senders
+    def __init__(
+        self, snapshot: Snapshot, channels: Channel | Sequence[Channel] | None = None
+    ) -> None:
+        own = [channels] if isinstance(channels, Channel) else channels
+        keys: Collection[str] = snapshot.channels if own is None else {one.key for one in own}
+        ids: Collection[int] = (
+            snapshot.senders if own is None else {id for one in own for id in one.senders}
+        )
         codes = {snapshot.senders[i].code for i in ids if i in snapshot.senders}
         self._allowed = {"channel": {ALL, *keys}, "sender": codes, "all": {ALL}}
         self._known = {"channel": snapshot.channels, "sender": snapshot.sender_codes, "all": {}}

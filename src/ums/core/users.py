@@ -1,5 +1,6 @@
 """Users: people we can reach, their addresses, tags and attributes (ums-spec 3.10, 3.11)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -58,9 +59,14 @@ async def opt(system: System, caller: Caller, body: object, language: str = "en"
     """
     if isinstance(caller, Channel):
         check_channel(caller)
-    given = _entries(body)
     snapshot = await system.directory.now()
     rights = Rights(snapshot, caller if isinstance(caller, Channel) else None)
+    return await opt_with(system, rights, body, language)
+
+
+async def opt_with(system: System, rights: Rights, body: object, language: str = "en") -> Report:
+    """The same for whoever has `rights`."""
+    given = _entries(body)
     results = [_read(raw, rights) for raw in given]
     entries = [result for result in results if isinstance(result, Entry)]
     if entries:
@@ -82,7 +88,7 @@ async def delete(system: System, caller: Caller, body: object, language: str = "
     wanted = {one for one in results if isinstance(one, str)}
     if wanted:
         async with system.database.write() as tx:
-            known = await _remove(tx, wanted)
+            known = await remove(tx, wanted)
         for number, one in enumerate(results):
             if isinstance(one, str) and one not in known:
                 results[number] = Invalid("user_unknown")
@@ -94,18 +100,28 @@ async def delete(system: System, caller: Caller, body: object, language: str = "
 async def find(tx: Tx, userid: str) -> User | None:
     """The user `userid` with all that is known of it."""
     row = await tx.first(select(users).where(users.c.userid == userid))
-    if row is None:
-        return None
-    kinds: dict[str, dict[str, list[str]]] = {}
-    for _, kind, bind_id, value in await tx.rows(
-        select(addresses).where(addresses.c.user_id == row.id).order_by(*addresses.c)
+    return (await gather(tx, [row]))[0] if row is not None else None
+
+
+async def gather(tx: Tx, rows: Sequence[Any]) -> list[User]:
+    """The users of `rows` of their table, with all that is known of each."""
+    ids = [row.id for row in rows]
+    kinds: dict[int, dict[str, dict[str, list[str]]]] = {}
+    of_these = addresses.c.user_id.in_(ids)
+    for id, kind, bind_id, value in await tx.rows(
+        select(addresses).where(of_these).order_by(*addresses.c)
     ):
-        kinds.setdefault(kind, {}).setdefault(bind_id, []).append(value)
-    labels: dict[str, list[str]] = {}
-    for _, bind_id, tag in await tx.rows(
-        select(tags).where(tags.c.user_id == row.id).order_by(*tags.c)
+        values = kinds.setdefault(id, {}).setdefault(kind, {})
+        values.setdefault(bind_id, []).append(value)
+    labels: dict[int, dict[str, list[str]]] = {}
+    for id, bind_id, tag in await tx.rows(
+        select(tags).where(tags.c.user_id.in_(ids)).order_by(*tags.c)
     ):
-        labels.setdefault(bind_id, []).append(tag)
+        labels.setdefault(id, {}).setdefault(bind_id, []).append(tag)
+    return [_user(row, kinds.get(row.id, {}), labels.get(row.id, {})) for row in rows]
+
+
+def _user(row: Any, kinds: dict[str, dict[str, list[str]]], labels: dict[str, list[str]]) -> User:
     held = row.attributes
     attributes = msgspec.json.decode(held) if isinstance(held, str) else held
     return User(row.id, row.userid, attributes, kinds, labels, row.created_at, row.updated_at)
@@ -138,7 +154,8 @@ def _named(raw: object) -> str:
     return show_userid(raw.get("userid")) if isinstance(raw, dict) else ""
 
 
-async def _remove(tx: Tx, userids: set[str]) -> set[str]:
+async def remove(tx: Tx, userids: set[str]) -> set[str]:
+    """Delete these users; the userids of those that were there."""
     # Locked in one order, the one `apply` takes: see there.
     held = select(users.c.id, users.c.userid).where(users.c.userid.in_(sorted(userids)))
     rows = await tx.rows(held.order_by(users.c.userid).with_for_update())

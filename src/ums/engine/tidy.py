@@ -3,7 +3,17 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import contacts, imports, lists, materials, queue, quotas
+from ums.core import (
+    answers,
+    contacts,
+    import_drafts,
+    import_undo,
+    imports,
+    lists,
+    materials,
+    queue,
+    quotas,
+)
 from ums.core.callbacks import sweep
 from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
@@ -11,15 +21,18 @@ from ums.core.system import System
 
 
 async def tidy(system: System, since: int) -> bool:
-    """End expired deliveries; forget idempotency keys that are over, what quotas and caps no
-    longer count, deleted lists, and uploads, materials and callbacks that nothing wants any
-    more."""
+    """End expired deliveries; forget idempotency keys and answers that are over, what quotas and
+    caps no longer count, deleted lists, and uploads, materials and callbacks that nothing wants
+    any more."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
         for part in (contacts, lists, quotas):
             await part.forget(tx)
+    await answers.forget(system)
+    await import_drafts.forget(system)
+    await import_undo.forget(system)
     await imports.sweep(system)
     await materials.sweep(system)
     await sweep.sweep(system)

@@ -12,7 +12,7 @@ from ums.core.callbacks.payload import Record
 from ums.core.directory import Channel
 from ums.core.models import callback_addresses as addresses
 from ums.core.models import callback_batches as batches
-from ums.core.reports import MOST, Page
+from ums.core.paging import MOST, Page
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound

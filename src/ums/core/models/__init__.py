@@ -14,6 +14,7 @@ from ums.core.models.base import metadata
 from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
 from ums.core.models.governance import contacts, list_entries, lists, strategies, usage, words
 from ums.core.models.halting import halts
+from ums.core.models.management import answers, import_batches, tokens
 from ums.core.models.materials import material_chunks, materials
 from ums.core.models.messages import (
     attempts,
@@ -29,6 +30,7 @@ from ums.core.models.users import addresses, import_rejects, imports, segments, 
 __all__ = [
     "access_keys",
     "addresses",
+    "answers",
     "attempts",
     "audit",
     "callback_addresses",
@@ -41,6 +43,7 @@ __all__ = [
     "files",
     "halts",
     "idempotency",
+    "import_batches",
     "import_rejects",
     "imports",
     "list_entries",
@@ -58,6 +61,7 @@ __all__ = [
     "tags",
     "template_versions",
     "templates",
+    "tokens",
     "usage",
     "users",
     "words",

@@ -1,6 +1,6 @@
 """Who may ask, who may look, and the ways out."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Text, false
 
 from ums.core.models.base import Id, Time, table
 
@@ -15,7 +15,8 @@ operators = table(
     Column("id", Id, primary_key=True),
     Column("name", String(60), nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
-    Column("role", String(20), nullable=False),
+    Column("role", String(20), nullable=False),  # administrator | operator | viewer
+    Column("disabled", Boolean, nullable=False, server_default=false()),
     Column("created_at", Time, nullable=False),
 )
 

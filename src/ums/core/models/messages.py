@@ -44,7 +44,7 @@ messages = table(
     Column("cursor", BigInteger, nullable=False),  # how far the expansion has come
     Column("plan", Text),  # JSON, core.expansion.Plan: what the expansion found at its start
     Column("size", BigInteger, nullable=False),  # of the audience
-    Column("accepted_at", Time, nullable=False),
+    Column("accepted_at", Time, nullable=False, index=True),
     Column("expires_at", Time, nullable=False, index=True),
     Index("ix_messages_channel", "channel_id", "id"),
     Index(
@@ -78,10 +78,7 @@ idempotency = table(
 WAITING = text("state IN ('queued', 'deferred')")
 HELD = text("state IN ('claimed', 'at_dot')")
 REAL = text("state <> 'invalid'")
-# Final, and a user's: a delivery enters this index once, when it ends, and not at each step.
-ENDED = text(
-    "userid <> '' AND state IN ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'suppressed')"
-)
+KNOWN = text("userid <> ''")
 
 deliveries = table(
     "deliveries",
@@ -120,14 +117,14 @@ deliveries = table(
         sqlite_where=WAITING,
         postgresql_where=WAITING,
     ),
-    Index("ix_deliveries_owner", "owner", sqlite_where=HELD, postgresql_where=HELD),
     Index(
         "ix_deliveries_userid",
         "userid",
-        "updated_at",
-        sqlite_where=ENDED,
-        postgresql_where=ENDED,
+        "id",
+        sqlite_where=KNOWN,
+        postgresql_where=KNOWN,
     ),
+    Index("ix_deliveries_owner", "owner", sqlite_where=HELD, postgresql_where=HELD),
     **NEVER_REUSED,
 )
 

@@ -19,6 +19,7 @@ addresses = table(
     Column("kind", String(20), primary_key=True),
     Column("bind_id", String(32), primary_key=True),
     Column("value", String(254), primary_key=True),
+    Index("ix_addresses_value", "value", "user_id"),
 )
 
 tags = table(
@@ -44,7 +45,8 @@ imports = table(
     Column("name", Text, nullable=False),  # what the operator called it
     Column("digest", String(64), nullable=False),  # SHA-256: the same file is recognised
     Column("bind_id", String(32), nullable=False),
-    Column("state", String(12), nullable=False),  # waiting | running | done | failed
+    # draft | waiting | running | done | failed | undoing | undone
+    Column("state", String(12), nullable=False),
     Column("detail", Text, nullable=False),
     Column("cursor", Integer, nullable=False),  # rows read so far
     Column("size", Integer, nullable=False),  # rows in the sheet; 0 while not known
@@ -52,6 +54,9 @@ imports = table(
     Column("changed", Integer, nullable=False),
     Column("unchanged", Integer, nullable=False),
     Column("rejected", Integer, nullable=False),
+    Column("mapping", Text),  # JSON: what each column of the file holds; null: as its header says
+    Column("undone", Integer, nullable=False, server_default="0"),  # changes taken back
+    Column("kept", Integer, nullable=False, server_default="0"),  # not: somebody changed it since
     Column("owner", String(40)),
     Column("created_at", Time, nullable=False),
     Column("finished_at", Time),

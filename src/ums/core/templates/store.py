@@ -12,7 +12,7 @@ from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.models import template_versions as versions
 from ums.core.models import templates
-from ums.core.reports import MOST, Page
+from ums.core.paging import MOST, Page
 from ums.core.system import System
 from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources

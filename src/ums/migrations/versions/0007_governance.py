@@ -6,10 +6,6 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
-ENDED = sa.text(
-    "userid <> '' AND state IN ('sent', 'failed', 'unknown', 'expired', 'cancelled', 'suppressed')"
-)
-
 
 def upgrade() -> None:
     op.create_table(
@@ -112,11 +108,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("list_id", "kind", "value", name=op.f("pk_list_entries")),
     )
-    with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_deliveries_userid",
-            ["userid", "updated_at"],
-            unique=False,
-            sqlite_where=ENDED,
-            postgresql_where=ENDED,
-        )

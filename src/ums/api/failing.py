@@ -1,0 +1,49 @@
+"""What is answered when a request fails: each door in its own format."""
+
+from typing import Any
+
+from litestar import Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from ums.api import answers, problems
+from ums.api.answers import Call, log
+from ums.errors import Broken, Invalid, UmsError
+
+
+def _own(request: Call, error: UmsError) -> Response[bytes]:
+    return problems.tell(request, error) if _is_management(request) else answers.own(request, error)
+
+
+def _http(request: Call, error: HTTPException) -> Response[bytes]:
+    if not _is_management(request):
+        return answers.http(request, error)
+    if error.status_code >= 500:
+        return _unexpected(request, error)
+    return problems.tell_http(request, error)
+
+
+def _unexpected(request: Call, error: Exception) -> Response[bytes]:
+    if not _is_management(request):
+        return answers.unexpected(request, error)
+    if isinstance(error, RecursionError):
+        return problems.tell(request, Invalid("bad_json", detail="too deeply nested"))
+    if isinstance(error, UnicodeDecodeError) or type(error) is LookupError:
+        # Litestar decodes the fields of a form with whatever charset they name.
+        handler: Any = request.scope.get("route_handler")
+        if handler is not None and handler.opt.get("takes") == "multipart/form-data":
+            return problems.tell(request, Invalid("misfit", field="body", detail="not UTF-8"))
+    # The path and the error's kind, never the body: it may hold addresses or texts.
+    log.error("request failed", path=request.scope["path"], exc_info=error)
+    return problems.tell(request, Broken("broken"))
+
+
+def _is_management(request: Call) -> bool:
+    return f"{request.scope['path']}/".startswith("/api/")
+
+
+handlers: ExceptionHandlersMap = {
+    UmsError: _own,
+    HTTPException: _http,
+    Exception: _unexpected,
+}

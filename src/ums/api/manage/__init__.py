@@ -1,0 +1,47 @@
+"""The management API: typed routes behind one door; see `door`."""
+
+from litestar import Router
+from litestar.di import Provide
+
+from ums.api.manage import (
+    audit,
+    channels,
+    document,
+    imports,
+    messages,
+    operators,
+    senders,
+    stats,
+    tokens,
+    users,
+)
+from ums.api.manage.body import Call
+from ums.api.manage.door import Door, settle
+from ums.api.manage.shapes import caller, paging, system
+
+__all__ = ["document", "router", "settle"]
+
+
+def router() -> Router:
+    """All its routes."""
+    return Router(
+        path="/",
+        route_handlers=[
+            *channels.handlers,
+            *senders.handlers,
+            *imports.handlers,
+            *messages.handlers,
+            *operators.handlers,
+            *tokens.handlers,
+            *stats.handlers,
+            *users.handlers,
+            *audit.handlers,
+        ],
+        middleware=[Door],
+        request_class=Call,
+        dependencies={
+            "caller": Provide(caller, sync_to_thread=False),
+            "paging": Provide(paging, sync_to_thread=False),
+            "system": Provide(system, sync_to_thread=False),
+        },
+    )

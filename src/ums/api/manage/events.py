@@ -1,0 +1,107 @@
+"""A message's progress as server-sent events.
+
+Whoever watches the same message in this process shares one query a second.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+import msgspec
+from litestar import Litestar
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from ums.core import reports
+from ums.core.reports import MessageInfo
+from ums.core.system import System
+from ums.errors import Busy, UmsError
+
+EVERY = 1.0  # seconds between two looks
+HEARTBEAT = 15.0  # seconds without an event until a comment is sent
+LONGEST = 3600.0  # seconds of one stream; the client comes again by itself
+MOST = 500  # streams of one process
+OVER = frozenset({"done", "cancelled", "retracted", "refused"})
+"""The states of a message in which no delivery changes any more."""
+
+
+class Watch:
+    """One message, looked at while somebody watches it."""
+
+    def __init__(self, system: System, info: MessageInfo) -> None:
+        self.info = info
+        self.number = 1  # grows with each change
+        self.watchers = 0
+        self._system = system
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self) -> None:
+        self.watchers += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look())
+
+    def leave(self) -> None:
+        self.watchers -= 1
+        if not self.watchers and self._task is not None:
+            self._task.cancel()
+
+    async def changed(self, seconds: float) -> bool:
+        """Wait for a change; False when none came in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+                return True
+        return False
+
+    async def _look(self) -> None:
+        while self.info.state not in OVER:
+            await asyncio.sleep(EVERY)
+            with suppress(UmsError):  # the database is away: it is looked at again
+                async with self._system.database.read() as tx:
+                    self._tell(await reports.message(tx, self.info.msgid))
+
+    def _tell(self, info: MessageInfo) -> None:
+        if info == self.info:
+            return
+        self.info = info
+        self.number += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def watch(app: Litestar, system: System, info: MessageInfo) -> ServerSentEvent:
+    """The events of the message that `info` shows. Raises Busy when too many are watched."""
+    watches: dict[str, Watch] = app.state.setdefault("watches", {})
+    if sum(one.watchers for one in watches.values()) >= MOST:
+        raise Busy("busy")
+    return ServerSentEvent(_events(watches, system, info))
+
+
+async def _events(
+    watches: dict[str, Watch], system: System, info: MessageInfo
+) -> AsyncGenerator[ServerSentEventMessage]:
+    one = watches.setdefault(info.msgid, Watch(system, info))
+    one.join()
+    try:
+        async for event in _told(one):
+            yield event
+    finally:
+        one.leave()
+        if not one.watchers:
+            watches.pop(info.msgid, None)
+
+
+async def _told(one: Watch) -> AsyncGenerator[ServerSentEventMessage]:
+    end = asyncio.get_running_loop().time() + LONGEST
+    seen = 0
+    while asyncio.get_running_loop().time() < end:
+        if one.number == seen:
+            if not await one.changed(HEARTBEAT):
+                yield ServerSentEventMessage(comment="still here")
+            continue
+        seen, info = one.number, one.info
+        data = msgspec.json.encode(info).decode()
+        yield ServerSentEventMessage(event="counts", id=str(seen), data=data)
+        if info.state in OVER:
+            yield ServerSentEventMessage(event="end", data="")
+            return

@@ -1,0 +1,160 @@
+"""Imports: spreadsheets of users, from the upload to taking it back."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import IO, Annotated
+
+from litestar import Response, delete, get, patch, post
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath, JSONBody, MultipartBody, QueryParameter
+from litestar.response import Stream
+from msgspec import Meta, Struct
+
+from ums.api.manage.body import Call
+from ums.api.manage.shapes import Caller, Paging, System, expected, shown
+from ums.core import import_drafts, import_undo, rejects
+from ums.core.import_drafts import ImportInfo, Preview, State
+from ums.core.paging import Page
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_PIECE = 256 * 1024
+
+
+class Upload(Struct, frozen=True, forbid_unknown_fields=True):
+    """A spreadsheet, .xlsx or .csv."""
+
+    file: UploadFile
+    bind_id: str = "all"
+
+
+class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different of a draft; what is left out or null stays."""
+
+    columns: Annotated[
+        list[str] | None,
+        Meta(description='What each column of the file holds, in its order; "" nothing.'),
+    ] = None
+    bind_id: Annotated[
+        str | None, Meta(description="Where values go whose row names no bind id.")
+    ] = None
+
+
+@get("/api/imports", scope="users:read")
+async def list_imports(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    of_state: Annotated[State | None, QueryParameter(name="state")] = None,
+) -> Page[ImportInfo]:
+    """All imports, the newest first."""
+    caller.unbound()
+    async with system.database.read() as tx:
+        return await import_drafts.list_imports(
+            tx, state=of_state, after=paging.after, limit=paging.limit
+        )
+
+
+@post("/api/imports", scope="users:write")
+async def upload_import(
+    system: System, caller: Caller, request: Call, data: MultipartBody[Upload]
+) -> Response[ImportInfo]:
+    """Upload a spreadsheet as a draft; what its columns hold is guessed from their names."""
+    caller.unbound()
+    made = await import_drafts.upload(
+        system, data.file.file, data.file.filename, bind_id=data.bind_id
+    )
+    return shown(request, made, 201)
+
+
+@get("/api/imports/{id:int}", scope="users:read")
+async def show_import(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> Response[ImportInfo]:
+    """An import and how far it is."""
+    caller.unbound()
+    async with system.database.read() as tx:
+        return shown(request, await import_drafts.show(tx, id))
+
+
+@patch("/api/imports/{id:int}", scope="users:write")
+async def change_import(
+    system: System, caller: Caller, request: Call, id: FromPath[int], data: JSONBody[ImportChange]
+) -> Response[ImportInfo]:
+    """Say what the columns of a draft hold, and where its values go."""
+    caller.unbound()
+    changed = await import_drafts.change(
+        system, id, columns=data.columns, bind_id=data.bind_id, expect=expected(request)
+    )
+    return shown(request, changed)
+
+
+@delete("/api/imports/{id:int}", scope="users:write")
+async def delete_import(system: System, caller: Caller, request: Call, id: FromPath[int]) -> None:
+    """Throw a draft away."""
+    caller.unbound()
+    await import_drafts.remove(system, id, expected(request))
+
+
+@get("/api/imports/{id:int}/preview", scope="users:read")
+async def preview_import(system: System, caller: Caller, id: FromPath[int]) -> Preview:
+    """The columns and the first rows of a draft."""
+    caller.unbound()
+    return await import_drafts.preview(system, id)
+
+
+@post("/api/imports/{id:int}/start", scope="users:write", status_code=200)
+async def start_import(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> Response[ImportInfo]:
+    """Do it: the engine begins within a second."""
+    caller.unbound()
+    return shown(request, await import_drafts.start(system, id))
+
+
+@post("/api/imports/{id:int}/undo", scope="users:write", status_code=200)
+async def undo_import(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> Response[ImportInfo]:
+    """Take it back, in the next 30 days: what nobody changed since is as it was before."""
+    caller.unbound()
+    await import_undo.request(system, id)
+    async with system.database.read() as tx:
+        return shown(request, await import_drafts.show(tx, id))
+
+
+@get("/api/imports/{id:int}/rejects", scope="users:read", gives=XLSX, media_type=XLSX)
+async def download_rejects(system: System, caller: Caller, id: FromPath[int]) -> Stream:
+    """The rows that were rejected as a workbook (.xlsx), each with its reason."""
+    caller.unbound()
+    number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
+    os.close(number)
+    path = Path(name)
+    try:
+        await rejects.rejected_workbook(system, id, path)
+        file = await asyncio.to_thread(path.open, "rb")
+    finally:
+        path.unlink()  # whoever has it open reads on
+    headers = {"Content-Disposition": f'attachment; filename="import-{id}-rejected.xlsx"'}
+    return Stream(_pieces(file), media_type=XLSX, headers=headers)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+
+
+handlers = [
+    list_imports,
+    upload_import,
+    show_import,
+    change_import,
+    delete_import,
+    preview_import,
+    start_import,
+    undo_import,
+    download_rejects,
+]

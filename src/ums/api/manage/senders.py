@@ -1,0 +1,180 @@
+"""Senders: the accounts that mail goes out through."""
+
+from typing import Annotated, Literal
+
+from litestar import Response, delete, get, patch, post, put
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from ums.api.manage.body import Call
+from ums.api.manage.shapes import Caller, Paging, System, expected, shown
+from ums.core import checkup, sender_test, senders
+from ums.core.paging import Page
+from ums.core.sender_test import TestReport
+from ums.core.senders import NewSender, SenderInfo
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+_Approve = Annotated[
+    bool,
+    Meta(description="Approve a port other than 25, 80, 443 and 465; needs `senders:approve`."),
+]
+
+
+class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sender to be made."""
+
+    code: Annotated[str, Meta(description="1 to 30 letters and digits; never changes.")]
+    name: Annotated[str, Meta(min_length=1, max_length=30)]
+    host: str
+    port: Port
+    encryption: Literal["none", "ssl", "starttls"]
+    account: Annotated[str, Meta(description="The login; empty for none.")] = ""
+    password: Annotated[str | None, Meta(description="Never shown again.")] = None
+    from_address: str
+    from_name: str = ""
+    channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
+    allow_port: _Approve = False
+
+
+class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be different; what is left out stays."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=30)] | UnsetType = UNSET
+    host: str | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+    encryption: Literal["none", "ssl", "starttls"] | UnsetType = UNSET
+    account: str | UnsetType = UNSET
+    password: Annotated[
+        str | UnsetType, Meta(description="Has to be given again where mail goes elsewhere.")
+    ] = UNSET
+    from_address: str | UnsetType = UNSET
+    from_name: str | UnsetType = UNSET
+    open: Annotated[bool | UnsetType, Meta(description="False pauses it.")] = UNSET
+    allow_port: _Approve = False
+
+
+class Trial(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a sender is tried."""
+
+    to: Annotated[str | None, Meta(description="Also send a test mail to this address.")] = None
+
+
+class Authorisation(Struct, frozen=True, forbid_unknown_fields=True):
+    """A channel's right to use a sender."""
+
+    default: Annotated[bool, Meta(description="Make it the channel's default.")] = False
+
+
+@get("/api/senders", scope="senders:read")
+async def list_senders(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    open: Annotated[bool | None, QueryParameter(description="Only open or paused ones.")] = None,
+) -> Page[SenderInfo]:
+    """All senders, in the order of their codes."""
+    caller.unbound()
+    return await senders.page_senders(system, open=open, after=paging.after, limit=paging.limit)
+
+
+@post("/api/senders", scope="senders:write")
+async def create_sender(
+    system: System, caller: Caller, request: Call, data: JSONBody[SenderDraft]
+) -> Response[SenderInfo]:
+    """Make an email sender."""
+    _allow(caller, approve=data.allow_port)
+    await checkup.require_key(system)
+    return shown(request, await senders.create(system, NewSender(**asdict(data))), 201)
+
+
+@get("/api/senders/{code:str}", scope="senders:read")
+async def show_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """A sender, and why it rests where it does."""
+    caller.unbound()
+    return shown(request, await senders.show(system, code))
+
+
+@patch("/api/senders/{code:str}", scope="senders:write")
+async def change_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str], data: JSONBody[SenderChange]
+) -> Response[SenderInfo]:
+    """Change it; that ends its rest."""
+    _allow(caller, approve=data.allow_port)
+    await checkup.require_key(system)
+    changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
+    open = changes.pop("open", None)
+    return shown(request, await senders.edit(system, code, changes, open, expected(request)))
+
+
+@post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
+async def pause_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """Send nothing through it: its deliveries wait."""
+    caller.unbound()
+    return shown(request, await senders.set_open(system, code, open=False))
+
+
+@post("/api/senders/{code:str}/resume", scope="senders:write", status_code=200)
+async def resume_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """Let it send again."""
+    caller.unbound()
+    return shown(request, await senders.set_open(system, code, open=True))
+
+
+@post("/api/senders/{code:str}/test", scope="senders:write", status_code=200)
+async def test_sender(
+    system: System, caller: Caller, code: FromPath[str], data: JSONBody[Trial]
+) -> TestReport:
+    """Connect and log in, and send a test mail to `to`. A good test ends a rest."""
+    caller.unbound()
+    return await sender_test.run(system, code, data.to)
+
+
+@put("/api/senders/{code:str}/channels/{key:str}", scope="senders:write")
+async def authorise_sender(
+    system: System,
+    caller: Caller,
+    request: Call,
+    code: FromPath[str],
+    key: FromPath[str],
+    data: JSONBody[Authorisation],
+) -> Response[SenderInfo]:
+    """Let a channel use it. The first sender of a channel is its default."""
+    caller.unbound()
+    own = caller.channel(key).key
+    return shown(request, await senders.authorise(system, code, own, default=data.default))
+
+
+@delete("/api/senders/{code:str}/channels/{key:str}", scope="senders:write", status_code=200)
+async def unauthorise_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str], key: FromPath[str]
+) -> Response[SenderInfo]:
+    """Take the right away again. What the channel has sent already goes on."""
+    caller.unbound()
+    own = caller.channel(key).key
+    return shown(request, await senders.unauthorise(system, code, own))
+
+
+def _allow(caller: Caller, *, approve: bool) -> None:
+    caller.unbound()
+    if approve:
+        caller.need("senders:approve")
+
+
+handlers = [
+    list_senders,
+    create_sender,
+    show_sender,
+    change_sender,
+    pause_sender,
+    resume_sender,
+    test_sender,
+    authorise_sender,
+    unauthorise_sender,
+]

@@ -1,0 +1,52 @@
+"""API tokens, which are made here and with `ums token create`."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
+
+from ums.api.manage.body import Call
+from ums.api.manage.shapes import Caller, Paging, System, shown
+from ums.core import tokens
+from ums.core.paging import Page
+from ums.core.scopes import holds
+from ums.core.tokens import NewToken, TokenInfo
+from ums.errors import Forbidden
+
+
+@get("/api/tokens", scope="tokens:read")
+async def list_tokens(system: System, caller: Caller, paging: Paging) -> Page[TokenInfo]:
+    """All tokens, the newest first, those that are over too."""
+    caller.unbound()
+    return await tokens.list_tokens(system, after=paging.after, limit=paging.limit)
+
+
+@post("/api/tokens", scope="tokens:write")
+async def create_token(
+    system: System, caller: Caller, request: Call, data: JSONBody[NewToken]
+) -> Response[TokenInfo]:
+    """Make a token with rights that the caller has. It stands in this answer alone."""
+    caller.unbound()
+    for scope in data.scopes:
+        if not holds(caller.scopes, scope):
+            raise Forbidden("scope_beyond", scope=scope)
+    return shown(request, await tokens.create(system, data, caller.name), 201)
+
+
+@get("/api/tokens/{id:int}", scope="tokens:read")
+async def show_token(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> Response[TokenInfo]:
+    """A token."""
+    caller.unbound()
+    return shown(request, await tokens.show(system, id))
+
+
+@post("/api/tokens/{id:int}/revoke", scope="tokens:write", status_code=200)
+async def revoke_token(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> Response[TokenInfo]:
+    """End it, from the next request on."""
+    caller.unbound()
+    return shown(request, await tokens.revoke(system, id))
+
+
+handlers = [list_tokens, create_token, show_token, revoke_token]

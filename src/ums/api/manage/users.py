@@ -1,0 +1,119 @@
+"""Users: the people who can be reached."""
+
+from typing import Annotated, Any
+
+from litestar import Response, delete, get, patch, post, put
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
+
+from ums.api.answers import language_of
+from ums.api.manage.body import Call
+from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, shown
+from ums.core import audit, reports, user_pages, users
+from ums.core.paging import Page
+from ums.core.reports import UserDelivery
+from ums.core.user_pages import UserDraft, UserInfo
+from ums.core.users import MAX_ENTRIES, Report
+
+Entries = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_ENTRIES)]
+
+
+@get("/api/users", scope="users:read")
+async def list_users(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    prefix: Annotated[str | None, QueryParameter(description="How the userid begins.")] = None,
+    address: Annotated[str | None, QueryParameter(description="An address it has.")] = None,
+    tag: Annotated[str | None, QueryParameter(description="A tag it has.")] = None,
+) -> Page[UserInfo]:
+    """Users in the order they came."""
+    async with system.database.read() as tx:
+        return await user_pages.search(
+            tx,
+            caller,
+            prefix=prefix,
+            address=address,
+            tag=tag,
+            after=paging.after,
+            limit=paging.limit,
+        )
+
+
+@post("/api/users", scope="users:write", status_code=200)
+async def change_users(
+    system: System, caller: Caller, request: Call, data: JSONBody[Entries]
+) -> Report:
+    """Make and change many: entries as `POST /v1/user/opt` takes them, each for itself."""
+    rights = user_pages.rights_of(caller)
+    report = await users.opt_with(system, rights, data, language_of(request))
+    if report.success:
+        async with system.database.write() as tx:
+            await audit.note(tx, "user.bulk", f"{len(report.success)} users")
+    return report
+
+
+@get("/api/users/{userid:str}", scope="users:read")
+async def show_user(
+    system: System, caller: Caller, request: Call, userid: FromPath[str]
+) -> Response[UserInfo]:
+    """A user with what the caller may see of it."""
+    async with system.database.read() as tx:
+        return shown(request, await user_pages.show(tx, caller, userid))
+
+
+@put("/api/users/{userid:str}", scope="users:write")
+async def put_user(
+    system: System,
+    caller: Caller,
+    request: Call,
+    userid: FromPath[str],
+    data: JSONBody[UserDraft],
+) -> Response[UserInfo]:
+    """Make it, or replace all that the caller sees of it. `If-None-Match: *` only makes it."""
+    user, new = await user_pages.put(system, caller, userid, data, expected(request))
+    return shown(request, user, 201 if new else 200)
+
+
+@patch("/api/users/{userid:str}", scope="users:write")
+async def change_user(
+    system: System,
+    caller: Caller,
+    request: Call,
+    userid: FromPath[str],
+    data: JSONBody[dict[str, Any]],
+) -> Response[UserInfo]:
+    """Change it by an entry of `POST /v1/user/opt`: `set`, `add`, `del`, `attributes`."""
+    return shown(request, await user_pages.patch(system, caller, userid, data, expected(request)))
+
+
+@delete("/api/users/{userid:str}", scope="users:write")
+async def delete_user(system: System, caller: Caller, request: Call, userid: FromPath[str]) -> None:
+    """Delete it and all it holds. Not for callers that are bound to channels."""
+    await user_pages.delete(system, userid, caller, expected(request))
+
+
+@get("/api/users/{userid:str}/deliveries", scope="messages:read")
+async def list_user_deliveries(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    userid: FromPath[str],
+    channel: ChannelKey = None,
+) -> Page[UserDelivery]:
+    """What was sent to the user, or was not, the newest first."""
+    async with system.database.read() as tx:
+        return await reports.of_user(
+            tx, userid, caller.among(channel), after=paging.after, limit=paging.limit
+        )
+
+
+handlers = [
+    list_users,
+    change_users,
+    show_user,
+    put_user,
+    change_user,
+    delete_user,
+    list_user_deliveries,
+]

@@ -1,0 +1,106 @@
+"""Answers kept under an Idempotency-Key, so that a repeated request is answered, not done.
+
+A key belongs to its caller for a day. While the first request is being answered others with the
+key are told to wait; only the answer of one that succeeded is kept, for one that failed did
+nothing. Answers may hold secrets that are shown once, so they lie sealed.
+"""
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import ColumnElement, delete, select, update
+
+from ums import clock
+from ums.core.messages import KEY_LIFE
+from ums.core.models import answers
+from ums.core.system import System
+from ums.db import Hot
+from ums.errors import Conflict, Unprocessable
+
+ABANDONED = 15 * clock.MINUTE  # longer than any request takes: a sender's test may wait for 10
+
+_CLAIM = Hot(
+    "INSERT INTO answers (caller, key, fingerprint, answer, until, created_at)"
+    " VALUES (:caller, :key, '', NULL, :until, :now)"
+    " ON CONFLICT (caller, key) DO UPDATE SET fingerprint = '', answer = NULL,"
+    " until = excluded.until, created_at = excluded.created_at"
+    " WHERE answers.created_at < :horizon OR (answers.answer IS NULL AND answers.until < :now)"
+    " RETURNING key"
+)
+
+
+class Kept(Struct, frozen=True):
+    """An answer: its status, its headers and its body."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: str
+
+
+class Before(Struct, frozen=True):
+    """What was answered to the first request with the key."""
+
+    fingerprint: str
+    answer: Kept
+
+    def repeat(self, fingerprint: str) -> Kept:
+        """Raises Unprocessable when this request is another one."""
+        if fingerprint != self.fingerprint:
+            raise Unprocessable("idempotency_reused")
+        return self.answer
+
+
+class Place(Struct, frozen=True):
+    """Where the answer of a request is kept."""
+
+    caller: str
+    key: str
+
+    @property
+    def context(self) -> str:
+        return f"answer:{self.caller}:{self.key}"
+
+
+async def claim(system: System, place: Place) -> Before | None:
+    """None: answer the request, then `keep` or `release`. Raises Conflict while it is at work."""
+    now = clock.now()
+    mine = {"caller": place.caller, "key": place.key, "now": now}
+    async with system.database.write() as tx:
+        if await tx.value(_CLAIM, {**mine, "until": now + ABANDONED, "horizon": now - KEY_LIFE}):
+            return None
+        row = await tx.first(select(answers).where(_at(place)))
+    if row is None or row.answer is None:
+        raise Conflict("still_running")
+    text = system.seal.open(row.answer, place.context)
+    return Before(row.fingerprint, msgspec.json.decode(text, type=Kept))
+
+
+async def keep(system: System, place: Place, fingerprint: str, answer: Kept) -> None:
+    sealed = system.seal.close(msgspec.json.encode(answer).decode(), place.context)
+    values = {"fingerprint": fingerprint, "answer": sealed}
+    async with system.database.write() as tx:
+        await tx.run(update(answers).where(_at(place)).values(values))
+
+
+async def release(system: System, place: Place) -> None:
+    """The request did nothing: the key is free again."""
+    async with system.database.write() as tx:
+        await tx.run(delete(answers).where(_at(place), answers.c.answer.is_(None)))
+
+
+async def forget(system: System) -> None:
+    """Remove what is over a day old."""
+    async with system.database.write() as tx:
+        over = answers.c.created_at < clock.now() - KEY_LIFE
+        await tx.run(delete(answers).where(over))
+
+
+async def abandon(system: System) -> None:
+    """Free the keys of requests that died with the process before us. On SQLite alone, where
+    there is no other process; on PostgreSQL they are free after ABANDONED."""
+    if system.settings.is_sqlite:
+        async with system.database.write() as tx:
+            await tx.run(delete(answers).where(answers.c.answer.is_(None)))
+
+
+def _at(place: Place) -> ColumnElement[bool]:
+    return (answers.c.caller == place.caller) & (answers.c.key == place.key)

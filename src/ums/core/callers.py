@@ -1,0 +1,99 @@
+"""Who calls the management API, what they may do, and which channels they see."""
+
+from msgspec import Struct
+
+from ums.core import tokens
+from ums.core.access import authenticate
+from ums.core.directory import AccessKey, Channel, Snapshot
+from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
+from ums.core.system import System
+from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
+
+
+class Caller(Struct, frozen=True):
+    """Somebody whose credentials are good."""
+
+    name: str  # as the audit log has it
+    scopes: frozenset[str]
+    channels: frozenset[int] | None  # ids of those it is bound to; None: it sees every one
+    snapshot: Snapshot
+    account: Channel | AccessKey | None = None  # what its key is of; None with a token
+
+    def need(self, scope: str) -> None:
+        """Raises Forbidden when the caller may not do this."""
+        if holds(self.scopes, scope):
+            return
+        if isinstance(self.account, AccessKey):
+            raise Forbidden("channel_only")
+        if isinstance(self.account, Channel):
+            raise Forbidden("not_for_channels", scope=scope)
+        raise Forbidden("scope_missing", scope=scope)
+
+    def unbound(self) -> None:
+        """Raises Forbidden for a caller that is bound to channels: this is about more."""
+        if self.channels is not None:
+            raise Forbidden("caller_bound")
+
+    def sees(self, channel_id: int) -> bool:
+        return self.channels is None or channel_id in self.channels
+
+    def channel(self, key: str | None = None) -> Channel:
+        """The channel `key`, or the only one the caller is bound to.
+
+        Raises NotFound for one that is not there or not the caller's, Invalid where it has to
+        be said which.
+        """
+        if key is None:
+            return self._only()
+        channel = self.snapshot.channels.get(key)
+        if channel is None or not self.sees(channel.id):
+            raise NotFound("channel_unknown", key=key[:40])
+        return channel
+
+    def _only(self) -> Channel:
+        known = [self.snapshot.channel_ids.get(id) for id in self.channels or ()]
+        if len(known) != 1 or known[0] is None:
+            raise Invalid("missing", field="channel")
+        return known[0]
+
+    def among(self, key: str | None) -> frozenset[int] | None:
+        """The ids of the channels a list is of: all the caller sees, or the one it names."""
+        return self.channels if key is None else frozenset({self.channel(key).id})
+
+    def bind_ids(self) -> frozenset[str] | None:
+        """The bind ids whose values of users it sees; None: all."""
+        if self.channels is None:
+            return None
+        found = {"all"}
+        for channel in (self.snapshot.channel_ids.get(id) for id in self.channels):
+            if channel is not None:
+                found.add(channel.key)
+                found |= {self.snapshot.senders[id].code for id in channel.senders}
+        return frozenset(found)
+
+
+async def caller_of(system: System, authorization: str | None) -> Caller:
+    """Whose credentials the header holds: a token's, a channel's or the access key's.
+
+    Raises NotAuthenticated.
+    """
+    scheme, _, given = (authorization or "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return await _bearer(system, given.strip())
+    if scheme.lower() != "basic":
+        raise NotAuthenticated("no_credentials")
+    account = await authenticate(system, authorization)
+    snapshot = await system.directory.now()
+    if isinstance(account, AccessKey):
+        return Caller(f"accesskey:{account.key}", OF_ACCESS_KEY, None, snapshot, account)
+    own = frozenset({account.id})
+    return Caller(f"channel:{account.key}", OF_CHANNEL, own, snapshot, account)
+
+
+async def _bearer(system: System, given: str) -> Caller:
+    token = await tokens.authenticate(system, given) if given.startswith(tokens.PREFIX) else None
+    if token is None:
+        raise NotAuthenticated("bad_token")
+    snapshot = await system.directory.now()
+    name = f"token:{token.id}:{token.name}"[:60]
+    return Caller(name, token.scopes, token.channels, snapshot)

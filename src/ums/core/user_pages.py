@@ -1,0 +1,232 @@
+"""Users for people who look after them: searched, shown, replaced, changed and deleted one by one.
+
+Whoever is bound to channels sees of a user what is bound to `all`, to these channels and to their
+senders, and changes nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from sqlalchemy import ColumnElement, exists, select
+
+from ums import clock
+from ums.core import audit, users
+from ums.core.callers import Caller
+from ums.core.directory import Channel, Snapshot
+from ums.core.editing import Expect, anything
+from ums.core.models import addresses, tags
+from ums.core.models import users as table
+from ums.core.paging import MOST, Page, cut, number, plain
+from ums.core.system import System
+from ums.core.user_changes import apply
+from ums.core.user_entries import Entry, Rights, parse
+from ums.core.user_kinds import ALL, KINDS, read_userid, read_value
+from ums.core.users import User
+from ums.db import Tx
+from ums.errors import Invalid, NotFound
+
+Bound = dict[str, list[str]]
+
+
+class UserInfo(Struct, frozen=True):
+    """A user as it is shown."""
+
+    userid: str
+    attributes: dict[str, Any]
+    addresses: Annotated[
+        dict[str, Bound], Meta(description="By kind and bind id: `email`, `phone`, `app`...")
+    ]
+    tags: Annotated[Bound, Meta(description="By bind id.")]
+    created_at: str
+    updated_at: Annotated[str, Meta(description="When it was last written, changed or not.")]
+
+
+class UserDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """All of a user: what is left out is empty afterwards."""
+
+    attributes: dict[str, Any] = {}
+    addresses: dict[str, Bound] = {}
+    tags: Bound = {}
+
+
+def rights_of(caller: Caller) -> Rights:
+    return Rights(caller.snapshot, channels_of(caller))
+
+
+def channels_of(caller: Caller) -> Sequence[Channel] | None:
+    """The channels the caller is bound to; None: to none, so it may write everything."""
+    if caller.channels is None:
+        return None
+    known = caller.snapshot.channel_ids
+    return [known[id] for id in sorted(caller.channels) if id in known]
+
+
+async def search(
+    tx: Tx,
+    caller: Caller,
+    *,
+    prefix: str | None = None,
+    address: str | None = None,
+    tag: str | None = None,
+    after: str | None = None,
+    limit: int = MOST,
+) -> Page[UserInfo]:
+    """Users whose userid begins with `prefix`, who have the address and the tag."""
+    query = select(table)
+    wanted = (
+        None if prefix is None else _begins(tx, plain(prefix, "prefix")),
+        None if address is None else _has_address(plain(address, "address"), caller),
+        None if tag is None else _has_tag(plain(tag, "tag"), caller.snapshot, caller),
+        None if after is None else table.c.id > number(after, "after"),
+    )
+    for one in wanted:
+        if one is not None:
+            query = query.where(one)
+    rows = await tx.rows(query.order_by(table.c.id).limit(limit + 1))
+    found = {user.id: user for user in await users.gather(tx, rows[:limit])}
+    return cut(rows, limit, lambda row: _shown(found[row.id], caller))
+
+
+def _begins(tx: Tx, prefix: str) -> ColumnElement[bool]:
+    if tx.dialect == "postgresql" or not prefix:
+        return table.c.userid.startswith(prefix, autoescape=True)
+    # SQLite's LIKE knows no case and no index; userids hold nothing above this character.
+    return (table.c.userid >= prefix) & (table.c.userid < prefix + "\U0010ffff")
+
+
+def _has_address(given: str, caller: Caller) -> ColumnElement[bool]:
+    try:
+        value = read_value("email", given, "address") if "@" in given else given
+    except Invalid:
+        value = given
+    own = exists().where(addresses.c.user_id == table.c.id, addresses.c.value == value)
+    visible = caller.bind_ids()
+    return own if visible is None else own.where(addresses.c.bind_id.in_(sorted(visible)))
+
+
+def _has_tag(tag: str, snapshot: Snapshot, caller: Caller) -> ColumnElement[bool]:
+    # Every bind id, for the index of tags begins with it.
+    visible = caller.bind_ids() or {ALL, *snapshot.channels}
+    mine = tags.c.user_id == table.c.id
+    return exists().where(mine, tags.c.bind_id.in_(sorted(visible)), tags.c.tag == tag)
+
+
+async def show(tx: Tx, caller: Caller, userid: str) -> UserInfo:
+    """Raises NotFound."""
+    user = await users.find(tx, plain(userid, "userid"))
+    if user is None:
+        raise NotFound("user_unknown")
+    return _shown(user, caller)
+
+
+async def put(
+    system: System, caller: Caller, userid: str, given: UserDraft, expect: Expect = anything
+) -> tuple[UserInfo, bool]:
+    """Make the user what `given` says, as far as the caller sees it: (the user, is it new).
+
+    Raises Invalid, and what `expect` raises; it gets None for a user that is not there.
+    """
+    read_userid(userid)
+    rights = rights_of(caller)
+    async with system.database.write() as tx:
+        held = await _held(tx, userid)
+        expect(None if held is None else _shown(held, caller))
+        raw = _raw(userid, given, None if held is None else _shown(held, caller))
+        await _apply(tx, parse(raw, rights))
+        await audit.note(tx, "user.put", userid)
+        found = await users.find(tx, userid)
+    return _shown(found, caller) if found else _gone(), held is None
+
+
+async def patch(
+    system: System,
+    caller: Caller,
+    userid: str,
+    changes: dict[str, Any],
+    expect: Expect = anything,
+) -> UserInfo:
+    """Change the user by an entry as `/v1/user/opt` takes it. Raises NotFound, Invalid."""
+    if "userid" in changes and changes["userid"] != userid:
+        raise Invalid("bad_value", field="userid")
+    entry = parse({**changes, "userid": userid}, rights_of(caller))
+    async with system.database.write() as tx:
+        held = await _held(tx, userid)
+        if held is None:
+            raise NotFound("user_unknown")
+        expect(_shown(held, caller))
+        await _apply(tx, entry)
+        await audit.note(tx, "user.change", userid)
+        found = await users.find(tx, userid)
+    return _shown(found, caller) if found else _gone()
+
+
+async def delete(system: System, userid: str, caller: Caller, expect: Expect = anything) -> None:
+    """Delete the user and all it holds. Raises NotFound, and Forbidden for a bound caller."""
+    caller.unbound()
+    async with system.database.write() as tx:
+        held = await _held(tx, userid)
+        if held is None:
+            raise NotFound("user_unknown")
+        expect(_shown(held, caller))
+        await users.remove(tx, {userid})
+        await audit.note(tx, "user.delete", userid)
+
+
+async def _held(tx: Tx, userid: str) -> User | None:
+    # Locked first: what `expect` sees stays so until the commit.
+    await tx.rows(select(table.c.id).where(table.c.userid == userid).with_for_update())
+    return await users.find(tx, userid)
+
+
+async def _apply(tx: Tx, entry: Entry) -> None:
+    for outcome in await apply(tx, [entry]):
+        if isinstance(outcome, Invalid):
+            raise outcome
+
+
+def _raw(userid: str, given: UserDraft, held: UserInfo | None) -> dict[str, Any]:
+    """The entry that turns what the caller sees of the user into `given`."""
+    setting: dict[str, Any] = {}
+    before = {"tag": held.tags, **held.addresses} if held else {}
+    wanted = {"tag": given.tags, **given.addresses}
+    for kind in {**before, **wanted}:
+        if kind not in KINDS:
+            raise Invalid("unknown_field", field=f"addresses.{kind[:40]}")
+        new = wanted.get(kind, {})
+        binds = {*before.get(kind, {}), *new}
+        values = {bind: _value(kind, bind, new.get(bind, [])) for bind in binds}
+        if KINDS[kind].scope == ALL and set(values) - {ALL}:
+            raise Invalid("bad_bind_id", kind=kind, bind_id=min(set(values) - {ALL})[:64])
+        setting[kind] = values.get(ALL) if KINDS[kind].scope == ALL else values
+    attributes = dict.fromkeys(held.attributes, None) if held else {}
+    return {"userid": userid, "set": {**setting, "attributes": {**attributes, **given.attributes}}}
+
+
+def _value(kind: str, bind_id: str, values: list[str]) -> object:
+    if KINDS[kind].many:
+        return values
+    if len(values) > 1:
+        raise Invalid("one_value", field=f"addresses.{kind}.{bind_id[:64]}")
+    return values[0] if values else ""
+
+
+def _shown(user: User, caller: Caller) -> UserInfo:
+    visible = caller.bind_ids()
+    kinds = {kind: _seen(bound, visible) for kind, bound in user.addresses.items()}
+    return UserInfo(
+        userid=user.userid,
+        attributes=user.attributes,
+        addresses={kind: bound for kind, bound in kinds.items() if bound},
+        tags=_seen(user.tags, visible),
+        created_at=clock.iso(user.created_at),
+        updated_at=clock.iso(user.updated_at),
+    )
+
+
+def _seen(bound: Bound, visible: frozenset[str] | None) -> Bound:
+    return {key: values for key, values in bound.items() if visible is None or key in visible}
+
+
+def _gone() -> UserInfo:
+    raise NotFound("user_unknown")

@@ -1,0 +1,197 @@
+"""The management API's door: who may come in, and that what is another channel's stays so.
+
+The tests go by the list of routes, so that a route that is added later is tested as well.
+"""
+
+import re
+from itertools import count
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from litestar.routes import HTTPRoute
+from sqlalchemy import select
+
+import openapi
+from doors import Answer, Door, OneChannel
+from ums.core.models import metadata
+from ums.core.scopes import SCOPES, holds
+
+DOCUMENT = openapi.the_document()
+OPERATIONS = list(openapi.operations(DOCUMENT))
+NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]
+_numbers = count(1)
+Operation = tuple[str, str, dict[str, Any]]
+every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)
+
+# Users belong to the installation: a channel changes what is bound to it and to `all` (3.10).
+SHARED = "/api/users"
+UNTOLD = {"tokens", "workers", "meta", "answers", "audit"}  # change by the mere asking
+
+
+class World:
+    """What is there of one channel, and what stands for each parameter of a path."""
+
+    def __init__(self, door: Door, owner: OneChannel, values: dict[str, str]) -> None:
+        self.door, self.owner, self.values = door, owner, values
+
+    def path(self, template: str) -> str:
+        # A parameter that is not here needs its value of the owner's: add it to `make`.
+        return re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], template)
+
+    async def ask(self, operation: Operation, who: Any) -> Answer:
+        method, template, told = operation
+        return await self.door.ask(method, self.path(template), who, **openapi.body(told, DOCUMENT))
+
+    def hides(self, answer: Answer, template: str) -> bool:
+        """Whether it tells nothing of the owner's but what was asked with."""
+        hidden = {self.owner.key, self.values["msgid"], "private.example", self.owner.sender}
+        told = {word for word in hidden if word in self.path(template)}
+        return not any(word.encode() in answer.raw for word in hidden - told)
+
+
+async def make(door: Door) -> World:
+    owner = await door.channel()
+    admin = await door.api_token()
+    entry = {
+        "userid": f"someone{next(_numbers)}",
+        "email": {owner.key: f"a{owner.key}@private.example"},
+    }
+    await door.post("/v1/user/opt", [entry], owner)
+    mail = {"aud_userid": [entry["userid"]], "msg_email": [{"subject": "s", "text": "t"}]}
+    msgid = (await door.post("/v1/sent", mail, owner)).body["msgid"]
+    await door.done(msgid, owner)
+    deliveries = (await door.get(f"/api/messages/{msgid}/deliveries", owner)).body["items"]
+    token = {"name": "theirs", "scopes": ["admin"], "channels": [owner.key]}
+    operator = {"name": f"op{owner.key}", "password": "x" * 12, "role": "viewer"}
+    await door.post("/api/operators", operator, admin)
+    values = {
+        "key": owner.key,
+        "code": owner.sender,
+        "msgid": msgid,
+        "delivery_id": str(deliveries[0]["id"]),
+        "userid": entry["userid"],
+        "name": operator["name"],
+        "id": str((await door.post("/api/tokens", token, admin)).body["id"]),
+    }
+    return World(door, owner, values)
+
+
+async def everything(door: Door) -> dict[str, list[Any]]:
+    async with door.system.database.read() as tx:
+        return {
+            name: sorted(map(repr, await tx.rows(select(table))))
+            for name, table in metadata.tables.items()
+            if name not in UNTOLD
+        }
+
+
+async def test_every_route_says_its_scope_and_is_in_the_document() -> None:
+    from ums.app import build
+    from ums.config import Settings
+
+    routes = [one for one in build(Settings()).routes if isinstance(one, HTTPRoute)]
+    found = {
+        (method, route.path_format, handler.opt["scope"])
+        for route in routes
+        for method, (handler, _) in route.route_handler_map.items()
+        if route.path.startswith("/api/")
+        and method != "OPTIONS"
+        and not route.path.startswith(("/api/schema", "/api/docs"))
+    }
+    told = {(method, path, openapi.scope_of(one)) for method, path, one in OPERATIONS}
+    assert found == told
+    assert {scope for _, _, scope in told} <= SCOPES
+
+
+async def test_nobody_comes_in_without_credentials(shared: Door) -> None:
+    wrong = ("ums_" + "x" * 43, "nonsense", ("nobody", "secret"))
+    for method, path, _ in OPERATIONS:
+        for who in (None, *wrong):
+            answer = await shared.ask(method, sample(path), who)
+            assert answer.status == 401, (method, path)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"].startswith("Basic ")
+            assert answer.body["reason"] in {"no_credentials", "bad_token", "bad_credentials"}
+
+
+async def test_all_scopes_but_the_one_are_not_enough(shared: Door) -> None:
+    for method, path, told in OPERATIONS:
+        needed = openapi.scope_of(told)
+        token = await shared.api_token(*[one for one in SCOPES if not holds([one], needed)])
+        answer = await shared.ask(method, sample(path), token)
+        assert answer.told == (403, 4005, "scope_missing"), (method, path)
+        assert needed in answer.body["detail"]
+
+
+def sample(path: str) -> str:
+    return re.sub(r"\{\w*id\}", "1", path)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(shared: Door) -> World:
+    return await make(shared)
+
+
+@every_operation
+async def test_another_channel_reads_and_changes_nothing(
+    shared: Door, world: World, operation: Operation
+) -> None:
+    method, path, _ = operation
+    other = await shared.channel()
+    bound = await shared.api_token("admin", channels=[other.key])
+    before = await everything(shared)
+    for who in (other, bound):
+        answer = await world.ask(operation, who)
+        # A list is shown, without what is not the caller's.
+        listed = answer.status == 200 and method == "GET" and "{" not in path
+        if not path.startswith(SHARED):
+            assert listed or answer.status in {403, 404}, answer.raw
+        assert world.hides(answer, path), answer.raw
+    if not path.startswith(SHARED):
+        assert await everything(shared) == before
+
+
+async def test_a_channel_sees_and_changes_its_own_part_of_a_user(
+    shared: Door, world: World
+) -> None:
+    other = await shared.channel()
+    path = world.path("/api/users/{userid}")
+    seen = await shared.get(path, other)
+    assert (seen.status, seen.body["addresses"]) == (200, {})
+    mine = {"addresses": {"email": {other.key: ["b@other.example"]}}}
+    answer = await shared.send("PUT", path, mine, other)
+    assert answer.body["addresses"] == mine["addresses"]
+    foreign = {"addresses": {"email": {world.owner.key: ["b@other.example"]}}}
+    refused = await shared.send("PUT", path, foreign, other)
+    assert refused.told == (400, 4004, "bind_id_denied")
+    whole = await shared.get(path, await shared.api_token())
+    assert set(whole.body["addresses"]["email"]) == {world.owner.key, other.key}
+    for who in (other, await shared.api_token("admin", channels=[other.key])):
+        assert (await shared.ask("DELETE", path, who)).told == (403, 4005, "caller_bound")
+    found = await shared.get("/api/users?address=b@other.example", world.owner)
+    assert found.body["items"] == []
+
+
+async def test_the_access_key_manages_users_alone(shared: Door) -> None:
+    master = await shared.access_key()
+    entry = {"addresses": {"email": {"all": ["a@all.example"]}}}
+    made = await shared.send("PUT", "/api/users/bymaster", entry, master)
+    assert made.status == 201
+    assert (await shared.ask("DELETE", "/api/users/bymaster", master)).status == 204
+    assert (await shared.get("/api/users/bymaster", master)).status == 404
+    for path in ("/api/messages", "/api/channels", "/api/users/bymaster/deliveries"):
+        assert (await shared.get(path, master)).told == (403, 4005, "channel_only")
+
+
+async def test_the_scope_of_writing_holds_that_of_reading(shared: Door) -> None:
+    token = await shared.api_token("channels:write")
+    assert (await shared.get("/api/channels", token)).status == 200
+    assert (await shared.get("/api/senders", token)).status == 403
+
+
+async def test_another_channels_sender_is_unknown(shared: Door) -> None:
+    code, channel = await shared.sender(), await shared.channel()
+    answer = await shared.get(f"/api/stats?sender={code}", channel)
+    assert answer.told == (404, 4004, "sender_unknown")
+    assert (await shared.get(f"/api/stats?sender={channel.sender}", channel)).status == 200

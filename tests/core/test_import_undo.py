@@ -1,0 +1,168 @@
+"""Taking imports back: batch by batch, whoever dies in between."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from spreadsheets import table
+from ums import clock
+from ums.core import import_drafts, import_undo, imports, queue, sheet_reader, user_pages, users
+from ums.core.callers import Caller
+from ums.core.import_undo import Lost
+from ums.core.models import import_batches
+from ums.core.models import imports as rows
+from ums.core.models import users as users_table
+from ums.core.system import System
+from ums.core.user_pages import UserDraft
+from ums.errors import Conflict, NotFound
+
+ME = "me"
+
+
+async def administrator(system: System) -> Caller:
+    return Caller("test", frozenset({"admin"}), None, await system.directory.now())
+
+
+async def imported(system: System, path: Path) -> int:
+    opened = await imports.open_import(system, path, name="people")
+    await imports.run(system, opened.id, ME)
+    assert (await shown(system, opened.id)).state == "done"
+    return opened.id
+
+
+async def shown(system: System, id: int) -> import_drafts.ImportInfo:
+    async with system.database.read() as tx:
+        return await import_drafts.show(tx, id)
+
+
+async def held(system: System, userid: str) -> users.User | None:
+    async with system.database.read() as tx:
+        return await users.find(tx, userid)
+
+
+async def put(system: System, userid: str, **tags: list[str]) -> None:
+    await user_pages.put(system, await administrator(system), userid, UserDraft(tags=tags))
+
+
+async def batches(system: System) -> int:
+    async with system.database.read() as tx:
+        return int(await tx.value(select(func.count()).select_from(import_batches)))
+
+
+async def undone(system: System, id: int) -> import_drafts.ImportInfo:
+    await import_undo.request(system, id)
+    await imports.run(system, id, ME)
+    return await shown(system, id)
+
+
+async def test_a_user_of_several_batches_is_as_before(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet_reader, "BATCH", 2)
+    await put(system, "old", all=["first"])
+    lines = [["old", "a"], ["new", "a"], ["new", "b"], ["old", "b"], ["new", "b"], ["old", "a,b"]]
+    id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "tag"], *lines))
+    assert await batches(system) == 3
+    old = await held(system, "old")
+    assert old is not None
+    assert old.tags == {"all": ["a", "b"]}
+    after = await undone(system, id)
+    assert (after.state, after.undone, after.kept) == ("undone", 5, 0)
+    assert await held(system, "new") is None
+    old = await held(system, "old")
+    assert old is not None
+    assert old.tags == {"all": ["first"]}
+    assert await batches(system) == 0
+
+
+async def test_what_was_changed_since_stays(system: System, tmp_path: Path) -> None:
+    lines = [[name, f"{name}@a.org", "t"] for name in ("kept", "again", "grown", "gone")]
+    id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email", "tag"], *lines))
+    await put(system, "kept", all=["mine"])  # and no address any more
+    async with system.database.write() as tx:
+        await users.remove(tx, {"gone", "again"})
+    await put(system, "again", all=["t"])  # another user of the same name
+    await user_pages.patch(
+        system,
+        await administrator(system),
+        "grown",
+        {"set": {"phone": {"all": "13800138000"}}},
+    )
+    after = await undone(system, id)
+    assert after.undone + after.kept == 4
+    assert after.undone == 0
+    again, grown, kept = [await held(system, name) for name in ("again", "grown", "kept")]
+    assert again is not None
+    assert again.tags == {"all": ["t"]}
+    assert grown is not None
+    assert grown.addresses == {"phone": {"all": ["13800138000"]}}
+    assert kept is not None
+    assert kept.tags == {"all": ["mine"]}
+
+
+async def test_another_worker_goes_on_where_one_died(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet_reader, "BATCH", 2)
+    lines = [[f"u{n}", f"u{n}@a.org"] for n in range(10)]
+    id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email"], *lines))
+    await import_undo.request(system, id)
+
+    async def claim(owner: str) -> int | None:
+        async with system.database.write() as tx:
+            return await imports.claim(tx, owner)
+
+    async with system.database.write() as tx:
+        await queue.beat(tx, "first", 60_000)
+    assert await claim("first") == id
+    assert await claim("second") is None
+    assert await import_undo.step(system, id, "first")
+    assert await import_undo.step(system, id, "first")
+    assert (await shown(system, id)).undone == 4
+    async with system.database.write() as tx:
+        await queue.beat(tx, "first", -1)  # it died
+    assert await claim("second") == id
+    with pytest.raises(Lost):
+        await import_undo.step(system, id, "first")
+    await imports.run(system, id, "second")
+    after = await shown(system, id)
+    assert (after.state, after.undone, after.kept) == ("undone", 10, 0)
+    async with system.database.read() as tx:
+        assert await tx.value(select(func.count()).select_from(users_table)) == 0
+    assert await claim("third") is None
+    await imports.run(system, id, "third")  # nothing more happens
+    assert await shown(system, id) == after
+
+
+async def test_what_cannot_be_taken_back(system: System, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        await import_undo.request(system, 77)
+    path = table(tmp_path / "a.xlsx", ["userid"], ["u1"])
+    waiting = await imports.open_import(system, path, name="a")
+    with pytest.raises(Conflict, match="waiting"):
+        await import_undo.request(system, waiting.id)
+    await imports.run(system, waiting.id, ME)
+    old = clock.now() - import_undo.KEPT_FOR - 1
+    async with system.database.write() as tx:
+        await tx.run(update(rows).values(finished_at=old))
+    await import_undo.forget(system)
+    with pytest.raises(Conflict, match="too old"):
+        await import_undo.request(system, waiting.id)
+
+
+async def test_old_drafts_are_forgotten(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("userid\nu\n")
+    with path.open("rb") as file:
+        made = await import_drafts.upload(system, file, "a.csv")
+    await import_drafts.forget(system)
+    assert (await shown(system, made.id)).state == "draft"
+    async with system.database.write() as tx:
+        old = clock.now() - import_drafts.KEPT_FOR - 1
+        await tx.run(update(rows).values(created_at=old))
+    await import_drafts.forget(system)
+    with pytest.raises(NotFound):
+        await shown(system, made.id)
+    async with system.database.write() as tx:
+        await tx.run(delete(rows))

@@ -1,0 +1,59 @@
+"""The management API as its OpenAPI document has it: every operation, and bodies that fit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ums.api.manage.document import document
+from ums.app import build
+from ums.config import Settings
+
+
+def the_document() -> dict[str, Any]:
+    return document(build(Settings()))
+
+
+def operations(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(method, path, operation) of each."""
+    for path, item in found["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def scope_of(operation: dict[str, Any]) -> str:
+    return operation["security"][0]["token"][0]
+
+
+def example(schema: dict[str, Any], found: dict[str, Any]) -> Any:
+    """The least value that fits `schema`."""
+    if "$ref" in schema:
+        return example(found["components"]["schemas"][schema["$ref"].rpartition("/")[2]], found)
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return example(schema[choice][0], found)
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type", "object")
+    if kind == "object":
+        wanted = schema.get("required", [])
+        return {name: example(schema["properties"][name], found) for name in wanted}
+    if kind == "array":
+        return [example(schema.get("items", {}), found)] * schema.get("minItems", 0)
+    if kind == "string":
+        return "x" * max(schema.get("minLength", 1), 1)
+    return {"integer": schema.get("minimum", 1), "number": 1.0, "boolean": False}.get(kind)
+
+
+def body(operation: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """How httpx is told a body that the operation takes: keyword arguments."""
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        schema = content["application/json"]["schema"]
+        return {
+            "content": msgspec.json.encode(example(schema, found)),
+            "headers": {"Content-Type": "application/json"},
+        }
+    if "multipart/form-data" in content:
+        return {"files": {"file": ("users.csv", b"userid,email\nu1,a@example.org\n")}}
+    return {}
