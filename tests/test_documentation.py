@@ -1,6 +1,6 @@
 """The papers say what the code does: settings, commands, routes, codes, reasons and links.
 
-Run as a program, it writes the table of docs/reference/settings.md anew.
+Run as a program, it writes the tables of settings and of the management API's operations anew.
 """
 
 import ast
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from litestar.routes import HTTPRoute
 
 from ums.app import build
 from ums.cli import commands
@@ -23,6 +24,7 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
+OPERATIONS = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
 TALKING = ("api/**/*.py", "core/access.py", "core/admission.py", "core/requests.py")
 TALKING += ("core/messages.py", "core/fetch.py", "core/users.py", "core/user_*.py")
 TALKING += ("core/reports.py", "core/templates/acceptance.py", "core/templates/requests.py")
@@ -48,6 +50,25 @@ def test_every_setting_is_in_the_table() -> None:
     page = (REFERENCE / "settings.md").read_text("utf-8")
     shown = page.partition(BEGIN)[2].partition(END)[0]
     assert shown == settings_table(), f"run `.venv/bin/python {named(Path(__file__))}`"
+
+
+def operations_table() -> str:
+    rows = ["| Operation | Scope | |", "| --- | --- | --- |"]
+    routes = [one for one in build(Settings()).routes if isinstance(one, HTTPRoute)]
+    for route in sorted(routes, key=lambda one: one.path):
+        if route.path.startswith("/api/") and not route.path.startswith("/api/schema/"):
+            path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
+            for method, (handler, _) in sorted(route.route_handler_map.items()):
+                if method != "OPTIONS":
+                    text = " ".join((handler.fn.__doc__ or "").strip().split("\n\n")[0].split())
+                    rows.append(f"| `{method} {path}` | `{handler.opt['scope']}` | {text} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_every_operation_is_in_the_table() -> None:
+    page = (REFERENCE / "management-api.md").read_text("utf-8")
+    shown = page.partition(OPERATIONS[0])[2].partition(OPERATIONS[1])[0]
+    assert shown == operations_table(), f"run `.venv/bin/python {named(Path(__file__))}`"
 
 
 def leaves(command: Any, path: tuple[str, ...] = ("ums",)) -> Iterator[tuple[str, Any]]:
@@ -101,8 +122,10 @@ def test_every_route_is_in_an_api_page() -> None:
         path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
         if path.startswith("/static"):
             path = "/static"
+        if path.startswith("/api/schema/"):
+            continue  # its other forms
         page = v1 if path.startswith("/v1") or path == "/" else manage
-        assert re.search(rf"(GET|POST) {re.escape(path)}[`/]", page), path
+        assert re.search(rf"(GET|POST|PUT|PATCH|DELETE) {re.escape(path)}[`/]", page), path
 
 
 def family(error: type[UmsError]) -> Iterator[type[UmsError]]:
@@ -165,7 +188,11 @@ def anchors(paper: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def rewrite(page: Path, marks: tuple[str, str], table: str) -> None:
+    before, _, rest = page.read_text("utf-8").partition(marks[0])
+    page.write_text(f"{before}{marks[0]}{table}{marks[1]}{rest.partition(marks[1])[2]}", "utf-8")
+
+
 if __name__ == "__main__":
-    page = REFERENCE / "settings.md"
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}{settings_table()}{END}{rest.partition(END)[2]}", "utf-8")
+    rewrite(REFERENCE / "settings.md", (BEGIN, END), settings_table())
+    rewrite(REFERENCE / "management-api.md", OPERATIONS, operations_table())

@@ -4,8 +4,8 @@ from litestar import Response, post
 from litestar.params import FromPath
 
 from ums.api.answers import Call, answer, system_of
+from ums.api.callers import channel_of
 from ums.core import halting
-from ums.core.access import authenticate_channel
 from ums.errors import Invalid, NotFound
 
 
@@ -13,7 +13,7 @@ from ums.errors import Invalid, NotFound
 async def retract(request: Call, msgid: FromPath[str]) -> Response[bytes]:
     """Stop what has not gone out yet. The body, which some clients send, is not read."""
     system = system_of(request)
-    channel = await authenticate_channel(system, request.headers.get("authorization"))
+    channel = await channel_of(request)
     try:
         await halting.retract(system, channel.id, msgid, actor=f"channel {channel.key}")
     except NotFound as error:

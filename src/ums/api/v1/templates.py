@@ -2,9 +2,9 @@
 
 from litestar import Response, post
 
-from ums.api.answers import Call, answer, body_of, intake_of, system_of
+from ums.api.answers import Call, answer, body_of, intake_of
+from ums.api.callers import channel_of
 from ums.api.v1.sending import told
-from ums.core.access import authenticate_channel
 
 
 @post("/v1/template/sent", status_code=200)
@@ -20,8 +20,7 @@ async def template_broadcast(request: Call) -> Response[bytes]:
 
 
 async def _accept(request: Call, *, broadcast: bool) -> Response[bytes]:
-    authorization = request.headers.get("authorization")
-    channel = await authenticate_channel(system_of(request), authorization)
+    channel = await channel_of(request)
     body = await body_of(request)
     key = request.headers.get("idempotency-key")
     intake = intake_of(request)
