@@ -30,6 +30,7 @@ from ums.api import server as web
 from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core import access, channels, senders, tokens
+from ums.core.queue import FINAL
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System
@@ -157,7 +158,8 @@ class Door:
         async with asyncio.timeout(30):
             while True:
                 shown = (await self.get(f"/api/messages/{msgid}", who)).body
-                if shown["state"] == "done":
+                ended = shown["state"] in ("done", "cancelled", "retracted", "refused")
+                if ended and set(shown["counts"]) <= set(FINAL):
                     return shown
                 await asyncio.sleep(0.02)  # the API tells nobody when it is done
 
@@ -184,7 +186,9 @@ class Door:
         `limit` is its calls per second: none, as a test may be faster than a caller ought to.
         """
         made = await channels.create(self.system, f"channel {next(_names)}", key)
-        await channels.set_rules(self.system, made.channelkey, Rules(requests_per_second=limit))
+        await channels.set_rules(
+            self.system, made.channelkey, Rules(requests_per_second=limit, broadcasts_per_day=0)
+        )
         code = await self.sender(made.channelkey) if sender else ""
         return OneChannel(made.channelkey, str(made.mastersecret), code)
 

@@ -276,7 +276,7 @@ async def test_a_length_that_is_none(shared: Door, caller: OneChannel, length: b
         "/../../etc/passwd",
         "/%2e%2e/etc/passwd",
         "/api/messages/v:1t:1p:1n:1/nothing",
-        "/v1/template/sent",
+        "/v1/template/sold",
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -56,6 +56,8 @@ async def test_a_message(shared: Door) -> None:
         "channelkey": channel.key,
         "sender": channel.sender,
         "state": "done",
+        "halt": "",
+        "starts_at": None,
         "subject": "你好",
         "priority": 3,
         "on_doubt": "resend",
@@ -262,7 +264,18 @@ async def test_counts_add_up_in_the_middle_of_an_expansion(steps: Steps, door: D
 
 MSGID, DELIVERY = "{msgid:str}", "{delivery_id:int}"
 OPEN = {"/", "/healthz", "/readyz"}  # say nothing of any channel
-OWN = {"/v1/sent", "/v1/broadcast", "/v1/user/opt", "/v1/user/delete"}  # take, and show nothing
+OWN = {  # take, and show nothing
+    "/v1/sent",
+    "/v1/broadcast",
+    "/v1/template/sent",
+    "/v1/template/broadcast",
+    "/v1/retract/{msgid}",
+    "/v1/user/opt",
+    "/v1/user/delete",
+    "/v1/material",
+    "/v1/material/{token}",
+    "/v1/token",
+}
 MANAGE = {
     "/api/messages",
     f"/api/messages/{MSGID}",

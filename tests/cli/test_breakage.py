@@ -165,7 +165,7 @@ def test_a_defect_is_told_in_a_line_too(
 
     monkeypatch.setattr(channels, "list_channels", broken)
     told = here(bare, "channel", "list").complaint
-    assert told.startswith("unexpected ZeroDivisionError: over (verbs.py:")
+    assert told.startswith("unexpected ZeroDivisionError: over (accounts.py:")
     assert here(bare, "channel", "list", "--json").error["reason"] == "broken"
 
 

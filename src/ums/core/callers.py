@@ -77,9 +77,9 @@ async def caller_of(system: System, authorization: str | None) -> Caller:
 
     Raises NotAuthenticated.
     """
-    scheme, _, given = (authorization or "").strip().partition(" ")
+    scheme, *given = (authorization or "").split(None, 1) or [""]
     if scheme.lower() == "bearer":
-        return await _bearer(system, given.strip())
+        return await _bearer(system, "".join(given).strip())
     if scheme.lower() != "basic":
         raise NotAuthenticated("no_credentials")
     account = await authenticate(system, authorization)

@@ -12,6 +12,7 @@ from ums.api.manage import (
     operators,
     senders,
     stats,
+    stops,
     tokens,
     users,
 )
@@ -31,6 +32,7 @@ def router() -> Router:
             *senders.handlers,
             *imports.handlers,
             *messages.handlers,
+            *stops.handlers,
             *operators.handlers,
             *tokens.handlers,
             *stats.handlers,

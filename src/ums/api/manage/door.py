@@ -53,10 +53,10 @@ class Door:
         request: Call = Request(scope)
         system: System = request.app.state.system
         caller = await caller_of(system, request.headers.get("authorization"))
-        caller.need(handler.opt["scope"])
         scope["auth"] = caller
         if caller.account is not None:  # a token is an administrator's own
             count(request, caller.account)
+        caller.need(handler.opt["scope"])
         _check(request, handler)
         body = Body(receive, system.settings, upload=handler.opt["takes"] not in ("", _JSON))
         with audit.acting(caller.name):
@@ -77,6 +77,8 @@ def _is_open(handler: Any) -> bool:
 
 def _check(request: Call, handler: Any) -> None:
     """Raises Invalid or NotFound for what no value of the route can be."""
+    if not request.scope["path"].isascii():
+        raise NotFound("not_found")  # no id has such characters; int() would read some digits
     for value in request.path_params.values():
         if isinstance(value, int) and not 0 <= value <= _LARGEST_ID:
             raise NotFound("not_found")

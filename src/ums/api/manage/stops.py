@@ -1,0 +1,69 @@
+"""Stopping messages, letting them go on, and sending again what failed."""
+
+from litestar import post
+from litestar.params import FromPath, JSONBody
+from msgspec import Struct
+
+from ums.api.manage.shapes import Caller, System
+from ums.core import halting, reports, resending
+from ums.core.halting import Tally
+from ums.core.resending import Resent
+
+
+class Which(Struct, forbid_unknown_fields=True):
+    """Of which deliveries: those that fit both lists, as far as these are given."""
+
+    states: list[str] = []
+    reasons: list[str] = []
+
+
+async def _channel_of(system: System, caller: Caller, msgid: str) -> int:
+    """The message's channel. Raises NotFound for a message that the caller does not see."""
+    async with system.database.read() as tx:
+        info = await reports.message(tx, msgid, caller.channels)
+    return caller.channel(info.channelkey).id
+
+
+@post("/api/messages/{msgid:str}/retract", status_code=200, scope="messages:write")
+async def retract(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
+    """Stop it for good, within 24 hours; tells what was stopped, gone, in flight and unknown."""
+    channel = await _channel_of(system, caller, msgid)
+    return await halting.retract(system, channel, msgid, actor=caller.name)
+
+
+@post("/api/messages/{msgid:str}/cancel", status_code=200, scope="messages:write")
+async def cancel(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
+    """Stop it for good, however old it is."""
+    channel = await _channel_of(system, caller, msgid)
+    return await halting.cancel(system, channel, msgid, actor=caller.name)
+
+
+@post("/api/messages/{msgid:str}/pause", status_code=200, scope="messages:write")
+async def pause(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
+    """Stop it until it is resumed. Its lifetime goes on."""
+    channel = await _channel_of(system, caller, msgid)
+    return await halting.pause(system, channel, msgid, actor=caller.name)
+
+
+@post("/api/messages/{msgid:str}/resume", status_code=200, scope="messages:write")
+async def resume(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
+    """Let it go on."""
+    channel = await _channel_of(system, caller, msgid)
+    return await halting.resume(system, channel, msgid, actor=caller.name)
+
+
+@post("/api/messages/{msgid:str}/resend", status_code=200, scope="messages:write")
+async def resend(
+    system: System,
+    caller: Caller,
+    msgid: FromPath[str],
+    data: JSONBody[Which],
+) -> Resent:
+    """Send once more what failed; what was sent is never sent again."""
+    channel = await _channel_of(system, caller, msgid)
+    return await resending.resend(
+        system, channel, msgid, states=data.states, reasons=data.reasons, actor=caller.name
+    )
+
+
+handlers = [retract, cancel, pause, resume, resend]
