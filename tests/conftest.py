@@ -20,11 +20,14 @@ _numbers = itertools.count()
 
 
 KILLS = 25  # per database; CI asks for at least 50 in all
+REQUESTS = 3_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     help = f"random kills of the engine in tests/faults, per database (default {KILLS})"
     parser.addoption("--kills", type=int, default=KILLS, help=help)
+    help = f"generated requests to the API, in all (default {REQUESTS})"
+    parser.addoption("--requests", type=int, default=REQUESTS, help=help)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

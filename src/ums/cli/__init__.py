@@ -1,6 +1,6 @@
 """The `ums` command: `commands` holds its frame; `running` and `sending` add to it."""
 
-from ums.cli import commands, running, sending
+from ums.cli import commands, management, running, sending
 from ums.cli.commands import main
 
-__all__ = ["commands", "main", "running", "sending"]
+__all__ = ["commands", "main", "management", "running", "sending"]

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ums.core import checkup
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs import accounts, installation, messages, users
+from ums.core.verbs import accounts, installation, management, messages, users
 from ums.core.verbs.base import Verb
 from ums.errors import Invalid
 
@@ -19,6 +19,7 @@ VERBS: dict[str, Verb] = {
     **users.VERBS,
     **messages.VERBS,
     **installation.VERBS,
+    **management.VERBS,
 }
 
 
