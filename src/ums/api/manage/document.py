@@ -188,7 +188,8 @@ def _responses(
     if handler.status_code == 204:
         good.pop("content", None)
     else:
-        schema = {"type": "string"} if gives != MediaType.JSON else shapes.of(_given(handler))
+        # What is no JSON has no shape: a workbook, or a stream of events.
+        schema: dict[str, Any] = {} if gives != MediaType.JSON else shapes.of(_given(handler))
         good["content"] = {str(getattr(gives, "value", gives)): {"schema": schema}}
     found = {status: good}
     tagged = handler.parsed_return_field.is_subclass_of(Response) and gives == MediaType.JSON

@@ -1,0 +1,142 @@
+"""Commands of tokens, statistics, imports that ran, and operators."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ums.cli import show
+from ums.cli.commands import AsJson, app, ask, operator, read_password
+
+token = typer.Typer(help="Tokens of the management API.", no_args_is_help=True)
+imports = typer.Typer(help="Imports that ran.", no_args_is_help=True)
+app.add_typer(token, name="token")
+app.add_typer(imports, name="import")
+TOKEN = ("id", "name", "hint", "scopes", "channels", "expires_at", "last_used_at", "revoked_at")
+FUNNEL = ("key", "messages", "target", "valid", "waiting", "submitted", "delivered", "retracted")
+IMPORT = ("id", "name", "state", "added", "changed", "unchanged", "rejected", "created_at")
+After = Annotated[str | None, typer.Option(help="The `next` of the page before.")]
+Limit = Annotated[int, typer.Option(help="Items on a page, at most 500.", min=1, max=500)]
+
+
+def listed(page: dict[str, Any], columns: tuple[str, ...], *, raw: bool) -> None:
+    """A page of a list."""
+    if raw:
+        show.as_json(page)
+        return
+    show.records(page["items"], columns, raw=False)
+    if page["next"] is not None:
+        show.out.print(f"\nThere are more: --after {page['next']}")
+
+
+@token.command("create")
+def token_create(
+    name: Annotated[str, typer.Argument(help="What it is for: 1 to 40 characters.")],
+    scope: Annotated[list[str], typer.Option(help="What it may do; repeatable.")],
+    channel: Annotated[
+        list[str] | None, typer.Option(help="A ChannelKey it is bound to; repeatable.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="It ends after so long.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Make a token of the management API and show it, this once."""
+    made = ask("token.create", name=name, scopes=scope, channels=channel or None, days=days)
+    show.record(made, raw=json)
+
+
+@token.command("list")
+def token_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
+    """All tokens, the newest first, those that are over too."""
+    listed(ask("token.list", after=after, limit=limit), TOKEN, raw=json)
+
+
+@token.command("revoke")
+def token_revoke(
+    id: Annotated[int, typer.Argument(help="The token's id, as the list shows it.", min=0)],
+    json: AsJson = False,
+) -> None:
+    """End a token, from its next request on."""
+    show.record(ask("token.revoke", id=id), raw=json)
+
+
+@app.command("stats")
+def stats(
+    by: Annotated[str, typer.Option(help="message, channel, sender, day or hour.")] = "day",
+    channel: Annotated[str | None, typer.Option(help="Only this ChannelKey's.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Only this sender's.")] = None,
+    message: Annotated[str | None, typer.Option(help="Only this msgid's.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="ISO 8601 with an offset; 30 days ago, by hour one.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The same, not in it; now.")] = None,
+    zone: Annotated[str, typer.Option(help="Whose wall clock days and hours go by.")] = "UTC",
+    after: After = None,
+    limit: Limit = 100,
+    json: AsJson = False,
+) -> None:
+    """What became of what was accepted, from target to delivered, and why it was lost."""
+    report = ask(
+        "stats.show",
+        by=by,
+        channel=channel,
+        sender=sender,
+        message=message,
+        since=since,
+        until=until,
+        zone=zone,
+        after=after,
+        limit=limit,
+    )
+    if json:
+        show.as_json(report)
+        return
+    show.records([*report["items"], report["total"]], FUNNEL, raw=False)
+    if report["total"]["losses"]:
+        show.out.print()
+        show.records(report["total"]["losses"], ("step", "state", "reason", "count"), raw=False)
+    if report["next"] is not None:
+        show.out.print(f"\nThere are more: --after {report['next']}")
+
+
+@imports.command("list")
+def import_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
+    """All imports, the newest first."""
+    listed(ask("import.list", after=after, limit=limit), IMPORT, raw=json)
+
+
+@imports.command("undo")
+def import_undo(
+    id: Annotated[int, typer.Argument(help="The import's id, as the list shows it.", min=0)],
+    json: AsJson = False,
+) -> None:
+    """Take an import back: what nobody changed since is as it was before."""
+    show.record(ask("import.undo", id=id), raw=json)
+
+
+@operator.command("list")
+def operator_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
+    """All operators."""
+    page = ask("operator.list", after=after, limit=limit)
+    listed(page, ("name", "role", "disabled", "created_at"), raw=json)
+
+
+@operator.command("change")
+def operator_change(
+    name: Annotated[str, typer.Argument(help="The name to log in with.")],
+    role: Annotated[str | None, typer.Option(help="administrator, operator or viewer.")] = None,
+    password_file: Annotated[
+        str | None, typer.Option(help="A file with a new password; - the input.")
+    ] = None,
+    disable: Annotated[
+        bool | None, typer.Option("--disable/--enable", help="Let the operator in no more.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Give an operator another role or password, disable or enable one."""
+    changed = ask(
+        "operator.change",
+        name=name,
+        role=role,
+        password=read_password(password_file),
+        disabled=disable,
+    )
+    show.record(changed, raw=json)

@@ -1,0 +1,135 @@
+"""Verbs of tokens, statistics, imports that ran, and operators."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ums import clock
+from ums.core import import_drafts, import_undo, operators, stats, tokens
+from ums.core.channels import find
+from ums.core.messages import Intake
+from ums.core.moments import milliseconds
+from ums.core.operators import Role
+from ums.core.stats_sql import Asked, By
+from ums.core.system import System
+from ums.core.tokens import NewToken
+from ums.core.verbs.base import Id, Verb
+from ums.core.verbs.users import ImportId
+from ums.errors import Invalid, NotFound
+
+
+class Part(Struct):
+    after: str | None = None
+    limit: int = 100
+
+
+class TokenCreate(Struct):
+    name: str
+    scopes: list[str]
+    channels: list[str] | None = None
+    days: float | None = None  # until it ends
+
+
+class TokenRevoke(Struct):
+    id: Id
+
+
+class StatsShow(Struct):
+    by: By = "day"
+    channel: str | None = None
+    sender: str | None = None
+    message: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    zone: str = "UTC"
+    after: str | None = None
+    limit: int = 100
+
+
+class OperatorChange(Struct):
+    name: str
+    role: Role | None = None
+    password: str | None = None
+    disabled: bool | None = None
+
+
+async def _token_create(system: System, _: Intake, p: TokenCreate) -> object:
+    try:
+        given = msgspec.convert(
+            {"name": p.name, "scopes": p.scopes, "channels": p.channels}, NewToken
+        )
+    except msgspec.ValidationError as error:
+        raise Invalid("misfit", field="token", detail=str(error)) from None
+    if p.days is not None:
+        given = msgspec.structs.replace(given, expires_at=_after(p.days))
+    system.directory.forget()
+    return await tokens.create(system, given)
+
+
+def _after(days: float) -> datetime:
+    if not 0 < days <= 36_500:
+        raise Invalid("bad_value", field="days")
+    return datetime.fromisoformat(clock.iso(clock.now() + round(days * clock.DAY)))
+
+
+async def _token_list(system: System, _: Intake, p: Part) -> object:
+    return await tokens.list_tokens(system, after=p.after, limit=p.limit)
+
+
+async def _token_revoke(system: System, _: Intake, p: TokenRevoke) -> object:
+    return await tokens.revoke(system, p.id)
+
+
+async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:
+    system.directory.forget()
+    now = await system.directory.now()
+    until = clock.now() if p.until is None else milliseconds(p.until, "until")
+    since = None if p.since is None else milliseconds(p.since, "since")
+    sender = now.sender_codes.get(p.sender or "")
+    if p.sender is not None and sender is None:
+        raise NotFound("sender_unknown", code=p.sender[:30])
+    asked = Asked(
+        by=p.by,
+        since=stats.default_since(p.by, until) if since is None else since,
+        until=until,
+        channels=None if p.channel is None else frozenset({find(now, p.channel).id}),
+        sender=None if sender is None else sender.id,
+        msgid=p.message,
+        zone=p.zone,
+    )
+    async with system.database.read() as tx:
+        return await stats.statistics(tx, now, asked, after=p.after, limit=p.limit)
+
+
+async def _import_list(system: System, _: Intake, p: Part) -> object:
+    async with system.database.read() as tx:
+        return await import_drafts.list_imports(tx, after=p.after, limit=p.limit)
+
+
+async def _import_undo(system: System, _: Intake, p: ImportId) -> object:
+    await import_undo.request(system, p.id)
+    async with system.database.read() as tx:
+        return await import_drafts.show(tx, p.id)
+
+
+async def _operator_list(system: System, _: Intake, p: Part) -> object:
+    return await operators.list_operators(system, after=p.after, limit=p.limit)
+
+
+async def _operator_change(system: System, _: Intake, p: OperatorChange) -> object:
+    given: dict[str, Any] = msgspec.structs.asdict(p)
+    return await operators.change(system, given.pop("name"), **given)
+
+
+VERBS = {
+    "token.create": Verb(TokenCreate, _token_create),
+    "token.list": Verb(Part, _token_list),
+    "token.revoke": Verb(TokenRevoke, _token_revoke),
+    "stats.show": Verb(StatsShow, _stats_show),
+    "import.list": Verb(Part, _import_list),
+    "import.undo": Verb(ImportId, _import_undo),
+    "operator.list": Verb(Part, _operator_list),
+    "operator.change": Verb(OperatorChange, _operator_change),
+}
