@@ -72,9 +72,9 @@ async def test_hostile_answers(
 ) -> None:
     """Whether it was taken is a matter of the status alone; nothing holds us for long."""
     steps(monkeypatch, "hosted")
-    monkeypatch.setattr(wire, "TOTAL_SECONDS", 0.5)
-    monkeypatch.setattr(wire, "DRAIN_SECONDS", 0.1)
     async with open_telling(system) as telling:
+        monkeypatch.setattr(wire, "TOTAL_SECONDS", 2.0)
+        monkeypatch.setattr(wire, "DRAIN_SECONDS", 0.1)
         telling.receiver.always = answer
         async with running(system):
             await telling.flow.send("a@example.cn")

@@ -33,6 +33,7 @@ KEPT = 200
 KEPT_OCTETS = 64 * 1024 * 1024
 NOBODY = Person("")
 _object = msgspec.json.Decoder(dict[str, Any])
+NOTHING = Content("")
 BUILD_IN_THREAD = 64 * 1024  # octets of content from which on the event loop must not wait
 
 
@@ -130,9 +131,9 @@ class Mails:
         return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
 
     async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> Mail:
-        skeleton, problem, letter = None, "", None
-        stored = msgspec.json.decode(row.content, type=Content)
+        skeleton, problem, letter, stored = None, "", None, NOTHING
         try:
+            stored = msgspec.json.decode(row.content, type=Content)
             if row.template_id is not None:
                 letter = await self._letters.of(row.template_id, row.template_version)
             skeleton = await self._skeleton(sender, row, stored, letter, attached)
