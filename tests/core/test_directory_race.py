@@ -18,7 +18,7 @@ async def test_a_change_that_comes_while_it_is_read_is_not_missed(
     made = await channels.create(system, "Shop", "shop")
     assert made.open
     read, go_on = asyncio.Event(), asyncio.Event()
-    load = directory._load
+    load = directory.load
 
     async def slow(*given: Any) -> Snapshot:
         found = await load(*given)
@@ -26,7 +26,7 @@ async def test_a_change_that_comes_while_it_is_read_is_not_missed(
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(directory, "_load", slow)
+    monkeypatch.setattr(directory, "load", slow)
     system.directory.forget()
     reading = asyncio.create_task(system.directory.now())
     await read.wait()

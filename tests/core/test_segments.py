@@ -177,7 +177,7 @@ async def test_deliveries_of_a_user_are_found_by_their_index(flow: Flow) -> None
     asked = text(f"EXPLAIN QUERY PLAN SELECT count(*) FROM users u WHERE {compiled.sql}")
     async with flow.system.database.read() as tx:
         plan = " ".join(str(row.detail) for row in await tx.rows(asked, compiled.params))
-    assert "ix_deliveries_userid (userid=? AND updated_at>?)" in plan
+    assert "ix_deliveries_userid (userid=?" in plan
 
 
 async def test_names_and_conditions_change_apart(flow: Flow) -> None:
