@@ -8,6 +8,8 @@ from doors import Answer, Basic, Door, OneChannel, open_door
 from raw import go_json, raw
 from ums.config import Settings
 from ums.core import materials
+from ums.core.templates import store
+from ums.core.templates.build import Sources
 
 AGENT = "User-Agent: cavlabs/jiguang-sdk-go/1.0.8"
 JSON = "Content-Type: application/json;charset=UTF-8"
@@ -74,6 +76,29 @@ async def test_4_it_broadcasts(shared: Door) -> None:
     body = {key: value for key, value in MESSAGE.items() if key != "aud_email"}
     channel = await shared.channel()
     assert is_success(await call(shared, "POST", "/v1/broadcast", channel, go_json(body)))
+
+
+async def test_4_it_sends_templates(shared: Door) -> None:
+    made = await shared.channel()
+    channel = (await shared.system.directory.now()).channels[made.key]
+    template = await store.create(shared.system, channel, "t", Sources(subject="{{ a }}", text="t"))
+    more = {"template_id": template.id, "template_para": {"a": 1}, "app_para": {"platform": "all"}}
+    for path, body in (
+        ("/v1/template/sent", {"aud_email": MESSAGE["aud_email"], **more}),
+        ("/v1/template/broadcast", more),
+    ):
+        assert is_success(await call(shared, "POST", path, made, go_json(body)))
+
+
+@pytest.mark.parametrize("body", [None, b"null"], ids=["none", "up to v1.0.7"])
+async def test_7_it_retracts(shared: Door, body: bytes | None) -> None:
+    channel = await shared.channel()
+    sent = await call(shared, "POST", "/v1/sent", channel, go_json(MESSAGE))
+    path = f"/v1/retract/{sent.body['msgid']}"
+    assert ":" in path
+    assert is_success(await call(shared, "POST", path, channel, body))
+    again = await call(shared, "POST", path.replace(":", "%3A"), channel, body)
+    assert (again.status, again.code) == (400, 1015055)
 
 
 async def test_5_and_14_it_changes_users(shared: Door, caller: OneChannel) -> None:

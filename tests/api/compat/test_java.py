@@ -7,6 +7,8 @@ import pytest
 
 from doors import Answer, Door, OneChannel
 from raw import raw
+from ums.core.templates import store
+from ums.core.templates.build import Sources
 
 MESSAGE: dict[str, Any] = {
     "aud_email": [{"instance": "email", "data": ["a@example.com", "b@example.com"]}],
@@ -14,7 +16,9 @@ MESSAGE: dict[str, Any] = {
 }
 
 
-async def call(door: Door, who: OneChannel, body: Any, *kinds: str) -> Answer:
+async def call(
+    door: Door, who: OneChannel, body: Any, *kinds: str, path: str = "/v1/sent"
+) -> Answer:
     lines = [
         f"Host:127.0.0.1:{door.port}",
         "Accept-Charset:UTF-8",
@@ -22,7 +26,7 @@ async def call(door: Door, who: OneChannel, body: Any, *kinds: str) -> Answer:
         *(f"Content-Type:{kind}" for kind in kinds),
     ]
     content = json.dumps(body, ensure_ascii=False).encode()
-    return await door.wire(raw("POST", "/v1/sent", *lines, body=content))
+    return await door.wire(raw("POST", path, *lines, body=content))
 
 
 @pytest.mark.parametrize("more", [{}, {"rule_id": 0}], ids=["as it is", "older sample"])
@@ -32,6 +36,22 @@ async def test_1_and_3_it_sends(shared: Door, more: dict[str, Any]) -> None:
     assert answer.status == 200
     assert str(answer.body["code"]) == "0"
     assert (await shared.done(answer.body["msgid"], channel))["counts"] == {"sent": 2}
+
+
+async def test_2_a_template_to_direct_addresses(shared: Door) -> None:
+    made = await shared.channel()
+    channel = (await shared.system.directory.now()).channels[made.key]
+    template = await store.create(
+        shared.system, channel, "t", Sources(subject="{{ var }}", text="t")
+    )
+    body = {
+        "aud_email": MESSAGE["aud_email"],
+        "template_id": template.id,
+        "template_para": {"var": "验证码 1234"},
+    }
+    answer = await call(shared, made, body, "application/json", path="/v1/template/sent")
+    assert (answer.status, str(answer.body["code"])) == (200, "0")
+    assert (await shared.done(answer.body["msgid"], made))["counts"] == {"sent": 2}
 
 
 @pytest.mark.parametrize(
