@@ -77,10 +77,9 @@ def _is_open(handler: Any) -> bool:
 
 def _check(request: Call, handler: Any) -> None:
     """Raises Invalid or NotFound for what no value of the route can be."""
-    if not request.scope["path"].isascii():
-        raise NotFound("not_found")  # no id has such characters; int() would read some digits
+    ascii_path = request.scope["path"].isascii()  # int() would read the digits of any script
     for value in request.path_params.values():
-        if isinstance(value, int) and not 0 <= value <= _LARGEST_ID:
+        if isinstance(value, int) and not (ascii_path and 0 <= value <= _LARGEST_ID):
             raise NotFound("not_found")
         if isinstance(value, str) and not _storable(value):
             raise NotFound("not_found")
