@@ -155,7 +155,7 @@ class Door:
 
     async def done(self, msgid: str, who: OneChannel) -> dict[str, Any]:
         """The message as the management API shows it, once every delivery is final."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 shown = (await self.get(f"/api/messages/{msgid}", who)).body
                 ended = shown["state"] in ("done", "cancelled", "retracted", "refused")
