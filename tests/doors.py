@@ -260,7 +260,8 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
                 base_url=f"http://127.0.0.1:{port}",
                 timeout=60,
                 trust_env=False,
-                limits=httpx.Limits(max_connections=200),
+                # Given up before the server does (5 s), which would meet a request on its way.
+                limits=httpx.Limits(max_connections=200, keepalive_expiry=2),
             ) as http:
                 system, token = held[0]
                 system.rates.access_keys = 0  # a test may be faster than a caller ought to
