@@ -207,3 +207,5 @@ async def test_every_operation_is_told_wholly(shared: Door) -> None:
         assert ("Idempotency-Key" in names) == (method == "POST")
         assert ("If-Match" in names) == (method in {"PUT", "PATCH", "DELETE"})
     assert len(ids) == len(list(openapi.operations(openapi.the_document())))
+    # msgspec tells two shapes of one name apart by their modules, which are nobody's business.
+    assert not [name for name in openapi.the_document()["components"]["schemas"] if "." in name]

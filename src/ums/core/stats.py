@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from ums import clock
 from ums.core.directory import Snapshot
 from ums.core.paging import Page, number, page_size
-from ums.core.queue import FINAL
+from ums.core.states import FINAL
 from ums.core.stats_sql import (
     LOSSES,
     MESSAGES,
@@ -64,7 +64,7 @@ class Stats(Struct, frozen=True):
     losses: list[Loss]
 
 
-class Report(Struct, frozen=True):
+class StatsReport(Struct, frozen=True):
     """Statistics in rows, and all of them together."""
 
     items: list[Stats]
@@ -74,7 +74,7 @@ class Report(Struct, frozen=True):
 
 async def statistics(
     tx: Tx, snapshot: Snapshot, asked: Asked, *, after: str | None = None, limit: int = 500
-) -> Report:
+) -> StatsReport:
     """The statistics that `asked` wants. Only those by message come in parts. Raises Invalid."""
     page_size(limit)
     if asked.by in ("day", "hour"):
@@ -86,14 +86,14 @@ async def statistics(
             total.add(one)
         names = _names(snapshot, asked.by)
         rows = [one.shown(names.get(group, str(group))) for group, one in sums.items()]
-        return Report(sorted(rows, key=lambda row: row.key), total.shown("total"), None)
+        return StatsReport(sorted(rows, key=lambda row: row.key), total.shown("total"), None)
     for one in (await _sums(tx, snapshot, msgspec.structs.replace(asked, by="channel"))).values():
         total.add(one)
     page = await _messages(tx, asked, after, limit)
     sums = await _sums(tx, snapshot, asked, [id for id, _ in page.items])
     empty = _Sum("")
     rows = [sums.get(id, empty).shown(msgid) for id, msgid in page.items]
-    return Report(rows, total.shown("total"), page.next)
+    return StatsReport(rows, total.shown("total"), page.next)
 
 
 def _names(snapshot: Snapshot, by: By) -> dict[int, str]:
@@ -102,7 +102,7 @@ def _names(snapshot: Snapshot, by: By) -> dict[int, str]:
     return {id: sender.code for id, sender in snapshot.senders.items()}
 
 
-async def _series(tx: Tx, snapshot: Snapshot, asked: Asked) -> Report:
+async def _series(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
     buckets = _buckets(asked)
     sums = await _sums(tx, snapshot, asked, buckets)
     total, rows = _Sum("total"), list[Stats]()
@@ -110,7 +110,7 @@ async def _series(tx: Tx, snapshot: Snapshot, asked: Asked) -> Report:
         one = sums.get(start, _Sum(name))
         total.add(one)
         rows.append(one.shown(name))
-    return Report(rows, total.shown("total"), None)
+    return StatsReport(rows, total.shown("total"), None)
 
 
 def _buckets(asked: Asked) -> list[tuple[int, int, str]]:

@@ -84,7 +84,7 @@ class _Shapes:
         found, components = msgspec.json.schema_components(
             types, ref_template="#/components/schemas/{name}"
         )
-        self.components: dict[str, Any] = dict(components)
+        self.components: dict[str, Any] = dict(sorted(components.items()))
         self._of = {repr(type): schema for type, schema in zip(types, found, strict=True)}
 
     def of(self, type: Any) -> Any:

@@ -8,7 +8,7 @@ from litestar.params import FromQuery, QueryParameter
 from ums import clock
 from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, ms
 from ums.core import stats
-from ums.core.stats import Report
+from ums.core.stats import StatsReport
 from ums.core.stats_sql import Asked, By
 from ums.errors import NotFound
 
@@ -27,7 +27,7 @@ async def show_stats(
     since: Moment = None,
     until: Moment = None,
     zone: Zone = "UTC",
-) -> Report:
+) -> StatsReport:
     """The funnel and the losses of what was accepted from `since` (30 days ago; by hour a day)
     until `until` (now), which is not in it. By `message` they come in parts, the newest first.
     """
