@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.callbacks import records
-from ums.core.models import halts
+from ums.core.models import halts, messages
 from ums.core.queue import CLAIMING
 from ums.db import Hot, Tx, rows_json
 
@@ -41,10 +41,14 @@ _WORK = Hot(
     "INSERT INTO halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
     " ON CONFLICT (message_id) DO UPDATE SET kind = excluded.kind, created_at = :at"
 )
-_STANDING = select(halts.c.kind).with_for_update()
+_STANDING = (
+    select(halts.c.message_id, halts.c.kind, messages.c.callback_id)
+    .join(messages, messages.c.id == halts.c.message_id)
+    .with_for_update(of=halts)
+)
 _NEXT = Hot(
-    "SELECT message_id, kind FROM halts WHERE message_id > :after"
-    " ORDER BY message_id LIMIT :limit $skip_locked"
+    "SELECT h.message_id, h.kind, m.callback_id FROM halts h JOIN messages m ON m.id = h.message_id"
+    " WHERE h.message_id > :after ORDER BY h.message_id LIMIT :limit $lock(h)"
 )
 # One state at a time, compared by rows: only the index of messages and states has this order. For a
 # message that is most of the table PostgreSQL would otherwise choose the primary key, and pass over
@@ -128,10 +132,10 @@ async def caught(tx: Tx, message: int) -> bool:
     """Take from the workers what they have claimed of a halted message and not brought to the
     dot. False: some rows are being written at this moment, ask again."""
     # Locked, for a row that is parked after the message was resumed would stay so for ever.
-    kind = await tx.value(_STANDING.where(halts.c.message_id == message))
-    if kind is None or kind == RESUMED:
+    row = await tx.first(_STANDING.where(halts.c.message_id == message))
+    if row is None or row.kind == RESUMED:
         return True
-    await _move(tx, message, kind, "claimed", CHUNK)
+    await _move(tx, row, "claimed", CHUNK)
     return not await tx.value(_CLAIMED, {"id": message})
 
 
@@ -146,9 +150,9 @@ async def work(tx: Tx, after: int = 0) -> Done:
     for row in found:
         for state in _CHANGES[row.kind].states:
             room = CHUNK - len(done.moved)
-            done.moved += await _move(tx, row.message_id, row.kind, state, room)
+            done.moved += await _move(tx, row, state, room)
         over = await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
-        if over and row.kind == RETRACT:
+        if over and row.kind == RETRACT and row.callback_id is not None:
             await records.note_message(
                 tx, row.message_id, records.RETRACTION_FAILED, state="sent", reason=""
             )
@@ -160,17 +164,18 @@ async def work(tx: Tx, after: int = 0) -> Done:
     return done
 
 
-async def _move(tx: Tx, message: int, kind: str, state: str, limit: int) -> Sequence[Any]:
-    which: dict[str, object] = {"message": message, "state": state, "limit": limit}
+async def _move(tx: Tx, halted: Any, state: str, limit: int) -> Sequence[Any]:
+    which: dict[str, object] = {"message": halted.message_id, "state": state, "limit": limit}
     due = await tx.rows(_DUE, which) if limit > 0 else ()
     if not due:
         return ()
     params: dict[str, object] = {"r": rows_json((row.id,) for row in due), "at": clock.now()}
-    if kind in ENDS:
+    if halted.kind in ENDS:
         # `refused` is what a server says of a mail.
-        params["reason"] = "not_approved" if kind == REFUSE else kind
-    moved = await tx.rows(_CHANGES[kind].move, params)
-    await records.note(tx, [(r.id, records.RETRACTED) for r in moved if r.state == "cancelled"])
+        params["reason"] = "not_approved" if halted.kind == REFUSE else halted.kind
+    moved = await tx.rows(_CHANGES[halted.kind].move, params)
+    if halted.callback_id is not None:
+        await records.note(tx, [(r.id, records.RETRACTED) for r in moved if r.state == "cancelled"])
     return moved
 
 

@@ -1,0 +1,78 @@
+"""A stopped message tells of each recipient: what was stopped, and what had gone out."""
+
+import pytest
+from sqlalchemy import select
+
+from fakes import SmtpServer
+from flow import until
+from telling import expanded, told, told_flow
+from ums.core import halting
+from ums.core.callbacks.records import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
+from ums.core.models import halts
+from ums.core.system import System
+from ums.engine.loop import running
+
+
+async def types(system: System) -> list[int]:
+    return sorted(type for _, type in await told(system))
+
+
+async def test_what_was_stopped_is_told(system: System) -> None:
+    flow = await told_flow(system)
+    msgid = await flow.send("a@example.cn", "b@example.cn")
+    await expanded(system)
+    await halting.retract(system, None, msgid)
+    async with running(system):
+
+        async def all_told() -> bool:
+            return await types(system) == [VALID, VALID, RETRACTED, RETRACTED]
+
+        await until(all_told)
+        assert await flow.counts(msgid) == {"cancelled": 2}
+
+
+async def test_what_is_stopped_before_it_is_expanded_is_told(system: System) -> None:
+    flow = await told_flow(system)
+    msgid = await flow.send("a@example.cn")
+    await halting.retract(system, None, msgid)
+    async with running(system):
+        await flow.until_settled(msgid)
+        assert await types(system) == [RETRACTED]
+
+
+@pytest.mark.parametrize(("stop", "late"), [("retract", True), ("cancel", False)])
+async def test_what_had_gone_out_is_told_of_a_retraction(
+    system: System, stop: str, late: bool
+) -> None:
+    async with SmtpServer() as server:
+        flow = await told_flow(system, port=server.port)
+        async with running(system):
+            msgid = await flow.send("a@example.cn")
+            assert await flow.until_settled(msgid) == {"sent": 1}
+            await getattr(halting, stop)(system, None, msgid)
+
+            async def parked() -> bool:
+                async with system.database.read() as tx:
+                    return not await tx.rows(select(halts))
+
+            await until(parked)
+            wanted = [VALID, SUBMITTED, *([RETRACTION_FAILED] if late else [])]
+            assert await types(system) == wanted
+
+
+async def test_a_pause_tells_nothing(system: System) -> None:
+    async with SmtpServer() as server:
+        flow = await told_flow(system, port=server.port)
+        msgid = await flow.send("a@example.cn")
+        await expanded(system)
+        await halting.pause(system, None, msgid)
+        async with running(system):
+
+            async def parked() -> bool:
+                return await flow.counts(msgid) == {"paused": 1}
+
+            await until(parked)
+            assert await types(system) == [VALID]
+            await halting.resume(system, None, msgid)
+            await flow.until_settled(msgid)
+        assert await types(system) == [VALID, SUBMITTED]
