@@ -28,16 +28,6 @@ WORD = ("word", "exempt", "channelkey", "created_at")
 STRATEGY = ("id", "name", "steps", "valid", "created_at")
 
 
-def page(found: dict[str, Any], columns: tuple[str, ...], *, raw: bool) -> None:
-    """A page of a list, and how to get the next."""
-    if raw:
-        show.as_json(found)
-        return
-    show.records(found["items"], columns, raw=False)
-    if found["next"] is not None:
-        show.out.print(f"\nThere are more: --after {found['next']}")
-
-
 def _values(given: list[str] | None, file: Path | None) -> list[str]:
     values = list(given or [])
     if file is not None:
@@ -68,7 +58,7 @@ def _list_commands(kind: str, help: str) -> None:
     ) -> None:
         """The channel's lists."""
         found = ask(f"{kind}list.list", channel=channel, after=after, limit=limit)
-        page(found, LIST, raw=json)
+        show.page(found, LIST, raw=json)
 
     @group.command("show")
     def show_list(
@@ -85,7 +75,7 @@ def _list_commands(kind: str, help: str) -> None:
             show.record(found, raw=False)
             show.out.print()
             found = {"items": values, "next": following}
-        page(found, ENTRY, raw=json)
+        show.page(found, ENTRY, raw=json)
 
     @group.command("add")
     def add(
@@ -148,7 +138,7 @@ def approval_list(
     channel: OneChannel = None, after: After = None, limit: Limit = 100, json: AsJson = False
 ) -> None:
     """The messages that wait, the oldest first."""
-    page(ask("approval.list", channel=channel, after=after, limit=limit), WAITING, raw=json)
+    show.page(ask("approval.list", channel=channel, after=after, limit=limit), WAITING, raw=json)
 
 
 @approval.command("approve")
@@ -189,7 +179,7 @@ def word_list(
     channel: OneChannel = None, after: After = None, limit: Limit = 100, json: AsJson = False
 ) -> None:
     """The words of every channel, or one channel's own."""
-    page(ask("word.list", channel=channel, after=after, limit=limit), WORD, raw=json)
+    show.page(ask("word.list", channel=channel, after=after, limit=limit), WORD, raw=json)
 
 
 @strategy.command("create")
@@ -207,7 +197,7 @@ def strategy_list(
     found = ask("strategy.list", channel=channel, after=after, limit=limit)
     if not json:
         found["items"] = [_flat(one) for one in found["items"]]
-    page(found, STRATEGY, raw=json)
+    show.page(found, STRATEGY, raw=json)
 
 
 @strategy.command("delete")

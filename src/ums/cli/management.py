@@ -1,6 +1,6 @@
 """Commands of tokens, statistics, imports that ran, and operators."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,16 +16,6 @@ FUNNEL = ("key", "messages", "target", "valid", "waiting", "submitted", "deliver
 IMPORT = ("id", "name", "state", "added", "changed", "unchanged", "rejected", "created_at")
 After = Annotated[str | None, typer.Option(help="The `next` of the page before.")]
 Limit = Annotated[int, typer.Option(help="Items on a page, at most 500.", min=1, max=500)]
-
-
-def listed(page: dict[str, Any], columns: tuple[str, ...], *, raw: bool) -> None:
-    """A page of a list."""
-    if raw:
-        show.as_json(page)
-        return
-    show.records(page["items"], columns, raw=False)
-    if page["next"] is not None:
-        show.out.print(f"\nThere are more: --after {page['next']}")
 
 
 @token.command("create")
@@ -46,7 +36,7 @@ def token_create(
 @token.command("list")
 def token_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
     """All tokens, the newest first, those that are over too."""
-    listed(ask("token.list", after=after, limit=limit), TOKEN, raw=json)
+    show.page(ask("token.list", after=after, limit=limit), TOKEN, raw=json)
 
 
 @token.command("revoke")
@@ -100,7 +90,7 @@ def stats(
 @imports.command("list")
 def import_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
     """All imports, the newest first."""
-    listed(ask("import.list", after=after, limit=limit), IMPORT, raw=json)
+    show.page(ask("import.list", after=after, limit=limit), IMPORT, raw=json)
 
 
 @imports.command("undo")
@@ -116,7 +106,7 @@ def import_undo(
 def operator_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
     """All operators."""
     page = ask("operator.list", after=after, limit=limit)
-    listed(page, ("name", "role", "disabled", "created_at"), raw=json)
+    show.page(page, ("name", "role", "disabled", "created_at"), raw=json)
 
 
 @operator.command("change")

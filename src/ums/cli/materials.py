@@ -31,12 +31,7 @@ def material_list(
 ) -> None:
     """All materials, the newest first."""
     page = ask("material.list", after=after, limit=limit)
-    if json:
-        show.as_json(page)
-        return
-    show.records(page["items"], MATERIAL, raw=False)
-    if page["next"] is not None:
-        show.out.print(f"\nThere are more: --after {page['next']}")
+    show.page(page, MATERIAL, raw=json)
 
 
 @material.command("delete")

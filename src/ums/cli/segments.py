@@ -9,7 +9,7 @@ import typer
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 from ums.cli.failing import fail
-from ums.cli.governing import After, Limit, Name, page
+from ums.cli.governing import After, Limit, Name
 
 segment = typer.Typer(help="Saved selections of users.", no_args_is_help=True)
 app.add_typer(segment, name="segment")
@@ -70,7 +70,7 @@ def segment_sample(
 ) -> None:
     """Users whom a segment, or conditions, select now."""
     found = ask("segment.sample", after=after, limit=limit, **_selection(id, conditions))
-    page(found, ("userid",), raw=json)
+    show.page(found, ("userid",), raw=json)
 
 
 @segment.command("delete")

@@ -46,6 +46,16 @@ def records(values: Sequence[dict[str, Any]], columns: Sequence[str], *, raw: bo
     out.print(table)
 
 
+def page(found: dict[str, Any], columns: Sequence[str], *, raw: bool) -> None:
+    """A page of a list, and how to get the next."""
+    if raw:
+        as_json(found)
+        return
+    records(found["items"], columns, raw=False)
+    if found["next"] is not None:
+        out.print(f"\nThere are more: --after {found['next']}")
+
+
 def _text(value: Any) -> Text:
     if value is None:
         text = "-"

@@ -90,12 +90,7 @@ def list_templates(
 ) -> None:
     """The channel's templates."""
     page = ask("template.list", channel=channel, after=after, limit=limit)
-    if json:
-        show.as_json(page)
-        return
-    show.records(page["items"], COLUMNS, raw=False)
-    if page["next"] is not None:
-        show.out.print(f"\nThere are more: --after {page['next']}")
+    show.page(page, COLUMNS, raw=json)
 
 
 @template.command("show")

@@ -13,7 +13,7 @@ from ums.core.directory import AccessKey, Channel, touch
 from ums.core.models import access_keys
 from ums.core.sealing import Seal
 from ums.core.system import System
-from ums.errors import Broken, Forbidden, Invalid, NotAuthenticated
+from ums.errors import Broken, Invalid, NotAuthenticated
 
 log = structlog.get_logger()
 Caller = Channel | AccessKey
@@ -82,14 +82,6 @@ async def _find(system: System, key: str, secret: str) -> Caller:
         # The same work as for a known key, so that timing does not tell which keys exist.
         _same(system.seal.open(system.seal.close(_NOBODY, _NOBODY), _NOBODY), secret)
     raise NotAuthenticated("bad_credentials")
-
-
-async def authenticate_channel(system: System, authorization: str | None) -> Channel:
-    """The same, for what only a channel may do. Raises Forbidden for the access key."""
-    caller = await authenticate(system, authorization)
-    if isinstance(caller, AccessKey):
-        raise Forbidden("channel_only")
-    return caller
 
 
 def _basic(header: str) -> tuple[str, str]:
