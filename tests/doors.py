@@ -30,9 +30,9 @@ from ums.api import server as web
 from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core import access, channels, senders, tokens
-from ums.core.queue import FINAL
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
+from ums.core.states import FINAL
 from ums.core.system import System
 from ums.core.tokens import NewToken
 from ums.engine import loop

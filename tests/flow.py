@@ -23,8 +23,8 @@ from ums.core.directory import Channel
 from ums.core.messages import Intake
 from ums.core.models import attempts, deliveries, messages
 from ums.core.models import senders as sender_table
-from ums.core.queue import FINAL
 from ums.core.senders import NewSender
+from ums.core.states import FINAL
 from ums.core.system import System
 
 

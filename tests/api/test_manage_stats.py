@@ -121,13 +121,13 @@ async def test_attempts_are_listed(shared: Door) -> None:
 # -- events -----------------------------------------------------------------------------------
 
 
-def hold(door: Door, gate: asyncio.Event) -> None:
-    """The receiving server takes nothing before `gate` opens."""
+def hold(door: Door, gate: asyncio.Event, stage: str = "DATA") -> None:
+    """The receiving server answers to `stage` only when `gate` is open."""
 
     async def wait(_: Call) -> None:
         await gate.wait()
 
-    door.smtp.script["DATA"] = wait
+    door.smtp.script[stage] = wait
 
 
 @asynccontextmanager
@@ -190,6 +190,36 @@ async def test_a_message_is_watched_to_its_end(door: Door, monkeypatch: pytest.M
     async with asyncio.timeout(30):
         while door.app.state.watches:
             await asyncio.sleep(0.01)
+
+
+async def test_a_retracted_message_is_watched_until_nothing_is_on_its_way(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "EVERY", 0.01)
+    channel = await door.channel()
+    gate = asyncio.Event()
+    hold(door, gate, "DOT")
+    msgid = await send(door, channel, "a@x.org", "b@x.org")
+    async with asyncio.timeout(60):
+        while "at_dot" not in (await door.get(f"/api/messages/{msgid}", channel)).body["counts"]:
+            await asyncio.sleep(0.01)
+    stopped = await door.post(f"/api/messages/{msgid}/retract", {}, channel)
+    assert (stopped.status, stopped.body["halt"], stopped.body["audience"]) == (200, "retracted", 2)
+    in_flight = stopped.body["in_flight"]
+    assert in_flight >= 1
+    found: list[tuple[str, str]] = []
+    async with watched(door, channel, msgid) as stream:
+        async for name, data in stream:
+            if name:
+                found.append((name, data))
+                gate.set()
+    assert found[-1] == ("end", "")
+    last = json.loads(found[-2][1])
+    assert last["counts"] == {
+        state: count
+        for state, count in (("sent", in_flight), ("cancelled", 2 - in_flight))
+        if count
+    }
 
 
 async def test_who_leaves_is_no_watcher_any_more(

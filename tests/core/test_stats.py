@@ -17,10 +17,10 @@ from ums.core.directory import touch
 from ums.core.models import channels as channel_rows
 from ums.core.models import deliveries, messages
 from ums.core.models import senders as sender_rows
-from ums.core.queue import FINAL
 from ums.core.reports import STATES
 from ums.core.rules import Rules
 from ums.core.senders import NewSender, create
+from ums.core.states import FINAL
 from ums.core.stats_sql import Asked, By
 from ums.core.system import System
 from ums.errors import Invalid
@@ -114,7 +114,7 @@ def _outcome(dice: random.Random) -> tuple[str, str]:
     return state, dice.choice(LOST.get(state, ("",)))
 
 
-async def ask(system: System, by: By, **more: Any) -> stats.Report:
+async def ask(system: System, by: By, **more: Any) -> stats.StatsReport:
     asked = Asked(by=by, **{"since": 0, "until": START + 9 * clock.DAY, **more})
     async with system.database.read() as tx:
         return await stats.statistics(tx, await system.directory.now(), asked)

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select, update
 
 from fakes import SmtpServer
-from flow import Flow, open_flow
+from flow import Flow, open_flow, until
 from ums import clock
-from ums.core import materials
+from ums.core import halting, materials
 from ums.core.expansion import expand
 from ums.core.material_store import CHUNK, store
 from ums.core.materials import MaterialInfo
@@ -59,6 +59,27 @@ async def test_it_outlives_its_time_for_a_message(system: System) -> None:
         assert all(b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz" in mail.data for mail in server.mails)
         await materials.sweep(system)  # unless the engine has done it
         assert not await is_there(system, stored.id)
+
+
+async def test_a_paused_message_keeps_it(system: System) -> None:
+    async with SmtpServer() as server:
+        flow = await open_flow(system, server)
+        stored = await made(system)
+        msgid = await sent_with(flow, stored.url)
+        await expand(system.database)
+        await halting.pause(system, None, msgid)
+        await over(system, stored.id)
+        async with running(system):
+
+            async def parked() -> bool:
+                return await flow.counts(msgid) == {"paused": 2}
+
+            await until(parked)
+            await materials.sweep(system)
+            assert (await materials.show(system, stored.id)).needed
+            await halting.resume(system, None, msgid)
+            assert await flow.until_settled(msgid) == {"sent": 2}
+    assert all(b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz" in mail.data for mail in server.mails)
 
 
 async def test_the_message_refers_to_it_and_copies_nothing(system: System) -> None:

@@ -16,7 +16,7 @@ from ums import clock
 from ums.core import audit, expansion, parking
 from ums.core.models import deliveries, messages
 from ums.core.parking import APPROVAL, CANCEL, ENDS, PAUSE, RETRACT
-from ums.core.queue import HELD, PAUSED, WAITING
+from ums.core.states import HELD, PAUSED, WAITING
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound, Refused

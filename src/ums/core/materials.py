@@ -13,15 +13,15 @@ from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, updat
 
 from ums import clock
 from ums.core.models import channels, deliveries, files, material_chunks, materials, messages
+from ums.core.paging import Page, cut, number, page_size
+from ums.core.states import OPEN
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 PATH = "/v1/material/"
-MOST = 500  # of a list
 _SWEPT = 100  # at once
 _TOKEN = re.compile(rf"https?://[^\s?#]{{1,2000}}{PATH}([\w-]{{43}})", re.ASCII | re.IGNORECASE)
-_OPEN = ("queued", "deferred", "claimed", "at_dot")
 
 
 class MaterialInfo(Struct, frozen=True):
@@ -39,13 +39,6 @@ class MaterialInfo(Struct, frozen=True):
     needed: bool  # an unfinished message refers to it
 
 
-class MaterialPage(Struct, frozen=True):
-    """Part of a list; `next` is the `after` of the following page."""
-
-    items: list[MaterialInfo]
-    next: str | None
-
-
 class Material(Struct, frozen=True):
     """One that a message may refer to now."""
 
@@ -58,7 +51,7 @@ class Material(Struct, frozen=True):
 def _needed() -> Exists:
     """Whether an unfinished message refers to the row of `materials`."""
     undelivered = exists().where(
-        deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(_OPEN)
+        deliveries.c.message_id == messages.c.id, deliveries.c.state.in_(OPEN)
     )
     return exists().where(
         files.c.material_id == materials.c.id,
@@ -69,17 +62,14 @@ def _needed() -> Exists:
 
 async def list_materials(
     system: System, channel_id: int | None = None, *, after: str | None = None, limit: int = 50
-) -> MaterialPage:
+) -> Page[MaterialInfo]:
     """The materials, the newest first; of `channel_id`, those that it uploaded."""
-    if not 1 <= limit <= MOST:
-        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
-    query = _shown(channel_id).order_by(materials.c.id.desc()).limit(limit + 1)
+    query = _shown(channel_id).order_by(materials.c.id.desc()).limit(page_size(limit) + 1)
     if after is not None:
-        query = query.where(materials.c.id < _number(after))
+        query = query.where(materials.c.id < number(after, "after"))
     async with system.database.read() as tx:
         rows = await tx.rows(query)
-    items = [_info(system, row) for row in rows[:limit]]
-    return MaterialPage(items, str(items[-1].id) if len(rows) > limit else None)
+    return cut(rows, limit, lambda row: _info(system, row))
 
 
 async def show(system: System, id: int, channel_id: int | None = None) -> MaterialInfo:
@@ -128,12 +118,6 @@ def _info(system: System, row: Any) -> MaterialInfo:
         expired=row.expires_at <= clock.now(),
         needed=bool(row.needed),
     )
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
-    return int(text)
 
 
 # -- for messages -----------------------------------------------------------------------------

@@ -21,11 +21,7 @@ from ums.core.messages import RESEND
 from ums.db import Hot, Tx, rows_json
 from ums.senders.base import Stage, Verdict
 
-WAITING = ("queued", "deferred")
-HELD = ("claimed", "at_dot")
-PAUSED = "paused"  # waits for its message to be resumed (core.parking)
 FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
-FINAL = ("sent", "failed", "unknown", "expired", "cancelled", "suppressed", "invalid")
 CLAIMING = 7_726_193_345
 """The lock that claims share, and that whoever halts a message takes alone."""
 

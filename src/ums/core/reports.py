@@ -10,14 +10,12 @@ from ums import clock
 from ums.core.content import Content
 from ums.core.models import attempts, deliveries, messages, senders
 from ums.core.models import channels as channels_table
-from ums.core.paging import Page, cut, plain
-from ums.core.paging import number as _number
-from ums.core.paging import page_size as _limit
-from ums.core.queue import FINAL, HELD, PAUSED, WAITING
+from ums.core.paging import Page, cut, number, page_size, plain
+from ums.core.states import FINAL, OPEN, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
-STATES = (*WAITING, PAUSED, *HELD, *FINAL)
+STATES = (*OPEN, *FINAL)
 HALTS = ("approval", "paused", "cancelled", "retracted", "refused")
 MessageState = Literal[
     "scheduled",
@@ -144,7 +142,7 @@ async def list_messages(
     id = messages.c.id
     query = _MESSAGE.where(_of(channels))
     if after is not None:
-        place = _number(after, "after")
+        place = number(after, "after")
         query = query.where(id < place if sort == "-accepted_at" else id > place)
     for wanted in (_in_state(state), _between(since, until), _with_subject(tx, subject)):
         if wanted is not None:
@@ -152,7 +150,7 @@ async def list_messages(
     if sender is not None:
         query = query.where(senders.c.code == plain(sender, "sender"))
     order = id.desc() if sort == "-accepted_at" else id
-    rows = await tx.rows(query.order_by(order).limit(_limit(limit) + 1))
+    rows = await tx.rows(query.order_by(order).limit(page_size(limit) + 1))
     counts = await _counts(tx, [row.id for row in rows[:limit]])
     return cut(rows, limit, lambda row: _message(row, counts.get(row.id, {})))
 
@@ -183,7 +181,7 @@ def _at_work(
         planned = messages.c.plan.is_not(None)
         return ~begun & ~later & (planned if state == "expanding" else ~planned)
     mine = deliveries.c.message_id == messages.c.id
-    open = exists().where(mine, deliveries.c.state.in_((*WAITING, *HELD)))
+    open = exists().where(mine, deliveries.c.state.in_(OPEN))
     return begun & (open if state == "sending" else ~open)
 
 
@@ -233,8 +231,8 @@ async def list_deliveries(
                 raise Invalid("bad_filter", field=column.name, detail="it holds a null byte")
             query = query.where(column == value)
     if after is not None:
-        query = query.where(deliveries.c.id > _number(after, "after"))
-    rows = await tx.rows(query.order_by(deliveries.c.id).limit(_limit(limit) + 1))
+        query = query.where(deliveries.c.id > number(after, "after"))
+    rows = await tx.rows(query.order_by(deliveries.c.id).limit(page_size(limit) + 1))
     items = [DeliveryInfo(**_delivery(found)) for found in rows[:limit]]
     return Page(items, str(items[-1].id) if len(rows) > limit else None)
 
@@ -254,8 +252,8 @@ async def list_attempts(
     await _delivery_row(tx, id, channels)
     query = _ATTEMPT.where(attempts.c.delivery_id == id)
     if after is not None:
-        query = query.where(attempts.c.id > _number(after, "after"))
-    rows = await tx.rows(query.order_by(attempts.c.id).limit(_limit(limit) + 1))
+        query = query.where(attempts.c.id > number(after, "after"))
+    rows = await tx.rows(query.order_by(attempts.c.id).limit(page_size(limit) + 1))
     return cut(rows, limit, _attempt)
 
 
@@ -267,8 +265,8 @@ async def of_user(
     query = _DELIVERY.add_columns(messages.c.content, _KEY.label("channelkey")).where(mine)
     query = query.join(_CHANNELS, _CHANNELS.c.id == messages.c.channel_id).where(_of(channels))
     if after is not None:
-        query = query.where(deliveries.c.id < _number(after, "after"))
-    rows = await tx.rows(query.order_by(deliveries.c.id.desc()).limit(_limit(limit) + 1))
+        query = query.where(deliveries.c.id < number(after, "after"))
+    rows = await tx.rows(query.order_by(deliveries.c.id.desc()).limit(page_size(limit) + 1))
     return cut(rows, limit, _of_user)
 
 
@@ -335,8 +333,7 @@ def _state(row: Any, counts: dict[str, int]) -> str:
         if row.starts_at > clock.now():
             return "scheduled"
         return "expanding" if row.plan is not None else "accepted"
-    open_states = (*WAITING, PAUSED, *HELD)
-    return "sending" if any(counts.get(state) for state in open_states) else "done"
+    return "sending" if any(counts.get(state) for state in OPEN) else "done"
 
 
 def _delivery(row: Any) -> dict[str, Any]:

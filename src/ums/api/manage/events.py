@@ -13,6 +13,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ums.core import reports
 from ums.core.reports import MessageInfo
+from ums.core.states import FINAL
 from ums.core.system import System
 from ums.errors import Busy, UmsError
 
@@ -21,7 +22,13 @@ HEARTBEAT = 15.0  # seconds without an event until a comment is sent
 LONGEST = 3600.0  # seconds of one stream; the client comes again by itself
 MOST = 500  # streams of one process
 OVER = frozenset({"done", "cancelled", "retracted", "refused"})
-"""The states of a message in which no delivery changes any more."""
+"""The states of a message that no delivery leaves open for long."""
+
+
+def is_over(info: MessageInfo) -> bool:
+    """Whether no delivery changes any more. Of a stopped message some are still being parked, and
+    what was at the dot comes to its end."""
+    return info.state in OVER and set(info.counts) <= set(FINAL)
 
 
 class Watch:
@@ -54,7 +61,7 @@ class Watch:
         return False
 
     async def _look(self) -> None:
-        while self.info.state not in OVER:
+        while not is_over(self.info):
             await asyncio.sleep(EVERY)
             with suppress(UmsError):  # the database is away: it is looked at again
                 async with self._system.database.read() as tx:
@@ -102,6 +109,6 @@ async def _told(one: Watch) -> AsyncGenerator[ServerSentEventMessage]:
         seen, info = one.number, one.info
         data = msgspec.json.encode(info).decode()
         yield ServerSentEventMessage(event="counts", id=str(seen), data=data)
-        if info.state in OVER:
+        if is_over(info):
             yield ServerSentEventMessage(event="end", data="")
             return

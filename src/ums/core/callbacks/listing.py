@@ -12,7 +12,7 @@ from ums.core.callbacks.payload import Record
 from ums.core.directory import Channel
 from ums.core.models import callback_addresses as addresses
 from ums.core.models import callback_batches as batches
-from ums.core.paging import MOST, Page
+from ums.core.paging import Page, cut, page_size
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -61,8 +61,6 @@ async def list_batches(
     limit: int = 50,
 ) -> Page:
     """The channel's batches, the oldest first; `next` of the page is the `after` of the next."""
-    if not 1 <= limit <= MOST:
-        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
     if state is not None and state not in STATES:
         raise Invalid("bad_filter", field="state", detail="one of " + ", ".join(STATES))
     query = _of(channel)
@@ -71,9 +69,8 @@ async def list_batches(
             query = query.where(column == value)
     if after is not None:
         query = query.where(batches.c.id > after)
-    rows = await tx.rows(query.order_by(batches.c.id).limit(limit + 1))
-    items = [BatchInfo(**_fields(row)) for row in rows[:limit]]
-    return Page(items, str(items[-1].id) if len(rows) > limit else None)
+    rows = await tx.rows(query.order_by(batches.c.id).limit(page_size(limit) + 1))
+    return cut(rows, limit, lambda row: BatchInfo(**_fields(row)))
 
 
 async def show_batch(tx: Tx, channel: Channel, id: int) -> BatchDetail:

@@ -1,6 +1,5 @@
 """Templates of a channel: made, changed, shown, closed. A change makes a new version."""
 
-import re
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.models import template_versions as versions
 from ums.core.models import templates
-from ums.core.paging import MOST, Page
+from ums.core.paging import Page, after_id, cut, page_size
 from ums.core.system import System
 from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources
@@ -155,15 +154,9 @@ async def list_templates(
         )
         .where(templates.c.channel_id == channel.id)
     )
-    if not 1 <= limit <= MOST:
-        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
-    if after is not None:
-        if not re.fullmatch(r"[0-9]{1,18}", after):
-            raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
-        query = query.where(templates.c.id > int(after))
-    rows = await tx.rows(query.order_by(templates.c.id).limit(limit + 1))
-    items = [TemplateInfo(**_info(channel, row, row)) for row in rows[:limit]]
-    return Page(items, str(items[-1].id) if len(rows) > limit else None)
+    query = query.where(templates.c.id > after_id(after)).order_by(templates.c.id)
+    rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return cut(rows, limit, lambda row: TemplateInfo(**_info(channel, row, row)))
 
 
 def sources_of(shown: TemplateShown) -> Sources:

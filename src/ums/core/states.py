@@ -1,0 +1,7 @@
+"""The states of a delivery, in groups (reliability.md 2.1; docs/reference/delivery-states.md)."""
+
+WAITING = ("queued", "deferred")
+HELD = ("claimed", "at_dot")
+PAUSED = "paused"  # waits for its message to be resumed (core.parking)
+OPEN = (*WAITING, PAUSED, *HELD)
+FINAL = ("sent", "failed", "unknown", "expired", "cancelled", "suppressed", "invalid")
