@@ -25,10 +25,16 @@ def scope_of(operation: dict[str, Any]) -> str:
     return operation["security"][0]["token"][0]
 
 
+def resolved(schema: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What `schema` refers to, where it does."""
+    if "$ref" not in schema:
+        return schema
+    return resolved(found["components"]["schemas"][schema["$ref"].rpartition("/")[2]], found)
+
+
 def example(schema: dict[str, Any], found: dict[str, Any]) -> Any:
     """The least value that fits `schema`."""
-    if "$ref" in schema:
-        return example(found["components"]["schemas"][schema["$ref"].rpartition("/")[2]], found)
+    schema = resolved(schema, found)
     for choice in ("anyOf", "oneOf"):
         if choice in schema:
             return example(schema[choice][0], found)
@@ -45,13 +51,18 @@ def example(schema: dict[str, Any], found: dict[str, Any]) -> Any:
     return {"integer": schema.get("minimum", 1), "number": 1.0, "boolean": False}.get(kind)
 
 
-def body(operation: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """How httpx is told a body that the operation takes: keyword arguments."""
+def body(operation: dict[str, Any], found: dict[str, Any], **values: object) -> dict[str, Any]:
+    """How httpx is told a body that the operation takes: keyword arguments. Where the body has
+    properties of the names of `values`, it has these."""
     content = operation.get("requestBody", {}).get("content", {})
     if "application/json" in content:
         schema = content["application/json"]["schema"]
+        made = example(schema, found)
+        known = resolved(schema, found).get("properties", {})
+        if isinstance(made, dict):
+            made |= {name: value for name, value in values.items() if name in known}
         return {
-            "content": msgspec.json.encode(example(schema, found)),
+            "content": msgspec.json.encode(made),
             "headers": {"Content-Type": "application/json"},
         }
     if "multipart/form-data" in content:

@@ -25,12 +25,17 @@ class World:
 
     async def ask(self, operation: Operation, who: Any) -> Answer:
         method, template, told = operation
-        return await self.door.ask(method, self.path(template), who, **openapi.body(told, DOCUMENT))
+        return await self.door.ask(method, self.path(template), who, **self._body(told))
 
-    def hides(self, answer: Answer, template: str) -> bool:
+    def _body(self, told: dict[str, Any]) -> dict[str, Any]:
+        return openapi.body(told, DOCUMENT, channel=self.owner.key)
+
+    def hides(self, answer: Answer, operation: Operation) -> bool:
         """Whether it tells nothing of the owner's but what was asked with."""
+        _, template, described = operation
+        asked = self.path(template) + repr(self._body(described).get("content"))
         hidden = {self.owner.key, self.values["msgid"], "private.example", self.owner.sender}
-        told = {word for word in hidden if word in self.path(template)}
+        told = {word for word in hidden if word in asked}
         return not any(word.encode() in answer.raw for word in hidden - told)
 
 

@@ -10,15 +10,20 @@ import httpx
 import pytest
 
 from doors import Door, OneChannel
+from ums.core.templates import store
+from ums.core.templates.build import Sources
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "send-by-api.md"
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+PAGE = PAGES / "send-by-api.md"
 
 
-def program(door: Door, channel: OneChannel) -> dict[str, Any]:
-    """All of the page's Python in one module."""
+def program(door: Door, channel: OneChannel, **other: str) -> dict[str, Any]:
+    """All of the page's Python in one module, with `other` words in place of some."""
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
     code = code.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{door.port}")
     code = code.replace('"KEY"', repr(channel.key)).replace('"SECRET"', repr(channel.secret))
+    for old, new in other.items():
+        code = code.replace(old, new)
     names: dict[str, Any] = {}
     exec(compile(code, PAGE.name, "exec"), names)
     return names
@@ -71,3 +76,29 @@ async def test_it_waits_when_it_is_told_to(
     assert names["patiently"](post).status_code == 400
     assert waited == [3.0, 2, 4]
     names["ums"].close()
+
+
+async def test_it_sends_an_invoice(
+    shared: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "报价.pdf").write_bytes(b"%PDF-")
+    monkeypatch.chdir(tmp_path)
+    who = await shared.channel()
+    channel = (await shared.system.directory.now()).channels[who.key]
+    sources = Sources("Invoice of {{ name }}", text="Thank you.")
+    made = await store.create(shared.system, channel, "invoice", sources, {})
+    names = await asyncio.to_thread(
+        program, shared, who, **{'"template": 3': f'"template": {made.id}'}
+    )
+    msgid = await asyncio.to_thread(names["invoice"], "a@example.com", "Li", b"%PDF-1")
+    await asyncio.to_thread(names["ums"].close)
+    assert (await shared.done(msgid, who))["counts"] == {"sent": 2}
+    reached = {one.rcpt_to for one in shared.smtp.mails if b"Invoice of Li" in one.data}
+    assert reached == {"a@example.com", "accounts@example.com"}
+
+
+async def test_a_time_on_the_clock_of_a_place() -> None:
+    code = re.findall(r"```python\n(.*?)```", (PAGES / "schedule.md").read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code[0], names)
+    assert names["body"] == {"starts_at": "2027-03-28T08:00:00+02:00"}

@@ -17,7 +17,7 @@ from ums.core.models import materials as table
 from ums.core.system import System
 from ums.errors import Invalid, NotFound, TooLarge
 
-FIELD = "files"
+FIELDS = [f"files[{i}]" for i in range(9)]
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
@@ -152,7 +152,7 @@ async def test_a_killed_upload_is_never_seen_and_tidied(system: System) -> None:
         await materials.show(system, id)
     url = system.settings.base_url + materials.PATH + token
     with pytest.raises(Invalid):
-        await materials.resolve(system, [url], FIELD)
+        await materials.resolve(system, [url], FIELDS)
     await age(system, id)
     assert await materials.sweep(system) == 1
     assert await count(system) == (0, 0)
@@ -182,7 +182,7 @@ async def test_they_are_found_by_their_url(system: System) -> None:
     one, other = await made(system), await made(system)
     assert one.url.startswith(system.settings.base_url + "/v1/material/")
     urls = ["https://elsewhere.example/a", other.url, one.url, other.url]
-    found = await materials.resolve(system, urls, FIELD)
+    found = await materials.resolve(system, urls, FIELDS)
     assert {place: known.id for place, known in found.items()} == {
         1: other.id,
         2: one.id,
@@ -194,7 +194,7 @@ async def test_a_url_of_another_machine_or_an_older_name(system: System) -> None
     token = (await made(system)).url.rpartition("/")[2]
     with_settings(system, public_url="https://ums.example.com/")
     for base in ("https://ums.example.com", "HTTP://10.0.0.7:8080", "https://old.example/ums"):
-        assert await materials.resolve(system, [f"{base}/v1/material/{token}"], FIELD)
+        assert await materials.resolve(system, [f"{base}/v1/material/{token}"], FIELDS)
 
 
 async def test_what_is_ours_and_not_there(system: System) -> None:
@@ -202,18 +202,18 @@ async def test_what_is_ours_and_not_there(system: System) -> None:
     token = (await made(system)).url.rpartition("/")[2]
     for tail in ("", "x", "A" * 43, token[:-1], token + "x", token + "?x", token + "#x"):
         with pytest.raises(Invalid) as refused:
-            await materials.resolve(system, ["https://a.example/", base + tail], FIELD)
+            await materials.resolve(system, ["https://a.example/", base + tail], FIELDS)
         assert refused.value.reason == "material_unknown"
         assert refused.value.values["field"] == "files[1]"
     elsewhere = ["https://a.example/v1/material/" + "A" * 43, "nonsense", ""]
-    assert await materials.resolve(system, elsewhere, FIELD) == {}
+    assert await materials.resolve(system, elsewhere, FIELDS) == {}
 
 
 async def test_when_its_time_is_over(system: System) -> None:
     stored = await made(system)
     await age(system, stored.id)
     with pytest.raises(Invalid) as refused:
-        await materials.resolve(system, [stored.url], FIELD)
+        await materials.resolve(system, [stored.url], FIELDS)
     assert refused.value.reason == "material_unknown"
     assert (await materials.show(system, stored.id)).expired
     kept = await made(system)
@@ -260,7 +260,7 @@ async def test_a_channel_sees_and_deletes_its_own_alone(system: System) -> None:
             await work(system, stored.id, others)
     assert (await materials.show(system, stored.id, mine)).id == stored.id
     # But whoever knows the URL may send it: materials belong to the account (3.12).
-    assert await materials.resolve(system, [stored.url], FIELD)
+    assert await materials.resolve(system, [stored.url], FIELDS)
 
 
 async def test_a_file_of_this_machine(system: System, tmp_path: Path) -> None:

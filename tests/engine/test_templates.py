@@ -23,6 +23,7 @@ from ums.core.templates.library import Person, Version
 from ums.core.templates.store import Change
 from ums.engine.letters import Letter
 from ums.engine.loop import running
+from ums.senders.extras import NO_EXTRAS
 from ums.senders.mime import BadContent, Skeleton
 
 
@@ -211,6 +212,7 @@ def mail_of(made: Version, person: Person, para: dict[str, Any]) -> email.messag
     letter = Letter(made)
     skeleton = letter.skeleton(
         "key",
+        NO_EXTRAS,
         lambda content: Skeleton.build(content, from_address="a@b.cn", auto_submitted=False),
     )
     late = letter.fill(person, para, None)

@@ -13,7 +13,6 @@ from msgspec import Struct
 from ums import clock
 from ums.core import approval, lists, quiet, quotas, segments, strategies
 from ums.core.callbacks.records import wanted
-from ums.core.content import Content
 from ums.core.directory import Channel, Sender
 from ums.core.quotas import Quota
 from ums.core.requests import Request, check_channel
@@ -49,7 +48,7 @@ async def admit(
         channel.rules, asked, priority=request.priority, broadcast=request.broadcast
     )
     await _check_ids(system, channel, request)
-    await check_words(system, channel, texts_of(request.content))
+    await check_words(system, channel, texts_of(request))
     quota = quotas.quota_of(channel, broadcast=request.broadcast)
     if quota is not None:
         await quotas.check(system, quota)
@@ -93,9 +92,11 @@ async def _check_ids(system: System, channel: Channel, request: Request) -> None
             await segments.admit(tx, segment)
 
 
-def texts_of(content: Content) -> Iterator[str]:
-    """Every text of a message's content, however deep it lies."""
-    yield from _texts(msgspec.to_builtins(content))
+def texts_of(request: Request) -> Iterator[str]:
+    """Every text that a message says, however deep it lies."""
+    yield from _texts(msgspec.to_builtins(request.content))
+    for own in request.audience.variables:
+        yield from _texts(msgspec.json.decode(own))
 
 
 def _texts(value: Any) -> Iterator[str]:

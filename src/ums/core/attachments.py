@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ums.core import materials
-from ums.core.fetch import FIELD, fetch_files
-from ums.core.requests import MAX_FILES
+from ums.core.fetch import fetch_files
+from ums.core.file_names import name_and_type
+from ums.core.requests import FileAsked
 from ums.core.system import System
-from ums.errors import Invalid, TooLarge
+from ums.errors import TooLarge
 
 
 class Attached(Struct, frozen=True):
@@ -18,29 +20,50 @@ class Attached(Struct, frozen=True):
     content_type: str
     data: bytes | None = None
     material_id: int | None = None
+    cid: str = ""
 
 
-async def gather(system: System, urls: Sequence[str], field: str = FIELD) -> list[Attached]:
-    """The files at `urls`, in their order; together at most `settings.file_limit` bytes.
+async def gather(system: System, asked: Sequence[FileAsked]) -> list[Attached]:
+    """The files, in their order; together at most `settings.file_limit` bytes.
 
-    `field` is where they stand in the request, for errors. Raises Invalid (material_unknown) and
-    what `fetch_files` raises.
+    Raises Invalid (material_unknown) and what `fetch_files` raises.
     """
-    if len(urls) > MAX_FILES:
-        raise Invalid("too_many", field=field, limit=MAX_FILES)
-    found = await materials.resolve(system, urls, field)
-    taken = sum(material.size for material in found.values())
+    given = {place: len(file.data) for place, file in enumerate(asked) if file.data is not None}
+    found = await _at_urls(system, asked, sum(given.values()))
+    return [_named(file, found.get(place)) for place, file in enumerate(asked)]
+
+
+async def _at_urls(system: System, asked: Sequence[FileAsked], taken: int) -> dict[int, Attached]:
+    """Those that are not in the request itself, which has `taken` bytes of files."""
+    places = [place for place, file in enumerate(asked) if file.data is None]
+    urls = [asked[place].url for place in places]
+    fields = [asked[place].field for place in places]
+    found = await materials.resolve(system, urls, fields)
+    taken += sum(material.size for material in found.values())
     if taken > system.settings.file_limit:
         raise TooLarge("files_too_large", limit=system.settings.file_limit)
-    rest = [place for place in range(len(urls)) if place not in found]
-    fields = [f"{field}[{place}]" for place in rest]
+    rest = [at for at in range(len(urls)) if at not in found]
     fetched = await fetch_files(
-        [urls[place] for place in rest], system.settings, fields=fields, taken=taken
+        [urls[at] for at in rest],
+        system.settings,
+        fields=[fields[at] for at in rest],
+        taken=taken,
     )
-    attached = {place: Attached(m.name, m.content_type, None, m.id) for place, m in found.items()}
-    for place, file in zip(rest, fetched, strict=True):
-        attached[place] = Attached(file.name, file.content_type, file.data)
-    return [attached[place] for place in range(len(urls))]
+    attached = {
+        places[at]: Attached(one.name, one.content_type, None, one.id) for at, one in found.items()
+    }
+    for at, file in zip(rest, fetched, strict=True):
+        attached[places[at]] = Attached(file.name, file.content_type, file.data)
+    return attached
+
+
+def _named(asked: FileAsked, found: Attached | None) -> Attached:
+    """The file under the name and of the type that were asked for."""
+    names = (asked.name, found.name if found else "")
+    name, kind = name_and_type(names, asked.content_type or (found.content_type if found else ""))
+    if found is None:
+        return Attached(name, kind, asked.data, cid=asked.cid)
+    return replace(found, name=name, content_type=kind, cid=asked.cid)
 
 
 def material_ids(files: Sequence[Attached]) -> set[int]:

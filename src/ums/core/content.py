@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from ums.senders.extras import NO_EXTRAS, Extras
+
 
 class Content(Struct, frozen=True, omit_defaults=True):
     """What a stored message says; its files lie in their own table.
@@ -15,3 +17,6 @@ class Content(Struct, frozen=True, omit_defaults=True):
     text: str = ""
     html: str = ""  # beside `text`, or alone; empty: `text` alone, which may be HTML
     para: dict[str, Any] = {}
+    plain: bool = False  # `text` is plain, whatever it looks like
+    extras: Extras = NO_EXTRAS
+    userid: str = ""  # with `extras.to`: who that is, where it is a user

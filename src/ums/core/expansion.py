@@ -5,7 +5,8 @@ may die between any two of them. The row of the message is locked for the chunk'
 worker may do the next one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -50,18 +51,18 @@ _ON = (
 # per message, the channel's frequency cap. `o` has the terms of messages that have their own.
 _CHECKED = (
     " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
-    " due_at, epoch, charged, tries, doubts, created_at, updated_at)"
+    " due_at, epoch, charged, tries, doubts, variables, created_at, updated_at)"
     " SELECT f.message_id, f.sender_id, f.userid, f.address,"
     " CASE WHEN f.problem <> '' OR f.copy > 1 THEN 'invalid' WHEN f.halt = '' THEN 'queued'"
     " WHEN f.halt = 'paused' THEN 'paused' ELSE 'cancelled' END,"
     " CASE WHEN f.problem <> '' THEN f.problem WHEN f.copy > 1 THEN 'duplicate'"
     " WHEN f.halt IN ('', 'paused') THEN '' WHEN f.halt = 'refused' THEN 'not_approved'"
     " ELSE f.halt END, f.priority,"
-    " COALESCE(f.due_at, :at), 0, 0, 0, 0, :at, :at"
+    " COALESCE(f.due_at, :at), 0, 0, 0, 0, f.variables, :at, :at"
     # Only among those that can have it: a blocked user takes nobody's address away.
     " FROM (SELECT w.*, row_number() OVER (PARTITION BY w.message_id, w.address, w.problem"
     " ORDER BY w.place) AS copy FROM (SELECT t.message_id, t.place, t.userid, t.address,"
-    " m.sender_id, m.priority, m.halt, o.due_at, CASE"
+    " t.variables, m.sender_id, m.priority, m.halt, o.due_at, CASE"
     " WHEN NOT t.known THEN 'no_user'"
     " WHEN t.address = '' THEN 'no_address'"
     f" WHEN m.black_id IS NOT NULL AND {_ON.format(list='black_id')} THEN 'blocked'"
@@ -86,13 +87,14 @@ _ADDRESS = f" COALESCE({_BOUND}, {_SHARED}, '') AS address,"
 # Made once: without a barrier SQLite looks an address up again for each check.
 _DIRECT = (
     "WITH target AS MATERIALIZED (SELECT r.message_id, r.place, '' AS userid, r.address,"
-    " true AS known FROM $rows(r: message_id bigint, place int, address text))" + _CHECKED
+    " true AS known, r.variables"
+    " FROM $rows(r: message_id bigint, place int, address text, variables text))" + _CHECKED
 )
 _LISTED = (
     "WITH target AS MATERIALIZED (SELECT r.message_id, r.place, r.userid,"
     + _ADDRESS.format(key="r.channelkey")
-    + " u.id IS NOT NULL AS known"
-    " FROM $rows(r: message_id bigint, place int, userid text, channelkey text)"
+    + " u.id IS NOT NULL AS known, r.variables FROM"
+    " $rows(r: message_id bigint, place int, userid text, channelkey text, variables text)"
     " LEFT JOIN users u ON u.userid = r.userid)" + _CHECKED
 )
 _MEMBER = (
@@ -119,7 +121,8 @@ _SPAN = Hot(
 )
 _MEMBERS = (
     "WITH target AS MATERIALIZED (SELECT CAST(:message AS bigint) AS message_id, u.id AS place,"
-    " u.userid," + _ADDRESS.format(key=":key") + " true AS known FROM users u"
+    " u.userid," + _ADDRESS.format(key=":key") + " true AS known, CAST(NULL AS text) AS variables"
+    " FROM users u"
     " WHERE u.id > :cursor AND u.id <= :end AND" + _MEMBER + ")" + _CHECKED
 )
 _OWN_TAGS = Hot(
@@ -237,8 +240,11 @@ async def _insert(tx: Tx, messages: list[_Small], *, told: bool = False) -> list
     listed: list[tuple[object, ...]] = []
     for small in messages:
         row = small.row
-        direct += [(row.id, i, one) for i, one in enumerate(small.audience.addresses)]
-        listed += [(row.id, i, one, row.channelkey) for i, one in enumerate(small.audience.userids)]
+        audience, own = small.audience, _own(small.audience)
+        direct += [(row.id, i, one, next(own)) for i, one in enumerate(audience.addresses)]
+        listed += [
+            (row.id, i, one, row.channelkey, next(own)) for i, one in enumerate(audience.userids)
+        ]
     terms = [small.terms for small in messages if small.terms]
     made: list[Any] = []
     for statement, rows in ((_BY_ADDRESS[told], direct), (_BY_USERID[told], listed)):
@@ -246,6 +252,14 @@ async def _insert(tx: Tx, messages: list[_Small], *, told: bool = False) -> list
             bound = {"r": rows_json(rows), "o": terms_json(terms), "at": clock.now()}
             made += await tx.rows(statement, bound)
     return made
+
+
+def _own(audience: Audience) -> Iterator[str | None]:
+    """The JSON of each recipient's own variables, and None for ever after."""
+    for given in audience.variables:
+        text = bytes(given).decode()
+        yield None if text == "null" else text
+    yield from repeat(None)
 
 
 def _told(rows: Sequence[Row[Any]]) -> list[int]:
@@ -269,7 +283,7 @@ async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = Fals
         counted=count or everyone or conditions is None,
     )
     strangers = await tx.rows(_STRANGERS, _bound(plan))
-    listed = [(row.id, -1, stranger.userid, row.channelkey) for stranger in strangers]
+    listed = [(row.id, -1, stranger.userid, row.channelkey, None) for stranger in strangers]
     if listed:
         async with records.expanding(tx, _told([row])):
             await tx.run(_BY_USERID[0], {"r": rows_json(listed), "o": "[]", "at": clock.now()})

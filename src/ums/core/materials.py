@@ -123,9 +123,11 @@ def _info(system: System, row: Any) -> MaterialInfo:
 # -- for messages -----------------------------------------------------------------------------
 
 
-async def resolve(system: System, urls: Sequence[str], field: str) -> dict[int, Material]:
+async def resolve(
+    system: System, urls: Sequence[str], fields: Sequence[str]
+) -> dict[int, Material]:
     """Those of `urls` that are materials, by their place. Raises Invalid for ones of ours that
-    are not there or over.
+    are not there or over, with their place among `fields`.
 
     A token that we know is ours whatever stands before it: machines that share the database may
     each have given out URLs of their own name.
@@ -136,7 +138,7 @@ async def resolve(system: System, urls: Sequence[str], field: str) -> dict[int, 
     ours = system.settings.base_url + PATH
     for i, url in enumerate(urls):
         if i not in found and url.startswith(ours):
-            raise Invalid("material_unknown", field=f"{field}[{i}]")
+            raise Invalid("material_unknown", field=fields[i])
     return found
 
 

@@ -12,11 +12,12 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import materials, quotas
+from ums.core import composing, materials, quotas
 from ums.core.admission import Admission, admit, telling
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.directory import Channel
 from ums.core.models import files
+from ums.core.outgoing import Outgoing
 from ums.core.requests import Audience, Request, check_channel, parse
 from ums.core.scheduling import check_times, expiry
 from ums.core.system import System
@@ -138,6 +139,20 @@ class Intake:
         if await self._known(channel, key, _hash(fingerprint)) is None:
             request = await acceptance.request_of(self._system, channel, asked)
         return await self.take(channel, request, fingerprint, key=key)
+
+    async def send(
+        self, channel: Channel, asked: Outgoing, *, key: str | None = None, origin: str = "api"
+    ) -> Accepted:
+        """Store the message that is asked for in full."""
+        check_key(key)
+        check_channel(channel)
+        fingerprint = b"outgoing\n" + msgspec.json.encode(asked)
+        # A repeated request stores nothing: its template may be closed by now.
+        msgid = await self._known(channel, key, _hash(fingerprint))
+        if msgid is not None:
+            return Accepted(msgid, asked.sendno)
+        request = await composing.request_of(self._system, channel, asked)
+        return await self.take(channel, request, fingerprint, key=key, origin=origin)
 
     async def take(
         self,

@@ -89,12 +89,17 @@ _decoder = decoder_of(_Common)
 
 
 class Audience(Struct, frozen=True, omit_defaults=True):
-    """Who is to be reached; stored with the message. All empty: everyone."""
+    """Who is to be reached; stored with the message. All empty: everyone.
+
+    `variables` are the recipients' own, for a template: an object, or null, for each of `addresses`
+    and then each of `userids`; empty where nobody has any.
+    """
 
     addresses: list[str] = []
     tags: list[str] = []
     userids: list[str] = []
     segment: int | None = None
+    variables: list[Raw] = []
 
     @property
     def direct(self) -> bool:
@@ -111,6 +116,21 @@ class Audience(Struct, frozen=True, omit_defaults=True):
         return not (self.addresses or self.tags or self.userids or self.segment is not None)
 
 
+class FileAsked(Struct, frozen=True):
+    """A file that a message is to bring: what is at `url`, or `data`.
+
+    `name` and `content_type` go before those that come with it; `cid` is by what the HTML shows it;
+    `field` is where it stands in the request, for errors.
+    """
+
+    field: str
+    url: str = ""
+    data: bytes | None = None
+    name: str = ""
+    content_type: str = ""
+    cid: str = ""
+
+
 class Request(Struct, frozen=True):
     """A request that passed every check which needs no database."""
 
@@ -118,7 +138,7 @@ class Request(Struct, frozen=True):
     broadcast: bool
     instance: str
     content: Content
-    files: list[str]
+    files: list[FileAsked]
     priority: int
     sendno: str | None
     option: Option
@@ -138,7 +158,8 @@ def parse(body: bytes, *, broadcast: bool) -> Request:
     audience, instance = check_audience(given, broadcast=broadcast)
     content = _content(given)
     request = make(given, audience, instance, Content(content.subject, content.text))
-    return msgspec.structs.replace(request, files=_files(content))
+    files = [FileAsked(f"msg_email[0].files[{i}]", url) for i, url in enumerate(_files(content))]
+    return msgspec.structs.replace(request, files=files)
 
 
 def check_audience(given: Any, *, broadcast: bool) -> tuple[Audience, str]:

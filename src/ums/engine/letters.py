@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ums.core.templates.evaluate import Renderer
 from ums.core.templates.library import Library, Person, Version
+from ums.senders.extras import Extras
 from ums.senders.mime import BadContent, Content, File, Late, Skeleton, late_subject
 from ums.senders.transfer import encoder
 
@@ -27,18 +28,18 @@ class Letter:
             self._subject = late_subject(version.subject.text({}))
         self._skeletons: OrderedDict[object, Skeleton] = OrderedDict()
 
-    def skeleton(self, key: object, build: Build) -> Skeleton:
+    def skeleton(self, key: object, extras: Extras, build: Build) -> Skeleton:
         """The mail without its texts, for all messages of the same `key`."""
         found = self._skeletons.get(key)
         if found is None:
-            found = self._skeletons[key] = build(self.content(()))
+            found = self._skeletons[key] = build(self.content((), extras))
             if len(self._skeletons) > KEPT_SKELETONS:
                 self._skeletons.popitem(last=False)
         return found
 
-    def content(self, files: tuple[File, ...]) -> Content:
+    def content(self, files: tuple[File, ...], extras: Extras) -> Content:
         text, html = (part.late if part else "" for part in (self._text, self._html))
-        return Content(Late(), text, files, html)
+        return Content(Late(), text, files, html, extras)
 
     def fill(self, person: Person, para: Values, own: Values | None) -> tuple[bytes, ...]:
         """Subject, text and HTML for one recipient, finished. Raises RenderError, BadContent."""

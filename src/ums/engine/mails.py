@@ -52,6 +52,7 @@ class Mail(Struct):
     letter: Letter | None = None  # where its content comes from a template
     para: dict[str, Any] = {}
     shared: bool = True  # every recipient without variables of its own gets the same texts
+    addressee: Person | None = None  # who all its recipients see it written to
     late: tuple[bytes, ...] = ()  # those, once they are rendered
 
     def render(self, claimed: Claimed, signer: "Signer") -> tuple[Envelope, bytes]:
@@ -69,13 +70,20 @@ class Mail(Struct):
         utf8 = self.skeleton.utf8 or needs_utf8(claimed.address)
         return Envelope(self.from_address, claimed.address, len(body), utf8), body
 
+    def reads(self, claimed: Claimed) -> str:
+        """Whose attributes its texts for this recipient need; "" for nobody's."""
+        if self.shared:
+            return ""
+        return self.addressee.userid if self.addressee else claimed.userid
+
     def _texts(self, claimed: Claimed) -> tuple[bytes, ...]:
         if self.letter is None:
             return ()
         if self.shared and claimed.variables is None:
             self.late = self.late or self.letter.fill(NOBODY, self.para, None)
             return self.late
-        person = Person(claimed.address, claimed.userid, claimed.attributes)
+        to = self.addressee or Person(claimed.address, claimed.userid)
+        person = Person(to.address, to.userid, claimed.attributes)
         own = None if claimed.variables is None else _object.decode(claimed.variables)
         return self.letter.fill(person, self.para, own)
 
@@ -117,12 +125,13 @@ class Mails:
 
     async def acquaint(self, claimed: Iterable[Claimed], mails: dict[int, Mail]) -> None:
         """Give those their users' attributes whose mails need them, read in one go."""
-        known = [row for row in claimed if row.userid and not mails[row.message_id].shared]
+        wanted = [(row, mails[row.message_id].reads(row)) for row in claimed]
+        known = [(row, userid) for row, userid in wanted if userid]
         if known:
             async with self._system.database.read() as tx:
-                found = await attributes_of(tx, {row.userid for row in known})
-            for row in known:
-                row.attributes = found.get(row.userid, {})
+                found = await attributes_of(tx, {userid for _, userid in known})
+            for row, userid in known:
+                row.attributes = found.get(userid, {})
 
     def _keeps(self, id: int, sender: Sender) -> bool:
         mail = self._kept.get(id)
@@ -152,6 +161,7 @@ class Mails:
             letter=letter,
             para=stored.para,
             shared=letter is None or letter.version.shared(stored.para),
+            addressee=Person(stored.extras.to, stored.userid) if stored.extras.to else None,
         )
         self._keep(row.id, mail)
         return mail
@@ -170,13 +180,18 @@ class Mails:
         build = self._system.types[sender.type].build
         automatic = not row.broadcast
         if letter is not None and not there:
-            key = (sender.type, sender.settings, automatic)
+            key = (sender.type, sender.settings, automatic, stored.extras)
             return letter.skeleton(
-                key, lambda content: build(sender.settings, content, automatic=automatic)
+                key,
+                stored.extras,
+                lambda content: build(sender.settings, content, automatic=automatic),
             )
-        content = mime.Content(stored.subject, stored.text, tuple(there), stored.html)
+        files, extras = tuple(there), stored.extras
+        content = mime.Content(
+            stored.subject, stored.text, files, stored.html, extras, stored.plain
+        )
         if letter is not None:
-            content = letter.content(tuple(there))
+            content = letter.content(files, extras)
         size = len(stored.text) + len(stored.html) + sum(len(file.data) for file in there)
         if size > BUILD_IN_THREAD:
             return await asyncio.to_thread(build, sender.settings, content, automatic=automatic)
@@ -218,6 +233,6 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Atta
     contents = await materials.read(tx, referred) if referred else {}
     for row in found:
         data = contents.get(row.material_id) if row.data is None else bytes(row.data)
-        file = None if data is None else mime.File(row.name, row.content_type, data)
+        file = None if data is None else mime.File(row.name, row.content_type, data, row.cid)
         attached.setdefault(row.message_id, []).append(file)
     return rows, attached

@@ -85,6 +85,7 @@ class Content(Struct, frozen=True):
     files: tuple[File, ...] = ()
     html: str | Late = ""
     extras: Extras = NO_EXTRAS
+    plain: bool = False  # `text` alone is not looked at for HTML
 
 
 class _Part(Struct, frozen=True):
@@ -196,7 +197,7 @@ def _root(content: Content) -> _Part:
 
 def _text_root(content: Content, shown: Sequence[File]) -> _Part:
     text, html = content.text, content.html
-    if not html and isinstance(text, str) and plain.is_html(_lines(text)):
+    if not html and not content.plain and isinstance(text, str) and plain.is_html(_lines(text)):
         text, html = "", text
     if not html:
         if shown:

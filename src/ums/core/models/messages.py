@@ -64,6 +64,7 @@ files = table(
     Column("content_type", Text, nullable=False),
     Column("data", LargeBinary),  # or it is that of the material, which may be gone by now
     Column("material_id", Id, ForeignKey("materials.id", ondelete="SET NULL"), index=True),
+    Column("cid", String(100), nullable=False, server_default=""),  # by what the HTML shows it
 )
 
 idempotency = table(

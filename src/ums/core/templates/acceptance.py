@@ -18,6 +18,8 @@ from ums.core.templates.values import RenderError
 from ums.errors import Broken, Invalid, Refused
 from ums.senders.mime import BadContent, check_subject
 
+_object = msgspec.json.Decoder(dict[str, Any] | None)
+
 
 class Chosen(Struct, frozen=True):
     """The newest version of a template, and what a message of it stores."""
@@ -46,11 +48,12 @@ async def choose(
     cannot be rendered with. `para` has passed `check_para`.
     """
     version = await _newest(system, channel, template_id)
-    names = (*version.names, *version.own_names)
     used = {name: para[name] for name in version.names if para.get(name) is not None}
-    if audience.direct or version.shared(used):
+    if audience.variables:
+        await _check_each(system, version, used, audience)
+    elif audience.direct or version.shared(used):
         _try(version, used, audience)
-    elif names:
+    elif version.names or version.own_names:
         await _check_people(system, version, used, audience)
     return Chosen(version, Content(version.source_subject, para=used))
 
@@ -70,12 +73,38 @@ async def _newest(system: System, channel: Channel, template_id: int) -> Version
     return version
 
 
+async def _check_each(
+    system: System, version: Version, para: dict[str, Any], audience: Audience
+) -> None:
+    """Every recipient has values of his own: look for what they lack, and render the first."""
+    given = [_object.decode(own) or {} for own in audience.variables]
+    async with system.database.read() as tx:
+        found = await attributes_of(tx, audience.userids)
+    people = [Person(address) for address in audience.addresses]
+    people += [Person("", userid, found.get(userid, {})) for userid in audience.userids]
+    for number, (person, own) in enumerate(zip(people, given, strict=True)):
+        if person.userid and person.userid not in found:
+            continue  # who is not there gets no mail, and the delivery says so
+        values = {**para, **{name: value for name, value in own.items() if value is not None}}
+        _check_lacking(version, values, person, f" ({person.userid or person.address})")
+        if number == 0:
+            _render(version, values, person)
+
+
+def _check_lacking(version: Version, para: dict[str, Any], person: Person, named: str = "") -> None:
+    lacking = version.lacking(para, person.attributes)
+    if lacking:
+        raise Invalid("variable_missing", name=", ".join(lacking) + named)
+
+
 def _try(version: Version, para: dict[str, Any], audience: Audience) -> None:
     """Render it once: where nothing of a user is known, the first mail is like the others."""
-    lacking = version.lacking(para, {})
-    if lacking:
-        raise Invalid("variable_missing", name=", ".join(lacking))
     person = Person(audience.addresses[0] if audience.direct else "")
+    _check_lacking(version, para, person)
+    _render(version, para, person)
+
+
+def _render(version: Version, para: dict[str, Any], person: Person) -> None:
     try:
         values = version.values(person, para)
         check_subject(version.subject.text(values))

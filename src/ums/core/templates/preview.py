@@ -4,20 +4,19 @@ import secrets
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import case, select
+from sqlalchemy import select
 
 from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.messages import Accepted, Intake
-from ums.core.models import addresses, templates, users
+from ums.core.models import templates
 from ums.core.requests import Audience, Callback, Option, Request
 from ums.core.system import System
 from ums.core.templates.acceptance import refusal
 from ums.core.templates.library import Person, Version
 from ums.core.templates.para import check_para
-from ums.core.templates.people import attributes_of
+from ums.core.templates.people import address_of, attributes_of
 from ums.core.templates.values import RenderError
-from ums.db import Tx
 from ums.errors import Invalid, NotFound
 from ums.senders.address import BadAddress, clean
 from ums.senders.mime import BadContent, check_subject
@@ -120,7 +119,7 @@ def _rendered(
     check_subject(subject)
     html = version.html.text(values) if version.html else ""
     text = version.text.text(values) if version.text else ""
-    return Content(subject, text, html)
+    return Content(subject, text, html, plain=True)
 
 
 async def _version(system: System, channel: Channel, id: int, number: int | None) -> Version:
@@ -142,15 +141,4 @@ async def _person(system: System, channel: Channel, userid: str | None) -> Perso
         found = await attributes_of(tx, [userid])
         if userid not in found:
             raise Invalid("user_unknown")
-        return Person(await _address(tx, channel, userid), userid, found[userid])
-
-
-async def _address(tx: Tx, channel: Channel, userid: str) -> str:
-    own = case((addresses.c.bind_id == channel.key, 0), else_=1)
-    query = (
-        select(addresses.c.value)
-        .join(users, users.c.id == addresses.c.user_id)
-        .where((users.c.userid == userid) & (addresses.c.kind == "email"))
-        .where(addresses.c.bind_id.in_([channel.key, "all"]))
-    )
-    return str(await tx.value(query.order_by(own).limit(1)) or "")
+        return Person(await address_of(tx, channel, userid), userid, found[userid])
