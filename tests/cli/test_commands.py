@@ -119,6 +119,17 @@ def test_a_message_is_accepted_and_shown(ums: Ums, tmp_path: Path) -> None:
     assert "Hello [bold]" in ums("message", "show", sent["msgid"], "--deliveries").out
 
 
+def test_a_message_names_a_list(ums: Ums, tmp_path: Path) -> None:
+    ums("channel", "create", "Orders", "--key", "1234")
+    create_sender(ums, tmp_path, "--channel", "1234")
+    made = ums("blocklist", "create", "no", "--channel", "1234", "--json").json
+    body = ("--channel", "1234", "--subject", "s", "--text", "t", "--to", "a@b.example", "--json")
+    assert ums("send", *body, "--block-list", str(made["id"])).json["msgid"]
+    assert ums("send", *body, "--allow-list", "99").error["reason"] == "allowlist_unknown"
+    both = ums("send", *body, "--block-list", "1", "--allow-list", "1")
+    assert both.error["code"] == 1015097
+
+
 def test_what_cannot_be_sent_is_refused_as_the_api_does(ums: Ums, tmp_path: Path) -> None:
     ums("channel", "create", "Orders", "--key", "1234")
     body = ("--channel", "1234", "--subject", "s", "--to", "a@b.example")

@@ -93,6 +93,8 @@ def send(
     on_doubt: Annotated[
         str | None, typer.Option(help="hold or resend what has an unknown outcome.")
     ] = None,
+    block_list: Annotated[int | None, typer.Option(help="A blocklist's id.")] = None,
+    allow_list: Annotated[int | None, typer.Option(help="An allowlist's id.")] = None,
     json: AsJson = False,
 ) -> None:
     """Accept a message; a running server delivers it."""
@@ -106,6 +108,9 @@ def send(
         body["aud_email"] = [{"data": to}]
     audience = (("aud_userid", userid), ("aud_tag", tag), ("aud_segment", segment and [segment]))
     body.update({name: value for name, value in audience if value})
+    lists = {"black_id": block_list, "white_id": allow_list}
+    if any(lists.values()):
+        body["option"] = {name: id for name, id in lists.items() if id}
     when = {"at": at, "deliver_by": deliver_by, "on_doubt": on_doubt}
     answer = ask("message.send", channel=channel, body=body, broadcast=broadcast, key=key, **when)
     show.record(answer, raw=json)
