@@ -1,7 +1,13 @@
 // The one script of every page. Pages work without it; it makes them livelier.
 import "htmx.org";
+import { offerCopying } from "./copying";
 import { localiseTimes } from "./times";
 
-localiseTimes(document);
+function enliven(): void {
+  localiseTimes(document);
+  offerCopying(document);
+}
+
+enliven();
 // Whatever htmx puts into the page holds times in UTC again.
-document.addEventListener("htmx:after:swap", () => localiseTimes(document));
+document.addEventListener("htmx:after:swap", enliven);

@@ -11,9 +11,11 @@ from litestar.datastructures import State
 
 from ums.api import callers, failing, health, local, manage, v1
 from ums.config import Settings
+from ums.console import door as console_door
+from ums.console import failing as console_failing
+from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.console.sandbox import router as sandbox_pages
 from ums.core import answers, operators
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
@@ -28,20 +30,20 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             manage.router(),
+            console.router(),
             Router(
                 path="/",
                 route_handlers=[
                     *v1.handlers,
                     *local.handlers,
                     *health.handlers,
-                    sandbox_pages,
                     static_files,
                     api_docs,
                 ],
                 include_in_schema=False,
             ),
         ],
-        exception_handlers=failing.handlers,
+        exception_handlers=console_failing.for_all(failing.handlers),
         before_send=[callers.tell_rate],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
@@ -50,6 +52,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         request_max_body_size=None,  # our own limit speaks the caller's format
     )
     manage.settle(app)
+    console_door.settle(app)
     app.state.describe_api = partial(manage.document.document, app)
     return app
 

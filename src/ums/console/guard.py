@@ -1,4 +1,4 @@
-"""Who may look without signing in: people at this very machine."""
+"""Who may look at the sandbox: operators who are signed in, and people at this very machine."""
 
 import base64
 import binascii
@@ -18,11 +18,12 @@ CheckOperator = Callable[[str, str], Awaitable[bool]]
 
 
 async def local_only(connection: Connection, _: BaseRouteHandler) -> None:
-    """Lets requests of this machine pass; others need an operator's name and password.
+    """Lets operators and requests of this machine pass; others need a name and a password.
 
     Raises NotAuthorizedException, with the challenge that makes browsers ask for them.
     """
-    if is_local(connection) or await _is_operator(connection):
+    signed_in = connection.scope.get("state", {}).get("visitor") is not None
+    if signed_in or is_local(connection) or await _is_operator(connection):
         return
     challenge = {"WWW-Authenticate": 'Basic realm="UMS", charset="UTF-8"'}
     raise NotAuthorizedException(headers=challenge)

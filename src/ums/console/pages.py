@@ -1,9 +1,10 @@
 """What all pages share: rendering, response headers, the bundle of scripts and styles."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response
@@ -11,13 +12,24 @@ from litestar.datastructures import CacheControlHeader, Cookie
 from litestar.static_files import create_static_files_router
 
 from ums import clock
-from ums.console.words import COOKIE, HTML_LANG, LANGUAGES, Words, asked_language, language_of
+from ums.console.menu import menu_of
+from ums.console.visitor import current
+from ums.console.words import (
+    COOKIE,
+    HTML_LANG,
+    LANGUAGES,
+    WORDS,
+    Words,
+    asked_language,
+    language_of,
+)
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
 YEAR: Final = 365 * 24 * 3600
 
 AnyRequest = Request[Any, Any, Any]
+_PASSING: Final = ("did", "lang")  # parameters that are for one look only
 
 SAFE_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -71,6 +83,16 @@ def size_words(size: int) -> str:
     return f"{number:.1f} GB"
 
 
+def number_words(number: float) -> str:
+    """1234567 as 1,234,567."""
+    return f"{number:,}"
+
+
+def short_time(told: str) -> str:
+    """A time that is ISO 8601 already, before (or without) the script that localises it."""
+    return f"{told[:16].replace('T', ' ')} UTC"
+
+
 def utc_words(moment: int) -> str:
     """A time as the page shows it before (or without) the script that localises it."""
     return f"{clock.iso(moment)[:19].replace('T', ' ')} UTC"
@@ -84,7 +106,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(iso=clock.iso, utc=utc_words, size=size_words)
+    environment.filters.update(
+        iso=clock.iso, utc=utc_words, size=size_words, short=short_time, number=number_words
+    )
     shared: Any = environment.globals  # typed after Jinja's own entries only
     shared.update(asset=asset, languages=LANGUAGES, html_lang=HTML_LANG)
     return environment
@@ -99,15 +123,21 @@ def page(
     *,
     status: int = 200,
     headers: dict[str, str] | None = None,
+    cookies: Sequence[Cookie] = (),
     **values: object,
 ) -> Response[str]:
     """The page `template` makes of `values`, in the reader's language."""
     language = language_of(request)
+    visitor, section = current(request), request.url.path.split("/")[1]
     content = TEMPLATES.get_template(template).render(
         t=Words(language),
         language=language,
-        section=request.url.path.split("/")[1],
+        section=section,
         switch=_switches(request),
+        visitor=visitor,
+        menu=menu_of(visitor),
+        did=_did(request),
+        query=_query(request),
         **values,
     )
     return Response(
@@ -115,7 +145,21 @@ def page(
         status_code=status,
         media_type=MediaType.HTML,
         headers={**PAGE_HEADERS, **(headers or {})},
-        cookies=_remembered(request),
+        cookies=[*_remembered(request), *cookies],
+    )
+
+
+def go(where: str, did: str = "", cookies: Sequence[Cookie] = ()) -> Response[str]:
+    """To another page after something was done; `did` is a word of ours that it shows."""
+    path, mark, anchor = where.partition("#")
+    if did:
+        path += ("&" if "?" in path else "?") + f"did={quote(did)}"
+    return Response(
+        "",
+        status_code=303,
+        media_type=MediaType.HTML,
+        headers={"Location": path + mark + anchor, **SAFE_HEADERS},
+        cookies=list(cookies),
     )
 
 
@@ -127,14 +171,32 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> Response[str]:
     """A page that says what went wrong; `title` and `text` are in the reader's language."""
-    values = {"title": title, "text": text}
-    return page(request, "problem.html", status=status, headers=headers, **values)
+    return page(request, "problem.html", status=status, headers=headers, title=title, text=text)
 
 
 def _switches(request: AnyRequest) -> dict[str, str]:
     """For each language the address of this same page in it."""
     kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
     return {code: f"?{urlencode([*kept, ('lang', code)])}" for code in LANGUAGES}
+
+
+def _did(request: AnyRequest) -> str:
+    """The word of what was just done; never a text of somebody's choosing."""
+    word = request.query_params.get("did", "")
+    return word if word in WORDS and "did_" in word else ""
+
+
+def _query(request: AnyRequest) -> Callable[..., str]:
+    """Makes addresses of this same page with other parameters: `query(after=...)`. One that is
+    None or empty is left out."""
+    given = {key: value for key, value in request.query_params.items() if key not in _PASSING}
+
+    def query(**changes: object) -> str:
+        left = {**given, **changes}
+        kept = {key: value for key, value in left.items() if value not in (None, "")}
+        return f"?{urlencode(kept)}" if kept else request.scope["path"]
+
+    return query
 
 
 def _remembered(request: AnyRequest) -> list[Cookie]:

@@ -40,7 +40,7 @@ HTML_HEADERS: Final = SAFE_HEADERS | {
 }
 
 
-@get("/")
+@get("/", scope="open")
 async def mailbox(request: AnyRequest) -> Response[str]:
     """The list; for htmx, which polls it, only the part that changes."""
     before = _number(request.query_params.get("before"))
@@ -61,7 +61,7 @@ async def mailbox(request: AnyRequest) -> Response[str]:
     )
 
 
-@get("/{mail_id:int}")
+@get("/{mail_id:int}", scope="open")
 async def mail(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
     caught, source, seen = await _opened(request, mail_id)
     shown = _shown_view(request.query_params.get("view"), seen)
@@ -78,7 +78,7 @@ async def mail(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
     )
 
 
-@get("/{mail_id:int}/html")
+@get("/{mail_id:int}/html", scope="open")
 async def mail_html(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
     _, _, seen = await _opened(request, mail_id)
     if seen.html is None:
@@ -86,14 +86,14 @@ async def mail_html(request: AnyRequest, mail_id: FromPath[int]) -> Response[str
     return Response(seen.html, media_type=MediaType.HTML, headers=HTML_HEADERS)
 
 
-@get("/{mail_id:int}/source")
+@get("/{mail_id:int}/source", scope="open")
 async def mail_source(request: AnyRequest, mail_id: FromPath[int]) -> Response[bytes]:
     _, source = await _caught(request, mail_id)
     charset = charset_of(source)
     return Response(source, media_type=MediaType.TEXT, encoding=charset, headers=FILE_HEADERS)
 
 
-@get("/{mail_id:int}/files/{number:int}")
+@get("/{mail_id:int}/files/{number:int}", scope="open")
 async def mail_file(
     request: AnyRequest, mail_id: FromPath[int], number: FromPath[int]
 ) -> Response[bytes]:

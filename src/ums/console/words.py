@@ -14,8 +14,14 @@ COOKIE: Final = "ums_language"
 
 
 def _load() -> dict[str, dict[str, str]]:
-    file = Path(__file__).with_name("words.toml")
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+    """Each area of the console has a file; its words are called `area.word`, those that all
+    pages share by the word alone."""
+    words: dict[str, dict[str, str]] = {}
+    for file in sorted((Path(__file__).parent / "words").glob("*.toml")):
+        area = "" if file.stem == "common" else f"{file.stem}."
+        for key, told in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            words[area + key] = told
+    return words
 
 
 WORDS: Final = _load()

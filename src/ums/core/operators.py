@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import func, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, sessions
 from ums.core.editing import Expect, anything
 from ums.core.models import operators
 from ums.core.paging import MOST, Page, cut, number
@@ -35,10 +35,21 @@ class OperatorInfo(Struct, frozen=True):
     created_at: str
 
 
-async def create(system: System, name: str, password: str, role: Role = ADMINISTRATOR) -> None:
-    """Make an operator; one who exists gets the new password and role. Raises Invalid."""
+async def create(
+    system: System,
+    name: str,
+    password: str,
+    role: Role = ADMINISTRATOR,
+    *,
+    must_change: bool = False,
+) -> None:
+    """Make an operator; one who exists gets the new password and role. Raises Invalid.
+
+    With `must_change` the console asks for another password at once.
+    """
     _check(name, role)
     values = {"password_hash": await _hashed(password), "role": role, "disabled": False}
+    values["must_change"] = must_change
     async with system.database.write() as tx:
         mine = operators.c.name == name
         done = await tx.run(update(operators).where(mine).values(values))
@@ -67,16 +78,21 @@ async def change(
     password: str | None = None,
     disabled: bool | None = None,
     expect: Expect = anything,
+    keep: int | None = None,
 ) -> OperatorInfo:
-    """Change what is not None. Raises NotFound, Invalid, what `expect` raises, and Conflict where
-    no administrator would be left."""
+    """Change what is not None. Another password, and being disabled, end the operator's sessions
+    in the console, but for the one `keep`.
+
+    Raises NotFound, Invalid, what `expect` raises, and Conflict where no administrator would be
+    left.
+    """
     if role is not None:
         _check(name, role)
     given: dict[str, Any] = {"role": role, "disabled": disabled}
     values = {field: value for field, value in given.items() if value is not None}
     told = ", ".join(f"{field}: {value}" for field, value in values.items())
     if password is not None:
-        values["password_hash"] = await _hashed(password)
+        values |= {"password_hash": await _hashed(password), "must_change": False}
         told = f"{told}, password" if told else "password"
     async with system.database.write() as tx:
         # All of them, in one order: two who demote each other take turns.
@@ -87,6 +103,8 @@ async def change(
             await tx.run(update(operators).where(operators.c.name == name).values(values))
             if before.role == ADMINISTRATOR and not before.disabled:
                 await _keep_one(tx)
+            if password is not None or disabled:
+                await sessions.forget(tx, (await _row(tx, name)).id, but=keep)
             await audit.note(tx, "operator.change", name, told)
         return _info(await _row(tx, name))
 
@@ -121,7 +139,7 @@ async def create_first(system: System) -> str | None:
         if await tx.first(select(operators.c.id).limit(1)):
             return None
     password = secrets.token_urlsafe(12)
-    await create(system, "admin", password)
+    await create(system, "admin", password, must_change=True)
     return password
 
 

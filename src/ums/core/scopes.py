@@ -61,6 +61,38 @@ OF_ACCESS_KEY = frozenset({"users:write"})
 """What the access key may do."""
 
 
+_READING = frozenset(
+    {
+        "callbacks:read",
+        "channels:read",
+        "lists:read",
+        "materials:read",
+        "messages:read",
+        "segments:read",
+        "senders:read",
+        "stats:read",
+        "strategies:read",
+        "templates:read",
+        "users:read",
+    }
+)
+OF_ROLE = {
+    "administrator": frozenset({"admin"}),
+    "operator": _READING
+    | {
+        "lists:write",
+        "materials:write",
+        "messages:send",
+        "messages:write",
+        "segments:write",
+        "templates:write",
+        "users:write",
+    },
+    "viewer": _READING,
+}
+"""What an operator may do in the console, by its role."""
+
+
 def holds(held: Iterable[str], scope: str) -> bool:
     """Whether `held` are enough for `scope`."""
     noun, _, verb = scope.partition(":")

@@ -12,6 +12,7 @@ from ums.core.models.accounts import (
 )
 from ums.core.models.base import metadata
 from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
+from ums.core.models.console import invitations, sessions
 from ums.core.models.governance import contacts, list_entries, lists, strategies, usage, words
 from ums.core.models.halting import halts
 from ums.core.models.management import answers, import_batches, tokens
@@ -46,6 +47,7 @@ __all__ = [
     "import_batches",
     "import_rejects",
     "imports",
+    "invitations",
     "list_entries",
     "lists",
     "material_chunks",
@@ -57,6 +59,7 @@ __all__ = [
     "sandbox_mails",
     "segments",
     "senders",
+    "sessions",
     "strategies",
     "tags",
     "template_versions",

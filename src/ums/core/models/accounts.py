@@ -17,6 +17,11 @@ operators = table(
     Column("password_hash", Text, nullable=False),
     Column("role", String(20), nullable=False),  # administrator | operator | viewer
     Column("disabled", Boolean, nullable=False, server_default=false()),
+    Column("channels", Text),  # JSON, ids of those it may work for; null: every channel
+    Column("must_change", Boolean, nullable=False, server_default=false()),  # its password
+    Column("totp", Text),  # sealed: the secret of its second factor
+    Column("totp_step", Id),  # the last one used, which is not good again
+    Column("recovery", Text),  # JSON, digests of its recovery codes
     Column("created_at", Time, nullable=False),
 )
 

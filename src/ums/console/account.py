@@ -1,0 +1,120 @@
+"""Signing in and out, and an operator's own account."""
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+
+from ums.console.forms import Form, given, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.console.visitor import address_of, current, session_cookie
+from ums.core import operators, sessions, signing_in
+from ums.core.signing_in import Throttle
+from ums.errors import Invalid, UmsError
+
+_THROTTLE: Final = "throttle"
+
+
+@get("/login", scope="open")
+async def login(request: AnyRequest) -> Response[str]:
+    if current(request) is not None:
+        return go("/")
+    form = Form({"name": "", "password": "", "next": request.query_params.get("next", "")})
+    return page(request, "account/login.html", form=form)
+
+
+@post("/login", scope="open")
+async def log_in(request: AnyRequest, system: System) -> Response[str]:
+    fields = await given(request)
+    name, password = fields.get("name", ""), fields.get("password", "")
+    address = address_of(request)
+    values = {"name": name, "password": "", "next": fields.get("next", "")}
+    try:
+        operator = await signing_in.check_password(
+            system, _throttle(request), name, password, address
+        )
+    except UmsError as error:
+        form = refused(request, values, error)
+        return page(request, "account/login.html", status=error.status, form=form)
+    agent = request.headers.get("user-agent", "")
+    token = await signing_in.sign_in(system, operator, address, agent)
+    return go(_inside(values["next"]), cookies=[session_cookie(request, token)])
+
+
+def _throttle(request: AnyRequest) -> Throttle:
+    found: Any = request.app.state.get(_THROTTLE)
+    if found is None:
+        found = request.app.state[_THROTTLE] = Throttle()
+    return found
+
+
+def _inside(where: str) -> str:
+    """`where`, if it is a page of ours: never another site's."""
+    inside = where.startswith("/") and not where.startswith(("//", "/\\")) and where.isprintable()
+    return where if inside else "/"
+
+
+@post("/logout", scope="any")
+async def log_out(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    await sessions.end(system, visitor.signed_in.session_id)
+    return go("/login", cookies=[session_cookie(request, "")])
+
+
+@get("/account", scope="any")
+async def account(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Password and sessions."""
+    found = await sessions.list_sessions(system, visitor.signed_in.operator_id)
+    return page(request, "account/account.html", sessions=found)
+
+
+@post("/account/sign-out-everywhere", scope="any")
+async def sign_out_everywhere(system: System, visitor: Visitor) -> Response[str]:
+    mine = visitor.signed_in
+    await sessions.end_all(system, mine.operator_id, but=mine.session_id)
+    return go("/account", "account.did_sign_out")
+
+
+@get("/account/password", scope="any")
+async def password(request: AnyRequest) -> Response[str]:
+    form = Form({"old": "", "password": "", "again": ""})
+    return page(request, "account/password.html", form=form)
+
+
+@post("/account/password", scope="any")
+async def change_password(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    fields = await given(request)
+    try:
+        await _check_new(request, system, visitor, fields)
+        await operators.change(
+            system,
+            visitor.name,
+            password=fields.get("password", ""),
+            keep=visitor.signed_in.session_id,
+        )
+    except UmsError as error:
+        form = refused(request, {"old": "", "password": "", "again": ""}, error)
+        return page(request, "account/password.html", status=error.status, form=form)
+    return go("/", "account.did_password")
+
+
+async def _check_new(
+    request: AnyRequest, system: System, visitor: Visitor, fields: dict[str, str]
+) -> None:
+    await signing_in.check_password(
+        system, _throttle(request), visitor.name, fields.get("old", ""), address_of(request)
+    )
+    if fields.get("password", "") != fields.get("again", ""):
+        raise Invalid("passwords_differ", field="again")
+    if fields.get("password") == fields.get("old"):
+        raise Invalid("password_same", field="password")
+
+
+handlers = [
+    login,
+    log_in,
+    log_out,
+    account,
+    sign_out_everywhere,
+    password,
+    change_password,
+]

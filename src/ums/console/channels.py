@@ -1,0 +1,117 @@
+"""Channels: the business lines that ask for messages."""
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums import clock
+from ums.console.forms import Form, given, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import channels, checkup
+from ums.errors import UmsError
+
+OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good
+
+
+@get("/channels", scope="channels:read")
+async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    after = request.query_params.get("after")
+    found = await channels.page_channels(system, visitor.caller.channels, after=after, limit=50)
+    return page(request, "channels/list.html", found=found)
+
+
+@get("/channels/new", scope="channels:write")
+async def new_channel(request: AnyRequest) -> Response[str]:
+    return page(request, "channels/new.html", form=Form({"name": "", "key": ""}))
+
+
+@post("/channels", scope="channels:write")
+async def create_channel(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The page after it is the only one that shows the MasterSecret."""
+    visitor.caller.unbound()
+    fields = await given(request)
+    try:
+        await checkup.require_key(system)
+        made = await channels.create(system, fields.get("name", ""), fields.get("key") or None)
+    except UmsError as error:
+        values = {"name": fields.get("name", ""), "key": fields.get("key", "")}
+        form = refused(request, values, error)
+        return page(request, "channels/new.html", status=error.status, form=form)
+    return page(request, "channels/secret.html", status=201, channel=made, made=True)
+
+
+@get("/channels/{key:str}", scope="channels:read")
+async def show_channel(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    channel = await channels.show(system, visitor.caller.channel(key).key)
+    url = system.settings.base_url
+    return page(
+        request,
+        "channels/show.html",
+        channel=channel,
+        url=url,
+        overlaps=OVERLAPS,
+        form=Form({"name": channel.name}),
+    )
+
+
+@post("/channels/{key:str}", scope="channels:write")
+async def change_channel(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    fields = await given(request)
+    try:
+        await channels.change(system, own, name=fields.get("name", ""))
+    except UmsError as error:
+        shown = await channels.show(system, own)
+        form = refused(request, {"name": fields.get("name", "")}, error)
+        return page(
+            request,
+            "channels/show.html",
+            status=error.status,
+            channel=shown,
+            url=system.settings.base_url,
+            overlaps=OVERLAPS,
+            form=form,
+        )
+    return go(f"/channels/{own}", "channels.did_change")
+
+
+@post("/channels/{key:str}/open", scope="channels:write")
+async def open_channel(system: System, visitor: Visitor, key: FromPath[str]) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    await channels.change(system, own, open=True)
+    return go(f"/channels/{own}", "channels.did_open")
+
+
+@post("/channels/{key:str}/close", scope="channels:write")
+async def close_channel(system: System, visitor: Visitor, key: FromPath[str]) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    await channels.change(system, own, open=False)
+    return go(f"/channels/{own}", "channels.did_close")
+
+
+@post("/channels/{key:str}/rotate", scope="channels:write", status_code=200)
+async def rotate_secret(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    hours = (await given(request)).get("overlap", "24")
+    overlap = int(hours) if hours in map(str, OVERLAPS) else 24
+    await checkup.require_key(system)
+    made = await channels.rotate(system, own, overlap * clock.HOUR)
+    return page(request, "channels/secret.html", channel=made, made=False)
+
+
+handlers = [
+    list_channels,
+    new_channel,
+    create_channel,
+    show_channel,
+    change_channel,
+    open_channel,
+    close_channel,
+    rotate_secret,
+]

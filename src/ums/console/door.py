@@ -1,0 +1,131 @@
+"""The console's door: what every page goes through.
+
+A page is a plain Litestar handler that says what it takes to see it, in the words of the API:
+
+    @get("/channels", scope="channels:read")
+    async def channels(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+        ...
+        return page(request, "channels/list.html", ...)
+
+The door finds the operator of the session cookie, sends who has none to the log-in page, refuses
+forms that come from elsewhere and pages that the operator's role does not open, and notes the
+operator as the actor of the audit log. `visitor.caller` answers which channels there are for the
+page, as it does in the API: what is another channel's is not found.
+"""
+
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from litestar import Litestar, Request
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from ums.console.visitor import COOKIE, AnyRequest, Visitor, visitor_of
+from ums.core import audit, sessions
+from ums.core.scopes import SCOPES
+from ums.errors import Forbidden
+
+OPEN: Final = "open"
+"""The scope of what anybody may see: the log-in page."""
+ANY: Final = "any"
+"""The scope of what every operator may see: its own account."""
+
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+PASSWORD_PAGE: Final = "/account/password"  # noqa: S105
+_BEFORE_PASSWORD: Final = (PASSWORD_PAGE, "/logout")
+
+
+class Door:
+    """The middleware of every page of the console."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] == "OPTIONS":
+            await self._app(scope, receive, send)
+            return
+        request: AnyRequest = Request(scope)
+        if scope["method"] not in _SAFE:
+            _check_origin(request)
+        visitor = await _visitor(request)
+        handler: Any = scope["route_handler"]
+        needed: str = handler.opt["scope"]
+        if needed != OPEN:
+            if visitor is None or (visitor.signed_in.must_change and _waits(request)):
+                await _elsewhere(request, visitor, send)
+                return
+            if needed != ANY:
+                visitor.caller.need(needed)
+        with audit.acting(visitor.caller.name if visitor else audit.LOCAL):
+            await self._app(scope, receive, send)
+
+
+async def _visitor(request: AnyRequest) -> Visitor | None:
+    token = request.cookies.get(COOKIE, "")
+    signed_in = await sessions.find(request.app.state.system, token) if token else None
+    if signed_in is None:
+        return None
+    visitor = await visitor_of(request, signed_in)
+    request.scope["state"]["visitor"] = visitor
+    return visitor
+
+
+def _waits(request: AnyRequest) -> bool:
+    """Whether a page has to wait until the operator has a password of its own."""
+    return request.scope["path"] not in _BEFORE_PASSWORD
+
+
+async def _elsewhere(request: AnyRequest, visitor: Visitor | None, send: Send) -> None:
+    """Send the browser to the log-in page, or to the one for another password."""
+    if visitor is not None:
+        where = PASSWORD_PAGE
+    elif request.method in _SAFE and request.scope["path"] != "/":
+        query = request.scope["query_string"].decode("latin-1")
+        path = request.scope["path"] + (f"?{query}" if query else "")
+        where = f"/login?next={quote(path, safe='')}"
+    else:
+        where = "/login"
+    # Into a part of a page no form fits: then the whole page goes there.
+    part = request.headers.get("hx-request") == "true"
+    header = (b"hx-redirect" if part else b"location", where.encode())
+    headers = [header, (b"content-length", b"0"), (b"cache-control", b"no-store")]
+    start: Any = {
+        "type": "http.response.start",
+        "status": 200 if part else 303,
+        "headers": headers,
+    }
+    await send(start)
+    end: Any = {"type": "http.response.body", "body": b"", "more_body": False}
+    await send(end)
+
+
+def _check_origin(request: AnyRequest) -> None:
+    """Raises Forbidden for a form that another site sends in our operator's name.
+
+    Every browser of today says with a POST where it comes from (Fetch Metadata, or Origin).
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    if origin is not None and origin != "null":
+        known = {request.headers.get("host", ""), _public_host(request)}
+        good = urlsplit(origin).netloc in known
+    else:
+        good = site == "same-origin"
+    if not good or site not in (None, "same-origin"):
+        raise Forbidden("foreign_form")
+
+
+def _public_host(request: AnyRequest) -> str:
+    return urlsplit(request.app.state.system.settings.public_url).netloc
+
+
+def settle(app: Litestar) -> None:
+    """Raises RuntimeError for a page that does not say who may see it."""
+    known: set[Any] = {*SCOPES, OPEN, ANY}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler, _ in route.route_handler_map.values():
+                behind = Door in handler.resolve_middleware()
+                if behind and handler.opt.get("scope") not in known:
+                    raise RuntimeError(f"{handler} does not say who may see it")

@@ -1,0 +1,96 @@
+"""Forms: what was typed, and what is wrong with it, beside the field it is about."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litestar.datastructures import UploadFile
+
+from ums.console.visitor import AnyRequest
+from ums.console.words import language_of
+from ums.errors import UmsError
+
+MOST_FIELDS = 5_000
+
+
+class Form:
+    """A form as it stands on a page; `values` may be anything that is shown as text."""
+
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        error: UmsError | None = None,
+        language: str = "en",
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        """`fields` names the form's field for each field of `core` that is called otherwise."""
+        self.values: dict[str, Any] = dict(values or {})
+        self.errors: dict[str, str] = {}
+        self.trouble = ""  # what is wrong with no single field
+        if error is not None:
+            self._tell(error, language, fields or {})
+
+    def _tell(self, error: UmsError, language: str, fields: Mapping[str, str]) -> None:
+        named = str(error.values.get("field", "")) or _FIELD_OF.get(error.reason, "")
+        field = fields.get(named, named)
+        words = error.words(language)
+        if field and field in self.values:
+            self.errors[field] = words.removeprefix(f"{named}: ").removeprefix(f"{named}：")
+        else:
+            self.trouble = words
+
+    def value(self, name: str) -> str:
+        found = self.values.get(name)
+        return "" if found is None else str(found)
+
+    def checked(self, name: str, value: str = "on") -> bool:
+        found = self.values.get(name)
+        if isinstance(found, list | tuple | set | frozenset):
+            return value in found
+        return found is True or found == value
+
+    def error(self, name: str) -> str:
+        return self.errors.get(name, "")
+
+
+# Errors of `core` that are about one field without saying so.
+_FIELD_OF = {
+    "name_taken": "name",
+    "name_length": "name",
+    "key_shape": "key",
+    "key_taken": "key",
+    "short_password": "password",
+    "wrong_password": "password",
+}
+
+
+async def given(request: AnyRequest) -> dict[str, str]:
+    """The fields of the form that was sent; of several of one name the last."""
+    return {name: values[-1] for name, values in (await lists(request)).items()}
+
+
+async def lists(request: AnyRequest) -> dict[str, list[str]]:
+    """The same, with all values of each name. Files are left out."""
+    found: dict[str, list[str]] = {}
+    data: Any = await request.form()
+    for name, value in data.multi_items():
+        if not isinstance(value, UploadFile):
+            # Browsers send the line ends of mail; NUL and half characters no database keeps.
+            text = str(value).replace("\r\n", "\n").replace("\x00", "")
+            found.setdefault(name, []).append(text.encode("utf-8", "replace").decode())
+    return found
+
+
+def refused(
+    request: AnyRequest,
+    values: Mapping[str, Any],
+    error: UmsError,
+    fields: Mapping[str, str] | None = None,
+) -> Form:
+    """The form again, with what is wrong in the reader's language."""
+    return Form(values, error=error, language=language_of(request), fields=fields)
+
+
+def chosen(values: Sequence[str]) -> list[str]:
+    """What was ticked, without the empty values that stand for nothing."""
+    return [value for value in values if value]

@@ -1,0 +1,13 @@
+"""The first page: how things stand."""
+
+from litestar import Response, get
+
+from ums.console.pages import AnyRequest, page
+
+
+@get("/", scope="any")
+async def home(request: AnyRequest) -> Response[str]:
+    return page(request, "home.html")
+
+
+handlers = [home]

@@ -1,0 +1,54 @@
+"""What the menu offers to an operator."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from ums.console.visitor import Visitor
+
+
+class Entry(Struct, frozen=True):
+    """A page of the menu; `word` is its name among the words."""
+
+    path: str
+    word: str
+    scope: str = ""  # that it takes; empty: everybody's
+
+    @property
+    def section(self) -> str:
+        return self.path.split("/")[1]
+
+
+MENU: Final = (
+    (
+        "",
+        (
+            Entry("/", "menu_home"),
+        ),
+    ),
+    (
+        "menu_setup",
+        (
+            Entry("/channels", "menu_channels", "channels:read"),
+        ),
+    ),
+    (
+        "menu_more",
+        (
+            Entry("/sandbox", "sandbox"),
+            Entry("/api/docs", "api"),
+        ),
+    ),
+)  # fmt: skip
+"""Groups of pages, each with a word over it."""
+
+
+def menu_of(visitor: Visitor | None) -> list[tuple[str, list[Entry]]]:
+    """The groups with what this operator may open."""
+    if visitor is None:
+        return []
+    found = [
+        (word, [one for one in entries if not one.scope or visitor.may(one.scope)])
+        for word, entries in MENU
+    ]
+    return [(word, entries) for word, entries in found if entries]

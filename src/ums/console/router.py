@@ -1,0 +1,46 @@
+"""All pages of the console behind its door."""
+
+from litestar import Router
+from litestar.di import Provide
+
+from ums.console import account, channels, failing, home, sandbox
+from ums.console.door import Door
+from ums.console.visitor import AnyRequest, Visitor, current
+from ums.core.messages import Intake
+from ums.core.system import System
+from ums.errors import NotAuthenticated
+
+
+def _system(request: AnyRequest) -> System:
+    return request.app.state.system
+
+
+def _intake(request: AnyRequest) -> Intake:
+    return request.app.state.intake
+
+
+def _visitor(request: AnyRequest) -> Visitor:
+    found = current(request)
+    if found is None:  # only a page that anybody may see could come here: the door lets no other
+        raise NotAuthenticated("no_credentials")
+    return found
+
+
+def router() -> Router:
+    return Router(
+        path="/",
+        route_handlers=[
+            *account.handlers,
+            *home.handlers,
+            *channels.handlers,
+            sandbox.router,
+        ],
+        middleware=[Door],
+        exception_handlers=failing.handlers,
+        include_in_schema=False,
+        dependencies={
+            "system": Provide(_system, sync_to_thread=False),
+            "intake": Provide(_intake, sync_to_thread=False),
+            "visitor": Provide(_visitor, sync_to_thread=False),
+        },
+    )

@@ -1,0 +1,12 @@
+"""What a page asks for by naming it among its parameters."""
+
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from ums.console import visitor
+from ums.core import messages
+from ums.core import system as systems
+
+System = NamedDependency[SkipValidation[systems.System]]
+Intake = NamedDependency[SkipValidation[messages.Intake]]
+Visitor = NamedDependency[SkipValidation[visitor.Visitor]]

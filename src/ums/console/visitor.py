@@ -1,0 +1,66 @@
+"""Who looks at a page: an operator who is signed in."""
+
+from typing import Any, Final
+
+from litestar import Request
+from litestar.datastructures import Cookie
+from msgspec import Struct
+
+from ums.core.callers import Caller
+from ums.core.scopes import OF_ROLE, holds
+from ums.core.sessions import LONGEST, SignedIn
+
+COOKIE: Final = "ums_session"
+AnyRequest = Request[Any, Any, Any]
+
+
+class Visitor(Struct, frozen=True):
+    """An operator in front of a browser; as `caller` it has the rights of its role."""
+
+    signed_in: SignedIn
+    caller: Caller
+
+    @property
+    def name(self) -> str:
+        return self.signed_in.name
+
+    def may(self, scope: str) -> bool:
+        return holds(self.caller.scopes, scope)
+
+
+async def visitor_of(request: AnyRequest, signed_in: SignedIn) -> Visitor:
+    snapshot = await request.app.state.system.directory.now()
+    caller = Caller(
+        name=f"operator:{signed_in.name}"[:60],
+        scopes=OF_ROLE[signed_in.role],
+        channels=signed_in.channels,
+        snapshot=snapshot,
+    )
+    return Visitor(signed_in, caller)
+
+
+def current(request: AnyRequest) -> Visitor | None:
+    """Who looks; None on the pages that anybody may see."""
+    return request.scope["state"].get("visitor")
+
+
+def session_cookie(request: AnyRequest, token: str) -> Cookie:
+    """The cookie of a session; an empty `token` takes it away."""
+    return Cookie(
+        COOKIE,
+        value=token,
+        max_age=LONGEST // 1000 if token else 0,
+        httponly=True,
+        secure=_is_secure(request),
+        samesite="lax",
+    )
+
+
+def address_of(request: AnyRequest) -> str:
+    """Where the request comes from, as far as we can tell."""
+    return request.client.host if request.client else ""
+
+
+def _is_secure(request: AnyRequest) -> bool:
+    public: str = request.app.state.system.settings.public_url
+    return request.url.scheme == "https" or public.startswith("https:")

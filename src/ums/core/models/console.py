@@ -1,0 +1,32 @@
+"""What the console keeps: who is signed in, and who is invited."""
+
+from sqlalchemy import Column, ForeignKey, String, Text
+
+from ums.core.models.base import NEVER_REUSED, Id, Time, table
+
+sessions = table(
+    "sessions",
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the cookie
+    Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
+    Column("address", String(45), nullable=False),  # from where
+    Column("agent", String(200), nullable=False),  # which browser, as it says
+    Column("created_at", Time, nullable=False),
+    Column("seen_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False, index=True),
+    **NEVER_REUSED,
+)
+
+invitations = table(
+    "invitations",
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of what the link holds
+    Column("role", String(20), nullable=False),
+    Column("channels", Text),  # JSON, ids; null: every channel
+    Column("created_by", String(60), nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("used_by", String(60)),
+    Column("used_at", Time),
+    **NEVER_REUSED,
+)

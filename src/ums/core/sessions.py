@@ -1,0 +1,136 @@
+"""Who is signed in to the console.
+
+The browser has a cookie of 256 random bits, the database its SHA-256. A session ends after 12
+hours without a request, 14 days after it began, and when its operator signs out, is disabled or
+gets another password.
+"""
+
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import delete, insert, select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.models import operators, sessions
+from ums.core.system import System
+from ums.db import Tx
+
+IDLE = 12 * clock.HOUR
+LONGEST = 14 * clock.DAY
+SEEN_EVERY = clock.MINUTE  # how exact `seen_at` is
+
+
+class SignedIn(Struct, frozen=True):
+    """An operator with a session that is good."""
+
+    session_id: int
+    operator_id: int
+    name: str
+    role: str
+    channels: frozenset[int] | None  # ids of those it may work for; None: every channel
+    must_change: bool  # its password
+    two_factor: bool
+
+
+class SessionInfo(Struct, frozen=True):
+    """A session as its operator sees it."""
+
+    id: int
+    address: str
+    agent: str
+    created_at: str
+    seen_at: str
+
+
+async def begin(system: System, operator_id: int, address: str, agent: str) -> str:
+    """Sign an operator in; gives the cookie."""
+    token, now = secrets.token_urlsafe(32), clock.now()
+    row = {
+        "digest": _digest(token),
+        "operator_id": operator_id,
+        "address": address[:45],
+        "agent": "".join(char for char in agent if char.isprintable())[:200],
+        "created_at": now,
+        "seen_at": now,
+        "expires_at": now + LONGEST,
+    }
+    async with system.database.write() as tx:
+        await tx.run(insert(sessions), row)
+        await tx.run(delete(sessions).where(_over(now)))
+    return token
+
+
+async def find(system: System, token: str) -> SignedIn | None:
+    """The session of a cookie, if it is good."""
+    now = clock.now()
+    query = select(sessions, operators.c.name, operators.c.role, operators.c.channels)
+    query = query.add_columns(operators.c.must_change, operators.c.totp)
+    query = query.join(operators, operators.c.id == sessions.c.operator_id)
+    mine = (sessions.c.digest == _digest(token)) & ~operators.c.disabled & ~_over(now)
+    async with system.database.read() as tx:
+        row = await tx.first(query.where(mine))
+    if row is None:
+        return None
+    if row.seen_at < now - SEEN_EVERY:
+        async with system.database.write() as tx:
+            await tx.run(update(sessions).where(sessions.c.id == row.id).values(seen_at=now))
+    return _signed_in(row)
+
+
+async def end(system: System, session_id: int) -> None:
+    """Sign out."""
+    async with system.database.write() as tx:
+        await tx.run(delete(sessions).where(sessions.c.id == session_id))
+
+
+async def end_all(system: System, operator_id: int, *, but: int | None = None) -> None:
+    """Sign an operator out everywhere, or everywhere else."""
+    async with system.database.write() as tx:
+        await forget(tx, operator_id, but=but)
+        await audit.note(tx, "operator.sign_out_everywhere", str(operator_id))
+
+
+async def forget(tx: Tx, operator_id: int, *, but: int | None = None) -> None:
+    """End the sessions of an operator whose password or right to sign in changed."""
+    mine = sessions.c.operator_id == operator_id
+    await tx.run(delete(sessions).where(mine & (sessions.c.id != (but or 0))))
+
+
+async def list_sessions(system: System, operator_id: int) -> list[SessionInfo]:
+    """An operator's sessions, the last seen first."""
+    mine = (sessions.c.operator_id == operator_id) & ~_over(clock.now())
+    query = select(sessions).where(mine).order_by(sessions.c.seen_at.desc())
+    async with system.database.read() as tx:
+        rows = await tx.rows(query)
+    return [_info(row) for row in rows]
+
+
+def _over(now: int) -> Any:
+    return (sessions.c.seen_at < now - IDLE) | (sessions.c.expires_at <= now)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _signed_in(row: Any) -> SignedIn:
+    channels = None if row.channels is None else msgspec.json.decode(row.channels, type=list[int])
+    return SignedIn(
+        session_id=row.id,
+        operator_id=row.operator_id,
+        name=row.name,
+        role=row.role,
+        channels=None if channels is None else frozenset(channels),
+        must_change=bool(row.must_change),
+        two_factor=row.totp is not None,
+    )
+
+
+def _info(row: Any) -> SessionInfo:
+    return SessionInfo(
+        row.id, row.address, row.agent, clock.iso(row.created_at), clock.iso(row.seen_at)
+    )
