@@ -66,5 +66,9 @@ def body(operation: dict[str, Any], found: dict[str, Any], **values: object) -> 
             "headers": {"Content-Type": "application/json"},
         }
     if "multipart/form-data" in content:
-        return {"files": {"file": ("users.csv", b"userid,email\nu1,a@example.org\n")}}
+        known = content["multipart/form-data"]["schema"].get("properties", {})
+        return {
+            "files": {"file": ("users.csv", b"userid,email\nu1,a@example.org\n")},
+            "data": {name: value for name, value in values.items() if name in known},
+        }
     return {}

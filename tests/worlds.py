@@ -1,11 +1,18 @@
 """What there is of one channel, for tests that ask for it as somebody else."""
 
 import re
+from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
+from sqlalchemy import insert
+
 import openapi
 from doors import Answer, Door, OneChannel
+from ums import clock
+from ums.core import material_store
+from ums.core.callbacks import wire
+from ums.core.models import callback_addresses, callback_batches
 
 DOCUMENT = openapi.the_document()
 OPERATIONS = list(openapi.operations(DOCUMENT))
@@ -33,7 +40,7 @@ class World:
     def hides(self, answer: Answer, operation: Operation) -> bool:
         """Whether it tells nothing of the owner's but what was asked with."""
         _, template, described = operation
-        asked = self.path(template) + repr(self._body(described).get("content"))
+        asked = self.path(template) + repr(self._body(described))
         hidden = {self.owner.key, self.values["msgid"], "private.example", self.owner.sender}
         told = {word for word in hidden if word in asked}
         return not any(word.encode() in answer.raw for word in hidden - told)
@@ -62,5 +69,54 @@ async def make(door: Door) -> World:
         "userid": entry["userid"],
         "name": operator["name"],
         "id": str((await door.post("/api/tokens", token, admin)).body["id"]),
+        **await _settled(door, owner, admin),
+        **await _told(door, owner),
     }
     return World(door, owner, values)
+
+
+async def _settled(door: Door, owner: OneChannel, admin: str) -> dict[str, str]:
+    """One of each thing that is made for a channel."""
+
+    async def made(path: str, body: object) -> str:
+        answer = await door.post(path, body, admin)
+        assert answer.status == 201, answer.raw
+        return str(answer.body["id"])
+
+    mine, name = f"/api/channels/{owner.key}", f"of {owner.key}"
+    material = await material_store.store(
+        door.system, _bytes(b"theirs"), name="theirs.txt", channel_id=await _id(door, owner)
+    )
+    return {
+        "template_id": await made(f"{mine}/templates", {"name": name, "subject": "s", "text": "t"}),
+        "list_id": await made(f"{mine}/lists", {"kind": "block", "name": name}),
+        "strategy_id": await made(f"{mine}/strategies", {"name": name}),
+        "word_id": await made(f"{mine}/words", {"word": name}),
+        "segment_id": await made("/api/segments", {"name": f"segment {next(_numbers)}"}),
+        "material_id": str(material.id),
+    }
+
+
+async def _told(door: Door, owner: OneChannel) -> dict[str, str]:
+    """An address of the channel's that was told once, in vain."""
+    now, url = clock.now(), f"https://{owner.key}.private.example/told"
+    secret = door.system.seal.close(wire.new_secret(), f"callback:{owner.key}:{url}")
+    address = {"channel_id": await _id(door, owner), "url": url, "is_default": True}
+    address |= {"schedule": "hosted", "secret": secret, "state": "verified"}
+    batch = {"webhook_id": f"of {owner.key}", "state": "dead", "size": 0}
+    times = dict.fromkeys(("first_at", "last_at", "due_at", "created_at", "ended_at"), now)
+    async with door.system.database.write() as tx:
+        made = insert(callback_addresses).returning(callback_addresses.c.id)
+        id = await tx.value(made, {**address, "state_at": now, "created_at": now})
+        told = insert(callback_batches).returning(callback_batches.c.id)
+        batch_id = await tx.value(told, {**batch, **times, "address_id": id})
+    return {"callback_id": str(id), "batch_id": str(batch_id)}
+
+
+async def _id(door: Door, owner: OneChannel) -> int:
+    door.system.directory.forget()
+    return (await door.system.directory.now()).channels[owner.key].id
+
+
+async def _bytes(data: bytes) -> AsyncIterator[bytes]:
+    yield data

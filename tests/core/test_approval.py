@@ -127,9 +127,11 @@ async def test_a_channel_sees_its_own(flow: Flow) -> None:
     theirs = await other.accept(**MINE)
     for work in (approval.approve, approval.refuse):
         with pytest.raises(NotFound):
-            await work(flow.system, theirs, "admin", channel=await flow.channel())
-    first = await approval.list_waiting(flow.system, await flow.channel(), limit=2)
-    rest = await approval.list_waiting(flow.system, await flow.channel(), limit=2, after=first.next)
+            await work(flow.system, theirs, "admin", channels=(await flow.channel()).id)
+    first = await approval.list_waiting(flow.system, (await flow.channel()).id, limit=2)
+    rest = await approval.list_waiting(
+        flow.system, (await flow.channel()).id, limit=2, after=first.next
+    )
     assert [waiting.msgid for waiting in [*first.items, *rest.items]] == mine
     assert rest.next is None
     everything = await approval.list_waiting(flow.system)

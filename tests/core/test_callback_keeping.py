@@ -61,7 +61,7 @@ async def test_a_list_in_pages(system: System) -> None:
     async with system.database.read() as tx:
         page = await listing.list_batches(tx, channel, limit=2)
         assert ([one.id for one in page.items], page.next) == ([1, 2], "2")
-        page = await listing.list_batches(tx, channel, after=2)
+        page = await listing.list_batches(tx, channel, after="2")
         assert ([one.id for one in page.items], page.next) == ([3], None)
         page = await listing.list_batches(tx, channel, state="dead", address_id=1)
         assert [one.id for one in page.items] == [1, 3]

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ums.core import channels
-from ums.core.rule_checks import check_rules, told, with_changes
+from ums.core.rule_checks import check_rules, show, with_changes
 from ums.core.rules import NO_RULES, FrequencyCap, QuietHours, Rules
 from ums.core.system import System
 from ums.errors import Invalid
@@ -81,5 +82,5 @@ def test_only_what_is_named_changes_and_null_is_the_default() -> None:
         broadcasts_per_day=0,
         statuses=(2, 3),
     )
-    assert with_changes(FULL, told(FULL)) == FULL
-    assert set(told(NO_RULES)) == set(Rules.__struct_fields__)
+    assert with_changes(FULL, msgspec.to_builtins(show(FULL))) == FULL
+    assert set(msgspec.to_builtins(show(NO_RULES))) == set(Rules.__struct_fields__)

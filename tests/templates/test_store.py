@@ -13,7 +13,7 @@ from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change
 from ums.engine.loop import running
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import Invalid, NotFound, Outdated, UmsError
 
 
 @pytest.fixture
@@ -58,11 +58,16 @@ async def test_a_change_is_a_new_version_and_the_old_stays(flow: Flow) -> None:
     assert (third.version, third.html, third.mjml, third.text) == (3, None, mjml, None)
     old = await store.show(system, channel, made.id, 1)
     assert (old.version, old.newest, old.html) == (1, 3, made.html)
-    stale = store.change(system, channel, made.id, Change(text="x"), expected=2)
-    assert await reason(stale) == "template_changed"
+    with pytest.raises(Outdated):
+        await store.change(system, channel, made.id, Change(text="x"), expect=only_version_2)
     broken = store.change(system, channel, made.id, Change(subject="{{"))
     assert await reason(broken) == "template_source"
     assert (await store.show(system, channel, made.id)).version == 3
+
+
+def only_version_2(found: object) -> None:
+    if not isinstance(found, store.TemplateShown) or found.version != 2:
+        raise Outdated("outdated")
 
 
 async def test_two_changes_at_once_are_not_mixed(flow: Flow) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
+from ums.cli.commands import After, AsJson, Limit, app, ask
 from ums.cli.failing import fail
 
 callback = typer.Typer(help="Telling channels what became of messages.", no_args_is_help=True)
@@ -14,8 +14,6 @@ app.add_typer(callback, name="callback")
 Channel = Annotated[str, typer.Option(help="The ChannelKey.")]
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The URL, or its id.")]
 Of = Annotated[str | None, typer.Option(help="Only of this address: the URL, or its id.")]
-After = Annotated[int | None, typer.Option(help="The `next` of the page before.")]
-Limit = Annotated[int, typer.Option(help="Batches on a page, at most 500.")]
 ADDRESS = ("id", "url", "is_default", "schedule", "state", "failing_since", "waiting_since", "dead")
 BATCH = ("id", "url", "size", "first_at", "last_at", "tries", "last_status", "last_error")
 

@@ -33,6 +33,8 @@ for name, group in (
     app.add_typer(group, name=name)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+After = Annotated[str | None, typer.Option(help="The `next` of the page before.")]
+Limit = Annotated[int, typer.Option(help="How many on a page, at most 500.", min=1, max=500)]
 Key = Annotated[str, typer.Argument(help="The ChannelKey.")]
 CHANNEL = ("name", "channelkey", "open", "senders", "default_sender")
 SENDER = ("code", "name", "host", "port", "encryption", "from_address", "channels", "rest_reason")

@@ -6,15 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
+from ums.cli.commands import After, AsJson, Limit, app, ask
 from ums.cli.failing import fail
 
 ChannelKey = Annotated[str, typer.Option("--channel", help="The ChannelKey.")]
 OneChannel = Annotated[
     str | None, typer.Option("--channel", help="The ChannelKey; without it, for every channel.")
 ]
-After = Annotated[str | None, typer.Option(help="The `next` of the page before.")]
-Limit = Annotated[int, typer.Option(help="How many on a page, at most 500.")]
 ListId = Annotated[int, typer.Argument(help="The list's id.")]
 Name = Annotated[str, typer.Argument(help="1 to 60 characters.")]
 Values = Annotated[list[str] | None, typer.Argument(help="Addresses; userids with --userids.")]

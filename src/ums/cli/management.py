@@ -5,17 +5,25 @@ from typing import Annotated
 import typer
 
 from ums.cli import show
-from ums.cli.commands import AsJson, app, ask, operator, read_password
+from ums.cli.commands import After, AsJson, Limit, app, ask, operator, read_password
 
 token = typer.Typer(help="Tokens of the management API.", no_args_is_help=True)
 imports = typer.Typer(help="Imports that ran.", no_args_is_help=True)
 app.add_typer(token, name="token")
 app.add_typer(imports, name="import")
 TOKEN = ("id", "name", "hint", "scopes", "channels", "expires_at", "last_used_at", "revoked_at")
-FUNNEL = ("key", "messages", "target", "valid", "waiting", "submitted", "delivered", "retracted")
+FUNNEL = (
+    "key",
+    "messages",
+    "target",
+    "pending",
+    "valid",
+    "waiting",
+    "submitted",
+    "delivered",
+    "retracted",
+)
 IMPORT = ("id", "name", "state", "added", "changed", "unchanged", "rejected", "created_at")
-After = Annotated[str | None, typer.Option(help="The `next` of the page before.")]
-Limit = Annotated[int, typer.Option(help="Items on a page, at most 500.", min=1, max=500)]
 
 
 @token.command("create")

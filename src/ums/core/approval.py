@@ -8,15 +8,18 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, select, text, update
+from sqlalchemy import and_, select, text, update
 
 from ums import clock
 from ums.core import audit, quiet
 from ums.core.content import Content
 from ums.core.directory import Channel
-from ums.core.models import channels, messages, operators
+from ums.core.models import channels as channels_table
+from ums.core.models import messages, operators
 from ums.core.paging import Page, after_id, page_size
+from ums.core.reports import Channels, of_channels
 from ums.core.rules import read_rules
+from ums.core.scheduling import lifetime
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound, Refused
@@ -27,8 +30,12 @@ MAX_WHY = 500
 
 # With the state spelled out, for that is what the index of the unexpanded goes by.
 _WAITING = and_(text("messages.state <> 'expanded'"), messages.c.halt == WAITS)
-_COLUMNS = (*messages.c, channels.c.key.label("channelkey"), channels.c.rules)
-_QUERY = select(*_COLUMNS).join(channels, channels.c.id == messages.c.channel_id)
+_COLUMNS = (
+    *messages.c,
+    channels_table.c.key.label("channelkey"),
+    channels_table.c.rules,
+)
+_QUERY = select(*_COLUMNS).join(channels_table, channels_table.c.id == messages.c.channel_id)
 
 
 def is_needed(channel: Channel, origin: str) -> bool:
@@ -56,44 +63,43 @@ class _Given(Struct):
 
 async def list_waiting(
     system: System,
-    channel: Channel | None = None,
+    channels: Channels = None,
     *,
     after: str | None = None,
     limit: int = 50,
-) -> Page:
-    """The messages that wait, of one channel or of all, the oldest first."""
-    query = _QUERY.where(_WAITING, messages.c.id > after_id(after))
-    if channel is not None:
-        query = query.where(messages.c.channel_id == channel.id)
+) -> Page[Waiting]:
+    """The messages of `channels` that wait, the oldest first."""
+    query = _QUERY.where(_WAITING, messages.c.id > after_id(after), of_channels(channels))
     async with system.database.read() as tx:
         rows = await tx.rows(query.order_by(messages.c.id).limit(page_size(limit) + 1))
     following = str(rows[limit - 1].id) if len(rows) > limit else None
     return Page([_shown(row) for row in rows[:limit]], following)
 
 
-async def approve(system: System, msgid: str, actor: str, channel: Channel | None = None) -> None:
-    """Let the message go. Its lifetime begins now, or when the channel's quiet hours are over.
+async def approve(system: System, msgid: str, actor: str, channels: Channels = None) -> None:
+    """Let the message go. Its lifetime begins now, or when the channel's quiet hours are over; an
+    end that its caller named stays where it is.
 
-    Raises NotFound for a message that is not there (or not `channel`'s), Invalid for one that
+    Raises NotFound for a message that is not there (or not of `channels`), Invalid for one that
     does not wait.
     """
     async with system.database.write() as tx:
-        row = await _found(tx, msgid, channel)
+        row = await _found(tx, msgid, channels)
         starts = max(row.starts_at, _start(row, clock.now()))
-        life = row.expires_at - max(row.accepted_at, row.starts_at)
-        values = {"halt": "", "halted_at": None, "starts_at": starts, "expires_at": starts + life}
+        values = {"halt": "", "halted_at": None, "starts_at": starts}
+        values["expires_at"] = _end(row, starts)
         await _settle(tx, row, values, "message.approve", "", actor)
     system.wake.set()
 
 
 async def refuse(
-    system: System, msgid: str, actor: str, why: str = "", channel: Channel | None = None
+    system: System, msgid: str, actor: str, why: str = "", channels: Channels = None
 ) -> None:
     """Stop the message for good; `why` goes into the audit log. Raises as `approve` does."""
     if len(why) > MAX_WHY or "\x00" in why:
         raise Invalid("bad_value", field="why")
     async with system.database.write() as tx:
-        row = await _found(tx, msgid, channel)
+        row = await _found(tx, msgid, channels)
         values = {"halt": REFUSED, "halted_at": clock.now()}
         await _settle(tx, row, values, "message.refuse", why, actor)
     system.wake.set()
@@ -114,10 +120,14 @@ def _start(row: Any, now: int) -> int:
     return quiet.quiet_until(read_rules(row.rules), now) or now
 
 
-async def _found(tx: Tx, msgid: str, channel: Channel | None) -> Any:
-    mine: ColumnElement[bool] = messages.c.msgid == msgid
-    if channel is not None:
-        mine = mine & (messages.c.channel_id == channel.id)
+def _end(row: Any, starts: int) -> int:
+    usual = lifetime(broadcast=row.broadcast)
+    counted = row.expires_at - max(row.accepted_at, row.starts_at) == usual
+    return starts + usual if counted else row.expires_at
+
+
+async def _found(tx: Tx, msgid: str, channels: Channels) -> Any:
+    mine = (messages.c.msgid == msgid) & of_channels(channels)
     row = None if "\x00" in msgid else await tx.first(_QUERY.where(mine))
     if row is None:
         raise NotFound("message_unknown")

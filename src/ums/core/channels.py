@@ -1,6 +1,7 @@
 """Channels: the business lines that ask for messages (ums-spec 2.2)."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from ums.core.editing import Expect, anything
 from ums.core.models import channels, senders
 from ums.core.paging import MOST, Page, cut, number
 from ums.core.rule_checks import check_rules
-from ums.core.rules import Rules
+from ums.core.rules import Rules, read_rules
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -94,12 +95,33 @@ async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
 
 
 async def set_rules(system: System, key: str, rules: Rules) -> Rules:
-    """Settle the rules of the channel, all of them. Raises Invalid.
+    """Settle the rules of the channel, all of them. Raises Invalid."""
+    return await change_rules(system, key, lambda _: rules)
+
+
+async def change_rules(
+    system: System,
+    key: str,
+    change: Callable[[Rules], Rules],
+    *,
+    expect: Callable[[Rules], None] = anything,
+) -> Rules:
+    """Make new rules of the old. Raises Invalid, and what `change` and `expect` raise.
 
     Another process goes by the old ones for a second at most.
     """
-    check_rules(rules)
-    await _update(system, "channel.rules", key, {"rules": msgspec.json.encode(rules).decode()})
+    mine = channels.c.key == key
+    async with system.database.write() as tx:
+        row = await tx.first(select(channels.c.rules).where(mine).with_for_update())
+        if row is None:
+            raise NotFound("channel_unknown", key=key)
+        before = read_rules(row.rules)
+        expect(before)
+        rules = change(before)
+        check_rules(rules)
+        text = msgspec.json.encode(rules).decode()
+        await tx.run(update(channels).where(mine).values(rules=text))
+        await _changed(tx, "channel.rules", key)
     system.directory.forget()
     return rules
 

@@ -105,6 +105,13 @@ async def show(system: System, channel: Channel, kind: ListKind, id: int) -> Lis
         return _shown(await _found(tx, channel, kind, id))
 
 
+async def find(system: System, channel: Channel, id: int) -> ListInfo:
+    """The same whatever its kind."""
+    async with system.database.read() as tx:
+        kind: ListKind = "block" if await _exists(tx, channel, "block", id) else "allow"
+        return _shown(await _found(tx, channel, kind, id))
+
+
 async def entries(
     system: System,
     channel: Channel,

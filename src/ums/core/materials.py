@@ -12,8 +12,10 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, update
 
 from ums import clock
-from ums.core.models import channels, deliveries, files, material_chunks, materials, messages
+from ums.core.models import channels as channels_table
+from ums.core.models import deliveries, files, material_chunks, materials, messages
 from ums.core.paging import Page, cut, number, page_size
+from ums.core.reports import Channels
 from ums.core.states import OPEN
 from ums.core.system import System
 from ums.db import Tx
@@ -61,10 +63,10 @@ def _needed() -> Exists:
 
 
 async def list_materials(
-    system: System, channel_id: int | None = None, *, after: str | None = None, limit: int = 50
+    system: System, channels: Channels = None, *, after: str | None = None, limit: int = 50
 ) -> Page[MaterialInfo]:
-    """The materials, the newest first; of `channel_id`, those that it uploaded."""
-    query = _shown(channel_id).order_by(materials.c.id.desc()).limit(page_size(limit) + 1)
+    """The materials, the newest first; of `channels`, those that they uploaded."""
+    query = _shown(channels).order_by(materials.c.id.desc()).limit(page_size(limit) + 1)
     if after is not None:
         query = query.where(materials.c.id < number(after, "after"))
     async with system.database.read() as tx:
@@ -72,37 +74,40 @@ async def list_materials(
     return cut(rows, limit, lambda row: _info(system, row))
 
 
-async def show(system: System, id: int, channel_id: int | None = None) -> MaterialInfo:
-    """Raises NotFound for one that is not there, or that `channel_id` did not upload."""
+async def show(system: System, id: int, channels: Channels = None) -> MaterialInfo:
+    """Raises NotFound for one that is not there, or that none of `channels` uploaded."""
     async with system.database.read() as tx:
-        row = await tx.first(_shown(channel_id).where(materials.c.id == id))
+        row = await tx.first(_shown(channels).where(materials.c.id == id))
     if row is None:
         raise NotFound("no_material", id=id)
     return _info(system, row)
 
 
-async def delete_material(system: System, id: int, channel_id: int | None = None) -> MaterialInfo:
+async def delete_material(system: System, id: int, channels: Channels = None) -> MaterialInfo:
     """End its time now; its content goes too, unless an unfinished message needs it.
 
     Gives it as it was left. Raises NotFound as `show` does.
     """
-    await show(system, id, channel_id)
+    await show(system, id, channels)
     now = clock.now()
     async with system.database.write() as tx:
         still = (materials.c.id == id) & (materials.c.expires_at > now)
         await tx.run(update(materials).where(still).values(expires_at=now))
-    left = await show(system, id, channel_id)
+    left = await show(system, id, channels)
     await _remove(system, id)
     return left
 
 
-def _shown(channel_id: int | None) -> Any:
+def _shown(channels: Channels) -> Any:
     query = (
-        select(materials, channels.c.key.label("channelkey"), _needed().label("needed"))
-        .outerjoin(channels, channels.c.id == materials.c.channel_id)
+        select(materials, channels_table.c.key.label("channelkey"), _needed().label("needed"))
+        .outerjoin(channels_table, channels_table.c.id == materials.c.channel_id)
         .where(materials.c.stored_at.is_not(None))
     )
-    return query if channel_id is None else query.where(materials.c.channel_id == channel_id)
+    if channels is None:
+        return query
+    ids = (channels,) if isinstance(channels, int) else sorted(channels)
+    return query.where(materials.c.channel_id.in_(ids))
 
 
 def _info(system: System, row: Any) -> MaterialInfo:

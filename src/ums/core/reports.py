@@ -140,7 +140,7 @@ async def list_messages(
     milliseconds of the acceptance.
     """
     id = messages.c.id
-    query = _MESSAGE.where(_of(channels))
+    query = _MESSAGE.where(of_channels(channels))
     if after is not None:
         place = number(after, "after")
         query = query.where(id < place if sort == "-accepted_at" else id > place)
@@ -155,7 +155,8 @@ async def list_messages(
     return cut(rows, limit, lambda row: _message(row, counts.get(row.id, {})))
 
 
-def _of(channels: Channels) -> ColumnElement[bool]:
+def of_channels(channels: Channels) -> ColumnElement[bool]:
+    """Messages of these."""
     if channels is None:
         return true()
     ids = (channels,) if isinstance(channels, int) else sorted(channels)
@@ -263,7 +264,9 @@ async def of_user(
     """What was sent, or not, to a user by messages of `channels`; the newest first."""
     mine = (deliveries.c.userid == plain(userid, "userid")) & (deliveries.c.userid != "")
     query = _DELIVERY.add_columns(messages.c.content, _KEY.label("channelkey")).where(mine)
-    query = query.join(_CHANNELS, _CHANNELS.c.id == messages.c.channel_id).where(_of(channels))
+    query = query.join(_CHANNELS, _CHANNELS.c.id == messages.c.channel_id).where(
+        of_channels(channels)
+    )
     if after is not None:
         query = query.where(deliveries.c.id < number(after, "after"))
     rows = await tx.rows(query.order_by(deliveries.c.id.desc()).limit(page_size(limit) + 1))
@@ -281,7 +284,7 @@ def _subject(content: str) -> str:
 
 
 async def _delivery_row(tx: Tx, id: int, channels: Channels) -> Any:
-    row = await tx.first(_DELIVERY.where(deliveries.c.id == id, _of(channels)))
+    row = await tx.first(_DELIVERY.where(deliveries.c.id == id, of_channels(channels)))
     if row is None:
         raise NotFound("delivery_unknown")
     return row
@@ -290,7 +293,7 @@ async def _delivery_row(tx: Tx, id: int, channels: Channels) -> Any:
 async def _message_row(tx: Tx, msgid: str, channels: Channels) -> Any:
     if "\x00" in msgid:
         raise NotFound("message_unknown")
-    row = await tx.first(_MESSAGE.where(messages.c.msgid == msgid, _of(channels)))
+    row = await tx.first(_MESSAGE.where(messages.c.msgid == msgid, of_channels(channels)))
     if row is None:
         raise NotFound("message_unknown")
     return row

@@ -38,9 +38,12 @@ def with_changes(rules: Rules, changes: dict[str, Any]) -> Rules:
         raise Invalid("misfit", field="rules", detail=str(error)) from None
 
 
-def told(rules: Rules) -> dict[str, Any]:
-    """Every rule by name, also those that are as they are by default."""
-    return {name: msgspec.to_builtins(value) for name, value in structs.asdict(rules).items()}
+class RulesShown(Rules, frozen=True, omit_defaults=False):
+    """Every rule of a channel, also those that are as they are by default."""
+
+
+def show(rules: Rules) -> RulesShown:
+    return RulesShown(**structs.asdict(rules))
 
 
 def _check_zone(zone: str) -> None:

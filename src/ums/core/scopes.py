@@ -17,6 +17,7 @@ Scope = Literal[
     "lists:write",
     "materials:read",
     "materials:write",
+    "messages:approve",
     "messages:read",
     "messages:send",
     "messages:write",

@@ -10,6 +10,7 @@ from ums import clock
 from ums.core import audit
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import Node, check_names, read
+from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
 from ums.core.models import segments
 from ums.core.paging import Page, after_id, page, page_size
@@ -66,10 +67,12 @@ async def change(
     *,
     name: str | None = None,
     conditions: object = None,
+    expect: Expect = anything,
     actor: str = audit.LOCAL,
 ) -> Segment:
     """Give the segment another name or other conditions; what is None stays. Messages whose
-    expansion has begun go by the conditions they found. Raises NotFound or Invalid."""
+    expansion has begun go by the conditions they found. Raises NotFound, Invalid and what
+    `expect` raises."""
     values: dict[str, str] = {}
     if name is not None:
         check_title(name)
@@ -77,7 +80,9 @@ async def change(
     if conditions is not None:
         values["conditions"] = await _checked(system, conditions)
     async with system.database.write() as tx:
+        await tx.run(select(segments.c.id).where(segments.c.id == id).with_for_update())
         row = await _found(tx, id)
+        expect(_shown(row))
         if name is not None and name != row.name:
             await _check_free(tx, name)
         if values:

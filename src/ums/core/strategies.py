@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel
+from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
 from ums.core.models import strategies
 from ums.core.paging import Page, after_id, page, page_size
@@ -86,11 +87,18 @@ async def show(system: System, channel: Channel, id: int) -> Strategy:
 
 
 async def set_valid(
-    system: System, channel: Channel, id: int, *, valid: bool, actor: str = audit.LOCAL
+    system: System,
+    channel: Channel,
+    id: int,
+    *,
+    valid: bool,
+    expect: Expect = anything,
+    actor: str = audit.LOCAL,
 ) -> Strategy:
     """Let requests use the strategy, or refuse them with 1015026."""
     async with system.database.write() as tx:
-        await _found(tx, channel, id)
+        await tx.run(select(strategies.c.id).where(_is(channel, id)).with_for_update())
+        expect(_shown(await _found(tx, channel, id)))
         await tx.run(update(strategies).where(_is(channel, id)).values(valid=valid))
         action = "strategy.valid" if valid else "strategy.invalid"
         await audit.note(tx, action, f"{channel.key} {id}", "", actor)

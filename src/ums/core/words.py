@@ -19,7 +19,7 @@ from ums.core.lexicon import LONGEST, fold
 from ums.core.models import words
 from ums.core.paging import Page, after_id, page, page_size
 from ums.core.system import System
-from ums.errors import Invalid, Refused
+from ums.errors import Invalid, NotFound, Refused
 
 IN_THREAD = 64 * 1024  # characters from which on the event loop must not wait
 
@@ -70,6 +70,15 @@ async def remove(
         await touch(tx)
         await audit.note(tx, "word.remove", channel.key if channel else "all", folded, actor)
     system.directory.forget()
+
+
+async def word_of(system: System, id: int, channel: Channel | None = None) -> str:
+    """The word `id` of those that count for every channel, or of this one's. Raises NotFound."""
+    async with system.database.read() as tx:
+        word = await tx.value(select(words.c.word).where(words.c.id == id, _of(channel)))
+    if word is None:
+        raise NotFound("word_unknown", word=id)
+    return str(word)
 
 
 async def list_words(

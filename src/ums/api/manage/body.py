@@ -21,7 +21,8 @@ class Body:
 
     def __init__(self, receive: Receive, settings: Settings, *, upload: bool) -> None:
         self._receive = receive
-        self.limit = settings.import_size + UPLOAD_EXTRA if upload else settings.body_limit
+        largest = max(settings.import_size, settings.material_limit)
+        self.limit = largest + UPLOAD_EXTRA if upload else settings.body_limit
         self._seconds = settings.body_seconds * (UPLOAD_SLOWER if upload else 1)
         self._deadline = time.monotonic() + self._seconds
         self._size = 0

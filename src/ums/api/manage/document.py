@@ -121,8 +121,7 @@ def _complete(
     drawn: dict[str, Any], method: str, handler: HTTPRouteHandler, shapes: _Shapes
 ) -> None:
     words = (handler.fn.__doc__ or "").strip()
-    noun = sorted(handler.paths)[0].split("/")[2]
-    drawn["tags"] = [noun]
+    drawn["tags"] = [_noun(handler)]
     drawn["operationId"] = handler.handler_name
     drawn["summary"], _, rest = words.partition("\n\n")
     drawn["description"] = " ".join(f"{words}\n\nNeeds `{handler.opt['scope']}`.".split(" "))
@@ -134,6 +133,12 @@ def _complete(
     if "requestBody" in drawn and (taken := _taken(handler)) is not None:
         drawn["requestBody"]["content"] = {"application/json": {"schema": shapes.of(taken)}}
     _responses(drawn, method, handler, shapes)
+
+
+def _noun(handler: HTTPRouteHandler) -> str:
+    """Under which heading it stands: that of its file."""
+    file = handler.fn.__module__.rpartition(".")[2]
+    return "messages" if file in ("sending", "stops") else file
 
 
 def _inline(body: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from ums.core.callbacks.payload import Record
 from ums.core.directory import Channel
 from ums.core.models import callback_addresses as addresses
 from ums.core.models import callback_batches as batches
-from ums.core.paging import Page, cut, page_size
+from ums.core.paging import Page, cut, number, page_size
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -57,7 +57,7 @@ async def list_batches(
     *,
     state: str | None = None,
     address_id: int | None = None,
-    after: int | None = None,
+    after: str | None = None,
     limit: int = 50,
 ) -> Page:
     """The channel's batches, the oldest first; `next` of the page is the `after` of the next."""
@@ -68,7 +68,7 @@ async def list_batches(
         if value is not None:
             query = query.where(column == value)
     if after is not None:
-        query = query.where(batches.c.id > after)
+        query = query.where(batches.c.id > number(after, "after"))
     rows = await tx.rows(query.order_by(batches.c.id).limit(page_size(limit) + 1))
     return cut(rows, limit, lambda row: BatchInfo(**_fields(row)))
 

@@ -9,9 +9,10 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel
+from ums.core.editing import Expect, anything
 from ums.core.models import template_versions as versions
 from ums.core.models import templates
-from ums.core.paging import Page, after_id, cut, page_size
+from ums.core.paging import Page, after_id, cut, number, page_size
 from ums.core.system import System
 from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources
@@ -56,6 +57,14 @@ class TemplateShown(TemplateInfo, frozen=True):
     defaults: dict[str, Any]
 
 
+class VersionInfo(Struct, frozen=True):
+    """A version of a template, as it stands in a list."""
+
+    version: int
+    subject: str
+    created_at: str
+
+
 class Change(Struct, frozen=True):
     """What of a template is to be different; None removes a source."""
 
@@ -89,17 +98,16 @@ async def create(
 
 
 async def change(
-    system: System, channel: Channel, id: int, wanted: Change, *, expected: int | None = None
+    system: System, channel: Channel, id: int, wanted: Change, *, expect: Expect = anything
 ) -> TemplateShown:
     """Change a template; messages that were accepted keep the version they have.
 
-    A new version is made when its sources or defaults change. With `expected`, the newest version
-    has to be that one still. Raises Invalid, NotFound.
+    A new version is made when its sources or defaults change. Raises Invalid, NotFound and what
+    `expect` raises.
     """
     async with system.database.read() as tx:
         old = await _shown(tx, channel, id, None)
-    if expected is not None and expected != old.version:
-        raise Invalid("template_changed", id=id)
+    expect(old)
     name = old.name if wanted.name is UNSET else wanted.name
     if name != old.name:
         check_name(name)
@@ -157,6 +165,22 @@ async def list_templates(
     query = query.where(templates.c.id > after_id(after)).order_by(templates.c.id)
     rows = await tx.rows(query.limit(page_size(limit) + 1))
     return cut(rows, limit, lambda row: TemplateInfo(**_info(channel, row, row)))
+
+
+async def list_versions(
+    tx: Tx, channel: Channel, id: int, *, after: str | None = None, limit: int = 50
+) -> Page[VersionInfo]:
+    """The template's versions, the newest first. Raises NotFound."""
+    await _shown(tx, channel, id, None)
+    query = select(versions).where(versions.c.template_id == id)
+    if after is not None:
+        query = query.where(versions.c.version < number(after, "after"))
+    rows = await tx.rows(query.order_by(versions.c.version.desc()).limit(page_size(limit) + 1))
+    return cut(rows, limit, _version_info, lambda row: row.version)
+
+
+def _version_info(row: Any) -> VersionInfo:
+    return VersionInfo(row.version, row.subject, clock.iso(row.created_at))
 
 
 def sources_of(shown: TemplateShown) -> Sources:

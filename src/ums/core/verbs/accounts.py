@@ -7,7 +7,7 @@ from msgspec import Struct
 from ums import clock
 from ums.core import access, channels, operators, sender_test, senders
 from ums.core.messages import Intake
-from ums.core.rule_checks import told, with_changes
+from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.core.verbs.base import Hours, Nothing, Verb
@@ -61,10 +61,12 @@ async def _channel_rotate(system: System, _: Intake, p: ChannelRotate) -> object
 
 
 async def _channel_rules(system: System, _: Intake, p: ChannelRules) -> object:
-    rules = await channels.rules_of(system, p.key)
-    if p.changes is not None:
-        rules = await channels.set_rules(system, p.key, with_changes(rules, p.changes))
-    return told(rules)
+    changes = p.changes
+    if changes is None:
+        return show(await channels.rules_of(system, p.key))
+    return show(
+        await channels.change_rules(system, p.key, lambda rules: with_changes(rules, changes))
+    )
 
 
 async def _channel_open(system: System, _: Intake, p: ChannelKey) -> object:

@@ -35,7 +35,7 @@ class CallbackBatches(Struct):
     channel: str
     state: str | None = None
     address: str | None = None
-    after: Id | None = None
+    after: str | None = None
     limit: int = 50
 
 

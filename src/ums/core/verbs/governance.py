@@ -124,7 +124,9 @@ def _list_verbs(kind: ListKind) -> dict[str, Verb]:
 
 async def _approval_list(system: System, _: Intake, p: MaybeChannel) -> object:
     channel = await _maybe(system, p.channel)
-    return await approval.list_waiting(system, channel, after=p.after, limit=p.limit)
+    return await approval.list_waiting(
+        system, None if channel is None else channel.id, after=p.after, limit=p.limit
+    )
 
 
 async def _approve(system: System, _: Intake, p: Approve) -> object:

@@ -1,0 +1,190 @@
+"""Callbacks of a channel: where it is told, and the batches that were sent there."""
+
+from typing import Annotated, Literal
+
+from litestar import Response, delete, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from ums import clock
+from ums.api.manage.body import Call
+from ums.api.manage.shapes import Caller, Paging, System, shown
+from ums.core import checkup
+from ums.core.callbacks import addresses, listing
+from ums.core.callbacks.addresses import AddressInfo, Tested
+from ums.core.callbacks.listing import BatchDetail, BatchInfo, Replayed
+from ums.core.outgoing import Id
+from ums.core.paging import Page
+from ums.core.verbs.base import Hours
+
+Schedule = Literal["hosted", "standard"]
+State = Literal["waiting", "claimed", "done", "dead"]
+
+
+class NewCallback(Struct, frozen=True, forbid_unknown_fields=True):
+    """An address to be told."""
+
+    url: str
+    schedule: Annotated[
+        Schedule, Meta(description="How it is tried again: as the hosted UMS does, or for days.")
+    ] = "hosted"
+
+
+class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the signing secret is changed."""
+
+    overlap_hours: Annotated[Hours, Meta(description="So long the old one signs as well.")] = 24.0
+
+
+class Replay(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which dead batches: one of these at least. For one batch `first` and `last` are its id."""
+
+    first: Id | None = None
+    last: Id | None = None
+    callback: Annotated[Id | None, Meta(description="An address's id.")] = None
+
+
+class Callbacks(Struct, frozen=True):
+    """The addresses of a channel: at most five."""
+
+    items: list[AddressInfo]
+
+
+@get("/api/channels/{key:str}/callbacks", scope="callbacks:read")
+async def list_callbacks(system: System, caller: Caller, key: FromPath[str]) -> Callbacks:
+    """The channel's addresses, in the order they were added."""
+    return Callbacks(await addresses.list_addresses(system, caller.channel(key)))
+
+
+@post("/api/channels/{key:str}/callbacks", scope="callbacks:write")
+async def add_callback(
+    system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewCallback]
+) -> Response[AddressInfo]:
+    """Verify an address by an echo and keep it. The secret that signs what it is told stands in
+    this answer alone. The first address is the default."""
+    channel = caller.channel(key)
+    await checkup.require_key(system)
+    return shown(request, await addresses.add(system, channel, data.url, data.schedule), 201)
+
+
+@post(
+    "/api/channels/{key:str}/callbacks/{callback_id:int}/verify",
+    scope="callbacks:write",
+    status_code=200,
+)
+async def verify_callback(
+    system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
+) -> AddressInfo:
+    """Check it again; one that was disabled is told again from then on."""
+    return await addresses.verify(system, caller.channel(key), callback_id)
+
+
+@post(
+    "/api/channels/{key:str}/callbacks/{callback_id:int}/test",
+    scope="callbacks:write",
+    status_code=200,
+)
+async def test_callback(
+    system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
+) -> Tested:
+    """Send it one sample record."""
+    return await addresses.test(system, caller.channel(key), callback_id)
+
+
+@post(
+    "/api/channels/{key:str}/callbacks/{callback_id:int}/default",
+    scope="callbacks:write",
+    status_code=200,
+)
+async def make_callback_default(
+    system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
+) -> AddressInfo:
+    """Make it the address of messages that name none."""
+    return await addresses.set_default(system, caller.channel(key), callback_id)
+
+
+@post(
+    "/api/channels/{key:str}/callbacks/{callback_id:int}/rotate",
+    scope="callbacks:write",
+    status_code=200,
+)
+async def rotate_callback(
+    system: System,
+    caller: Caller,
+    key: FromPath[str],
+    callback_id: FromPath[int],
+    data: JSONBody[Rotation],
+) -> AddressInfo:
+    """Give it a new secret, which stands in this answer alone."""
+    channel = caller.channel(key)
+    await checkup.require_key(system)
+    overlap = round(data.overlap_hours * clock.HOUR)
+    return await addresses.rotate(system, channel, callback_id, overlap)
+
+
+@delete("/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
+async def delete_callback(
+    system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
+) -> None:
+    """Forget it, and what was still to be told there. Not the default one."""
+    await addresses.delete(system, caller.channel(key), callback_id)
+
+
+@get("/api/channels/{key:str}/batches", scope="callbacks:read")
+async def list_batches(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    key: FromPath[str],
+    of_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    callback: Annotated[
+        int | None, QueryParameter(ge=1, le=2**63 - 1, description="An address's id.")
+    ] = None,
+) -> Page[BatchInfo]:
+    """What was told, or is to be, the oldest first; `dead` is what was given up."""
+    async with system.database.read() as tx:
+        return await listing.list_batches(
+            tx,
+            caller.channel(key),
+            state=of_state,
+            address_id=callback,
+            after=paging.after,
+            limit=paging.limit,
+        )
+
+
+@get("/api/channels/{key:str}/batches/{batch_id:int}", scope="callbacks:read")
+async def show_batch(
+    system: System, caller: Caller, key: FromPath[str], batch_id: FromPath[int]
+) -> BatchDetail:
+    """A batch with its records, as they are told."""
+    async with system.database.read() as tx:
+        return await listing.show_batch(tx, caller.channel(key), batch_id)
+
+
+@post("/api/channels/{key:str}/batches/replay", scope="callbacks:write", status_code=200)
+async def replay_batches(
+    system: System, caller: Caller, key: FromPath[str], data: JSONBody[Replay]
+) -> Replayed:
+    """Send dead batches again, under their old ids."""
+    return await listing.replay(
+        system,
+        caller.channel(key),
+        first=data.first,
+        last=data.last,
+        address_id=data.callback,
+    )
+
+
+handlers = [
+    list_callbacks,
+    add_callback,
+    verify_callback,
+    test_callback,
+    make_callback_default,
+    rotate_callback,
+    delete_callback,
+    list_batches,
+    show_batch,
+    replay_batches,
+]
