@@ -18,7 +18,7 @@ _THROTTLE: Final = "throttle"
 @get("/login", scope="open")
 async def login(request: AnyRequest) -> Response[str]:
     if current(request) is not None:
-        return go("/")
+        return go("/home")
     form = Form({"name": "", "password": "", "next": request.query_params.get("next", "")})
     return page(request, "account/login.html", form=form)
 
@@ -51,7 +51,7 @@ def _throttle(request: AnyRequest) -> Throttle:
 def _inside(where: str) -> str:
     """`where`, if it is a page of ours: never another site's."""
     inside = where.startswith("/") and not where.startswith(("//", "/\\")) and where.isprintable()
-    return where if inside else "/"
+    return where if inside else "/home"
 
 
 @post("/logout", scope="any")
@@ -94,7 +94,7 @@ async def change_password(request: AnyRequest, system: System, visitor: Visitor)
     except UmsError as error:
         form = refused(request, {"old": "", "password": "", "again": ""}, error)
         return page(request, "account/password.html", status=error.status, form=form)
-    return go("/", "account.did_password")
+    return go("/home", "account.did_password")
 
 
 async def _check_new(

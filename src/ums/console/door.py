@@ -80,7 +80,7 @@ async def _elsewhere(request: AnyRequest, visitor: Visitor | None, send: Send) -
     """Send the browser to the log-in page, or to the one for another password."""
     if visitor is not None:
         where = PASSWORD_PAGE
-    elif request.method in _SAFE and request.scope["path"] != "/":
+    elif request.method in _SAFE and request.scope["path"] != "/home":
         query = request.scope["query_string"].decode("latin-1")
         path = request.scope["path"] + (f"?{query}" if query else "")
         where = f"/login?next={quote(path, safe='')}"
@@ -125,7 +125,7 @@ def settle(app: Litestar) -> None:
     known: set[Any] = {*SCOPES, OPEN, ANY}
     for route in app.routes:
         if isinstance(route, HTTPRoute):
-            for handler, _ in route.route_handler_map.values():
-                behind = Door in handler.resolve_middleware()
+            for method, (handler, _) in route.route_handler_map.items():
+                behind = method != "OPTIONS" and Door in handler.resolve_middleware()
                 if behind and handler.opt.get("scope") not in known:
                     raise RuntimeError(f"{handler} does not say who may see it")

@@ -5,7 +5,7 @@ from litestar import Response, get
 from ums.console.pages import AnyRequest, page
 
 
-@get("/", scope="any")
+@get("/home", scope="any")
 async def home(request: AnyRequest) -> Response[str]:
     return page(request, "home.html")
 

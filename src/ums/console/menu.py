@@ -23,13 +23,14 @@ MENU: Final = (
     (
         "",
         (
-            Entry("/", "menu_home"),
+            Entry("/home", "menu_home"),
         ),
     ),
     (
         "menu_setup",
         (
             Entry("/channels", "menu_channels", "channels:read"),
+            Entry("/senders", "menu_senders", "senders:read"),
         ),
     ),
     (

@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from ums.console import account, channels, failing, home, sandbox
+from ums.console import account, channels, failing, home, sandbox, senders
 from ums.console.door import Door
 from ums.console.visitor import AnyRequest, Visitor, current
 from ums.core.messages import Intake
@@ -33,6 +33,7 @@ def router() -> Router:
             *account.handlers,
             *home.handlers,
             *channels.handlers,
+            *senders.handlers,
             sandbox.router,
         ],
         middleware=[Door],

@@ -2,14 +2,19 @@
 
 from litestar import HttpMethod, Response, route
 
-from ums.api.answers import answer
+from ums.api.answers import Call, answer
 from ums.api.v1 import materials, retract, sending, templates, token, users
 
 
 @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-async def root() -> Response[bytes]:
-    """Something well-formed: a client's first call asks the bare base URL (7.1, item 1)."""
-    return answer({"code": 0, "message": "UMS"})
+async def root(request: Call) -> Response[bytes]:
+    """Something well-formed: a client's first call asks the bare base URL (7.1, item 1). People,
+    whose browsers ask for HTML, are led to the console."""
+    given = answer({"code": 0, "message": "UMS"})
+    if "text/html" in request.headers.get("accept", ""):
+        given.status_code = 303
+        given.headers["Location"] = "/home"
+    return given
 
 
 handlers = [

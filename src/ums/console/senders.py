@@ -1,0 +1,237 @@
+"""Senders: the accounts that mail goes out through."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums.console.forms import Form, given, lists, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import channels, checkup, sender_test, senders
+from ums.core.senders import NewSender, SenderInfo
+from ums.errors import Forbidden, UmsError
+from ums.senders.email import FREE_PORTS
+from ums.senders.presets import PRESETS, Preset, preset_of
+
+EMPTY = {
+    "code": "",
+    "name": "",
+    "host": "",
+    "port": "465",
+    "encryption": "ssl",
+    "account": "",
+    "password": "",
+    "from_address": "",
+    "from_name": "",
+    "channels": [],
+    "allow_port": "",
+}
+# What `core` calls otherwise.
+FIELDS = {"from": "from_address", "account or password": "account"}
+OF_REASON = {
+    "code_shape": "code",
+    "code_taken": "code",
+    "encryption": "encryption",
+    "port_range": "port",
+    "port_approval": "port",
+    "host_shape": "host",
+    "password_again": "password",
+}
+
+
+@get("/senders", scope="senders:read")
+async def list_senders(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    after = request.query_params.get("after")
+    found = await senders.page_senders(system, after=after, limit=50)
+    return page(request, "senders/list.html", found=found)
+
+
+@get("/senders/new", scope="senders:write")
+async def new_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Which provider, and then the form with what is known of it."""
+    visitor.caller.unbound()
+    name = request.query_params.get("preset", "")
+    if name not in (*PRESETS, "custom"):
+        return page(request, "senders/choose.html", presets=PRESETS)
+    preset = PRESETS.get(name)
+    values = {**EMPTY, "preset": name}
+    if preset is not None:
+        values |= {"host": preset.host, "port": preset.port, "encryption": preset.encryption.value}
+        values |= {"name": preset.en[:30]}
+    return await _form(request, system, Form(values), preset, name)
+
+
+async def _form(
+    request: AnyRequest,
+    system: System,
+    form: Form,
+    preset: Preset | None,
+    name: str,
+    *,
+    sender: SenderInfo | None = None,
+    status: int = 200,
+) -> Response[str]:
+    return page(
+        request,
+        "senders/form.html",
+        status=status,
+        form=form,
+        preset=preset,
+        preset_name=name,
+        sender=sender,
+        channels=await channels.list_channels(system),
+        free_ports=sorted(FREE_PORTS),
+    )
+
+
+@post("/senders", scope="senders:write")
+async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    values = await _values(request)
+    try:
+        await checkup.require_key(system)
+        await senders.create(system, _sender(values, visitor))
+    except UmsError as error:
+        name = values["preset"]
+        form = _refused(request, values, error)
+        return await _form(request, system, form, PRESETS.get(name), name, status=error.status)
+    return go(f"/senders/{values['code']}", "senders.did_create")
+
+
+@get("/senders/{code:str}", scope="senders:read")
+async def show_sender(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    sender = await senders.show(system, code)
+    names = {one.channelkey: one.name for one in await channels.list_channels(system)}
+    return page(
+        request,
+        "senders/show.html",
+        sender=sender,
+        preset=preset_of(sender.host),
+        names=names,
+        report=None,
+        form=Form({"to": ""}),
+    )
+
+
+@get("/senders/{code:str}/edit", scope="senders:write")
+async def edit_sender(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    sender = await senders.show(system, code)
+    values: dict[str, Any] = {name: getattr(sender, name, "") for name in EMPTY}
+    values |= {"password": "", "encryption": sender.encryption.value, "preset": ""}
+    return await _form(request, system, Form(values), preset_of(sender.host), "", sender=sender)
+
+
+@post("/senders/{code:str}", scope="senders:write")
+async def change_sender(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """An empty password keeps the one that is stored."""
+    visitor.caller.unbound()
+    sender = await senders.show(system, code)
+    values = {**await _values(request), "code": code}
+    try:
+        await checkup.require_key(system)
+        await senders.change(system, _sender(values, visitor, keep=True))
+        for key in set(sender.channels) - set(values["channels"]):
+            await senders.unauthorise(system, code, key)
+    except UmsError as error:
+        form = _refused(request, values, error)
+        preset = preset_of(str(values["host"]))
+        return await _form(request, system, form, preset, "", sender=sender, status=error.status)
+    return go(f"/senders/{code}", "senders.did_change")
+
+
+@post("/senders/{code:str}/pause", scope="senders:write")
+async def pause_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
+    visitor.caller.unbound()
+    await senders.set_open(system, code, open=False)
+    return go(f"/senders/{code}", "senders.did_pause")
+
+
+@post("/senders/{code:str}/resume", scope="senders:write")
+async def resume_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
+    visitor.caller.unbound()
+    await senders.set_open(system, code, open=True)
+    return go(f"/senders/{code}", "senders.did_resume")
+
+
+@post("/senders/{code:str}/test", scope="senders:write", status_code=200)
+async def test_sender(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """Connect and log in; with an address a test mail goes there."""
+    visitor.caller.unbound()
+    to = (await given(request)).get("to", "").strip()
+    sender = await senders.show(system, code)
+    form, report = Form({"to": to}), None
+    try:
+        report = await sender_test.run(system, code, to or None)
+        sender = await senders.show(system, code)
+    except UmsError as error:
+        form = refused(request, {"to": to}, error)
+    names = {one.channelkey: one.name for one in await channels.list_channels(system)}
+    return page(
+        request,
+        "senders/show.html",
+        sender=sender,
+        preset=preset_of(sender.host),
+        names=names,
+        report=report,
+        form=form,
+    )
+
+
+async def _values(request: AnyRequest) -> dict[str, Any]:
+    found = await lists(request)
+    values: dict[str, Any] = {name: (found.get(name) or [""])[-1] for name in EMPTY}
+    values["channels"] = [key for key in found.get("channels", []) if key]
+    values["preset"] = (found.get("preset") or ["custom"])[-1]
+    return values
+
+
+def _sender(values: dict[str, Any], visitor: Any, *, keep: bool = False) -> NewSender:
+    if values["allow_port"] and not visitor.may("senders:approve"):
+        raise Forbidden("scope_missing", scope="senders:approve")
+    port = str(values["port"]).strip()
+    password = values["password"] or (None if keep else "")
+    return NewSender(
+        code=values["code"].strip(),
+        name=values["name"].strip(),
+        host=values["host"].strip(),
+        port=int(port) if port.isascii() and port.isdigit() and len(port) < 7 else 0,
+        encryption=values["encryption"],
+        account=values["account"].strip(),
+        password=password,
+        from_address=values["from_address"].strip(),
+        from_name=values["from_name"].strip(),
+        channels=values["channels"],
+        allow_port=bool(values["allow_port"]),
+    )
+
+
+def _refused(request: AnyRequest, values: dict[str, Any], error: UmsError) -> Form:
+    """The form again. The password is not: it has to be typed once more."""
+    if "field" not in error.values and error.reason in OF_REASON:
+        error.values["field"] = OF_REASON[error.reason]
+    return refused(request, {**values, "password": ""}, error, FIELDS)
+
+
+handlers = [
+    list_senders,
+    new_sender,
+    create_sender,
+    show_sender,
+    edit_sender,
+    change_sender,
+    pause_sender,
+    resume_sender,
+    test_sender,
+]
