@@ -27,6 +27,12 @@ MENU: Final = (
         ),
     ),
     (
+        "menu_people",
+        (
+            Entry("/users", "menu_users", "users:read"),
+        ),
+    ),
+    (
         "menu_setup",
         (
             Entry("/channels", "menu_channels", "channels:read"),

@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from ums.console import account, channels, failing, home, sandbox, senders
+from ums.console import account, channels, failing, home, imports, sandbox, senders, users
 from ums.console.door import Door
 from ums.console.visitor import AnyRequest, Visitor, current
 from ums.core.messages import Intake
@@ -34,6 +34,8 @@ def router() -> Router:
             *home.handlers,
             *channels.handlers,
             *senders.handlers,
+            *users.handlers,
+            *imports.handlers,
             sandbox.router,
         ],
         middleware=[Door],

@@ -1,0 +1,186 @@
+"""Uploading users: a spreadsheet, what its columns hold, and what became of its rows."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, Final
+
+import xlsxwriter
+from litestar import Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from ums.console.forms import Form, lists, refused
+from ums.console.pages import SAFE_HEADERS, AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import import_drafts, import_undo, rejects
+from ums.core.import_drafts import ImportInfo
+from ums.core.sheets import COLUMNS
+from ums.core.visibility import bind_names
+from ums.errors import Conflict, Invalid, UmsError
+
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MOVING: Final = ("waiting", "running", "undoing")
+_PIECE: Final = 256 * 1024
+
+
+@get("/imports", scope="users:read")
+async def list_imports(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The form to upload, and what was uploaded before."""
+    visitor.caller.unbound()
+    return await _uploads(request, system, visitor, Form({"bind_id": "all", "file": ""}))
+
+
+async def _uploads(
+    request: AnyRequest, system: System, visitor: Any, form: Form, status: int = 200
+) -> Response[str]:
+    async with system.database.read() as tx:
+        after = request.query_params.get("after")
+        found = await import_drafts.list_imports(tx, after=after, limit=20)
+    binds = bind_names(visitor.caller)
+    return page(request, "imports/list.html", status=status, form=form, found=found, binds=binds)
+
+
+@post("/imports", scope="users:write", upload=True)
+async def upload(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    data: Any = await request.form()
+    file, bind_id = data.get("file"), str(data.get("bind_id") or "all")
+    try:
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise Invalid("missing", field="file")
+        made = await import_drafts.upload(system, file.file, file.filename, bind_id=bind_id)
+    except UmsError as error:
+        form = refused(request, {"bind_id": bind_id, "file": ""}, error, {"file": "file"})
+        return await _uploads(request, system, visitor, form, error.status)
+    return go(f"/imports/{made.id}")
+
+
+@get("/imports/template.xlsx", scope="users:read")
+async def template() -> Response[bytes]:
+    """A workbook to fill in: the guide's own columns."""
+    file = BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        sheet = book.add_worksheet("users")
+        for place, name in enumerate(("userid", "email")):
+            sheet.write_string(0, place, name)
+            sheet.write_string(1, place, ("zhangsan", "zhangsan@example.com")[place])
+        sheet.set_column(0, 1, 28)
+    headers = {**SAFE_HEADERS, "Content-Disposition": 'attachment; filename="users.xlsx"'}
+    return Response(file.getvalue(), media_type=XLSX, headers=headers)
+
+
+@get("/imports/{id:int}", scope="users:read")
+async def show_import(
+    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
+) -> Response[str]:
+    """Before it is started what its columns hold; then how far it is. htmx asks for that part."""
+    visitor.caller.unbound()
+    async with system.database.read() as tx:
+        found = await import_drafts.show(tx, id)
+    if found.state == "draft":
+        return await _draft(request, system, visitor, found, Form({"bind_id": found.bind_id}))
+    part = request.headers.get("hx-request") == "true"
+    name = "imports/_progress.html" if part else "imports/show.html"
+    return page(request, name, found=found, moving=found.state in MOVING)
+
+
+async def _draft(
+    request: AnyRequest,
+    system: System,
+    visitor: Any,
+    found: ImportInfo,
+    form: Form,
+    status: int = 200,
+) -> Response[str]:
+    try:
+        preview = await import_drafts.preview(system, found.id)
+    except Conflict as error:  # its file lies on another machine
+        preview, form = None, refused(request, form.values, error)
+    return page(
+        request,
+        "imports/draft.html",
+        status=status,
+        found=found,
+        preview=preview,
+        form=form,
+        known=COLUMNS,
+        binds=bind_names(visitor.caller),
+    )
+
+
+@post("/imports/{id:int}", scope="users:write")
+async def start_import(
+    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
+) -> Response[str]:
+    """Keep what the columns hold, and with `start` do it."""
+    visitor.caller.unbound()
+    fields = await lists(request)
+    bind_id = (fields.get("bind_id") or ["all"])[-1]
+    try:
+        columns = fields.get("column", [])
+        await import_drafts.change(system, id, columns=columns, bind_id=bind_id)
+        if "start" in fields:
+            await import_drafts.start(system, id)
+    except Conflict:
+        return go(f"/imports/{id}")  # somebody was quicker: the page says how it stands
+    except UmsError as error:
+        async with system.database.read() as tx:
+            found = await import_drafts.show(tx, id)
+        form = refused(request, {"bind_id": bind_id}, error)
+        return await _draft(request, system, visitor, found, form, error.status)
+    return go(f"/imports/{id}")
+
+
+@post("/imports/{id:int}/delete", scope="users:write")
+async def delete_import(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
+    visitor.caller.unbound()
+    await import_drafts.remove(system, id)
+    return go("/imports", "imports.did_delete")
+
+
+@post("/imports/{id:int}/undo", scope="users:write")
+async def undo(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
+    visitor.caller.unbound()
+    await import_undo.request(system, id)
+    system.wake.set()
+    return go(f"/imports/{id}")
+
+
+@get("/imports/{id:int}/rejects", scope="users:read")
+async def download_rejects(system: System, visitor: Visitor, id: FromPath[int]) -> Stream:
+    """The rejected rows as a workbook, each with its reason."""
+    visitor.caller.unbound()
+    number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
+    os.close(number)
+    path = Path(name)
+    try:
+        await rejects.rejected_workbook(system, id, path)
+        file = await asyncio.to_thread(path.open, "rb")
+    finally:
+        path.unlink()  # whoever has it open reads on
+    shown = f'attachment; filename="import-{id}-rejected.xlsx"'
+    headers = {**SAFE_HEADERS, "Content-Disposition": shown}
+    return Stream(_pieces(file), media_type=XLSX, headers=headers)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+
+
+handlers = [
+    list_imports,
+    upload,
+    template,
+    show_import,
+    start_import,
+    delete_import,
+    undo,
+    download_rejects,
+]

@@ -1,0 +1,172 @@
+"""Users: the people that channels reach."""
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums.console.forms import Form, given, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import reports, user_pages
+from ums.core.user_pages import UserDraft, UserInfo
+from ums.core.visibility import bind_names
+from ums.errors import Invalid, UmsError
+
+FILTERS = ("prefix", "address", "tag")
+
+
+@get("/users", scope="users:read")
+async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+    form = Form(asked)
+    async with system.database.read() as tx:
+        found = await user_pages.search(
+            tx,
+            visitor.caller,
+            prefix=asked["prefix"] or None,
+            address=asked["address"] or None,
+            tag=asked["tag"] or None,
+            after=request.query_params.get("after"),
+            limit=50,
+        )
+    filtered = any(asked.values())
+    return page(request, "users/list.html", found=found, form=form, filtered=filtered)
+
+
+@get("/users/new", scope="users:write")
+async def new_user(request: AnyRequest, visitor: Visitor) -> Response[str]:
+    binds = bind_names(visitor.caller)
+    return page(request, "users/form.html", form=Form({"userid": ""}), user=None, binds=binds)
+
+
+@post("/users", scope="users:write")
+async def create_user(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    fields = await given(request)
+    userid = fields.get("userid", "").strip()
+    try:
+        draft = _draft(fields, None, list(bind_names(visitor.caller)))
+        await user_pages.put(system, visitor.caller, userid, draft, _is_new)
+    except UmsError as error:
+        form = refused(request, {"userid": "", **fields}, error)
+        return page(
+            request,
+            "users/form.html",
+            status=error.status,
+            form=form,
+            user=None,
+            binds=bind_names(visitor.caller),
+        )
+    return go(f"/users/{userid}", "users.did_create")
+
+
+def _is_new(found: object) -> None:
+    if found is not None:
+        raise Invalid("user_known", field="userid")
+
+
+@get("/users/{userid:str}", scope="users:read")
+async def show_user(
+    request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
+) -> Response[str]:
+    async with system.database.read() as tx:
+        user = await user_pages.show(tx, visitor.caller, userid)
+        after = request.query_params.get("after")
+        history = await reports.of_user(tx, userid, visitor.caller.channels, after=after, limit=20)
+    return page(
+        request,
+        "users/show.html",
+        user=user,
+        history=history,
+        names=bind_names(visitor.caller),
+        uses=_uses(user, list(bind_names(visitor.caller))),
+    )
+
+
+def _uses(user: UserInfo, binds: list[str]) -> dict[str, str]:
+    """Which address each channel would use."""
+    held = user.addresses.get("email", {})
+    shared = "".join(held.get("all", [])[:1])
+    return {key: "".join(held.get(key, [])[:1]) or shared for key in binds if key != "all"}
+
+
+@get("/users/{userid:str}/edit", scope="users:write")
+async def edit_user(
+    request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
+) -> Response[str]:
+    async with system.database.read() as tx:
+        user = await user_pages.show(tx, visitor.caller, userid)
+    form = Form(_fields_of(user))
+    binds = bind_names(visitor.caller)
+    return page(request, "users/form.html", form=form, user=user, binds=binds)
+
+
+@post("/users/{userid:str}", scope="users:write")
+async def change_user(
+    request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
+) -> Response[str]:
+    async with system.database.read() as tx:
+        user = await user_pages.show(tx, visitor.caller, userid)
+    fields, binds = await given(request), bind_names(visitor.caller)
+    try:
+        await user_pages.put(system, visitor.caller, userid, _draft(fields, user, list(binds)))
+    except UmsError as error:
+        form = refused(request, fields, error)
+        status = error.status
+        return page(request, "users/form.html", status=status, form=form, user=user, binds=binds)
+    return go(f"/users/{userid}", "users.did_change")
+
+
+@post("/users/{userid:str}/delete", scope="users:write")
+async def delete_user(system: System, visitor: Visitor, userid: FromPath[str]) -> Response[str]:
+    await user_pages.delete(system, userid, visitor.caller)
+    return go("/users", "users.did_delete")
+
+
+def _fields_of(user: UserInfo) -> dict[str, str]:
+    fields = {f"email:{bind}": values[0] for bind, values in _emails(user).items() if values}
+    fields |= {f"tags:{bind}": ", ".join(values) for bind, values in user.tags.items()}
+    text = msgspec.json.format(msgspec.json.encode(user.attributes), indent=2).decode()
+    return {**fields, "attributes": text if user.attributes else ""}
+
+
+def _emails(user: UserInfo) -> dict[str, list[str]]:
+    return user.addresses.get("email", {})
+
+
+def _draft(fields: dict[str, str], user: UserInfo | None, binds: list[str]) -> UserDraft:
+    """All of the user: what the form has no field for stays as it is."""
+    addresses = dict(user.addresses) if user else {}
+    emails, tags = dict(addresses.get("email", {})), dict(user.tags) if user else {}
+    for bind in binds:
+        if f"email:{bind}" in fields:
+            email = fields[f"email:{bind}"].strip()
+            emails[bind] = [email] if email else []
+        if f"tags:{bind}" in fields:
+            words = fields[f"tags:{bind}"].replace("，", ",").split(",")
+            tags[bind] = [word.strip() for word in words if word.strip()]
+    addresses["email"] = {bind: values for bind, values in emails.items() if values}
+    return UserDraft(
+        attributes=_attributes(fields.get("attributes", "")),
+        addresses=addresses,
+        tags={bind: values for bind, values in tags.items() if values},
+    )
+
+
+def _attributes(text: str) -> dict[str, object]:
+    if not text.strip():
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.MsgspecError, RecursionError):
+        raise Invalid("misfit", field="attributes", detail="not a JSON object") from None
+
+
+handlers = [
+    list_users,
+    new_user,
+    create_user,
+    show_user,
+    edit_user,
+    change_user,
+    delete_user,
+]
