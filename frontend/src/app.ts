@@ -1,6 +1,7 @@
 // The one script of every page. Pages work without it; it makes them livelier.
 import "htmx.org";
 import { offerCopying } from "./copying";
+import { sendOnce } from "./once";
 import { localiseTimes } from "./times";
 
 function enliven(): void {
@@ -9,5 +10,6 @@ function enliven(): void {
 }
 
 enliven();
+sendOnce(document);
 // Whatever htmx puts into the page holds times in UTC again.
 document.addEventListener("htmx:after:swap", enliven);

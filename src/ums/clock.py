@@ -23,3 +23,8 @@ def iso(moment: int) -> str:
 def iso_or_none(moment: int | None) -> str | None:
     """The same for a moment that may not have come."""
     return None if moment is None else iso(moment)
+
+
+def read(told: str) -> int:
+    """The moment that `iso` told so."""
+    return round(datetime.fromisoformat(told).timestamp() * 1000)

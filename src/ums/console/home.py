@@ -1,13 +1,110 @@
-"""The first page: how things stand."""
+"""The first page: how things stand, and what needs somebody."""
+
+from typing import Any, Final
 
 from litestar import Response, get
+from msgspec import Struct
 
+from ums import clock
 from ums.console.pages import AnyRequest, page
+from ums.console.shapes import System, Visitor
+from ums.core import approval, import_drafts, reports, senders, stats, users
+from ums.core.callers import Caller
+from ums.core.reports import MessageInfo
+from ums.core.stats_sql import Asked
+
+DAYS: Final = 14
+
+
+class Notice(Struct, frozen=True):
+    """Something that needs somebody; `word` is among the words of this page."""
+
+    word: str
+    where: str
+    values: dict[str, object] = {}
+    bad: bool = False
 
 
 @get("/home", scope="any")
-async def home(request: AnyRequest) -> Response[str]:
-    return page(request, "home.html")
+async def home(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    caller = visitor.caller
+    now = clock.now()
+    asked = Asked(
+        by="day", since=now - (DAYS - 1) * clock.DAY, until=now + 1, channels=caller.channels
+    )
+    async with system.database.read() as tx:
+        report = await stats.statistics(tx, caller.snapshot, asked)
+        steps = await _steps(tx, caller)
+        running = await _running(tx, caller)
+    days = report.items
+    return page(
+        request,
+        "home.html",
+        days=days,
+        today=days[-1] if days else report.total,
+        most=max((day.target for day in days), default=0),
+        total=report.total,
+        running=running,
+        notices=await _notices(system, visitor),
+        steps=None if report.total.messages else steps,
+    )
+
+
+async def _running(tx: Any, caller: Caller) -> list[MessageInfo]:
+    found: list[MessageInfo] = []
+    for state in ("expanding", "sending"):
+        page = await reports.list_messages(tx, caller.channels, state=state, limit=5)
+        found += page.items
+    return found[:5]
+
+
+async def _steps(tx: Any, caller: Caller) -> dict[str, bool]:
+    """What a new installation still needs: each with whether it is done."""
+    own = [one for one in caller.snapshot.senders.values() if one.type != "sandbox"]
+    return {
+        "channel": any(caller.sees(id) for id in caller.snapshot.channel_ids),
+        "sender": bool(own),
+        "users": await users.any_there(tx),
+        "send": False,
+    }
+
+
+async def _notices(system: Any, visitor: Any) -> list[Notice]:
+    found: list[Notice] = []
+    if visitor.may("senders:read") and visitor.caller.channels is None:
+        found += _of_senders(await senders.list_senders(system))
+        found += await _of_imports(system)
+    if visitor.may("messages:approve"):
+        waiting = await approval.list_waiting(system, visitor.caller.channels, limit=100)
+        if waiting.items:
+            count = f"{len(waiting.items)}{'+' if waiting.next else ''}"
+            found.append(Notice("approvals", "/approvals", {"count": count}))
+    return found
+
+
+def _of_senders(known: list[senders.SenderInfo]) -> list[Notice]:
+    resting = [one for one in known if one.open and one.rest_until]
+    paused = [one for one in known if not one.open]
+    return [
+        *(Notice("resting", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in resting),
+        *(Notice("paused", f"/senders/{s.code}", {"name": s.name}) for s in paused),
+    ]
+
+
+async def _of_imports(system: Any) -> list[Notice]:
+    async with system.database.read() as tx:
+        recent = (await import_drafts.list_imports(tx, limit=5)).items
+    since = clock.now() - clock.DAY
+    young = [one for one in recent if clock.read(one.created_at) > since]
+    failed = [one for one in young if one.state == "failed"]
+    rejected = [one for one in young if one.state == "done" and one.rejected]
+    return [
+        *(Notice("failed", f"/imports/{i.id}", {"name": i.name}, bad=True) for i in failed),
+        *(
+            Notice("rejects", f"/imports/{i.id}", {"name": i.name, "count": i.rejected})
+            for i in rejected
+        ),
+    ]
 
 
 handlers = [home]

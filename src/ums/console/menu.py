@@ -27,6 +27,14 @@ MENU: Final = (
         ),
     ),
     (
+        "menu_sending",
+        (
+            Entry("/send", "menu_send", "messages:send"),
+            Entry("/messages", "menu_messages", "messages:read"),
+            Entry("/approvals", "menu_approvals", "messages:approve"),
+        ),
+    ),
+    (
         "menu_people",
         (
             Entry("/users", "menu_users", "users:read"),

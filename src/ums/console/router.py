@@ -3,7 +3,18 @@
 from litestar import Router
 from litestar.di import Provide
 
-from ums.console import account, channels, failing, home, imports, sandbox, senders, users
+from ums.console import (
+    account,
+    channels,
+    failing,
+    home,
+    imports,
+    messages,
+    sandbox,
+    senders,
+    sending,
+    users,
+)
 from ums.console.door import Door
 from ums.console.visitor import AnyRequest, Visitor, current
 from ums.core.messages import Intake
@@ -32,6 +43,8 @@ def router() -> Router:
         route_handlers=[
             *account.handlers,
             *home.handlers,
+            *messages.handlers,
+            *sending.handlers,
             *channels.handlers,
             *senders.handlers,
             *users.handlers,

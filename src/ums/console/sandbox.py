@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath
 
 from ums.console.guard import local_only
+from ums.console.mail_html import HTML_HEADERS, NOTHING
 from ums.console.mail_view import File, MailView, charset_of, view
 from ums.console.pages import SAFE_HEADERS, page, problem
 from ums.console.words import Words, language_of
@@ -23,20 +24,9 @@ PAGE_SIZE: Final = 50
 LARGEST_ID: Final = 2**63 - 1
 SHOWN_SOURCE: Final = 200_000
 
-# `sandbox` makes what a browser opens from here a stranger to the console: no scripts, no
-# forms, no cookies, an origin of its own. Nothing is fetched from anywhere.
-NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; sandbox"
 FILE_HEADERS: Final = SAFE_HEADERS | {
     "Content-Security-Policy": f"{NOTHING}; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
-}
-HTML_HEADERS: Final = SAFE_HEADERS | {
-    "Content-Security-Policy": (
-        f"{NOTHING}; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-        "frame-ancestors 'self'"
-    ),
-    "X-Frame-Options": "SAMEORIGIN",
-    "X-DNS-Prefetch-Control": "off",
 }
 
 

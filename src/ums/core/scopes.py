@@ -83,6 +83,7 @@ OF_ROLE = {
     | {
         "lists:write",
         "materials:write",
+        "messages:approve",
         "messages:send",
         "messages:write",
         "segments:write",

@@ -171,3 +171,8 @@ def _report(names: list[str], results: list[object], language: str) -> Report:
         else:
             report.success.append(name)
     return report
+
+
+async def any_there(tx: Tx) -> bool:
+    """Whether there is any user at all."""
+    return await tx.first(select(users.c.id).limit(1)) is not None

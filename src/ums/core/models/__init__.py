@@ -12,7 +12,7 @@ from ums.core.models.accounts import (
 )
 from ums.core.models.base import metadata
 from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
-from ums.core.models.console import invitations, sessions
+from ums.core.models.console import drafts, invitations, sessions
 from ums.core.models.governance import contacts, list_entries, lists, strategies, usage, words
 from ums.core.models.halting import halts
 from ums.core.models.management import answers, import_batches, tokens
@@ -41,6 +41,7 @@ __all__ = [
     "channels",
     "contacts",
     "deliveries",
+    "drafts",
     "files",
     "halts",
     "idempotency",

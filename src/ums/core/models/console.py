@@ -30,3 +30,14 @@ invitations = table(
     Column("used_at", Time),
     **NEVER_REUSED,
 )
+
+drafts = table(
+    "drafts",
+    Column("id", Id, primary_key=True),
+    Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("content", Text, nullable=False),  # JSON, core.outgoing.Outgoing
+    Column("updated_at", Time, nullable=False),
+    Column("msgid", String(80)),  # of the message it became
+    **NEVER_REUSED,
+)

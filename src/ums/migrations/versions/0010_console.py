@@ -46,6 +46,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_invitations_digest")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "drafts",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("operator_id", _ID, nullable=False),
+        sa.Column("channel_id", _ID, nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("msgid", sa.String(length=80), nullable=True),
+        sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], name=op.f("fk_drafts_channel_id")),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_drafts_operator_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drafts")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("drafts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_drafts_operator_id"), ["operator_id"], unique=False)
+
     with op.batch_alter_table("operators", schema=None) as batch_op:
         batch_op.add_column(sa.Column("channels", sa.Text(), nullable=True))
         batch_op.add_column(

@@ -1,0 +1,332 @@
+"""Sending: to whom, what, when; a look at it with exact counts; and off it goes."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from litestar import MediaType, Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.params import FromPath
+from msgspec.structs import replace
+
+from ums.console.compose import content_of, fields_of
+from ums.console.forms import Form, lists, refused
+from ums.console.mail_html import HTML_HEADERS
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import Intake, System, Visitor
+from ums.core import composing, drafts, material_store, segments
+from ums.core.callers import Caller
+from ums.core.directory import Channel
+from ums.core.drafts import Draft
+from ums.core.outgoing import Attachment, Outgoing, Recipient
+from ums.core.reach import reach
+from ums.core.templates import preview, store
+from ums.errors import Invalid, NotFound, UmsError
+
+EMPTY: Final = {
+    "channel": "",
+    "to": "people",
+    "people": "",
+    "tags": "",
+    "segment": "",
+    "with": "html",
+    "template": "",
+    "variables": "",
+    "subject": "",
+    "body": "",
+    "reply_to": "",
+    "starts": "",
+    "zone": "UTC",
+    "priority": "2",
+    "files": "",
+    "kept": [],
+}
+KEPT_HOURS: Final = 168
+# The fields of `core` by the form's names.
+FIELDS: Final = {
+    "recipients": "people",
+    "audience": "tags",
+    "html": "body",
+    "text": "body",
+    "starts_at": "starts",
+    "attachments": "files",
+}
+
+
+@get("/send", scope="messages:send")
+async def write(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    caller = visitor.caller
+    keys = [key for key, one in caller.snapshot.channels.items() if caller.sees(one.id)]
+    if not keys:
+        return page(request, "send/no_channel.html")
+    asked = request.query_params.get("channel", "")
+    channel = caller.channel(asked if asked in keys else keys[0])
+    values = {**EMPTY, "channel": channel.key, "zone": channel.rules.zone}
+    return await _form(request, system, visitor, channel, Form(values))
+
+
+async def _form(
+    request: AnyRequest,
+    system: Any,
+    visitor: Any,
+    channel: Channel,
+    form: Form,
+    draft: Draft | None = None,
+    status: int = 200,
+) -> Response[str]:
+    caller: Caller = visitor.caller
+    async with system.database.read() as tx:
+        templates = (await store.list_templates(tx, channel, limit=500)).items
+    channels = sorted(caller.snapshot.channels.values(), key=lambda one: one.id)
+    return page(
+        request,
+        "send/write.html",
+        status=status,
+        form=form,
+        draft=draft,
+        channel=channel,
+        channels=[one for one in channels if caller.sees(one.id)],
+        templates=[one for one in templates if one.open],
+        segments=await segments.list_segments(system),
+        drafts=await drafts.list_drafts(system, visitor.signed_in.operator_id),
+    )
+
+
+@post("/send", scope="messages:send", upload=True)
+async def keep(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Keep it as a draft; the next page shows what would become of it."""
+    return await _keep(request, system, visitor, None)
+
+
+@post("/send/{draft_id:int}", scope="messages:send", upload=True)
+async def keep_again(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    found = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    return await _keep(request, system, visitor, found)
+
+
+async def _keep(
+    request: AnyRequest, system: Any, visitor: Any, draft: Draft | None
+) -> Response[str]:
+    given = await lists(request)
+    fields: dict[str, Any] = {
+        name: (given.get(name) or [""])[-1] for name in EMPTY if name != "kept"
+    }
+    channel = visitor.caller.channel(fields["channel"])
+    fields["kept"] = given.get("kept", [])
+    try:
+        files = [*_kept(fields["kept"]), *await _uploaded(request, system, channel)]
+        content = content_of(fields, files, _moment(fields))
+        await composing.request_of(system, channel, content)
+    except UmsError as error:
+        form = refused(request, {**EMPTY, **fields}, _at_the_form(error), FIELDS)
+        return await _form(request, system, visitor, channel, form, draft, error.status)
+    id = await drafts.save(
+        system, visitor.signed_in.operator_id, channel.id, content, draft.id if draft else None
+    )
+    return go(f"/send/{id}/check")
+
+
+def _at_the_form(error: UmsError) -> UmsError:
+    """`recipients[3].address` stands in the field of all recipients, and so on."""
+    field = str(error.values.get("field", "")).partition("[")[0].partition(".")[0]
+    if field:
+        error.values["field"] = field
+    return error
+
+
+def _kept(urls: list[str]) -> list[Attachment]:
+    """The attachments that the draft had already."""
+    return [Attachment(url=url, name=name) for url, _, name in (one.partition(" ") for one in urls)]
+
+
+async def _uploaded(request: AnyRequest, system: Any, channel: Channel) -> list[Attachment]:
+    data: Any = await request.form()
+    found: list[Attachment] = []
+    for _, file in data.multi_items():
+        if isinstance(file, UploadFile) and file.filename:
+            made = await material_store.store(
+                system,
+                _pieces(file),
+                name=file.filename,
+                content_type=file.content_type or "",
+                hours=KEPT_HOURS,
+                channel_id=channel.id,
+            )
+            found.append(Attachment(url=made.url, name=made.name))
+    return found
+
+
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(material_store.CHUNK):
+        yield piece
+
+
+def _moment(fields: dict[str, Any]) -> datetime | None:
+    """The start: a time on the clock of the writer's zone. Raises Invalid."""
+    if not fields["starts"]:
+        return None
+    try:
+        return datetime.fromisoformat(fields["starts"]).replace(tzinfo=ZoneInfo(fields["zone"]))
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        raise Invalid("bad_value", field="starts") from None
+
+
+@get("/send/{draft_id:int}", scope="messages:send")
+async def write_on(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    channel = _channel(visitor.caller, draft)
+    values = {**EMPTY, **fields_of(draft.content, channel.rules.zone), "channel": channel.key}
+    return await _form(request, system, visitor, channel, Form(values), draft)
+
+
+def _channel(caller: Caller, draft: Draft) -> Channel:
+    channel = caller.snapshot.channel_ids.get(draft.channel_id)
+    if channel is None or not caller.sees(channel.id):
+        raise NotFound("draft_gone")
+    return channel
+
+
+@get("/send/{draft_id:int}/check", scope="messages:send")
+async def check(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    if draft.msgid is not None:
+        return go(f"/messages/{draft.msgid}")
+    return await _check(request, system, visitor, draft, Form({"to": ""}))
+
+
+async def _check(
+    request: AnyRequest, system: Any, visitor: Any, draft: Draft, form: Form, status: int = 200
+) -> Response[str]:
+    channel, problem, counted = _channel(visitor.caller, draft), "", None
+    userid = request.query_params.get("userid", "").strip()
+    try:
+        asked = await composing.request_of(system, channel, draft.content)
+        counted = await reach(
+            system,
+            channel,
+            asked.audience,
+            block_list=draft.content.block_list,
+            allow_list=draft.content.allow_list,
+        )
+    except UmsError as error:
+        problem = refused(request, {}, error).trouble
+    seen, form_user = await _seen(request, system, channel, draft.content, userid)
+    sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
+    return page(
+        request,
+        "send/check.html",
+        status=status,
+        draft=draft,
+        content=draft.content,
+        channel=channel,
+        sender=sender,
+        counted=counted,
+        problem=problem,
+        seen=seen,
+        userid=userid,
+        form_user=form_user,
+        form=form,
+        phone=request.query_params.get("view") == "phone",
+    )
+
+
+async def _seen(
+    request: AnyRequest, system: Any, channel: Channel, content: Outgoing, userid: str
+) -> tuple[Any, Form]:
+    """The template as a real user would get it; None for content that is the same for all."""
+    form = Form({"userid": userid})
+    if content.template is None:
+        return None, form
+    who = userid or next((one.userid for one in content.recipients if one.userid), None)
+    try:
+        seen = await preview.preview(
+            system, channel, content.template, userid=who, para=content.variables
+        )
+    except UmsError as error:
+        form = refused(request, {"userid": userid}, error, {"": "userid"})
+        seen = await preview.preview(system, channel, content.template, para=content.variables)
+    return seen, form
+
+
+@get("/send/{draft_id:int}/mail", scope="messages:send")
+async def mail(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    """The HTML of the mail, for the frame of the page before."""
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    html = draft.content.html or ""
+    if draft.content.template is not None:
+        channel = _channel(visitor.caller, draft)
+        userid = request.query_params.get("userid", "").strip()
+        seen, _ = await _seen(request, system, channel, draft.content, userid)
+        html = seen.html or ""
+    return Response(html, media_type=MediaType.HTML, headers=HTML_HEADERS)
+
+
+@post("/send/{draft_id:int}/test", scope="messages:send", status_code=200)
+async def test(
+    request: AnyRequest,
+    system: System,
+    intake: Intake,
+    visitor: Visitor,
+    draft_id: FromPath[int],
+) -> Response[str]:
+    """One mail of it, to oneself."""
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    channel = _channel(visitor.caller, draft)
+    to = ((await lists(request)).get("to") or [""])[-1].strip()
+    try:
+        trial = _trial(draft.content, to)
+        accepted = await intake.send(channel, trial, origin="console")
+    except UmsError as error:
+        error.values["field"] = "to"
+        form = refused(request, {"to": to}, error)
+        return await _check(request, system, visitor, draft, form, error.status)
+    return go(f"/messages/{accepted.msgid}", "send.did_test")
+
+
+def _trial(content: Outgoing, to: str) -> Outgoing:
+    own = content.recipients[0].variables if content.recipients else {}
+    only = [Recipient(address=to, variables=own)]
+    return replace(content, recipients=only, audience=None, starts_at=None, cc=[], bcc=[])
+
+
+@post("/send/{draft_id:int}/go", scope="messages:send")
+async def send(
+    system: System, intake: Intake, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    """Off it goes. However often this is pressed, it is one message."""
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    if draft.msgid is not None:
+        return go(f"/messages/{draft.msgid}")
+    channel = _channel(visitor.caller, draft)
+    key = f"draft:{draft.id}"
+    accepted = await intake.send(channel, draft.content, key=key, origin="console")
+    await drafts.sent(system, draft.id, accepted.msgid)
+    return go(f"/messages/{accepted.msgid}", "send.did_send")
+
+
+@post("/send/{draft_id:int}/delete", scope="messages:send")
+async def delete(system: System, visitor: Visitor, draft_id: FromPath[int]) -> Response[str]:
+    await drafts.remove(system, visitor.signed_in.operator_id, draft_id)
+    return go("/send", "send.did_delete")
+
+
+handlers = [
+    write,
+    keep,
+    write_on,
+    keep_again,
+    check,
+    mail,
+    test,
+    send,
+    delete,
+]

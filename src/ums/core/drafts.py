@@ -1,0 +1,84 @@
+"""Messages that operators are writing: kept until they are sent or thrown away."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import delete, insert, select, update
+
+from ums import clock
+from ums.core.models import drafts
+from ums.core.outgoing import Outgoing
+from ums.core.system import System
+from ums.errors import NotFound
+
+KEPT = 20  # of one operator, the newest
+
+
+class Draft(Struct, frozen=True):
+    """A message that is being written."""
+
+    id: int
+    channel_id: int
+    content: Outgoing
+    updated_at: str
+    msgid: str | None  # of the message it became
+
+
+async def save(
+    system: System, operator_id: int, channel_id: int, content: Outgoing, id: int | None = None
+) -> int:
+    """Keep a new draft, or the draft `id` as it is now; its id. Raises NotFound."""
+    values = {
+        "channel_id": channel_id,
+        "content": msgspec.json.encode(content).decode(),
+        "updated_at": clock.now(),
+    }
+    async with system.database.write() as tx:
+        if id is not None:
+            mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
+            open = mine & drafts.c.msgid.is_(None)
+            if (await tx.run(update(drafts).where(open).values(values))).count == 0:
+                raise NotFound("draft_gone")
+            return id
+        row = {**values, "operator_id": operator_id}
+        made = int(await tx.value(insert(drafts).returning(drafts.c.id), row))
+        mine = drafts.c.operator_id == operator_id
+        newest = select(drafts.c.id).where(mine).order_by(drafts.c.id.desc()).limit(KEPT)
+        await tx.run(delete(drafts).where(mine, drafts.c.id.not_in(newest)))
+        return made
+
+
+async def find(system: System, operator_id: int, id: int) -> Draft:
+    """Raises NotFound for a draft that is not there, or another operator's."""
+    mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
+    async with system.database.read() as tx:
+        row = await tx.first(select(drafts).where(mine))
+    if row is None:
+        raise NotFound("draft_gone")
+    return _draft(row)
+
+
+async def list_drafts(system: System, operator_id: int) -> list[Draft]:
+    """An operator's drafts that are not sent, the newest first."""
+    mine = (drafts.c.operator_id == operator_id) & drafts.c.msgid.is_(None)
+    query = select(drafts).where(mine).order_by(drafts.c.updated_at.desc())
+    async with system.database.read() as tx:
+        return [_draft(row) for row in await tx.rows(query)]
+
+
+async def sent(system: System, id: int, msgid: str) -> None:
+    """It became a message."""
+    async with system.database.write() as tx:
+        await tx.run(update(drafts).where(drafts.c.id == id).values(msgid=msgid))
+
+
+async def remove(system: System, operator_id: int, id: int) -> None:
+    mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
+    async with system.database.write() as tx:
+        await tx.run(delete(drafts).where(mine))
+
+
+def _draft(row: Any) -> Draft:
+    content = msgspec.json.decode(row.content, type=Outgoing)
+    return Draft(row.id, row.channel_id, content, clock.iso(row.updated_at), row.msgid)

@@ -1,0 +1,125 @@
+"""Whom a message would reach, before it is sent: the same rules as when it is expanded.
+
+What only shows then is left out: a frequency cap goes by what else is sent until then, and users
+may come and go.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from ums import clock
+from ums.core.condition_sql import compile_conditions
+from ums.core.conditions import read
+from ums.core.directory import Channel
+from ums.core.requests import Audience
+from ums.core.segments import conditions_of
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+
+_BOUND = (
+    "(SELECT a.value FROM addresses a WHERE a.user_id = u.id AND a.kind = 'email'"
+    " AND a.bind_id = {key} LIMIT 1)"
+)
+_SHARED = _BOUND.format(key="'all'")
+_ADDRESS = f"COALESCE({_BOUND.format(key=':key')}, {_SHARED}, '')"
+_MEMBER = (
+    "(:everyone OR EXISTS (SELECT 1 FROM tags t JOIN $rows(g: bind_id text, tag text)"
+    " ON g.bind_id = t.bind_id AND g.tag = t.tag WHERE t.user_id = u.id){segment})"
+)
+_MEMBERS = f"SELECT u.userid, {_ADDRESS} AS address, true AS known FROM users u WHERE {_MEMBER}"
+_NAMED = (
+    f"SELECT n.userid, {_ADDRESS} AS address, u.id IS NOT NULL AS known"
+    " FROM $rows(n: userid text) LEFT JOIN users u ON u.userid = n.userid"
+    " UNION ALL SELECT '' AS userid, d.address, true AS known FROM $rows(d: address text)"
+)
+_ON = (
+    "EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = :{list} AND ((e.kind = 'address'"
+    " AND e.value = t.address) OR (e.kind = 'userid' AND e.value = t.userid)))"
+)
+_COUNTED = (
+    "SELECT f.problem, count(*) AS number, count(DISTINCT f.address) AS addresses FROM"
+    " (SELECT t.address, CASE WHEN NOT t.known THEN 'no_user' WHEN t.address = '' THEN 'no_address'"
+    " {blocked}{allowed} ELSE '' END AS problem FROM ({targets}) t) f GROUP BY f.problem"
+)
+_OWN_TAGS = Hot(
+    "SELECT g.tag FROM $rows(g: tag text)"
+    " WHERE EXISTS (SELECT 1 FROM tags t WHERE t.bind_id = :key AND t.tag = g.tag)"
+)
+
+
+class Reach(Struct, frozen=True):
+    """How many a message would go to, and how many not, by reason; they add up to `audience`."""
+
+    audience: int
+    goes: int
+    losses: dict[str, int]
+
+
+async def reach(
+    system: System,
+    channel: Channel,
+    audience: Audience,
+    *,
+    block_list: int | None = None,
+    allow_list: int | None = None,
+) -> Reach:
+    """Count them now."""
+    async with system.database.read() as tx:
+        segment, bound = await _segment(tx, audience)
+        tags = await _scoped(tx, channel.key, audience.tags)
+        members = audience.everyone or bool(audience.tags) or audience.segment is not None
+        statement = _COUNTED.format(
+            targets=_MEMBERS.format(segment=segment) if members else _NAMED,
+            blocked=_listed(block_list, "block", "WHEN {} THEN 'blocked' "),
+            allowed=_listed(allow_list, "allow", "WHEN NOT {} THEN 'not_allowed' "),
+        )
+        bound["key"] = channel.key
+        if members:
+            bound["everyone"] = audience.everyone or bound.pop("everyone", False)
+            bound["g"] = rows_json(tags)
+        else:
+            bound["n"] = rows_json((userid,) for userid in audience.userids)
+            bound["d"] = rows_json((address,) for address in audience.addresses)
+        if block_list is not None:
+            bound["block"] = block_list
+        if allow_list is not None:
+            bound["allow"] = allow_list
+        rows = await tx.rows(Hot(statement), bound)
+    return _sum(rows)
+
+
+def _sum(rows: Any) -> Reach:
+    total, goes, losses = 0, 0, dict[str, int]()
+    for row in rows:
+        total += row.number
+        if row.problem:
+            losses[row.problem] = row.number
+        else:
+            goes = row.addresses
+            if row.number > goes:
+                losses["duplicate"] = row.number - goes
+    return Reach(total, goes, losses)
+
+
+def _listed(id: int | None, name: str, words: str) -> str:
+    return "" if id is None else words.format(_ON.format(list=name))
+
+
+async def _segment(tx: Tx, audience: Audience) -> tuple[str, dict[str, Any]]:
+    if audience.segment is None:
+        return "", {}
+    conditions = await conditions_of(tx, audience.segment)
+    if conditions is None:
+        return "", {}
+    if conditions == {}:
+        return "", {"everyone": True}
+    compiled = compile_conditions(read(conditions), tx.dialect, clock.now())
+    return f" OR {compiled.sql}", dict(compiled.params)
+
+
+async def _scoped(tx: Tx, key: str, tags: list[str]) -> list[tuple[str, str]]:
+    """As `expansion` does: a tag is the channel's own where any user has it there, else `all`'s."""
+    rows = await tx.rows(_OWN_TAGS, {"g": rows_json((tag,) for tag in tags), "key": key})
+    own = {row.tag for row in rows}
+    return [(key if tag in own else "all", tag) for tag in tags]
