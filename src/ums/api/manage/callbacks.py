@@ -30,7 +30,7 @@ class NewCallback(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "hosted"
 
 
-class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
+class SigningRotation(Struct, frozen=True, forbid_unknown_fields=True):
     """How the signing secret is changed."""
 
     overlap_hours: Annotated[Hours, Meta(description="So long the old one signs as well.")] = 24.0
@@ -113,7 +113,7 @@ async def rotate_callback(
     caller: Caller,
     key: FromPath[str],
     callback_id: FromPath[int],
-    data: JSONBody[Rotation],
+    data: JSONBody[SigningRotation],
 ) -> AddressInfo:
     """Give it a new secret, which stands in this answer alone."""
     channel = caller.channel(key)

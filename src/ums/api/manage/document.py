@@ -47,7 +47,9 @@ def document(app: Litestar) -> dict[str, Any]:
     """The OpenAPI document as plain values; made once."""
     made: dict[str, Any] | None = app.state.get("api_document")
     if made is None:
-        made = app.state.api_document = _document(app)
+        # As it travels: a default may be a tuple, which JSON has not.
+        made = msgspec.json.decode(msgspec.json.encode(_document(app)), type=dict[str, Any])
+        app.state.api_document = made
     return made
 
 

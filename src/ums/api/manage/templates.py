@@ -13,7 +13,7 @@ from ums.core.messages import Accepted
 from ums.core.paging import Page
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
-from ums.core.templates.preview import Preview
+from ums.core.templates.preview import Rendered
 from ums.core.templates.store import Change, TemplateInfo, TemplateShown, VersionInfo
 
 _Name = Annotated[str, Meta(min_length=1, max_length=60)]
@@ -56,7 +56,7 @@ class Look(Struct, frozen=True, forbid_unknown_fields=True):
     variables: dict[str, Any] = {}
 
 
-class Trial(Look, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TemplateTrial(Look, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A look, sent to an address."""
 
     to: str
@@ -136,7 +136,7 @@ async def preview_template(
     key: FromPath[str],
     template_id: FromPath[int],
     data: JSONBody[Look],
-) -> Preview:
+) -> Rendered:
     """What a recipient would get, and which variables have no value."""
     return await preview.preview(
         system,
@@ -155,7 +155,7 @@ async def test_template(
     request: Call,
     key: FromPath[str],
     template_id: FromPath[int],
-    data: JSONBody[Trial],
+    data: JSONBody[TemplateTrial],
 ) -> Accepted:
     """Send one mail of it to an address, as any message is sent."""
     return await preview.send_test(

@@ -22,7 +22,7 @@ from ums.senders.address import BadAddress, clean
 from ums.senders.mime import BadContent, check_subject
 
 
-class Preview(Struct, frozen=True):
+class Rendered(Struct, frozen=True):
     """What a recipient would get. A missing variable is shown as its name in brackets."""
 
     id: int
@@ -42,7 +42,7 @@ async def preview(
     version: int | None = None,
     userid: str | None = None,
     para: dict[str, Any] | None = None,
-) -> Preview:
+) -> Rendered:
     """Render the channel's template for the user `userid`, or for nobody, and `para`.
 
     Raises Invalid for values that cannot be and for an unknown user, NotFound for a template that
@@ -58,7 +58,7 @@ async def preview(
         content, problem = None, refusal(error).words()
     except BadContent as error:
         content, problem = None, str(error)
-    return Preview(
+    return Rendered(
         id=id,
         version=found.number,
         subject=content.subject if content else None,

@@ -115,6 +115,8 @@ async def change(
     given = old.defaults if wanted.defaults is UNSET else wanted.defaults
     defaults = check_defaults(given)
     same = sources == sources_of(old) and defaults == old.defaults
+    if same and name == old.name:
+        return old
     compiled = None if same else await compile_sources(system, sources)
     async with system.database.write() as tx:
         await _check_free(tx, channel, id, name)
