@@ -1,0 +1,106 @@
+"""The console behind its door: a running UMS, and people in front of browsers."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+
+import httpx
+import pytest
+
+from doors import Door, open_door
+from ums.config import Settings
+from ums.core import operators
+from ums.core.operators import Role
+
+PASSWORD = "correct horse battery"
+SYSTEMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+Visit = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def dialect() -> str:
+    """The pages know no database: one kind is enough."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def door(settings: Settings) -> AsyncIterator[Door]:
+    async with open_door(settings) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def browsing(door: Door, language: str = "en") -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is not signed in; forms come from the console's own pages."""
+    base = f"http://127.0.0.1:{door.port}"
+    headers = {"Origin": base, "Accept": "text/html", "Accept-Language": language}
+    async with httpx.AsyncClient(
+        base_url=base, headers=headers, timeout=60, trust_env=False
+    ) as client:
+        yield client
+
+
+async def log_in(client: httpx.AsyncClient, name: str, password: str = PASSWORD) -> httpx.Response:
+    return await client.post("/login", data={"name": name, "password": password})
+
+
+@pytest.fixture
+async def visit(door: Door) -> AsyncIterator[Visit]:
+    """Signs somebody in: `await visit("viewer")`."""
+    opened: list[httpx.AsyncClient] = []
+
+    async def enter(role: Role = "administrator", language: str = "en") -> httpx.AsyncClient:
+        name = f"{role}{len(opened)}"
+        await operators.create(door.system, name, PASSWORD, role)
+        base = f"http://127.0.0.1:{door.port}"
+        client = httpx.AsyncClient(
+            base_url=base,
+            headers={"Origin": base, "Accept": "text/html", "Accept-Language": language},
+            timeout=60,
+            trust_env=False,
+        )
+        opened.append(client)
+        answer = await log_in(client, name)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/home")
+        return client
+
+    yield enter
+    for client in opened:
+        await client.aclose()
+
+
+@cache
+def chromium() -> str | None:
+    """A browser: the system's, else one that is installed now. None where there is no way."""
+    system = next(filter(None, map(shutil.which, SYSTEMS)), None)
+    if system is not None:
+        return system
+    command = [sys.executable, "-m", "playwright", "install", "chromium-headless-shell"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return "" if done.returncode == 0 else None
+
+
+@pytest.fixture
+def browser_path() -> str | None:
+    """What playwright is told; None: its own."""
+    found = chromium()
+    if found is None:
+        pytest.skip("there is no Chromium here, and none could be installed")
+    if os.geteuid() == 0:
+        os.environ.setdefault("PLAYWRIGHT_SKIP_VALIDATE_HOST_REQUIREMENTS", "1")
+    return found or None
+
+
+async def settled(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await check():
+            await asyncio.sleep(0.05)
