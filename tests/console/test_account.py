@@ -22,7 +22,7 @@ async def test_in_and_out(door: Door) -> None:
         assert (await client.get("/home")).status_code == 200
         held = client.cookies["ums_session"]
         await client.post("/logout")
-        again = await client.get("/home", cookies={"ums_session": held})
+        again = await client.get("/home", headers={"Cookie": f"ums_session={held}"})
         assert again.status_code == 303
 
 

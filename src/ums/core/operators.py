@@ -1,4 +1,4 @@
-"""Operators: the people who may look into the console."""
+"""Operators: the people who work with the console."""
 
 import asyncio
 import secrets
