@@ -31,7 +31,9 @@ MENU: Final = (
         (
             Entry("/send", "menu_send", "messages:send"),
             Entry("/messages", "menu_messages", "messages:read"),
+            Entry("/templates", "menu_templates", "templates:read"),
             Entry("/approvals", "menu_approvals", "messages:approve"),
+            Entry("/statistics", "menu_statistics", "stats:read"),
         ),
     ),
     (
@@ -48,10 +50,19 @@ MENU: Final = (
         ),
     ),
     (
+        "menu_administration",
+        (
+            Entry("/operators", "menu_operators", "operators:read"),
+            Entry("/tokens", "menu_tokens", "tokens:read"),
+            Entry("/audit", "menu_audit", "audit:read"),
+        ),
+    ),
+    (
         "menu_more",
         (
             Entry("/sandbox", "sandbox"),
             Entry("/api/docs", "api"),
+            Entry("/about", "menu_about"),
         ),
     ),
 )  # fmt: skip

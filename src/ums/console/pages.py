@@ -128,7 +128,7 @@ def page(
 ) -> Response[str]:
     """The page `template` makes of `values`, in the reader's language."""
     language = language_of(request)
-    visitor, section = current(request), request.url.path.split("/")[1]
+    visitor, section = current(request), _section(request.url.path)
     content = TEMPLATES.get_template(template).render(
         t=Words(language),
         language=language,
@@ -178,6 +178,12 @@ def _switches(request: AnyRequest) -> dict[str, str]:
     """For each language the address of this same page in it."""
     kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
     return {code: f"?{urlencode([*kept, ('lang', code)])}" for code in LANGUAGES}
+
+
+def _section(path: str) -> str:
+    """Which entry of the menu a page belongs to: /channels/KEY/templates/7 is the templates'."""
+    parts = path.split("/")
+    return "templates" if parts[3:4] == ["templates"] else parts[1]
 
 
 def _did(request: AnyRequest) -> str:

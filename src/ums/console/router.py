@@ -5,6 +5,8 @@ from litestar.di import Provide
 
 from ums.console import (
     account,
+    administration,
+    channel_settings,
     channels,
     failing,
     home,
@@ -13,6 +15,8 @@ from ums.console import (
     sandbox,
     senders,
     sending,
+    statistics,
+    templates,
     users,
 )
 from ums.console.door import Door
@@ -45,10 +49,14 @@ def router() -> Router:
             *home.handlers,
             *messages.handlers,
             *sending.handlers,
+            *templates.handlers,
+            *statistics.handlers,
             *channels.handlers,
+            *channel_settings.handlers,
             *senders.handlers,
             *users.handlers,
             *imports.handlers,
+            *administration.handlers,
             sandbox.router,
         ],
         middleware=[Door],

@@ -152,11 +152,16 @@ async def check(system: System, name: str, password: str) -> bool:
     return right and stored is not None
 
 
+def check_role(role: str) -> None:
+    """Raises Invalid for a role that there is not."""
+    if role not in get_args(Role):
+        raise Invalid("bad_value", field="role")
+
+
 def _check(name: str, role: str) -> None:
     if not 1 <= len(name) <= 60 or not name.isprintable() or set(name) & set(":/"):
         raise Invalid("bad_value", field="name")
-    if role not in get_args(Role):
-        raise Invalid("bad_value", field="role")
+    check_role(role)
 
 
 async def _hashed(password: str) -> str:

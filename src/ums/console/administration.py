@@ -1,0 +1,207 @@
+"""For administrators: operators, tokens, the audit log, and what this UMS is."""
+
+import platform
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums import __version__
+from ums.console.forms import Form, chosen, given, lists, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import audit, invitations, operators, tokens
+from ums.core.callers import Caller
+from ums.core.channels import list_channels
+from ums.core.scopes import SCOPES
+from ums.core.tokens import NewToken
+from ums.errors import Invalid, UmsError
+
+ROLES: Final = ("administrator", "operator", "viewer")
+
+
+@get("/operators", scope="operators:read")
+async def list_operators(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    return await _operators(request, system, Form({"role": "operator", "channels": []}))
+
+
+async def _operators(
+    request: AnyRequest, system: Any, form: Form, link: str = "", status: int = 200
+) -> Response[str]:
+    after = request.query_params.get("after")
+    found = await operators.list_operators(system, after=after, limit=50)
+    return page(
+        request,
+        "administration/operators.html",
+        status=status,
+        found=found,
+        form=form,
+        link=link,
+        roles=ROLES,
+        channels=await list_channels(system),
+    )
+
+
+@post("/operators/invite", scope="operators:write", status_code=200)
+async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The page after it is the only one that shows the link."""
+    visitor.caller.unbound()
+    fields = await lists(request)
+    values: dict[str, Any] = {
+        "role": (fields.get("role") or ["operator"])[-1],
+        "channels": chosen(fields.get("channels", [])),
+    }
+    ids = _ids(visitor.caller, values["channels"])
+    try:
+        token = await invitations.create(system, values["role"], ids, actor=visitor.caller.name)
+    except UmsError as error:
+        form = refused(request, values, error)
+        return await _operators(request, system, form, status=error.status)
+    link = f"{system.settings.base_url}/invitation/{token}"
+    return await _operators(request, system, Form(values), link)
+
+
+def _ids(caller: Caller, keys: list[str]) -> list[int] | None:
+    return [caller.channel(key).id for key in keys] or None
+
+
+@get("/invitation/{token:str}", scope="open")
+async def invitation(request: AnyRequest, system: System, token: FromPath[str]) -> Response[str]:
+    found = await invitations.find(system, token)
+    form = Form({"name": "", "password": "", "again": ""})
+    return page(request, "administration/invitation.html", form=form, found=found, token=token)
+
+
+@post("/invitation/{token:str}", scope="open")
+async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> Response[str]:
+    found, fields = await invitations.find(system, token), await given(request)
+    name = fields.get("name", "").strip()
+    try:
+        if fields.get("password") != fields.get("again"):
+            raise Invalid("passwords_differ", field="again")
+        await invitations.accept(system, token, name, fields.get("password", ""))
+    except UmsError as error:
+        form = refused(request, {"name": name, "password": "", "again": ""}, error)
+        return page(
+            request,
+            "administration/invitation.html",
+            status=error.status,
+            form=form,
+            found=found,
+            token=token,
+        )
+    return go("/login", "administration.did_accept")
+
+
+@post("/operators/{name:str}", scope="operators:write")
+async def change_operator(
+    request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str]
+) -> Response[str]:
+    """Give it another role, or let it in no more; one administrator is always left."""
+    visitor.caller.unbound()
+    fields = await given(request)
+    role: Any = fields.get("role") or None
+    disabled = {"yes": True, "no": False}.get(fields.get("disabled", ""))
+    try:
+        await operators.change(system, name, role=role, disabled=disabled)
+    except UmsError as error:
+        form = refused(request, {"role": "operator", "channels": []}, error)
+        return await _operators(request, system, form, status=error.status)
+    return go("/operators", "administration.did_change")
+
+
+@get("/tokens", scope="tokens:read")
+async def list_tokens(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    form = Form({"name": "", "scopes": [], "channels": [], "days": ""})
+    return await _tokens(request, system, form)
+
+
+async def _tokens(
+    request: AnyRequest, system: Any, form: Form, made: Any = None, status: int = 200
+) -> Response[str]:
+    after = request.query_params.get("after")
+    return page(
+        request,
+        "administration/tokens.html",
+        status=status,
+        found=await tokens.list_tokens(system, after=after, limit=50),
+        form=form,
+        made=made,
+        scopes=sorted(SCOPES),
+        channels=await list_channels(system),
+    )
+
+
+@post("/tokens", scope="tokens:write", status_code=200)
+async def create_token(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The page after it is the only one that shows the token."""
+    visitor.caller.unbound()
+    fields = await lists(request)
+    values: dict[str, Any] = {
+        "name": (fields.get("name") or [""])[-1].strip(),
+        "scopes": chosen(fields.get("scopes", [])),
+        "channels": chosen(fields.get("channels", [])),
+    }
+    try:
+        asked = NewToken(values["name"], values["scopes"], values["channels"] or None)
+        made = await tokens.create(system, asked, visitor.caller.name)
+    except UmsError as error:
+        form = refused(request, values, error)
+        return await _tokens(request, system, form, status=error.status)
+    return await _tokens(request, system, Form({**values, "name": ""}), made)
+
+
+@post("/tokens/{id:int}/revoke", scope="tokens:write")
+async def revoke_token(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
+    visitor.caller.unbound()
+    await tokens.revoke(system, id)
+    return go("/tokens", "administration.did_revoke")
+
+
+@get("/audit", scope="audit:read")
+async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    asked = {name: request.query_params.get(name, "") for name in ("actor", "action", "subject")}
+    async with system.database.read() as tx:
+        found = await audit.list_audit(
+            tx,
+            actor=asked["actor"].strip() or None,
+            action=asked["action"].strip() or None,
+            subject=asked["subject"].strip() or None,
+            after=request.query_params.get("after"),
+            limit=50,
+        )
+    return page(
+        request,
+        "administration/audit.html",
+        found=found,
+        form=Form(asked),
+        filtered=any(asked.values()),
+    )
+
+
+@get("/about", scope="any")
+async def about(request: AnyRequest, system: System) -> Response[str]:
+    facts = {
+        "version": __version__,
+        "database": system.database.dialect,
+        "python": platform.python_version(),
+        "key": system.seal.fingerprint,
+    }
+    return page(request, "administration/about.html", facts=facts)
+
+
+handlers = [
+    list_operators,
+    invite,
+    invitation,
+    accept,
+    change_operator,
+    list_tokens,
+    create_token,
+    revoke_token,
+    audit_log,
+    about,
+]

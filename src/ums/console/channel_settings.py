@@ -1,0 +1,240 @@
+"""What a channel is held to, and where it is told: rules and callbacks."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums.console.forms import Form, lists, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import channels, checkup, senders
+from ums.core.callbacks import addresses, listing
+from ums.core.directory import Channel
+from ums.core.rule_checks import with_changes
+from ums.core.rules import Rules
+from ums.errors import Invalid, NotFound, UmsError
+
+STATUSES: Final = range(9)
+_TICKS: Final = ("approval", "word_filter", "callbacks", "submitted_is_delivered")
+_FIELDS: Final = {
+    "quiet_hours": "quiet_start",
+    "quiet_hours.start": "quiet_start",
+    "quiet_hours.end": "quiet_end",
+    "frequency_cap": "cap_count",
+    "frequency_cap.count": "cap_count",
+    "frequency_cap.hours": "cap_hours",
+}
+
+
+@get("/channels/{key:str}/rules", scope="channels:read")
+async def show_rules(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    channel = visitor.caller.channel(key)
+    rules = await channels.rules_of(system, channel.key)
+    return _rules(request, channel, Form(_values(rules)))
+
+
+def _rules(request: AnyRequest, channel: Channel, form: Form, status: int = 200) -> Response[str]:
+    return page(
+        request,
+        "channels/rules.html",
+        status=status,
+        channel=channel,
+        form=form,
+        statuses=STATUSES,
+    )
+
+
+def _values(rules: Rules) -> dict[str, Any]:
+    quiet, cap = rules.quiet_hours, rules.frequency_cap
+    return {
+        "zone": rules.zone,
+        **{name: getattr(rules, name) for name in _TICKS},
+        "quiet_start": quiet.start if quiet else "",
+        "quiet_end": quiet.end if quiet else "",
+        "quiet_action": quiet.action if quiet else "delay",
+        "cap_count": cap.count if cap else "",
+        "cap_hours": f"{cap.hours:g}" if cap else "",
+        "broadcasts_per_day": rules.broadcasts_per_day,
+        "requests_per_second": rules.requests_per_second,
+        "statuses": [str(one) for one in rules.statuses],
+    }
+
+
+@post("/channels/{key:str}/rules", scope="channels:write")
+async def change_rules(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    channel, given = visitor.caller.channel(key), await lists(request)
+    values: dict[str, Any] = {
+        name: (given.get(name) or [""])[-1].strip() for name in _values(Rules())
+    }
+    values["statuses"] = given.get("statuses", [])
+    try:
+        changes = _changes(values)
+        await channels.change_rules(system, channel.key, lambda rules: with_changes(rules, changes))
+    except UmsError as error:
+        form = refused(request, values, error, _FIELDS)
+        return _rules(request, channel, form, error.status)
+    return go(f"/channels/{channel.key}/rules", "channels.did_change")
+
+
+def _changes(values: dict[str, Any]) -> dict[str, Any]:
+    """The rules that the form holds; None brings back the default. Raises Invalid."""
+    quiet = {"start": values["quiet_start"], "end": values["quiet_end"]}
+    cap = values["cap_count"] or values["cap_hours"]
+    return {
+        "zone": values["zone"] or None,
+        **{name: values[name] == "on" for name in _TICKS},
+        "quiet_hours": {**quiet, "action": values["quiet_action"]} if any(quiet.values()) else None,
+        "frequency_cap": {
+            "count": _number(values["cap_count"], "cap_count"),
+            "hours": _number(values["cap_hours"], "cap_hours"),
+        }
+        if cap
+        else None,
+        "broadcasts_per_day": _number(values["broadcasts_per_day"], "broadcasts_per_day"),
+        "requests_per_second": _number(values["requests_per_second"], "requests_per_second"),
+        "statuses": [int(one) for one in values["statuses"] if one in map(str, STATUSES)],
+    }
+
+
+def _number(text: str, field: str) -> int | float:
+    try:
+        return msgspec.json.decode(text.encode(), type=int | float)
+    except msgspec.MsgspecError:
+        raise Invalid("bad_value", field=field) from None
+
+
+@get("/channels/{key:str}/callbacks", scope="callbacks:read")
+async def show_callbacks(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    channel = visitor.caller.channel(key)
+    return await _callbacks(request, system, channel, Form({"url": "", "schedule": "hosted"}))
+
+
+async def _callbacks(
+    request: AnyRequest,
+    system: Any,
+    channel: Channel,
+    form: Form,
+    *,
+    secret: str = "",
+    tested: Any = None,
+    status: int = 200,
+) -> Response[str]:
+    async with system.database.read() as tx:
+        after = request.query_params.get("after")
+        dead = await listing.list_batches(tx, channel, state="dead", after=after, limit=20)
+    return page(
+        request,
+        "channels/callbacks.html",
+        status=status,
+        channel=channel,
+        addresses=await addresses.list_addresses(system, channel),
+        dead=dead,
+        form=form,
+        secret=secret,
+        tested=tested,
+    )
+
+
+@post("/channels/{key:str}/callbacks", scope="callbacks:write", status_code=200)
+async def add_callback(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    """The page after it is the only one that shows the signing secret."""
+    channel, given = visitor.caller.channel(key), await lists(request)
+    values = {name: (given.get(name) or [""])[-1].strip() for name in ("url", "schedule")}
+    try:
+        await checkup.require_key(system)
+        made = await addresses.add(system, channel, values["url"], values["schedule"])
+    except UmsError as error:
+        error.values.setdefault("field", "url")
+        form = refused(request, values, error)
+        return await _callbacks(request, system, channel, form, status=error.status)
+    form = Form({"url": "", "schedule": "hosted"})
+    return await _callbacks(request, system, channel, form, secret=str(made.secret))
+
+
+@post(
+    "/channels/{key:str}/callbacks/{callback_id:int}/{verb:str}",
+    scope="callbacks:write",
+    status_code=200,
+)
+async def change_callback(
+    request: AnyRequest,
+    system: System,
+    visitor: Visitor,
+    key: FromPath[str],
+    callback_id: FromPath[int],
+    verb: FromPath[str],
+) -> Response[str]:
+    """Verify, test, make it the default, give it a new secret, or forget it."""
+    channel, secret, tested = visitor.caller.channel(key), "", None
+    form = Form({"url": "", "schedule": "hosted"})
+    try:
+        if verb == "test":
+            tested = await addresses.test(system, channel, callback_id)
+        elif verb == "rotate":
+            secret = str((await addresses.rotate(system, channel, callback_id)).secret)
+        else:
+            await _simply(system, channel, callback_id, verb)
+    except Invalid as error:
+        if isinstance(error, NotFound):
+            raise
+        form = refused(request, {}, error)
+        form.values |= {"url": "", "schedule": "hosted"}
+    return await _callbacks(request, system, channel, form, secret=secret, tested=tested)
+
+
+async def _simply(system: Any, channel: Channel, id: int, verb: str) -> None:
+    if verb == "verify":
+        await addresses.verify(system, channel, id)
+    elif verb == "default":
+        await addresses.set_default(system, channel, id)
+    elif verb == "delete":
+        await addresses.delete(system, channel, id)
+    else:
+        raise NotFound("not_found")
+
+
+@post("/channels/{key:str}/replay", scope="callbacks:write")
+async def replay(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    """Send dead batches again: one, or all of them."""
+    channel, given = visitor.caller.channel(key), await lists(request)
+    text = (given.get("batch") or [""])[-1]
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        await listing.replay(system, channel, first=int(text), last=int(text))
+    else:
+        await listing.replay(system, channel, first=0)
+    return go(f"/channels/{channel.key}/callbacks", "channels.did_replay")
+
+
+@post("/channels/{key:str}/senders/{code:str}/default", scope="senders:write")
+async def make_default(
+    system: System, visitor: Visitor, key: FromPath[str], code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    channel = visitor.caller.channel(key)
+    if code not in (await channels.show(system, channel.key)).senders:
+        raise NotFound("sender_unknown", code=code[:60])
+    await senders.authorise(system, code, channel.key, default=True)
+    return go(f"/channels/{channel.key}", "channels.did_change")
+
+
+handlers = [
+    show_rules,
+    change_rules,
+    show_callbacks,
+    add_callback,
+    change_callback,
+    replay,
+    make_default,
+]

@@ -1,0 +1,87 @@
+"""Statistics: the funnel and the losses, by channel, sender, day and hour."""
+
+import csv
+import io
+from typing import Any, Final
+
+from litestar import Response, get
+
+from ums import clock
+from ums.console.forms import Form
+from ums.console.pages import SAFE_HEADERS, AnyRequest, page
+from ums.console.shapes import System, Visitor
+from ums.core import stats
+from ums.core.callers import Caller
+from ums.core.stats import StatsReport
+from ums.core.stats_sql import Asked
+from ums.core.visibility import bind_names
+
+BY: Final = ("day", "hour", "channel", "sender")
+DAYS: Final = (1, 7, 30, 90)
+_COLUMNS: Final = (
+    "key",
+    "messages",
+    "target",
+    "pending",
+    "valid",
+    "waiting",
+    "submitted",
+    "delivered",
+    "retracted",
+)
+
+
+@get("/statistics", scope="stats:read")
+async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    form = _form(request)
+    report = await _report(system, visitor.caller, form)
+    return page(
+        request,
+        "statistics.html",
+        report=report,
+        form=form,
+        names=bind_names(visitor.caller),
+        most=max((one.target for one in report.items), default=0),
+        most_lost=max((loss.count for loss in report.total.losses), default=1),
+        by=BY,
+        days=DAYS,
+    )
+
+
+@get("/statistics.csv", scope="stats:read")
+async def export(request: AnyRequest, system: System, visitor: Visitor) -> Response[bytes]:
+    report = await _report(system, visitor.caller, _form(request))
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(_COLUMNS)
+    for one in (*report.items, report.total):
+        writer.writerow([getattr(one, name) for name in _COLUMNS])
+    headers = {**SAFE_HEADERS, "Content-Disposition": 'attachment; filename="statistics.csv"'}
+    content = ("\ufeff" + file.getvalue()).encode()
+    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _form(request: AnyRequest) -> Form:
+    query = request.query_params
+    by, days = query.get("by", "day"), query.get("days", "30")
+    by = by if by in BY else "day"
+    days = days if days in map(str, DAYS) else "30"
+    if by == "hour":
+        days = "1"
+    return Form({"by": by, "days": days, "channel": query.get("channel", "")})
+
+
+async def _report(system: Any, caller: Caller, form: Form) -> StatsReport:
+    now = clock.now()
+    by: Any = form.value("by")
+    asked = Asked(
+        by=by,
+        since=now - int(form.value("days")) * clock.DAY,
+        until=now + 1,
+        channels=caller.among(form.value("channel") or None),
+    )
+    async with system.database.read() as tx:
+        return await stats.statistics(tx, caller.snapshot, asked)
+
+
+handlers = [statistics, export]
