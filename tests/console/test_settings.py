@@ -1,0 +1,165 @@
+"""Templates, statistics, rules, callbacks, operators, tokens: what the pages do."""
+
+import re
+from typing import Any
+
+import httpx
+
+from console.conftest import PASSWORD, Visit, browsing, log_in
+from doors import Door
+from flow import with_settings
+from receiver import receiving
+from telling import ALLOWED
+from ums.core import channels
+
+
+async def followed(client: httpx.AsyncClient, answer: httpx.Response) -> str:
+    """The page that an answer leads to."""
+    assert answer.status_code == 303, answer.text
+    shown = await client.get(answer.headers["location"])
+    assert shown.status_code == 200
+    return shown.text
+
+
+async def test_a_template_from_its_making_to_an_old_version(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    base = f"/channels/{channel.key}/templates"
+    user = {"userid": "li", "attributes": {"name": "<Li>"}, "email": {"all": "li@example.org"}}
+    await door.post("/v1/user/opt", [user], await door.access_key())
+    fields = {"name": "Welcome", "subject": "Hi {{ name }}", "kind": "html"}
+    fields |= {"html": "<p>{{ name }} {{ city }}</p>", "defaults": '{"city": "Rome"}'}
+    made = await visitor.post(base, data=fields)
+    one = made.headers["location"].partition("?")[0]
+    assert "[name]" in await followed(visitor, made)
+    as_li = (await visitor.get(f"{one}?userid=li")).text
+    assert "Hi &lt;Li&gt;" in as_li
+    assert "&lt;Li&gt; Rome" in (await visitor.get(f"{one}/mail?userid=li")).text
+    strange = (await visitor.get(f"{one}?userid=nobody")).text
+    assert "There is no such user" in strange
+    wrong = await visitor.post(one, data={**fields, "html": "{% for %}"})
+    assert (wrong.status_code, 'id="html-error"' in wrong.text) == (400, True)
+    changed = await visitor.post(one, data={**fields, "html": "<p>New {{ name }}</p>"})
+    await followed(visitor, changed)
+    old = (await visitor.get(f"{one}?version=1")).text
+    assert 'class="taken"' in old
+    assert "{{ city }}" in (await visitor.get(f"{one}/edit?version=1")).text
+    tested = await visitor.post(f"{one}/test", data={"to": "me@example.org", "userid": "li"})
+    msgid = re.findall(r"/messages/([^?]+)", tested.headers["location"])[0]
+    await door.done(msgid, channel)
+    assert door.smtp.mails[-1].rcpt_to == "me@example.org"
+    await followed(visitor, await visitor.post(f"{one}/close"))
+    assert "closed" in (await visitor.get(f"/templates?channel={channel.key}")).text
+    viewer = await visit("viewer")
+    assert (await viewer.get(one)).status_code == 200
+    assert (await viewer.post(f"{one}/open")).status_code == 403
+
+
+async def test_rules_are_kept_or_refused_at_their_field(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    path = f"/channels/{channel.key}/rules"
+    fields: dict[str, Any] = {
+        "zone": "Asia/Shanghai",
+        "approval": "on",
+        "quiet_start": "22:00",
+        "quiet_end": "08:00",
+        "quiet_action": "refuse",
+        "cap_count": "3",
+        "cap_hours": "24",
+        "broadcasts_per_day": "5",
+        "requests_per_second": "0",
+        "statuses": ["2", "3"],
+    }
+    shown = await followed(visitor, await visitor.post(path, data=fields))
+    assert 'value="Asia/Shanghai"' in shown
+    rules = await channels.rules_of(door.system, channel.key)
+    assert (rules.approval, rules.word_filter, rules.statuses) == (True, False, (2, 3))
+    assert (rules.quiet_hours.start, rules.frequency_cap.count) == ("22:00", 3)  # type: ignore[union-attr]
+    for field, value in (
+        ("zone", "Nowhere/None"),
+        ("quiet_end", ""),
+        ("cap_hours", "x"),
+        ("broadcasts_per_day", "-1"),
+        ("requests_per_second", "1e999"),
+    ):
+        refused = await visitor.post(path, data={**fields, field: value})
+        assert refused.status_code == 400, field
+        assert 'aria-invalid="true"' in refused.text or "trouble" in refused.text, field
+    assert await channels.rules_of(door.system, channel.key) == rules
+    await followed(visitor, await visitor.post(path, data={**fields, "zone": ""}))
+    assert (await channels.rules_of(door.system, channel.key)).zone == "UTC"
+
+
+async def test_callbacks_are_verified_tested_and_forgotten(door: Door, visit: Visit) -> None:
+    with_settings(door.system, **ALLOWED)
+    visitor, channel = await visit(), await door.channel()
+    path = f"/channels/{channel.key}/callbacks"
+    async with receiving(channel.key, channel.secret) as receiver:
+        none = await visitor.post(path, data={"url": "nonsense", "schedule": "hosted"})
+        assert (none.status_code, 'id="url-error"' in none.text) == (400, True)
+        made = await visitor.post(path, data={"url": receiver.url, "schedule": "hosted"})
+        secret = re.findall(r"whsec_[\w+/=]+", made.text)[0]
+        assert secret not in (await visitor.get(path)).text
+        tested = await visitor.post(f"{path}/1/test")
+        assert "It took the sample record" in tested.text
+        receiver.verify(receiver.posts[0], secret)
+        only = await visitor.post(f"{path}/1/delete")
+        assert 'role="alert"' in only.text  # the default one stays
+        await visitor.post(path, data={"url": f"{receiver.url}?2", "schedule": "standard"})
+        await visitor.post(f"{path}/2/default")
+        gone = await visitor.post(f"{path}/1/delete")
+        assert gone.text.count("<h2>http") == 1
+        assert (await visitor.post(f"{path}/9/verify")).status_code == 404
+        assert (await visitor.post(f"{path}/2/nonsense")).status_code == 404
+
+
+async def test_somebody_is_invited_and_shut_out(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    fields = {"role": "operator", "channels": [channel.key]}
+    invited = await visitor.post("/operators/invite", data=fields)
+    link = re.findall(r"/invitation/[\w-]{43}", invited.text)[0]
+    async with browsing(door) as guest:
+        assert "invited as Operator" in (await guest.get(link)).text
+        new = {"name": "zhao", "password": PASSWORD, "again": PASSWORD}
+        differ = await guest.post(link, data={**new, "again": "another one"})
+        assert (differ.status_code, 'id="again-error"' in differ.text) == (400, True)
+        await guest.post(link, data=new)
+        assert (await guest.get(link)).status_code == 404  # it is good once
+        await log_in(guest, "zhao")
+        assert (await guest.get("/messages")).status_code == 200
+        other = await door.channel()
+        assert (await guest.get(f"/channels/{other.key}")).status_code == 404
+        assert (await guest.get("/operators")).status_code == 403
+        await visitor.post("/operators/zhao", data={"role": "viewer", "disabled": "yes"})
+        assert (await guest.get("/messages")).status_code == 303
+    last = await visitor.post("/operators/administrator0", data={"role": "viewer"})
+    assert (last.status_code, 'role="alert"' in last.text) == (409, True)
+    listed = (await visitor.get("/operators")).text
+    assert "zhao" in listed
+    noted = (await visitor.get("/audit?action=operator.invite")).text
+    assert "operator:administrator0" in noted
+
+
+async def test_a_token_is_shown_once_and_revoked(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    fields = {"name": "ci", "scopes": ["messages:read"], "channels": [channel.key]}
+    made = await visitor.post("/tokens", data=fields)
+    token = re.findall(r"ums_[\w-]{40,}", made.text)[0]
+    assert token not in (await visitor.get("/tokens")).text
+    assert (await door.get("/api/messages", token)).status == 200
+    nothing = await visitor.post("/tokens", data={"name": "x"})
+    assert (nothing.status_code, 'class="error"' in nothing.text) == (400, True)
+    await visitor.post("/tokens/1/revoke")
+    assert (await door.get("/api/messages", token)).status == 401
+
+
+async def test_statistics_say_what_the_api_says(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    body = {"recipients": [{"address": "a@example.org"}, {"userid": "nobody"}]}
+    sent = await door.post("/api/messages", {**body, "subject": "s", "text": "t"}, channel)
+    await door.done(sent.body["msgid"], channel)
+    for by in ("day", "hour", "channel", "sender"):
+        text = (await visitor.get(f"/statistics?by={by}&channel={channel.key}")).text
+        assert "no_user" in text
+    exported = (await visitor.get("/statistics.csv?by=channel")).text.splitlines()
+    assert exported[-1] == "total,1,2,0,1,0,1,0,0"
+    assert exported[1].startswith(f"{channel.key},1,2")
