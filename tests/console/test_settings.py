@@ -163,3 +163,42 @@ async def test_statistics_say_what_the_api_says(door: Door, visit: Visit) -> Non
     exported = (await visitor.get("/statistics.csv?by=channel")).text.splitlines()
     assert exported[-1] == "total,1,2,0,1,0,1,0,0"
     assert exported[1].startswith(f"{channel.key},1,2")
+
+
+async def test_a_segment_is_counted_before_it_is_saved(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    people = [{"userid": f"seg{age}", "attributes": {"age": age}} for age in (10, 20, 30)]
+    await door.post("/v1/user/opt", people, await door.access_key())
+    conditions = '{"attribute": {"name": "age", "op": "ge", "value": 18}}'
+    fields = {"name": "grown", "conditions": conditions}
+    counted = await visitor.post("/segments", data={**fields, "count": "1"})
+    assert "2 users now" in counted.text
+    assert "seg20" in counted.text
+    assert "grown" not in (await visitor.get("/segments")).text
+    made = await visitor.post("/segments", data=fields)
+    assert "2 users now" in await followed(visitor, made)
+    for wrong in ("{", '{"nonsense": 1}', "[]"):
+        refused = await visitor.post("/segments/1", data={**fields, "conditions": wrong})
+        assert (refused.status_code, 'id="conditions-error"' in refused.text) == (400, True)
+    await followed(visitor, await visitor.post("/segments/1", data={**fields, "name": "adults"}))
+    assert "adults" in (await visitor.get("/segments")).text
+    await followed(visitor, await visitor.post("/segments/1/delete"))
+    assert (await visitor.get("/segments/1")).status_code == 404
+
+
+async def test_a_list_is_filled_and_emptied(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit("operator"), await door.channel()
+    base = f"/channels/{channel.key}/lists"
+    made = await visitor.post(base, data={"kind": "block", "name": "投诉"})
+    one = made.headers["location"]
+    await followed(visitor, await visitor.post(one, data={"entries": "A@X.cn\nzhang\n\n"}))
+    shown = (await visitor.get(one)).text
+    assert ("A@x.cn" in shown, ">zhang<" in shown, "2 entries" in shown) == (True, True, True)
+    wrong = await visitor.post(one, data={"entries": "b@x.cn\nnot one@"})
+    assert (wrong.status_code, 'id="entries-error"' in wrong.text) == (400, True)
+    await followed(visitor, await visitor.post(one, data={"remove": "zhang"}))
+    assert "1 entries" in (await visitor.get(base)).text
+    twice = await visitor.post(base, data={"kind": "block", "name": "投诉"})
+    assert (twice.status_code, 'id="name-error"' in twice.text) == (400, True)
+    await followed(visitor, await visitor.post(f"{one}/delete"))
+    assert (await visitor.get(one)).status_code == 404

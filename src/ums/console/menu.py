@@ -40,6 +40,7 @@ MENU: Final = (
         "menu_people",
         (
             Entry("/users", "menu_users", "users:read"),
+            Entry("/segments", "menu_segments", "segments:read"),
         ),
     ),
     (
