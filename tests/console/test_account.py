@@ -74,9 +74,15 @@ def test_the_wait_grows_and_ends() -> None:
     assert grown[-1] == 900
     now[0] += 901
     assert waits() == 0
-    throttle.succeeded("name:li")
     throttle.failed("name:li")
-    assert waits() == 0
+    assert waits() == 900  # it goes on where it was
+    now[0] += 1801
+    throttle.failed("name:li")
+    assert waits() == 0  # long ago
+    for _ in range(FREE):
+        throttle.failed("name:li", "address:office")
+    throttle.succeeded("name:li")
+    throttle.check("name:li", "address:office")
 
 
 async def test_a_password_that_a_program_made_has_to_be_changed(door: Door) -> None:

@@ -1,18 +1,14 @@
 """Signing in and out, and an operator's own account."""
 
-from typing import Any, Final
-
 from litestar import Response, get, post
 
+from ums.console import two_factor
 from ums.console.forms import Form, given, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.console.visitor import address_of, current, session_cookie
+from ums.console.visitor import address_of, current, inside, session_cookie, throttle_of
 from ums.core import operators, sessions, signing_in
-from ums.core.signing_in import Throttle
 from ums.errors import Invalid, UmsError
-
-_THROTTLE: Final = "throttle"
 
 
 @get("/login", scope="open")
@@ -31,27 +27,16 @@ async def log_in(request: AnyRequest, system: System) -> Response[str]:
     values = {"name": name, "password": "", "next": fields.get("next", "")}
     try:
         operator = await signing_in.check_password(
-            system, _throttle(request), name, password, address
+            system, throttle_of(request), name, password, address
         )
     except UmsError as error:
         form = refused(request, values, error)
         return page(request, "account/login.html", status=error.status, form=form)
+    if operator.two_factor:
+        return two_factor.ask(request, system, operator, values["next"])
     agent = request.headers.get("user-agent", "")
     token = await signing_in.sign_in(system, operator, address, agent)
-    return go(_inside(values["next"]), cookies=[session_cookie(request, token)])
-
-
-def _throttle(request: AnyRequest) -> Throttle:
-    found: Any = request.app.state.get(_THROTTLE)
-    if found is None:
-        found = request.app.state[_THROTTLE] = Throttle()
-    return found
-
-
-def _inside(where: str) -> str:
-    """`where`, if it is a page of ours: never another site's."""
-    inside = where.startswith("/") and not where.startswith(("//", "/\\")) and where.isprintable()
-    return where if inside else "/home"
+    return go(inside(values["next"]), cookies=[session_cookie(request, token)])
 
 
 @post("/logout", scope="any")
@@ -101,7 +86,7 @@ async def _check_new(
     request: AnyRequest, system: System, visitor: Visitor, fields: dict[str, str]
 ) -> None:
     await signing_in.check_password(
-        system, _throttle(request), visitor.name, fields.get("old", ""), address_of(request)
+        system, throttle_of(request), visitor.name, fields.get("old", ""), address_of(request)
     )
     if fields.get("password", "") != fields.get("again", ""):
         raise Invalid("passwords_differ", field="again")

@@ -19,6 +19,7 @@ from ums.console import (
     sending,
     statistics,
     templates,
+    two_factor,
     users,
 )
 from ums.console.door import Door
@@ -48,6 +49,7 @@ def router() -> Router:
         path="/",
         route_handlers=[
             *account.handlers,
+            *two_factor.handlers,
             *home.handlers,
             *messages.handlers,
             *sending.handlers,

@@ -9,6 +9,7 @@ from msgspec import Struct
 from ums.core.callers import Caller
 from ums.core.scopes import OF_ROLE, holds
 from ums.core.sessions import LONGEST, SignedIn
+from ums.core.signing_in import Throttle
 
 COOKIE: Final = "ums_session"
 AnyRequest = Request[Any, Any, Any]
@@ -66,3 +67,16 @@ def address_of(request: AnyRequest) -> str:
 def _is_secure(request: AnyRequest) -> bool:
     public: str = request.app.state.system.settings.public_url
     return request.url.scheme == "https" or public.startswith("https:")
+
+
+def throttle_of(request: AnyRequest) -> Throttle:
+    found: Any = request.app.state.get("throttle")
+    if found is None:
+        found = request.app.state["throttle"] = Throttle()
+    return found
+
+
+def inside(where: str) -> str:
+    """`where`, if it is a page of ours: never another site's."""
+    inside = where.startswith("/") and not where.startswith(("//", "/\\")) and where.isprintable()
+    return where if inside else "/home"

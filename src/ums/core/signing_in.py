@@ -13,7 +13,8 @@ from ums.core.system import System
 from ums.errors import Busy, NotAuthenticated
 
 FREE = 5  # failures in a row before one has to wait
-LONGEST_WAIT = 900.0  # seconds
+FREE_OF_ADDRESS = 20  # a whole office may share one
+LONGEST_WAIT = 900.0  # seconds; after as long without a failure all is forgotten
 KEPT = 10_000
 
 
@@ -39,10 +40,12 @@ class Throttle:
 
     def failed(self, *keys: str) -> None:
         for key in keys:
-            found = self._failures.pop(key, None)
-            count = 1 + (found.count if found is not None else 0)
-            wait = min(2.0 ** (count - FREE), LONGEST_WAIT) if count >= FREE else 0.0
-            self._failures[key] = _Failures(count, self._now() + wait)
+            found, now = self._failures.pop(key, None), self._now()
+            fresh = found is not None and found.until > now - LONGEST_WAIT
+            count = 1 + (found.count if found is not None and fresh else 0)
+            free = FREE_OF_ADDRESS if key.startswith("address:") else FREE
+            wait = min(2.0 ** (count - free), LONGEST_WAIT) if count >= free else 0.0
+            self._failures[key] = _Failures(count, now + wait)
         while len(self._failures) > KEPT:
             self._failures.popitem(last=False)
 

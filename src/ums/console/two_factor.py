@@ -1,0 +1,114 @@
+"""The second factor: set up, asked for when logging in, removed."""
+
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+import segno
+from litestar import Response, get, post
+
+from ums import clock
+from ums.console.forms import Form, given, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.console.visitor import address_of, inside, session_cookie, throttle_of
+from ums.core import signing_in, two_factor
+from ums.core.signing_in import Operator
+from ums.core.two_factor import Setup
+from ums.errors import Invalid, NotAuthenticated, UmsError
+
+GOOD_FOR = 5 * clock.MINUTE  # from the password to the code
+
+
+def ask(request: AnyRequest, system: Any, operator: Operator, where: str) -> Response[str]:
+    """The page that asks for the code; the password was right."""
+    until = clock.now() + GOOD_FOR
+    ticket = system.seal.close(f"{operator.id} {until} {operator.name}", "second factor")
+    form = Form({"code": "", "ticket": ticket, "next": where})
+    return page(request, "account/second.html", form=form)
+
+
+@post("/login/second", scope="open", status_code=200)
+async def second(request: AnyRequest, system: System) -> Response[str]:
+    fields = await given(request)
+    values = {"code": "", "ticket": fields.get("ticket", ""), "next": fields.get("next", "")}
+    throttle = throttle_of(request)
+    try:
+        operator = _opened(system, values["ticket"])
+        keys = (f"second:{operator.id}", f"address:{address_of(request)}")
+        throttle.check(*keys)
+        try:
+            await two_factor.check(system, operator.id, fields.get("code", ""))
+        except NotAuthenticated:
+            throttle.failed(*keys)
+            raise
+        throttle.succeeded(keys[0])
+    except UmsError as error:
+        error.values.setdefault("field", "code")
+        form = refused(request, values, error)
+        return page(request, "account/second.html", status=error.status, form=form)
+    agent = request.headers.get("user-agent", "")
+    token = await signing_in.sign_in(system, operator, address_of(request), agent)
+    return go(inside(values["next"]), cookies=[session_cookie(request, token)])
+
+
+def _opened(system: Any, ticket: str) -> Operator:
+    """Whose password was right a moment ago. Raises NotAuthenticated."""
+    try:
+        id, until, name = system.seal.open(ticket, "second factor").split(" ", 2)
+    except (Invalid, ValueError):
+        raise NotAuthenticated("wrong_code") from None
+    if int(until) < clock.now():
+        raise NotAuthenticated("code_late")
+    return Operator(int(id), name, two_factor=True)
+
+
+@get("/account/two-factor", scope="any")
+async def set_up(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    mine = visitor.signed_in
+    setup = two_factor.begin(system, mine.operator_id, mine.name)
+    return _set_up(request, setup, Form({"code": ""}))
+
+
+def _set_up(request: AnyRequest, setup: Setup, form: Form, status: int = 200) -> Response[str]:
+    image = BytesIO()
+    segno.make(setup.uri, error="m").save(image, kind="svg", scale=5, border=2, xmldecl=False)
+    # As an image, which the page's policy allows and which can do nothing.
+    picture = "data:image/svg+xml;utf8," + quote(image.getvalue().decode(), safe="")
+    return page(
+        request, "account/two_factor.html", status=status, setup=setup, picture=picture, form=form
+    )
+
+
+@post("/account/two-factor", scope="any", status_code=200)
+async def confirm(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The page after it is the only one that shows the recovery codes."""
+    mine, fields = visitor.signed_in, await given(request)
+    ticket, code = fields.get("ticket", ""), fields.get("code", "").replace(" ", "")
+    try:
+        codes = await two_factor.confirm(system, mine.operator_id, ticket, code)
+    except Invalid as error:
+        setup = _again(system, mine, ticket)
+        return _set_up(request, setup, refused(request, {"code": ""}, error), error.status)
+    return page(request, "account/recovery.html", codes=codes)
+
+
+def _again(system: Any, mine: Any, ticket: str) -> Setup:
+    try:
+        return two_factor.resume(system, mine.operator_id, mine.name, ticket)
+    except Invalid:
+        return two_factor.begin(system, mine.operator_id, mine.name)
+
+
+@post("/account/two-factor/remove", scope="any")
+async def remove(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Only with the password: whoever finds an open browser shall not."""
+    password = (await given(request)).get("password", "")
+    await signing_in.check_password(
+        system, throttle_of(request), visitor.name, password, address_of(request)
+    )
+    await two_factor.remove(system, visitor.signed_in.operator_id)
+    return go("/account", "account.did_remove")
+
+
+handlers = [second, set_up, confirm, remove]

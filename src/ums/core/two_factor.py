@@ -1,0 +1,137 @@
+"""The second factor: codes of an authenticator (TOTP, RFC 6238), and recovery codes.
+
+A code is good for its half minute and the one before and after, and once: the last step that was
+used is kept. Recovery codes are good once each; the database has their SHA-256.
+"""
+
+import hashlib
+import os
+import secrets
+from base64 import b32encode
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor import InvalidToken
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from msgspec import Struct
+from sqlalchemy import select, update
+
+from ums import clock
+from ums.core import audit
+from ums.core.models import operators
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid, NotAuthenticated
+
+STEP: Final = 30  # seconds
+CODES: Final = 10
+_BYTES: Final = 20  # of a secret (RFC 4226 section 4)
+
+
+class Setup(Struct, frozen=True):
+    """What an operator brings to an authenticator; `ticket` comes back with the first code."""
+
+    secret: str
+    uri: str
+    ticket: str
+
+
+def begin(system: System, operator_id: int, name: str) -> Setup:
+    """A new secret. It counts from `confirm` on."""
+    key = os.urandom(_BYTES)
+    secret = b32encode(key).decode()
+    uri = _totp(key).get_provisioning_uri(name, "UMS")
+    return Setup(secret, uri, system.seal.close(key.hex(), f"totp ticket:{operator_id}"))
+
+
+def resume(system: System, operator_id: int, name: str, ticket: str) -> Setup:
+    """The same once more, after a code that was wrong. Raises Invalid."""
+    key = bytes.fromhex(system.seal.open(ticket, f"totp ticket:{operator_id}"))
+    uri = _totp(key).get_provisioning_uri(name, "UMS")
+    return Setup(b32encode(key).decode(), uri, ticket)
+
+
+async def confirm(system: System, operator_id: int, ticket: str, code: str) -> list[str]:
+    """Switch it on, once the authenticator has shown that it knows the secret; gives the
+    recovery codes, which are shown this once. Raises Invalid."""
+    key = bytes.fromhex(system.seal.open(ticket, f"totp ticket:{operator_id}"))
+    step = _step_of(key, code, after=0)
+    if step is None:
+        raise Invalid("wrong_code", field="code")
+    recovery = [secrets.token_hex(5) for _ in range(CODES)]
+    values = {
+        "totp": system.seal.close(key.hex(), _context(operator_id)),
+        "totp_step": step,
+        "recovery": msgspec.json.encode([_digest(one) for one in recovery]).decode(),
+    }
+    async with system.database.write() as tx:
+        await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
+        await audit.note(tx, "operator.second_factor", str(operator_id), "on")
+    return recovery
+
+
+async def remove(system: System, operator_id: int) -> None:
+    """Do without it again."""
+    values = {"totp": None, "totp_step": None, "recovery": None}
+    async with system.database.write() as tx:
+        await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
+        await audit.note(tx, "operator.second_factor", str(operator_id), "off")
+
+
+async def check(system: System, operator_id: int, code: str) -> None:
+    """Take a code, or a recovery code. Raises NotAuthenticated for one that is not good."""
+    given = code.replace(" ", "").replace("-", "").lower()
+    async with system.database.write() as tx:
+        mine = operators.c.id == operator_id
+        row = await tx.first(select(operators).where(mine).with_for_update())
+        values = None if row is None else _used(system, row, given)
+        if values is None:
+            raise NotAuthenticated("wrong_code")
+        await tx.run(update(operators).where(mine).values(values))
+        await _tell(tx, row, values)
+
+
+def _used(system: System, row: Any, given: str) -> dict[str, Any] | None:
+    """What to keep of a good code; None for another."""
+    key = bytes.fromhex(system.seal.open(row.totp, _context(row.id)))
+    step = _step_of(key, given, after=row.totp_step or 0)
+    if step is not None:
+        return {"totp_step": step}
+    left: list[str] = msgspec.json.decode(row.recovery or "[]", type=list[str])
+    if _digest(given) in left:
+        left.remove(_digest(given))
+        return {"recovery": msgspec.json.encode(left).decode()}
+    return None
+
+
+async def _tell(tx: Tx, row: Any, values: dict[str, Any]) -> None:
+    if "recovery" in values:
+        left = len(msgspec.json.decode(values["recovery"], type=list[str]))
+        await audit.note(tx, "operator.recovery_code", row.name, f"{left} left")
+
+
+def _step_of(key: bytes, code: str, *, after: int) -> int | None:
+    """The step that `code` is of, if it is good now and comes after the last one used."""
+    if not (code.isascii() and code.isdigit() and len(code) == 6):
+        return None
+    totp, now = _totp(key), clock.now() // 1000 // STEP
+    for step in (now, now - 1, now + 1):
+        try:
+            totp.verify(code.encode(), step * STEP)
+        except InvalidToken:
+            continue
+        return step if step > after else None
+    return None
+
+
+def _totp(key: bytes) -> TOTP:
+    return TOTP(key, 6, SHA1(), STEP)  # noqa: S303  (what authenticators speak)
+
+
+def _context(operator_id: int) -> str:
+    return f"totp:{operator_id}"
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
