@@ -10,7 +10,8 @@ from doors import Door
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
-from ums.core import channels
+from ums.core import channels, senders
+from ums.core.senders import NewSender
 
 
 async def followed(client: httpx.AsyncClient, answer: httpx.Response) -> str:
@@ -202,3 +203,26 @@ async def test_a_list_is_filled_and_emptied(door: Door, visit: Visit) -> None:
     assert (twice.status_code, 'id="name-error"' in twice.text) == (400, True)
     await followed(visitor, await visitor.post(f"{one}/delete"))
     assert (await visitor.get(one)).status_code == 404
+
+
+async def test_a_wrong_mode_is_found_out(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    sender = NewSender(
+        code="main",
+        name="Main",
+        host="127.0.0.1",
+        port=door.smtp.port,
+        encryption="ssl",
+        from_address="a@sender.example",
+        allow_port=True,
+    )
+    await senders.create(door.system, sender)
+    failed = (await visitor.post("/senders/main/test", data={"to": ""})).text
+    assert 'class="report bad"' in failed
+    assert "/senders/main/ways" in failed
+    found = (await visitor.post("/senders/main/ways")).text
+    way = f"/senders/main/edit?port={door.smtp.port}&amp;encryption=none"
+    assert way in found
+    form = (await visitor.get(way.replace("&amp;", "&"))).text
+    assert '<option value="none" selected>' in form
+    assert (await visitor.get("/senders/main")).text.count("SSL/TLS") >= 1  # nothing is changed yet

@@ -23,6 +23,9 @@ REFUSED = "gone@example.org"
 PAGES = (
     *("/home", "/send", "/messages", "/users", "/users/zhang", "/users/new", "/imports"),
     *("/channels", "/channels/news2026", "/senders", "/senders/new", "/senders/main", "/account"),
+    *("/channels/news2026/rules", "/channels/news2026/callbacks", "/channels/news2026/lists"),
+    *("/templates", "/statistics", "/segments", "/segments/new", "/approvals", "/operators"),
+    *("/tokens", "/audit", "/about", "/account/two-factor", "/senders/main/edit"),
 )
 
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup, sender_test, senders
+from ums.core import channels, checkup, sender_test, sender_ways, senders
 from ums.core.senders import NewSender, SenderInfo
 from ums.errors import Forbidden, UmsError
 from ums.senders.email import FREE_PORTS
@@ -114,6 +114,7 @@ async def show_sender(
         preset=preset_of(sender.host),
         names=names,
         report=None,
+        ways=None,
         form=Form({"to": ""}),
     )
 
@@ -123,9 +124,11 @@ async def edit_sender(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
     visitor.caller.unbound()
-    sender = await senders.show(system, code)
+    sender, query = await senders.show(system, code), request.query_params
     values: dict[str, Any] = {name: getattr(sender, name, "") for name in EMPTY}
     values |= {"password": "", "encryption": sender.encryption.value, "preset": ""}
+    # A way that was found to work is put into the form, for a person to save.
+    values |= {name: query[name] for name in ("port", "encryption") if name in query}
     return await _form(request, system, Form(values), preset_of(sender.host), "", sender=sender)
 
 
@@ -185,7 +188,28 @@ async def test_sender(
         preset=preset_of(sender.host),
         names=names,
         report=report,
+        ways=None,
         form=form,
+    )
+
+
+@post("/senders/{code:str}/ways", scope="senders:write", status_code=200)
+async def other_ways(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """Which other ports and modes the server answers to."""
+    visitor.caller.unbound()
+    sender = await senders.show(system, code)
+    names = {one.channelkey: one.name for one in await channels.list_channels(system)}
+    return page(
+        request,
+        "senders/show.html",
+        sender=sender,
+        preset=preset_of(sender.host),
+        names=names,
+        report=None,
+        ways=await sender_ways.ways(system, code),
+        form=Form({"to": ""}),
     )
 
 
@@ -234,4 +258,5 @@ handlers = [
     pause_sender,
     resume_sender,
     test_sender,
+    other_ways,
 ]

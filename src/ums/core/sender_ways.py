@@ -1,0 +1,68 @@
+"""Other ways to a sender's server: when the usual one fails, which port and mode would do?
+
+Looked for up to the greeting and EHLO, without logging in: a password is sent to nobody here.
+"""
+
+import asyncio
+from typing import Final
+
+from msgspec import Struct
+
+from ums.core.system import System
+from ums.errors import NotFound
+from ums.senders import email
+from ums.senders.base import Encryption
+from ums.senders.smtp import connect
+from ums.senders.smtp_connect import Server, Timeouts
+from ums.senders.smtp_error import SmtpError
+
+SECONDS: Final = 8.0
+# The better ones first: encrypted from the first byte, then later, then not at all.
+USUAL: Final = (
+    (465, Encryption.SSL),
+    (994, Encryption.SSL),
+    (587, Encryption.STARTTLS),
+    (25, Encryption.STARTTLS),
+    (80, Encryption.STARTTLS),
+    (25, Encryption.NONE),
+    (80, Encryption.NONE),
+)
+
+
+class Way(Struct, frozen=True):
+    """A port and a mode that the server answers to."""
+
+    port: int
+    encryption: Encryption
+    features: list[str]
+
+
+async def ways(system: System, code: str) -> list[Way]:
+    """Those that work now, the best first, less the one that the sender has. Raises NotFound."""
+    system.directory.forget()
+    sender = (await system.directory.now()).sender_codes.get(code)
+    if sender is None:
+        raise NotFound("sender_unknown", code=code[:60])
+    own = email.read(sender.settings)
+    modes = (Encryption.SSL, Encryption.STARTTLS, Encryption.NONE)
+    wanted = dict.fromkeys([*((own.port, mode) for mode in modes), *USUAL])
+    wanted.pop((own.port, own.encryption), None)
+    found = await asyncio.gather(*(_try(own.host, port, mode) for port, mode in wanted))
+    return [way for way in found if way is not None]
+
+
+async def _try(host: str, port: int, encryption: Encryption) -> Way | None:
+    server = Server(
+        host=host,
+        port=port,
+        encryption=encryption,
+        timeouts=Timeouts(connect=SECONDS, command=SECONDS, dot=SECONDS),
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            session = await connect(server)
+    except (SmtpError, TimeoutError, OSError):
+        return None
+    features = sorted(session.features)
+    await session.quit()
+    return Way(port, encryption, features)
