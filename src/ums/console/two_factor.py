@@ -72,7 +72,9 @@ async def set_up(request: AnyRequest, system: System, visitor: Visitor) -> Respo
 
 def _set_up(request: AnyRequest, setup: Setup, form: Form, status: int = 200) -> Response[str]:
     image = BytesIO()
-    segno.make(setup.uri, error="m").save(image, kind="svg", scale=5, border=2, xmldecl=False)
+    segno.make(setup.uri, error="m").save(
+        image, kind="svg", scale=5, border=3, light="#fff", xmldecl=False
+    )
     # As an image, which the page's policy allows and which can do nothing.
     picture = "data:image/svg+xml;utf8," + quote(image.getvalue().decode(), safe="")
     return page(
