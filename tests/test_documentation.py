@@ -18,6 +18,7 @@ from ums.app import build
 from ums.cli import commands
 from ums.config import Settings, describe
 from ums.console.door import Door
+from ums.core.reasons import REASONS
 from ums.errors import CODES, WORDS, UmsError
 
 ROOT = Path(__file__).parents[1]
@@ -170,6 +171,11 @@ def test_every_reason_of_a_delivery_is_described() -> None:
     table = tomllib.loads(replies.read_text("utf-8"))
     reasons = {row["id"] for row in (*table["reply"], *table["error"])}
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
+    described = page.partition("\n## Reasons\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", described, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"reason"} == set(
+        REASONS
+    )
 
 
 def test_every_dependency_has_its_reason() -> None:

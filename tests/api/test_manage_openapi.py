@@ -88,7 +88,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object) -> None:
         raise SmtpError(Kind.DNS_FAILED, Stage.CONNECT, "no such name")
 
-    monkeypatch.setattr(sender_test, "_try", refuse)
+    monkeypatch.setattr(sender_test, "try_sender", refuse)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -160,7 +160,7 @@ async def test_statistics_say_what_the_api_says(door: Door, visit: Visit) -> Non
     await door.done(sent.body["msgid"], channel)
     for by in ("day", "hour", "channel", "sender"):
         text = (await visitor.get(f"/statistics?by={by}&channel={channel.key}")).text
-        assert "no_user" in text
+        assert "There is no such user." in text
     exported = (await visitor.get("/statistics.csv?by=channel")).text.splitlines()
     assert exported[-1] == "total,1,2,0,1,0,1,0,0"
     assert exported[1].startswith(f"{channel.key},1,2")
@@ -218,11 +218,13 @@ async def test_a_wrong_mode_is_found_out(door: Door, visit: Visit) -> None:
     )
     await senders.create(door.system, sender)
     failed = (await visitor.post("/senders/main/test", data={"to": ""})).text
-    assert 'class="report bad"' in failed
-    assert "/senders/main/ways" in failed
-    found = (await visitor.post("/senders/main/ways")).text
-    way = f"/senders/main/edit?port={door.smtp.port}&amp;encryption=none"
-    assert way in found
-    form = (await visitor.get(way.replace("&amp;", "&"))).text
-    assert '<option value="none" selected>' in form
-    assert (await visitor.get("/senders/main")).text.count("SSL/TLS") >= 1  # nothing is changed yet
+    assert 'class="verdict bad"' in failed
+    assert f'value="{door.smtp.port} none"' in failed
+    assert "No encrypted connection could be made" in failed
+    took = await visitor.post("/senders/main/way", data={"way": f"{door.smtp.port} none"})
+    await followed(visitor, took)
+    passed = (await visitor.post("/senders/main/test", data={"to": "to@example.org"})).text
+    assert 'class="verdict good"' in passed
+    assert door.smtp.mails[-1].rcpt_to == "to@example.org"
+    refused = await visitor.post("/senders/main/way", data={"way": "0 none"})
+    assert (refused.status_code, 'id="port-error"' in refused.text) == (400, True)

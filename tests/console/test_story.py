@@ -98,10 +98,11 @@ async def make_sender(page: Page, door: Door) -> None:
     await page.goto("/senders/new?preset=qq")
     assert await page.input_value("#host") == "smtp.qq.com"
     await page.goto("/senders/new?preset=custom")
+    await page.fill("#account", "news@sender.example")
+    await page.fill("#password", "wrong")
     await page.fill("#from_address", "news@sender.example")
     await page.fill("#host", "127.0.0.1")
     await page.fill("#port", str(door.smtp.port))
-    await page.select_option("#encryption", "none")
     await page.fill("#name", "Main")
     await page.fill("#code", "main")
     await page.check("text=资讯")
@@ -109,10 +110,33 @@ async def make_sender(page: Page, door: Door) -> None:
     # Another port than the usual needs to be allowed.
     assert await page.locator("#port-error").count() == 1
     await page.check("#allow_port-on")
+    await page.fill("#password", "wrong")
     await page.click("button.primary")
     await page.wait_for_url("**/senders/main*")
-    await page.click("main button.primary")  # test it
-    assert await page.locator(".report.good").count() == 1
+    await doctor(page, door)
+
+
+async def doctor(page: Page, door: Door) -> None:
+    """Like QQ: the mode is wrong at first, then the password is, since a code is wanted."""
+    door.smtp.users = {"news@sender.example": "code"}
+    await page.click("form[action$='/test'] button")
+    await page.wait_for_selector(".steps .verdict.bad")
+    await page.fill("#way-password", "wrong")
+    await page.click(".steps .remedy button")  # use the mode that was found
+    await page.wait_for_url("**/senders/main?did=*")
+    door.smtp.script["AUTH"] = [b"535 " + "请使用授权码登录".encode("gbk") + b"\r\n"]
+    await page.click("form[action$='/test'] button")
+    await page.wait_for_selector(".steps .verdict.bad")
+    assert "请使用授权码登录" in await page.locator(".steps .bad pre").inner_text()
+    del door.smtp.script["AUTH"]
+    await page.click(".steps .remedy a.button")
+    await page.fill("#password", "code")
+    await page.check("#allow_port-on")
+    await page.click("main button.primary")
+    await page.wait_for_url("**/senders/main?did=*")
+    await page.click("form[action$='/test'] button")
+    await page.wait_for_selector(".steps .verdict.good")
+    await fits(page)
 
 
 async def upload(page: Page, file: Path, *, scripts: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from ums import __version__
 from ums.cli import show
 from ums.cli.failing import fail, report
+from ums.config import terminal_language
 
 app = typer.Typer(
     name="ums",
@@ -191,9 +192,12 @@ def sender_test(
     to: Annotated[str | None, typer.Option(help="Also send a test mail to this address.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Connect and log in; a good test lets a resting sender go on."""
+    """Connect, log in and rehearse a mail; a good test lets a resting sender go on."""
     report = ask("sender.test", code=code, to=to)
-    show.record(report, raw=json)
+    if json:
+        show.as_json(report)
+    else:
+        show.steps(report["steps"], terminal_language())
     if not report["ok"]:
         raise typer.Exit(1)
 

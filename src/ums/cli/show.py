@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ums.core.reasons import meaning, remedy
+
 # Where nobody looks at a screen, no table is folded to one's width: `ums sender list | grep`.
 _WIDE = None if sys.stdout.isatty() else 10_000
 
@@ -44,6 +46,24 @@ def records(values: Sequence[dict[str, Any]], columns: Sequence[str], *, raw: bo
     for value in values:
         table.add_row(*(_text(value.get(column)) for column in columns))
     out.print(table)
+
+
+def steps(values: Sequence[dict[str, Any]], language: str) -> None:
+    """The steps of a test as they went, with what helps where one failed."""
+    for one in values:
+        mark = "!" if one["ok"] and one["reason"] else "ok" if one["ok"] else "no"
+        out.print(_text(f"{mark:<3}{one['stage']:<9}{one['ms']:>6} ms  {_facts(one['facts'])}"))
+        if one["detail"]:
+            out.print(_text(f"   {one['detail']}"))
+        if one["reason"]:
+            helps = f"{meaning(one['reason'], language)} {remedy(one['reason'], language)}"
+            out.print(_text(f"   {helps} [{one['reason']}]"))
+        for way in one["ways"]:
+            out.print(_text(f"   {way['port']} {way['encryption']}"))
+
+
+def _facts(facts: dict[str, str]) -> str:
+    return "  ".join(f"{name}: {told}" for name, told in facts.items() if told)
 
 
 def page(found: dict[str, Any], columns: Sequence[str], *, raw: bool) -> None:

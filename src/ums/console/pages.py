@@ -1,7 +1,8 @@
 """What all pages share: rendering, response headers, the bundle of scripts and styles."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -9,7 +10,9 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response
 from litestar.datastructures import CacheControlHeader, Cookie
+from litestar.response import Stream
 from litestar.static_files import create_static_files_router
+from markupsafe import Markup
 
 from ums import clock
 from ums.console.menu import menu_of
@@ -23,6 +26,7 @@ from ums.console.words import (
     asked_language,
     language_of,
 )
+from ums.core import reasons
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
@@ -115,6 +119,7 @@ def _environment() -> Environment:
 
 
 TEMPLATES: Final = _environment()
+_STREAM: Final = Markup("<!-- stream -->")
 
 
 def page(
@@ -127,12 +132,25 @@ def page(
     **values: object,
 ) -> Response[str]:
     """The page `template` makes of `values`, in the reader's language."""
+    return Response(
+        render(request, template, **values),
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers={**PAGE_HEADERS, **(headers or {})},
+        cookies=[*_remembered(request), *cookies],
+    )
+
+
+def render(request: AnyRequest, template: str, **values: object) -> str:
+    """The HTML that `template` makes of `values`: a page, or a piece of one."""
     language = language_of(request)
-    visitor, section = current(request), _section(request.url.path)
-    content = TEMPLATES.get_template(template).render(
+    visitor = current(request)
+    return TEMPLATES.get_template(template).render(
         t=Words(language),
         language=language,
-        section=section,
+        meaning=partial(reasons.meaning, language=language),
+        remedy=partial(reasons.remedy, language=language),
+        section=_section(request.url.path),
         switch=_switches(request),
         visitor=visitor,
         menu=menu_of(visitor),
@@ -140,13 +158,27 @@ def page(
         query=_query(request),
         **values,
     )
-    return Response(
-        content,
-        status_code=status,
-        media_type=MediaType.HTML,
-        headers={**PAGE_HEADERS, **(headers or {})},
-        cookies=[*_remembered(request), *cookies],
-    )
+
+
+def streamed(
+    request: AnyRequest, template: str, pieces: AsyncIterable[str], **values: object
+) -> Stream:
+    """A page that grows: where `template` says `{{ stream }}`, the pieces appear as they come.
+
+    Plain HTML that arrives slowly, so it needs no script.
+    """
+    whole = render(request, template, stream=_STREAM, **values)
+    head, _, tail = whole.partition(_STREAM)
+
+    async def parts() -> AsyncGenerator[str]:
+        yield head
+        async for piece in pieces:
+            yield piece
+        yield tail
+
+    # A proxy that collects the answer first (nginx) would spoil it.
+    headers = {**PAGE_HEADERS, "X-Accel-Buffering": "no"}
+    return Stream(parts(), media_type=MediaType.HTML, headers=headers)
 
 
 def go(where: str, did: str = "", cookies: Sequence[Cookie] = ()) -> Response[str]:

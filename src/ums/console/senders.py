@@ -1,14 +1,16 @@
 """Senders: the accounts that mail goes out through."""
 
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any
 
 from litestar import Response, get, post
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from ums.console.forms import Form, given, lists, refused
-from ums.console.pages import AnyRequest, go, page
+from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup, sender_test, sender_ways, senders
+from ums.core import channels, checkup, sender_test, senders
 from ums.core.senders import NewSender, SenderInfo
 from ums.errors import Forbidden, UmsError
 from ums.senders.email import FREE_PORTS
@@ -106,16 +108,21 @@ async def show_sender(
 ) -> Response[str]:
     visitor.caller.unbound()
     sender = await senders.show(system, code)
+    return await _page(request, system, sender, Form({"to": ""}))
+
+
+async def _page(
+    request: AnyRequest, system: System, sender: SenderInfo, form: Form, status: int = 200
+) -> Response[str]:
     names = {one.channelkey: one.name for one in await channels.list_channels(system)}
     return page(
         request,
         "senders/show.html",
+        status=status,
         sender=sender,
         preset=preset_of(sender.host),
         names=names,
-        report=None,
-        ways=None,
-        form=Form({"to": ""}),
+        form=form,
     )
 
 
@@ -169,48 +176,66 @@ async def resume_sender(system: System, visitor: Visitor, code: FromPath[str]) -
 @post("/senders/{code:str}/test", scope="senders:write", status_code=200)
 async def test_sender(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
-    """Connect and log in; with an address a test mail goes there."""
+) -> Response[str] | Stream:
+    """The connection doctor, step by step; with an address a test mail goes there."""
     visitor.caller.unbound()
     to = (await given(request)).get("to", "").strip()
     sender = await senders.show(system, code)
-    form, report = Form({"to": to}), None
     try:
-        report = await sender_test.run(system, code, to or None)
-        sender = await senders.show(system, code)
+        steps = await sender_test.begin(system, code, to or None)
     except UmsError as error:
         form = refused(request, {"to": to}, error)
-    names = {one.channelkey: one.name for one in await channels.list_channels(system)}
-    return page(
+        return await _page(request, system, sender, form, error.status)
+    return streamed(
         request,
-        "senders/show.html",
+        "senders/test.html",
+        _told(request, sender, steps),
         sender=sender,
-        preset=preset_of(sender.host),
-        names=names,
-        report=report,
-        ways=None,
-        form=form,
+        form=Form({"to": to}),
     )
 
 
-@post("/senders/{code:str}/ways", scope="senders:write", status_code=200)
-async def other_ways(
+async def _told(
+    request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[sender_test.Step]
+) -> AsyncGenerator[str]:
+    last = None
+    async for step in steps:
+        last = step if step.stage != sender_test.WAYS else last
+        yield render(request, "senders/_step.html", step=step)
+        if step.stage == sender_test.WAYS or not step.ok:
+            yield render(
+                request,
+                "senders/_remedy.html",
+                step=step,
+                sender=sender,
+                preset=preset_of(sender.host),
+            )
+    if last is not None:
+        yield render(request, "senders/_verdict.html", ok=last.ok, step=last)
+
+
+@post("/senders/{code:str}/way", scope="senders:write")
+async def take_way(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
-    """Which other ports and modes the server answers to."""
+    """Use the port and mode that the doctor found, and look again."""
     visitor.caller.unbound()
     sender = await senders.show(system, code)
-    names = {one.channelkey: one.name for one in await channels.list_channels(system)}
-    return page(
-        request,
-        "senders/show.html",
-        sender=sender,
-        preset=preset_of(sender.host),
-        names=names,
-        report=None,
-        ways=await sender_ways.ways(system, code),
-        form=Form({"to": ""}),
-    )
+    values: dict[str, Any] = {name: getattr(sender, name, "") for name in EMPTY}
+    found = await given(request)
+    port, _, encryption = found.get("way", "").partition(" ")
+    values |= {"port": port, "encryption": encryption}
+    # The password goes to a new place only when somebody knows it.
+    values |= {"password": found.get("password", ""), "preset": ""}
+    # Whoever may approve a port does so by choosing it here.
+    values |= {"allow_port": "on" if visitor.may("senders:approve") else ""}
+    try:
+        await senders.change(system, _sender(values, visitor, keep=True))
+    except UmsError as error:
+        form = _refused(request, values, error)
+        preset = preset_of(sender.host)
+        return await _form(request, system, form, preset, "", sender=sender, status=error.status)
+    return go(f"/senders/{code}", "senders.did_change")
 
 
 async def _values(request: AnyRequest) -> dict[str, Any]:
@@ -225,7 +250,8 @@ def _sender(values: dict[str, Any], visitor: Any, *, keep: bool = False) -> NewS
     if values["allow_port"] and not visitor.may("senders:approve"):
         raise Forbidden("scope_missing", scope="senders:approve")
     port = str(values["port"]).strip()
-    password = values["password"] or (None if keep else "")
+    # Who does not log in has no password to keep.
+    password = values["password"] or (None if keep and values["account"] else "")
     return NewSender(
         code=values["code"].strip(),
         name=values["name"].strip(),
@@ -258,5 +284,5 @@ handlers = [
     pause_sender,
     resume_sender,
     test_sender,
-    other_ways,
+    take_way,
 ]

@@ -1,28 +1,53 @@
-"""Trying a sender: can we reach its server, log in, and does it take a mail?"""
+"""The connection doctor: can we reach a sender's server, log in, and does it take a mail?
 
+Told step by step, as it happens; nothing is sent unless an address for a test mail is given.
+"""
+
+import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Final
 
 from msgspec import Struct
 
 from ums import clock
 from ums.core import resting
 from ums.core.directory import Sender
+from ums.core.sender_ways import Way, ways_of
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.errors import Invalid, NotFound
-from ums.senders import email
+from ums.senders import certificates, email
 from ums.senders.address import BadAddress, clean, needs_utf8
-from ums.senders.base import Envelope, Outcome, Reply, Stage
+from ums.senders.base import Envelope, Outcome, Reply, Scope, Stage, Verdict
 from ums.senders.mime import Content
 from ums.senders.replies import interpret, interpret_error
 from ums.senders.smtp import Session
-from ums.senders.smtp_connect import Timeouts
+from ums.senders.smtp_connect import Timeouts, Watch
 from ums.senders.smtp_error import SmtpError
 
+# Whoever waits at a screen waits shorter than the engine does.
+CONNECT: Final = 15.0  # seconds
+COMMAND: Final = 30.0
+WAYS: Final = "ways"  # the last step where port or mode may be at fault
+_BEFORE_LOGIN: Final = (Stage.CONNECT, Stage.TLS, Stage.GREETING, Stage.EHLO)
 _TEXT = (
     "This is a test mail of UMS. The account works.\n"
     "这是 UMS 的测试邮件，该邮箱账号可以正常发信。\n"
 )
+
+
+class Step(Struct, frozen=True):
+    """One step, as it went. A step that is `ok` may still have a reason, which is a warning."""
+
+    stage: str  # a stage of the hand-over, or "ways"
+    ok: bool
+    ms: int
+    facts: dict[str, str] = {}  # what was found: addresses, protocol, issuer, features, reply ...
+    reason: str = ""
+    detail: str = ""  # the server's own words, decoded
+    ways: list[Way] = []  # other ports and modes that answer, the best first
 
 
 class TestReport(Struct, frozen=True):
@@ -35,43 +60,145 @@ class TestReport(Struct, frozen=True):
     detail: str
     duration_ms: int
     features: list[str]
+    steps: list[Step]
 
 
 async def run(system: System, code: str, to: str | None = None) -> TestReport:
     """Log in to the sender's server and, with `to`, send a test mail. A good test ends a rest."""
+    started = time.monotonic()
+    steps = [step async for step in await begin(system, code, to)]
+    tried = [step for step in steps if step.stage != WAYS]
+    last = tried[-1]
+    offered = [step.facts["features"] for step in tried if "features" in step.facts]
+    return TestReport(
+        code=code,
+        ok=last.ok,
+        stage=last.stage,
+        reason="ok" if last.ok else last.reason,
+        detail=last.detail,
+        duration_ms=round((time.monotonic() - started) * 1000),
+        features=sorted(offered[-1].split(", ")) if offered and offered[-1] else [],
+        steps=steps,
+    )
+
+
+async def begin(system: System, code: str, to: str | None = None) -> AsyncGenerator[Step]:
+    """The steps of a test, to be iterated. Raises NotFound, Invalid before the first."""
     system.directory.forget()
     sender = (await system.directory.now()).sender_codes.get(code)
     if sender is None:
-        raise NotFound("sender_unknown", code=code)
+        raise NotFound("sender_unknown", code=code[:60])
     if sender.type not in system.types:
         raise Invalid("sender_elsewhere", code=code)
-    recipient = None if to is None else _recipient(to)
-    started = time.monotonic()
-    features: list[str] = []
+    return _steps(system, sender, None if to is None else _recipient(to))
+
+
+async def _steps(system: System, sender: Sender, recipient: str | None) -> AsyncGenerator[Step]:
+    told: asyncio.Queue[Step | None] = asyncio.Queue()
+    task = asyncio.create_task(_Test(system, sender, recipient, told).run())
     try:
-        outcome = await _try(system, sender, recipient, features)
-    except SmtpError as error:
-        outcome = interpret_error(error)
-        return _report(code, False, outcome, started, features)
-    if outcome.reply is None or outcome.reply.ok:
-        async with system.database.write() as tx:
-            await resting.wake(tx, sender.id)
-    return _report(code, outcome.reply is None or outcome.reply.ok, outcome, started, features)
+        while (step := await told.get()) is not None:
+            yield step
+        await task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
-async def _try(
-    system: System, sender: Sender, recipient: str | None, features: list[str]
-) -> Outcome:
+class _Test:
+    """One test on its way; puts its steps into a queue, None at the end."""
+
+    def __init__(
+        self,
+        system: System,
+        sender: Sender,
+        recipient: str | None,
+        told: asyncio.Queue[Step | None],
+    ) -> None:
+        self._system = system
+        self._sender = sender
+        self._recipient = recipient
+        self._told = told
+        self._since = time.monotonic()
+
+    async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._told.put_nowait(None)
+
+    async def _run(self) -> None:
+        try:
+            await try_sender(self._system, self._sender, self._recipient, self._passed)
+        except SmtpError as error:
+            outcome = interpret_error(error)
+            if self._harmless(outcome):
+                self._tell(outcome.stage, ok=True, outcome=outcome)
+            else:
+                await self._failed(error, outcome)
+                return
+        async with self._system.database.write() as tx:
+            await resting.wake(tx, self._sender.id)
+
+    def _harmless(self, outcome: Outcome) -> bool:
+        """A server that sends for us need not have a mailbox for our own sender address."""
+        own = self._recipient is None and outcome.stage is Stage.RCPT
+        return own and outcome.scope is Scope.DELIVERY and outcome.reply is not None
+
+    def _passed(self, stage: Stage, facts: dict[str, str]) -> None:
+        self._tell(stage, ok=True, facts=facts)
+
+    async def _failed(self, error: SmtpError, outcome: Outcome) -> None:
+        own = email.read(self._sender.settings)
+        facts: dict[str, str] = {}
+        if error.stage is Stage.TLS:
+            facts = await certificates.presented(own.host, own.port, own.encryption, CONNECT)
+        self._tell(outcome.stage, ok=False, facts=facts, outcome=outcome)
+        if error.stage in _BEFORE_LOGIN or outcome.reason in ("no_login_method", "tls"):
+            found = await ways_of(own)
+            self._put(Step(WAYS, bool(found), self._lap(), ways=found))
+
+    def _tell(
+        self,
+        stage: Stage,
+        *,
+        ok: bool,
+        facts: dict[str, str] | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
+        reason = "" if outcome is None else outcome.reason
+        detail = "" if outcome is None else _words(outcome)
+        self._put(Step(stage, ok, self._lap(), facts or {}, reason, detail))
+
+    def _put(self, step: Step) -> None:
+        self._told.put_nowait(step)
+
+    def _lap(self) -> int:
+        now, before = time.monotonic(), self._since
+        self._since = now
+        return round((now - before) * 1000)
+
+
+async def try_sender(system: System, sender: Sender, recipient: str | None, watch: Watch) -> None:
+    """Log in, rehearse a mail, and send one to `recipient`. Raises SmtpError where it ends."""
     own = system.settings
-    timeouts = Timeouts(own.connect_seconds, own.command_seconds, own.dot_seconds)
-    type = system.types[sender.type]
-    session = await type.open(sender.settings, password_of(system, sender), timeouts)
+    timeouts = Timeouts(
+        min(own.connect_seconds, CONNECT), min(own.command_seconds, COMMAND), own.dot_seconds
+    )
+    secret = password_of(system, sender)
+    session = await system.types[sender.type].open(sender.settings, secret, timeouts, watch)
     try:
-        features += sorted(session.features)
-        if recipient is None:
-            await session.noop()
-            return interpret(Stage.AUTH, Reply(250, "", "logged in"))
-        return interpret(Stage.DOT, await _send(system, session, sender, recipient))
+        address = email.read(sender.settings).from_address
+        target = address if recipient is None else recipient
+        utf8 = needs_utf8(target) or needs_utf8(address)
+        await session.rehearse(Envelope(address, target, 1024, utf8), watch)
+        if recipient is not None:
+            reply = await _send(system, session, sender, recipient)
+            outcome = interpret(Stage.DOT, reply)
+            if outcome.verdict is not Verdict.SENT:
+                raise SmtpError.refused(Stage.DOT, reply)
+            watch(Stage.DOT, {"reply": reply.text})
     finally:
         await session.quit()
 
@@ -97,16 +224,8 @@ def _recipient(to: str) -> str:
         raise Invalid("bad_address", field="to", detail=str(error)) from None
 
 
-def _report(
-    code: str, ok: bool, outcome: Outcome, started: float, features: list[str]
-) -> TestReport:
-    text = f"{outcome.reply.code} {outcome.reply.text}" if outcome.reply else outcome.detail
-    return TestReport(
-        code=code,
-        ok=ok,
-        stage=outcome.stage,
-        reason="ok" if ok else outcome.reason,
-        detail=text,
-        duration_ms=round((time.monotonic() - started) * 1000),
-        features=features,
-    )
+def _words(outcome: Outcome) -> str:
+    reply = outcome.reply
+    if reply is None:
+        return outcome.detail
+    return " ".join(word for word in (str(reply.code), reply.enhanced, reply.text) if word)

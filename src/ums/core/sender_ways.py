@@ -8,10 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from ums.core.system import System
-from ums.errors import NotFound
-from ums.senders import email
 from ums.senders.base import Encryption
+from ums.senders.email import EmailSettings
 from ums.senders.smtp import connect
 from ums.senders.smtp_connect import Server, Timeouts
 from ums.senders.smtp_error import SmtpError
@@ -37,13 +35,8 @@ class Way(Struct, frozen=True):
     features: list[str]
 
 
-async def ways(system: System, code: str) -> list[Way]:
-    """Those that work now, the best first, less the one that the sender has. Raises NotFound."""
-    system.directory.forget()
-    sender = (await system.directory.now()).sender_codes.get(code)
-    if sender is None:
-        raise NotFound("sender_unknown", code=code[:60])
-    own = email.read(sender.settings)
+async def ways_of(own: EmailSettings) -> list[Way]:
+    """Those that work now, the best first, less the one that the sender has."""
     modes = (Encryption.SSL, Encryption.STARTTLS, Encryption.NONE)
     wanted = dict.fromkeys([*((own.port, mode) for mode in modes), *USUAL])
     wanted.pop((own.port, own.encryption), None)

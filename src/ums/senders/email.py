@@ -10,7 +10,7 @@ from msgspec import Struct
 from ums.senders.base import Encryption
 from ums.senders.mime import Content, Skeleton
 from ums.senders.smtp import Session, connect
-from ums.senders.smtp_connect import Server, Timeouts
+from ums.senders.smtp_connect import Server, Timeouts, Watch, unwatched
 
 FREE_PORTS = frozenset({25, 80, 443, 465})
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
@@ -32,7 +32,9 @@ class SenderType(Protocol):
 
     name: ClassVar[str]
 
-    async def open(self, settings: str, secret: str, timeouts: Timeouts) -> Session:
+    async def open(
+        self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
+    ) -> Session:
         """A session that is ready for its first mail. Raises SmtpError."""
         ...
 
@@ -46,8 +48,10 @@ class Email:
 
     name: ClassVar[str] = "email"
 
-    async def open(self, settings: str, secret: str, timeouts: Timeouts) -> Session:
-        return await connect(server(read(settings), secret, timeouts))
+    async def open(
+        self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
+    ) -> Session:
+        return await connect(server(read(settings), secret, timeouts), watch)
 
     def build(self, settings: str, content: Content, *, automatic: bool) -> Skeleton:
         own = read(settings)
@@ -67,9 +71,11 @@ class Sandbox(Email):
     def __init__(self, port: int) -> None:
         self._port = port
 
-    async def open(self, settings: str, secret: str, timeouts: Timeouts) -> Session:
+    async def open(
+        self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
+    ) -> Session:
         own = msgspec.structs.replace(read(settings), host="127.0.0.1", port=self._port)
-        return await connect(server(own, secret, timeouts))
+        return await connect(server(own, secret, timeouts), watch)
 
 
 def read(settings: str) -> EmailSettings:

@@ -9,7 +9,7 @@ from typing import Final
 
 from ums.senders.base import Envelope, Reply, Stage
 from ums.senders.smtp_command import Composer, encode, stuffed
-from ums.senders.smtp_connect import Server, Timeouts, open_wire
+from ums.senders.smtp_connect import Server, Timeouts, Watch, open_wire, unwatched
 from ums.senders.smtp_error import Kind, SmtpError
 from ums.senders.smtp_wire import Wire
 
@@ -20,12 +20,13 @@ _GO_AHEAD: Final = 354
 _FAREWELL: Final = 5.0  # seconds a server gets to answer QUIT; its answer changes nothing
 
 
-async def connect(server: Server) -> "Session":
+async def connect(server: Server, watch: Watch = unwatched) -> "Session":
     """A session with `server`: greeted, encrypted as demanded, logged in.
 
-    Raises `SmtpError` with the stage that failed; the connection is then closed.
+    `watch` is told of each stage that went well. Raises `SmtpError` with the stage that failed;
+    the connection is then closed.
     """
-    wire, features = await open_wire(server)
+    wire, features = await open_wire(server, watch)
     return Session(server, wire, features)
 
 
@@ -102,6 +103,23 @@ class Session:
             raise self._broken(Stage.DOT, reply)
         self.carried += 1
         return reply
+
+    async def rehearse(self, envelope: Envelope, watch: Watch = unwatched) -> None:
+        """MAIL and RCPT, then RSET: whether the server would take it, with nothing sent.
+
+        Raises `SmtpError` with what it refused.
+        """
+        if self._writing or self._ahead is not None:
+            raise RuntimeError("rehearse() inside a transaction")
+        commands = self._composer.transaction(envelope)
+        for stage, command in zip((Stage.MAIL, Stage.RCPT), commands[:2], strict=True):
+            self._wire.write(encode(command, stage=stage), 1, stage)
+            reply = await self._wire.reply(stage, self._timeouts.command)
+            if not reply.ok:
+                raise self._refusal(stage, reply, went_ahead=False)
+            watch(stage, {"reply": reply.text})
+        self._wire.write(b"RSET\r\n", 1, Stage.MAIL)
+        await self._read_reset()
 
     async def noop(self) -> None:
         """Ask between messages whether the server is still there; raises `SmtpError` when not."""

@@ -7,12 +7,14 @@ import ipaddress
 import re
 import socket
 import ssl
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
 from msgspec import Struct
 
 from ums.senders.base import Encryption, Reply, Stage
+from ums.senders.certificates import facts_of
 from ums.senders.smtp_command import encode
 from ums.senders.smtp_error import Kind, SmtpError
 from ums.senders.smtp_wire import Wire
@@ -49,52 +51,62 @@ class Server(Struct, frozen=True):
 
 
 Features = dict[str, str]  # EHLO keyword -> its parameters
+Watch = Callable[[Stage, dict[str, str]], None]  # told of each stage that went well, with facts
 
 
-async def open_wire(server: Server) -> tuple[Wire, Features]:
+def unwatched(_stage: Stage, _facts: dict[str, str]) -> None:
+    """Nobody looks on."""
+
+
+async def open_wire(server: Server, watch: Watch = unwatched) -> tuple[Wire, Features]:
     """A wire that is greeted, protected and logged in, with the EHLO keywords of its server.
 
     Raises `SmtpError` with the stage that failed.
     """
-    wire = await _reach(server)
+    wire = await _reach(server, watch)
     try:
-        return wire, await _prepare(server, wire)
+        return wire, await _prepare(server, wire, watch)
     except BaseException:
         wire.drop(Kind.LOST, "abandoned")
         raise
 
 
-async def _prepare(server: Server, wire: Wire) -> Features:
+async def _prepare(server: Server, wire: Wire, watch: Watch) -> Features:
     if server.encryption is Encryption.SSL:
-        await _secure(server, wire)
+        await _secure(server, wire, watch)
         wire.expect(1)
-    seconds = server.timeouts.command
-    _accept(Stage.GREETING, await wire.reply(Stage.GREETING, seconds))
-    features = await _hello(server, wire)
+    greeting = await wire.reply(Stage.GREETING, server.timeouts.command)
+    _accept(Stage.GREETING, greeting)
+    watch(Stage.GREETING, {"reply": greeting.text})
+    features = await _hello(server, wire, watch)
     if server.encryption is Encryption.STARTTLS:
-        features = await _upgrade(server, wire, features)
+        features = await _upgrade(server, wire, features, watch)
     if server.account:
-        await _log_in(server, wire, features)
+        watch(Stage.AUTH, await _log_in(server, wire, features))
     return features
 
 
 # -- name and TCP -----------------------------------------------------------------------------
 
 
-async def _reach(server: Server) -> Wire:
+async def _reach(server: Server, watch: Watch) -> Wire:
     loop = asyncio.get_running_loop()
     end = loop.time() + server.timeouts.connect
     addresses = await _resolve(server)
+    watch(Stage.RESOLVE, {"addresses": ", ".join(addresses)})
     problem = "no address"
     for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         # Every address gets a fair share of the time that is left: one black hole is not the end.
         try:
             async with asyncio.timeout((end - loop.time()) / left):
-                return await _dial(server, address)
+                wire = await _dial(server, address)
         except TimeoutError:
             problem = "no answer in time"
         except OSError as error:
             problem = error.strerror or str(error)
+        else:
+            watch(Stage.CONNECT, {"address": f"{address} : {server.port}"})
+            return wire
     raise SmtpError(Kind.LOST, Stage.CONNECT, f"cannot connect: {problem}")
 
 
@@ -123,18 +135,18 @@ async def _resolve(server: Server) -> list[str]:
 # -- TLS --------------------------------------------------------------------------------------
 
 
-async def _upgrade(server: Server, wire: Wire, features: Features) -> Features:
+async def _upgrade(server: Server, wire: Wire, features: Features, watch: Watch) -> Features:
     """STARTTLS and a second EHLO (RFC 3207). What was heard in clear is forgotten."""
     if "STARTTLS" not in features:
         raise SmtpError(Kind.TLS, Stage.TLS, "the server does not offer STARTTLS")
     reply = await _ask(wire, Stage.TLS, "STARTTLS", server.timeouts.command)
     if reply.code != 220:
         raise SmtpError(Kind.TLS, Stage.TLS, "the server refused STARTTLS", reply)
-    await _secure(server, wire)
-    return await _hello(server, wire)
+    await _secure(server, wire, watch)
+    return await _hello(server, wire, watch)
 
 
-async def _secure(server: Server, wire: Wire) -> None:
+async def _secure(server: Server, wire: Wire, watch: Watch) -> None:
     """TLS from the next byte on.
 
     Whatever came in clear after the 220 was put there by somebody else: it must never be read as
@@ -161,6 +173,8 @@ async def _secure(server: Server, wire: Wire) -> None:
     if transport is None:
         raise SmtpError(Kind.LOST, Stage.TLS, "connection lost during the TLS handshake")
     wire.adopt(transport)
+    if watch is not unwatched:  # reading a certificate costs more than the hot path should pay
+        watch(Stage.TLS, facts_of(transport.get_extra_info("ssl_object")))
 
 
 def _context(server: Server) -> ssl.SSLContext:
@@ -186,7 +200,7 @@ def _explain(error: ssl.SSLError) -> str:
 # -- EHLO and AUTH ----------------------------------------------------------------------------
 
 
-async def _hello(server: Server, wire: Wire) -> Features:
+async def _hello(server: Server, wire: Wire, watch: Watch) -> Features:
     name = server.local_name or _own_name()
     wire.write(encode(f"EHLO {name}", stage=Stage.EHLO), 1, Stage.EHLO)
     reply, lines = await wire.lines(Stage.EHLO, server.timeouts.command)
@@ -194,7 +208,9 @@ async def _hello(server: Server, wire: Wire) -> Features:
         # A server older than RFC 1869: no features, and so no log-in and no pipelining.
         reply, lines = await _ask(wire, Stage.EHLO, f"HELO {name}", server.timeouts.command), []
     _accept(Stage.EHLO, reply)
-    return _features(lines[1:])
+    features = _features(lines[1:])
+    watch(Stage.EHLO, {"features": ", ".join(features)})
+    return features
 
 
 def _features(lines: list[str]) -> Features:
@@ -213,20 +229,22 @@ def _own_name() -> str:
     return name if _HOST_NAME.fullmatch(name) else "[127.0.0.1]"
 
 
-async def _log_in(server: Server, wire: Wire, features: Features) -> None:
+async def _log_in(server: Server, wire: Wire, features: Features) -> dict[str, str]:
     if not (_protected(wire) or server.allow_plain_auth or _local(wire)):
         raise SmtpError(Kind.TLS, Stage.AUTH, "no log-in without encryption")
     if "\0" in server.account + server.password:  # the separator of RFC 4616
         raise SmtpError(Kind.INVALID, Stage.AUTH, "NUL in the account or its password")
     offered = features.get("AUTH", "").upper().split()
     if "PLAIN" in offered:
-        reply = await _plain(server, wire)
+        method, reply = "PLAIN", await _plain(server, wire)
     elif "LOGIN" in offered:
-        reply = await _login(server, wire)
+        method, reply = "LOGIN", await _login(server, wire)
     else:
         detail = f"the server offers neither PLAIN nor LOGIN (it offers: {' '.join(offered)})"
         raise SmtpError(Kind.CAPABILITY, Stage.AUTH, detail[:300])
-    _accept(Stage.AUTH, _scrubbed(reply, server))
+    reply = _scrubbed(reply, server)
+    _accept(Stage.AUTH, reply)
+    return {"method": method, "reply": reply.text}
 
 
 # Tokens are written where they are made and kept in no variable: tracebacks may print those.

@@ -1,0 +1,117 @@
+"""The connection doctor: each step told as it happens, and what would help where one fails."""
+
+import pytest
+
+from fakes import Certificates, SmtpServer
+from flow import account
+from ums.core import channels, sender_test, senders
+from ums.core.reasons import REASONS, meaning, remedy
+from ums.core.sender_test import Step
+from ums.core.system import System
+from ums.senders import smtp_connect
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Certificates:
+    return Certificates()
+
+
+@pytest.fixture(autouse=True)
+async def channel(system: System) -> None:
+    await channels.create(system, "One", "1234")
+
+
+async def steps_of(system: System, to: str | None = None) -> list[Step]:
+    return [step async for step in await sender_test.begin(system, "main", to)]
+
+
+def stages(steps: list[Step]) -> list[tuple[str, bool]]:
+    return [(str(step.stage), step.ok) for step in steps]
+
+
+async def test_a_good_account_passes_every_step(
+    system: System, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp_connect, "_system_trust", certificates.client)
+    async with SmtpServer(
+        tls="starttls", context=certificates.server(), users={"me": "right"}
+    ) as server:
+        given = account(
+            server, host="localhost", encryption="starttls", account="me", password="right"
+        )
+        await senders.create(system, given)
+        steps = await steps_of(system)
+        way = ["resolve", "connect", "greeting", "ehlo", "tls", "ehlo", "auth", "mail", "rcpt"]
+        assert stages(steps) == [(stage, True) for stage in way]
+        facts = {str(step.stage): step.facts for step in steps}
+        assert facts["tls"]["protocol"].startswith("TLSv1.")
+        assert "localhost" in facts["tls"]["names"]
+        assert facts["tls"]["valid_until"] > "2026"
+        assert facts["auth"]["method"] == "PLAIN"
+        assert "8BITMIME" in facts["ehlo"]["features"]
+        assert server.verbs()[-2:] == ["RSET", "QUIT"]
+        assert server.mails == []
+        sent = await steps_of(system, "to@example.cn")
+        assert stages(sent)[-1] == ("dot", True)
+        assert [mail.rcpt_to for mail in server.mails] == ["to@example.cn"]
+
+
+@pytest.mark.parametrize("tls", ["ssl", "starttls"])
+async def test_a_certificate_that_is_not_trusted_is_shown(
+    system: System, certificates: Certificates, tls: str
+) -> None:
+    async with SmtpServer(tls=tls, context=certificates.server()) as server:  # type: ignore[arg-type]
+        await senders.create(system, account(server, host="localhost", encryption=tls))
+        failed, ways = (await steps_of(system))[-2:]
+    assert (failed.stage, failed.ok, failed.reason) == ("tls", False, "tls")
+    assert "localhost" in failed.facts["names"]
+    assert "certificate refused" in failed.detail
+    assert ways.stage == sender_test.WAYS
+
+
+async def test_the_mode_that_fits_is_found(system: System) -> None:
+    async with SmtpServer() as server:
+        await senders.create(system, account(server, encryption="ssl"))
+        steps = await steps_of(system)
+        assert stages(steps)[-2:] == [("tls", False), ("ways", True)]
+        (way,) = steps[-1].ways
+        assert (way.port, way.encryption) == (server.port, "none")
+        report = await sender_test.run(system, "main")
+        assert (report.ok, report.stage, report.reason) == (False, "tls", "tls")
+
+
+async def test_a_refusal_is_decoded(system: System) -> None:
+    async with SmtpServer(users={"me": "right"}) as server:
+        server.script["AUTH"] = [b"535 " + "登录失败，请使用授权码登录".encode("gbk") + b"\r\n"]
+        await senders.create(system, account(server, account="me", password="wrong"))
+        last = (await steps_of(system))[-1]
+    assert (last.stage, last.ok, last.reason) == ("auth", False, "credentials")
+    assert last.detail == "535 登录失败，请使用授权码登录"
+    assert "授权码" in remedy(last.reason, "zh")
+
+
+async def test_a_server_without_our_mailbox_is_a_warning_only(system: System) -> None:
+    async with SmtpServer() as server:
+        server.script["RCPT"] = [b"550 5.1.1 no such user\r\n", b"550 5.1.1 no such user\r\n"]
+        await senders.create(system, account(server))
+        last = (await steps_of(system))[-1]
+        assert (last.stage, last.ok, last.reason) == ("rcpt", True, "no_such_mailbox")
+        last = (await steps_of(system, "to@example.cn"))[-1]
+        assert (last.stage, last.ok) == ("rcpt", False)
+
+
+async def test_a_sender_address_that_is_not_the_accounts(system: System) -> None:
+    async with SmtpServer() as server:
+        server.script["MAIL"] = [b"501 Mail from address must be same as authorization user.\r\n"]
+        await senders.create(system, account(server))
+        last = (await steps_of(system))[-1]
+    assert (last.stage, last.ok, last.reason) == ("mail", False, "sender_refused")
+
+
+def test_every_reason_says_what_it_means() -> None:
+    for reason, told in REASONS.items():
+        assert told.en.endswith("."), reason
+        assert told.zh.endswith("。"), reason
+        assert bool(told.do_en) == bool(told.do_zh), reason
+    assert meaning("of_an_older_release", "en") == "of_an_older_release"
+    assert remedy("of_an_older_release", "zh") == ""
