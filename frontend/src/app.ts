@@ -3,6 +3,7 @@ import "htmx.org";
 import { offerCopying } from "./copying";
 import { sendOnce } from "./once";
 import { localiseTimes } from "./times";
+import { showUploads } from "./upload";
 
 function enliven(): void {
   localiseTimes(document);
@@ -11,5 +12,6 @@ function enliven(): void {
 
 enliven();
 sendOnce(document);
+showUploads(document);
 // Whatever htmx puts into the page holds times in UTC again.
 document.addEventListener("htmx:after:swap", enliven);

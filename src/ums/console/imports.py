@@ -14,10 +14,12 @@ from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from litestar.response import Stream
 
+from ums import clock
 from ums.console.forms import Form, lists, refused
 from ums.console.pages import SAFE_HEADERS, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import import_drafts, import_undo, rejects
+from ums.core.dry_run import dry_run
 from ums.core.import_drafts import ImportInfo
 from ums.core.sheets import COLUMNS
 from ums.core.visibility import bind_names
@@ -83,10 +85,42 @@ async def show_import(
     async with system.database.read() as tx:
         found = await import_drafts.show(tx, id)
     if found.state == "draft":
-        return await _draft(request, system, visitor, found, Form({"bind_id": found.bind_id}))
+        return await _draft(
+            request,
+            system,
+            visitor,
+            found,
+            Form({"bind_id": found.bind_id, "sheet": found.sheet or ""}),
+        )
     part = request.headers.get("hx-request") == "true"
     name = "imports/_progress.html" if part else "imports/show.html"
-    return page(request, name, found=found, moving=found.state in MOVING)
+    moving = found.state in MOVING
+    return page(request, name, found=found, moving=moving, pace=_pace(found))
+
+
+def _pace(found: ImportInfo) -> tuple[int, int] | None:
+    """Rows a second since it began, and the seconds that the rest will take; None: not known."""
+    if found.state != "running" or found.started_at is None or not found.read:
+        return None
+    seconds = max(0.001, (clock.now() - clock.read(found.started_at)) / clock.SECOND)
+    rate = found.read / seconds
+    return round(rate), round((found.size - found.read) / rate)
+
+
+@get("/imports/{id:int}/dry-run", scope="users:read")
+async def count_import(
+    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
+) -> Response[str]:
+    """What a draft would do. htmx asks for that part while the page is read."""
+    visitor.caller.unbound()
+    counted, form = None, Form({})
+    try:
+        counted = await dry_run(system, id)
+    except (Conflict, Invalid) as error:
+        form = refused(request, {}, error)
+    part = request.headers.get("hx-request") == "true"
+    name = "imports/_dry_run.html" if part else "imports/dry_run.html"
+    return page(request, name, counted=counted, form=form, id=id)
 
 
 async def _draft(
@@ -109,6 +143,7 @@ async def _draft(
         preview=preview,
         form=form,
         known=COLUMNS,
+        sheets=[] if preview is None else [(name, name) for name in preview.sheets],
         binds=bind_names(visitor.caller),
     )
 
@@ -123,6 +158,10 @@ async def start_import(
     bind_id = (fields.get("bind_id") or ["all"])[-1]
     try:
         columns = fields.get("column", [])
+        sheet = (fields.get("sheet") or [""])[-1]
+        if "take" in fields:
+            await import_drafts.change(system, id, bind_id=bind_id, sheet=sheet)
+            return go(f"/imports/{id}")
         await import_drafts.change(system, id, columns=columns, bind_id=bind_id)
         if "start" in fields:
             await import_drafts.start(system, id)
@@ -131,7 +170,7 @@ async def start_import(
     except UmsError as error:
         async with system.database.read() as tx:
             found = await import_drafts.show(tx, id)
-        form = refused(request, {"bind_id": bind_id}, error)
+        form = refused(request, {"bind_id": bind_id, "sheet": found.sheet or ""}, error)
         return await _draft(request, system, visitor, found, form, error.status)
     return go(f"/imports/{id}")
 
@@ -179,6 +218,7 @@ handlers = [
     upload,
     template,
     show_import,
+    count_import,
     start_import,
     delete_import,
     undo,

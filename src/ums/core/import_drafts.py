@@ -56,7 +56,9 @@ class ImportInfo(Struct, frozen=True):
     rejected: int
     undone: Annotated[int, Meta(description="Users whose change was taken back.")]
     kept: Annotated[int, Meta(description="Users not taken back: somebody changed them since.")]
+    sheet: Annotated[str | None, Meta(description="Of a workbook; null: its first.")]
     created_at: str
+    started_at: str | None
     finished_at: str | None
 
 
@@ -74,6 +76,7 @@ class Preview(Struct, frozen=True):
     columns: list[ColumnView]
     rows: list[list[str]]
     size: int
+    sheets: Annotated[list[str], Meta(description="Of a workbook, those that are shown.")]
 
 
 async def upload(system: System, source: IO[bytes], name: str, *, bind_id: str = ALL) -> ImportInfo:
@@ -83,8 +86,11 @@ async def upload(system: System, source: IO[bytes], name: str, *, bind_id: str =
     try:
         await sheet_reader.check(copy, system.settings)
         sight = await sheet_reader.look(copy, system.settings, 0)
+        header = _header(sight)
         row = {
             "file": str(copy),
+            "sheet": sight.sheet,
+            "header": header,
             "name": _printable(name),
             "digest": digest,
             "bind_id": bind_id,
@@ -96,10 +102,10 @@ async def upload(system: System, source: IO[bytes], name: str, *, bind_id: str =
             "changed": 0,
             "unchanged": 0,
             "rejected": 0,
-            "mapping": msgspec.json.encode(guess(sight.header)).decode(),
             "created_at": clock.now(),
         }
         async with system.database.write() as tx:
+            row["mapping"] = await _remembered(tx, header) or _guessed(sight)
             id = await tx.value(insert(imports).returning(imports.c.id), row)
             await audit.note(tx, "import.upload", str(id), _printable(name))
             return info(await _row(tx, id))
@@ -124,22 +130,24 @@ def guess(header: list[str]) -> list[str]:
 
 async def preview(system: System, import_id: int) -> Preview:
     """The first rows of a draft. Raises NotFound, Conflict."""
-    async with system.database.read() as tx:
-        row = await _draft(tx, import_id)
-        file = await tx.value(select(imports.c.file).where(imports.c.id == import_id))
-    sight = await _sight(system, file)
-    holds = _holds(row)
+    row, file = await file_of(system, import_id)
+    sight = await sheet_reader.look(file, system.settings, SHOWN, row.sheet)
+    holds = columns_of(row)
     columns = [
         ColumnView(letters(place), header, holds[place] if place < len(holds) else "")
         for place, header in enumerate(sight.header)
     ]
-    return Preview(columns, sight.rows, sight.size)
+    return Preview(columns, sight.rows, sight.size, sight.sheets)
 
 
-async def _sight(system: System, file: str) -> Sight:
+async def file_of(system: System, import_id: int) -> tuple[Import, Path]:
+    """A draft and its file. Raises NotFound, Conflict."""
+    async with system.database.read() as tx:
+        row = await _draft(tx, import_id)
+        file = await tx.value(select(imports.c.file).where(imports.c.id == import_id))
     if not await asyncio.to_thread(Path(file).exists):
         raise Conflict("import_elsewhere")
-    return await sheet_reader.look(Path(file), system.settings, SHOWN)
+    return row, Path(file)
 
 
 async def change(
@@ -148,16 +156,19 @@ async def change(
     *,
     columns: list[str] | None = None,
     bind_id: str | None = None,
+    sheet: str | None = None,
     expect: Expect = anything,
 ) -> ImportInfo:
-    """Say what the columns of a draft hold, or where its values go. Raises NotFound, Conflict,
-    Invalid, and what `expect` raises."""
+    """Say what the columns of a draft hold, where its values go, or which sheet is meant, whose
+    columns are then guessed unless they are given. Raises NotFound, Conflict, Invalid, and what
+    `expect` raises."""
     if bind_id is not None:
         await check_bind_id(system, bind_id)
+    values: dict[str, Any] = {} if bind_id is None else {"bind_id": bind_id}
+    if sheet is not None:
+        values |= await _of_sheet(system, import_id, sheet)
     if columns is not None:
         check_columns(columns)
-    values: dict[str, Any] = {} if bind_id is None else {"bind_id": bind_id}
-    if columns is not None:
         values["mapping"] = msgspec.json.encode(columns).decode()
     async with system.database.write() as tx:
         expect(info(await _draft(tx, import_id, lock=True)))
@@ -165,6 +176,30 @@ async def change(
             await tx.run(update(imports).where(imports.c.id == import_id).values(values))
             await audit.note(tx, "import.change", str(import_id))
         return info(await _row(tx, import_id))
+
+
+async def _of_sheet(system: System, import_id: int, sheet: str) -> dict[str, Any]:
+    _, file = await file_of(system, import_id)
+    sight = await sheet_reader.look(file, system.settings, 0, sheet)
+    header = _header(sight)
+    async with system.database.read() as tx:
+        mapping = await _remembered(tx, header) or _guessed(sight)
+    return {"sheet": sheet, "size": sight.size, "header": header, "mapping": mapping}
+
+
+def _header(sight: Sight) -> str:
+    return msgspec.json.encode([cell.strip().lower() for cell in sight.header]).decode()
+
+
+def _guessed(sight: Sight) -> str:
+    return msgspec.json.encode(guess(sight.header)).decode()
+
+
+async def _remembered(tx: Tx, header: str) -> str | None:
+    """What the columns of the last file with this header held."""
+    started = imports.c.state.notin_(("draft", "failed")) & imports.c.mapping.is_not(None)
+    same = select(imports.c.mapping).where((imports.c.header == header) & started)
+    return await tx.value(same.order_by(imports.c.id.desc()).limit(1))
 
 
 def check_columns(columns: list[str]) -> None:
@@ -186,8 +221,8 @@ async def start(system: System, import_id: int) -> ImportInfo:
     snapshot = await system.directory.now()
     async with system.database.write() as tx:
         row = await _draft(tx, import_id, lock=True)
-        check_columns(_holds(row))
-        Table(_holds(row), row.bind_id, Rights(snapshot)).check()
+        check_columns(columns_of(row))
+        Table(columns_of(row), row.bind_id, Rights(snapshot)).check()
         await tx.run(update(imports).where(imports.c.id == import_id).values(state="waiting"))
         await audit.note(tx, "import.start", str(import_id), row.name)
         return info(await _row(tx, import_id))
@@ -244,7 +279,8 @@ async def _draft(tx: Tx, import_id: int, *, lock: bool = False) -> Import:
     return row
 
 
-def _holds(row: Import) -> list[str]:
+def columns_of(row: Import) -> list[str]:
+    """What the columns of the file hold."""
     return msgspec.json.decode(row.mapping, type=list[str]) if row.mapping else []
 
 
@@ -255,7 +291,7 @@ def info(row: Import) -> ImportInfo:
         bind_id=row.bind_id,
         state=row.state,
         detail=row.detail,
-        columns=None if row.mapping is None else _holds(row),
+        columns=None if row.mapping is None else columns_of(row),
         read=row.cursor,
         size=row.size,
         added=row.added,
@@ -264,6 +300,8 @@ def info(row: Import) -> ImportInfo:
         rejected=row.rejected,
         undone=row.undone,
         kept=row.kept,
+        sheet=row.sheet,
+        started_at=clock.iso_or_none(row.started_at),
         created_at=clock.iso(row.created_at),
         finished_at=clock.iso_or_none(row.finished_at),
     )

@@ -45,7 +45,9 @@ _OPEN = Hot("""
 """)
 _CANDIDATES = Hot(f"SELECT id, file FROM imports WHERE {_FREE} ORDER BY id LIMIT 20 $skip_locked")
 _TAKE = Hot(
-    f"UPDATE imports SET state = 'running', owner = :owner WHERE id = :id AND {_FREE} RETURNING id"
+    "UPDATE imports SET state = 'running', owner = :owner,"
+    " started_at = coalesce(started_at, CAST(:now AS bigint))"
+    f" WHERE id = :id AND {_FREE} RETURNING id"
 )
 _RELEASE = Hot(f"UPDATE imports SET state = 'waiting', owner = NULL WHERE {_OURS}")
 _ADVANCE = Hot(
@@ -86,6 +88,8 @@ class Import(Struct, frozen=True):
     rejected: int
     created_at: int
     finished_at: int | None
+    started_at: int | None = None
+    sheet: str | None = None
     mapping: str | None = None  # JSON: what each column holds; None: as the header says
     undone: int = 0  # users whose change was taken back
     kept: int = 0  # users whose change was not: somebody changed them since
@@ -203,7 +207,7 @@ async def _read_all(system: System, row: Any, owner: str) -> None:
 
 def _reading(system: System, row: Any) -> AbstractAsyncContextManager[Reader]:
     names: list[str] | None = None if row.mapping is None else msgspec.json.decode(row.mapping)
-    return sheet_reader.reading(Path(row.file), system.settings, row.cursor, names)
+    return sheet_reader.reading(Path(row.file), system.settings, row.cursor, names, row.sheet)
 
 
 class _Work:

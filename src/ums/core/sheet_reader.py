@@ -84,22 +84,26 @@ class Reader:
 
 @asynccontextmanager
 async def reading(
-    path: Path, settings: Settings, start: int, names: list[str] | None = None
+    path: Path,
+    settings: Settings,
+    start: int,
+    names: list[str] | None = None,
+    sheet: str | None = None,
 ) -> AsyncGenerator[Reader]:
     """A reader of the file at `path` that passes over its first `start` rows.
 
     `names` says what each column holds, whatever the header does.
     """
     order = _order(path, settings, "read", start)
-    order.names = names
+    order.names, order.sheet = names, sheet
     async with _started(order, settings) as reader:
         yield reader
 
 
-async def look(path: Path, settings: Settings, show: int) -> Sight:
+async def look(path: Path, settings: Settings, show: int, sheet: str | None = None) -> Sight:
     """The header and the first `show` rows of the file. Raises Invalid for one that is none."""
     order = _order(path, settings, "look", 0)
-    order.show = show
+    order.show, order.sheet = show, sheet
     async with _started(order, settings) as reader:
         item = await reader.next()
     if not isinstance(item, Sight):

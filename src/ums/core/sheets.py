@@ -24,22 +24,12 @@ from msgspec import Struct
 MAX_CELL = 32_768  # characters; a spreadsheet program's own limit is one less
 MAX_ROW = 100_000
 MAX_NAME = 200  # of a cell that is only shown
+MAX_SHEETS = 100  # that are offered
 MAX_LINE = 1_000_000  # characters in one line of output, about
 EXACT = 10**15  # a spreadsheet keeps 15 digits of a number
-COLUMNS = (
-    "userid",
-    "bind_id",
-    "phone",
-    "email",
-    "app_regid",
-    "wechatmp_openid",
-    "alipaylife_userid",
-    "wechatoa_openid",
-    "dingtalk_userid",
-    "wechatwk_userid",
-    "wechatwk_linkedcorp_userid",
-    "tag",
-)
+_WECHAT = ("wechatmp_openid", "alipaylife_userid", "wechatoa_openid", "dingtalk_userid")
+_WORK = ("wechatwk_userid", "wechatwk_linkedcorp_userid", "tag")
+COLUMNS = ("userid", "bind_id", "phone", "email", "app_regid", *_WECHAT, *_WORK)
 
 Numbered = tuple[int, list[Any]]
 
@@ -49,6 +39,7 @@ class Order(Struct):
 
     path: str
     action: Literal["check", "look", "read"]
+    sheet: str | None = None  # of a workbook; None: a look takes the first that holds something
     start: int = 0  # rows to pass over
     names: list[str] | None = None  # what each column holds, "" nothing; None: as the header says
     show: int = 0  # rows that a look shows
@@ -70,11 +61,13 @@ class Head(Struct, tag="head"):
 
 
 class Sight(Struct, tag="sight"):
-    """The header as it stands, the first rows, and how many rows there are."""
+    """The header as it stands, the first rows, how many rows there are, and the sheets."""
 
     header: list[str]
     rows: list[list[str]]
     size: int
+    sheets: list[str] = []  # of a workbook, those that are shown
+    sheet: str | None = None  # the one that was read
 
 
 class Line(Struct, array_like=True, gc=False):
@@ -141,12 +134,8 @@ def _tell(item: Item) -> None:
 
 def confine(order: Order) -> None:
     """Limits that no file can talk its way out of."""
-    for limit, value in (
-        (resource.RLIMIT_AS, order.memory),
-        (resource.RLIMIT_CPU, order.seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    limits = {resource.RLIMIT_AS: order.memory, resource.RLIMIT_CPU: order.seconds}
+    for limit, value in {**limits, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}.items():
         resource.setrlimit(limit, (value, value))
     os.nice(5)  # mail goes first
 
@@ -156,9 +145,8 @@ def is_workbook(path: str) -> bool:
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise SheetError(
-            "sheet_unreadable", "it is an old .xls or a protected file; save it as .xlsx"
-        )
+        detail = "it is an old .xls or a protected file; save it as .xlsx"
+        raise SheetError("sheet_unreadable", detail)
     if start.startswith(b"PK\x03\x04"):
         return True
     if path.endswith(".xlsx"):
@@ -184,10 +172,13 @@ def check(order: Order) -> Iterator[Item]:
 
 def look(order: Order) -> Iterator[Item]:
     """What an operator is shown before deciding what the columns hold."""
+    book = _book(order) if is_workbook(order.path) else None
+    if book is not None and order.sheet is None:
+        order.sheet = _filled(book)
     filled = (row for _, row in _rows(order)() if not _blank(row))
     header = [_plain(cell).strip()[:MAX_NAME] for cell in next(filled, [])]
     if not header:
-        raise SheetError("sheet_columns", "the first sheet is empty")
+        raise SheetError("sheet_columns", "the sheet is empty")
     if len(header) > order.columns:
         raise SheetError("sheet_limit", f"more than {order.columns} columns")
     shown: list[list[str]] = []
@@ -198,7 +189,7 @@ def look(order: Order) -> Iterator[Item]:
             raise SheetError("sheet_limit", f"more than {order.rows} rows")
         if len(shown) < order.show:
             shown.append([_plain(cell)[:MAX_NAME] for cell in row[: order.columns]])
-    yield Sight(header, shown, size)
+    yield Sight(header, shown, size, [] if book is None else _shown(book), order.sheet)
 
 
 def _rows(order: Order) -> Callable[[], Iterator[Numbered]]:
@@ -217,8 +208,7 @@ def read(order: Order) -> Iterator[Item]:
         if len(lines) == order.batch or length > MAX_LINE:
             yield Batch(lines)
             lines, length = [], 0
-    if lines:
-        yield Batch(lines)
+    yield from [Batch(lines)] if lines else []
     yield End()
 
 
@@ -226,7 +216,7 @@ def _look(rows: Iterator[Numbered], order: Order) -> tuple[list[str], int]:
     filled = (row for _, row in rows if not _blank(row))
     header = next(filled, None)
     if header is None:
-        raise SheetError("sheet_columns", "the first sheet is empty")
+        raise SheetError("sheet_columns", "the sheet is empty")
     columns = _columns(header, order)
     size = 0
     for _ in filled:
@@ -244,12 +234,10 @@ def _columns(header: list[Any], order: Order) -> list[str]:
         names.pop()
     if len(names) > order.columns:
         raise SheetError("sheet_limit", f"more than {order.columns} columns")
-    unknown = [name[:40] for name in names if name and name not in COLUMNS]
-    if unknown:
+    if unknown := [name[:40] for name in names if name and name not in COLUMNS]:
         known = ", ".join(COLUMNS)
         raise SheetError("sheet_columns", f"unknown: {', '.join(unknown[:10])}; there are: {known}")
-    twice = {name for name in names if name and names.count(name) > 1}
-    if twice:
+    if twice := {name for name in names if name and names.count(name) > 1}:
         raise SheetError("sheet_columns", f"twice: {', '.join(sorted(twice))}")
     if "userid" not in names:
         raise SheetError("sheet_columns", "there is no column userid")
@@ -274,7 +262,9 @@ def _line(number: int, row: list[Any], columns: list[str]) -> Line:
         _refuse_nameless(cells, columns)
     except CellError as flaw:
         cells = [_plain(cell)[:MAX_CELL] for cell in row]
-        return Line(number, _short(cells), flaw.reason, _name(columns, flaw.column))
+        names = dict(enumerate(columns))
+        column = names.get(flaw.column) or letters(flaw.column)
+        return Line(number, _short(cells), flaw.reason, column)
     del cells[len(columns) :]
     cells += [""] * (len(columns) - len(cells))
     if sum(map(len, cells)) > MAX_ROW:
@@ -290,10 +280,6 @@ def _refuse_nameless(cells: list[str], columns: list[str]) -> None:
 
 def _short(cells: list[str]) -> list[str]:
     return [cell[:1_000] for cell in cells[:100]]
-
-
-def _name(columns: list[str], place: int) -> str:
-    return (columns[place] if place < len(columns) else "") or letters(place)
 
 
 def letters(place: int) -> str:
@@ -332,17 +318,36 @@ def _plain(cell: Any) -> str:
 
 
 def _workbook(order: Order) -> Callable[[], Iterator[Numbered]]:
-    from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum  # noqa: PLC0415
-
-    book = CalamineWorkbook.from_path(order.path)
-    tables = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-    shown = [sheet for sheet in tables if sheet.visible == SheetVisibleEnum.Visible]
-    if not shown:
-        raise SheetError("sheet_unreadable", "there is no sheet in it")
-    sheet = book.get_sheet_by_name(shown[0].name)
+    book = _book(order)
+    names = _shown(book)
+    if order.sheet is not None and order.sheet not in names:
+        raise SheetError("sheet_unreadable", "there is no such sheet in it")
+    sheet = book.get_sheet_by_name(names[0] if order.sheet is None else order.sheet)
     if sheet.total_width > order.columns:
         raise SheetError("sheet_limit", f"more than {order.columns} columns")
     return lambda: enumerate(sheet.iter_rows(), 1)
+
+
+def _book(order: Order) -> Any:
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415
+
+    return CalamineWorkbook.from_path(order.path)
+
+
+def _shown(book: Any) -> list[str]:
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum  # noqa: PLC0415
+
+    tables = [one for one in book.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+    shown = [one.name for one in tables if one.visible == SheetVisibleEnum.Visible]
+    if not shown:
+        raise SheetError("sheet_unreadable", "there is no sheet in it")
+    return shown[:MAX_SHEETS]
+
+
+def _filled(book: Any) -> str | None:
+    """The first sheet that holds something."""
+    sheets = ((name, book.get_sheet_by_name(name)) for name in _shown(book))
+    return next((n for n, one in sheets if not all(map(_blank, one.iter_rows()))), None)
 
 
 def _text_file(order: Order) -> Callable[[], Iterator[Numbered]]:
@@ -377,9 +382,7 @@ def _decodes(path: str, encoding: str) -> bool:
         with open(path, encoding=encoding, newline="") as file:
             for piece in iter(lambda: file.read(65_536), ""):
                 if "\x00" in piece:
-                    raise SheetError(
-                        "sheet_unreadable", "it is not a text file: it holds NUL bytes"
-                    )
+                    raise SheetError("sheet_unreadable", "it is no text file: it holds NUL bytes")
     except UnicodeDecodeError:
         return False
     return True

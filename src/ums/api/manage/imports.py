@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import import_drafts, import_undo, rejects
+from ums.core.dry_run import DryRun, dry_run
 from ums.core.import_drafts import ImportInfo, Preview, State
 from ums.core.paging import Page
 
@@ -36,6 +37,10 @@ class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
     columns: Annotated[
         list[str] | None,
         Meta(description='What each column of the file holds, in its order; "" nothing.'),
+    ] = None
+    sheet: Annotated[
+        str | None,
+        Meta(description="Which sheet of a workbook; its columns are guessed if not given."),
     ] = None
     bind_id: Annotated[
         str | None, Meta(description="Where values go whose row names no bind id.")
@@ -86,7 +91,12 @@ async def change_import(
     """Say what the columns of a draft hold, and where its values go."""
     caller.unbound()
     changed = await import_drafts.change(
-        system, id, columns=data.columns, bind_id=data.bind_id, expect=expected(request)
+        system,
+        id,
+        columns=data.columns,
+        bind_id=data.bind_id,
+        sheet=data.sheet,
+        expect=expected(request),
     )
     return shown(request, changed)
 
@@ -103,6 +113,13 @@ async def preview_import(system: System, caller: Caller, id: FromPath[int]) -> P
     """The columns and the first rows of a draft."""
     caller.unbound()
     return await import_drafts.preview(system, id)
+
+
+@get("/api/imports/{id:int}/dry-run", scope="users:read")
+async def dry_run_import(system: System, caller: Caller, id: FromPath[int]) -> DryRun:
+    """What the draft would do as the users are now, counted without doing it."""
+    caller.unbound()
+    return await dry_run(system, id)
 
 
 @post("/api/imports/{id:int}/start", scope="users:write", status_code=200)
@@ -154,6 +171,7 @@ handlers = [
     change_import,
     delete_import,
     preview_import,
+    dry_run_import,
     start_import,
     undo_import,
     download_rejects,

@@ -55,10 +55,13 @@ imports = table(
     Column("unchanged", Integer, nullable=False),
     Column("rejected", Integer, nullable=False),
     Column("mapping", Text),  # JSON: what each column of the file holds; null: as its header says
+    Column("sheet", Text),  # of a workbook; null: its first that is shown
+    Column("header", Text),  # JSON: what stands above the columns, to know such a file again
     Column("undone", Integer, nullable=False, server_default="0"),  # changes taken back
     Column("kept", Integer, nullable=False, server_default="0"),  # not: somebody changed it since
     Column("owner", String(40)),
     Column("created_at", Time, nullable=False),
+    Column("started_at", Time),
     Column("finished_at", Time),
 )
 
