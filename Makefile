@@ -2,7 +2,7 @@
 # Needed: make, a POSIX shell and Python 3.11 or newer with venv. Everything else comes by pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench build clean
+.PHONY: help run test lint types screenshots bench build clean
 .DELETE_ON_ERROR:
 
 # The first of these that is 3.11 or newer; or say which: make run PYTHON=/opt/python/bin/python3
@@ -24,7 +24,7 @@ FRONTEND := $(shell find frontend -name node_modules -prune -o -type f -print)
 INPUTS := $(VENV)/pyvenv.cfg pyproject.toml constraints.txt hatch_build.py $(FRONTEND)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Install what is missing, then start UMS
 	@exec $(BIN)/ums serve $(ARGS)
@@ -42,6 +42,9 @@ types: $(VENV)/.installed-dev ## Check the types alone (TypeScript too where npm
 	@if command -v npm >/dev/null; then cd frontend && \
 	{ [ -d node_modules/typescript ] || npm ci; } && npm run check; \
 	else echo 'npm is not here: the TypeScript modules go unchecked'; fi
+
+screenshots: $(VENV)/.installed-dev ## Make the documentation's pictures of the console anew
+	$(BIN)/python -m pytest -q -n 2 tests/console/test_pages.py --screenshots docs/images/console
 
 bench: $(VENV)/.installed-dev ## Measure, against references in the same run
 	$(BIN)/python -m benchmarks $(ARGS)

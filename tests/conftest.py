@@ -37,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=KILLS, help=help)
     help = f"generated requests to the API, in all (default {REQUESTS})"
     parser.addoption("--requests", type=int, default=REQUESTS, help=help)
+    help = "a folder for pictures of the console's pages"
+    parser.addoption("--screenshots", default=None, help=help)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

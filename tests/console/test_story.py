@@ -3,22 +3,20 @@
 In English on a wide screen, in Chinese on a phone, and once without scripts.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
+from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
 from doors import Door
 from ums.console.words import Words
 from ums.core import operators
 
-WIDE, PHONE = (1440, 900), (390, 844)
 REFUSED = "gone@example.org"
 PAGES = (
     *("/home", "/send", "/messages", "/users", "/users/zhang", "/users/new", "/imports"),
@@ -27,44 +25,6 @@ PAGES = (
     *("/templates", "/statistics", "/segments", "/segments/new", "/approvals", "/operators"),
     *("/tokens", "/audit", "/about", "/account/two-factor", "/senders/main/edit"),
 )
-
-
-@asynccontextmanager
-async def opened(
-    path: str | None, door: Door, language: str, size: tuple[int, int], *, scripts: bool = True
-) -> AsyncIterator[Page]:
-    """A browser on the log-in page; what its console complains of fails the test."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        context = await browser.new_context(
-            base_url=f"http://127.0.0.1:{door.port}",
-            viewport={"width": size[0], "height": size[1]},
-            locale={"en": "en-GB", "zh": "zh-CN"}[language],
-            java_script_enabled=scripts,
-        )
-        page = await context.new_page()
-        page.set_default_timeout(60_000)
-        complaints: list[str] = []
-        strangers: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda asked: (
-                strangers.append(asked.url) if f":{door.port}/" not in asked.url else None
-            ),
-        )
-        await page.goto("/login")
-        yield page
-        await browser.close()
-    assert complaints == []
-    ours = (f"http://127.0.0.1:{door.port}/", "data:")
-    assert [url for url in strangers if not url.startswith(ours)] == []
-
-
-async def fits(page: Page) -> None:
-    """Nothing stands out of the screen sideways."""
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert await page.evaluate(wide) <= 0, page.url
 
 
 def workbook(folder: Path) -> Path:
@@ -76,12 +36,6 @@ def workbook(folder: Path) -> Path:
     path = folder / "用户.xlsx"
     book.save(path)
     return path
-
-
-async def log_in(page: Page) -> None:
-    await page.fill("#name", "admin")
-    await page.fill("#password", PASSWORD)
-    await page.click("button.primary")
 
 
 async def make_channel(page: Page) -> str:

@@ -193,6 +193,12 @@ async def about(request: AnyRequest, system: System) -> Response[str]:
     return page(request, "administration/about.html", facts=facts)
 
 
+@get("/help", scope="any")
+async def help_page(request: AnyRequest) -> Response[str]:
+    """The operation guide."""
+    return page(request, "help/help.html")
+
+
 handlers = [
     list_operators,
     invite,
@@ -204,4 +210,5 @@ handlers = [
     revoke_token,
     audit_log,
     about,
+    help_page,
 ]

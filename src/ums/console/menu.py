@@ -63,11 +63,45 @@ MENU: Final = (
         (
             Entry("/sandbox", "sandbox"),
             Entry("/api/docs", "api"),
+            Entry("/help", "help"),
             Entry("/about", "menu_about"),
         ),
     ),
 )  # fmt: skip
 """Groups of pages, each with a word over it."""
+
+
+HELP: Final = {
+    "home": "start",
+    "imports": "uploads",
+    "tokens": "administration",
+    "operators": "administration",
+    "audit": "administration",
+    "lists": "channels",
+    "callbacks": "callbacks",
+    **{
+        name: name
+        for name in (
+            "account",
+            "approvals",
+            "channels",
+            "messages",
+            "segments",
+            "send",
+            "senders",
+            "statistics",
+            "templates",
+            "users",
+        )
+    },
+}
+"""Which part of the help a page leads to, by the words of its path; the last that is here."""
+
+
+def help_of(path: str) -> str:
+    """Where the help says more about the page at `path`."""
+    parts = [HELP[part] for part in path.split("/") if part in HELP]
+    return f"/help#{parts[-1]}" if parts else "/help"
 
 
 def menu_of(visitor: Visitor | None) -> list[tuple[str, list[Entry]]]:

@@ -15,7 +15,7 @@ from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
 from ums import clock
-from ums.console.menu import menu_of
+from ums.console.menu import help_of, menu_of
 from ums.console.visitor import current
 from ums.console.words import (
     COOKIE,
@@ -154,6 +154,7 @@ def render(request: AnyRequest, template: str, **values: object) -> str:
         switch=_switches(request),
         visitor=visitor,
         menu=menu_of(visitor),
+        help=help_of(request.url.path),
         did=_did(request),
         query=_query(request),
         **values,
