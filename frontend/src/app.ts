@@ -1,6 +1,7 @@
 // The one script of every page. Pages work without it; it makes them livelier.
 import "htmx.org";
 import { offerCopying } from "./copying";
+import { goLive } from "./live";
 import { sendOnce } from "./once";
 import { localiseTimes } from "./times";
 import { showUploads } from "./upload";
@@ -11,6 +12,7 @@ function enliven(): void {
 }
 
 enliven();
+goLive(document, enliven);
 sendOnce(document);
 showUploads(document);
 // Whatever htmx puts into the page holds times in UTC again.

@@ -1,12 +1,15 @@
 """Templates, statistics, rules, callbacks, operators, tokens: what the pages do."""
 
 import re
+from io import BytesIO
 from typing import Any
 
 import httpx
+import openpyxl
 
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door
+from fakes import DROP_TAKEN
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
@@ -228,3 +231,47 @@ async def test_a_wrong_mode_is_found_out(door: Door, visit: Visit) -> None:
     assert door.smtp.mails[-1].rcpt_to == "to@example.org"
     refused = await visitor.post("/senders/main/way", data={"way": "0 none"})
     assert (refused.status_code, 'id="port-error"' in refused.text) == (400, True)
+
+
+async def test_what_is_unknown_is_found_out_and_exported(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    door.smtp.script["DOT"] = lambda call: DROP_TAKEN if "b@" in call.rcpt_to[0] else None
+    with_settings(door.system, doubt_seconds=0.05)
+    people = [{"address": f"{name}@example.org"} for name in "abc"]
+    body = {"recipients": people, "subject": "=1+1", "text": "t", "on_doubt": "hold"}
+    msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
+    assert (await door.done(msgid, channel))["counts"] == {"sent": 2, "unknown": 1}
+    shown = (await visitor.get(f"/messages/{msgid}?userid=&state=unknown")).text
+    assert "1 unknown: did they arrive?" in shown
+    (id,) = re.findall(r"/deliveries/(\d+)", shown)
+    one = (await visitor.get(f"/deliveries/{id}")).text
+    assert "Did it arrive?" in one
+    answer = await visitor.post(
+        f"/messages/{msgid}/resolve", data={"delivery": id, "arrived": "no"}
+    )
+    assert "an operator found that it did not arrive" in await followed(visitor, answer)
+    book = (await visitor.get(f"/messages/{msgid}/deliveries.xlsx?state=failed")).content
+    rows = list(openpyxl.load_workbook(BytesIO(book)).active.iter_rows(values_only=True))
+    assert [row[2:5] for row in rows] == [
+        ("address", "state", "reason"),
+        ("b@example.org", "failed", "not_received"),
+    ]
+    lines = (await visitor.get(f"/messages/{msgid}/deliveries.csv?address=a@example.org")).text
+    assert len(lines.splitlines()) == 2
+    strange = await visitor.get("/messages/nothing/deliveries.xlsx")
+    assert strange.status_code == 404
+
+
+async def test_a_part_of_a_page_follows_the_message(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
+    msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
+    async with visitor.stream("GET", f"/messages/{msgid}/live") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = "".join([line + "\n" async for line in stream.aiter_lines()])
+    assert told.count("event: part") >= 1
+    assert "event: end" in told
+    assert 'class="tiles"' in told
+    assert (await visitor.get("/messages/nothing/live")).status_code == 404
+    async with visitor.stream("GET", "/home/live") as stream:
+        assert "event: end" in "".join([part async for part in stream.aiter_text()])

@@ -1,19 +1,25 @@
 """The first page: how things stand, and what needs somebody."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from litestar import Response, get
+from litestar.response import ServerSentEvent
 from msgspec import Struct
 
 from ums import clock
-from ums.console.pages import AnyRequest, page
+from ums.console.live import live
+from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
 from ums.core import approval, import_drafts, reports, senders, stats, users
 from ums.core.callers import Caller
+from ums.core.forecast import Forecast, forecast
 from ums.core.reports import MessageInfo
+from ums.core.stats import Stats
 from ums.core.stats_sql import Asked
 
 DAYS: Final = 14
+FEW: Final = 20  # refusals that may be chance
 
 
 class Notice(Struct, frozen=True):
@@ -45,17 +51,47 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
         most=max((day.target for day in days), default=0),
         total=report.total,
         running=running,
-        notices=await _notices(system, visitor),
+        notices=[*await _notices(system, visitor), *_of_refusals(days)],
         steps=None if report.total.messages else steps,
     )
 
 
-async def _running(tx: Any, caller: Caller) -> list[MessageInfo]:
+async def _running(tx: Any, caller: Caller) -> list[tuple[MessageInfo, Forecast | None]]:
     found: list[MessageInfo] = []
     for state in ("expanding", "sending"):
         page = await reports.list_messages(tx, caller.channels, state=state, limit=5)
         found += page.items
-    return found[:5]
+    return [(one, await forecast(tx, caller.snapshot, one)) for one in found[:5]]
+
+
+@get("/home/live", scope="any")
+async def live_home(request: AnyRequest, system: System, visitor: Visitor) -> ServerSentEvent:
+    """What is running."""
+
+    async def look() -> tuple[str, bool]:
+        async with system.database.read() as tx:
+            running = await _running(tx, visitor.caller)
+        return render(request, "messages/_running.html", running=running), not running
+
+    return live(request.app, look)
+
+
+def _of_refusals(days: Sequence[Stats]) -> list[Notice]:
+    """Whether more is refused today than was usual: it begins so when a list is stale, or when a
+    receiver takes the mail for spam."""
+    if not days:
+        return []
+    *before, today = [(_failed(day), day.submitted) for day in days]
+    failed, tried = today[0], sum(today)
+    usual = sum(bad for bad, _ in before) / max(1, sum(map(sum, before)))
+    if failed < FEW or failed / tried < max(0.05, 2 * usual):
+        return []
+    share = round(100 * failed / tried)
+    return [Notice("refusals", "/statistics?by=day", {"share": share, "count": failed}, bad=True)]
+
+
+def _failed(day: Stats) -> int:
+    return sum(loss.count for loss in day.losses if loss.state == "failed")
 
 
 async def _steps(tx: Any, caller: Caller) -> dict[str, bool]:
@@ -107,4 +143,4 @@ async def _of_imports(system: Any) -> list[Notice]:
     ]
 
 
-handlers = [home]
+handlers = [home, live_home]

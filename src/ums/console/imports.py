@@ -12,11 +12,12 @@ import xlsxwriter
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
-from litestar.response import Stream
+from litestar.response import ServerSentEvent, Stream
 
 from ums import clock
 from ums.console.forms import Form, lists, refused
-from ums.console.pages import SAFE_HEADERS, AnyRequest, go, page
+from ums.console.live import live
+from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import dry_run
@@ -25,7 +26,6 @@ from ums.core.sheets import COLUMNS
 from ums.core.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
 
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOVING: Final = ("waiting", "running", "undoing")
 _PIECE: Final = 256 * 1024
 
@@ -80,7 +80,7 @@ async def template() -> Response[bytes]:
 async def show_import(
     request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
 ) -> Response[str]:
-    """Before it is started what its columns hold; then how far it is. htmx asks for that part."""
+    """Before it is started what its columns hold; then how far it is."""
     visitor.caller.unbound()
     async with system.database.read() as tx:
         found = await import_drafts.show(tx, id)
@@ -92,10 +92,28 @@ async def show_import(
             found,
             Form({"bind_id": found.bind_id, "sheet": found.sheet or ""}),
         )
-    part = request.headers.get("hx-request") == "true"
-    name = "imports/_progress.html" if part else "imports/show.html"
-    moving = found.state in MOVING
-    return page(request, name, found=found, moving=moving, pace=_pace(found))
+    return page(request, "imports/show.html", **_progress(found))
+
+
+@get("/imports/{id:int}/live", scope="users:read")
+async def live_import(
+    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
+) -> ServerSentEvent:
+    """How far it is, while it is."""
+    visitor.caller.unbound()
+
+    async def look() -> tuple[str, bool]:
+        async with system.database.read() as tx:
+            found = await import_drafts.show(tx, id)
+        html = render(request, "imports/_progress.html", **_progress(found))
+        return html, found.state not in MOVING
+
+    await look()  # raises NotFound in time
+    return live(request.app, look)
+
+
+def _progress(found: ImportInfo) -> dict[str, Any]:
+    return {"found": found, "moving": found.state in MOVING, "pace": _pace(found)}
 
 
 def _pace(found: ImportInfo) -> tuple[int, int] | None:
@@ -218,6 +236,7 @@ handlers = [
     upload,
     template,
     show_import,
+    live_import,
     count_import,
     start_import,
     delete_import,

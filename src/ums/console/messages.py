@@ -1,21 +1,21 @@
 """Messages: what became of each, and what can be done about it."""
 
-import csv
-import io
-from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath
-from litestar.response import Stream
+from litestar.response import ServerSentEvent
 
 from ums import clock
+from ums.console.deliveries import filters, wanted
 from ums.console.forms import Form, lists
-from ums.console.pages import SAFE_HEADERS, AnyRequest, go, page
+from ums.console.live import live
+from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.core import approval, halting, reports, resending, stats
 from ums.core.callers import Caller
-from ums.core.reports import STATES, DeliveryInfo, MessageInfo
+from ums.core.forecast import forecast
+from ums.core.reports import STATES, MessageInfo
 from ums.core.stats_sql import Asked
 from ums.core.visibility import bind_names
 from ums.errors import NotFound
@@ -40,7 +40,6 @@ HALTS: Final = {
     "cancel": halting.cancel,
     "retract": halting.retract,
 }
-_EXPORTED: Final = ("id", "userid", "address", "state", "reason", "sender", "tries", "updated_at")
 
 
 @get("/messages", scope="messages:read")
@@ -72,37 +71,23 @@ async def list_messages(request: AnyRequest, system: System, visitor: Visitor) -
 async def show_message(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:
-    """The message with its deliveries; for htmx, which polls it, only the part that changes."""
-    query = request.query_params
-    asked = {name: query.get(name, "").strip() for name in ("state", "reason", "address")}
-    if asked["state"] not in STATES:
-        asked["state"] = ""
+    """The message with its deliveries."""
+    asked = filters(request)
     async with system.database.read() as tx:
-        info = await reports.message(tx, msgid, visitor.caller.channels)
-        losses = await _losses(tx, visitor.caller, info)
-        part = request.headers.get("hx-request") == "true"
-        found = None
-        if not part:
-            found = await reports.list_deliveries(
-                tx,
-                msgid,
-                visitor.caller.channels,
-                state=asked["state"] or None,
-                reason=asked["reason"] or None,
-                address=asked["address"] or None,
-                after=query.get("after"),
-                limit=50,
-            )
-    moving = info.state in MOVING
+        live = await _live(tx, visitor.caller, msgid)
+        found = await reports.list_deliveries(
+            tx,
+            msgid,
+            visitor.caller.channels,
+            **wanted(asked),
+            after=request.query_params.get("after"),
+            limit=50,
+        )
+    info: MessageInfo = live["info"]
     return page(
         request,
-        "messages/_live.html" if part else "messages/show.html",
-        # Once it is at rest the rest of the page is out of date as well.
-        headers={"HX-Refresh": "true"} if part and not moving else None,
-        info=info,
-        losses=losses,
-        most=max((loss.count for loss in losses), default=1),
-        moving=moving,
+        "messages/show.html",
+        **live,
         found=found,
         form=Form(asked),
         filtered=any(asked.values()),
@@ -111,6 +96,33 @@ async def show_message(
         resendable=sum(info.counts.get(state, 0) for state in RESENDABLE),
         retractable=_is_young(info),
     )
+
+
+@get("/messages/{msgid:str}/live", scope="messages:read")
+async def live_message(
+    request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
+) -> ServerSentEvent:
+    """The part of the page that changes while the message is on its way."""
+
+    async def look() -> tuple[str, bool]:
+        async with system.database.read() as tx:
+            part = await _live(tx, visitor.caller, msgid)
+        return render(request, "messages/_live.html", **part), not part["moving"]
+
+    await look()  # raises NotFound in time
+    return live(request.app, look)
+
+
+async def _live(tx: Any, caller: Caller, msgid: str) -> dict[str, Any]:
+    info = await reports.message(tx, msgid, caller.channels)
+    losses = await _losses(tx, caller, info)
+    return {
+        "info": info,
+        "losses": losses,
+        "most": max((loss.count for loss in losses), default=1),
+        "moving": info.state in MOVING,
+        "ahead": await forecast(tx, caller.snapshot, info),
+    }
 
 
 def _is_young(info: MessageInfo) -> bool:
@@ -159,63 +171,6 @@ async def _channel_of(system: Any, caller: Caller, msgid: str) -> int:
     return caller.channel(info.channelkey).id
 
 
-@get("/messages/{msgid:str}/deliveries.csv", scope="messages:read")
-async def export(
-    request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
-) -> Stream:
-    """The deliveries that the page's filters leave."""
-    query = request.query_params
-    state = query.get("state", "")
-    wanted: dict[str, Any] = {
-        "state": state if state in STATES else None,
-        "reason": query.get("reason") or None,
-        "address": query.get("address") or None,
-    }
-    async with system.database.read() as tx:
-        await reports.message(tx, msgid, visitor.caller.channels)  # raises NotFound in time
-    headers = {**SAFE_HEADERS, "Content-Disposition": 'attachment; filename="deliveries.csv"'}
-    lines = _lines(system, visitor.caller, msgid, wanted)
-    return Stream(lines, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-async def _lines(
-    system: Any, caller: Caller, msgid: str, wanted: dict[str, Any]
-) -> AsyncGenerator[str]:
-    yield "\ufeff" + _csv([_EXPORTED])  # by the mark Excel knows that it is UTF-8
-    after: str | None = None
-    while True:
-        async with system.database.read() as tx:
-            found = await reports.list_deliveries(
-                tx, msgid, caller.channels, **wanted, after=after, limit=500
-            )
-        yield _csv([_cells(one) for one in found.items])
-        after = found.next
-        if after is None:
-            return
-
-
-def _cells(one: DeliveryInfo) -> tuple[str, ...]:
-    # A cell that a spreadsheet would take for a formula is text.
-    cells = (str(getattr(one, name)) for name in _EXPORTED)
-    return tuple(f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in cells)
-
-
-def _csv(rows: list[tuple[str, ...]]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerows(rows)
-    return file.getvalue()
-
-
-@get("/deliveries/{delivery_id:int}", scope="messages:read")
-async def show_delivery(
-    request: AnyRequest, system: System, visitor: Visitor, delivery_id: FromPath[int]
-) -> Response[str]:
-    async with system.database.read() as tx:
-        found = await reports.delivery(tx, delivery_id, visitor.caller.channels)
-        info = await reports.message(tx, found.msgid, visitor.caller.channels)
-    return page(request, "messages/delivery.html", found=found, info=info)
-
-
 @get("/approvals", scope="messages:approve")
 async def list_approvals(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     after = request.query_params.get("after")
@@ -243,8 +198,7 @@ handlers = [
     show_message,
     resend,
     halt_message,
-    export,
-    show_delivery,
+    live_message,
     list_approvals,
     approve,
     refuse,

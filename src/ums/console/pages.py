@@ -30,6 +30,7 @@ from ums.core import reasons
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 YEAR: Final = 365 * 24 * 3600
 
 AnyRequest = Request[Any, Any, Any]

@@ -1,13 +1,16 @@
 """Stopping messages, letting them go on, and sending again what failed."""
 
+from typing import Annotated
+
 from litestar import post
 from litestar.params import FromPath, JSONBody
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import halting, reports, resending
+from ums.core import halting, reports, resending, resolving
 from ums.core.halting import Tally
 from ums.core.resending import Resent
+from ums.core.resolving import Resolved
 
 
 class Which(Struct, forbid_unknown_fields=True):
@@ -15,6 +18,19 @@ class Which(Struct, forbid_unknown_fields=True):
 
     states: list[str] = []
     reasons: list[str] = []
+
+
+class Found(Struct, forbid_unknown_fields=True):
+    """What somebody found out: in the Sent folder, or by asking."""
+
+    arrived: bool
+    deliveries: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=2**63 - 1)]],
+            Meta(description="Their ids; null: all unknown ones.", max_length=1000),
+        ]
+        | None
+    ) = None
 
 
 async def _channel_of(system: System, caller: Caller, msgid: str) -> int:
@@ -66,4 +82,15 @@ async def resend(
     )
 
 
-handlers = [retract, cancel, pause, resume, resend]
+@post("/api/messages/{msgid:str}/resolve", status_code=200, scope="messages:write")
+async def resolve(
+    system: System, caller: Caller, msgid: FromPath[str], data: JSONBody[Found]
+) -> Resolved:
+    """Say of deliveries whose outcome is unknown whether they arrived."""
+    channel = await _channel_of(system, caller, msgid)
+    return await resolving.resolve(
+        system, channel, msgid, arrived=data.arrived, only=data.deliveries, actor=caller.name
+    )
+
+
+handlers = [retract, cancel, pause, resume, resend, resolve]

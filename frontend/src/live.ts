@@ -1,0 +1,44 @@
+// Parts of a page that change while somebody looks. Quiet in a tab that nobody sees.
+
+const AGAIN = 5_000; // ms after the server was away; EventSource itself gives up on an error page
+
+export function goLive(root: ParentNode, changed: () => void): void {
+  for (const part of root.querySelectorAll<HTMLElement>("[data-live]")) follow(part, changed);
+}
+
+function follow(part: HTMLElement, changed: () => void): void {
+  let source: EventSource | undefined;
+  const stop = (): void => {
+    source?.close();
+    source = undefined;
+  };
+  const start = (): void => {
+    stop();
+    if (document.hidden) return;
+    source = new EventSource(part.dataset.live ?? "");
+    source.addEventListener("part", (event) => {
+      put(part, String(event.data));
+      changed();
+    });
+    source.addEventListener("end", () => {
+      stop();
+      location.reload(); // the rest of the page is out of date as well
+    });
+    source.addEventListener("error", () => {
+      if (source?.readyState === EventSource.CLOSED) setTimeout(start, AGAIN);
+    });
+  };
+  document.addEventListener("visibilitychange", start);
+  start();
+}
+
+/** Replaces what is in `part`; a link that had the focus keeps it. */
+function put(part: HTMLElement, html: string): void {
+  const active = document.activeElement;
+  const href = part.contains(active) ? active?.getAttribute("href") : null;
+  part.innerHTML = html;
+  if (!href) return;
+  for (const link of part.querySelectorAll<HTMLElement>("a[href]")) {
+    if (link.getAttribute("href") === href) link.focus();
+  }
+}

@@ -1,0 +1,106 @@
+"""When a message will be through, and what keeps it: measured, not assumed."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from sqlalchemy import func, select
+
+from ums import clock
+from ums.core import quiet
+from ums.core.directory import Channel, Snapshot
+from ums.core.models import attempts, deliveries, messages, senders, workers
+from ums.core.reports import MessageInfo
+from ums.db import Tx
+
+RECENT = 1_000  # attempts of all messages that the pace is taken from
+WINDOW = 2 * clock.MINUTE  # and no older ones
+
+Bottleneck = Literal[
+    "engine", "sender_paused", "sender_resting", "quiet_hours", "retries", "queue", "server", ""
+]
+
+
+class Forecast(Struct, frozen=True):
+    """How a message that is on its way will go on."""
+
+    left: Annotated[int, Meta(description="Recipients that are to be tried; retries apart.")]
+    rate: Annotated[float, Meta(description="Tries a minute, of the last two minutes.")]
+    finishes_at: Annotated[str | None, Meta(description="At this pace; null: nobody can tell.")]
+    bottleneck: Annotated[Bottleneck, Meta(description="What it waits for the most.")]
+    until: Annotated[str | None, Meta(description="When that is over, where it is known.")]
+
+
+async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | None:
+    """None for a message that is not on its way."""
+    if info.state not in ("accepted", "expanding", "sending"):
+        return None
+    now = clock.now()
+    counts = info.counts
+    left = sum(counts.get(state, 0) for state in ("pending", "queued", "claimed", "at_dot"))
+    rate = await _rate(tx, info.msgid, now)
+    cause, until = await _bottleneck(tx, snapshot, info, left=left, rate=rate, now=now)
+    end = None
+    if left and rate and cause in ("server", "queue"):
+        end = now + round(left / rate * clock.MINUTE)
+    return Forecast(left, round(rate, 1), clock.iso_or_none(end), cause, clock.iso_or_none(until))
+
+
+async def _rate(tx: Tx, msgid: str, now: int) -> float:
+    """Tries a minute. Of the newest attempts of all messages, so that it costs the same however
+    many there are."""
+    recent = (
+        select(attempts.c.delivery_id, attempts.c.started_at)
+        .order_by(attempts.c.id.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    mine = (
+        select(func.count(), func.min(recent.c.started_at))
+        .select_from(recent)
+        .join(deliveries, deliveries.c.id == recent.c.delivery_id)
+        .join(messages, messages.c.id == deliveries.c.message_id)
+        .where(messages.c.msgid == msgid, recent.c.started_at > now - WINDOW)
+    )
+    row: Any = await tx.first(mine)
+    if not row or not row[0]:
+        return 0.0
+    return row[0] * clock.MINUTE / max(clock.SECOND, now - row[1])
+
+
+async def _bottleneck(
+    tx: Tx, snapshot: Snapshot, info: MessageInfo, *, left: int, rate: float, now: int
+) -> tuple[Bottleneck, int | None]:
+    if not await tx.value(select(workers.c.owner).where(workers.c.lease_until > now).limit(1)):
+        return "engine", None
+    held = await _held(tx, info, now)
+    if held is not None:
+        return held
+    silent = _silent(snapshot.channels.get(info.channelkey), info, now)
+    if silent is not None:
+        return "quiet_hours", silent
+    if not left and info.counts.get("deferred"):
+        return "retries", await _next_try(tx, info.msgid)
+    if not left and info.state == "sending":
+        return "", None
+    return ("server" if rate else "queue"), None
+
+
+async def _held(tx: Tx, info: MessageInfo, now: int) -> tuple[Bottleneck, int | None] | None:
+    sender: Any = await tx.first(select(senders).where(senders.c.code == info.sender))
+    if sender is None or not sender.open:
+        return "sender_paused", None
+    if sender.rest_until is not None and sender.rest_until > now:
+        return "sender_resting", sender.rest_until
+    return None
+
+
+def _silent(channel: Channel | None, info: MessageInfo, now: int) -> int | None:
+    if channel is None or quiet.is_urgent(priority=info.priority, broadcast=info.audience > 1):
+        return None
+    return quiet.quiet_until(channel.rules, now)
+
+
+async def _next_try(tx: Tx, msgid: str) -> int | None:
+    mine = (messages.c.msgid == msgid) & (deliveries.c.state == "deferred")
+    joined = deliveries.join(messages, messages.c.id == deliveries.c.message_id)
+    return await tx.value(select(func.min(deliveries.c.due_at)).select_from(joined).where(mine))

@@ -1,0 +1,70 @@
+"""Unknown outcomes that somebody found out about: in the Sent folder, or by asking."""
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from ums import clock
+from ums.core import audit
+from ums.core.callbacks import records
+from ums.core.halting import Tally, locked, tally
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+
+CHUNK = 2_000
+_UNKNOWN = Hot(
+    "SELECT id FROM deliveries WHERE message_id = :message AND state = 'unknown' AND id > :after"
+    " AND (:any OR id IN (SELECT r.id FROM $rows(r: id bigint))) ORDER BY id LIMIT :limit"
+)
+_RESOLVE = Hot(
+    "UPDATE deliveries SET state = :state, reason = :reason, updated_at = :at"
+    " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND deliveries.state = 'unknown'"
+    " RETURNING deliveries.id"
+)
+
+
+class Resolved(Tally, frozen=True, kw_only=True):
+    """How many deliveries were unknown and are so no more, and the message since."""
+
+    resolved: int
+
+
+async def resolve(
+    system: System,
+    channel_id: int | None,
+    msgid: str,
+    *,
+    arrived: bool,
+    only: Sequence[int] | None = None,
+    actor: str = audit.LOCAL,
+) -> Resolved:
+    """Say of the message's unknown deliveries, or of those in `only`, that they arrived (`sent`) or
+    did not (`failed`, to be resent if somebody wants). Its callback is told. Raises NotFound."""
+    count, after = 0, 0
+    while True:
+        async with system.database.write() as tx:
+            message = (await locked(tx, channel_id, msgid)).id
+            found = await _chunk(tx, message, only, after)
+            if not found:
+                break
+            after = found[-1]
+            count += await _settle(tx, found, arrived=arrived)
+            word = "arrived" if arrived else "did not arrive"
+            await audit.note(tx, "message.resolve", msgid, f"{len(found)} {word}", actor)
+    async with system.database.read() as tx:
+        now = await tally(tx, message)
+    return Resolved(**structs.asdict(now), resolved=count)
+
+
+async def _chunk(tx: Tx, message: int, only: Sequence[int] | None, after: int) -> list[int]:
+    which: dict[str, object] = {"message": message, "after": after, "limit": CHUNK}
+    which |= {"any": only is None, "r": rows_json((id,) for id in only or ())}
+    return [row[0] for row in await tx.rows(_UNKNOWN, which)]
+
+
+async def _settle(tx: Tx, ids: list[int], *, arrived: bool) -> int:
+    state, reason = ("sent", "") if arrived else ("failed", "not_received")
+    params: dict[str, object] = {"state": state, "reason": reason, "at": clock.now()}
+    moved = await tx.rows(_RESOLVE, {**params, "r": rows_json((id,) for id in ids)})
+    await records.note(tx, [(row[0], records.OF_STATE[state]) for row in moved])
+    return len(moved)

@@ -1,0 +1,80 @@
+"""When a message will be through, and what keeps it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import insert, update
+
+from fakes import SmtpServer
+from flow import Flow, open_flow, until
+from ums import clock
+from ums.core import channels, reports
+from ums.core.directory import touch
+from ums.core.forecast import Forecast, forecast
+from ums.core.models import senders, workers
+from ums.core.rules import QuietHours, Rules
+from ums.core.system import System
+from ums.engine.loop import running
+
+
+@pytest.fixture
+async def flow(system: System) -> AsyncIterator[Flow]:
+    async with SmtpServer(delay=0.05) as server:
+        yield await open_flow(system, server, "5678", code="main")
+
+
+async def told(flow: Flow, msgid: str) -> Forecast | None:
+    async with flow.system.database.read() as tx:
+        info = await reports.message(tx, msgid)
+        return await forecast(tx, await flow.system.directory.now(), info)
+
+
+async def cause(flow: Flow, msgid: str) -> str:
+    found = await told(flow, msgid)
+    assert found is not None
+    return found.bottleneck
+
+
+async def change(flow: Flow, **values: object) -> None:
+    async with flow.system.database.write() as tx:
+        await tx.run(update(senders).values(values))
+        await touch(tx)
+    flow.system.directory.forget()
+
+
+async def test_it_names_what_a_message_waits_for(flow: Flow) -> None:
+    msgid = await flow.broadcast(3)
+    assert await cause(flow, msgid) == "engine"
+    now = clock.now()
+    async with flow.system.database.write() as tx:
+        row = {"owner": "one", "started_at": now, "lease_until": now + clock.HOUR}
+        await tx.run(insert(workers), row)
+    assert await cause(flow, msgid) == "queue"
+    quiet = QuietHours(start="00:00", end="23:59", action="delay")
+    await channels.set_rules(flow.system, "5678", Rules(quiet_hours=quiet, zone="UTC"))
+    flow.system.directory.forget()
+    assert await cause(flow, msgid) == "quiet_hours"
+    await channels.set_rules(flow.system, "5678", Rules())
+    await change(flow, rest_until=now + clock.HOUR)
+    found = await told(flow, msgid)
+    assert found is not None
+    assert (found.bottleneck, found.until) == ("sender_resting", clock.iso(now + clock.HOUR))
+    await change(flow, rest_until=None, open=False)
+    assert await cause(flow, msgid) == "sender_paused"
+
+
+async def test_it_tells_when_a_message_will_be_through(flow: Flow) -> None:
+    async with running(flow.system):
+        msgid = await flow.broadcast(200)
+
+        async def moving() -> Forecast | None:
+            found = await told(flow, msgid)
+            return found if found is None or found.finishes_at else None
+
+        found = await until(moving)
+        assert found is not None
+        assert (found.bottleneck, found.rate > 0) == ("server", True)
+        assert 0 < found.left <= 200
+        assert clock.read(str(found.finishes_at)) > clock.now()
+        await flow.until_settled(msgid)
+        assert await told(flow, msgid) is None
