@@ -58,6 +58,11 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "rules": f"{base}/rules",
         "callbacks": f"{base}/callbacks",
         "lists": f"{base}/lists",
+        "channel-words": f"{base}/words",
+        "strategies": f"{base}/strategies",
+        "materials": "/materials",
+        "words": "/words",
+        "settings": "/settings",
         "list": listed,
         "senders": "/senders",
         "sender": f"/senders/{channel.sender}",
@@ -179,4 +184,10 @@ async def _draft(visitor: httpx.AsyncClient, key: str, template: str) -> str:
 
 async def _settings(visitor: httpx.AsyncClient) -> None:
     await _post(visitor, "/tokens", {"name": "报表 Reports", "scopes": ["stats:read"]})
+    await _post(visitor, "/words", {"word": "赌博"})
+    await _post(visitor, "/channels/news2026/words", {"word": "赌博", "exempt": "on"})
+    await _post(visitor, "/channels/news2026/strategies", {"name": "邮件 By email"})
+    files = {"file": ("价目表.pdf", b"%PDF-1.4")}
+    answer = await visitor.post("/materials", files=files, data={"hours": "24"})
+    assert answer.status_code == 303
     await _post(visitor, "/operators/invite", {"role": "viewer"})

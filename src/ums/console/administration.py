@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from ums import __version__
+from ums.config import PREFIX, Settings, describe
 from ums.console.forms import Form, chosen, given, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
@@ -16,7 +17,10 @@ from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
 from ums.core.tokens import NewToken
 from ums.errors import Invalid, UmsError
+from ums.senders.email import FREE_PORTS
 
+# The key itself, and a URL that may hold a password.
+_SECRET: Final = (f"{PREFIX}SECRET_KEY", f"{PREFIX}DATABASE_URL")
 ROLES: Final = ("administrator", "operator", "viewer")
 
 
@@ -193,6 +197,26 @@ async def about(request: AnyRequest, system: System) -> Response[str]:
     return page(request, "administration/about.html", facts=facts)
 
 
+@get("/settings", scope="operators:read")
+async def show_settings(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The settings of this process, each with what it is for."""
+    visitor.caller.unbound()
+    return page(
+        request,
+        "administration/settings.html",
+        settings=[_setting(system.settings, *row) for row in describe()],
+        ports=sorted(FREE_PORTS),
+    )
+
+
+def _setting(held: Settings, name: str, _kind: str, default: str, about: str) -> dict[str, Any]:
+    value = str(getattr(held, name.removeprefix(PREFIX).lower()))
+    changed = value != default
+    if name in _SECRET:
+        value = "•••" if changed else value
+    return {"name": name, "value": value, "default": default, "about": about, "changed": changed}
+
+
 @get("/help", scope="any")
 async def help_page(request: AnyRequest) -> Response[str]:
     """The operation guide."""
@@ -210,5 +234,6 @@ handlers = [
     revoke_token,
     audit_log,
     about,
+    show_settings,
     help_page,
 ]

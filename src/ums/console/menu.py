@@ -48,6 +48,8 @@ MENU: Final = (
         (
             Entry("/channels", "menu_channels", "channels:read"),
             Entry("/senders", "menu_senders", "senders:read"),
+            Entry("/materials", "menu_materials", "materials:read"),
+            Entry("/words", "menu_words", "channels:write"),
         ),
     ),
     (
@@ -56,6 +58,7 @@ MENU: Final = (
             Entry("/operators", "menu_operators", "operators:read"),
             Entry("/tokens", "menu_tokens", "tokens:read"),
             Entry("/audit", "menu_audit", "audit:read"),
+            Entry("/settings", "menu_settings", "operators:read"),
         ),
     ),
     (
@@ -79,6 +82,10 @@ HELP: Final = {
     "audit": "administration",
     "lists": "channels",
     "callbacks": "callbacks",
+    "words": "channels",
+    "strategies": "channels",
+    "materials": "send",
+    "settings": "administration",
     **{
         name: name
         for name in (

@@ -1,10 +1,12 @@
 """Users: the people that channels reach."""
 
+from typing import Any
+
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, user_pages
@@ -12,13 +14,19 @@ from ums.core.user_pages import UserDraft, UserInfo
 from ums.core.visibility import bind_names
 from ums.errors import Invalid, UmsError
 
-FILTERS = ("prefix", "address", "tag")
+FILTERS = ("prefix", "address", "tag", "reach")
+CHOSEN = 50  # users of one page
+NOWHERE = "-"  # no ChannelKey looks like this
 
 
 @get("/users", scope="users:read")
 async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
     form = Form(asked)
+    reach: Any = None
+    if asked["reach"]:
+        found_nowhere = asked["reach"] == NOWHERE
+        reach = "nowhere" if found_nowhere else visitor.caller.channel(asked["reach"])
     async with system.database.read() as tx:
         found = await user_pages.search(
             tx,
@@ -26,11 +34,38 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
             prefix=asked["prefix"] or None,
             address=asked["address"] or None,
             tag=asked["tag"] or None,
+            reach=reach,
             after=request.query_params.get("after"),
             limit=50,
         )
     filtered = any(asked.values())
-    return page(request, "users/list.html", found=found, form=form, filtered=filtered)
+    channels = [(key, name) for key, name in bind_names(visitor.caller).items() if name]
+    return page(
+        request,
+        "users/list.html",
+        found=found,
+        form=form,
+        filtered=filtered,
+        channels=channels,
+        nowhere=NOWHERE,
+    )
+
+
+@post("/users-chosen", scope="users:write")
+async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Give those that were ticked a tag, take one from them, or delete them."""
+    fields = await lists(request)
+    chosen = fields.get("userid", [])[:CHOSEN]
+    doing, tag = fields.get("doing", [""])[-1], fields.get("tag", [""])[-1].strip()
+    if doing == "delete":
+        for userid in chosen:
+            await user_pages.delete(system, userid, visitor.caller)
+        return go("/users", "users.did_delete")
+    if not tag or doing not in ("add", "del"):
+        return go("/users", "users.did_nothing")
+    for userid in chosen:
+        await user_pages.patch(system, visitor.caller, userid, {doing: {"tag": {"all": [tag]}}})
+    return go("/users", "users.did_tag")
 
 
 @get("/users/new", scope="users:write")
@@ -163,6 +198,7 @@ def _attributes(text: str) -> dict[str, object]:
 
 handlers = [
     list_users,
+    change_chosen,
     new_user,
     create_user,
     show_user,

@@ -5,7 +5,7 @@ senders, and changes nothing else.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 from sqlalchemy import ColumnElement, exists, select
@@ -69,15 +69,18 @@ async def search(
     prefix: str | None = None,
     address: str | None = None,
     tag: str | None = None,
+    reach: Channel | Literal["nowhere"] | None = None,
     after: str | None = None,
     limit: int = MOST,
 ) -> Page[UserInfo]:
-    """Users whose userid begins with `prefix`, who have the address and the tag."""
+    """Users whose userid begins with `prefix`, who have the address and the tag, and whom `reach`
+    can write to; "nowhere" finds those without any email address that the caller sees."""
     query = select(table)
     wanted = (
         None if prefix is None else _begins(tx, plain(prefix, "prefix")),
         None if address is None else _has_address(plain(address, "address"), caller),
         None if tag is None else _has_tag(plain(tag, "tag"), caller.snapshot, caller),
+        None if reach is None else _reached(reach, caller),
         None if after is None else table.c.id > number(after, "after"),
     )
     for one in wanted:
@@ -103,6 +106,15 @@ def _has_address(given: str, caller: Caller) -> ColumnElement[bool]:
     own = exists().where(addresses.c.user_id == table.c.id, addresses.c.value == value)
     visible = caller.bind_ids()
     return own if visible is None else own.where(addresses.c.bind_id.in_(sorted(visible)))
+
+
+def _reached(reach: Channel | Literal["nowhere"], caller: Caller) -> ColumnElement[bool]:
+    mine = exists().where(addresses.c.user_id == table.c.id, addresses.c.kind == "email")
+    if reach != "nowhere":
+        return mine.where(addresses.c.bind_id.in_((ALL, reach.key)))
+    visible = caller.bind_ids()
+    seen = mine if visible is None else mine.where(addresses.c.bind_id.in_(sorted(visible)))
+    return ~seen
 
 
 def _has_tag(tag: str, snapshot: Snapshot, caller: Caller) -> ColumnElement[bool]:

@@ -1,0 +1,87 @@
+"""Users by the page, words, strategies, materials, settings: what the pages do."""
+
+import re
+
+from console.conftest import Visit
+from console.test_settings import followed
+from doors import Door
+from flow import with_settings
+
+
+async def test_users_are_found_by_reach_and_changed_together(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    people = [
+        {"userid": "everywhere", "email": {"all": "a@example.org"}},
+        {"userid": "here", "email": {channel.key: "b@example.org"}},
+        {"userid": "nowhere"},
+    ]
+    await door.post("/v1/user/opt", people, await door.access_key())
+
+    async def found(query: str) -> set[str]:
+        text = (await visitor.get(f"/users?{query}")).text
+        return set(re.findall(r'name="userid" value="(\w+)"', text))
+
+    assert await found("") == {"everywhere", "here", "nowhere"}
+    assert await found(f"reach={channel.key}") == {"everywhere", "here"}
+    other = await door.channel()
+    assert await found(f"reach={other.key}") == {"everywhere"}
+    assert await found("reach=-") == {"nowhere"}
+    assert (await visitor.get("/users?reach=strange")).status_code == 404
+    chosen = {"userid": ["here", "nowhere"], "tag": "vip"}
+    await followed(visitor, await visitor.post("/users-chosen", data={**chosen, "doing": "add"}))
+    assert await found("tag=vip") == {"here", "nowhere"}
+    taken = {"userid": ["here"], "tag": "vip", "doing": "del"}
+    await followed(visitor, await visitor.post("/users-chosen", data=taken))
+    assert await found("tag=vip") == {"nowhere"}
+    nothing = await visitor.post("/users-chosen", data={"userid": ["here"], "doing": "add"})
+    assert "Nothing was done" in await followed(visitor, nothing)
+    gone = await visitor.post("/users-chosen", data={"userid": ["nowhere"], "doing": "delete"})
+    await followed(visitor, gone)
+    assert await found("") == {"everywhere", "here"}
+
+
+async def test_words_of_all_channels_and_of_one(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    base = f"/channels/{channel.key}/words"
+    assert "赌博" in await followed(visitor, await visitor.post("/words", data={"word": "赌博"}))
+    again = await visitor.post("/words", data={"word": ""})
+    assert (again.status_code, 'class="error"' in again.text) == (400, True)
+    exempt = await visitor.post(base, data={"word": "赌博", "exempt": "on"})
+    shown = await followed(visitor, exempt)
+    assert "allowed here" in shown
+    (id,) = re.findall(rf"{base}/(\d+)/delete", shown)
+    assert "No words yet" in await followed(visitor, await visitor.post(f"{base}/{id}/delete"))
+
+
+async def test_strategies_are_made_and_switched(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    base = f"/channels/{channel.key}/strategies"
+    shown = await followed(visitor, await visitor.post(base, data={"name": "By email"}))
+    (id,) = re.findall(rf"{base}/(\d+)", shown)
+    assert "usable" in shown
+    closed = await visitor.post(f"{base}/{id}", data={"doing": "close"})
+    assert "switched off" in await followed(visitor, closed)
+    gone = await visitor.post(f"{base}/{id}", data={"doing": "delete"})
+    assert "By email" not in await followed(visitor, gone)
+    assert (await visitor.post(base, data={"name": ""})).status_code == 400
+
+
+async def test_materials_are_uploaded_and_ended(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    files = {"file": ("<价目表>.pdf", b"%PDF-1.4 x")}
+    made = await visitor.post("/materials", files=files, data={"hours": "2", "channel": ""})
+    shown = await followed(visitor, made)
+    assert "&lt;价目表&gt;.pdf" in shown
+    wrong = await visitor.post("/materials", files=files, data={"hours": "9999"})
+    assert (wrong.status_code, 'id="hours-error"' in wrong.text) == (400, True)
+    assert (await visitor.post("/materials", data={"hours": "2"})).status_code == 400
+    (id,) = re.findall(r"/materials/(\d+)/delete", shown)
+    assert "Deleted." in await followed(visitor, await visitor.post(f"/materials/{id}/delete"))
+
+
+async def test_settings_are_shown_without_secrets(door: Door, visit: Visit) -> None:
+    with_settings(door.system, secret_key="c2VjcmV0c2VjcmV0", database_url="")
+    shown = (await (await visit()).get("/settings")).text
+    assert "UMS_IMPORT_ROWS" in shown
+    assert "c2VjcmV0" not in shown
+    assert (await (await visit("operator")).get("/settings")).status_code == 403
