@@ -129,7 +129,7 @@ async def _rules(visitor: httpx.AsyncClient, key: str) -> str:
         assert found is not None
         path = found[0]
     await _post(visitor, path, {"entries": "gone@example.org\nlisi"}, may_fail=True)
-    conditions = '{"tag": {"has": "vip"}}'
+    conditions = '{"tag": {"any": ["vip"]}}'
     for text in (conditions, '{"attribute": {"name": "age", "op": "ge", "value": 21}}'):
         await _post(
             visitor, "/segments", {"name": "成年 Adults", "conditions": text}, may_fail=True
