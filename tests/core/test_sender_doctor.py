@@ -6,7 +6,7 @@ from fakes import Certificates, SmtpServer
 from flow import account
 from ums.core import channels, sender_test, senders
 from ums.core.reasons import REASONS, meaning, remedy
-from ums.core.sender_test import Step
+from ums.core.sender_test import StepReport
 from ums.core.system import System
 from ums.senders import smtp_connect
 
@@ -21,11 +21,11 @@ async def channel(system: System) -> None:
     await channels.create(system, "One", "1234")
 
 
-async def steps_of(system: System, to: str | None = None) -> list[Step]:
+async def steps_of(system: System, to: str | None = None) -> list[StepReport]:
     return [step async for step in await sender_test.begin(system, "main", to)]
 
 
-def stages(steps: list[Step]) -> list[tuple[str, bool]]:
+def stages(steps: list[StepReport]) -> list[tuple[str, bool]]:
     return [(str(step.stage), step.ok) for step in steps]
 
 

@@ -196,7 +196,7 @@ async def test_sender(
 
 
 async def _told(
-    request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[sender_test.Step]
+    request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[sender_test.StepReport]
 ) -> AsyncGenerator[str]:
     last = None
     async for step in steps:

@@ -38,7 +38,7 @@ _TEXT = (
 )
 
 
-class Step(Struct, frozen=True):
+class StepReport(Struct, frozen=True):
     """One step, as it went. A step that is `ok` may still have a reason, which is a warning."""
 
     stage: str  # a stage of the hand-over, or "ways"
@@ -60,7 +60,7 @@ class TestReport(Struct, frozen=True):
     detail: str
     duration_ms: int
     features: list[str]
-    steps: list[Step]
+    steps: list[StepReport]
 
 
 async def run(system: System, code: str, to: str | None = None) -> TestReport:
@@ -82,7 +82,7 @@ async def run(system: System, code: str, to: str | None = None) -> TestReport:
     )
 
 
-async def begin(system: System, code: str, to: str | None = None) -> AsyncGenerator[Step]:
+async def begin(system: System, code: str, to: str | None = None) -> AsyncGenerator[StepReport]:
     """The steps of a test, to be iterated. Raises NotFound, Invalid before the first."""
     system.directory.forget()
     sender = (await system.directory.now()).sender_codes.get(code)
@@ -93,8 +93,10 @@ async def begin(system: System, code: str, to: str | None = None) -> AsyncGenera
     return _steps(system, sender, None if to is None else _recipient(to))
 
 
-async def _steps(system: System, sender: Sender, recipient: str | None) -> AsyncGenerator[Step]:
-    told: asyncio.Queue[Step | None] = asyncio.Queue()
+async def _steps(
+    system: System, sender: Sender, recipient: str | None
+) -> AsyncGenerator[StepReport]:
+    told: asyncio.Queue[StepReport | None] = asyncio.Queue()
     task = asyncio.create_task(_Test(system, sender, recipient, told).run())
     try:
         while (step := await told.get()) is not None:
@@ -114,7 +116,7 @@ class _Test:
         system: System,
         sender: Sender,
         recipient: str | None,
-        told: asyncio.Queue[Step | None],
+        told: asyncio.Queue[StepReport | None],
     ) -> None:
         self._system = system
         self._sender = sender
@@ -157,7 +159,7 @@ class _Test:
         self._tell(outcome.stage, ok=False, facts=facts, outcome=outcome)
         if error.stage in _BEFORE_LOGIN or outcome.reason in ("no_login_method", "tls"):
             found = await ways_of(own)
-            self._put(Step(WAYS, bool(found), self._lap(), ways=found))
+            self._put(StepReport(WAYS, bool(found), self._lap(), ways=found))
 
     def _tell(
         self,
@@ -169,9 +171,9 @@ class _Test:
     ) -> None:
         reason = "" if outcome is None else outcome.reason
         detail = "" if outcome is None else _words(outcome)
-        self._put(Step(stage, ok, self._lap(), facts or {}, reason, detail))
+        self._put(StepReport(stage, ok, self._lap(), facts or {}, reason, detail))
 
-    def _put(self, step: Step) -> None:
+    def _put(self, step: StepReport) -> None:
         self._told.put_nowait(step)
 
     def _lap(self) -> int:
