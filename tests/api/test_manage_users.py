@@ -158,3 +158,21 @@ async def test_the_history_of_a_user(shared: Door, admin: Token) -> None:
     assert [item["channelkey"] for item in named.body["items"]] == [two.key]
     assert (await shared.get(f"{path}?channel={two.key}", one)).status == 404
     assert (await shared.get("/api/users/nobody/deliveries", admin)).body["items"] == []
+
+
+async def test_users_of_a_segment(shared: Door, admin: Token) -> None:
+    """Only for whoever sees every channel's users: conditions go by all that a user holds."""
+    entries = [{"userid": f"insegment{age}", "attributes": {"age": age}} for age in (10, 20, 30)]
+    assert (await shared.send("POST", "/api/users", entries, admin)).status == 200
+    conditions = {"attribute": {"name": "age", "op": "ge", "value": 18}}
+    draft = {"name": "insegment", "conditions": conditions}
+    id = (await shared.send("POST", "/api/segments", draft, admin)).body["id"]
+    path = f"/api/users?prefix=insegment&segment={id}"
+    first = (await shared.send("GET", f"{path}&limit=1", None, admin)).body
+    assert [one["userid"] for one in first["items"]] == ["insegment20"]
+    second = (await shared.send("GET", f"{path}&after={first['next']}", None, admin)).body
+    assert ([one["userid"] for one in second["items"]], second["next"]) == (["insegment30"], None)
+    unknown = await shared.send("GET", "/api/users?segment=999999", None, admin)
+    assert (unknown.status, unknown.body["reason"]) == (400, "segment_unknown")
+    bound = await shared.api_token(channels=[(await shared.channel()).key])
+    assert (await shared.send("GET", path, None, bound)).status == 403

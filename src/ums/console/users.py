@@ -9,12 +9,13 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reports, user_pages
+from ums.core import reports, segments, user_pages
+from ums.core.paging import number
 from ums.core.user_pages import UserDraft, UserInfo
 from ums.core.visibility import bind_names
 from ums.errors import Invalid, UmsError
 
-FILTERS = ("prefix", "address", "tag", "reach")
+FILTERS = ("prefix", "address", "tag", "reach", "segment")
 CHOSEN = 50  # users of one page
 NOWHERE = "-"  # no ChannelKey looks like this
 
@@ -35,10 +36,12 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
             address=asked["address"] or None,
             tag=asked["tag"] or None,
             reach=reach,
+            segment=number(asked["segment"], "segment") if asked["segment"] else None,
             after=request.query_params.get("after"),
             limit=50,
         )
     filtered = any(asked.values())
+    unbound = visitor.caller.channels is None
     channels = [(key, name) for key, name in bind_names(visitor.caller).items() if name]
     return page(
         request,
@@ -47,6 +50,7 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
         form=form,
         filtered=filtered,
         channels=channels,
+        segments=await segments.list_segments(system) if unbound else [],
         nowhere=NOWHERE,
     )
 

@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, TextClause, exists, select, text
 
 from ums import clock
 from ums.core import audit, users
 from ums.core.callers import Caller
+from ums.core.condition_sql import compile_conditions
+from ums.core.conditions import read
 from ums.core.directory import Channel, Snapshot
 from ums.core.editing import Expect, anything
 from ums.core.models import addresses, tags
 from ums.core.models import users as table
 from ums.core.paging import MOST, Page, cut, number, plain
+from ums.core.segments import conditions_of
 from ums.core.system import System
 from ums.core.user_changes import apply
 from ums.core.user_entries import Entry, Rights, parse
@@ -70,17 +73,20 @@ async def search(
     address: str | None = None,
     tag: str | None = None,
     reach: Channel | Literal["nowhere"] | None = None,
+    segment: int | None = None,
     after: str | None = None,
     limit: int = MOST,
 ) -> Page[UserInfo]:
     """Users whose userid begins with `prefix`, who have the address and the tag, and whom `reach`
-    can write to; "nowhere" finds those without any email address that the caller sees."""
+    can write to; "nowhere" finds those without any email address that the caller sees. Raises
+    Invalid, and Forbidden for a bound caller's `segment`, which goes by what it may not see."""
     query = select(table)
     wanted = (
         None if prefix is None else _begins(tx, plain(prefix, "prefix")),
         None if address is None else _has_address(plain(address, "address"), caller),
         None if tag is None else _has_tag(plain(tag, "tag"), caller.snapshot, caller),
         None if reach is None else _reached(reach, caller),
+        None if segment is None else await _in_segment(tx, segment, caller),
         None if after is None else table.c.id > number(after, "after"),
     )
     for one in wanted:
@@ -115,6 +121,16 @@ def _reached(reach: Channel | Literal["nowhere"], caller: Caller) -> ColumnEleme
     visible = caller.bind_ids()
     seen = mine if visible is None else mine.where(addresses.c.bind_id.in_(sorted(visible)))
     return ~seen
+
+
+async def _in_segment(tx: Tx, segment: int, caller: Caller) -> TextClause:
+    caller.unbound()
+    conditions = await conditions_of(tx, segment)
+    if conditions is None:
+        raise Invalid("segment_unknown", id=segment)
+    compiled = compile_conditions(read(conditions), tx.dialect, clock.now())
+    inside = f"EXISTS (SELECT 1 FROM users u WHERE u.id = users.id AND {compiled.sql})"
+    return text(inside).bindparams(**compiled.params)
 
 
 def _has_tag(tag: str, snapshot: Snapshot, caller: Caller) -> ColumnElement[bool]:

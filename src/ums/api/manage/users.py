@@ -26,6 +26,7 @@ async def list_users(
     prefix: Annotated[str | None, QueryParameter(description="How the userid begins.")] = None,
     address: Annotated[str | None, QueryParameter(description="An address it has.")] = None,
     tag: Annotated[str | None, QueryParameter(description="A tag it has.")] = None,
+    segment: Annotated[int | None, QueryParameter(description="A segment it belongs to.")] = None,
 ) -> Page[UserInfo]:
     """Users in the order they came."""
     async with system.database.read() as tx:
@@ -35,6 +36,7 @@ async def list_users(
             prefix=prefix,
             address=address,
             tag=tag,
+            segment=segment,
             after=paging.after,
             limit=paging.limit,
         )
