@@ -13,7 +13,7 @@ const aside = await mkdtemp(`${target}.`);
 try {
   const result = await build({
     absWorkingDir: here,
-    entryPoints: ["src/app.ts", "src/app.css", "src/reference.css"],
+    entryPoints: ["src/app.ts", "src/editor.ts", "src/app.css", "src/reference.css"],
     outdir: aside,
     bundle: true,
     minify: true,

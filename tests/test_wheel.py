@@ -74,7 +74,7 @@ def test_the_wheel_holds_the_bundle_that_pages_name(built: Path, wheel: set[str]
     (path,) = built.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         names = json.loads(archive.read(f"{STATIC}/manifest.json"))
-    assert set(names) == {"app.js", "app.css", "reference.css"}
+    assert set(names) == {"app.js", "editor.js", "app.css", "reference.css"}
     assert {f"{STATIC}/{name}" for name in names.values()} <= wheel
 
 

@@ -41,7 +41,7 @@ TOO_MUCH = {"recipients": [{"address": A, "variables": {"v": "x" * 60_000}}] * 1
         (mail(recipients=[{"address": A, "userid": "u"}]), "one_of", "recipients[0]"),
         (mail(recipients=[{"address": "a"}]), "bad_address", "recipients[0].address"),
         (mail(recipients=[{"userid": "a b"}]), "bad_userid", "recipients[0].userid"),
-        (mail(recipients=[{"address": A}] * 1001), "misfit", "recipients"),
+        (mail(recipients=[{"address": A}] * 10_001), "misfit", "recipients"),
         (mail(recipients=[{"address": A, "variables": {"x": 1}}]), "variables_alone",
          "recipients[0].variables"),
         (mail(variables={"x": 1}), "variables_alone", "variables"),

@@ -9,9 +9,12 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
 from ums.core import channels, reports
+from ums.core.composing import request_of
 from ums.core.directory import touch
-from ums.core.forecast import Forecast, forecast
+from ums.core.expansion import expand
+from ums.core.forecast import Estimate, Forecast, estimate, forecast
 from ums.core.models import senders, workers
+from ums.core.outgoing import Among, Outgoing
 from ums.core.rules import QuietHours, Rules
 from ums.core.system import System
 from ums.engine.loop import running
@@ -78,3 +81,29 @@ async def test_it_tells_when_a_message_will_be_through(flow: Flow) -> None:
         assert clock.read(str(found.finishes_at)) > clock.now()
         await flow.until_settled(msgid)
         assert await told(flow, msgid) is None
+
+
+async def test_it_estimates_a_message_before_it_is_sent(flow: Flow) -> None:
+    channel, system = await flow.channel(), flow.system
+    many = Outgoing(subject="s", text="t", audience=Among(everyone=True))
+
+    async def told_before(recipients: int = 300) -> Estimate:
+        asked = await request_of(system, channel, many)
+        async with system.database.read() as tx:
+            return await estimate(tx, channel, "main", asked, recipients)
+
+    nothing = await told_before()
+    assert (nothing.waiting, nothing.rate, nothing.seconds) == (0, 0.0, None)
+    assert nothing.bottleneck == "engine"
+    async with running(system):
+        await flow.until_settled(await flow.broadcast(60))
+        known = await told_before()
+    assert known.rate > 0
+    assert known.seconds == pytest.approx(300 / known.rate * 60, abs=1)
+    assert known.bottleneck == ""
+    waits = await flow.send("a@x.cn", "b@x.cn")
+    while await expand(system.database):
+        pass
+    assert len(await flow.deliveries(waits)) == (await told_before()).waiting == 2
+    await change(flow, open=False)
+    assert (await told_before()).bottleneck == "sender_paused"

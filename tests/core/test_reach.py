@@ -14,6 +14,8 @@ from ums.core.models import deliveries, messages
 from ums.core.outgoing import Among, Outgoing, Recipient
 from ums.core.reach import Reach, reach
 from ums.core.system import System
+from ums.core.templates import store
+from ums.core.templates.compiling import Sources
 from ums.core.user_entries import Rights
 
 
@@ -85,13 +87,53 @@ async def test_it_is_what_the_expansion_makes(flow: Flow) -> None:
         content(recipients=[*direct, *named], block_list=block.id),
     ):
         asked = await request_of(flow.system, channel, given)
-        counted = await reach(
-            flow.system,
-            channel,
-            asked.audience,
-            block_list=given.block_list,
-            allow_list=given.allow_list,
-        )
+        counted = await reach(flow.system, channel, asked)
         truth = await became(flow, given)
         assert counted == truth, given
         assert counted.audience == counted.goes + sum(counted.losses.values())
+
+
+TEMPLATE = "{{ city }} {{ user.name }} {{ order.id }} {{ nick }} {{ given }} {{ deep.x }}"
+PEOPLE: list[dict[str, Any]] = [
+    {"city": "北京", "name": "A", "order": {"id": 1}},
+    {"city": None, "name": "B", "order": {"id": 0}, "nick": "n"},
+    {"name": "C", "order": {}, "city": ""},
+    {"city": "x", "order": "no object", "deep": {"y": 1}},
+    {"city": "x", "name": False, "order": {"id": {"more": 1}}},
+    {},
+]
+
+
+async def test_it_counts_who_lacks_a_variable(flow: Flow) -> None:
+    """As `Version.lacking` says it of each."""
+    channel, system = await flow.channel(), flow.system
+    entries = [
+        {"userid": f"p{i}", "attributes": attributes, "email": {"all": f"p{i}@x.cn"}}
+        for i, attributes in enumerate(PEOPLE)
+    ]
+    entries.append({"userid": "p9"})  # has no address: that is the loss which counts
+    entries = [{**entry, "tag": {"all": ["people"]}} for entry in entries]
+    assert not (await users.opt_with(system, Rights(await system.directory.now()), entries)).fail
+    defaults = {"nick": "friend", "deep": {"x": 1}}
+    made = await store.create(system, channel, "t", Sources("s", text=TEMPLATE), defaults)
+    given = Outgoing(template=made.id, audience=Among(tags=["people"]), variables={"given": "yes"})
+    asked = await request_of(system, channel, given)
+    counted = await reach(system, channel, asked)
+    version = await system.templates.version(made.id, 1)
+    assert version is not None
+    truth = [version.lacking({"given": "yes"}, attributes) for attributes in PEOPLE]
+    names = sorted({name for lack in truth for name in lack})
+    assert names == ["city", "deep.x", "order", "order.id", "user.name"]
+    lacking = sum(1 for lack in truth if lack)
+    assert counted.losses == {"variable_missing": lacking, "no_address": 1}
+    assert (counted.audience, counted.goes) == (len(entries), len(PEOPLE) - lacking)
+    # A path is counted whole; the truth names the part of it that ends it.
+    expected = {
+        "city": sum("city" in lack for lack in truth),
+        "name": sum("user.name" in lack for lack in truth),
+        "order.id": sum("order" in lack or "order.id" in lack for lack in truth),
+        "deep.x": sum("deep.x" in lack for lack in truth),
+    }
+    assert {lack.name: lack.users for lack in counted.lacks} == expected
+    for lack in counted.lacks:
+        assert lack.userid in {f"p{i}" for i in range(len(PEOPLE))}

@@ -1,29 +1,38 @@
 """Between the form of a message and the message that `core` takes."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from ums.core.outgoing import MAX_RECIPIENTS, Among, Attachment, Outgoing, Recipient
+from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
+from ums.core.templates.build import Sources
 from ums.errors import Invalid
 from ums.senders.address import BadAddress, clean
 
+MAX_PEOPLE: Final = 1000  # that are typed; more come as a list
+
 
 def content_of(
-    fields: dict[str, Any], files: list[Attachment], starts_at: datetime | None
+    fields: dict[str, Any],
+    files: list[Attachment],
+    starts_at: datetime | None,
+    listed: Sequence[Recipient] = (),
 ) -> Outgoing:
-    """What was typed. Raises Invalid."""
+    """What was typed, and whom the uploaded list names. Raises Invalid."""
     recipients, audience = _whom(fields)
+    if fields["to"] == "list":
+        recipients = list(listed)
     own = fields["with"] != "template"
-    html, text = (fields["with"] == kind and fields["body"] for kind in ("html", "text"))
+    written = sources_of(fields)
     return Outgoing(
         recipients=recipients,
         audience=audience,
         subject=fields["subject"].strip() if own else None,
-        html=(html or None) if own else None,
-        text=(text or None) if own else None,
+        html=written.html if own else None,
+        text=written.text if own else None,
         template=None if own else _number(fields["template"], "template"),
-        variables={} if own else _variables(fields["variables"]),
+        variables={} if own else variables_of(fields),
         reply_to=[one for one in fields["reply_to"].replace(",", " ").split() if one],
         attachments=files,
         starts_at=starts_at,
@@ -32,6 +41,8 @@ def content_of(
 
 
 def _whom(fields: dict[str, Any]) -> tuple[list[Recipient], Among | None]:
+    if fields["to"] == "list":
+        return [], None
     if fields["to"] == "everyone":
         return [], Among(everyone=True)
     if fields["to"] == "tags":
@@ -41,8 +52,8 @@ def _whom(fields: dict[str, Any]) -> tuple[list[Recipient], Among | None]:
         return [], Among(segment=_number(fields["segment"], "segment"))
     lines = fields["people"].replace(",", "\n").replace(";", "\n").split("\n")
     people = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if len(people) > MAX_RECIPIENTS:
-        raise Invalid("too_many", field="people", limit=MAX_RECIPIENTS)
+    if len(people) > MAX_PEOPLE:
+        raise Invalid("too_many", field="people", limit=MAX_PEOPLE)
     return [_person(one) for one in people], None
 
 
@@ -64,10 +75,21 @@ def _priority(text: str) -> Any:
     return int(text) if text in ("1", "2", "3") else 2
 
 
-def _variables(text: str) -> dict[str, Any]:
-    """`name = value`, one a line."""
+def sources_of(fields: dict[str, Any]) -> Sources:
+    """What was written here."""
+    kind, body = fields["with"], fields["body"] or None
+    return Sources(
+        subject=fields["subject"].strip(),
+        html=body if kind == "html" else None,
+        text=body if kind == "text" else None,
+        mjml=body if kind == "mjml" else None,
+    )
+
+
+def variables_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """`name = value`, one a line. Raises Invalid."""
     found: dict[str, Any] = {}
-    for line in text.split("\n"):
+    for line in fields["variables"].split("\n"):
         if line.strip():
             name, mark, value = line.partition("=")
             if not mark:
@@ -76,27 +98,42 @@ def _variables(text: str) -> dict[str, Any]:
     return found
 
 
-def fields_of(content: Outgoing, zone: str) -> dict[str, Any]:
-    """The form of a draft, as it was left."""
+def fields_of(content: Outgoing, zone: str, written: Sources | None = None) -> dict[str, Any]:
+    """The form of a draft, as it was left; `written` is its template, where that is its own."""
     among = content.audience or Among()
-    kind = "people"
+    kind = "list" if came_as_list(content) else "people"
     if content.audience is not None:
         kind = "everyone" if among.everyone else "tags" if among.tags else "segment"
     starts = content.starts_at
-    own = "text" if content.text is not None else "html"
+    own = written or Sources(content.subject or "", content.html, content.text)
+    listed = content.template is not None and written is None
     return {
         "to": kind,
-        "people": "\n".join(one.userid or one.address or "" for one in content.recipients),
+        "people": "" if kind == "list" else "\n".join(_name(one) for one in content.recipients),
         "tags": ", ".join(among.tags),
         "segment": among.segment or "",
-        "with": "template" if content.template is not None else own,
-        "template": content.template or "",
+        "with": "template" if listed else _kind(own),
+        "template": content.template if listed else "",
         "variables": "\n".join(f"{name} = {value}" for name, value in content.variables.items()),
-        "subject": content.subject or "",
-        "body": content.html or content.text or "",
+        "subject": own.subject,
+        "body": own.mjml or own.html or own.text or "",
         "reply_to": ", ".join(content.reply_to),
         "starts": starts.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if starts else "",
         "zone": zone,
         "priority": str(content.priority),
         "kept": [f"{file.url} {file.name}" for file in content.attachments],
     }
+
+
+def _kind(own: Sources) -> str:
+    return "mjml" if own.mjml is not None else "text" if own.text is not None else "html"
+
+
+def came_as_list(content: Outgoing) -> bool:
+    """Whether the recipients are more than the form's lines can say."""
+    many = len(content.recipients) > MAX_PEOPLE
+    return many or any(one.variables for one in content.recipients)
+
+
+def _name(one: Recipient) -> str:
+    return one.userid or one.address or ""

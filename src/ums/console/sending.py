@@ -10,18 +10,25 @@ from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from msgspec.structs import replace
 
-from ums.console.compose import content_of, fields_of
+from ums.console.compose import (
+    came_as_list,
+    content_of,
+    fields_of,
+    sources_of,
+    variables_of,
+)
 from ums.console.forms import Form, lists, refused
 from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
-from ums.core import composing, drafts, material_store, segments
+from ums.core import composing, drafts, mailing_list, material_store, segments
 from ums.core.callers import Caller
 from ums.core.directory import Channel
 from ums.core.drafts import Draft
+from ums.core.forecast import estimate
 from ums.core.outgoing import Attachment, Outgoing, Recipient
 from ums.core.reach import reach
-from ums.core.templates import preview, store
+from ums.core.templates import preview, store, written
 from ums.errors import Invalid, NotFound, UmsError
 
 EMPTY: Final = {
@@ -40,6 +47,8 @@ EMPTY: Final = {
     "zone": "UTC",
     "priority": "2",
     "files": "",
+    "list": "",
+    "skip_wrong": "",
     "kept": [],
 }
 KEPT_HOURS: Final = 168
@@ -49,6 +58,7 @@ FIELDS: Final = {
     "audience": "tags",
     "html": "body",
     "text": "body",
+    "mjml": "body",
     "starts_at": "starts",
     "attachments": "files",
 }
@@ -118,7 +128,9 @@ async def _keep(
     fields["kept"] = given.get("kept", [])
     try:
         files = [*_kept(fields["kept"]), *await _uploaded(request, system, channel)]
-        content = content_of(fields, files, _moment(fields))
+        listed = await _listed(request, system, fields, draft)
+        content = content_of(fields, files, _moment(fields), listed)
+        content = await _with_template(system, channel, fields, content, draft)
         await composing.request_of(system, channel, content)
     except UmsError as error:
         form = refused(request, {**EMPTY, **fields}, _at_the_form(error), FIELDS)
@@ -127,6 +139,20 @@ async def _keep(
         system, visitor.signed_in.operator_id, channel.id, content, draft.id if draft else None
     )
     return go(f"/send/{id}/check")
+
+
+async def _with_template(
+    system: Any, channel: Channel, fields: dict[str, Any], content: Outgoing, draft: Draft | None
+) -> Outgoing:
+    """Where what was written has variables, or is MJML, a message of its own template."""
+    sources = sources_of(fields)
+    if content.template is not None or not written.is_needed(sources):
+        return content
+    old = draft.content.template if draft is not None else None
+    id = await written.keep(system, channel, sources, old)
+    return replace(
+        content, template=id, subject=None, html=None, text=None, variables=variables_of(fields)
+    )
 
 
 def _at_the_form(error: UmsError) -> UmsError:
@@ -145,8 +171,8 @@ def _kept(urls: list[str]) -> list[Attachment]:
 async def _uploaded(request: AnyRequest, system: Any, channel: Channel) -> list[Attachment]:
     data: Any = await request.form()
     found: list[Attachment] = []
-    for _, file in data.multi_items():
-        if isinstance(file, UploadFile) and file.filename:
+    for name, file in data.multi_items():
+        if isinstance(file, UploadFile) and file.filename and name == "files":
             made = await material_store.store(
                 system,
                 _pieces(file),
@@ -157,6 +183,29 @@ async def _uploaded(request: AnyRequest, system: Any, channel: Channel) -> list[
             )
             found.append(Attachment(url=made.url, name=made.name))
     return found
+
+
+async def _listed(
+    request: AnyRequest, system: Any, fields: dict[str, Any], draft: Draft | None
+) -> list[Recipient]:
+    """The recipients of the list that was uploaded, else of the one that the draft has already."""
+    if fields["to"] != "list":
+        return []
+    file: Any = (await request.form()).get("list")
+    if not isinstance(file, UploadFile) or not file.filename:
+        if draft is not None and came_as_list(draft.content):
+            return draft.content.recipients
+        raise Invalid("missing", field="list")
+    named = fields["with"] == "template" or written.is_needed(sources_of(fields))
+    try:
+        found = await mailing_list.read(system, file.file, file.filename, with_variables=named)
+        if found.wrong and not fields["skip_wrong"]:
+            rows = ", ".join(found.wrong[: mailing_list.TOLD])
+            raise Invalid("list_wrong", count=len(found.wrong), rows=rows)
+    except UmsError as error:
+        error.values["field"] = "list"
+        raise
+    return found.recipients
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
@@ -180,7 +229,11 @@ async def write_on(
 ) -> Response[str]:
     draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
     channel = _channel(visitor.caller, draft)
-    values = {**EMPTY, **fields_of(draft.content, channel.rules.zone), "channel": channel.key}
+    own = None
+    if draft.content.template is not None:
+        own = await written.find(system, channel, draft.content.template)
+    fields = fields_of(draft.content, channel.rules.zone, own)
+    values = {**EMPTY, **fields, "channel": channel.key}
     return await _form(request, system, visitor, channel, Form(values), draft)
 
 
@@ -204,21 +257,18 @@ async def check(
 async def _check(
     request: AnyRequest, system: Any, visitor: Any, draft: Draft, form: Form, status: int = 200
 ) -> Response[str]:
-    channel, problem, counted = _channel(visitor.caller, draft), "", None
+    channel, problem, counted, ahead = _channel(visitor.caller, draft), "", None, None
     userid = request.query_params.get("userid", "").strip()
+    sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
     try:
         asked = await composing.request_of(system, channel, draft.content)
-        counted = await reach(
-            system,
-            channel,
-            asked.audience,
-            block_list=draft.content.block_list,
-            allow_list=draft.content.allow_list,
-        )
+        counted = await reach(system, channel, asked)
+        if sender is not None:
+            async with system.database.read() as tx:
+                ahead = await estimate(tx, channel, sender.code, asked, counted.goes)
     except UmsError as error:
         problem = refused(request, {}, error).trouble
     seen, form_user = await _seen(request, system, channel, draft.content, userid)
-    sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
     return page(
         request,
         "send/check.html",
@@ -228,6 +278,7 @@ async def _check(
         channel=channel,
         sender=sender,
         counted=counted,
+        ahead=ahead,
         problem=problem,
         seen=seen,
         userid=userid,

@@ -1,19 +1,26 @@
 """When a message will be through, and what keeps it: measured, not assumed."""
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from ums import clock
 from ums.core import quiet
 from ums.core.directory import Channel, Snapshot
 from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
+from ums.core.requests import Request
 from ums.db import Tx
 
 RECENT = 1_000  # attempts of all messages that the pace is taken from
 WINDOW = 2 * clock.MINUTE  # and no older ones
+PAST = 5_000  # attempts that a sender's pace is taken from before a message is sent
+# As the partial index of the queue says it.
+_WAITING = text("deliveries.state IN ('queued', 'deferred')")
+IDLE = 10 * clock.SECOND  # a longer pause between two of them is no work
+MOST_WAITING = 100_000  # that are counted
 
 Bottleneck = Literal[
     "engine", "sender_paused", "sender_resting", "quiet_hours", "retries", "queue", "server", ""
@@ -28,6 +35,55 @@ class Forecast(Struct, frozen=True):
     finishes_at: Annotated[str | None, Meta(description="At this pace; null: nobody can tell.")]
     bottleneck: Annotated[Bottleneck, Meta(description="What it waits for the most.")]
     until: Annotated[str | None, Meta(description="When that is over, where it is known.")]
+
+
+class Estimate(Struct, frozen=True):
+    """How a message that is not sent yet would go."""
+
+    waiting: int  # recipients before it at the same sender; MOST_WAITING: that or more
+    rate: float  # tries a minute while the sender last was at work; 0: it has not been
+    seconds: int | None  # from the start to the last try; None: nobody can tell
+    bottleneck: Bottleneck
+    until: str | None
+
+
+async def estimate(
+    tx: Tx, channel: Channel, sender: str, asked: Request, recipients: int
+) -> Estimate:
+    """How `asked` would go to so many recipients by the channel's sender `sender`, a code."""
+    now = clock.now()
+    rate = await _pace(tx, sender)
+    queue = (
+        select(deliveries.c.id)
+        .join(senders, senders.c.id == deliveries.c.sender_id)
+        .where(senders.c.code == sender, deliveries.c.priority <= asked.priority, _WAITING)
+        .limit(MOST_WAITING)
+    )
+    waiting = int(await tx.value(select(func.count()).select_from(queue.subquery())))
+    urgent = quiet.is_urgent(priority=asked.priority, broadcast=recipients > 1)
+    silent = None if urgent else quiet.quiet_until(channel.rules, max(now, asked.starts_at))
+    cause, until = await _held(tx, sender, now) or ("", None)
+    if not cause and not await _working(tx, now):
+        cause = "engine"
+    if not cause and silent is not None:
+        cause, until = "quiet_hours", silent
+    seconds = round((waiting + recipients) / rate * 60) if rate and waiting < MOST_WAITING else None
+    return Estimate(waiting, round(rate, 1), seconds, cause, clock.iso_or_none(until))
+
+
+async def _pace(tx: Tx, sender: str) -> float:
+    """Tries a minute of the sender's, of the newest attempts of all; pauses are left out."""
+    recent = (
+        select(attempts.c.sender_id, attempts.c.started_at)
+        .order_by(attempts.c.id.desc())
+        .limit(PAST)
+        .subquery()
+    )
+    mine = select(recent.c.started_at).join(senders, senders.c.id == recent.c.sender_id)
+    rows = await tx.rows(mine.where(senders.c.code == sender).order_by(recent.c.started_at))
+    times = [int(row[0]) for row in rows]
+    work = sum(gap for one, next in pairwise(times) if (gap := next - one) <= IDLE)
+    return (len(times) - 1) * clock.MINUTE / max(work, clock.SECOND) if len(times) > 1 else 0.0
 
 
 async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | None:
@@ -70,9 +126,9 @@ async def _rate(tx: Tx, msgid: str, now: int) -> float:
 async def _bottleneck(
     tx: Tx, snapshot: Snapshot, info: MessageInfo, *, left: int, rate: float, now: int
 ) -> tuple[Bottleneck, int | None]:
-    if not await tx.value(select(workers.c.owner).where(workers.c.lease_until > now).limit(1)):
+    if not await _working(tx, now):
         return "engine", None
-    held = await _held(tx, info, now)
+    held = await _held(tx, info.sender, now)
     if held is not None:
         return held
     silent = _silent(snapshot.channels.get(info.channelkey), info, now)
@@ -85,8 +141,13 @@ async def _bottleneck(
     return ("server" if rate else "queue"), None
 
 
-async def _held(tx: Tx, info: MessageInfo, now: int) -> tuple[Bottleneck, int | None] | None:
-    sender: Any = await tx.first(select(senders).where(senders.c.code == info.sender))
+async def _working(tx: Tx, now: int) -> bool:
+    running = select(workers.c.owner).where(workers.c.lease_until > now)
+    return await tx.first(running.limit(1)) is not None
+
+
+async def _held(tx: Tx, code: str, now: int) -> tuple[Bottleneck, int | None] | None:
+    sender: Any = await tx.first(select(senders).where(senders.c.code == code))
     if sender is None or not sender.open:
         return "sender_paused", None
     if sender.rest_until is not None and sender.rest_until > now:

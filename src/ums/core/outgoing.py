@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-MAX_RECIPIENTS = 1000
+MAX_RECIPIENTS = 10_000
 MAX_COPIES = 50
 MAX_OWN = 512 * 1024  # octets of JSON: the recipients' own variables, together
 

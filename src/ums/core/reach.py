@@ -12,9 +12,10 @@ from ums import clock
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.directory import Channel
-from ums.core.requests import Audience
+from ums.core.requests import Audience, Request
 from ums.core.segments import conditions_of
 from ums.core.system import System
+from ums.core.templates.lacking import Lacking, lacking
 from ums.db import Hot, Tx, rows_json
 
 _BOUND = (
@@ -27,7 +28,9 @@ _MEMBER = (
     "(:everyone OR EXISTS (SELECT 1 FROM tags t JOIN $rows(g: bind_id text, tag text)"
     " ON g.bind_id = t.bind_id AND g.tag = t.tag WHERE t.user_id = u.id){segment})"
 )
-_MEMBERS = f"SELECT u.userid, {_ADDRESS} AS address, true AS known FROM users u WHERE {_MEMBER}"
+_MEMBERS = (
+    f"SELECT u.userid, {_ADDRESS} AS address, true AS known{{lacks}} FROM users u WHERE {_MEMBER}"
+)
 _NAMED = (
     f"SELECT n.userid, {_ADDRESS} AS address, u.id IS NOT NULL AS known"
     " FROM $rows(n: userid text) LEFT JOIN users u ON u.userid = n.userid"
@@ -38,14 +41,23 @@ _ON = (
     " AND e.value = t.address) OR (e.kind = 'userid' AND e.value = t.userid)))"
 )
 _COUNTED = (
-    "SELECT f.problem, count(*) AS number, count(DISTINCT f.address) AS addresses FROM"
-    " (SELECT t.address, CASE WHEN NOT t.known THEN 'no_user' WHEN t.address = '' THEN 'no_address'"
-    " {blocked}{allowed} ELSE '' END AS problem FROM ({targets}) t) f GROUP BY f.problem"
+    "SELECT f.problem, count(*) AS number, count(DISTINCT f.address) AS addresses{sums} FROM"
+    " (SELECT t.*, CASE WHEN NOT t.known THEN 'no_user' WHEN t.address = '' THEN 'no_address'"
+    " {blocked}{allowed}{lacking} ELSE '' END AS problem FROM ({targets}) t) f GROUP BY f.problem"
 )
+_SUMS = ", sum(f.{lack}), min(CASE WHEN f.{lack} = 1 THEN f.userid END)"
 _OWN_TAGS = Hot(
     "SELECT g.tag FROM $rows(g: tag text)"
     " WHERE EXISTS (SELECT 1 FROM tags t WHERE t.bind_id = :key AND t.tag = g.tag)"
 )
+
+
+class Lack(Struct, frozen=True):
+    """A variable that users of the audience have no value for."""
+
+    name: str
+    users: int
+    userid: str  # one of them
 
 
 class Reach(Struct, frozen=True):
@@ -54,25 +66,24 @@ class Reach(Struct, frozen=True):
     audience: int
     goes: int
     losses: dict[str, int]
+    lacks: list[Lack] = []  # of the loss `variable_missing`; a user may lack several
 
 
-async def reach(
-    system: System,
-    channel: Channel,
-    audience: Audience,
-    *,
-    block_list: int | None = None,
-    allow_list: int | None = None,
-) -> Reach:
-    """Count them now."""
+async def reach(system: System, channel: Channel, asked: Request) -> Reach:
+    """Count them now, for a request that passed every check."""
+    audience, option = asked.audience, asked.option
+    needs = await _needs(system, asked)
     async with system.database.read() as tx:
         segment, bound = await _segment(tx, audience)
         tags = await _scoped(tx, channel.key, audience.tags)
         members = audience.everyone or bool(audience.tags) or audience.segment is not None
+        lacks = needs.columns(tx.dialect) if needs and members else {}
         statement = _COUNTED.format(
-            targets=_MEMBERS.format(segment=segment) if members else _NAMED,
-            blocked=_listed(block_list, "block", "WHEN {} THEN 'blocked' "),
-            allowed=_listed(allow_list, "allow", "WHEN NOT {} THEN 'not_allowed' "),
+            targets=_members(segment, lacks) if members else _NAMED,
+            sums="".join(_SUMS.format(lack=lack) for lack in lacks),
+            lacking=_lost(lacks),
+            blocked=_listed(option.black_id, "block", "WHEN {} THEN 'blocked' "),
+            allowed=_listed(option.white_id, "allow", "WHEN NOT {} THEN 'not_allowed' "),
         )
         bound["key"] = channel.key
         if members:
@@ -81,25 +92,49 @@ async def reach(
         else:
             bound["n"] = rows_json((userid,) for userid in audience.userids)
             bound["d"] = rows_json((address,) for address in audience.addresses)
-        if block_list is not None:
-            bound["block"] = block_list
-        if allow_list is not None:
-            bound["allow"] = allow_list
+        if lacks and needs:
+            bound |= needs.bound(tx.dialect)
+        if option.black_id is not None:
+            bound["block"] = option.black_id
+        if option.white_id is not None:
+            bound["allow"] = option.white_id
         rows = await tx.rows(Hot(statement), bound)
-    return _sum(rows)
+    return _sum(rows, needs if lacks else None)
 
 
-def _sum(rows: Any) -> Reach:
+async def _needs(system: System, asked: Request) -> Lacking | None:
+    """What the template needs of users; what they bring of their own is checked on acceptance."""
+    if asked.template_id is None:
+        return None
+    version = await system.templates.version(asked.template_id, asked.template_version or 0)
+    return lacking(version, asked.content.para) if version else None
+
+
+def _members(segment: str, lacks: dict[str, str]) -> str:
+    columns = "".join(f", {lack} AS {name}" for name, lack in lacks.items())
+    return _MEMBERS.format(segment=segment, lacks=columns)
+
+
+def _lost(lacks: dict[str, str]) -> str:
+    any_of = " + ".join(f"t.{name}" for name in lacks)
+    return f"WHEN {any_of} > 0 THEN 'variable_missing' " if lacks else ""
+
+
+def _sum(rows: Any, needs: Lacking | None) -> Reach:
     total, goes, losses = 0, 0, dict[str, int]()
+    lacks: list[Lack] = []
     for row in rows:
         total += row.number
+        if needs and row.problem == "variable_missing":
+            found = [Lack(name, *row[3 + 2 * i : 5 + 2 * i]) for i, name in enumerate(needs)]
+            lacks = [lack for lack in found if lack.users]
         if row.problem:
             losses[row.problem] = row.number
         else:
             goes = row.addresses
             if row.number > goes:
                 losses["duplicate"] = row.number - goes
-    return Reach(total, goes, losses)
+    return Reach(total, goes, losses, lacks)
 
 
 def _listed(id: int | None, name: str, words: str) -> str:

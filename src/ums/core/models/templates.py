@@ -1,6 +1,15 @@
 """Templates and their versions."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    true,
+)
 
 from ums.core.models.base import NEVER_REUSED, Id, Time, table
 
@@ -10,6 +19,8 @@ templates = table(
     Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
     Column("name", String(60), nullable=False),
     Column("open", Boolean, nullable=False),  # a closed one sends nothing
+    # False: written for one message, and shown in no list
+    Column("listed", Boolean, nullable=False, server_default=true()),
     Column("version", Integer, nullable=False),  # the newest, which new messages take
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),

@@ -22,9 +22,9 @@ from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound
 
 _INSERT = Hot(
-    "INSERT INTO templates (channel_id, name, open, version, created_at, updated_at)"
-    " VALUES (:channel, :name, true, 1, :at, :at) ON CONFLICT (channel_id, name) DO NOTHING"
-    " RETURNING id"
+    "INSERT INTO templates (channel_id, name, open, listed, version, created_at, updated_at)"
+    " VALUES (:channel, :name, true, :listed, 1, :at, :at)"
+    " ON CONFLICT (channel_id, name) DO NOTHING RETURNING id"
 )
 
 
@@ -82,13 +82,18 @@ async def create(
     name: str,
     sources: Sources,
     defaults: dict[str, Any] | None = None,
+    *,
+    listed: bool = True,
 ) -> TemplateShown:
-    """Make a template of the channel's. Raises Invalid, with the line where a source is wrong."""
+    """Make a template of the channel's; one that is not `listed` is for one message.
+
+    Raises Invalid, with the line where a source is wrong.
+    """
     check_name(name)
     declared = check_defaults(defaults or {})
     compiled = await compile_sources(system, sources)
     async with system.database.write() as tx:
-        values = {"channel": channel.id, "name": name, "at": clock.now()}
+        values = {"channel": channel.id, "name": name, "listed": listed, "at": clock.now()}
         row = await tx.first(_INSERT, values)
         if row is None:
             raise Invalid("name_taken", name=name)
@@ -162,7 +167,7 @@ async def list_templates(
             (versions.c.template_id == templates.c.id)
             & (versions.c.version == templates.c.version),
         )
-        .where(templates.c.channel_id == channel.id)
+        .where(templates.c.channel_id == channel.id, templates.c.listed)
     )
     query = query.where(templates.c.id > after_id(after)).order_by(templates.c.id)
     rows = await tx.rows(query.limit(page_size(limit) + 1))

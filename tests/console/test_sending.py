@@ -1,0 +1,156 @@
+"""Writing a message: an uploaded list as its audience, and what the check says before it goes."""
+
+from email import message_from_bytes
+from typing import Any
+
+import httpx
+
+from console.browser import WIDE, log_in, opened
+from console.conftest import PASSWORD, Visit
+from console.test_settings import followed
+from doors import Door
+from flow import until
+from ums.core import operators
+
+EMPTY = {"to": "list", "with": "text", "subject": "s", "body": "t", "zone": "UTC", "priority": "2"}
+
+
+async def _keep(
+    visitor: httpx.AsyncClient, file: bytes | None, path: str = "/send", **fields: Any
+) -> httpx.Response:
+    files = {"list": ("list.csv", file)} if file is not None else {"list": ("", b"")}
+    return await visitor.post(path, data={**EMPTY, **fields}, files=files)
+
+
+async def _template(door: Door, visitor: httpx.AsyncClient, key: str, text: str) -> str:
+    base = f"/channels/{key}/templates"
+    fields = {"name": text[:40], "subject": "Hello", "kind": "text", "text": text}
+    made = await visitor.post(base, data=fields)
+    assert made.status_code == 303, made.text
+    return made.headers["location"].partition("?")[0].rpartition("/")[2]
+
+
+async def test_a_list_is_the_audience(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    key = {"channel": channel.key}
+    for file, words in (
+        (None, "required"),
+        (b"name\nx\n", "no column holds addresses or userids"),
+        (b"email\nnobody\n,x\na@example.org\n", "2 rows name nobody: 2 (nobody), 3 (–)"),
+    ):
+        refused = await _keep(visitor, file, **key)
+        assert refused.status_code == 400
+        assert 'id="list-error"' in refused.text
+        assert words in refused.text
+    rows = b"email\nnobody\na@example.org\nb@example.org\na@example.org\n"
+    shown = await followed(visitor, await _keep(visitor, rows, skip_wrong="on", **key))
+    assert "Send to 2" in shown
+    assert "Same address twice" in shown
+
+
+async def test_a_list_brings_values_of_each_one(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    id = await _template(door, visitor, channel.key, "Dear {{ name }}")
+    fields = {"channel": channel.key, "with": "template", "template": id}
+    lacks = await _keep(visitor, b"email,name\na@example.org,A\nb@example.org,\n", **fields)
+    assert lacks.status_code == 400
+    assert "name (b@example.org)" in lacks.text
+    kept = await _keep(visitor, b"email,name\na@example.org,A\nb@example.org,B\n", **fields)
+    assert "Send to 2" in await followed(visitor, kept)
+    path = kept.headers["location"].removesuffix("/check")
+    assert "2 recipients of the list" in (await visitor.get(path)).text
+    again = await _keep(visitor, None, path, **fields)
+    assert "Send to 2" in await followed(visitor, again)
+    assert "It is on its way" in await followed(visitor, await visitor.post(f"{path}/go"))
+
+
+async def test_the_check_counts_who_lacks_a_variable(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    people = [
+        {"userid": "has", "email": {"all": "a@example.org"}, "attributes": {"city": "x"}},
+        {"userid": "lacks", "email": {"all": "b@example.org"}},
+    ]
+    await door.post("/v1/user/opt", people, await door.access_key())
+    id = await _template(door, visitor, channel.key, "To {{ city }}")
+    fields = {"channel": channel.key, "with": "template", "template": id, "to": "everyone"}
+    shown = await followed(visitor, await _keep(visitor, None, **fields))
+    assert "Send to 1" in shown
+    assert "Lack a variable" in shown
+    assert "<code>city</code>" in shown
+    assert "userid=lacks" in shown
+    assert "How long it takes shows once" in shown or "Takes about" in shown
+
+
+async def test_what_is_written_may_have_variables(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    fields = {"channel": channel.key, "subject": "For {{ name }}", "body": "Dear {{ name }}"}
+    wrong = await _keep(visitor, b"email\na@example.org\n", **{**fields, "body": "{{ name"})
+    assert (wrong.status_code, 'id="body-error"' in wrong.text) == (400, True)
+    rows = b"email,name\na@example.org,Ann\nb@example.org,Bob\n"
+    kept = await _keep(visitor, rows, **fields)
+    assert "Send to 2" in await followed(visitor, kept)
+    path = kept.headers["location"].removesuffix("/check")
+    written = (await visitor.get(path)).text
+    assert "Dear {{ name }}" in written
+    assert 'value="For {{ name }}"' in written
+    assert "written " not in (await visitor.get(f"/templates?channel={channel.key}")).text
+    changed = {**fields, "body": "Hello {{ name }}"}
+    again = await _keep(visitor, None, path, **changed)
+    assert again.headers["location"] == f"{path}/check"
+    sent = await followed(visitor, await visitor.post(f"{path}/go"))
+    assert "It is on its way" in sent
+
+    async def both() -> bool:
+        return len(door.smtp.mails) == 2
+
+    await until(both)
+    mails = sorted((mail.rcpt_to, message_from_bytes(mail.data)) for mail in door.smtp.mails)
+    for (address, mail), name in zip(mails, ("Ann", "Bob"), strict=True):
+        assert address == f"{name[0].lower()}@example.org"
+        assert mail["Subject"] == f"For {name}"
+        assert f"Hello {name}".encode() in mail.get_payload(decode=True)
+
+
+async def test_mjml_is_written_here(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    mjml = (
+        "<mjml><mj-body><mj-section><mj-column><mj-text>Hi {{ name }}</mj-text></mj-column>"
+        "</mj-section></mj-body></mjml>"
+    )
+    fields = {"channel": channel.key, "with": "mjml", "body": mjml, "variables": "name = all"}
+    kept = await _keep(visitor, None, to="people", people="a@example.org", **fields)
+    assert "Send to 1" in await followed(visitor, kept)
+    path = kept.headers["location"].removesuffix("/check")
+    assert "Hi all" in (await visitor.get(f"{path}/mail")).text
+    shown = (await visitor.get(path)).text
+    assert 'value="mjml" checked' in shown
+    assert "name = all" in shown
+    broken = await _keep(
+        visitor, None, to="people", people="a@x.cn", **{**fields, "body": "<mjml>"}
+    )
+    assert (broken.status_code, 'id="body-error"' in broken.text) == (400, True)
+
+
+async def test_rich_text_and_source(door: Door, browser_path: str | None) -> None:
+    await operators.create(door.system, "admin", PASSWORD, "administrator")
+    await door.channel()
+    async with opened(browser_path, door, "en", WIDE) as page:
+        await log_in(page)
+        await page.goto("/send")
+        await page.fill(".rich-text", "Hello")
+        await page.press(".rich-text", "Enter")
+        await page.click("[aria-label=Bold]")
+        await page.keyboard.type("loud")
+        await page.click("[aria-label='Bulleted list']")
+        expected = "<p>Hello</p><ul><li><b>loud</b></li></ul>"
+        assert await page.input_value("#body") == expected
+        await page.click("text=Edit the HTML source")
+        assert await page.inner_text(".cm-content") == expected
+        await page.fill(".cm-content", "<table><tr><td>x</td></tr></table>")
+        assert await page.is_disabled("text=Edit as rich text")
+        await page.fill(".cm-content", "<p>back</p>")
+        await page.click("text=Edit as rich text")
+        assert await page.inner_text(".rich-text") == "back"
+        await page.check("#with-text")
+        assert await page.input_value("#body") == "<p>back</p>"
+        assert await page.is_visible("#body")
