@@ -93,7 +93,7 @@ async def fill(system: System, own: Sequence[int], out: Sequence[int], count: in
                     "sender_id": sender,
                     "userid": "",
                     "state": state,
-                    "address": f"a{place}@b.org",
+                    "address": f"a{place}@d{place % 3}.org" if place != 7 else "",
                     "reason": reason,
                     "priority": 2,
                     "due_at": at,
@@ -152,6 +152,7 @@ async def test_the_sums_are_exact_however_they_are_grouped(system: System) -> No
         ("message", {}, lambda one: one[0]),
         ("channel", {}, lambda one: "AB"[own.index(one[1])]),
         ("sender", {}, lambda one: ["SA", "SB"][out.index(one[2])]),
+        ("type", {}, lambda _: "email"),
         ("day", {"since": START}, lambda one: local(one[3], "UTC")[:10]),
         ("day", {"since": START, "zone": zone}, lambda one: local(one[3], zone)[:10]),
     ]
@@ -169,6 +170,28 @@ async def test_the_sums_are_exact_however_they_are_grouped(system: System) -> No
     assert len(hours.items) == 24
     check(hours.total, [one for one in made if one[3] < START + clock.DAY], delivered)
     assert sum(row.target for row in hours.items) == hours.total.target
+
+
+async def test_domains_are_counted_and_the_small_ones_together(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, out = await prepare(system)
+    made = await fill(system, own, out, 40)
+    expected: dict[str, Counter[str]] = {}
+    for one in made:
+        for place, (state, _) in enumerate(one[4]):
+            domain = f"d{place % 3}.org" if place != 7 else ""
+            expected.setdefault(domain, Counter())[state] += 1
+    report = await ask(system, "domain")
+    assert {row.key: row.states for row in report.items} == expected
+    check(report.total, made, {own[1]})
+    sizes = [row.target for row in report.items]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(row.messages <= len(made) and row.pending == 0 for row in report.items)
+    monkeypatch.setattr(stats, "DOMAINS", 2)
+    *large, others = (await ask(system, "domain")).items
+    assert others.key == "*"
+    assert [row.target for row in (*large, others)] == [*sizes[:2], sum(sizes[2:])]
 
 
 def local(at: int, zone: str) -> str:

@@ -1,4 +1,4 @@
-"""Statistics: the funnel and the losses, by channel, sender, day and hour."""
+"""Statistics: the funnel and the losses, by channel, sender, its type, domain, day and hour."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from ums.core.stats import StatsReport
 from ums.core.stats_sql import Asked
 from ums.core.visibility import bind_names
 
-BY: Final = ("day", "hour", "channel", "sender")
+BY: Final = ("day", "hour", "channel", "sender", "type", "domain")
 DAYS: Final = (1, 7, 30, 90)
 _COLUMNS: Final = (
     "key",
@@ -45,6 +45,7 @@ async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> R
         most_lost=max((loss.count for loss in report.total.losses), default=1),
         by=BY,
         days=DAYS,
+        zone=_zone(visitor.caller, form),
     )
 
 
@@ -71,6 +72,17 @@ def _form(request: AnyRequest) -> Form:
     return Form({"by": by, "days": days, "channel": query.get("channel", "")})
 
 
+def _zone(caller: Caller, form: Form) -> str:
+    """The clock that days go by: the channel's, or the one that all channels have."""
+    chosen = form.value("channel")
+    seen = [
+        channel.rules.zone
+        for key, channel in caller.snapshot.channels.items()
+        if caller.sees(channel.id) and chosen in ("", key)
+    ]
+    return seen[0] if len(set(seen)) == 1 else "UTC"
+
+
 async def _report(system: Any, caller: Caller, form: Form) -> StatsReport:
     now = clock.now()
     by: Any = form.value("by")
@@ -79,6 +91,7 @@ async def _report(system: Any, caller: Caller, form: Form) -> StatsReport:
         since=now - int(form.value("days")) * clock.DAY,
         until=now + 1,
         channels=caller.among(form.value("channel") or None),
+        zone=_zone(caller, form),
     )
     async with system.database.read() as tx:
         return await stats.statistics(tx, caller.snapshot, asked)

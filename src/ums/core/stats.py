@@ -34,6 +34,8 @@ from ums.db import Tx
 from ums.errors import Invalid
 
 DAYS, HOURS = 400, 24 * 31  # the most rows of a series
+DOMAINS = 200  # the largest; the others are one row
+OTHERS = "*"
 
 
 class Loss(Struct, frozen=True):
@@ -48,7 +50,13 @@ class Loss(Struct, frozen=True):
 class Stats(Struct, frozen=True):
     """A row of the statistics."""
 
-    key: Annotated[str, Meta(description="A msgid, a ChannelKey, a sender code, a day or an hour.")]
+    key: Annotated[
+        str,
+        Meta(
+            description="A msgid, a ChannelKey, a sender's code or type, a recipients' domain, a"
+            " day or an hour."
+        ),
+    ]
     messages: int
     target: Annotated[int, Meta(description="Recipients.")]
     valid: Annotated[int, Meta(description="Those with an address that passed all checks.")]
@@ -80,6 +88,10 @@ async def statistics(
     if asked.by in ("day", "hour"):
         return await _series(tx, snapshot, asked)
     total = _Sum("total")
+    if asked.by == "domain":
+        return await _domains(tx, snapshot, asked)
+    if asked.by == "type":
+        return await _types(tx, snapshot, asked)
     if asked.by != "message":
         sums = await _sums(tx, snapshot, asked)
         for one in sums.values():
@@ -87,8 +99,7 @@ async def statistics(
         names = _names(snapshot, asked.by)
         rows = [one.shown(names.get(group, str(group))) for group, one in sums.items()]
         return StatsReport(sorted(rows, key=lambda row: row.key), total.shown("total"), None)
-    for one in (await _sums(tx, snapshot, msgspec.structs.replace(asked, by="channel"))).values():
-        total.add(one)
+    total = await _total(tx, snapshot, asked)
     page = await _messages(tx, asked, after, limit)
     sums = await _sums(tx, snapshot, asked, [id for id, _ in page.items])
     empty = _Sum("")
@@ -100,6 +111,39 @@ def _names(snapshot: Snapshot, by: By) -> dict[int, str]:
     if by == "channel":
         return {id: channel.key for id, channel in snapshot.channel_ids.items()}
     return {id: sender.code for id, sender in snapshot.senders.items()}
+
+
+async def _total(tx: Tx, snapshot: Snapshot, asked: Asked) -> "_Sum":
+    total = _Sum("total")
+    for one in (await _sums(tx, snapshot, msgspec.structs.replace(asked, by="channel"))).values():
+        total.add(one)
+    return total
+
+
+async def _types(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
+    sums = await _sums(tx, snapshot, msgspec.structs.replace(asked, by="sender"))
+    types: dict[str, _Sum] = {}
+    for id, one in sums.items():
+        sender = snapshot.senders.get(id)
+        name = sender.type if sender is not None else str(id)
+        types.setdefault(name, _Sum(name)).add(one)
+    total = await _total(tx, snapshot, asked)
+    rows = [one.shown(name) for name, one in sorted(types.items())]
+    return StatsReport(rows, total.shown("total"), None)
+
+
+async def _domains(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
+    """The domains with the most recipients; "" are recipients without an address. A message
+    counts in each domain that it goes to."""
+    sums: dict[str, _Sum] = await _sums(tx, snapshot, asked)
+    by_size = sorted(sums, key=lambda name: (-sum(sums[name].states.values()), name))
+    rows = [sums[name].shown(name) for name in by_size[:DOMAINS]]
+    if len(by_size) > DOMAINS:
+        others = _Sum(OTHERS)
+        for name in by_size[DOMAINS:]:
+            others.add(sums[name])
+        rows.append(others.shown(OTHERS))
+    return StatsReport(rows, (await _total(tx, snapshot, asked)).shown("total"), None)
 
 
 async def _series(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
@@ -201,12 +245,12 @@ def _loss(state: str, reason: str, count: int) -> Loss:
 
 async def _sums(
     tx: Tx, snapshot: Snapshot, asked: Asked, only: Sequence[Any] | None = None
-) -> dict[int, _Sum]:
+) -> dict[Any, _Sum]:
     """By group; `only` are the messages or the times that are wanted."""
     if only is not None and not only:
         return {}
     params = params_of(asked, only)
-    sums: dict[int, _Sum] = {}
+    sums: dict[Any, _Sum] = {}
     for group, channel, state, count in await tx.rows(STATES[shape_of(asked)], params):
         one = sums.setdefault(group, _Sum(""))
         one.states[state] = one.states.get(state, 0) + count

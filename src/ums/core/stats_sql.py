@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ums.db import Hot, rows_json
 
-By = Literal["message", "channel", "sender", "day", "hour"]
+By = Literal["message", "channel", "sender", "type", "domain", "day", "hour"]
 NEVER_VALID = ("invalid", "suppressed")
 _NOT_SUBMITTED = ("failed", "expired", "unknown")
 _LOST = (*NEVER_VALID, *_NOT_SUBMITTED, "cancelled")
@@ -16,6 +16,7 @@ _GROUP = {
     "message": "m.id",
     "channel": "m.channel_id",
     "sender": "d.sender_id",
+    "domain": "$domain(d.address)",
     "day": "b.start",
     "hour": "b.start",
 }
@@ -38,6 +39,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 Shape = tuple[By, bool, bool, bool]
+_GROUPED: tuple[By, ...] = ("message", "channel", "sender", "domain", "day", "hour")
 
 
 def shape_of(asked: Asked) -> Shape:
@@ -102,6 +104,11 @@ def _joined(shape: Shape) -> str:
 def _counted(shape: Shape) -> Hot:
     """Messages, and their recipients that have no delivery yet."""
     by = shape[0]
+    if by == "domain":  # recipients without a delivery have none yet
+        return Hot(
+            f"SELECT {_GROUP[by]}, count(DISTINCT m.id), 0 FROM messages m{_joined(shape)}"
+            f"{_where(shape, sender='d.sender_id')} GROUP BY {_GROUP[by]}"
+        )
     group = _GROUP[by].replace("d.", "m.")
     series = _BUCKETS if by in ("day", "hour") else ""
     rest = "m.size - (SELECT count(*) FROM deliveries d WHERE d.message_id = m.id)"
@@ -114,7 +121,7 @@ def _counted(shape: Shape) -> Hot:
 
 _SHAPES: list[Shape] = [
     (by, a, b, c)
-    for by in ("message", "channel", "sender", "day", "hour")
+    for by in _GROUPED
     for a in (False, True)
     for b in (False, True)
     for c in (False, True)

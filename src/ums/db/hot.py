@@ -1,10 +1,11 @@
 """Hand-written set-based statements, written once and fitted to either dialect.
 
-A template holds four kinds of marks:
+A template holds five kinds of marks:
 
     $rows(r: id bigint, name text)   a table made of the JSON array of arrays bound as :r
     $among(d.id, r)                  d.id is the first column of a row of :r (a hint to look up
                                      by index; PostgreSQL guesses wrong about small tables)
+    $domain(d.address)               what stands behind the @ of an address
     $now                             the time in ms that leases go by
     $skip_locked, $lock(m)           how a claim passes over rows another worker is claiming
 
@@ -20,6 +21,7 @@ import msgspec
 from sqlalchemy import TextClause, text
 
 _LOCK = re.compile(r"\$lock\((\w+)\)")
+_DOMAIN = re.compile(r"\$domain\(([\w.]+)\)")
 _AMONG = re.compile(r"\$among\(([\w.]+), (\w+)\)")
 _ROWS = re.compile(r"\$rows\((\w+):\s*([^)]+)\)")
 
@@ -52,6 +54,8 @@ def _fit(template: str, dialect: str) -> TextClause:
     # Several machines' clocks may differ, so on PostgreSQL leases go by the database's own.
     now = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)" if postgres else ":now"
     sql = sql.replace("$now", now)
+    domain = r"split_part(\1, '@', 2)" if postgres else r"substr(\1, instr(\1 || '@', '@') + 1)"
+    sql = _DOMAIN.sub(domain, sql)
     sql = _AMONG.sub(_IDS if postgres else "true", sql)
     sql = _LOCK.sub(r"FOR UPDATE OF \1 SKIP LOCKED" if postgres else "", sql)
     return text(sql.replace("$skip_locked", "FOR UPDATE SKIP LOCKED" if postgres else ""))
