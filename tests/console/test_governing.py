@@ -85,3 +85,22 @@ async def test_settings_are_shown_without_secrets(door: Door, visit: Visit) -> N
     assert "UMS_IMPORT_ROWS" in shown
     assert "c2VjcmV0" not in shown
     assert (await (await visit("operator")).get("/settings")).status_code == 403
+
+
+async def test_an_operators_channels_are_changed(door: Door, visit: Visit) -> None:
+    visitor, bound = await visit(), await visit("operator")
+    one, other = await door.channel(), await door.channel()
+    path = "/operators/operator1"
+    seen = (await bound.get("/channels")).text
+    assert one.key in seen
+    assert other.key in seen
+    fields = {"role": "operator", "disabled": "no", "channels": ["", one.key]}
+    shown = await followed(visitor, await visitor.post(path, data=fields))
+    assert re.search(rf'value="{one.key}" checked', shown)
+    seen = (await bound.get("/channels")).text
+    assert one.key in seen
+    assert other.key not in seen
+    assert (await bound.get(f"/channels/{other.key}")).status_code == 404
+    await followed(visitor, await visitor.post(path, data={**fields, "channels": [""]}))
+    assert other.key in (await bound.get("/channels")).text
+    assert (await visitor.post(path, data={**fields, "channels": ["x"]})).status_code == 404

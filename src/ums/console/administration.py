@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath
+from msgspec import UNSET
 
 from ums import __version__
 from ums.config import PREFIX, Settings, describe
@@ -35,6 +36,12 @@ async def _operators(
 ) -> Response[str]:
     after = request.query_params.get("after")
     found = await operators.list_operators(system, after=after, limit=50)
+    bound = await operators.channels_of(system, [one.name for one in found.items])
+    known = (await system.directory.now()).channel_ids
+    keys = {
+        name: None if ids is None else [known[id].key for id in ids if id in known]
+        for name, ids in bound.items()
+    }
     return page(
         request,
         "administration/operators.html",
@@ -42,6 +49,7 @@ async def _operators(
         found=found,
         form=form,
         link=link,
+        bound=keys,
         roles=ROLES,
         channels=await list_channels(system),
     )
@@ -102,13 +110,17 @@ async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> R
 async def change_operator(
     request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str]
 ) -> Response[str]:
-    """Give it another role, or let it in no more; one administrator is always left."""
+    """Give it another role or other channels, or let it in no more; one administrator is always
+    left."""
     visitor.caller.unbound()
-    fields = await given(request)
-    role: Any = fields.get("role") or None
-    disabled = {"yes": True, "no": False}.get(fields.get("disabled", ""))
+    fields = await lists(request)
+    role: Any = fields.get("role", [""])[-1] or None
+    disabled = {"yes": True, "no": False}.get(fields.get("disabled", [""])[-1])
     try:
-        await operators.change(system, name, role=role, disabled=disabled)
+        channels: Any = UNSET
+        if "channels" in fields:
+            channels = _ids(visitor.caller, chosen(fields["channels"]))
+        await operators.change(system, name, role=role, disabled=disabled, channels=channels)
     except UmsError as error:
         form = refused(request, {"role": "operator", "channels": []}, error)
         return await _operators(request, system, form, status=error.status)

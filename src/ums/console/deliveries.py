@@ -39,6 +39,11 @@ def wanted(asked: dict[str, str]) -> dict[str, Any]:
     return {name: value or None for name, value in asked.items()}
 
 
+def counts_key(caller: Caller, msgid: str) -> tuple[object, ...]:
+    """By which the counts of a message are kept for a moment (`core.recent`)."""
+    return ("message", msgid, caller.channels)
+
+
 @get("/deliveries/{delivery_id:int}", scope="messages:read")
 async def show_delivery(
     request: AnyRequest, system: System, visitor: Visitor, delivery_id: FromPath[int]
@@ -64,6 +69,7 @@ async def resolve(
     await resolving.resolve(
         system, channel, msgid, arrived=arrived, only=only, actor=visitor.caller.name
     )
+    system.recent.forget(counts_key(visitor.caller, msgid))
     where = f"/deliveries/{only[0]}" if only else f"/messages/{msgid}"
     return go(where, "messages.did_resolve")
 

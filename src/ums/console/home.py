@@ -15,7 +15,7 @@ from ums.core import approval, import_drafts, reports, senders, stats, users
 from ums.core.callers import Caller
 from ums.core.forecast import Forecast, forecast
 from ums.core.reports import MessageInfo
-from ums.core.stats import Stats
+from ums.core.stats import Stats, StatsReport
 from ums.core.stats_sql import Asked
 
 DAYS: Final = 14
@@ -38,8 +38,13 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
     asked = Asked(
         by="day", since=now - (DAYS - 1) * clock.DAY, until=now + 1, channels=caller.channels
     )
+
+    async def count() -> StatsReport:
+        async with system.database.read() as tx:
+            return await stats.statistics(tx, caller.snapshot, asked)
+
+    report = await system.recent.get(("home", caller.channels), count)
     async with system.database.read() as tx:
-        report = await stats.statistics(tx, caller.snapshot, asked)
         steps = await _steps(tx, caller)
         running = await _running(tx, caller)
     days = report.items

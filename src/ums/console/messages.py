@@ -7,16 +7,15 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 
 from ums import clock
-from ums.console.deliveries import filters, wanted
+from ums.console.deliveries import counts_key, filters, wanted
 from ums.console.forms import Form, lists
 from ums.console.live import live
 from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import approval, halting, reports, resending, stats
+from ums.core import approval, halting, reports, resending
 from ums.core.callers import Caller
 from ums.core.forecast import forecast
-from ums.core.reports import STATES, MessageInfo
-from ums.core.stats_sql import Asked
+from ums.core.reports import STATES, Lost, MessageInfo
 from ums.core.visibility import bind_names
 from ums.errors import NotFound
 
@@ -73,8 +72,8 @@ async def show_message(
 ) -> Response[str]:
     """The message with its deliveries."""
     asked = filters(request)
+    live = await _live(system, visitor.caller, msgid)
     async with system.database.read() as tx:
-        live = await _live(tx, visitor.caller, msgid)
         found = await reports.list_deliveries(
             tx,
             msgid,
@@ -105,35 +104,36 @@ async def live_message(
     """The part of the page that changes while the message is on its way."""
 
     async def look() -> tuple[str, bool]:
-        async with system.database.read() as tx:
-            part = await _live(tx, visitor.caller, msgid)
+        part = await _live(system, visitor.caller, msgid)
         return render(request, "messages/_live.html", **part), not part["moving"]
 
     await look()  # raises NotFound in time
     return live(request.app, look)
 
 
-async def _live(tx: Any, caller: Caller, msgid: str) -> dict[str, Any]:
-    info = await reports.message(tx, msgid, caller.channels)
-    losses = await _losses(tx, caller, info)
+async def _live(system: Any, caller: Caller, msgid: str) -> dict[str, Any]:
+    """The counts of a large message may be a moment old; they are of one moment."""
+
+    async def count() -> tuple[MessageInfo, list[Lost]]:
+        async with system.database.read() as tx:
+            info = await reports.message(tx, msgid, caller.channels)
+            return info, await reports.losses(tx, msgid, caller.channels)
+
+    info, losses = await system.recent.get(counts_key(caller, msgid), count)
+    async with system.database.read() as tx:
+        ahead = await forecast(tx, caller.snapshot, info)
     return {
         "info": info,
         "losses": losses,
         "most": max((loss.count for loss in losses), default=1),
         "moving": info.state in MOVING,
-        "ahead": await forecast(tx, caller.snapshot, info),
+        "ahead": ahead,
     }
 
 
 def _is_young(info: MessageInfo) -> bool:
     began = clock.read(info.starts_at or info.accepted_at)
     return clock.now() - began < clock.DAY
-
-
-async def _losses(tx: Any, caller: Caller, info: MessageInfo) -> list[stats.Loss]:
-    at = clock.read(info.accepted_at)
-    asked = Asked(by="message", since=at, until=at + 1, channels=caller.channels, msgid=info.msgid)
-    return (await stats.statistics(tx, caller.snapshot, asked)).total.losses
 
 
 @post("/messages/{msgid:str}/{verb:str}", scope="messages:write")
@@ -145,6 +145,7 @@ async def halt_message(
         raise NotFound("not_found")
     channel = await _channel_of(system, visitor.caller, msgid)
     await HALTS[verb](system, channel, msgid, actor=visitor.caller.name)
+    system.recent.forget(counts_key(visitor.caller, msgid))
     return go(f"/messages/{msgid}", f"messages.did_{verb}")
 
 
@@ -162,6 +163,7 @@ async def resend(
         reasons=[reason for reason in fields.get("reason", []) if reason],
         actor=visitor.caller.name,
     )
+    system.recent.forget(counts_key(visitor.caller, msgid))
     return go(f"/messages/{msgid}", "messages.did_resend")
 
 

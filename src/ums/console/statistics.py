@@ -93,8 +93,13 @@ async def _report(system: Any, caller: Caller, form: Form) -> StatsReport:
         channels=caller.among(form.value("channel") or None),
         zone=_zone(caller, form),
     )
-    async with system.database.read() as tx:
-        return await stats.statistics(tx, caller.snapshot, asked)
+
+    async def count() -> StatsReport:
+        async with system.database.read() as tx:
+            return await stats.statistics(tx, caller.snapshot, asked)
+
+    key = ("statistics", by, form.value("days"), asked.channels, asked.zone)
+    return await system.recent.get(key, count)
 
 
 handlers = [statistics, export]

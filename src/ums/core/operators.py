@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
+from collections.abc import Collection
 from functools import cache
 from typing import Any, Literal, get_args
 
+import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import func, insert, select, update
 
 from ums import clock
@@ -77,11 +79,14 @@ async def change(
     role: Role | None = None,
     password: str | None = None,
     disabled: bool | None = None,
+    channels: list[int] | UnsetType | None = UNSET,
     expect: Expect = anything,
     keep: int | None = None,
 ) -> OperatorInfo:
-    """Change what is not None. Another password, and being disabled, end the operator's sessions
-    in the console, but for the one `keep`.
+    """Change what is given; `channels` are ids of those it may work for, None is all.
+
+    Another password, and being disabled, end the operator's sessions in the console, but for the
+    one `keep`.
 
     Raises NotFound, Invalid, what `expect` raises, and Conflict where no administrator would be
     left.
@@ -90,6 +95,8 @@ async def change(
         _check(name, role)
     given: dict[str, Any] = {"role": role, "disabled": disabled}
     values = {field: value for field, value in given.items() if value is not None}
+    if channels is not UNSET:
+        values["channels"] = None if channels is None else msgspec.json.encode(channels).decode()
     told = ", ".join(f"{field}: {value}" for field, value in values.items())
     if password is not None:
         values |= {"password_hash": await _hashed(password), "must_change": False}
@@ -125,6 +132,17 @@ async def list_operators(
     async with system.database.read() as tx:
         rows = await tx.rows(query.order_by(operators.c.id).limit(limit + 1))
     return cut(rows, limit, _info)
+
+
+async def channels_of(system: System, names: Collection[str]) -> dict[str, list[int] | None]:
+    """The ids of the channels that each may work for; None: all."""
+    query = select(operators.c.name, operators.c.channels).where(operators.c.name.in_(names))
+    async with system.database.read() as tx:
+        rows = await tx.rows(query)
+    return {
+        row.name: None if row.channels is None else msgspec.json.decode(row.channels)
+        for row in rows
+    }
 
 
 async def show(system: System, name: str) -> OperatorInfo:

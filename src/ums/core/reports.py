@@ -4,14 +4,26 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import JSON, ColumnElement, Select, and_, cast, exists, func, select, true
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    TextClause,
+    and_,
+    cast,
+    exists,
+    func,
+    select,
+    true,
+)
 
 from ums import clock
 from ums.core.content import Content
+from ums.core.delivery_ids import first_ids
 from ums.core.models import attempts, deliveries, messages, senders
 from ums.core.models import channels as channels_table
+from ums.core.models.messages import KNOWN
 from ums.core.paging import Page, cut, number, page_size, plain
-from ums.core.states import FINAL, OPEN, WAITING
+from ums.core.states import FINAL, LOST, OPEN, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
@@ -32,6 +44,14 @@ MessageState = Literal[
 MessageOrder = Literal["-accepted_at", "accepted_at"]
 Channels = frozenset[int] | int | None
 """Ids of the channels whose messages are shown; None: all."""
+
+
+class Lost(Struct, frozen=True):
+    """So many deliveries were lost for a reason."""
+
+    state: str
+    reason: str
+    count: int
 
 
 class MessageInfo(Struct, frozen=True):
@@ -218,7 +238,7 @@ async def list_deliveries(
 ) -> Page[DeliveryInfo]:
     """The message's deliveries in the order they were made."""
     row = await _message_row(tx, msgid, channels)
-    query: Select[Any] = _DELIVERY.where(deliveries.c.message_id == row.id)
+    wanted: list[ColumnElement[bool] | TextClause] = [deliveries.c.message_id == row.id]
     if state is not None and state not in STATES:
         raise Invalid("bad_filter", field="state", detail="one of " + ", ".join(STATES))
     for column, value in (
@@ -230,12 +250,26 @@ async def list_deliveries(
         if value is not None:
             if "\x00" in value:
                 raise Invalid("bad_filter", field=column.name, detail="it holds a null byte")
-            query = query.where(column == value)
+            wanted.append(column == value)
+    if userid:
+        wanted.append(KNOWN)
     if after is not None:
-        query = query.where(deliveries.c.id > number(after, "after"))
-    rows = await tx.rows(query.order_by(deliveries.c.id).limit(page_size(limit) + 1))
+        wanted.append(deliveries.c.id > number(after, "after"))
+    ids = first_ids(wanted, STATES if state is None else (state,), page_size(limit) + 1)
+    rows = await tx.rows(_DELIVERY.where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id))
     items = [DeliveryInfo(**_delivery(found)) for found in rows[:limit]]
     return Page(items, str(items[-1].id) if len(rows) > limit else None)
+
+
+async def losses(tx: Tx, msgid: str, channels: Channels = None) -> list[Lost]:
+    """The message's deliveries that were lost, by why. Raises NotFound."""
+    row = await _message_row(tx, msgid, channels)
+    grouped = (deliveries.c.state, deliveries.c.reason)
+    query = select(*grouped, func.count()).where(
+        deliveries.c.message_id == row.id, deliveries.c.state.in_(LOST)
+    )
+    rows = await tx.rows(query.group_by(*grouped).order_by(*grouped))
+    return [Lost(*row) for row in rows]
 
 
 async def delivery(tx: Tx, id: int, channels: Channels) -> DeliveryHistory:

@@ -18,11 +18,10 @@ from msgspec import Meta, Struct
 from ums import clock
 from ums.core.directory import Snapshot
 from ums.core.paging import Page, number, page_size
-from ums.core.states import FINAL
+from ums.core.states import FINAL, NEVER_VALID
 from ums.core.stats_sql import (
     LOSSES,
     MESSAGES,
-    NEVER_VALID,
     PAGES,
     STATES,
     Asked,

@@ -5,12 +5,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from ums.core.states import LOST
 from ums.db import Hot, rows_json
 
 By = Literal["message", "channel", "sender", "type", "domain", "day", "hour"]
-NEVER_VALID = ("invalid", "suppressed")
-_NOT_SUBMITTED = ("failed", "expired", "unknown")
-_LOST = (*NEVER_VALID, *_NOT_SUBMITTED, "cancelled")
 
 _GROUP = {
     "message": "m.id",
@@ -88,7 +86,7 @@ def _states(shape: Shape) -> Hot:
 
 def _losses(shape: Shape) -> Hot:
     group = _GROUP[shape[0]]
-    lost = ", ".join(f"'{state}'" for state in _LOST)
+    lost = ", ".join(f"'{state}'" for state in LOST)
     return Hot(
         f"SELECT {group}, d.state, d.reason, count(*) FROM messages m{_joined(shape)}"
         f"{_where(shape, sender='d.sender_id')} AND d.state IN ({lost})"

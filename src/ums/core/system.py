@@ -10,6 +10,7 @@ from ums.core.directory import Directory
 from ums.core.guard import parse_networks
 from ums.core.lexicon import WordFilter
 from ums.core.rates import Rates
+from ums.core.recent import Recent
 from ums.core.sealing import Seal, load_seal
 from ums.core.templates.library import Library
 from ums.db import Database, DataLock, open_database
@@ -25,6 +26,7 @@ class System:
         self.seal = seal
         self.directory = Directory(database)
         self.rates = Rates()
+        self.recent = Recent()
         self.words = WordFilter(database)
         self.templates = Library(database)
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox

@@ -109,9 +109,11 @@ def _has_address(given: str, caller: Caller) -> ColumnElement[bool]:
         value = read_value("email", given, "address") if "@" in given else given
     except Invalid:
         value = given
-    own = exists().where(addresses.c.user_id == table.c.id, addresses.c.value == value)
+    # Not by `exists`: SQLite would look at every user instead of at the index of addresses.
+    own = select(addresses.c.user_id).where(addresses.c.value == value)
     visible = caller.bind_ids()
-    return own if visible is None else own.where(addresses.c.bind_id.in_(sorted(visible)))
+    seen = own if visible is None else own.where(addresses.c.bind_id.in_(sorted(visible)))
+    return table.c.id.in_(seen)
 
 
 def _reached(reach: Channel | Literal["nowhere"], caller: Caller) -> ColumnElement[bool]:

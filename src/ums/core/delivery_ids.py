@@ -1,0 +1,30 @@
+"""Finding some of a large message's deliveries without looking at all of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, TextClause, select, true, union_all
+
+from ums.core.models import deliveries
+from ums.core.models.messages import REAL
+
+
+def first_ids(
+    wanted: Sequence[ColumnElement[bool] | TextClause], states: Sequence[str], limit: int
+) -> Select[Any]:
+    """The first ids of those in any of the states: the first of each, as the index has them in
+    order, where all of a large message would have to be sorted. Partial indexes are used where
+    their condition stands in the statement word for word."""
+    parts = [
+        select(
+            select(deliveries.c.id)
+            .where(*wanted, deliveries.c.state == state, true() if state == "invalid" else REAL)
+            .order_by(deliveries.c.id)
+            .limit(limit)
+            .subquery()
+            .c.id
+        )
+        for state in states
+    ]
+    found = union_all(*parts).subquery()
+    return select(found.c.id).order_by(found.c.id).limit(limit)

@@ -1,0 +1,88 @@
+"""Answers that take long are kept; what is quick never is."""
+
+import asyncio
+
+import pytest
+
+from ums.core.recent import LONGEST, MOST, Recent
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counting:
+    """Gives 1, 2, 3...; each takes `seconds`."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.clock, self.seconds, self.made = clock, seconds, 0
+
+    async def __call__(self) -> int:
+        self.clock.now += self.seconds
+        self.made += 1
+        return self.made
+
+
+async def test_what_took_long_is_kept_ten_times_as_long() -> None:
+    clock = Clock()
+    recent, slow = Recent(clock), Counting(clock, 0.2)
+    assert [await recent.get("key", slow) for _ in range(3)] == [1, 1, 1]
+    assert await recent.get("other", slow) == 2
+    clock.now += 1.7
+    assert await recent.get("key", slow) == 1
+    clock.now += 0.2
+    assert await recent.get("key", slow) == 3
+    recent.forget("key")
+    assert await recent.get("key", slow) == 4
+
+
+async def test_what_is_quick_is_made_for_everybody() -> None:
+    clock = Clock()
+    recent, quick = Recent(clock), Counting(clock, 0.04)
+    assert [await recent.get("key", quick) for _ in range(3)] == [1, 2, 3]
+
+
+async def test_nothing_is_kept_for_long() -> None:
+    clock = Clock()
+    recent, endless = Recent(clock), Counting(clock, 60)
+    assert await recent.get("key", endless) == 1
+    clock.now += LONGEST + 0.1
+    assert await recent.get("key", endless) == 2
+
+
+async def test_others_get_the_old_answer_while_it_is_made_anew() -> None:
+    clock = Clock()
+    recent, slow = Recent(clock), Counting(clock, 1)
+    assert await recent.get("key", slow) == 1
+    clock.now += 11
+    going = asyncio.Event()
+
+    async def waiting() -> int:
+        await going.wait()
+        return await slow()
+
+    first = asyncio.create_task(recent.get("key", waiting))
+    await asyncio.sleep(0)
+    assert await recent.get("key", slow) == 1
+    going.set()
+    assert await first == 2
+
+
+async def test_a_failure_is_not_kept_and_not_for_ever_in_the_way() -> None:
+    clock = Clock()
+    recent, slow = Recent(clock), Counting(clock, 1)
+    await recent.get("key", slow)
+    clock.now += 11
+
+    async def failing() -> int:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await recent.get("key", failing)
+    assert await recent.get("key", slow) == 2
+    for number in range(2 * MOST):
+        await recent.get(number, slow)
+    assert await recent.get(2 * MOST - 1, slow) == 2 * MOST + 2
