@@ -15,7 +15,8 @@ from ums.console.shapes import System, Visitor
 from ums.core import approval, halting, reports, resending
 from ums.core.callers import Caller
 from ums.core.forecast import forecast
-from ums.core.reports import STATES, Lost, MessageInfo
+from ums.core.losses import Lost, losses
+from ums.core.reports import STATES, MessageInfo
 from ums.core.visibility import bind_names
 from ums.errors import NotFound
 
@@ -117,15 +118,15 @@ async def _live(system: Any, caller: Caller, msgid: str) -> dict[str, Any]:
     async def count() -> tuple[MessageInfo, list[Lost]]:
         async with system.database.read() as tx:
             info = await reports.message(tx, msgid, caller.channels)
-            return info, await reports.losses(tx, msgid, caller.channels)
+            return info, await losses(tx, msgid, caller.channels)
 
-    info, losses = await system.recent.get(counts_key(caller, msgid), count)
+    info, lost = await system.recent.get(counts_key(caller, msgid), count)
     async with system.database.read() as tx:
         ahead = await forecast(tx, caller.snapshot, info)
     return {
         "info": info,
-        "losses": losses,
-        "most": max((loss.count for loss in losses), default=1),
+        "losses": lost,
+        "most": max((loss.count for loss in lost), default=1),
         "moving": info.state in MOVING,
         "ahead": ahead,
     }

@@ -23,7 +23,7 @@ from ums.core.models import attempts, deliveries, messages, senders
 from ums.core.models import channels as channels_table
 from ums.core.models.messages import KNOWN
 from ums.core.paging import Page, cut, number, page_size, plain
-from ums.core.states import FINAL, LOST, OPEN, WAITING
+from ums.core.states import FINAL, OPEN, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
@@ -44,14 +44,6 @@ MessageState = Literal[
 MessageOrder = Literal["-accepted_at", "accepted_at"]
 Channels = frozenset[int] | int | None
 """Ids of the channels whose messages are shown; None: all."""
-
-
-class Lost(Struct, frozen=True):
-    """So many deliveries were lost for a reason."""
-
-    state: str
-    reason: str
-    count: int
 
 
 class MessageInfo(Struct, frozen=True):
@@ -259,17 +251,6 @@ async def list_deliveries(
     rows = await tx.rows(_DELIVERY.where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id))
     items = [DeliveryInfo(**_delivery(found)) for found in rows[:limit]]
     return Page(items, str(items[-1].id) if len(rows) > limit else None)
-
-
-async def losses(tx: Tx, msgid: str, channels: Channels = None) -> list[Lost]:
-    """The message's deliveries that were lost, by why. Raises NotFound."""
-    row = await _message_row(tx, msgid, channels)
-    grouped = (deliveries.c.state, deliveries.c.reason)
-    query = select(*grouped, func.count()).where(
-        deliveries.c.message_id == row.id, deliveries.c.state.in_(LOST)
-    )
-    rows = await tx.rows(query.group_by(*grouped).order_by(*grouped))
-    return [Lost(*row) for row in rows]
 
 
 async def delivery(tx: Tx, id: int, channels: Channels) -> DeliveryHistory:
