@@ -176,3 +176,27 @@ async def test_users_of_a_segment(shared: Door, admin: Token) -> None:
     assert (unknown.status, unknown.body["reason"]) == (400, "segment_unknown")
     bound = await shared.api_token(channels=[(await shared.channel()).key])
     assert (await shared.send("GET", path, None, bound)).status == 403
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("created_at", ["sortb", "sorta", "sortc"]),
+        ("-created_at", ["sortc", "sorta", "sortb"]),
+        ("userid", ["sorta", "sortb", "sortc"]),
+        ("-userid", ["sortc", "sortb", "sorta"]),
+    ],
+)
+async def test_users_are_sorted(shared: Door, admin: Token, sort: str, expected: list[str]) -> None:
+    for userid in ("sortb", "sorta", "sortc"):
+        await shared.send("PUT", f"/api/users/{userid}", {}, admin)
+    found: list[str] = []
+    after = ""
+    while True:
+        path = f"/api/users?prefix=sort&sort={sort}&limit=1{after}"
+        body = (await shared.send("GET", path, None, admin)).body
+        found += [one["userid"] for one in body["items"]]
+        if body["next"] is None:
+            break
+        after = f"&after={body['next']}"
+    assert found == expected

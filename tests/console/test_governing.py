@@ -1,5 +1,6 @@
 """Users by the page, words, strategies, materials, settings: what the pages do."""
 
+import base64
 import re
 
 from console.conftest import Visit
@@ -104,3 +105,56 @@ async def test_an_operators_channels_are_changed(door: Door, visit: Visit) -> No
     await followed(visitor, await visitor.post(path, data={**fields, "channels": [""]}))
     assert other.key in (await bound.get("/channels")).text
     assert (await visitor.post(path, data={**fields, "channels": ["x"]})).status_code == 404
+
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+async def test_the_console_gets_a_name_and_a_logo(door: Door, visit: Visit) -> None:
+    visitor, viewer = await visit(), await visit("viewer")
+    assert (await visitor.get("/brand/logo")).status_code == 404
+    files = {"logo": ("logo.png", PIXEL)}
+    made = await visitor.post("/settings/brand", data={"brand": "<群发>"}, files=files)
+    shown = await followed(visitor, made)
+    assert "&lt;群发&gt;</a>" in shown
+    (address,) = re.findall(r'class="logo" src="([^"]+)"', (await viewer.get("/home")).text)
+    picture = await viewer.get(address)
+    assert (picture.content, picture.headers["content-type"]) == (PIXEL, "image/png")
+    for data, file, field in (
+        ({"brand": "x" * 41}, None, "brand"),
+        ({"brand": "x"}, b"<svg onload=alert(1)>", "logo"),
+        ({"brand": "x"}, PIXEL[:8] + b"0" * 200_000, "logo"),
+    ):
+        files = {"logo": ("logo.png", file)} if file else {"logo": ("", b"")}
+        wrong = await visitor.post("/settings/brand", data=data, files=files)
+        assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True)
+    assert (await viewer.post("/settings/brand", data={"brand": "x"})).status_code == 403
+    gone = {"brand": "", "remove_logo": "on"}
+    shown = await followed(visitor, await visitor.post("/settings/brand", data=gone))
+    assert 'class="mark"' in shown
+    assert (await visitor.get("/brand/logo")).status_code == 404
+
+
+async def test_lists_are_sorted(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    for userid in ("b", "a", "c"):
+        await door.post("/v1/user/opt", [{"userid": userid}], await door.access_key())
+        body = {"recipients": [{"userid": userid}], "subject": f"to {userid}", "text": "t"}
+        await door.post("/api/messages", body, channel)
+
+    async def users(query: str) -> list[str]:
+        text = (await visitor.get(f"/users?{query}")).text
+        return re.findall(r'name="userid" value="(\w+)"', text)
+
+    assert await users("") == ["b", "a", "c"]
+    assert await users("sort=-created_at") == ["c", "a", "b"]
+    assert await users("sort=userid") == ["a", "b", "c"]
+    assert await users("sort=-userid&after=b") == ["a"]
+    assert await users("sort=nonsense") == ["b", "a", "c"]
+    text = (await visitor.get("/users?sort=userid")).text
+    assert 'aria-sort="ascending"><a class="sort" href="?sort=-userid">' in text
+    for query, expected in (("", "cab"), ("?sort=accepted_at", "bac")):
+        text = (await visitor.get(f"/messages{query}")).text
+        assert re.findall(r"to (\w)</a>", text) == list(expected)

@@ -51,6 +51,7 @@ class Door:
         request: AnyRequest = Request(scope)
         if scope["method"] not in _SAFE:
             _check_origin(request)
+        scope["state"]["brand"] = (await request.app.state.system.directory.now()).brand
         visitor = await _visitor(request)
         handler: Any = scope["route_handler"]
         needed: str = handler.opt["scope"]

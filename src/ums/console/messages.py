@@ -1,6 +1,6 @@
 """Messages: what became of each, and what can be done about it."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -16,7 +16,7 @@ from ums.core import approval, halting, reports, resending
 from ums.core.callers import Caller
 from ums.core.forecast import forecast
 from ums.core.losses import Lost, losses
-from ums.core.reports import STATES, MessageInfo
+from ums.core.reports import STATES, MessageInfo, MessageOrder
 from ums.core.visibility import bind_names
 from ums.errors import NotFound
 
@@ -46,12 +46,15 @@ HALTS: Final = {
 async def list_messages(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "") for name in ("channel", "state", "subject")}
     state: Any = asked["state"] if asked["state"] in MESSAGE_STATES else None
+    sort: Any = request.query_params.get("sort")
+    sort = sort if sort in get_args(MessageOrder) else "-accepted_at"
     async with system.database.read() as tx:
         found = await reports.list_messages(
             tx,
             visitor.caller.among(asked["channel"] or None),
             state=state,
             subject=asked["subject"].strip() or None,
+            sort=sort,
             after=request.query_params.get("after"),
             limit=50,
         )
@@ -62,6 +65,7 @@ async def list_messages(request: AnyRequest, system: System, visitor: Visitor) -
         found=found,
         form=Form(asked),
         filtered=any(asked.values()),
+        sort=sort,
         names=names,
         states=MESSAGE_STATES,
     )

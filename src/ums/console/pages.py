@@ -27,6 +27,7 @@ from ums.console.words import (
     language_of,
 )
 from ums.core import reasons
+from ums.core.brand import Brand
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
@@ -154,6 +155,7 @@ def render(request: AnyRequest, template: str, **values: object) -> str:
         section=_section(request.url.path),
         switch=_switches(request),
         visitor=visitor,
+        brand=request.scope["state"].get("brand") or Brand(),
         menu=menu_of(visitor),
         help=help_of(request.url.path),
         did=_did(request),

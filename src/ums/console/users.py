@@ -1,6 +1,6 @@
 """Users: the people that channels reach."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from litestar import Response, get, post
@@ -11,7 +11,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, segments, user_pages
 from ums.core.paging import number
-from ums.core.user_pages import UserDraft, UserInfo
+from ums.core.user_pages import UserDraft, UserInfo, UserOrder
 from ums.core.visibility import bind_names
 from ums.errors import Invalid, UmsError
 
@@ -24,6 +24,8 @@ NOWHERE = "-"  # no ChannelKey looks like this
 async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
     form = Form(asked)
+    sort: Any = request.query_params.get("sort")
+    sort = sort if sort in get_args(UserOrder) else "created_at"
     reach: Any = None
     if asked["reach"]:
         found_nowhere = asked["reach"] == NOWHERE
@@ -37,6 +39,7 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
             tag=asked["tag"] or None,
             reach=reach,
             segment=number(asked["segment"], "segment") if asked["segment"] else None,
+            sort=sort,
             after=request.query_params.get("after"),
             limit=50,
         )
@@ -50,6 +53,7 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
         form=form,
         filtered=filtered,
         channels=channels,
+        sort=sort,
         segments=await segments.list_segments(system) if unbound else [],
         nowhere=NOWHERE,
     )

@@ -12,6 +12,8 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, func, select
 
+from ums.core.brand import Brand
+from ums.core.brand import load as load_brand
 from ums.core.models import (
     access_keys,
     callback_addresses,
@@ -99,6 +101,7 @@ class Snapshot(Struct, frozen=True):
     senders: dict[int, Sender]
     sender_codes: dict[str, Sender]
     access_keys: dict[str, AccessKey]
+    brand: Brand = Brand()
 
     def sender_for(self, channel: Channel, instance: str = "") -> Sender | None:
         """The sender of a message: the one `instance` names when the channel may use it, else
@@ -171,6 +174,7 @@ async def load(tx: Tx, known: Snapshot | None = None) -> Snapshot:
         senders={sender.id: sender for sender in out},
         sender_codes={sender.code: sender for sender in out},
         access_keys={key.key: key for key in keys},
+        brand=await load_brand(tx),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
-from sqlalchemy import ColumnElement, TextClause, exists, select, text
+from sqlalchemy import Column, ColumnElement, TextClause, exists, select, text
 
 from ums import clock
 from ums.core import audit, users
@@ -30,6 +30,7 @@ from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 Bound = dict[str, list[str]]
+UserOrder = Literal["created_at", "-created_at", "userid", "-userid"]
 
 
 class UserInfo(Struct, frozen=True):
@@ -74,6 +75,7 @@ async def search(
     tag: str | None = None,
     reach: Channel | Literal["nowhere"] | None = None,
     segment: int | None = None,
+    sort: UserOrder = "created_at",
     after: str | None = None,
     limit: int = MOST,
 ) -> Page[UserInfo]:
@@ -87,14 +89,32 @@ async def search(
         None if tag is None else _has_tag(plain(tag, "tag"), caller.snapshot, caller),
         None if reach is None else _reached(reach, caller),
         None if segment is None else await _in_segment(tx, segment, caller),
-        None if after is None else table.c.id > number(after, "after"),
+        None if after is None else _beyond(sort, after),
     )
     for one in wanted:
         if one is not None:
             query = query.where(one)
-    rows = await tx.rows(query.order_by(table.c.id).limit(limit + 1))
+    column = _sorted_by(sort)
+    order = column.desc() if sort.startswith("-") else column
+    rows = await tx.rows(query.order_by(order).limit(limit + 1))
     found = {user.id: user for user in await users.gather(tx, rows[:limit])}
-    return cut(rows, limit, lambda row: _shown(found[row.id], caller))
+    return cut(
+        rows,
+        limit,
+        lambda row: _shown(found[row.id], caller),
+        lambda row: getattr(row, column.name),
+    )
+
+
+def _sorted_by(sort: UserOrder) -> Column[Any]:
+    # Ids are given in the order of creation.
+    return table.c.userid if sort.endswith("userid") else table.c.id
+
+
+def _beyond(sort: UserOrder, after: str) -> ColumnElement[bool]:
+    column = _sorted_by(sort)
+    place = plain(after, "after") if sort.endswith("userid") else number(after, "after")
+    return column < place if sort.startswith("-") else column > place
 
 
 def _begins(tx: Tx, prefix: str) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from ums.api.answers import language_of
@@ -12,7 +12,7 @@ from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, 
 from ums.core import audit, reports, user_pages, users
 from ums.core.paging import Page
 from ums.core.reports import UserDelivery
-from ums.core.user_pages import UserDraft, UserInfo
+from ums.core.user_pages import UserDraft, UserInfo, UserOrder
 from ums.core.users import MAX_ENTRIES, Report
 
 Entries = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_ENTRIES)]
@@ -27,8 +27,9 @@ async def list_users(
     address: Annotated[str | None, QueryParameter(description="An address it has.")] = None,
     tag: Annotated[str | None, QueryParameter(description="A tag it has.")] = None,
     segment: Annotated[int | None, QueryParameter(description="A segment it belongs to.")] = None,
+    sort: FromQuery[UserOrder] = "created_at",
 ) -> Page[UserInfo]:
-    """Users in the order they came."""
+    """Users in the order they came, unless `sort` says another."""
     async with system.database.read() as tx:
         return await user_pages.search(
             tx,
@@ -37,6 +38,7 @@ async def list_users(
             address=address,
             tag=tag,
             segment=segment,
+            sort=sort,
             after=paging.after,
             limit=paging.limit,
         )

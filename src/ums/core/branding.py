@@ -1,0 +1,65 @@
+"""Giving the console a name and a picture of one's own."""
+
+import base64
+import hashlib
+from typing import Final
+
+from sqlalchemy import delete, insert, select
+
+from ums.core import audit
+from ums.core.brand import LOGO, LOGO_DIGEST, NAME
+from ums.core.directory import touch
+from ums.core.models import meta
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid, NotFound
+
+MOST_NAME: Final = 40  # characters
+MOST_LOGO: Final = 200_000  # octets
+# What a picture begins with. No SVG: that is a program.
+_KINDS: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+async def change(
+    system: System, *, name: str, logo: bytes | None = None, remove_logo: bool = False
+) -> None:
+    """Give the console this name ("" is UMS), and the picture, where there is one. Raises
+    Invalid."""
+    if len(name) > MOST_NAME or (name and not name.isprintable()) or name.strip() != name:
+        raise Invalid("bad_value", field="brand")
+    kind = "" if logo is None else _kind(logo)
+    async with system.database.write() as tx:
+        await _put(tx, NAME, name)
+        if logo is not None or remove_logo:
+            text = "" if logo is None else base64.b64encode(logo).decode()
+            await _put(tx, LOGO, f"{kind} {text}" if text else "")
+            digest = hashlib.sha256(logo).hexdigest()[:16] if logo else ""
+            await _put(tx, LOGO_DIGEST, digest)
+        await touch(tx)
+        await audit.note(tx, "brand.change", name or "UMS")
+    system.directory.forget()
+
+
+async def picture(system: System) -> tuple[str, bytes]:
+    """The picture's type and octets. Raises NotFound where there is none."""
+    async with system.database.read() as tx:
+        value = await tx.value(select(meta.c.value).where(meta.c.name == LOGO))
+    kind, _, text = (value or "").partition(" ")
+    if not text:
+        raise NotFound("not_found")
+    return kind, base64.b64decode(text)
+
+
+async def _put(tx: Tx, name: str, value: str) -> None:
+    await tx.run(delete(meta).where(meta.c.name == name))
+    if value:
+        await tx.run(insert(meta), {"name": name, "value": value})
+
+
+def _kind(logo: bytes) -> str:
+    if len(logo) > MOST_LOGO:
+        raise Invalid("logo_large", field="logo", limit=MOST_LOGO // 1000)
+    for start, kind in _KINDS.items():
+        if logo.startswith(start):
+            return kind
+    raise Invalid("logo_kind", field="logo")
