@@ -60,8 +60,21 @@ def test_resending_what_failed(ums: Ums, waiting: str) -> None:
     assert (failed.status, failed.error["reason"]) == (1, "resend_states")
 
 
+def test_resolving_what_is_unknown(ums: Ums, waiting: str) -> None:
+    told = ums("message", "resolve", waiting, "--arrived", "--json").json
+    assert numbers(told) == {"waiting": 2, "audience": 2}
+    assert told["resolved"] == 0
+    assert ums("message", "resolve", waiting).status == 2  # nothing was said of them
+    told = ums("message", "resolve", waiting, "--not-arrived", "--delivery", "1", "--json").json
+    assert told["resolved"] == 0
+
+
 @pytest.mark.parametrize(
-    "command", ["retract", "message pause", "message resume", "message cancel", "message resend"]
+    "command",
+    [
+        *("retract", "message pause", "message resume", "message cancel", "message resend"),
+        "message resolve --arrived",
+    ],
 )
 def test_an_unknown_message(ums: Ums, command: str) -> None:
     failed = ums(*command.split(), "v:1t:1p:1n:1", "--json")

@@ -1,4 +1,4 @@
-"""Commands that stop messages, let them go on, and send failed deliveries again."""
+"""Commands that stop messages, let them go on, send failed deliveries again, and settle doubts."""
 
 from typing import Annotated
 
@@ -46,3 +46,19 @@ def message_resend(
 ) -> None:
     """Send once more what failed."""
     show.record(ask("message.resend", msgid=msgid, state=state, reason=reason), raw=json)
+
+
+@message.command("resolve")
+def message_resolve(
+    msgid: Msgid,
+    arrived: Annotated[
+        bool, typer.Option("--arrived/--not-arrived", help="What was found out of them.")
+    ],
+    delivery: Annotated[
+        list[int] | None, typer.Option(help="The id of one; repeatable. Else all.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Say whether deliveries with an unknown outcome arrived."""
+    told = ask("message.resolve", msgid=msgid, arrived=arrived, delivery=delivery)
+    show.record(told, raw=json)

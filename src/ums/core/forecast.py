@@ -67,7 +67,9 @@ async def estimate(
         cause = "engine"
     if not cause and silent is not None:
         cause, until = "quiet_hours", silent
-    seconds = round((waiting + recipients) / rate * 60) if rate and waiting < MOST_WAITING else None
+    seconds = None
+    if rate and waiting < MOST_WAITING:
+        seconds = max(1, round((waiting + recipients) / rate * 60))
     return Estimate(waiting, round(rate, 1), seconds, cause, clock.iso_or_none(until))
 
 

@@ -1,8 +1,8 @@
-"""Verbs that stop messages, let them go on, and send failed deliveries again."""
+"""Verbs that stop messages, let them go on, send failed deliveries again, and settle doubts."""
 
 from msgspec import Struct
 
-from ums.core import halting, resending
+from ums.core import halting, resending, resolving
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Verb
@@ -16,6 +16,12 @@ class Resend(Struct):
     msgid: str
     state: list[str] = []
     reason: list[str] = []
+
+
+class Resolve(Struct):
+    msgid: str
+    arrived: bool
+    delivery: list[int] = []
 
 
 async def _retract(system: System, _: Intake, p: Msgid) -> object:
@@ -38,10 +44,16 @@ async def _resend(system: System, _: Intake, p: Resend) -> object:
     return await resending.resend(system, None, p.msgid, states=p.state, reasons=p.reason)
 
 
+async def _resolve(system: System, _: Intake, p: Resolve) -> object:
+    only = p.delivery or None
+    return await resolving.resolve(system, None, p.msgid, arrived=p.arrived, only=only)
+
+
 VERBS = {
     "message.retract": Verb(Msgid, _retract),
     "message.pause": Verb(Msgid, _pause),
     "message.resume": Verb(Msgid, _resume),
     "message.cancel": Verb(Msgid, _cancel),
     "message.resend": Verb(Resend, _resend),
+    "message.resolve": Verb(Resolve, _resolve),
 }
