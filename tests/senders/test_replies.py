@@ -1,12 +1,15 @@
 """The reply table: what servers in the field say, and what we make of it."""
 
+import csv
 import re
 import statistics
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ums.core.reasons import about
 from ums.senders.base import Bounce, Outcome, Reply, Schedule, Scope, Stage, Verdict
 from ums.senders.replies import hinted_wait, interpret, interpret_error, retry_delay
 from ums.senders.smtp import Kind, SmtpError
@@ -198,11 +201,35 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("stage", "line", "reason", "expected"), TABLE)
+# What servers of the field say, by provider, besides the above.
+FIELD = [
+    (row["stage"], row["reply"], row["reason"], row["outcome"])
+    for row in csv.DictReader(
+        Path(__file__).with_name("field_replies.tsv").open(encoding="utf-8", newline=""),
+        delimiter="\t",
+        quoting=csv.QUOTE_NONE,
+    )
+]
+
+
+@pytest.mark.parametrize(("stage", "line", "reason", "expected"), [*TABLE, *FIELD])
 def test_replies_of_the_field(stage: str, line: str, reason: str, expected: str) -> None:
     outcome = interpret(Stage(stage), reply(line))
     assert (outcome.reason, shape(outcome)) == (reason, expected)
     assert (outcome.stage, outcome.reply) == (Stage(stage), reply(line))
+
+
+def test_the_field_is_known_well() -> None:
+    lines = [line for _, line, _, _ in (*TABLE, *FIELD)]
+    assert len(lines) == len(set(lines)) >= 230
+
+
+def test_what_holds_a_sender_is_not_about_the_recipient_or_the_content() -> None:
+    for stage, line, reason, expected in (*TABLE, *FIELD):
+        if expected == "hold":
+            assert about(reason) not in ("recipient", "content"), line
+        if interpret(Stage(stage), reply(line)).bounce is not Bounce.NONE:
+            assert about(reason) == "recipient", line
 
 
 def test_only_true_misses_suppress_an_address() -> None:

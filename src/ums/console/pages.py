@@ -150,6 +150,7 @@ def render(request: AnyRequest, template: str, **values: object) -> str:
     return TEMPLATES.get_template(template).render(
         t=Words(language),
         language=language,
+        cause=reasons.about,
         meaning=partial(reasons.meaning, language=language),
         remedy=partial(reasons.remedy, language=language),
         section=_section(request.url.path),

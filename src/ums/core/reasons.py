@@ -2,16 +2,28 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+About = Literal[
+    "delivery", "account", "pair", "content", "quota", "recipient", "capability", "unknown"
+]
+
 
 class _Told(Struct, frozen=True, forbid_unknown_fields=True):
+    about: About
     en: str
     zh: str
     do_en: str
     do_zh: str
+
+
+def about(reason: str) -> About:
+    """What has to change before such a delivery can succeed."""
+    told = REASONS.get(reason)
+    return "unknown" if told is None else told.about
 
 
 def meaning(reason: str, language: str) -> str:

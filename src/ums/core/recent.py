@@ -26,6 +26,7 @@ class Recent:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        self.quick = QUICK
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
@@ -51,7 +52,7 @@ class Recent:
 
     def _keep(self, key: Hashable, value: object, took: float) -> None:
         self._kept.pop(key, None)
-        if took < QUICK:
+        if took < self.quick:
             return
         self._kept[key] = _Kept(value, self._now() + min(LONGEST, TIMES * took))
         while len(self._kept) > MOST:
