@@ -127,6 +127,7 @@ async def send(page: Page, *, scripts: bool) -> None:
         await page.click("text=/^(Edit the HTML source|编辑 HTML 源码)$/")
     await page.fill(".cm-content" if scripts else "#body", "<h1>你好</h1><script>alert(1)</script>")
     await page.click("text=/^(Check it|检查)$/")
+    await page.wait_for_url("**/check")
     numbers = await page.locator(".tiles dd").all_inner_texts()
     assert numbers == ["2", "1", "3"]  # will go; unknown; together
     frame = page.frame_locator("iframe")
