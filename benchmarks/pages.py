@@ -9,7 +9,7 @@ import httpx
 
 from benchmarks.figures import Goal, Result, Section, number
 from benchmarks.processes import serving
-from benchmarks.systems import Databases, prepare
+from benchmarks.systems import NUMBERS, Databases, prepare
 from ums import clock
 from ums.config import Settings
 from ums.core import operators
@@ -19,11 +19,6 @@ from ums.db import Hot
 PASSWORD = "a long benchmark password"
 LOOKS = 30  # at each page
 SMALL = 5_000  # messages, of half the deliveries; one large message has the other half
-_NUMBERS = {
-    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {0})"
-    " SELECT i FROM n",
-    "postgresql": "SELECT CAST(i AS bigint) AS i FROM generate_series(1, {0}) i",
-}
 # Every tenth fails, every fiftieth waits; the rest is sent.
 _STATE = (
     "CASE WHEN n.i % 50 = 0 THEN 'queued' WHEN n.i % 10 = 1 THEN 'failed' ELSE 'sent' END AS state,"
@@ -87,12 +82,13 @@ async def _fill(settings: Settings, rows: int) -> None:
         await operators.create(system, "bench", PASSWORD, "administrator")
         half, others = rows // 2, SMALL - 1
         sizes = {"half": half, "others": others, "each": (rows - half) // others}
-        bound = {"now": clock.now(), "step": 90 * clock.DAY // SMALL}
+        now = clock.now()
+        bound = {"now": now, "step": 90 * clock.DAY // SMALL, "count": SMALL}
         async with system.database.write() as tx:
-            numbers = _NUMBERS[tx.dialect]
-            await tx.run(Hot(_MESSAGES.format(numbers=numbers.format(SMALL), **sizes)), bound)
-            made = _DELIVERIES.format(numbers=numbers.format(rows), **sizes)
-            await tx.run(Hot(made), {"now": bound["now"]})
+            numbers = NUMBERS[tx.dialect]
+            await tx.run(Hot(_MESSAGES.format(numbers=numbers, **sizes)), bound)
+            made = _DELIVERIES.format(numbers=numbers, **sizes)
+            await tx.run(Hot(made), {"now": now, "count": rows})
             await tx.run(Hot(_ATTEMPTS))
             await tx.run(Hot(_TAGS))
             await tx.run(Hot("ANALYZE"))

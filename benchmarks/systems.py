@@ -25,14 +25,15 @@ sys.path.append(str(ROOT / "tests"))  # the tests know how to find a PostgreSQL
 import postgres
 
 _numbers = count()
-_USERS = {
+# The numbers i from 1 to :count.
+NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)"
-    " SELECT 'u' || i AS userid FROM n",
-    "postgresql": "SELECT 'u' || i AS userid FROM generate_series(1, CAST(:count AS int)) i",
+    " SELECT i FROM n",
+    "postgresql": "SELECT CAST(i AS bigint) AS i FROM generate_series(1, CAST(:count AS int)) i",
 }
 _ADD = (
     "INSERT INTO users (userid, attributes, created_at, updated_at)"
-    " SELECT n.userid, '{{}}', :at, :at FROM ({}) n"
+    " SELECT 'u' || n.i, '{{}}', :at, :at FROM ({}) n"
 )
 _BIND = Hot(
     "INSERT INTO addresses (user_id, kind, bind_id, value)"
@@ -109,7 +110,7 @@ async def prepare(settings: Settings, port: int, users: int = 0) -> Keys:
         )
         if users:
             async with system.database.write() as tx:
-                add = Hot(_ADD.format(_USERS[tx.dialect]))
+                add = Hot(_ADD.format(NUMBERS[tx.dialect]))
                 await tx.run(add, {"count": users, "at": clock.now()})
                 await tx.run(_BIND)
     return Keys(f"{made.channelkey}:{made.mastersecret}", made.channelkey)

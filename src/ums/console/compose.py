@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from ums.console.forms import parted
 from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
 from ums.core.templates.build import Sources
 from ums.errors import Invalid
@@ -46,8 +47,7 @@ def _whom(fields: dict[str, Any]) -> tuple[list[Recipient], Among | None]:
     if fields["to"] == "everyone":
         return [], Among(everyone=True)
     if fields["to"] == "tags":
-        words = fields["tags"].replace("，", ",").split(",")
-        return [], Among(tags=[word.strip() for word in words if word.strip()])
+        return [], Among(tags=parted(fields["tags"]))
     if fields["to"] == "segment":
         return [], Among(segment=_number(fields["segment"], "segment"))
     lines = fields["people"].replace(",", "\n").replace(";", "\n").split("\n")

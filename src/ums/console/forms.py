@@ -94,3 +94,9 @@ def refused(
 def chosen(values: Sequence[str]) -> list[str]:
     """What was ticked, without the empty values that stand for nothing."""
     return [value for value in values if value]
+
+
+def parted(text: str) -> list[str]:
+    """What stands between commas, of either kind; nothing that is empty."""
+    words = text.replace("，", ",").split(",")
+    return [word.strip() for word in words if word.strip()]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from ums.console.forms import parted
 from ums.core.conditions import read
 from ums.errors import Invalid
 
@@ -76,7 +77,7 @@ def lack_of(row: Row) -> str:
     """What the row still needs, as a word of `words/segments.toml`; empty when nothing."""
     given = row.values
     match row.kind:
-        case "tag" if not _listed(given["tags"]):
+        case "tag" if not parted(given["tags"]):
             return "segments.need_tags"
         case "attribute" if not given["name"]:
             return "segments.need_name"
@@ -95,7 +96,7 @@ def row_at(place: str) -> int | None:
 
 
 def _lack_of_value(given: Mapping[str, str]) -> str:
-    values = _listed(given["value"]) if given["op"] == "in" else [given["value"]]
+    values = parted(given["value"]) if given["op"] == "in" else [given["value"]]
     if not values or not all(values):
         return "segments.need_value"
     if given["type"] == "number" and any(_number(one) is None for one in values):
@@ -105,11 +106,6 @@ def _lack_of_value(given: Mapping[str, str]) -> str:
 
 def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < len(text) < 5 and int(text) > 0
-
-
-def _listed(text: str) -> list[str]:
-    words = text.replace("，", ",").split(",")
-    return [word.strip() for word in words if word.strip()]
 
 
 def _number(text: str) -> float | None:
@@ -123,7 +119,7 @@ def _node(row: Row) -> Node:
     given = row.values
     match row.kind:
         case "tag":
-            return {"tag": {given["how"]: _listed(given["tags"]), "bind_id": given["bind"]}}
+            return {"tag": {given["how"]: parted(given["tags"]), "bind_id": given["bind"]}}
         case "attribute":
             return {"attribute": _attribute(given)}
         case "address":
@@ -138,7 +134,7 @@ def _attribute(given: Mapping[str, str]) -> Node:
     if given["op"] in VALUELESS:
         return test
     if given["op"] == "in":
-        return test | {"value": [_value(one, given["type"]) for one in _listed(given["value"])]}
+        return test | {"value": [_value(one, given["type"]) for one in parted(given["value"])]}
     return test | {"value": _value(given["value"], given["type"])}
 
 

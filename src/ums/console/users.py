@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, lists, refused
+from ums.console.forms import Form, given, lists, parted, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, segments, user_pages
@@ -185,8 +185,7 @@ def _draft(fields: dict[str, str], user: UserInfo | None, binds: list[str]) -> U
             email = fields[f"email:{bind}"].strip()
             emails[bind] = [email] if email else []
         if f"tags:{bind}" in fields:
-            words = fields[f"tags:{bind}"].replace("，", ",").split(",")
-            tags[bind] = [word.strip() for word in words if word.strip()]
+            tags[bind] = parted(fields[f"tags:{bind}"])
     addresses["email"] = {bind: values for bind, values in emails.items() if values}
     return UserDraft(
         attributes=_attributes(fields.get("attributes", "")),

@@ -9,7 +9,7 @@ from ums.core.models import meta
 from ums.db import Tx
 
 NAME: Final = "brand_name"
-LOGO: Final = "brand_logo"  # a data URL
+LOGO: Final = "brand_logo"  # its type, a space, and its octets in base64
 LOGO_DIGEST: Final = "brand_logo_digest"
 
 

@@ -122,11 +122,12 @@ async def _total(tx: Tx, snapshot: Snapshot, asked: Asked) -> "_Sum":
 async def _types(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
     sums = await _sums(tx, snapshot, msgspec.structs.replace(asked, by="sender"))
     types: dict[str, _Sum] = {}
+    total = _Sum("total")
     for id, one in sums.items():
         sender = snapshot.senders.get(id)
         name = sender.type if sender is not None else str(id)
         types.setdefault(name, _Sum(name)).add(one)
-    total = await _total(tx, snapshot, asked)
+        total.add(one)
     rows = [one.shown(name) for name, one in sorted(types.items())]
     return StatsReport(rows, total.shown("total"), None)
 
