@@ -94,6 +94,7 @@ async def _settled(door: Door, owner: OneChannel, admin: str) -> dict[str, str]:
         "word_id": await made(f"{mine}/words", {"word": name}),
         "segment_id": await made("/api/segments", {"name": f"segment {next(_numbers)}"}),
         "material_id": str(material.id),
+        "rule_id": await made("/api/reply-rules", {"text": f"of {owner.key}", "reason": "rate"}),
     }
 
 

@@ -330,3 +330,23 @@ async def test_the_audit_log_is_filtered(shared: Door, admin: Token) -> None:
     at = both[0]["at"]
     before = (await shared.get(f"{path}&until={at}", admin)).body["items"]
     assert all(one["at"] < at for one in before)
+
+
+async def test_rules_for_replies(shared: Door) -> None:
+    admin = await shared.api_token()
+    rule = {"text": "the elders object", "reason": "no_such_mailbox", "code": "5xx"}
+    made = await shared.send("POST", "/api/reply-rules", rule, admin)
+    assert made.status == 201
+    assert {name: made.body[name] for name in rule} == rule
+    listed = (await shared.send("GET", "/api/reply-rules", None, admin)).body["items"]
+    assert made.body in listed
+    wrong = await shared.send("POST", "/api/reply-rules", {**rule, "reason": "sent"}, admin)
+    assert (wrong.status, wrong.body["reason"]) == (400, "bad_value")
+    bound = await shared.api_token(channels=[(await shared.channel()).key])
+    for method, path in (("POST", "/api/reply-rules"), ("GET", "/api/unclear-replies")):
+        body = rule if method == "POST" else None
+        assert (await shared.send(method, path, body, bound)).status == 403
+    assert (await shared.send("GET", "/api/unclear-replies", None, admin)).status == 200
+    path = f"/api/reply-rules/{made.body['id']}"
+    assert (await shared.send("DELETE", path, None, admin)).status in (200, 204)
+    assert (await shared.send("DELETE", path, None, admin)).status == 404

@@ -64,6 +64,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "words": "/words",
         "settings": "/settings",
         "list": listed,
+        "replies": "/replies",
         "senders": "/senders",
         "sender": f"/senders/{channel.sender}",
         "sender-edit": f"/senders/{channel.sender}/edit",

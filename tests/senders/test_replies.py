@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from ums.core.reasons import about
 from ums.senders.base import Bounce, Outcome, Reply, Schedule, Scope, Stage, Verdict
-from ums.senders.replies import hinted_wait, interpret, interpret_error, retry_delay
+from ums.senders.replies import (
+    REASONS,
+    OwnRule,
+    hinted_wait,
+    interpret,
+    interpret_error,
+    reread,
+    retry_delay,
+)
 from ums.senders.smtp import Kind, SmtpError
 from ums.senders.smtp_reply import ReplyParser
 
@@ -349,3 +357,25 @@ def test_other_schedules() -> None:
     once = interpret(Stage.DATA, reply("554 no valid recipients")).schedule
     assert retry_delay(1, once) is not None
     assert retry_delay(2, once) is None
+
+
+def test_an_operators_rule_comes_before_the_table() -> None:
+    own = [OwnRule("the MOON", "mailbox_full", "5xx"), OwnRule("moon", "greylist")]
+    read = interpret(Stage.RCPT, reply("550 the moon is wrong"))
+    again = reread(read, own)
+    assert (again.reason, again.schedule, again.reply) == (
+        "mailbox_full",
+        Schedule.MAILBOX,
+        read.reply,
+    )
+    assert reread(interpret(Stage.RCPT, reply("450 the moon is wrong")), own).reason == "greylist"
+    assert reread(interpret(Stage.RCPT, reply("550 the sun")), own).reason == "refused"
+
+
+def test_no_rule_changes_what_was_taken_or_what_nobody_knows() -> None:
+    own = [OwnRule("", reason) for reason in REASONS]
+    taken = interpret(Stage.DOT, reply("250 the moon"))
+    lost = interpret_error(SmtpError(Kind.LOST, Stage.DOT, "why"))
+    assert reread(taken, own) is taken
+    assert reread(lost, own) is lost
+    assert "sent" not in REASONS

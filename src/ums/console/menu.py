@@ -48,6 +48,7 @@ MENU: Final = (
         (
             Entry("/channels", "menu_channels", "channels:read"),
             Entry("/senders", "menu_senders", "senders:read"),
+            Entry("/replies", "menu_replies", "senders:read"),
             Entry("/materials", "menu_materials", "materials:read"),
             Entry("/words", "menu_words", "channels:write"),
         ),
@@ -80,6 +81,7 @@ HELP: Final = {
     "tokens": "administration",
     "operators": "administration",
     "audit": "administration",
+    "replies": "senders",
     "lists": "channels",
     "callbacks": "callbacks",
     "words": "channels",

@@ -20,10 +20,12 @@ from ums.core.models import (
     channel_senders,
     channels,
     meta,
+    reply_rules,
     senders,
 )
 from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
+from ums.senders.replies import OwnRule
 
 REVISION = "directory_revision"
 CHECK_EVERY = 1.0  # seconds
@@ -42,6 +44,10 @@ _TOLD = (
     )
     .where(callback_addresses.c.state != "deleted")
     .order_by(callback_addresses.c.id)
+)
+
+_RULES = select(reply_rules.c.text, reply_rules.c.reason, reply_rules.c.code).order_by(
+    reply_rules.c.id.desc()
 )
 
 
@@ -102,6 +108,7 @@ class Snapshot(Struct, frozen=True):
     sender_codes: dict[str, Sender]
     access_keys: dict[str, AccessKey]
     brand: Brand = Brand()
+    reply_rules: tuple[OwnRule, ...] = ()  # in the order they are tried in
 
     def sender_for(self, channel: Channel, instance: str = "") -> Sender | None:
         """The sender of a message: the one `instance` names when the channel may use it, else
@@ -121,6 +128,11 @@ class Directory:
         self._checked = 0.0
         self._changes = 0
         self._loading = asyncio.Lock()
+
+    @property
+    def reply_rules(self) -> tuple[OwnRule, ...]:
+        """As they were read last, for whoever cannot wait."""
+        return () if self._snapshot is None else self._snapshot.reply_rules
 
     def forget(self) -> None:
         """The next `now` looks again; call it after a change of this process's own."""
@@ -175,6 +187,7 @@ async def load(tx: Tx, known: Snapshot | None = None) -> Snapshot:
         sender_codes={sender.code: sender for sender in out},
         access_keys={key.key: key for key in keys},
         brand=await load_brand(tx),
+        reply_rules=tuple(OwnRule(*row) for row in await tx.rows(_RULES)),
     )
 
 

@@ -21,7 +21,7 @@ from ums.engine.waiting import Job, Waiting
 from ums.errors import Unavailable
 from ums.senders.base import Outcome, Scope, Stage, Verdict
 from ums.senders.email import SenderType
-from ums.senders.replies import interpret, interpret_error
+from ums.senders.replies import interpret, interpret_error, reread
 from ums.senders.smtp import Session
 from ums.senders.smtp_connect import Timeouts
 from ums.senders.smtp_error import SmtpError
@@ -152,7 +152,7 @@ class Lane:
             password = password_of(self._system, sender)
             session = await self._type.open(sender.settings, password, self._timeouts())
         except SmtpError as error:
-            outcome = interpret_error(error)
+            outcome = self._read(interpret_error(error))
         except Exception as error:  # a key that opens no password any more, and our own defects
             log.exception("a session cannot be opened", code=sender.code)
             outcome = verdicts.defect(error, Stage.CONNECT)
@@ -244,9 +244,9 @@ class Lane:
             ahead = self._take(following)
             reply = await session.finish(ahead.envelope if ahead else None)
             reach("reply")
-            outcome = interpret(Stage.DOT, reply)
+            outcome = self._read(interpret(Stage.DOT, reply))
         except SmtpError as error:
-            outcome = interpret_error(error)
+            outcome = self._read(interpret_error(error))
         except Unavailable:
             # The intent is perhaps not stored, so the dot must not be written.
             session.abort()
@@ -269,6 +269,10 @@ class Lane:
             self._put_back(ahead)
             raise
         return outcome, ahead
+
+    def _read(self, outcome: Outcome) -> Outcome:
+        """As the operators' rules have it."""
+        return reread(outcome, self._system.directory.reply_rules)
 
     async def _taken_away(self, job: Job) -> None:
         """This delivery is no longer ours: its message was halted, or our lease ran out. What was

@@ -6,6 +6,7 @@ The table is data so that operators' reports can extend it without touching code
 import random
 import re
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -20,6 +21,7 @@ _HOUR: Final = 3_600_000  # milliseconds
 _MINUTE: Final = 60_000
 _JITTER: Final = 0.2  # of the delay, either way, so that a burst does not come back as a burst
 
+_FAILURE: Final = 400  # the lowest code that is no success
 _HOLD: Final = "hold"  # the table's short word for: later, scope sender, not charged
 
 _DELAYS: Final[dict[Schedule, tuple[int, ...]]] = {
@@ -75,6 +77,31 @@ def interpret_error(error: SmtpError) -> Outcome:
         return interpret(error.stage, error.reply)
     row = _error_row(error.kind, error.stage)
     return _outcome(row, error.stage, error.reply, error.detail)
+
+
+class OwnRule(Struct, frozen=True):
+    """An operator's rule: a reply that holds `text` (in any case) means `reason`."""
+
+    text: str
+    reason: str  # one of REASONS
+    code: str = ""  # such as 550 or 5xx; empty: any
+
+    def fits(self, reply: Reply) -> bool:
+        digits = str(reply.code)
+        alike = all(a in ("x", b) for a, b in zip(self.code, digits, strict=False))
+        return alike and self.text.casefold() in reply.text.casefold()
+
+
+def reread(outcome: Outcome, own: Sequence[OwnRule]) -> Outcome:
+    """The outcome as the first of the operators' rules that fits has it. What the server took, and
+    what nobody knows, no rule changes."""
+    reply = outcome.reply
+    if not own or reply is None or reply.code < _FAILURE or outcome.verdict is Verdict.UNKNOWN:
+        return outcome
+    for rule in own:
+        if rule.fits(reply):
+            return _outcome(_FIRST[rule.reason], outcome.stage, reply)
+    return outcome
 
 
 def retry_delay(n: int, schedule: Schedule = Schedule.USUAL) -> int | None:
@@ -172,3 +199,6 @@ def _load() -> tuple[tuple[_Rule, ...], tuple[_Row, ...]]:
 
 
 _REPLIES, _ERRORS = _load()
+_FIRST: Final = {rule.row.id: rule.row for rule in reversed(_REPLIES) if rule.row.id != "sent"}
+REASONS: Final = tuple(sorted(_FIRST))
+"""What a reply may mean to an operator's rule."""

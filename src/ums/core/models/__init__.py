@@ -13,7 +13,15 @@ from ums.core.models.accounts import (
 from ums.core.models.base import metadata
 from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
 from ums.core.models.console import drafts, invitations, sessions
-from ums.core.models.governance import contacts, list_entries, lists, strategies, usage, words
+from ums.core.models.governance import (
+    contacts,
+    list_entries,
+    lists,
+    reply_rules,
+    strategies,
+    usage,
+    words,
+)
 from ums.core.models.halting import halts
 from ums.core.models.management import answers, import_batches, tokens
 from ums.core.models.materials import material_chunks, materials
@@ -57,6 +65,7 @@ __all__ = [
     "meta",
     "metadata",
     "operators",
+    "reply_rules",
     "sandbox_mails",
     "segments",
     "senders",

@@ -90,3 +90,14 @@ strategies = table(
     UniqueConstraint("channel_id", "name"),
     **NEVER_REUSED,
 )
+
+# What operators say that servers' replies mean; before the table of the sender.
+reply_rules = table(
+    "reply_rules",
+    Column("id", Id, primary_key=True),
+    Column("text", String(200), nullable=False),
+    Column("code", String(3), nullable=False),  # 550, 5xx; "": any
+    Column("reason", String(40), nullable=False),
+    Column("created_at", Time, nullable=False),
+    **NEVER_REUSED,
+)

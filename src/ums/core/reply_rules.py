@@ -1,0 +1,109 @@
+"""What operators say that servers' replies mean, and the replies that nobody understands yet."""
+
+import re
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+from sqlalchemy import delete, insert, select
+
+from ums import clock
+from ums.core import audit
+from ums.core.directory import touch
+from ums.core.models import attempts, reply_rules
+from ums.core.system import System
+from ums.errors import Invalid, NotFound
+from ums.senders.replies import REASONS
+
+MOST: Final = 200  # rules
+LONGEST: Final = 200  # characters of a text
+RECENT: Final = 100_000  # attempts that are looked through for what is not understood
+SHOWN: Final = 100
+UNCLEAR: Final = ("refused", "temporary", "protocol")
+"""The reasons of replies of which only the code is known."""
+_CODE: Final = re.compile(r"|[45][0-9x][0-9x]", re.ASCII).fullmatch
+# What differs from one mail to the next: addresses, and marks with a digit in them.
+_OWN: Final = re.compile(r"<[^<>]*>|\S+@\S+|\S*\d\S*")
+
+
+class ReplyRule(Struct, frozen=True):
+    """A reply that holds the text means the reason."""
+
+    id: int
+    text: str
+    code: Annotated[str, Meta(description="Such as 550 or 5xx; empty: any.")]
+    reason: str
+    created_at: str
+
+
+class Unclear(Struct, frozen=True):
+    """Replies that are alike, and of which no rule knows the text."""
+
+    text: Annotated[str, Meta(description="One of them.")]
+    code: int
+    stage: str
+    reason: str
+    count: int
+    last_at: str
+
+
+async def create(
+    system: System, text: str, reason: str, code: str = "", *, actor: str = audit.LOCAL
+) -> ReplyRule:
+    """Say what a reply means from now on. Raises Invalid."""
+    if not 3 <= len(text) <= LONGEST or not text.isprintable() or text.strip() != text:
+        raise Invalid("rule_text", field="text", limit=LONGEST)
+    if reason not in REASONS:
+        raise Invalid("bad_value", field="reason")
+    if not _CODE(code):
+        raise Invalid("bad_value", field="code")
+    row: dict[str, Any] = {"text": text, "code": code, "reason": reason}
+    async with system.database.write() as tx:
+        known = await tx.rows(select(reply_rules.c.text, reply_rules.c.code))
+        if len(known) >= MOST:
+            raise Invalid("too_many", field="text", limit=MOST)
+        if any((one.text, one.code) == (text, code) for one in known):
+            raise Invalid("rule_known", field="text")
+        made = {**row, "created_at": clock.now()}
+        id = int(await tx.value(insert(reply_rules).returning(reply_rules.c.id), made))
+        await touch(tx)
+        await audit.note(tx, "reply_rule.create", str(id), f"{text}: {reason}", actor)
+    system.directory.forget()
+    return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
+
+
+async def list_rules(system: System) -> list[ReplyRule]:
+    """In the order they are tried in: the newest first."""
+    async with system.database.read() as tx:
+        rows = await tx.rows(select(reply_rules).order_by(reply_rules.c.id.desc()))
+    return [
+        ReplyRule(row.id, row.text, row.code, row.reason, clock.iso(row.created_at)) for row in rows
+    ]
+
+
+async def remove(system: System, id: int, *, actor: str = audit.LOCAL) -> None:
+    """Raises NotFound."""
+    async with system.database.write() as tx:
+        if (await tx.run(delete(reply_rules).where(reply_rules.c.id == id))).count == 0:
+            raise NotFound("reply_rule_unknown", id=id)
+        await touch(tx)
+        await audit.note(tx, "reply_rule.delete", str(id), actor=actor)
+    system.directory.forget()
+
+
+async def unclear(system: System) -> list[Unclear]:
+    """What servers said lately that is not understood, the most frequent first."""
+    recent = select(attempts).order_by(attempts.c.id.desc()).limit(RECENT).subquery()
+    query = select(recent).where(recent.c.reason.in_(UNCLEAR), recent.c.code > 0)
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.order_by(recent.c.id.desc()))
+    found: dict[tuple[int, str, str], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.code, row.stage, _OWN.sub("*", row.reply)), []).append(row)
+    alike = sorted(found.values(), key=lambda rows: -len(rows))[:SHOWN]
+    return [_shown(rows) for rows in alike]
+
+
+def _shown(rows: list[Any]) -> Unclear:
+    newest = rows[0]
+    at = clock.iso(newest.started_at)
+    return Unclear(newest.reply, newest.code, newest.stage, newest.reason, len(rows), at)
