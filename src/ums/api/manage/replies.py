@@ -21,8 +21,9 @@ class NewReplyRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/api/reply-rules", scope="senders:read")
-async def list_reply_rules(system: System) -> Page[ReplyRule]:
+async def list_reply_rules(system: System, caller: Caller) -> Page[ReplyRule]:
     """The operators' rules, in the order they are tried in: the newest first."""
+    caller.unbound()
     return Page(await reply_rules.list_rules(system), None)
 
 
