@@ -25,6 +25,31 @@ def mail(**more: Any) -> dict[str, Any]:
     return {"recipients": [{"address": A}], "subject": "s", "text": "t", **more}
 
 
+# -- suppressions -----------------------------------------------------------------------------
+
+
+async def test_addresses_are_suppressed_found_and_lifted(shared: Door) -> None:
+    who, other = await shared.channel(), await shared.channel()
+    path = f"/api/channels/{who.key}/suppressions"
+    added = await shared.post(path, {"addresses": ["Gone@X.CN", A]}, who)
+    assert (added.status, added.body) == (200, {"changed": 2, "unchanged": 0})
+    listed = await shared.listed(path, who)
+    assert [one["address"] for one in listed] == [A, "Gone@x.cn"] or len(listed) == 2
+    assert {(one["reason"], one["expires_at"]) for one in listed} == {("by_hand", None)}
+    (one,) = await shared.listed(f"{path}?address=Gone@x.CN", who)
+    assert one["address"] == "Gone@x.cn"
+    sent = await shared.post("/api/messages", mail(), who)
+    await shared.done(sent.body["msgid"], who)
+    counts = (await shared.get(f"/api/messages/{sent.body['msgid']}", who)).body["counts"]
+    assert counts["suppressed"] == 1
+    wrong = await shared.post(f"{path}/lift", {"addresses": [A, "nobody"]}, who)
+    assert (wrong.told, wrong.body["field"]) == ((400, 4004, "bad_address"), "addresses[1]")
+    assert (await shared.get(path, other)).status in (403, 404)
+    lifted = await shared.post(f"{path}/lift", {"addresses": [A, "Gone@x.cn"]}, who)
+    assert lifted.body == {"changed": 2, "unchanged": 0}
+    assert await shared.listed(path, who) == []
+
+
 # -- lists ------------------------------------------------------------------------------------
 
 

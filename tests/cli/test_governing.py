@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,23 @@ def test_what_a_list_cannot_do_is_told(orders: Ums, tmp_path: Path) -> None:
     assert "--file" in none.complaint
     missing = orders("blocklist", "add", "1", "--channel", "1234", "--file", str(tmp_path / "no"))
     assert "No such file" in missing.complaint
+
+
+def test_suppressed_addresses(orders: Ums, tmp_path: Path) -> None:
+    def run(*arguments: str) -> Any:
+        return orders("suppression", *arguments, "--channel", "1234", "--json").json
+
+    file = tmp_path / "gone.txt"
+    file.write_text("a@x.cn\nb@X.CN\n")
+    assert run("add", "--file", str(file)) == {"changed": 2, "unchanged": 0}
+    assert run("add", "b@x.cn", "c@x.cn") == {"changed": 1, "unchanged": 1}
+    assert [one["address"] for one in run("list")["items"]] == ["c@x.cn", "b@x.cn", "a@x.cn"]
+    assert [one["reason"] for one in run("list", "--address", "a@X.cn")["items"]] == ["by_hand"]
+    assert "b@x.cn" in orders("suppression", "list", "--channel", "1234").out
+    assert run("lift", "--file", str(file)) == {"changed": 2, "unchanged": 0}
+    assert [one["address"] for one in run("list")["items"]] == ["c@x.cn"]
+    bad = orders("suppression", "add", "bad", "--channel", "1234", "--json")
+    assert "addresses[0]" in bad.error["message"]
 
 
 def test_words(orders: Ums) -> None:

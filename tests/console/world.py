@@ -64,6 +64,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "words": "/words",
         "settings": "/settings",
         "list": listed,
+        "suppressions": f"{base}/suppressions",
         "replies": "/replies",
         "senders": "/senders",
         "sender": f"/senders/{channel.sender}",

@@ -10,7 +10,7 @@ from fakes import SmtpServer
 from flow import open_flow
 from telling import attempt, claimed, expanded, message, result, rows, set_rules, told, told_flow
 from ums import clock
-from ums.core import queue
+from ums.core import queue, suppressions
 from ums.core.callbacks import records
 from ums.core.callbacks.records import FOLLOWS, wanted
 from ums.core.expansion import expand
@@ -96,6 +96,15 @@ async def test_the_valid_and_the_invalid_of_users(system: System) -> None:
         (1, 4004, "duplicate"),
         (1, 4004, "no_user"),
     ]
+
+
+async def test_a_suppressed_address_is_an_invalid_target(system: System) -> None:
+    flow = await told_flow(system)
+    await suppressions.add(system, await flow.channel(), ["a@example.cn"])
+    await flow.send("a@example.cn", "b@example.cn")
+    await expanded(system)
+    found = await rows(system, callback_records)
+    assert [(row.type, row.error) for row in found] == [(1, "suppressed"), (0, "")]
 
 
 async def test_a_broadcast_in_chunks_and_its_strangers(

@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import func, select
 
 from flow import Flow, open_flow
-from ums.core import lists, segments, users
+from ums.core import lists, segments, suppressions, users
 from ums.core.composing import request_of
 from ums.core.expansion import expand
 from ums.core.lists import Entry
 from ums.core.models import deliveries, messages
 from ums.core.outgoing import Among, Outgoing, Recipient
 from ums.core.reach import Reach, reach
+from ums.core.states import NEVER_VALID
 from ums.core.system import System
 from ums.core.templates import store
 from ums.core.templates.compiling import Sources
@@ -51,7 +52,7 @@ async def became(flow: Flow, content: Outgoing) -> Reach:
         columns = (deliveries.c.state, deliveries.c.reason)
         query = select(*columns, func.count()).where(deliveries.c.message_id == id)
         rows = await tx.rows(query.group_by(*columns))
-    losses = {reason: count for state, reason, count in rows if state == "invalid"}
+    losses = {reason: count for state, reason, count in rows if state in NEVER_VALID}
     goes = sum(count for state, _, count in rows if state == "queued")
     return Reach(sum(row[2] for row in rows), goes, losses)
 
@@ -72,6 +73,7 @@ async def test_it_is_what_the_expansion_makes(flow: Flow) -> None:
     await lists.add(flow.system, channel, "allow", allow.id, entries)
     named = [Recipient(userid=one) for one in ("own", "none", "stranger", "twice", "own")]
     direct = [Recipient(address=one) for one in ("d@x.cn", "own@x.cn", "d@x.cn")]
+    await suppressions.add(flow.system, channel, ["own@x.cn", "d@x.cn"])
     for given in (
         content(audience=Among(everyone=True)),
         content(audience=Among(tags=["a"])),

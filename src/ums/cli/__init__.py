@@ -11,6 +11,7 @@ from ums.cli import (
     running,
     segments,
     sending,
+    suppressing,
     templates,
 )
 from ums.cli.commands import main
@@ -27,5 +28,6 @@ __all__ = [
     "running",
     "segments",
     "sending",
+    "suppressing",
     "templates",
 ]

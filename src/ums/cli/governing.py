@@ -26,7 +26,7 @@ WORD = ("word", "exempt", "channelkey", "created_at")
 STRATEGY = ("id", "name", "steps", "valid", "created_at")
 
 
-def _values(given: list[str] | None, file: Path | None) -> list[str]:
+def read_values(given: list[str] | None, file: Path | None) -> list[str]:
     values = list(given or [])
     if file is not None:
         try:
@@ -85,7 +85,9 @@ def _list_commands(kind: str, help: str) -> None:
         json: AsJson = False,
     ) -> None:
         """Put addresses or userids on the list, all or none."""
-        _change(f"{kind}list.add", id, channel, _values(values, file), userids=userids, raw=json)
+        _change(
+            f"{kind}list.add", id, channel, read_values(values, file), userids=userids, raw=json
+        )
 
     @group.command("remove")
     def remove(
@@ -98,7 +100,7 @@ def _list_commands(kind: str, help: str) -> None:
     ) -> None:
         """Take addresses or userids off the list."""
         verb = f"{kind}list.remove"
-        _change(verb, id, channel, _values(values, file), userids=userids, raw=json)
+        _change(verb, id, channel, read_values(values, file), userids=userids, raw=json)
 
     @group.command("delete")
     def delete(id: ListId, channel: ChannelKey, json: AsJson = False) -> None:

@@ -1,8 +1,6 @@
 """Deliveries: one recipient's part of a message, all of them as a file, and those in doubt."""
 
 import asyncio
-import csv
-import io
 import os
 import tempfile
 from collections.abc import AsyncGenerator
@@ -14,8 +12,9 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
+from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import lists
-from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page
+from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, resolving
 from ums.core.callers import Caller
@@ -81,8 +80,8 @@ async def export(
     """The deliveries that the page's filters leave."""
     async with system.database.read() as tx:
         await reports.message(tx, msgid, visitor.caller.channels)  # raises NotFound in time
-    lines = _lines(_parts(system, visitor.caller, msgid, filters(request)))
-    return Stream(lines, media_type="text/csv; charset=utf-8", headers=_named("deliveries.csv"))
+    text = _lines(_parts(system, visitor.caller, msgid, filters(request)))
+    return Stream(text, media_type=CSV, headers=saved_as("deliveries.csv"))
 
 
 @get("/messages/{msgid:str}/deliveries.xlsx", scope="messages:read")
@@ -100,11 +99,7 @@ async def export_workbook(
         file = await asyncio.to_thread(path.open, "rb")
     finally:
         path.unlink()  # whoever has it open reads on
-    return Stream(_pieces(file), media_type=XLSX, headers=_named("deliveries.xlsx"))
-
-
-def _named(name: str) -> dict[str, str]:
-    return {**SAFE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Stream(_pieces(file), media_type=XLSX, headers=saved_as("deliveries.xlsx"))
 
 
 async def _parts(
@@ -123,9 +118,9 @@ async def _parts(
 
 
 async def _lines(parts: AsyncGenerator[list[DeliveryInfo]]) -> AsyncGenerator[str]:
-    yield "\ufeff" + _csv([_EXPORTED])  # by the mark Excel knows that it is UTF-8
+    yield MARK + lines([_EXPORTED])
     async for part in parts:
-        yield _csv([tuple(map(_safe, _cells(one))) for one in part])
+        yield lines(map(_cells, part))
 
 
 async def _workbook(path: Path, parts: AsyncGenerator[list[DeliveryInfo]]) -> None:
@@ -151,17 +146,6 @@ def _sheet(book: Any) -> Any:
 
 def _cells(one: DeliveryInfo) -> tuple[str, ...]:
     return tuple(str(getattr(one, name)) for name in _EXPORTED)
-
-
-def _safe(cell: str) -> str:
-    """A cell that a spreadsheet would take for a formula is text."""
-    return f"'{cell}" if cell and cell[0] in "=+-@\t\r" else cell
-
-
-def _csv(rows: list[tuple[str, ...]]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerows(rows)
-    return file.getvalue()
 
 
 async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:

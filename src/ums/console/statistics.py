@@ -1,14 +1,13 @@
 """Statistics: the funnel and the losses, by channel, sender, its type, domain, day and hour."""
 
-import csv
-import io
 from typing import Any, Final
 
 from litestar import Response, get
 
 from ums import clock
+from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import Form
-from ums.console.pages import SAFE_HEADERS, AnyRequest, page
+from ums.console.pages import AnyRequest, page
 from ums.console.shapes import System, Visitor
 from ums.core import stats
 from ums.core.callers import Caller
@@ -52,14 +51,9 @@ async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> R
 @get("/statistics.csv", scope="stats:read")
 async def export(request: AnyRequest, system: System, visitor: Visitor) -> Response[bytes]:
     report = await _report(system, visitor.caller, _form(request))
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    for one in (*report.items, report.total):
-        writer.writerow([getattr(one, name) for name in _COLUMNS])
-    headers = {**SAFE_HEADERS, "Content-Disposition": 'attachment; filename="statistics.csv"'}
-    content = ("\ufeff" + file.getvalue()).encode()
-    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+    rows = [[getattr(one, name) for name in _COLUMNS] for one in (*report.items, report.total)]
+    content = (MARK + lines([_COLUMNS, *rows])).encode()
+    return Response(content, media_type=CSV, headers=saved_as("statistics.csv"))
 
 
 def _form(request: AnyRequest) -> Form:

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, parted, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reports, segments, user_pages
+from ums.core import reports, segments, suppressions, user_pages
 from ums.core.paging import number
 from ums.core.user_pages import UserDraft, UserInfo, UserOrder
 from ums.core.visibility import bind_names
@@ -115,13 +115,16 @@ async def show_user(
         user = await user_pages.show(tx, visitor.caller, userid)
         after = request.query_params.get("after")
         history = await reports.of_user(tx, userid, visitor.caller.channels, after=after, limit=20)
+        uses = _uses(user, list(bind_names(visitor.caller)))
+        suppressed = await _suppressed(tx, visitor, uses)
     return page(
         request,
         "users/show.html",
         user=user,
         history=history,
         names=bind_names(visitor.caller),
-        uses=_uses(user, list(bind_names(visitor.caller))),
+        uses=uses,
+        suppressed=suppressed,
     )
 
 
@@ -130,6 +133,13 @@ def _uses(user: UserInfo, binds: list[str]) -> dict[str, str]:
     held = user.addresses.get("email", {})
     shared = "".join(held.get("all", [])[:1])
     return {key: "".join(held.get(key, [])[:1]) or shared for key in binds if key != "all"}
+
+
+async def _suppressed(tx: Any, visitor: Any, uses: dict[str, str]) -> set[str]:
+    """The channels that do not write to the address they would use."""
+    channels = [visitor.caller.snapshot.channels[key] for key in uses]
+    found = await suppressions.of_addresses(tx, channels, {one for one in uses.values() if one})
+    return {one.key for one in channels if (one.id, uses[one.key]) in found}
 
 
 @get("/users/{userid:str}/edit", scope="users:write")

@@ -48,14 +48,17 @@ _ON = (
     " AND e.kind = 'userid' AND e.value = t.userid))"
 )
 # The checks every way to a delivery shares: an address, the message's lists, each address once
-# per message, the channel's frequency cap. `o` has the terms of messages that have their own.
+# per message, what the channel has learnt of it, the channel's frequency cap. `o` has the terms of
+# messages that have their own.
 _CHECKED = (
     " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
     " due_at, epoch, charged, tries, doubts, variables, created_at, updated_at)"
     " SELECT f.message_id, f.sender_id, f.userid, f.address,"
-    " CASE WHEN f.problem <> '' OR f.copy > 1 THEN 'invalid' WHEN f.halt = '' THEN 'queued'"
+    " CASE WHEN f.problem NOT IN ('', 'suppressed') OR f.copy > 1 THEN 'invalid'"
+    " WHEN f.problem <> '' THEN 'suppressed' WHEN f.halt = '' THEN 'queued'"
     " WHEN f.halt = 'paused' THEN 'paused' ELSE 'cancelled' END,"
-    " CASE WHEN f.problem <> '' THEN f.problem WHEN f.copy > 1 THEN 'duplicate'"
+    " CASE WHEN f.problem IN ('', 'suppressed') AND f.copy > 1 THEN 'duplicate'"
+    " WHEN f.problem <> '' THEN f.problem"
     " WHEN f.halt IN ('', 'paused') THEN '' WHEN f.halt = 'refused' THEN 'not_approved'"
     " ELSE f.halt END, f.priority,"
     " COALESCE(f.due_at, :at), 0, 0, 0, 0, f.variables, :at, :at"
@@ -69,6 +72,9 @@ _CHECKED = (
     f" WHEN m.white_id IS NOT NULL AND NOT {_ON.format(list='white_id')} THEN 'not_allowed'"
     " WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = t.message_id"
     " AND d.address = t.address AND d.state <> 'invalid') THEN 'duplicate'"
+    " WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.channel_id = m.channel_id"
+    " AND s.address = t.address AND (s.expires_at IS NULL OR s.expires_at > :at))"
+    " THEN 'suppressed'"
     " WHEN o.most IS NOT NULL AND (SELECT count(*) FROM contacts k WHERE k.channel_id ="
     " m.channel_id AND k.address = t.address AND k.at > o.since) >= o.most THEN 'frequency_cap'"
     " ELSE '' END AS problem FROM target t JOIN messages m ON m.id = t.message_id LEFT JOIN"

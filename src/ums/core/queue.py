@@ -16,8 +16,10 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
+from ums.core import suppressions
 from ums.core.callbacks import records
 from ums.core.messages import RESEND
+from ums.core.suppressions import Refusal
 from ums.db import Hot, Tx, rows_json
 from ums.senders.base import Stage, Verdict
 
@@ -208,7 +210,19 @@ async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[int]:
     told = [(r.id, r.state) for r in results if r.tells and r.id in stored]
     if told:
         await records.note_states(tx, told)
+    await _learn(tx, tried)
     return stored
+
+
+async def _learn(tx: Tx, tried: Sequence[Result]) -> None:
+    """What verdicts say of addresses; one that is taken after all is nobody's refusal any more."""
+    failed = [r for r in tried if r.state == "failed"]
+    if failed:
+        given = [Refusal(r.id, r.reason, r.attempt.reply if r.attempt else "") for r in failed]
+        await suppressions.learn(tx, given)
+    again = [r.id for r in tried if r.state == "sent" and r.tries > 1]
+    if again:
+        await suppressions.forgive(tx, again)
 
 
 def _state(r: Result) -> tuple[object, ...]:

@@ -40,10 +40,15 @@ _ON = (
     "EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = :{list} AND ((e.kind = 'address'"
     " AND e.value = t.address) OR (e.kind = 'userid' AND e.value = t.userid)))"
 )
+_SUPPRESSED = (
+    "EXISTS (SELECT 1 FROM suppressions s WHERE s.channel_id = :channel"
+    " AND s.address = t.address AND (s.expires_at IS NULL OR s.expires_at > :at))"
+)
 _COUNTED = (
     "SELECT f.problem, count(*) AS number, count(DISTINCT f.address) AS addresses{sums} FROM"
     " (SELECT t.*, CASE WHEN NOT t.known THEN 'no_user' WHEN t.address = '' THEN 'no_address'"
-    " {blocked}{allowed}{lacking} ELSE '' END AS problem FROM ({targets}) t) f GROUP BY f.problem"
+    f" {{blocked}}{{allowed}}WHEN {_SUPPRESSED} THEN 'suppressed' {{lacking}} ELSE '' END"
+    " AS problem FROM ({targets}) t) f GROUP BY f.problem"
 )
 _SUMS = ", sum(f.{lack}), min(CASE WHEN f.{lack} = 1 THEN f.userid END)"
 _OWN_TAGS = Hot(
@@ -85,7 +90,7 @@ async def reach(system: System, channel: Channel, asked: Request) -> Reach:
             blocked=_listed(option.black_id, "block", "WHEN {} THEN 'blocked' "),
             allowed=_listed(option.white_id, "allow", "WHEN NOT {} THEN 'not_allowed' "),
         )
-        bound["key"] = channel.key
+        bound |= {"key": channel.key, "channel": channel.id, "at": clock.now()}
         if members:
             bound["everyone"] = audience.everyone or bound.pop("everyone", False)
             bound["g"] = rows_json(tags)
@@ -128,12 +133,16 @@ def _sum(rows: Any, needs: Lacking | None) -> Reach:
         if needs and row.problem == "variable_missing":
             found = [Lack(name, *row[3 + 2 * i : 5 + 2 * i]) for i, name in enumerate(needs)]
             lacks = [lack for lack in found if lack.users]
-        if row.problem:
+        if row.problem not in ("", "suppressed"):
             losses[row.problem] = row.number
+            continue
+        if row.problem:
+            losses[row.problem] = row.addresses
         else:
             goes = row.addresses
-            if row.number > goes:
-                losses["duplicate"] = row.number - goes
+        twice = row.number - row.addresses
+        if twice:
+            losses["duplicate"] = losses.get("duplicate", 0) + twice
     return Reach(total, goes, losses, lacks)
 
 

@@ -12,7 +12,7 @@ from ums.core.directory import touch
 from ums.core.models import attempts, reply_rules
 from ums.core.system import System
 from ums.errors import Invalid, NotFound
-from ums.senders.replies import REASONS
+from ums.senders.replies import REASONS, alike
 
 MOST: Final = 200  # rules
 LONGEST: Final = 200  # characters of a text
@@ -21,8 +21,6 @@ SHOWN: Final = 100
 UNCLEAR: Final = ("refused", "temporary", "protocol")
 """The reasons of replies of which only the code is known."""
 _CODE: Final = re.compile(r"|[45][0-9x][0-9x]", re.ASCII).fullmatch
-# What differs from one mail to the next: addresses, and marks with a digit in them.
-_OWN: Final = re.compile(r"<[^<>]*>|\S+@\S+|\S*\d\S*")
 
 
 class ReplyRule(Struct, frozen=True):
@@ -98,9 +96,9 @@ async def unclear(system: System) -> list[Unclear]:
         rows = await tx.rows(query.order_by(recent.c.id.desc()))
     found: dict[tuple[int, str, str], list[Any]] = {}
     for row in rows:
-        found.setdefault((row.code, row.stage, _OWN.sub("*", row.reply)), []).append(row)
-    alike = sorted(found.values(), key=lambda rows: -len(rows))[:SHOWN]
-    return [_shown(rows) for rows in alike]
+        found.setdefault((row.code, row.stage, alike(row.reply)), []).append(row)
+    frequent = sorted(found.values(), key=lambda rows: -len(rows))[:SHOWN]
+    return [_shown(rows) for rows in frequent]
 
 
 def _shown(rows: list[Any]) -> Unclear:

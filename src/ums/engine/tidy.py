@@ -13,6 +13,7 @@ from ums.core import (
     materials,
     queue,
     quotas,
+    suppressions,
 )
 from ums.core.callbacks import sweep
 from ums.core.messages import KEY_LIFE
@@ -21,14 +22,14 @@ from ums.core.system import System
 
 
 async def tidy(system: System, since: int) -> bool:
-    """End expired deliveries; forget idempotency keys and answers that are over, what quotas and
-    caps no longer count, deleted lists, and uploads, materials and callbacks that nothing wants
-    any more."""
+    """End expired deliveries; forget idempotency keys, answers and suppressions that are over,
+    what quotas and caps no longer count, deleted lists, and uploads, materials and callbacks that
+    nothing wants any more."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, lists, quotas):
+        for part in (contacts, lists, quotas, suppressions):
             await part.forget(tx)
     await answers.forget(system)
     await import_drafts.forget(system)

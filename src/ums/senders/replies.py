@@ -116,6 +116,15 @@ def retry_delay(n: int, schedule: Schedule = Schedule.USUAL) -> int | None:
     return round(delays[max(n, 1) - 1] * spread)
 
 
+# What differs from one mail to the next: addresses, and marks with a digit in them.
+_OWN: Final = re.compile(r"<[^<>]*>|\S+@\S+|\S*\d\S*")
+
+
+def alike(text: str) -> str:
+    """A reply's text without what is its own mail's, to tell which replies are alike."""
+    return _OWN.sub("*", text)
+
+
 _TIMES: Final = {"s": 1_000, "m": _MINUTE, "h": _HOUR, "秒": 1_000, "分": _MINUTE, "小": _HOUR}
 _CUE: Final = r"(?:again|retry|wait|back|greylist\w*|delay\w*|later|请在?|等待|稍后)"
 _HINT: Final = re.compile(
@@ -202,3 +211,5 @@ _REPLIES, _ERRORS = _load()
 _FIRST: Final = {rule.row.id: rule.row for rule in reversed(_REPLIES) if rule.row.id != "sent"}
 REASONS: Final = tuple(sorted(_FIRST))
 """What a reply may mean to an operator's rule."""
+HARD: Final = frozenset(rule.row.id for rule in _REPLIES if rule.row.bounce is Bounce.HARD)
+"""The reasons that say of an address that nobody is there."""

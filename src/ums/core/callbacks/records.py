@@ -64,7 +64,8 @@ _EACH = Hot(
 )
 _EXPANDED = Hot(
     _NOTE.format(
-        type="(CASE d.state WHEN 'invalid' THEN 1 WHEN 'cancelled' THEN 7 ELSE 0 END)",
+        type="(CASE WHEN d.state IN ('invalid', 'suppressed') THEN 1"
+        " WHEN d.state = 'cancelled' THEN 7 ELSE 0 END)",
         source="deliveries d",
         where=" AND d.message_id IN (SELECT r.id FROM $rows(r: id bigint)) AND d.id > :mark",
     )

@@ -19,6 +19,7 @@ from ums.core.models.governance import (
     lists,
     reply_rules,
     strategies,
+    suppressions,
     usage,
     words,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "senders",
     "sessions",
     "strategies",
+    "suppressions",
     "tags",
     "template_versions",
     "templates",

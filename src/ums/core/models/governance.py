@@ -91,6 +91,24 @@ strategies = table(
     **NEVER_REUSED,
 )
 
+# Addresses that a channel does not write to, as nobody is there.
+suppressions = table(
+    "suppressions",
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("address", String(254), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("wording", String(160), nullable=False),  # the domain, and what replies share
+    Column("delivery_id", Id),  # may be gone by now
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time),
+    UniqueConstraint("channel_id", "address"),
+    Index("ix_suppressions_channel", "channel_id", "id"),
+    Index("ix_suppressions_wording", "channel_id", "wording", "created_at"),
+    **NEVER_REUSED,
+)
+
 # What operators say that servers' replies mean; before the table of the sender.
 reply_rules = table(
     "reply_rules",

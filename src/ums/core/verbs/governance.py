@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from ums.core import approval, channels, lists, strategies, words
+from ums.core import approval, channels, lists, strategies, suppressions, words
 from ums.core.audit import LOCAL
 from ums.core.directory import Channel
 from ums.core.lists import Entry, EntryKind, ListKind
@@ -41,6 +41,18 @@ class Entries(Struct):
     id: Id
     values: list[str]
     kind: EntryKind = "address"
+
+
+class SuppressionList(Struct):
+    channel: str
+    address: str | None = None
+    after: str | None = None
+    limit: int = 100
+
+
+class Suppress(Struct):
+    channel: str
+    addresses: list[str]
 
 
 class MaybeChannel(Struct):
@@ -122,6 +134,21 @@ def _list_verbs(kind: ListKind) -> dict[str, Verb]:
     }
 
 
+async def _suppression_list(system: System, _: Intake, p: SuppressionList) -> object:
+    channel = await _channel(system, p.channel)
+    return await suppressions.list_suppressions(
+        system, channel, address=p.address, after=p.after, limit=p.limit
+    )
+
+
+async def _suppression_add(system: System, _: Intake, p: Suppress) -> object:
+    return await suppressions.add(system, await _channel(system, p.channel), p.addresses)
+
+
+async def _suppression_lift(system: System, _: Intake, p: Suppress) -> object:
+    return await suppressions.lift(system, await _channel(system, p.channel), p.addresses)
+
+
 async def _approval_list(system: System, _: Intake, p: MaybeChannel) -> object:
     channel = await _maybe(system, p.channel)
     return await approval.list_waiting(
@@ -171,6 +198,9 @@ async def _strategy_delete(system: System, _: Intake, p: One) -> object:
 VERBS = {
     **_list_verbs("block"),
     **_list_verbs("allow"),
+    "suppression.list": Verb(SuppressionList, _suppression_list),
+    "suppression.add": Verb(Suppress, _suppression_add),
+    "suppression.lift": Verb(Suppress, _suppression_lift),
     "approval.list": Verb(MaybeChannel, _approval_list),
     "approval.approve": Verb(Approve, _approve),
     "approval.refuse": Verb(Refuse, _refuse),

@@ -1,0 +1,265 @@
+"""Addresses that a channel no longer writes to, as their server said for good that nobody is there
+(reliability.md 4.1, 4.5).
+
+They are learnt from refusals, may be added by hand, and can be lifted. A message to one of them
+is accounted for as `suppressed`. Whoever sends a failed delivery again decides otherwise, and what
+is then taken lifts the suppression.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+from sqlalchemy import ColumnElement, delete, insert, or_, select
+
+from ums import clock
+from ums.core import audit
+from ums.core.directory import Channel
+from ums.core.lists import MAX_ENTRIES, Change
+from ums.core.models import audit as log
+from ums.core.models import suppressions as table
+from ums.core.paging import Page, cut, number, page_size, plain
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid
+from ums.senders.address import BadAddress, clean
+from ums.senders.replies import HARD, alike
+
+BY_HAND: Final = "by_hand"
+LASTS: Final = {"mailbox_disabled": 30 * clock.DAY}
+"""For how many ms a reason suppresses an address; the others do until it is lifted."""
+STORM: Final = 50  # addresses of one domain ...
+STORM_TIME: Final = 10 * clock.MINUTE  # ... in this time, whose server says the same ...
+NEW: Final = clock.DAY  # ... and said it for the first time less than this ago
+HELD_BACK: Final = "suppression.held_back"
+LONGEST: Final = 160  # characters of a wording
+
+_WHOSE = Hot(
+    "SELECT d.id, m.channel_id, d.address FROM $rows(r: id bigint)"
+    " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
+    " JOIN messages m ON m.id = d.message_id ORDER BY m.channel_id, d.address, d.id"
+)
+_MINE = " FROM suppressions s WHERE s.channel_id = r.channel_id AND s.wording = r.wording"
+_SAID = Hot(
+    f"SELECT r.channel_id, r.wording, (SELECT min(s.created_at){_MINE}) AS first,"
+    f" (SELECT count(*){_MINE} AND s.created_at > :since) AS recent"
+    " FROM $rows(r: channel_id bigint, wording text)"
+)
+_LEARN = Hot(
+    "INSERT INTO suppressions (channel_id, address, reason, reply, wording, delivery_id,"
+    " created_at, expires_at) SELECT r.channel_id, r.address, r.reason, r.reply, r.wording,"
+    " r.delivery_id, CAST(:at AS bigint), r.expires_at FROM $rows(r: channel_id bigint,"
+    " address text, reason text, reply text, wording text, delivery_id bigint, expires_at bigint)"
+    " WHERE true ON CONFLICT (channel_id, address) DO UPDATE SET reason = excluded.reason,"
+    " reply = excluded.reply, wording = excluded.wording, delivery_id = excluded.delivery_id,"
+    " created_at = excluded.created_at, expires_at = excluded.expires_at"
+    f" WHERE suppressions.reason <> '{BY_HAND}'"
+)
+_FORGIVE = Hot(
+    f"DELETE FROM suppressions WHERE reason <> '{BY_HAND}' AND (channel_id, address) IN"
+    " (SELECT m.channel_id, d.address FROM $rows(r: id bigint)"
+    " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
+    " JOIN messages m ON m.id = d.message_id)"
+)
+_ADD = Hot(
+    "INSERT INTO suppressions (channel_id, address, reason, reply, wording, created_at)"
+    f" SELECT CAST(:channel AS bigint), r.address, '{BY_HAND}', '', '', CAST(:at AS bigint)"
+    " FROM $rows(r: address text) WHERE true ON CONFLICT DO NOTHING"
+)
+_LIFT = Hot(
+    "DELETE FROM suppressions WHERE channel_id = :channel AND address IN"
+    " (SELECT r.address FROM $rows(r: address text))"
+)
+
+
+_KEY = Hot("SELECT key FROM channels WHERE id = :id")
+
+
+class Refusal(Struct, frozen=True):
+    """A delivery that failed, and the server's words."""
+
+    delivery_id: int
+    reason: str
+    reply: str
+
+
+class Suppression(Struct, frozen=True):
+    """An address that a channel does not write to, and why."""
+
+    address: str
+    reason: Annotated[str, Meta(description="A delivery's, or `by_hand`.")]
+    reply: Annotated[str, Meta(description="What the server said.")]
+    delivery_id: Annotated[int | None, Meta(description="The delivery that it was said of.")]
+    created_at: str
+    expires_at: Annotated[str | None, Meta(description="Null: not before somebody lifts it.")]
+
+
+class HeldBack(Struct, frozen=True):
+    """So many addresses were refused alike that they are not suppressed; see `STORM`."""
+
+    at: str
+    wording: str  # the domain, and what its server says
+
+
+async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
+    """Suppress the addresses of these deliveries, as far as their reasons do that.
+
+    When one domain suddenly says the same new thing of many addresses, it is more likely broken,
+    or misunderstood, than that all of them are gone: beyond `STORM` none is suppressed.
+    """
+    given = {one.delivery_id: one for one in refusals if one.reason in HARD}
+    if not given:
+        return
+    alike_ones: dict[tuple[int, str], dict[str, Refusal]] = defaultdict(dict)
+    for row in await tx.rows(_WHOSE, {"r": rows_json((id,) for id in given)}):
+        refusal = given[row.id]
+        alike_ones[row.channel_id, _wording(row.address, refusal.reply)][row.address] = refusal
+    at = clock.now()
+    bound = {"r": rows_json(alike_ones), "since": at - STORM_TIME}
+    said = {(row.channel_id, row.wording): row for row in await tx.rows(_SAID, bound)}
+    rows: list[tuple[object, ...]] = []
+    for key, found in alike_ones.items():
+        channel, wording = key
+        room = _room(said[key], at)
+        if room < len(found):
+            await _hold_back(tx, channel, wording, at)
+        for address, refusal in [*found.items()][:room]:
+            lasts = LASTS.get(refusal.reason)
+            until = None if lasts is None else at + lasts
+            told = (refusal.reason, refusal.reply, wording, refusal.delivery_id, until)
+            rows.append((channel, address, *told))
+    if rows:
+        rows.sort(key=lambda row: row[:2])  # whoever does the same meanwhile locks in this order
+        await tx.run(_LEARN, {"r": rows_json(rows), "at": at})
+
+
+async def forgive(tx: Tx, deliveries: Collection[int]) -> None:
+    """Lift what was learnt of the addresses of these deliveries: their servers took them."""
+    await tx.run(_FORGIVE, {"r": rows_json((id,) for id in deliveries)})
+
+
+async def list_suppressions(
+    system: System,
+    channel: Channel,
+    *,
+    address: str | None = None,
+    after: str | None = None,
+    limit: int = 50,
+) -> Page[Suppression]:
+    """Those of the channel that hold, the newest first; with `address` its own."""
+    query = select(table).where(table.c.channel_id == channel.id, _holds())
+    if address is not None:
+        query = query.where(table.c.address == _sought(plain(address, "address")))
+    if after is not None:
+        query = query.where(table.c.id < number(after, "after"))
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.order_by(table.c.id.desc()).limit(page_size(limit) + 1))
+    return cut(rows, limit, _shown)
+
+
+async def of_addresses(
+    tx: Tx, channels: Sequence[Channel], addresses: Collection[str]
+) -> set[tuple[int, str]]:
+    """Of these (channel id, address) the ones that are suppressed."""
+    mine = table.c.channel_id.in_([channel.id for channel in channels])
+    columns = (table.c.channel_id, table.c.address)
+    query = select(*columns).where(mine, table.c.address.in_(list(addresses)), _holds())
+    return {(row.channel_id, row.address) for row in await tx.rows(query)}
+
+
+async def held_back(system: System, channel: Channel) -> list[HeldBack]:
+    """What was held back within the last day, the newest first."""
+    query = select(log.c.at, log.c.detail).where(
+        log.c.action == HELD_BACK, log.c.subject == channel.key, log.c.at > clock.now() - clock.DAY
+    )
+    async with system.database.read() as tx:
+        rows = await tx.rows(query.order_by(log.c.id.desc()).limit(20))
+    return [HeldBack(clock.iso(row.at), row.detail) for row in rows]
+
+
+async def add(
+    system: System, channel: Channel, addresses: Sequence[str], *, actor: str = audit.LOCAL
+) -> Change:
+    """Suppress addresses by hand, all or none. Raises Invalid naming the first that is none."""
+    return await _change(system, channel, addresses, _ADD, "add", actor)
+
+
+async def lift(
+    system: System, channel: Channel, addresses: Sequence[str], *, actor: str = audit.LOCAL
+) -> Change:
+    """Let the channel write to these again, all or none. Raises Invalid for what is no address."""
+    return await _change(system, channel, addresses, _LIFT, "lift", actor)
+
+
+async def forget(tx: Tx) -> None:
+    """Drop those whose time is over."""
+    await tx.run(delete(table).where(table.c.expires_at <= clock.now()))
+
+
+async def _change(
+    system: System,
+    channel: Channel,
+    addresses: Sequence[str],
+    statement: Hot,
+    action: str,
+    actor: str,
+) -> Change:
+    if not 1 <= len(addresses) <= MAX_ENTRIES:
+        raise Invalid("batch_size", limit=MAX_ENTRIES)
+    rows = sorted({(_cleaned(one, place),) for place, one in enumerate(addresses)})
+    bound = {"channel": channel.id, "r": rows_json(rows)}
+    bound |= {"at": clock.now()} if statement is _ADD else {}
+    async with system.database.write() as tx:
+        changed = (await tx.run(statement, bound)).count
+        await audit.note(tx, f"suppression.{action}", channel.key, f"{changed} addresses", actor)
+    return Change(changed, len(rows) - changed)
+
+
+def _cleaned(address: str, place: int) -> str:
+    try:
+        return clean(address)
+    except BadAddress as error:
+        raise Invalid("bad_address", field=f"addresses[{place}]", detail=str(error)) from None
+
+
+def _sought(address: str) -> str:
+    try:
+        return clean(address)
+    except BadAddress:
+        return address
+
+
+def _wording(address: str, reply: str) -> str:
+    domain = address.rpartition("@")[2]
+    return f"{domain}: {alike(reply)}"[:LONGEST]
+
+
+def _room(said: Any, at: int) -> int:
+    """How many more addresses the same words may suppress now."""
+    new = said.first is None or said.first > at - NEW
+    return max(STORM - said.recent, 0) if new else MAX_ENTRIES
+
+
+async def _hold_back(tx: Tx, channel: int, wording: str, at: int) -> None:
+    """Tell of it, once for a storm."""
+    key = await tx.value(_KEY, {"id": channel})
+    told = select(log.c.id).where(
+        log.c.action == HELD_BACK,
+        log.c.subject == key,
+        log.c.detail == wording,
+        log.c.at > at - STORM_TIME,
+    )
+    if await tx.first(told) is None:
+        row = {"at": at, "actor": audit.LOCAL, "action": HELD_BACK}
+        await tx.run(insert(log), {**row, "subject": key, "detail": wording})
+
+
+def _holds() -> ColumnElement[bool]:
+    return or_(table.c.expires_at.is_(None), table.c.expires_at > clock.now())
+
+
+def _shown(row: Any) -> Suppression:
+    until = None if row.expires_at is None else clock.iso(row.expires_at)
+    at = clock.iso(row.created_at)
+    return Suppression(row.address, row.reason, row.reply, row.delivery_id, at, until)
