@@ -74,6 +74,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_messages: Annotated[
         int, _about("Mails one SMTP session carries before it ends.", ge=1)
     ] = 100
+    ports: Annotated[
+        str,
+        _about(
+            "Ports besides 25, 80, 443 and 465 that senders may use without an approval (comma).",
+            pattern=r"^(\d{1,5}( ?, ?\d{1,5})*)?$",
+        ),
+    ] = ""
     connect_seconds: Annotated[float, _about("Wait for a TCP or TLS connection to a server.")] = (
         20.0
     )
@@ -126,6 +133,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_done_days: Annotated[
         float, _about("Days for which callbacks that were taken are kept.")
     ] = 3.0
+    message_days: Annotated[
+        float,
+        _about(
+            "Days for which messages that are over are kept, with their deliveries and attempts;"
+            " 0 is for ever."
+        ),
+    ] = 0.0
+    audit_days: Annotated[float, _about("Days for which the audit log is kept; 0 is for ever.")] = (
+        0.0
+    )
     import_rows: Annotated[int, _about("Most rows of one uploaded spreadsheet.")] = 100_000
     import_size: Annotated[int, _about("Largest uploaded spreadsheet.")] = 20 * 1024 * 1024
     import_seconds: Annotated[
@@ -178,6 +195,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 NOT_SETTINGS = {"UMS_TEST_DATABASE_URL"}
 """Names of the same prefix that belong to the test suite."""
+
+
+def read_setting(field: str, value: str) -> Any:
+    """The value of one setting, by its name in `Settings`. Raises SettingsError."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return _read(f"{PREFIX}{field.upper()}", value, hints[field])
 
 
 def _read(name: str, value: str, kind: Any) -> Any:

@@ -4,25 +4,20 @@ import platform
 from typing import Any, Final
 
 from litestar import Response, get, post
-from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from msgspec import UNSET
 
 from ums import __version__
-from ums.config import PREFIX, Settings, describe
 from ums.console.forms import Form, chosen, given, lists, refused
-from ums.console.pages import SAFE_HEADERS, YEAR, AnyRequest, go, page
+from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import audit, branding, invitations, operators, tokens
+from ums.core import audit, invitations, operators, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
 from ums.core.tokens import NewToken
 from ums.errors import Invalid, UmsError
-from ums.senders.email import FREE_PORTS
 
-# The key itself, and a URL that may hold a password.
-_SECRET: Final = (f"{PREFIX}SECRET_KEY", f"{PREFIX}DATABASE_URL")
 ROLES: Final = ("administrator", "operator", "viewer")
 
 
@@ -210,60 +205,6 @@ async def about(request: AnyRequest, system: System) -> Response[str]:
     return page(request, "administration/about.html", facts=facts)
 
 
-@get("/settings", scope="operators:read")
-async def show_settings(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    """The settings of this process, each with what it is for."""
-    visitor.caller.unbound()
-    brand = visitor.caller.snapshot.brand
-    return _settings(request, system, Form({"brand": brand.name, "logo": ""}))
-
-
-def _settings(request: AnyRequest, system: Any, form: Form, status: int = 200) -> Response[str]:
-    return page(
-        request,
-        "administration/settings.html",
-        status=status,
-        form=form,
-        settings=[_setting(system.settings, *row) for row in describe()],
-        ports=sorted(FREE_PORTS),
-    )
-
-
-@post("/settings/brand", scope="operators:write", upload=True)
-async def change_brand(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    """The name and the picture at the head of each page."""
-    visitor.caller.unbound()
-    fields, data = await given(request), await request.form()
-    file: Any = data.get("logo")
-    name = fields.get("brand", "").strip()
-    try:
-        logo = None
-        if isinstance(file, UploadFile) and file.filename:
-            logo = await file.read(branding.MOST_LOGO + 1)
-        remove = "remove_logo" in fields
-        await branding.change(system, name=name, logo=logo, remove_logo=remove)
-    except UmsError as error:
-        form = refused(request, {"brand": name, "logo": ""}, error)
-        return _settings(request, system, form, error.status)
-    return go("/settings", "administration.did_brand")
-
-
-@get("/brand/logo", scope="open")
-async def show_logo(system: System) -> Response[bytes]:
-    """Its address carries a digest, so a browser need not ask again."""
-    kind, picture = await branding.picture(system)
-    headers = {**SAFE_HEADERS, "Cache-Control": f"public, max-age={YEAR}, immutable"}
-    return Response(picture, media_type=kind, headers=headers)
-
-
-def _setting(held: Settings, name: str, _kind: str, default: str, about: str) -> dict[str, Any]:
-    value = str(getattr(held, name.removeprefix(PREFIX).lower()))
-    changed = value != default
-    if name in _SECRET:
-        value = "•••" if changed else value
-    return {"name": name, "value": value, "default": default, "about": about, "changed": changed}
-
-
 @get("/help", scope="any")
 async def help_page(request: AnyRequest) -> Response[str]:
     """The operation guide."""
@@ -281,8 +222,5 @@ handlers = [
     revoke_token,
     audit_log,
     about,
-    show_settings,
-    change_brand,
-    show_logo,
     help_page,
 ]

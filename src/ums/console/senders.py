@@ -13,7 +13,6 @@ from ums.console.shapes import System, Visitor
 from ums.core import channels, checkup, sender_test, senders
 from ums.core.senders import NewSender, SenderInfo
 from ums.errors import Forbidden, UmsError
-from ums.senders.email import FREE_PORTS
 from ums.senders.presets import PRESETS, Preset, preset_of
 
 EMPTY = {
@@ -84,7 +83,7 @@ async def _form(
         preset_name=name,
         sender=sender,
         channels=await channels.list_channels(system),
-        free_ports=sorted(FREE_PORTS),
+        free_ports=sorted(senders.free_ports(system)),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, func, select
 
+from ums.core.adjusted import load as load_adjusted
 from ums.core.brand import Brand
 from ums.core.brand import load as load_brand
 from ums.core.models import (
@@ -49,6 +50,9 @@ _TOLD = (
 _RULES = select(reply_rules.c.text, reply_rules.c.reason, reply_rules.c.code).order_by(
     reply_rules.c.id.desc()
 )
+
+
+_NONE: dict[str, Any] = {}
 
 
 class Told(Struct, frozen=True):
@@ -109,6 +113,7 @@ class Snapshot(Struct, frozen=True):
     access_keys: dict[str, AccessKey]
     brand: Brand = Brand()
     reply_rules: tuple[OwnRule, ...] = ()  # in the order they are tried in
+    settings: dict[str, Any] = {}  # that were changed while UMS runs
 
     def sender_for(self, channel: Channel, instance: str = "") -> Sender | None:
         """The sender of a message: the one `instance` names when the channel may use it, else
@@ -133,6 +138,11 @@ class Directory:
     def reply_rules(self) -> tuple[OwnRule, ...]:
         """As they were read last, for whoever cannot wait."""
         return () if self._snapshot is None else self._snapshot.reply_rules
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The same of the settings that were changed."""
+        return _NONE if self._snapshot is None else self._snapshot.settings
 
     def forget(self) -> None:
         """The next `now` looks again; call it after a change of this process's own."""
@@ -188,6 +198,7 @@ async def load(tx: Tx, known: Snapshot | None = None) -> Snapshot:
         access_keys={key.key: key for key in keys},
         brand=await load_brand(tx),
         reply_rules=tuple(OwnRule(*row) for row in await tx.rows(_RULES)),
+        settings=await load_adjusted(tx),
     )
 
 

@@ -69,7 +69,7 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
     """Make a sender and authorise it for the channels it names. Raises Invalid."""
     if not _CODE.fullmatch(given.code) or given.code.lower() == "all":
         raise Invalid("code_shape")
-    settings = _settings(given, own_port=type != "email")
+    settings = _settings(given, free_ports(system), own_port=type != "email")
     row = {
         "code": given.code,
         "name": given.name,
@@ -84,7 +84,7 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
         id = await tx.value(insert(senders).returning(senders.c.id), row)
         for key in given.channels:
             await _authorise(tx, id, key)
-        await _changed(tx, "sender.create", given)
+        await _changed(tx, "sender.create", given, free_ports(system))
     return await show(system, given.code)
 
 
@@ -101,7 +101,8 @@ async def change(
     if old is None:
         raise NotFound("sender_unknown", code=given.code)
     before = email.read(old.settings)
-    settings = _settings(given, own_port=given.port == before.port or old.type != "email")
+    own_port = given.port == before.port or old.type != "email"
+    settings = _settings(given, free_ports(system), own_port=own_port)
     moved = email.binding(before) != email.binding(settings)
     if moved and given.password is None:
         raise Invalid("password_again")
@@ -120,7 +121,7 @@ async def change(
         await tx.run(update(senders).where(senders.c.id == old.id).values(values))
         for key in given.channels:
             await _authorise(tx, old.id, key)
-        await _changed(tx, "sender.change", given)
+        await _changed(tx, "sender.change", given, free_ports(system))
     return await show(system, given.code)
 
 
@@ -239,13 +240,18 @@ def password_of(system: System, sender: Sender) -> str:
     return system.seal.open(sender.secret, secret_context(sender.code, email.read(sender.settings)))
 
 
-def _settings(given: NewSender, *, own_port: bool) -> EmailSettings:
+def free_ports(system: System) -> frozenset[int]:
+    """The ports that a sender may use without an approval."""
+    return email.FREE_PORTS | email.read_ports(system.settings.ports)
+
+
+def _settings(given: NewSender, free: frozenset[int], *, own_port: bool) -> EmailSettings:
     check_name(given.name)
     if given.encryption not in set(Encryption):
         raise Invalid("encryption")
     if not 1 <= given.port <= 65535:
         raise Invalid("port_range")
-    if not own_port and given.port not in email.FREE_PORTS and not given.allow_port:
+    if not own_port and given.port not in free and not given.allow_port:
         raise Invalid("port_approval", port=given.port)
     if not email.is_host(given.host):
         raise Invalid("host_shape", host=given.host)
@@ -312,9 +318,9 @@ async def _authorise(tx: Tx, sender_id: int, key: str, *, default: bool = False)
         await tx.run(update(links).where(mine, links.c.sender_id == sender_id).values(row))
 
 
-async def _changed(tx: Tx, action: str, given: NewSender) -> None:
+async def _changed(tx: Tx, action: str, given: NewSender, free: frozenset[int]) -> None:
     detail = f"{given.host}:{given.port} {given.encryption}"
-    if given.allow_port and given.port not in email.FREE_PORTS:
+    if given.allow_port and given.port not in free:
         detail += " port approved"
     await audit.note(tx, action, given.code, detail)
     await touch(tx)

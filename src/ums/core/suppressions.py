@@ -18,6 +18,7 @@ from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.lists import MAX_ENTRIES, Change
 from ums.core.models import audit as log
+from ums.core.models import deliveries
 from ums.core.models import suppressions as table
 from ums.core.paging import Page, cut, number, page_size, plain
 from ums.core.system import System
@@ -90,7 +91,9 @@ class Suppression(Struct, frozen=True):
     address: str
     reason: Annotated[str, Meta(description="A delivery's, or `by_hand`.")]
     reply: Annotated[str, Meta(description="What the server said.")]
-    delivery_id: Annotated[int | None, Meta(description="The delivery that it was said of.")]
+    delivery_id: Annotated[
+        int | None, Meta(description="The delivery that it was said of, while it is kept.")
+    ]
     created_at: str
     expires_at: Annotated[str | None, Meta(description="Null: not before somebody lifts it.")]
 
@@ -134,9 +137,9 @@ async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
         await tx.run(_LEARN, {"r": rows_json(rows), "at": at})
 
 
-async def forgive(tx: Tx, deliveries: Collection[int]) -> None:
-    """Lift what was learnt of the addresses of these deliveries: their servers took them."""
-    await tx.run(_FORGIVE, {"r": rows_json((id,) for id in deliveries)})
+async def forgive(tx: Tx, taken: Collection[int]) -> None:
+    """Lift what was learnt of the addresses of these deliveries (ids): their servers took them."""
+    await tx.run(_FORGIVE, {"r": rows_json((id,) for id in taken)})
 
 
 async def list_suppressions(
@@ -148,7 +151,8 @@ async def list_suppressions(
     limit: int = 50,
 ) -> Page[Suppression]:
     """Those of the channel that hold, the newest first; with `address` its own."""
-    query = select(table).where(table.c.channel_id == channel.id, _holds())
+    left = select(deliveries.c.id).where(deliveries.c.id == table.c.delivery_id).scalar_subquery()
+    query = select(table, left.label("left")).where(table.c.channel_id == channel.id, _holds())
     if address is not None:
         query = query.where(table.c.address == _sought(plain(address, "address")))
     if after is not None:
@@ -262,4 +266,4 @@ def _holds() -> ColumnElement[bool]:
 def _shown(row: Any) -> Suppression:
     until = None if row.expires_at is None else clock.iso(row.expires_at)
     at = clock.iso(row.created_at)
-    return Suppression(row.address, row.reason, row.reply, row.delivery_id, at, until)
+    return Suppression(row.address, row.reason, row.reply, row.left, at, until)

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from ums.config import Settings
+import msgspec
+
+from ums.config import Settings, SettingsError
 from ums.core import schema
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
@@ -14,7 +17,7 @@ from ums.core.recent import Recent
 from ums.core.sealing import Seal, load_seal
 from ums.core.templates.library import Library
 from ums.db import Database, DataLock, open_database
-from ums.senders.email import Email, SenderType
+from ums.senders.email import Email, SenderType, read_ports
 
 
 class System:
@@ -22,6 +25,7 @@ class System:
 
     def __init__(self, settings: Settings, database: Database, seal: Seal) -> None:
         self.settings = settings
+        self.default_settings = Settings()
         self.database = database
         self.seal = seal
         self.directory = Directory(database)
@@ -32,6 +36,37 @@ class System:
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed
+
+    @property
+    def settings(self) -> Settings:
+        """As this process was started with, and where the environment says nothing, as they were
+        changed while UMS runs."""
+        changed = self.directory.settings
+        if changed is not self._changed:
+            own = {
+                name: value for name, value in changed.items() if name not in self.fixed_settings
+            }
+            self._settings, self._changed = msgspec.structs.replace(self._started, **own), changed
+        return self._settings
+
+    @settings.setter
+    def settings(self, started: Settings) -> None:
+        self._started = self._settings = started
+        self._changed: dict[str, Any] = {}
+
+    @property
+    def fixed_settings(self) -> set[str]:
+        """The ones that the environment sets to something else than their default."""
+        given, usual = self._started, self.default_settings
+        names = Settings.__struct_fields__
+        return {name for name in names if getattr(given, name) != getattr(usual, name)}
+
+
+def _check_ports(text: str) -> None:
+    try:
+        read_ports(text)
+    except ValueError:
+        raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
 
 
 @asynccontextmanager
@@ -44,6 +79,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     # A wrong one shows now and not at the first attachment or callback.
     parse_networks(settings.fetch_allow)
     parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
+    _check_ports(settings.ports)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = DataLock(settings.data_dir)
     if settings.is_sqlite:
@@ -51,7 +87,9 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     database = open_database(settings.database_url, settings.data_dir)
     try:
         await schema.migrate(database)
-        yield System(settings, database, load_seal(settings))
+        system = System(settings, database, load_seal(settings))
+        await system.directory.now()
+        yield system
     finally:
         await database.close()
         lock.release()

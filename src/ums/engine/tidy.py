@@ -13,6 +13,7 @@ from ums.core import (
     materials,
     queue,
     quotas,
+    retention,
     suppressions,
 )
 from ums.core.callbacks import sweep
@@ -23,8 +24,8 @@ from ums.core.system import System
 
 async def tidy(system: System, since: int) -> bool:
     """End expired deliveries; forget idempotency keys, answers and suppressions that are over,
-    what quotas and caps no longer count, deleted lists, and uploads, materials and callbacks that
-    nothing wants any more."""
+    what quotas and caps no longer count, deleted lists, and uploads, materials, callbacks and
+    messages that nothing wants any more."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
@@ -37,4 +38,5 @@ async def tidy(system: System, since: int) -> bool:
     await imports.sweep(system)
     await materials.sweep(system)
     await sweep.sweep(system)
+    await retention.sweep(system)
     return True

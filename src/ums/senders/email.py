@@ -13,6 +13,16 @@ from ums.senders.smtp import Session, connect
 from ums.senders.smtp_connect import Server, Timeouts, Watch, unwatched
 
 FREE_PORTS = frozenset({25, 80, 443, 465})
+
+
+def read_ports(text: str) -> frozenset[int]:
+    """Ports with commas between them. Raises ValueError."""
+    ports = frozenset(int(part) for part in text.split(",") if part.strip())
+    if not ports <= set(range(1, 65536)):
+        raise ValueError(text)
+    return ports
+
+
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 

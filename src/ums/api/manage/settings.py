@@ -1,0 +1,39 @@
+"""Settings that administrators may change while UMS runs."""
+
+from typing import Any
+
+from litestar import Response, get, patch
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from ums.api.manage.body import Call
+from ums.api.manage.shapes import Caller, System, expected, shown
+from ums.core import adjusting
+from ums.core.adjusting import Setting
+
+
+class SettingsShown(Struct, frozen=True):
+    """Times in days, sizes in bytes."""
+
+    settings: list[Setting]
+
+
+@get("/api/settings", scope="operators:read")
+async def show_settings(system: System, caller: Caller, request: Call) -> Response[SettingsShown]:
+    """What is kept for how long, how much may come at once, and the ports of senders."""
+    caller.unbound()
+    return shown(request, SettingsShown(adjusting.show(system)))
+
+
+@patch("/api/settings", scope="operators:write")
+async def change_settings(
+    system: System, caller: Caller, request: Call, data: JSONBody[dict[str, Any]]
+) -> Response[SettingsShown]:
+    """Change those that are named, all or none; null brings back the default."""
+    caller.unbound()
+    expected(request)(SettingsShown(adjusting.show(system)))
+    changed = await adjusting.change(system, data, actor=caller.name)
+    return shown(request, SettingsShown(changed))
+
+
+handlers = [show_settings, change_settings]

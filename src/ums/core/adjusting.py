@@ -1,0 +1,127 @@
+"""Changing settings while UMS runs: what is kept for how long, and how much may come at once.
+
+What the environment sets wins: whoever starts UMS has the last word.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+from sqlalchemy import delete, insert
+
+from ums.config import SettingsError, read_setting
+from ums.core import audit
+from ums.core.adjusted import PREFIX
+from ums.core.directory import touch
+from ums.core.models import meta
+from ums.core.system import System
+from ums.errors import Invalid
+from ums.senders.email import read_ports
+
+Group = Literal["sending", "limits", "retention"]
+MB: Final = 1024 * 1024
+
+
+class Adjustable(Struct, frozen=True):
+    """A setting that may be changed, and within which bounds."""
+
+    name: str  # in `Settings`
+    group: Group
+    least: int = 0
+    most: int = 0
+    unit: int = 1  # people type it in so many
+
+
+ADJUSTABLE: Final = (
+    Adjustable("ports", "sending"),
+    Adjustable("sessions", "sending", 1, 100),
+    Adjustable("session_messages", "sending", 1, 1_000),
+    Adjustable("import_rows", "limits", 1, 1_000_000),
+    Adjustable("import_size", "limits", MB, 200 * MB, MB),
+    Adjustable("file_limit", "limits", MB, 100 * MB, MB),
+    Adjustable("material_limit", "limits", MB, 200 * MB, MB),
+    Adjustable("material_space", "limits", MB, 1_000_000 * MB, MB),
+    Adjustable("message_days", "retention", 0, 36_500),
+    Adjustable("audit_days", "retention", 0, 36_500),
+    Adjustable("callback_done_days", "retention", 0, 365),
+    Adjustable("callback_dead_days", "retention", 0, 365),
+    Adjustable("sandbox_keep", "retention", 0, 100_000),
+)
+_BY_NAME: Final = {one.name: one for one in ADJUSTABLE}
+
+
+class Setting(Struct, frozen=True):
+    """A setting that may be changed while UMS runs."""
+
+    name: str
+    group: Group
+    value: str | int | float
+    default: str | int | float
+    fixed: Annotated[bool, Meta(description="The environment sets it, so it cannot be changed.")]
+
+
+def show(system: System) -> list[Setting]:
+    """All of them, as they are now."""
+    return [
+        Setting(
+            one.name,
+            one.group,
+            getattr(system.settings, one.name),
+            getattr(system.default_settings, one.name),
+            one.name in system.fixed_settings,
+        )
+        for one in ADJUSTABLE
+    ]
+
+
+async def change(
+    system: System, changes: Mapping[str, Any], *, actor: str = audit.LOCAL
+) -> list[Setting]:
+    """Change these, all or none; None is the default. Raises Invalid."""
+    values = {name: _checked(system, name, value) for name, value in changes.items()}
+    old = {name: getattr(system.settings, name) for name in values}
+    told = ", ".join(f"{name} {values[name]}" for name in values if values[name] != old[name])
+    async with system.database.write() as tx:
+        for name, value in values.items():
+            await tx.run(delete(meta).where(meta.c.name == PREFIX + name))
+            if value != getattr(system.default_settings, name):
+                await tx.run(insert(meta), {"name": PREFIX + name, "value": str(value)})
+        await touch(tx)
+        if told:
+            await audit.note(tx, "settings.change", "settings", told, actor)
+    system.directory.forget()
+    await system.directory.now()
+    return show(system)
+
+
+def _checked(system: System, name: str, given: Any) -> Any:
+    one = _BY_NAME.get(name)
+    if one is None:
+        raise Invalid("unknown_field", field=name[:60])
+    if name in system.fixed_settings:
+        raise Invalid("setting_fixed", field=name)
+    if given is None:
+        return getattr(system.default_settings, name)
+    if not isinstance(given, str | int | float) or isinstance(given, bool):
+        raise Invalid("bad_value", field=name)
+    return _ports(given) if name == "ports" else _number(one, given)
+
+
+def _ports(given: object) -> str:
+    try:
+        value = read_setting("ports", str(given))
+        read_ports(value)
+    except (SettingsError, ValueError):
+        raise Invalid("bad_value", field="ports") from None
+    return value
+
+
+def _number(one: Adjustable, given: object) -> Any:
+    try:
+        value = read_setting(one.name, str(given))
+    except SettingsError:
+        value = None
+    if value is None or not one.least <= value <= one.most:
+        bounds = {"least": one.least // one.unit, "most": one.most // one.unit}
+        raise Invalid("out_of_bounds", field=one.name, **bounds)
+    return value

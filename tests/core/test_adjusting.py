@@ -1,0 +1,88 @@
+"""Settings that are changed while UMS runs."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from flow import with_settings
+from ums.config import Settings
+from ums.core import adjusting, audit
+from ums.core.directory import touch
+from ums.core.models import meta
+from ums.core.senders import free_ports
+from ums.core.system import System, open_system
+from ums.errors import Invalid
+
+
+async def test_a_change_counts_at_once_and_is_written_down(system: System) -> None:
+    shown = {one.name: one for one in adjusting.show(system)}
+    assert (shown["message_days"].value, shown["message_days"].fixed) == (0, False)
+    await adjusting.change(system, {"message_days": "90", "ports": "587, 2525", "sessions": 7})
+    assert (system.settings.message_days, system.settings.sessions) == (90, 7)
+    assert free_ports(system) == {25, 80, 443, 465, 587, 2525}
+    async with system.database.read() as tx:
+        (note,) = (await audit.list_audit(tx, action="settings.change")).items
+    assert note.detail == "message_days 90.0, ports 587, 2525, sessions 7"
+    await adjusting.change(system, {"message_days": None, "ports": ""})
+    assert (system.settings.message_days, system.settings.ports) == (0, "")
+    assert system.settings.sessions == 7
+
+
+async def test_it_is_there_after_a_restart(system: System, settings: Settings) -> None:
+    await adjusting.change(system, {"sessions": 9})
+    if settings.is_sqlite:
+        return  # one process at a time: test_serving starts it again
+    async with open_system(settings) as another:
+        assert another.settings.sessions == 9
+
+
+async def test_the_environment_wins(system: System) -> None:
+    await adjusting.change(system, {"sessions": 9})
+    with_settings(system, sessions=3)
+    system.directory.forget()
+    await system.directory.now()
+    assert system.settings.sessions == 3
+    assert {one.name for one in adjusting.show(system) if one.fixed} >= {"sessions"}
+    with pytest.raises(Invalid) as caught:
+        await adjusting.change(system, {"sessions": 4, "audit_days": 3})
+    assert (caught.value.reason, system.settings.audit_days) == ("setting_fixed", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("sessions", 0, "out_of_bounds"),
+        ("sessions", 101, "out_of_bounds"),
+        ("sessions", "many", "out_of_bounds"),
+        ("sessions", True, "bad_value"),
+        ("sessions", [1], "bad_value"),
+        ("sessions", 1.5, "out_of_bounds"),
+        ("message_days", -1, "out_of_bounds"),
+        ("message_days", "inf", "out_of_bounds"),
+        ("message_days", "nan", "out_of_bounds"),
+        ("import_size", 5, "out_of_bounds"),
+        ("ports", "587;25", "bad_value"),
+        ("ports", "70000", "bad_value"),
+        ("ports", 0, "bad_value"),
+        ("secret_key", "x", "unknown_field"),
+        ("database_url", "x", "unknown_field"),
+    ],
+)
+async def test_what_cannot_be_is_refused(
+    system: System, name: str, value: Any, reason: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        await adjusting.change(system, {"audit_days": 5, name: value})
+    assert (caught.value.reason, caught.value.values["field"]) == (reason, name)
+    assert system.settings.audit_days == 0
+
+
+async def test_what_this_version_does_not_know_is_passed_over(system: System) -> None:
+    rows = [("setting:sessions", "none"), ("setting:of_tomorrow", "1"), ("setting:audit_days", "2")]
+    async with system.database.write() as tx:
+        await tx.run(insert(meta), [{"name": name, "value": value} for name, value in rows])
+        await touch(tx)
+    system.directory.forget()
+    await system.directory.now()
+    assert (system.settings.sessions, system.settings.audit_days) == (Settings().sessions, 2)
