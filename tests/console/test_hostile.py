@@ -8,7 +8,9 @@ from console.conftest import Visit, settled
 from doors import Door
 from ums.console import pages
 from ums.console.words import LANGUAGES, WORDS
-from ums.core import channels, senders
+from ums.core import channels, reach, senders
+from ums.core.reach import LOSSES
+from ums.core.reasons import REASONS
 from ums.core.senders import NewSender
 
 EVIL = "\"'><img src=x onerror=alert(1)>"
@@ -90,6 +92,13 @@ async def test_an_export_has_no_formulas(door: Door, visit: Visit) -> None:
     assert "'=1+1" in text
     assert "'@SUM" in text
     assert not re.search(r"(^|,)[=@]", text, re.MULTILINE)
+
+
+def test_every_loss_before_sending_has_words() -> None:
+    assert {f"send.loss_{reason}" for reason in LOSSES} <= set(WORDS)
+    assert set(LOSSES) <= set(REASONS)
+    counted = re.findall(r"THEN '(\w+)'", Path(reach.__file__).read_text("utf-8"))
+    assert {*counted, "duplicate"} == set(LOSSES)
 
 
 def test_every_word_that_a_page_uses_is_there_and_every_word_is_used() -> None:

@@ -1,5 +1,6 @@
 """The sandbox's pages: what they show, whom they let in, and that mail cannot break out."""
 
+import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
@@ -137,7 +138,7 @@ async def test_the_list_goes_on_page_by_page(client: AsyncClient, system: System
     second = (await client.get(f"/sandbox?before={ids[2]}")).text
     assert f'href="/sandbox/{ids[1]}"' in second
     assert f'href="/sandbox/{ids[2]}"' not in second
-    assert "hx-get" not in second
+    assert "data-live" not in second
     assert WORDS["no_older"]["en"] in (await client.get(f"/sandbox?before={ids[0]}")).text
 
 
@@ -146,15 +147,21 @@ async def test_a_senseless_place_in_the_list_is_no_error(client: AsyncClient, be
     assert (await client.get("/sandbox", params={"before": before})).status_code == 200
 
 
-async def test_polling_brings_the_list_only_when_there_is_news(
-    client: AsyncClient, system: System
+async def test_what_comes_appears_by_itself(
+    client: AsyncClient, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = await catch(system, PLAIN)
-    asked = {"HX-Request": "true"}
-    assert (await client.get(f"/sandbox?newest={newest}", headers=asked)).status_code == 204
-    again = await client.get(f"/sandbox?newest={newest - 1}", headers=asked)
-    assert again.text.lstrip().startswith('<div id="mails"')
-    assert "<html" not in again.text
+    monkeypatch.setattr("ums.console.live.EVERY", 0.05)
+    monkeypatch.setattr("ums.console.live.LONGEST", 40)
+    await catch(system, PLAIN)
+    assert 'data-live="/sandbox/live"' in (await client.get("/sandbox")).text
+    following = asyncio.create_task(client.get("/sandbox/live"))
+    await asyncio.sleep(0.5)
+    await catch(system, PLAIN.replace(b"Hi", b"Some news"))
+    answer = await following
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    first, second = answer.text.split("event: part")[1:]  # told when it changes, and only then
+    assert ("Hi" in first, "Some news" in first, "Some news" in second) == (True, False, True)
+    assert "<html" not in answer.text
 
 
 async def test_a_mail_is_shown_with_its_parts(client: AsyncClient, system: System) -> None:

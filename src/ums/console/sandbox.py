@@ -7,11 +7,13 @@ from urllib.parse import quote
 from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath
+from litestar.response import ServerSentEvent
 
 from ums.console.guard import local_only
+from ums.console.live import live
 from ums.console.mail_html import HTML_HEADERS, NOTHING
 from ums.console.mail_view import File, MailView, charset_of, view
-from ums.console.pages import SAFE_HEADERS, page, problem
+from ums.console.pages import SAFE_HEADERS, page, problem, render
 from ums.console.words import Words, language_of
 from ums.core import sandbox
 from ums.core.sandbox import Caught
@@ -32,23 +34,35 @@ FILE_HEADERS: Final = SAFE_HEADERS | {
 
 @get("/", scope="open")
 async def mailbox(request: AnyRequest) -> Response[str]:
-    """The list; for htmx, which polls it, only the part that changes."""
     before = _number(request.query_params.get("before"))
-    polled = request.headers.get("hx-request") == "true"
+    return page(request, "mailbox.html", **_part(await _mails(request, before)), before=before)
+
+
+@get("/live", scope="open")
+async def live_mailbox(request: AnyRequest) -> ServerSentEvent:
+    """The newest mails, as they come."""
+    seen, html = -1, ""
+
+    async def look() -> tuple[str, bool]:
+        nonlocal seen, html
+        mails = await _mails(request)
+        newest = mails[0].id if mails else 0
+        if newest != seen:
+            seen = newest
+            html = render(request, "_mails.html", **_part(mails), before=None)
+        return html, False
+
+    return live(request.app, look)
+
+
+async def _mails(request: AnyRequest, before: int | None = None) -> list[Caught]:
+    """A page, and one more where another follows."""
     async with _database(request).read() as tx:
-        mails = await sandbox.recent(tx, before=before, limit=PAGE_SIZE + 1)
-    newest = mails[0].id if mails else 0
-    if polled and _number(request.query_params.get("newest")) == newest:
-        return Response("", status_code=204, headers=SAFE_HEADERS)
-    template = "_mails.html" if polled else "mailbox.html"
-    return page(
-        request,
-        template,
-        mails=mails[:PAGE_SIZE],
-        more=len(mails) > PAGE_SIZE,
-        newest=newest,
-        before=before,
-    )
+        return await sandbox.recent(tx, before=before, limit=PAGE_SIZE + 1)
+
+
+def _part(mails: list[Caught]) -> dict[str, Any]:
+    return {"mails": mails[:PAGE_SIZE], "more": len(mails) > PAGE_SIZE}
 
 
 @get("/{mail_id:int}", scope="open")
@@ -153,7 +167,7 @@ def _told_ours(request: AnyRequest, error: UmsError) -> Response[str]:
 
 router: Final = Router(
     path="/sandbox",
-    route_handlers=[mailbox, mail, mail_html, mail_source, mail_file],
+    route_handlers=[mailbox, live_mailbox, mail, mail_html, mail_source, mail_file],
     guards=[local_only],
     exception_handlers={HTTPException: _told_http, UmsError: _told_ours},
     include_in_schema=False,

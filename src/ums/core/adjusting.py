@@ -122,6 +122,6 @@ def _number(one: Adjustable, given: object) -> Any:
     except SettingsError:
         value = None
     if value is None or not one.least <= value <= one.most:
-        bounds = {"least": one.least // one.unit, "most": one.most // one.unit}
-        raise Invalid("out_of_bounds", field=one.name, **bounds)
+        least, most = one.least // one.unit, one.most // one.unit
+        raise Invalid("out_of_bounds", field=one.name, least=least, most=most)
     return value

@@ -4,7 +4,7 @@ What only shows then is left out: a frequency cap goes by what else is sent unti
 may come and go.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -40,6 +40,15 @@ _ON = (
     "EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = :{list} AND ((e.kind = 'address'"
     " AND e.value = t.address) OR (e.kind = 'userid' AND e.value = t.userid)))"
 )
+LOSSES: Final = (
+    "no_user",
+    "no_address",
+    "blocked",
+    "not_allowed",
+    "suppressed",
+    "variable_missing",
+    "duplicate",
+)
 _SUPPRESSED = (
     "EXISTS (SELECT 1 FROM suppressions s WHERE s.channel_id = :channel"
     " AND s.address = t.address AND (s.expires_at IS NULL OR s.expires_at > :at))"
@@ -66,7 +75,8 @@ class Lack(Struct, frozen=True):
 
 
 class Reach(Struct, frozen=True):
-    """How many a message would go to, and how many not, by reason; they add up to `audience`."""
+    """How many a message would go to, and how many not, by reason (`LOSSES`); they add up to
+    `audience`."""
 
     audience: int
     goes: int

@@ -82,25 +82,45 @@ async def _check_each(
         found = await attributes_of(tx, audience.userids)
     people = [Person(address) for address in audience.addresses]
     people += [Person("", userid, found.get(userid, {})) for userid in audience.userids]
-    for number, (person, own) in enumerate(zip(people, given, strict=True)):
+    lacks, first = _Lacks(), None
+    for person, own in zip(people, given, strict=True):
         if person.userid and person.userid not in found:
             continue  # who is not there gets no mail, and the delivery says so
         values = {**para, **{name: value for name, value in own.items() if value is not None}}
-        _check_lacking(version, values, person, f" ({person.userid or person.address})")
-        if number == 0:
-            _render(version, values, person)
+        lacks.note(version.lacking(values, person.attributes), person.userid or person.address)
+        first = first or (values, person)
+    lacks.refuse()
+    if first is not None:
+        _render(version, *first)
 
 
-def _check_lacking(version: Version, para: dict[str, Any], person: Person, named: str = "") -> None:
-    lacking = version.lacking(para, person.attributes)
-    if lacking:
-        raise Invalid("variable_missing", name=", ".join(lacking) + named)
+class _Lacks:
+    """The variables that recipients lack: of each the first who does, and how many more."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[str]] = {}
+
+    def note(self, names: list[str], who: str) -> None:
+        for name in names:
+            self._found.setdefault(name, []).append(who)
+
+    def refuse(self) -> None:
+        """Raises Invalid if anybody lacks one."""
+        if self._found:
+            told = (f"{name} ({_some(who)})" for name, who in self._found.items())
+            raise Invalid("variable_missing", name=", ".join(told))
+
+
+def _some(who: list[str]) -> str:
+    return who[0] if len(who) == 1 else f"{who[0]} +{len(who) - 1}"
 
 
 def _try(version: Version, para: dict[str, Any], audience: Audience) -> None:
     """Render it once: where nothing of a user is known, the first mail is like the others."""
     person = Person(audience.addresses[0] if audience.direct else "")
-    _check_lacking(version, para, person)
+    lacking = version.lacking(para, person.attributes)
+    if lacking:
+        raise Invalid("variable_missing", name=", ".join(lacking))
     _render(version, para, person)
 
 
@@ -127,10 +147,11 @@ async def _check_people(
         return  # who that is shows later; whoever lacks one then is told of by a delivery
     async with system.database.read() as tx:
         found = await attributes_of(tx, audience.userids)
+    lacks = _Lacks()
     for userid in audience.userids:
-        lacking = version.lacking(para, found[userid]) if userid in found else []
-        if lacking:
-            raise Invalid("variable_missing", name=f"{', '.join(lacking)} ({userid})")
+        if userid in found:
+            lacks.note(version.lacking(para, found[userid]), userid)
+    lacks.refuse()
 
 
 def refusal(error: RenderError) -> Invalid:
