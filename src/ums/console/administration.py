@@ -8,13 +8,14 @@ from litestar.params import FromPath
 from msgspec import UNSET
 
 from ums import __version__
-from ums.console.forms import Form, chosen, given, lists, refused
+from ums.console.forms import Form, chosen, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import audit, invitations, operators, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
+from ums.core.sorting import ByName, ByTime
 from ums.core.tokens import NewToken
 from ums.errors import Invalid, UmsError
 
@@ -30,8 +31,8 @@ async def list_operators(request: AnyRequest, system: System, visitor: Visitor) 
 async def _operators(
     request: AnyRequest, system: Any, form: Form, link: str = "", status: int = 200
 ) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await operators.list_operators(system, after=after, limit=50)
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
+    found = await operators.list_operators(system, sort=sort, after=after, limit=50)
     bound = await operators.channels_of(system, [one.name for one in found.items])
     known = (await system.directory.now()).channel_ids
     keys = {
@@ -43,6 +44,7 @@ async def _operators(
         "administration/operators.html",
         status=status,
         found=found,
+        sort=sort,
         form=form,
         link=link,
         bound=keys,
@@ -133,12 +135,13 @@ async def list_tokens(request: AnyRequest, system: System, visitor: Visitor) -> 
 async def _tokens(
     request: AnyRequest, system: Any, form: Form, made: Any = None, status: int = 200
 ) -> Response[str]:
-    after = request.query_params.get("after")
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "-created_at")
     return page(
         request,
         "administration/tokens.html",
         status=status,
-        found=await tokens.list_tokens(system, after=after, limit=50),
+        found=await tokens.list_tokens(system, sort=sort, after=after, limit=50),
+        sort=sort,
         form=form,
         made=made,
         scopes=sorted(SCOPES),
@@ -175,6 +178,7 @@ async def revoke_token(system: System, visitor: Visitor, id: FromPath[int]) -> R
 @get("/audit", scope="audit:read")
 async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
+    sort = sort_of(request, ByTime, "-created_at")
     asked = {name: request.query_params.get(name, "") for name in ("actor", "action", "subject")}
     async with system.database.read() as tx:
         found = await audit.list_audit(
@@ -182,6 +186,7 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
             actor=asked["actor"].strip() or None,
             action=asked["action"].strip() or None,
             subject=asked["subject"].strip() or None,
+            sort=sort,
             after=request.query_params.get("after"),
             limit=50,
         )
@@ -189,6 +194,7 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
         request,
         "administration/audit.html",
         found=found,
+        sort=sort,
         form=Form(asked),
         filtered=any(asked.values()),
     )

@@ -4,10 +4,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from ums import clock
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import channels, checkup
+from ums.core.sorting import ByName
 from ums.errors import UmsError
 
 OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good
@@ -15,9 +16,11 @@ OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good
 
 @get("/channels", scope="channels:read")
 async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await channels.page_channels(system, visitor.caller.channels, after=after, limit=50)
-    return page(request, "channels/list.html", found=found)
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
+    found = await channels.page_channels(
+        system, visitor.caller.channels, sort=sort, after=after, limit=50
+    )
+    return page(request, "channels/list.html", found=found, sort=sort)
 
 
 @get("/channels/new", scope="channels:write")

@@ -1,7 +1,7 @@
 """Forms: what was typed, and what is wrong with it, beside the field it is about."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from litestar.datastructures import UploadFile
 
@@ -89,6 +89,12 @@ def refused(
 ) -> Form:
     """The form again, with what is wrong in the reader's language."""
     return Form(values, error=error, language=language_of(request), fields=fields)
+
+
+def sort_of(request: AnyRequest, orders: Any, usual: str) -> Any:
+    """The order that the address asks for, if it is one of the literal type `orders`."""
+    asked = request.query_params.get("sort")
+    return asked if asked in get_args(orders) else usual
 
 
 def chosen(values: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent, Stream
 
 from ums import clock
-from ums.console.forms import Form, lists, refused
+from ums.console.forms import Form, lists, refused, sort_of
 from ums.console.live import live
 from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
@@ -23,6 +23,7 @@ from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import dry_run
 from ums.core.import_drafts import ImportInfo
 from ums.core.sheets import COLUMNS
+from ums.core.sorting import ByName
 from ums.core.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
 
@@ -41,10 +42,17 @@ async def _uploads(
     request: AnyRequest, system: System, visitor: Any, form: Form, status: int = 200
 ) -> Response[str]:
     async with system.database.read() as tx:
-        after = request.query_params.get("after")
-        found = await import_drafts.list_imports(tx, after=after, limit=20)
-    binds = bind_names(visitor.caller)
-    return page(request, "imports/list.html", status=status, form=form, found=found, binds=binds)
+        after, sort = request.query_params.get("after"), sort_of(request, ByName, "-created_at")
+        found = await import_drafts.list_imports(tx, sort=sort, after=after, limit=20)
+    return page(
+        request,
+        "imports/list.html",
+        status=status,
+        form=form,
+        found=found,
+        sort=sort,
+        binds=bind_names(visitor.caller),
+    )
 
 
 @post("/imports", scope="users:write", upload=True)

@@ -8,10 +8,11 @@ from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 
-from ums.console.forms import Form, refused
+from ums.console.forms import Form, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import material_store, materials
+from ums.core.materials import MaterialOrder
 from ums.core.visibility import bind_names
 from ums.errors import Invalid, UmsError
 
@@ -26,8 +27,10 @@ async def list_materials(request: AnyRequest, system: System, visitor: Visitor) 
 async def _list(
     request: AnyRequest, system: Any, visitor: Any, form: Form, status: int = 200
 ) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await materials.list_materials(system, visitor.caller.channels, after=after, limit=50)
+    after, sort = request.query_params.get("after"), sort_of(request, MaterialOrder, "-created_at")
+    found = await materials.list_materials(
+        system, visitor.caller.channels, sort=sort, after=after, limit=50
+    )
     names = bind_names(visitor.caller)
     channels = [(key, name) for key, name in names.items() if name]
     return page(
@@ -35,6 +38,7 @@ async def _list(
         "materials/list.html",
         status=status,
         found=found,
+        sort=sort,
         form=form,
         names=names,
         channels=channels if visitor.caller.channels is not None else [("", "–"), *channels],

@@ -1,6 +1,6 @@
 """Messages: what became of each, and what can be done about it."""
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -8,7 +8,7 @@ from litestar.response import ServerSentEvent
 
 from ums import clock
 from ums.console.deliveries import counts_key, filters, wanted
-from ums.console.forms import Form, lists
+from ums.console.forms import Form, lists, sort_of
 from ums.console.live import live
 from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
@@ -17,6 +17,7 @@ from ums.core.callers import Caller
 from ums.core.forecast import forecast
 from ums.core.losses import Lost, losses
 from ums.core.reports import STATES, MessageInfo, MessageOrder
+from ums.core.sorting import ByTime
 from ums.core.visibility import bind_names
 from ums.errors import NotFound
 
@@ -46,8 +47,7 @@ HALTS: Final = {
 async def list_messages(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "") for name in ("channel", "state", "subject")}
     state: Any = asked["state"] if asked["state"] in MESSAGE_STATES else None
-    sort: Any = request.query_params.get("sort")
-    sort = sort if sort in get_args(MessageOrder) else "-accepted_at"
+    sort = sort_of(request, MessageOrder, "-accepted_at")
     async with system.database.read() as tx:
         found = await reports.list_messages(
             tx,
@@ -76,7 +76,7 @@ async def show_message(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:
     """The message with its deliveries."""
-    asked = filters(request)
+    asked, sort = filters(request), sort_of(request, ByTime, "created_at")
     live = await _live(system, visitor.caller, msgid)
     async with system.database.read() as tx:
         found = await reports.list_deliveries(
@@ -84,6 +84,7 @@ async def show_message(
             msgid,
             visitor.caller.channels,
             **wanted(asked),
+            sort=sort,
             after=request.query_params.get("after"),
             limit=50,
         )
@@ -93,6 +94,7 @@ async def show_message(
         "messages/show.html",
         **live,
         found=found,
+        sort=sort,
         form=Form(asked),
         filtered=any(asked.values()),
         states=STATES,

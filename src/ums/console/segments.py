@@ -7,12 +7,13 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from ums.console import segment_builder as builder
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.segment_builder import Row
 from ums.console.shapes import System, Visitor
 from ums.console.words import Words, language_of
 from ums.core import segments
+from ums.core.sorting import ByName
 from ums.core.visibility import bind_names
 from ums.errors import Invalid, UmsError
 
@@ -22,9 +23,9 @@ NOT_YET: Final[dict[str, Any]] = {"counted": None, "sample": None}
 
 @get("/segments", scope="segments:read")
 async def list_segments(request: AnyRequest, system: System) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await segments.page_segments(system, after=after, limit=50)
-    return page(request, "segments/list.html", found=found)
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
+    found = await segments.page_segments(system, sort=sort, after=after, limit=50)
+    return page(request, "segments/list.html", found=found, sort=sort)
 
 
 @get("/segments/new", scope="segments:write")

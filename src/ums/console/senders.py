@@ -7,11 +7,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from ums.console.forms import Form, given, lists, refused
+from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
 from ums.core import channels, checkup, sender_test, senders
-from ums.core.senders import NewSender, SenderInfo
+from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
 from ums.senders.presets import PRESETS, Preset, preset_of
 
@@ -44,9 +44,9 @@ OF_REASON = {
 @get("/senders", scope="senders:read")
 async def list_senders(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
-    after = request.query_params.get("after")
-    found = await senders.page_senders(system, after=after, limit=50)
-    return page(request, "senders/list.html", found=found)
+    after, sort = request.query_params.get("after"), sort_of(request, SenderOrder, "code")
+    found = await senders.page_senders(system, sort=sort, after=after, limit=50)
+    return page(request, "senders/list.html", found=found, sort=sort)
 
 
 @get("/senders/new", scope="senders:write")

@@ -8,11 +8,12 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.console.exporting import CSV, MARK, lines, saved_as
-from ums.console.forms import Form, given, lists, refused
+from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import suppressions
 from ums.core.directory import Channel
+from ums.core.suppressions import SuppressionOrder
 from ums.errors import Invalid, UmsError
 
 COLUMNS = ("address", "reason", "reply", "delivery_id", "created_at", "expires_at")
@@ -28,11 +29,13 @@ async def show_suppressions(
 async def _list(
     request: AnyRequest, system: Any, channel: Channel, form: Form, status: int = 200
 ) -> Response[str]:
+    sort = sort_of(request, SuppressionOrder, "-created_at")
     sought = request.query_params.get("address", "").strip()
     found = await suppressions.list_suppressions(
         system,
         channel,
         address=sought or None,
+        sort=sort,
         after=request.query_params.get("after"),
         limit=50,
     )
@@ -42,6 +45,7 @@ async def _list(
         status=status,
         channel=channel,
         found=found,
+        sort=sort,
         form=form,
         search=Form({"address": sought}),
         held_back=await suppressions.held_back(system, channel),

@@ -7,12 +7,13 @@ import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, sort_of
 from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.core.callers import Caller
 from ums.core.directory import Channel
+from ums.core.sorting import ByName
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change, TemplateShown
@@ -34,13 +35,14 @@ async def list_templates(request: AnyRequest, system: System, visitor: Visitor) 
     channel = _chosen(request, visitor.caller)
     if channel is None:
         return page(request, "send/no_channel.html")
-    after = request.query_params.get("after")
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
     async with system.database.read() as tx:
-        found = await store.list_templates(tx, channel, after=after, limit=50)
+        found = await store.list_templates(tx, channel, sort=sort, after=after, limit=50)
     return page(
         request,
         "templates/list.html",
         found=found,
+        sort=sort,
         channel=channel,
         channels=_channels(visitor.caller),
         form=Form({"channel": channel.key}),

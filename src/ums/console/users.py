@@ -1,12 +1,12 @@
 """Users: the people that channels reach."""
 
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, lists, parted, refused
+from ums.console.forms import Form, given, lists, parted, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, segments, suppressions, user_pages
@@ -24,8 +24,7 @@ NOWHERE = "-"  # no ChannelKey looks like this
 async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
     form = Form(asked)
-    sort: Any = request.query_params.get("sort")
-    sort = sort if sort in get_args(UserOrder) else "created_at"
+    sort = sort_of(request, UserOrder, "created_at")
     reach: Any = None
     if asked["reach"]:
         found_nowhere = asked["reach"] == NOWHERE

@@ -16,16 +16,18 @@ from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.models import channels as channels_table
 from ums.core.models import messages, operators
-from ums.core.paging import Page, after_id, page_size
+from ums.core.paging import Page, cut, page_size
 from ums.core.reports import Channels, of_channels
 from ums.core.rules import read_rules
 from ums.core.scheduling import lifetime
+from ums.core.sorting import ByTime, Order
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound, Refused
 
 WAITS, REFUSED = "approval", "refused"
 ASKED = ("v1", "api")  # origins that need it: who sends by hand at the machine needs no leave
+_ORDER = Order(messages.c.id)
 MAX_WHY = 500
 
 # With the state spelled out, for that is what the index of the unexpanded goes by.
@@ -65,15 +67,15 @@ async def list_waiting(
     system: System,
     channels: Channels = None,
     *,
+    sort: ByTime = "created_at",
     after: str | None = None,
     limit: int = 50,
 ) -> Page[Waiting]:
-    """The messages of `channels` that wait, the oldest first."""
-    query = _QUERY.where(_WAITING, messages.c.id > after_id(after), of_channels(channels))
+    """The messages of `channels` that wait, the oldest first unless `sort` says another."""
+    query = _ORDER.sort(_QUERY.where(_WAITING, of_channels(channels)), sort, after)
     async with system.database.read() as tx:
-        rows = await tx.rows(query.order_by(messages.c.id).limit(page_size(limit) + 1))
-    following = str(rows[limit - 1].id) if len(rows) > limit else None
-    return Page([_shown(row) for row in rows[:limit]], following)
+        rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return cut(rows, limit, _shown, _ORDER.place(sort))
 
 
 async def approve(system: System, msgid: str, actor: str, channels: Channels = None) -> None:

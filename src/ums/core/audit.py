@@ -9,9 +9,11 @@ from sqlalchemy import insert, select
 
 from ums import clock
 from ums.core.models import audit
-from ums.core.paging import MOST, Page, cut, number, plain
+from ums.core.paging import MOST, Page, cut, plain
+from ums.core.sorting import ByTime, Order
 from ums.db import Tx
 
+_ORDER = Order(audit.c.id)
 LOCAL = "local"  # somebody with access to the machine: the `ums` command
 _actor: ContextVar[str] = ContextVar("actor", default=LOCAL)
 
@@ -53,10 +55,12 @@ async def list_audit(
     subject: str | None = None,
     since: int | None = None,
     until: int | None = None,
+    sort: ByTime = "-created_at",
     after: str | None = None,
     limit: int = MOST,
 ) -> Page[AuditEntry]:
-    """The log, the newest first. `since` and `until` are milliseconds; `until` is not in it."""
+    """The log, the newest first unless `sort` says another. `since` and `until` are milliseconds;
+    `until` is not in it."""
     query = select(audit)
     for column, value in (
         (audit.c.actor, actor),
@@ -69,7 +73,5 @@ async def list_audit(
         query = query.where(audit.c.at >= since)
     if until is not None:
         query = query.where(audit.c.at < until)
-    if after is not None:
-        query = query.where(audit.c.id < number(after, "after"))
-    rows = await tx.rows(query.order_by(audit.c.id.desc()).limit(limit + 1))
+    rows = await tx.rows(_ORDER.sort(query, sort, after).limit(limit + 1))
     return cut(rows, limit, lambda row: AuditEntry(row.id, clock.iso(row.at), *row[2:]))

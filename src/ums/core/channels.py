@@ -14,13 +14,17 @@ from ums.core.access import channel_context, new_key
 from ums.core.directory import Channel, Snapshot, load, touch
 from ums.core.editing import Expect, anything
 from ums.core.models import channels, senders
-from ums.core.paging import MOST, Page, cut, number
+from ums.core.paging import MOST, Page
 from ums.core.rule_checks import check_rules
 from ums.core.rules import Rules, read_rules
+from ums.core.sorting import ByName, Kept
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
+_ORDER: Kept[Channel] = Kept(
+    lambda one: one.id, {"created_at": lambda one: one.id, "name": lambda one: one.name}
+)
 _KEY = re.compile(r"[A-Za-z0-9]{1,32}")
 OVERLAP = 24 * clock.HOUR
 
@@ -176,17 +180,18 @@ async def page_channels(
     ids: frozenset[int] | None = None,
     *,
     open: bool | None = None,
+    sort: ByName = "created_at",
     after: str | None = None,
     limit: int = MOST,
 ) -> Page[ChannelInfo]:
-    """The channels with these ids, or all, in the order they were made."""
+    """The channels with these ids, or all, in the order they were made unless `sort` says
+    another."""
     system.directory.forget()
     now = await system.directory.now()
-    first = 0 if after is None else number(after, "after")
-    found = sorted((c for c in now.channels.values() if c.id > first), key=lambda c: c.id)
-    found = [c for c in found if ids is None or c.id in ids]
+    found = [c for c in now.channels.values() if ids is None or c.id in ids]
     found = [c for c in found if open is None or c.open == open]
-    return cut(found[: limit + 1], limit, lambda channel: describe(channel, now))
+    part = _ORDER.part(found, sort, after, limit)
+    return Page([describe(channel, now) for channel in part.items], part.next)
 
 
 async def list_channels(system: System) -> list[ChannelInfo]:

@@ -10,16 +10,20 @@ from ums.core.models.messages import REAL
 
 
 def first_ids(
-    wanted: Sequence[ColumnElement[bool] | TextClause], states: Sequence[str], limit: int
+    wanted: Sequence[ColumnElement[bool] | TextClause],
+    states: Sequence[str],
+    limit: int,
+    *,
+    down: bool = False,
 ) -> Select[Any]:
-    """The first ids of those in any of the states: the first of each, as the index has them in
-    order, where all of a large message would have to be sorted. Partial indexes are used where
-    their condition stands in the statement word for word."""
+    """The first ids (`down`: the last) of those in any of the states: the first of each, as the
+    index has them in order, where all of a large message would have to be sorted. Partial indexes
+    are used where their condition stands in the statement word for word."""
     parts = [
         select(
             select(deliveries.c.id)
             .where(*wanted, deliveries.c.state == state, true() if state == "invalid" else REAL)
-            .order_by(deliveries.c.id)
+            .order_by(deliveries.c.id.desc() if down else deliveries.c.id)
             .limit(limit)
             .subquery()
             .c.id
@@ -27,4 +31,4 @@ def first_ids(
         for state in states
     ]
     found = union_all(*parts).subquery()
-    return select(found.c.id).order_by(found.c.id).limit(limit)
+    return select(found.c.id).order_by(found.c.id.desc() if down else found.c.id).limit(limit)

@@ -14,8 +14,9 @@ from ums.core.editing import Expect, anything
 from ums.core.import_rows import Table
 from ums.core.imports import SELECT, Import, check_bind_id, is_kept
 from ums.core.models import imports
-from ums.core.paging import MOST, Page, cut, number
+from ums.core.paging import MOST, Page, cut
 from ums.core.sheets import COLUMNS, Sight, letters
+from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.core.user_entries import Rights
@@ -24,6 +25,7 @@ from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound
 
 SHOWN = 20  # rows of a preview
+_ORDER = Order(imports.c.id, (imports.c.name,))
 KEPT_FOR = 7 * clock.DAY  # how long a draft waits to be started
 State = Literal["draft", "waiting", "running", "done", "failed", "undoing", "undone"]
 _ALSO = {
@@ -247,16 +249,19 @@ async def forget(system: System) -> None:
 
 
 async def list_imports(
-    tx: Tx, *, state: State | None = None, after: str | None = None, limit: int = MOST
+    tx: Tx,
+    *,
+    state: State | None = None,
+    sort: ByName = "-created_at",
+    after: str | None = None,
+    limit: int = MOST,
 ) -> Page[ImportInfo]:
-    """Imports, the newest first."""
+    """Imports, the newest first unless `sort` says another."""
     query = SELECT
     if state is not None:
         query = query.where(imports.c.state == state)
-    if after is not None:
-        query = query.where(imports.c.id < number(after, "after"))
-    rows = await tx.rows(query.order_by(imports.c.id.desc()).limit(limit + 1))
-    return cut(rows, limit, lambda row: info(Import(*row)))
+    rows = await tx.rows(_ORDER.sort(query, sort, after).limit(limit + 1))
+    return cut(rows, limit, lambda row: info(Import(*row)), _ORDER.place(sort))
 
 
 async def show(tx: Tx, import_id: int) -> ImportInfo:

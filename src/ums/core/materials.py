@@ -6,7 +6,7 @@ message refers to stays until that message is final, even past its time.
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, update
@@ -14,14 +14,17 @@ from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, updat
 from ums import clock
 from ums.core.models import channels as channels_table
 from ums.core.models import deliveries, files, material_chunks, materials, messages
-from ums.core.paging import Page, cut, number, page_size
+from ums.core.paging import Page, cut, page_size
 from ums.core.reports import Channels
+from ums.core.sorting import Order
 from ums.core.states import OPEN
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 PATH = "/v1/material/"
+MaterialOrder = Literal["created_at", "-created_at", "name", "-name", "size", "-size"]
+_ORDER = Order(materials.c.id, (materials.c.name, materials.c.size))
 _SWEPT = 100  # at once
 _TOKEN = re.compile(rf"https?://[^\s?#]{{1,2000}}{PATH}([\w-]{{43}})", re.ASCII | re.IGNORECASE)
 
@@ -63,15 +66,19 @@ def _needed() -> Exists:
 
 
 async def list_materials(
-    system: System, channels: Channels = None, *, after: str | None = None, limit: int = 50
+    system: System,
+    channels: Channels = None,
+    *,
+    sort: MaterialOrder = "-created_at",
+    after: str | None = None,
+    limit: int = 50,
 ) -> Page[MaterialInfo]:
-    """The materials, the newest first; of `channels`, those that they uploaded."""
-    query = _shown(channels).order_by(materials.c.id.desc()).limit(page_size(limit) + 1)
-    if after is not None:
-        query = query.where(materials.c.id < number(after, "after"))
+    """The materials, the newest first unless `sort` says another; of `channels`, those that they
+    uploaded."""
+    query = _ORDER.sort(_shown(channels), sort, after)
     async with system.database.read() as tx:
-        rows = await tx.rows(query)
-    return cut(rows, limit, lambda row: _info(system, row))
+        rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return cut(rows, limit, lambda row: _info(system, row), _ORDER.place(sort))
 
 
 async def show(system: System, id: int, channels: Channels = None) -> MaterialInfo:

@@ -16,13 +16,15 @@ from ums import clock
 from ums.core import audit, sessions
 from ums.core.editing import Expect, anything
 from ums.core.models import operators
-from ums.core.paging import MOST, Page, cut, number
+from ums.core.paging import MOST, Page, cut
+from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound
 
 Role = Literal["administrator", "operator", "viewer"]
 ADMINISTRATOR: Role = "administrator"
+_ORDER = Order(operators.c.id, (operators.c.name,))
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 1_000
 _hasher = PasswordHasher()
@@ -123,15 +125,17 @@ async def _keep_one(tx: Tx) -> None:
 
 
 async def list_operators(
-    system: System, *, after: str | None = None, limit: int = MOST
+    system: System,
+    *,
+    sort: ByName = "created_at",
+    after: str | None = None,
+    limit: int = MOST,
 ) -> Page[OperatorInfo]:
-    """All operators, in the order they were made."""
-    query = select(operators)
-    if after is not None:
-        query = query.where(operators.c.id > number(after, "after"))
+    """All operators, in the order they were made unless `sort` says another."""
+    query = _ORDER.sort(select(operators), sort, after)
     async with system.database.read() as tx:
-        rows = await tx.rows(query.order_by(operators.c.id).limit(limit + 1))
-    return cut(rows, limit, _info)
+        rows = await tx.rows(query.limit(limit + 1))
+    return cut(rows, limit, _info, _ORDER.place(sort))
 
 
 async def channels_of(system: System, names: Collection[str]) -> dict[str, list[int] | None]:

@@ -23,6 +23,7 @@ from ums.core.models import attempts, deliveries, messages, senders
 from ums.core.models import channels as channels_table
 from ums.core.models.messages import KNOWN
 from ums.core.paging import Page, cut, number, page_size, plain
+from ums.core.sorting import ByTime
 from ums.core.states import FINAL, OPEN, WAITING
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -225,10 +226,11 @@ async def list_deliveries(
     reason: str | None = None,
     userid: str | None = None,
     address: str | None = None,
+    sort: ByTime = "created_at",
     after: str | None = None,
     limit: int = 50,
 ) -> Page[DeliveryInfo]:
-    """The message's deliveries in the order they were made."""
+    """The message's deliveries in the order they were made, or the other way round."""
     row = await _message_row(tx, msgid, channels)
     wanted: list[ColumnElement[bool] | TextClause] = [deliveries.c.message_id == row.id]
     if state is not None and state not in STATES:
@@ -245,12 +247,14 @@ async def list_deliveries(
             wanted.append(column == value)
     if userid:
         wanted.append(KNOWN)
+    id, down = deliveries.c.id, sort.startswith("-")
     if after is not None:
-        wanted.append(deliveries.c.id > number(after, "after"))
-    ids = first_ids(wanted, STATES if state is None else (state,), page_size(limit) + 1)
-    rows = await tx.rows(_DELIVERY.where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id))
-    items = [DeliveryInfo(**_delivery(found)) for found in rows[:limit]]
-    return Page(items, str(items[-1].id) if len(rows) > limit else None)
+        place = number(after, "after")
+        wanted.append(id < place if down else id > place)
+    states = STATES if state is None else (state,)
+    ids = first_ids(wanted, states, page_size(limit) + 1, down=down)
+    rows = await tx.rows(_DELIVERY.where(id.in_(ids)).order_by(id.desc() if down else id))
+    return cut(rows, limit, lambda found: DeliveryInfo(**_delivery(found)))
 
 
 async def delivery(tx: Tx, id: int, channels: Channels) -> DeliveryHistory:

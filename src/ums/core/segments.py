@@ -13,14 +13,16 @@ from ums.core.conditions import Node, check_names, read
 from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
 from ums.core.models import segments
-from ums.core.paging import Page, after_id, page, page_size
+from ums.core.paging import Page, after_id, cut, page_size
 from ums.core.requests import Audience
+from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound
 
 Conditions = dict[str, Any]
 
+_ORDER = Order(segments.c.id, (segments.c.name,))
 _WAITING = Hot(
     "SELECT msgid, audience FROM messages WHERE state <> 'expanded' AND plan IS NULL"
     " AND audience LIKE '%segment%'"
@@ -107,12 +109,18 @@ async def list_segments(system: System) -> list[Segment]:
         return [_shown(row) for row in await tx.rows(select(segments).order_by(segments.c.id))]
 
 
-async def page_segments(system: System, *, after: str | None = None, limit: int = 50) -> Page:
-    """Segments, the oldest first."""
-    query = select(segments).where(segments.c.id > after_id(after)).order_by(segments.c.id)
+async def page_segments(
+    system: System,
+    *,
+    sort: ByName = "created_at",
+    after: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """Segments, the oldest first unless `sort` says another."""
+    query = _ORDER.sort(select(segments), sort, after)
     async with system.database.read() as tx:
         rows = await tx.rows(query.limit(page_size(limit) + 1))
-    return page([_shown(row) for row in rows], limit, lambda shown: str(shown.id))
+    return cut(rows, limit, _shown, _ORDER.place(sort))
 
 
 async def show(system: System, id: int) -> Segment:

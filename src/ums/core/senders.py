@@ -1,7 +1,7 @@
 """Senders: the accounts that mail goes out through (ums-spec 2.3)."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +13,8 @@ from ums.core.channels import check_name, find
 from ums.core.directory import Sender, touch
 from ums.core.editing import Expect, anything
 from ums.core.models import channel_senders, channels, senders
-from ums.core.paging import MOST, Page, cut
+from ums.core.paging import MOST, Page
+from ums.core.sorting import Kept
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -22,6 +23,7 @@ from ums.senders.address import BadAddress, clean, clean_display_name
 from ums.senders.base import Encryption
 from ums.senders.email import EmailSettings
 
+SenderOrder = Literal["code", "-code", "name", "-name", "created_at", "-created_at"]
 _CODE = re.compile(r"[A-Za-z0-9]{1,30}")
 
 
@@ -59,6 +61,16 @@ class SenderInfo(Struct, frozen=True):
     rest_reason: str | None
     rest_detail: str | None
     created_at: str
+
+
+_ORDER: Kept[SenderInfo] = Kept(
+    lambda one: one.code,
+    {
+        "code": lambda one: one.code,
+        "name": lambda one: one.name,
+        "created_at": lambda one: one.created_at,
+    },
+)
 
 
 def secret_context(code: str, settings: EmailSettings) -> str:
@@ -216,14 +228,14 @@ async def page_senders(
     system: System,
     *,
     open: bool | None = None,
+    sort: SenderOrder = "code",
     after: str | None = None,
     limit: int = MOST,
 ) -> Page[SenderInfo]:
-    """All senders in the order of their codes."""
+    """All senders in the order of their codes unless `sort` says another."""
     every = await list_senders(system)
     found = [one for one in every if open is None or one.open == open]
-    found = sorted((one for one in found if one.code > (after or "")), key=lambda one: one.code)
-    return cut(found[: limit + 1], limit, lambda one: one, lambda one: one.code)
+    return _ORDER.part(found, sort, after, limit)
 
 
 async def show(system: System, code: str) -> SenderInfo:

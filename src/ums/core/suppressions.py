@@ -8,7 +8,7 @@ is then taken lifts the suppression.
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 from sqlalchemy import ColumnElement, delete, insert, or_, select
@@ -20,7 +20,8 @@ from ums.core.lists import MAX_ENTRIES, Change
 from ums.core.models import audit as log
 from ums.core.models import deliveries
 from ums.core.models import suppressions as table
-from ums.core.paging import Page, cut, number, page_size, plain
+from ums.core.paging import Page, cut, page_size, plain
+from ums.core.sorting import Order
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
@@ -34,6 +35,8 @@ STORM: Final = 50  # addresses of one domain ...
 STORM_TIME: Final = 10 * clock.MINUTE  # ... in this time, whose server says the same ...
 NEW: Final = clock.DAY  # ... and said it for the first time less than this ago
 HELD_BACK: Final = "suppression.held_back"
+SuppressionOrder = Literal["created_at", "-created_at", "address", "-address"]
+_ORDER: Final = Order(table.c.id, (table.c.address,))
 LONGEST: Final = 160  # characters of a wording
 
 _WHOSE = Hot(
@@ -147,19 +150,20 @@ async def list_suppressions(
     channel: Channel,
     *,
     address: str | None = None,
+    sort: SuppressionOrder = "-created_at",
     after: str | None = None,
     limit: int = 50,
 ) -> Page[Suppression]:
-    """Those of the channel that hold, the newest first; with `address` its own."""
+    """Those of the channel that hold, the newest first unless `sort` says another; with `address`
+    its own."""
     left = select(deliveries.c.id).where(deliveries.c.id == table.c.delivery_id).scalar_subquery()
     query = select(table, left.label("left")).where(table.c.channel_id == channel.id, _holds())
     if address is not None:
         query = query.where(table.c.address == _sought(plain(address, "address")))
-    if after is not None:
-        query = query.where(table.c.id < number(after, "after"))
     async with system.database.read() as tx:
-        rows = await tx.rows(query.order_by(table.c.id.desc()).limit(page_size(limit) + 1))
-    return cut(rows, limit, _shown)
+        query = _ORDER.sort(query, sort, after)
+        rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return cut(rows, limit, _shown, _ORDER.place(sort))
 
 
 async def of_addresses(

@@ -18,13 +18,15 @@ from ums.core import audit
 from ums.core.directory import Snapshot
 from ums.core.models import tokens
 from ums.core.moments import milliseconds
-from ums.core.paging import MOST, Page, cut, number
+from ums.core.paging import MOST, Page, cut
 from ums.core.scopes import SCOPES, Scope
+from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 PREFIX = "ums_"
+_ORDER = Order(tokens.c.id, (tokens.c.name,))
 USED_EVERY = clock.MINUTE  # how exact `last_used_at` is
 
 
@@ -143,16 +145,18 @@ async def _use(system: System, id: int, now: int) -> None:
 
 
 async def list_tokens(
-    system: System, *, after: str | None = None, limit: int = MOST
+    system: System,
+    *,
+    sort: ByName = "-created_at",
+    after: str | None = None,
+    limit: int = MOST,
 ) -> Page[TokenInfo]:
-    """All tokens, the newest first, those that are over too."""
+    """All tokens, the newest first unless `sort` says another, those that are over too."""
     snapshot = await system.directory.now()
-    query = select(tokens)
-    if after is not None:
-        query = query.where(tokens.c.id < number(after, "after"))
+    query = _ORDER.sort(select(tokens), sort, after)
     async with system.database.read() as tx:
-        rows = await tx.rows(query.order_by(tokens.c.id.desc()).limit(limit + 1))
-    return cut(rows, limit, lambda row: _info(row, snapshot))
+        rows = await tx.rows(query.limit(limit + 1))
+    return cut(rows, limit, lambda row: _info(row, snapshot), _ORDER.place(sort))
 
 
 async def show(system: System, id: int) -> TokenInfo:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System
@@ -11,6 +11,7 @@ from ums.core import approval, reports
 from ums.core.approval import MAX_WHY, Waiting
 from ums.core.paging import Page
 from ums.core.reports import MessageInfo
+from ums.core.sorting import ByTime
 
 
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,11 +22,15 @@ class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/api/approvals", scope="messages:approve")
 async def list_approvals(
-    system: System, caller: Caller, paging: Paging, channel: ChannelKey = None
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    channel: ChannelKey = None,
+    sort: FromQuery[ByTime] = "created_at",
 ) -> Page[Waiting]:
     """The messages that wait, the oldest first."""
     return await approval.list_waiting(
-        system, caller.among(channel), after=paging.after, limit=paging.limit
+        system, caller.among(channel), sort=sort, after=paging.after, limit=paging.limit
     )
 
 

@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, QueryParameter
 
 from ums.api.manage.shapes import Caller, Moment, Paging, System, ms
 from ums.core import audit
 from ums.core.audit import AuditEntry
 from ums.core.paging import Page
+from ums.core.sorting import ByTime
 
 
 @get("/api/audit", scope="audit:read")
@@ -23,6 +24,7 @@ async def list_audit(
     ] = None,
     since: Moment = None,
     until: Moment = None,
+    sort: FromQuery[ByTime] = "-created_at",
 ) -> Page[AuditEntry]:
     """What was done, the newest first; `until` is not in it."""
     caller.unbound()
@@ -34,6 +36,7 @@ async def list_audit(
             subject=subject,
             since=ms(since, "since"),
             until=ms(until, "until"),
+            sort=sort,
             after=paging.after,
             limit=paging.limit,
         )

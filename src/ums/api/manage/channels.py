@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Response, get, patch, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
@@ -11,6 +11,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import channels, checkup
 from ums.core.channels import ChannelInfo
 from ums.core.paging import Page
+from ums.core.sorting import ByName
 from ums.core.verbs.base import Hours
 
 
@@ -42,10 +43,11 @@ async def list_channels(
     caller: Caller,
     paging: Paging,
     open: Annotated[bool | None, QueryParameter(description="Only open or closed ones.")] = None,
+    sort: FromQuery[ByName] = "created_at",
 ) -> Page[ChannelInfo]:
     """The channels that the caller sees, in the order they were made."""
     return await channels.page_channels(
-        system, caller.channels, open=open, after=paging.after, limit=paging.limit
+        system, caller.channels, open=open, sort=sort, after=paging.after, limit=paging.limit
     )
 
 

@@ -9,7 +9,7 @@ from typing import IO, Annotated
 
 from litestar import Response, delete, get, patch, post
 from litestar.datastructures import UploadFile
-from litestar.params import FromPath, JSONBody, MultipartBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryParameter
 from litestar.response import Stream
 from msgspec import Meta, Struct
 
@@ -19,6 +19,7 @@ from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import DryRun, dry_run
 from ums.core.import_drafts import ImportInfo, Preview, State
 from ums.core.paging import Page
+from ums.core.sorting import ByName
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _PIECE = 256 * 1024
@@ -53,12 +54,13 @@ async def list_imports(
     caller: Caller,
     paging: Paging,
     of_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    sort: FromQuery[ByName] = "-created_at",
 ) -> Page[ImportInfo]:
     """All imports, the newest first."""
     caller.unbound()
     async with system.database.read() as tx:
         return await import_drafts.list_imports(
-            tx, state=of_state, after=paging.after, limit=paging.limit
+            tx, state=of_state, sort=sort, after=paging.after, limit=paging.limit
         )
 
 

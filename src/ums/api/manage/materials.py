@@ -6,14 +6,14 @@ from typing import Annotated
 
 from litestar import Response, delete, get, post
 from litestar.datastructures import UploadFile
-from litestar.params import FromPath, MultipartBody
+from litestar.params import FromPath, FromQuery, MultipartBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, shown
 from ums.core import material_store, materials
 from ums.core.material_store import CHUNK, HOURS, MOST_HOURS
-from ums.core.materials import MaterialInfo
+from ums.core.materials import MaterialInfo, MaterialOrder
 from ums.core.paging import Page
 
 
@@ -27,11 +27,15 @@ class MaterialUpload(Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/api/materials", scope="materials:read")
 async def list_materials(
-    system: System, caller: Caller, paging: Paging, channel: ChannelKey = None
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    channel: ChannelKey = None,
+    sort: FromQuery[MaterialOrder] = "-created_at",
 ) -> Page[MaterialInfo]:
     """Materials that the caller's channels uploaded, the newest first."""
     return await materials.list_materials(
-        system, caller.among(channel), after=paging.after, limit=paging.limit
+        system, caller.among(channel), sort=sort, after=paging.after, limit=paging.limit
     )
 
 

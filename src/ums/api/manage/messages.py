@@ -18,6 +18,7 @@ from ums.core.reports import (
     MessageOrder,
     MessageState,
 )
+from ums.core.sorting import ByTime
 
 
 @get("/api/messages", scope="messages:read")
@@ -83,6 +84,7 @@ async def list_deliveries(
     reason: FromQuery[str | None] = None,
     userid: FromQuery[str | None] = None,
     address: FromQuery[str | None] = None,
+    sort: FromQuery[ByTime] = "created_at",
 ) -> Page[DeliveryInfo]:
     """Its deliveries in the order they were made; each filter is an exact value."""
     async with system.database.read() as tx:
@@ -94,6 +96,7 @@ async def list_deliveries(
             reason=reason,
             userid=userid,
             address=address,
+            sort=sort,
             after=paging.after,
             limit=paging.limit,
         )

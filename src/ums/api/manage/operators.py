@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Response, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
@@ -11,6 +11,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import operators
 from ums.core.operators import LONGEST_PASSWORD, SHORTEST_PASSWORD, OperatorInfo, Role
 from ums.core.paging import Page
+from ums.core.sorting import ByName
 
 Password = Annotated[str, Meta(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
 
@@ -32,10 +33,15 @@ class OperatorChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/api/operators", scope="operators:read")
-async def list_operators(system: System, caller: Caller, paging: Paging) -> Page[OperatorInfo]:
+async def list_operators(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    sort: FromQuery[ByName] = "created_at",
+) -> Page[OperatorInfo]:
     """All operators, in the order they were made."""
     caller.unbound()
-    return await operators.list_operators(system, after=paging.after, limit=paging.limit)
+    return await operators.list_operators(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
 @post("/api/operators", scope="operators:write")

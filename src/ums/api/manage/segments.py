@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
@@ -11,6 +11,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import segments
 from ums.core.paging import Page
 from ums.core.segments import Segment, SegmentUser
+from ums.core.sorting import ByName
 
 _Name = Annotated[str, Meta(min_length=1, max_length=60)]
 _Conditions = Annotated[
@@ -46,9 +47,13 @@ class Counted(Struct, frozen=True):
 
 
 @get("/api/segments", scope="segments:read")
-async def list_segments(system: System, paging: Paging) -> Page[Segment]:
+async def list_segments(
+    system: System,
+    paging: Paging,
+    sort: FromQuery[ByName] = "created_at",
+) -> Page[Segment]:
     """All segments, the oldest first."""
-    return await segments.page_segments(system, after=paging.after, limit=paging.limit)
+    return await segments.page_segments(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
 @post("/api/segments", scope="segments:write")

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from litestar import Response, delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
@@ -12,7 +12,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import checkup, sender_test, senders
 from ums.core.paging import Page
 from ums.core.sender_test import TestReport
-from ums.core.senders import NewSender, SenderInfo
+from ums.core.senders import NewSender, SenderInfo, SenderOrder
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _Approve = Annotated[
@@ -72,10 +72,13 @@ async def list_senders(
     caller: Caller,
     paging: Paging,
     open: Annotated[bool | None, QueryParameter(description="Only open or paused ones.")] = None,
+    sort: FromQuery[SenderOrder] = "code",
 ) -> Page[SenderInfo]:
     """All senders, in the order of their codes."""
     caller.unbound()
-    return await senders.page_senders(system, open=open, after=paging.after, limit=paging.limit)
+    return await senders.page_senders(
+        system, open=open, sort=sort, after=paging.after, limit=paging.limit
+    )
 
 
 @post("/api/senders", scope="senders:write")

@@ -3,14 +3,14 @@
 from typing import Annotated
 
 from litestar import get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System
 from ums.core import suppressions
 from ums.core.lists import MAX_ENTRIES, Change
 from ums.core.paging import Page
-from ums.core.suppressions import Suppression
+from ums.core.suppressions import Suppression, SuppressionOrder
 
 Address = Annotated[str | None, QueryParameter(description="Only this address.")]
 
@@ -23,11 +23,21 @@ class Suppressed(Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/api/channels/{key:str}/suppressions", scope="lists:read")
 async def list_suppressions(
-    system: System, caller: Caller, paging: Paging, key: FromPath[str], address: Address = None
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    key: FromPath[str],
+    address: Address = None,
+    sort: FromQuery[SuppressionOrder] = "-created_at",
 ) -> Page[Suppression]:
     """The addresses that the channel does not write to, the newest first."""
     return await suppressions.list_suppressions(
-        system, caller.channel(key), address=address, after=paging.after, limit=paging.limit
+        system,
+        caller.channel(key),
+        address=address,
+        sort=sort,
+        after=paging.after,
+        limit=paging.limit,
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Response, get, patch, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ums.api.answers import intake_of
@@ -11,6 +11,7 @@ from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core.messages import Accepted
 from ums.core.paging import Page
+from ums.core.sorting import ByName
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.preview import Rendered
@@ -64,12 +65,16 @@ class TemplateTrial(Look, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 @get("/api/channels/{key:str}/templates", scope="templates:read")
 async def list_templates(
-    system: System, caller: Caller, paging: Paging, key: FromPath[str]
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    key: FromPath[str],
+    sort: FromQuery[ByName] = "created_at",
 ) -> Page[TemplateInfo]:
     """The channel's templates in the order they were made."""
     async with system.database.read() as tx:
         return await store.list_templates(
-            tx, caller.channel(key), after=paging.after, limit=paging.limit
+            tx, caller.channel(key), sort=sort, after=paging.after, limit=paging.limit
         )
 
 

@@ -1,22 +1,28 @@
 """API tokens, which are made here and with `ums token create`."""
 
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, shown
 from ums.core import tokens
 from ums.core.paging import Page
 from ums.core.scopes import holds
+from ums.core.sorting import ByName
 from ums.core.tokens import NewToken, TokenInfo
 from ums.errors import Forbidden
 
 
 @get("/api/tokens", scope="tokens:read")
-async def list_tokens(system: System, caller: Caller, paging: Paging) -> Page[TokenInfo]:
+async def list_tokens(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    sort: FromQuery[ByName] = "-created_at",
+) -> Page[TokenInfo]:
     """All tokens, the newest first, those that are over too."""
     caller.unbound()
-    return await tokens.list_tokens(system, after=paging.after, limit=paging.limit)
+    return await tokens.list_tokens(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
 @post("/api/tokens", scope="tokens:write")

@@ -12,7 +12,8 @@ from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
 from ums.core.models import template_versions as versions
 from ums.core.models import templates
-from ums.core.paging import Page, after_id, cut, number, page_size
+from ums.core.paging import Page, cut, number, page_size
+from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources
@@ -21,6 +22,7 @@ from ums.core.templates.syntax import Compiled
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound
 
+_ORDER = Order(templates.c.id, (templates.c.name,))
 _INSERT = Hot(
     "INSERT INTO templates (channel_id, name, open, listed, version, created_at, updated_at)"
     " VALUES (:channel, :name, true, :listed, 1, :at, :at)"
@@ -157,9 +159,15 @@ async def set_open(system: System, channel: Channel, id: int, *, open: bool) -> 
 
 
 async def list_templates(
-    tx: Tx, channel: Channel, *, after: str | None = None, limit: int = 50
+    tx: Tx,
+    channel: Channel,
+    *,
+    sort: ByName = "created_at",
+    after: str | None = None,
+    limit: int = 50,
 ) -> Page:
-    """The channel's templates (TemplateInfo) in the order they were made."""
+    """The channel's templates (TemplateInfo) in the order they were made unless `sort` says
+    another."""
     query = (
         select(templates, versions.c.subject, versions.c.variables, versions.c.defaults)
         .join(
@@ -169,9 +177,10 @@ async def list_templates(
         )
         .where(templates.c.channel_id == channel.id, templates.c.listed)
     )
-    query = query.where(templates.c.id > after_id(after)).order_by(templates.c.id)
-    rows = await tx.rows(query.limit(page_size(limit) + 1))
-    return cut(rows, limit, lambda row: TemplateInfo(**_info(channel, row, row)))
+    rows = await tx.rows(_ORDER.sort(query, sort, after).limit(page_size(limit) + 1))
+    return cut(
+        rows, limit, lambda row: TemplateInfo(**_info(channel, row, row)), _ORDER.place(sort)
+    )
 
 
 async def list_versions(

@@ -1,0 +1,117 @@
+"""Lists in the order that is asked for, part by part."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from httpx import QueryParams
+
+from doors import Door, Token
+
+NAMES = ("b:1", "a", "中文", "a2", "Z", "b")  # a colon stands in the place as well
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(shared: Door) -> Token:
+    return await shared.api_token()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lists(shared: Door, admin: Token) -> AsyncIterator[dict[str, str]]:
+    """Of each list its path, with some things on it."""
+    channel = (await shared.channel()).key
+    await shared.channel()  # each with a sender of its own
+    mine = f"/api/channels/{channel}"
+    for number, name in enumerate(NAMES):
+        await shared.post("/api/channels", {"name": name, "key": f"sorted{number}"}, admin)
+        await shared.post("/api/segments", {"name": name}, admin)
+        template = {"name": name, "subject": "s", "text": "t"}
+        await shared.post(f"{mine}/templates", template, admin)
+        await shared.post("/api/tokens", {"name": name, "scopes": ["stats:read"]}, admin)
+        operator = {"name": f"sorted{number}", "password": "x" * 12, "role": "viewer"}
+        await shared.post("/api/operators", operator, admin)
+        address = {"addresses": [f"{number * 7 % 5}{number}@example.org"]}
+        await shared.post(f"{mine}/suppressions", address, admin)
+    yield {
+        "channels": "/api/channels",
+        "segments": "/api/segments",
+        "templates": f"{mine}/templates",
+        "tokens": "/api/tokens",
+        "operators": "/api/operators",
+        "suppressions": f"{mine}/suppressions",
+        "senders": "/api/senders",
+        "audit": "/api/audit",
+        "imports": "/api/imports",
+        "materials": "/api/materials",
+    }
+
+
+async def every(door: Door, path: str, sort: str, who: Token, limit: int) -> list[Any]:
+    found: list[Any] = []
+    after = None
+    while True:
+        query: dict[str, Any] = {"sort": sort, "limit": limit}
+        query |= {} if after is None else {"after": after}
+        answer = await door.get(f"{path}?{QueryParams(query)}", who)
+        assert answer.status == 200, answer.raw
+        found += answer.body["items"]
+        after = answer.body["next"]
+        if after is None:
+            return found
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("channels", "name"),
+        ("segments", "name"),
+        ("templates", "name"),
+        ("tokens", "name"),
+        ("operators", "name"),
+        ("senders", "name"),
+        ("senders", "code"),
+        ("suppressions", "address"),
+        *((name, "created_at") for name in ("channels", "tokens", "audit", "suppressions")),
+    ],
+)
+async def test_a_list_is_sorted_either_way_and_none_is_skipped(
+    shared: Door, admin: Token, lists: dict[str, str], name: str, key: str
+) -> None:
+    path = lists[name]
+    whole = await every(shared, path, key, admin, 500)
+    assert len(whole) >= 2 if name == "senders" else len(whole) >= len(NAMES)
+    down = await every(shared, path, f"-{key}", admin, 500)
+    assert down == whole[::-1]
+    assert await every(shared, path, key, admin, 2) == whole
+    assert await every(shared, path, f"-{key}", admin, 3) == down
+    if key not in ("created_at",) and shared.system.settings.is_sqlite:
+        values = [one[key] for one in whole]
+        assert values == sorted(values)
+
+
+@pytest.mark.parametrize(
+    "name", ["channels", "segments", "templates", "operators", "audit", "imports", "materials"]
+)
+async def test_an_order_that_is_none_is_refused(
+    shared: Door, admin: Token, lists: dict[str, str], name: str
+) -> None:
+    for query in ("sort=size_of_it", "sort=", "sort=-name&after=none"):
+        answer = await shared.get(f"{lists[name]}?{query}", admin)
+        assert answer.status == 400, (query, answer.raw)
+
+
+async def test_materials_and_deliveries(shared: Door, admin: Token, lists: dict[str, str]) -> None:
+    who = await shared.channel()
+    body = {"recipients": [{"address": f"{n}@example.org"} for n in range(5)]}
+    sent = await shared.post("/api/messages", {**body, "subject": "s", "text": "t"}, who)
+    msgid = sent.body["msgid"]
+    await shared.done(msgid, who)
+    path = f"/api/messages/{msgid}/deliveries"
+    up = await every(shared, path, "created_at", admin, 2)
+    assert [one["address"][0] for one in up] == ["0", "1", "2", "3", "4"]
+    assert await every(shared, path, "-created_at", admin, 2) == up[::-1]
+    for sort in ("size", "-name", "created_at"):
+        await every(shared, lists["materials"], sort, admin, 1)
+        if sort != "size":
+            await every(shared, lists["imports"], sort, admin, 1)
