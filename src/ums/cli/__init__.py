@@ -11,6 +11,7 @@ from ums.cli import (
     running,
     segments,
     sending,
+    simulating,
     suppressing,
     templates,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "running",
     "segments",
     "sending",
+    "simulating",
     "suppressing",
     "templates",
 ]

@@ -1,0 +1,1 @@
+"""A mail server that plays providers, to rehearse with: `ums simulate`."""
