@@ -53,6 +53,17 @@ async def test_each_start_has_its_own_token(door: Door, shared: Door) -> None:
     assert (await verb(door, "channel.list", {}, shared.token)).status == 401
 
 
+async def test_a_verb_tells_its_steps_as_they_go(door: Door) -> None:
+    sender = (await door.channel()).sender
+    answer = await verb(door, "sender.test/steps", {"code": sender})
+    steps = [json.loads(line) for line in answer.raw.splitlines()]
+    assert [step["ok"] for step in steps] == [True] * len(steps)
+    assert len(steps) > 3
+    assert (await verb(door, "sender.test/steps", {"code": "none"})).status == 404
+    assert (await verb(door, "channel.list/steps", {})).told == (400, 4004, "verb_unknown")
+    assert (await verb(door, "sender.test/steps", {}, "wrong")).status == 401
+
+
 async def test_from_nothing_to_a_delivered_mail(door: Door) -> None:
     made = (await verb(door, "channel.create", {"name": "Shop", "key": "shop"})).body
     assert (made["channelkey"], made["open"], made["senders"]) == ("shop", True, [])

@@ -59,6 +59,9 @@ def test_the_sandbox_can_be_tried(place: Terminal, server: Server, here: Ums) ->
     report = here(place, "sender", "test", "sandbox", "--to", "try@example.com", "--json").json
     assert (report["ok"], report["stage"]) == (True, "dot")
     assert "try@example.com" in server.get("/sandbox")
+    seen = here(place, "sender", "test", "sandbox")
+    assert [line.split()[1] for line in seen.out.splitlines()][-2:] == ["mail", "rcpt"]
+    assert here(place, "sender", "test", "none").complaint == "There is no sender none."
 
 
 def test_a_message_is_delivered_and_shown(place: Terminal, server: Server, here: Ums) -> None:

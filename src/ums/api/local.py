@@ -5,9 +5,12 @@ so the token gives no right that its reader does not have.
 """
 
 import hmac
+from collections.abc import AsyncGenerator
 
+import msgspec
 from litestar import Response, post
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from ums.api.answers import Call, answer, body_of, intake_of, json_of, system_of
 from ums.core import verbs
@@ -17,12 +20,29 @@ from ums.errors import NotAuthenticated
 @post("/local/{name:str}", status_code=200)
 async def call(request: Call, name: FromPath[str]) -> Response[bytes]:
     """Run a verb of core.verbs."""
+    params = await _params(request)
+    return answer(await verbs.call(system_of(request), intake_of(request), name, params))
+
+
+@post("/local/{name:str}/steps", status_code=200)
+async def follow(request: Call, name: FromPath[str]) -> Stream:
+    """The same for a verb that tells its steps: each in a line, as it goes."""
+    steps = await verbs.follow(system_of(request), name, await _params(request))
+
+    async def lines() -> AsyncGenerator[bytes]:
+        async for step in steps:
+            yield msgspec.json.encode(step) + b"\n"
+
+    return Stream(lines(), media_type="application/x-ndjson")
+
+
+async def _params(request: Call) -> object:
+    """Raises NotAuthenticated for whoever has not read the token."""
     token: str = request.app.state.local_token
     given = request.headers.get("authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise NotAuthenticated("local_token")
-    params = json_of(await body_of(request))
-    return answer(await verbs.call(system_of(request), intake_of(request), name, params))
+    return json_of(await body_of(request))
 
 
-handlers = [call]
+handlers = [call, follow]

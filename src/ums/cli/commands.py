@@ -4,6 +4,8 @@ import asyncio
 import io
 import os
 import sys
+from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +53,18 @@ def ask(name: str, /, **params: object) -> Any:
             return await door.call(name, **params)
 
     return asyncio.run(work())
+
+
+def follow(name: str, each: Callable[[dict[str, Any]], None], /, **params: object) -> None:
+    """Run a verb that tells its steps, and do `each` with one as it comes."""
+    from ums.cli.door import opened  # noqa: PLC0415
+
+    async def work() -> None:
+        async with opened() as door, aclosing(door.follow(name, **params)) as steps:
+            async for step in steps:
+                each(step)
+
+    asyncio.run(work())
 
 
 @app.callback(invoke_without_command=True)
@@ -193,13 +207,29 @@ def sender_test(
     json: AsJson = False,
 ) -> None:
     """Connect, log in and rehearse a mail; a good test lets a resting sender go on."""
-    report = ask("sender.test", code=code, to=to)
     if json:
+        report = ask("sender.test", code=code, to=to)
         show.as_json(report)
+        ok = report["ok"]
     else:
-        show.steps(report["steps"], terminal_language())
-    if not report["ok"]:
+        ok = _test_seen(code, to)
+    if not ok:
         raise typer.Exit(1)
+
+
+def _test_seen(code: str, to: str | None) -> bool:
+    """Show each step as it goes; whether the last of the test went well."""
+    from ums.core.sender_test import WAYS  # noqa: PLC0415
+
+    language, went = terminal_language(), [False]
+
+    def each(step: dict[str, Any]) -> None:
+        show.step(step, language)
+        if step["stage"] != WAYS:
+            went.append(step["ok"])
+
+    follow("sender.test", each, code=code, to=to)
+    return went[-1]
 
 
 @operator.command("set")

@@ -47,18 +47,24 @@ class Door:
                 raise
         return await self._with_sandbox(self.system, name, given)
 
+    async def follow(self, name: str, /, **params: object) -> AsyncGenerator[Any]:
+        """The steps of a verb that tells them, as they go. Raises as `call` does."""
+        given = {key: value for key, value in params.items() if value is not None}
+        if self.system is None:
+            async for step in _follow(self._client, name, given):
+                yield step
+            return
+        async with _sandboxed(self.system):
+            async for step in await verbs.follow(self.system, name, given):
+                yield msgspec.to_builtins(step)
+
     async def _here(self, system: System, name: str, given: dict[str, object]) -> Any:
         if self._intake is None:
             raise RuntimeError("a door with a system has an intake")
         return msgspec.to_builtins(await verbs.call(system, self._intake, name, given))
 
     async def _with_sandbox(self, system: System, name: str, given: dict[str, object]) -> Any:
-        """The same with a receiver of our own, which keeps mail where the server's would."""
-        from ums.engine.receiver import receiver  # noqa: PLC0415  (seldom needed, long to load)
-        from ums.senders.email import Sandbox  # noqa: PLC0415
-
-        async with receiver(system) as port:
-            system.types["sandbox"] = Sandbox(port)
+        async with _sandboxed(system):
             return await self._here(system, name, given)
 
     async def run_import(self, import_id: int) -> None:
@@ -73,6 +79,17 @@ class Door:
                     return
                 # Another worker's on PostgreSQL; when that is dead, its lease ends by time alone.
                 await asyncio.sleep(0.5)
+
+
+@asynccontextmanager
+async def _sandboxed(system: System) -> AsyncGenerator[None]:
+    """With a receiver of our own, which keeps the sandbox's mail where the server's would."""
+    from ums.engine.receiver import receiver  # noqa: PLC0415  (seldom needed, long to load)
+    from ums.senders.email import Sandbox  # noqa: PLC0415
+
+    async with receiver(system) as port:
+        system.types["sandbox"] = Sandbox(port)
+        yield
 
 
 async def _is_over(system: System, import_id: int) -> bool:
@@ -174,9 +191,26 @@ async def _ask(client: Any, name: str, params: dict[str, object]) -> Any:
         raise Invalid("server_elsewhere", url=str(client.base_url)) from None
     if response.status_code == 200:
         return answer
+    raise _refused(answer)
+
+
+async def _follow(client: Any, name: str, params: dict[str, object]) -> AsyncGenerator[Any]:
+    from httpx import HTTPError  # noqa: PLC0415
+
+    try:
+        async with client.stream("POST", f"/local/{name}/steps", json=params) as response:
+            if response.status_code != 200:
+                raise _refused(json.loads(await response.aread()))
+            async for line in response.aiter_lines():
+                yield json.loads(line)
+    except (HTTPError, ValueError):
+        raise Invalid("server_elsewhere", url=str(client.base_url)) from None
+
+
+def _refused(answer: object) -> ServerError:
     told: dict[str, Any] = answer if isinstance(answer, dict) else {}
     message = str(told.get("message", "the server could not do it"))
-    raise ServerError(int(told.get("code", 5000)), message, str(told.get("reason", "broken")))
+    return ServerError(int(told.get("code", 5000)), message, str(told.get("reason", "broken")))
 
 
 def _address(folder: Path) -> tuple[str, str]:

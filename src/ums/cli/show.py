@@ -48,18 +48,17 @@ def records(values: Sequence[dict[str, Any]], columns: Sequence[str], *, raw: bo
     out.print(table)
 
 
-def steps(values: Sequence[dict[str, Any]], language: str) -> None:
-    """The steps of a test as they went, with what helps where one failed."""
-    for one in values:
-        mark = "!" if one["ok"] and one["reason"] else "ok" if one["ok"] else "no"
-        out.print(_text(f"{mark:<3}{one['stage']:<9}{one['ms']:>6} ms  {_facts(one['facts'])}"))
-        if one["detail"]:
-            out.print(_text(f"   {one['detail']}"))
-        if one["reason"]:
-            helps = f"{meaning(one['reason'], language)} {remedy(one['reason'], language)}"
-            out.print(_text(f"   {helps} [{one['reason']}]"))
-        for way in one["ways"]:
-            out.print(_text(f"   {way['port']} {way['encryption']}"))
+def step(one: dict[str, Any], language: str) -> None:
+    """A step of a test as it went, with what helps where it failed."""
+    mark = "!" if one["ok"] and one["reason"] else "ok" if one["ok"] else "no"
+    out.print(_text(f"{mark:<3}{one['stage']:<9}{one['ms']:>6} ms  {_facts(one['facts'])}"))
+    if one["detail"]:
+        out.print(_text(f"   {one['detail']}"))
+    if one["reason"]:
+        helps = f"{meaning(one['reason'], language)} {remedy(one['reason'], language)}"
+        out.print(_text(f"   {helps} [{one['reason']}]"))
+    for way in one["ways"]:
+        out.print(_text(f"   {way['port']} {way['encryption']}"))
 
 
 def _facts(facts: dict[str, str]) -> str:

@@ -4,6 +4,9 @@ The `ums` command runs these in its own process, or hands them to the server tha
 database; either way it is this code that does the work.
 """
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
@@ -43,6 +46,19 @@ VERBS: dict[str, Verb] = {
 
 async def call(system: System, intake: Intake, name: str, params: object) -> object:
     """Run the verb. Raises UmsError, Invalid("verb_unknown") among them."""
+    verb, given = await _prepared(system, name, params)
+    return await verb.run(system, intake, given)
+
+
+async def follow(system: System, name: str, params: object) -> AsyncGenerator[object]:
+    """Run a verb that tells its steps as they go. Raises as `call` does, before the first."""
+    verb, given = await _prepared(system, name, params)
+    if verb.steps is None:
+        raise Invalid("verb_unknown", name=name[:40])
+    return await verb.steps(system, given)
+
+
+async def _prepared(system: System, name: str, params: object) -> tuple[Verb, Any]:
     verb = VERBS.get(name)
     if verb is None:
         raise Invalid("verb_unknown", name=name[:40])
@@ -55,7 +71,7 @@ async def call(system: System, intake: Intake, name: str, params: object) -> obj
         # A folder without the right key has made one of its own: what it sealed, no other
         # machine could read.
         await checkup.require_key(system)
-    return await verb.run(system, intake, given)
+    return verb, given
 
 
 def _refuse_null(name: str, given: Struct) -> None:

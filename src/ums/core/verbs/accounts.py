@@ -1,5 +1,6 @@
 """Verbs of channels, senders, keys and operators."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from msgspec import Struct
@@ -97,6 +98,10 @@ async def _sender_test(system: System, _: Intake, p: SenderTest) -> object:
     return await sender_test.run(system, p.code, p.to)
 
 
+async def _sender_steps(system: System, p: SenderTest) -> AsyncGenerator[object]:
+    return await sender_test.begin(system, p.code, p.to)
+
+
 async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
     return await senders.authorise(system, p.code, p.channel, default=p.default)
 
@@ -117,7 +122,7 @@ VERBS = {
     "sender.create": Verb(NewSender, _sender_create, seals=True),
     "sender.change": Verb(NewSender, _sender_change),
     "sender.list": Verb(Nothing, _sender_list),
-    "sender.test": Verb(SenderTest, _sender_test),
+    "sender.test": Verb(SenderTest, _sender_test, steps=_sender_steps),
     "sender.authorise": Verb(Authorise, _sender_authorise),
     "operator.set": Verb(OperatorCreate, _operator_create),
 }

@@ -1,6 +1,6 @@
 """What a verb is, and the parameters that several share."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
@@ -22,3 +22,4 @@ class Verb(NamedTuple):
     params: type[Struct]
     run: Callable[[System, Intake, Any], Awaitable[object]]
     seals: bool = False  # whether it stores a secret, for which the key has to be right
+    steps: Callable[[System, Any], Awaitable[AsyncGenerator[object]]] | None = None  # as they go
