@@ -141,6 +141,11 @@ def test_what_cannot_be_sent_is_refused_as_the_api_does(ums: Ums, tmp_path: Path
     assert ums("send", *body, "--text", "t", "--json").error["reason"] == "channel_closed"
 
 
+def test_no_backup_was_restored(ums: Ums) -> None:
+    assert ums("restored", "show", "--json").json == {"backup_at": None, "waiting": 0}
+    assert ums("restored", "confirm", "--json").json == {"backup_at": None, "waiting": 0}
+
+
 def test_unknown_things(ums: Ums) -> None:
     assert ums("message", "show", "none").complaint == "This channel has no such message."
     assert ums("sender", "test", "none").complaint == "There is no sender none."

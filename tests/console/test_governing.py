@@ -3,10 +3,14 @@
 import base64
 import re
 
+from sqlalchemy import insert
+
 from console.conftest import Visit
 from console.test_settings import followed
 from doors import Door
 from flow import with_settings
+from ums.core.models import meta
+from ums.core.restoring import HELD
 
 
 async def test_users_are_found_by_reach_and_changed_together(door: Door, visit: Visit) -> None:
@@ -91,6 +95,25 @@ async def test_settings_are_changed_while_it_runs(door: Door, visit: Visit) -> N
     ignored = await visitor.post("/settings", data={"sessions": "9", "message_days": ""})
     await followed(visitor, ignored)
     assert (door.system.settings.sessions, door.system.settings.message_days) == (3, 0)
+
+
+async def test_a_restored_backup_is_explained_and_confirmed(door: Door, visit: Visit) -> None:
+    visitor, viewer = await visit(), await visit("viewer")
+    assert "nothing is held" in (await visitor.get("/restored")).text
+    async with door.system.database.write() as tx:
+        await tx.run(insert(meta), {"name": HELD, "value": "1000"})
+    assert "Restored from a backup" in (await viewer.get("/home")).text
+    assert "An administrator decides" in (await viewer.get("/restored")).text
+    channel = await door.channel()
+    body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
+    msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
+    held = (await door.get("/api/restored", await door.api_token())).body
+    assert held["backup_at"] == "1970-01-01T00:00:01.000Z"
+    assert (await viewer.post("/restored")).status_code == 403
+    shown = await visitor.get(f"/messages/{msgid}")
+    assert "until an administrator confirms" in shown.text
+    assert "nothing is held" in await followed(visitor, await visitor.post("/restored"))
+    await door.done(msgid, channel)
 
 
 async def test_words_of_all_channels_and_of_one(door: Door, visit: Visit) -> None:

@@ -64,6 +64,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "words": "/words",
         "settings": "/settings",
         "list": listed,
+        "restored": "/restored",
         "suppressions": f"{base}/suppressions",
         "replies": "/replies",
         "senders": "/senders",

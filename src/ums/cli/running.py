@@ -58,6 +58,24 @@ def migrate(json: AsJson = False) -> None:
     show.record(ask("migrate"), raw=json)
 
 
+restored = typer.Typer(
+    help="A restored backup sends nothing until that is confirmed.", no_args_is_help=True
+)
+app.add_typer(restored, name="restored")
+
+
+@restored.command("show")
+def restored_show(json: AsJson = False) -> None:
+    """Whether sending is held, and how much waits."""
+    show.record(ask("restored.show"), raw=json)
+
+
+@restored.command("confirm")
+def restored_confirm(json: AsJson = False) -> None:
+    """Send what waits after all."""
+    show.record(ask("restored.confirm"), raw=json)
+
+
 @app.command()
 def doctor(json: AsJson = False) -> None:
     """Check settings, database, key file, clock and versions, and say what to do."""

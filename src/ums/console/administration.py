@@ -11,7 +11,7 @@ from ums import __version__
 from ums.console.forms import Form, chosen, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import audit, invitations, operators, tokens
+from ums.core import audit, invitations, operators, restoring, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
@@ -211,6 +211,19 @@ async def about(request: AnyRequest, system: System) -> Response[str]:
     return page(request, "administration/about.html", facts=facts)
 
 
+@get("/restored", scope="any")
+async def show_restored(request: AnyRequest, system: System) -> Response[str]:
+    """Why nothing is sent after a backup was restored, and what to do."""
+    return page(request, "administration/restored.html", found=await restoring.show(system))
+
+
+@post("/restored", scope="operators:write")
+async def confirm_restored(system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    await restoring.confirm(system, actor=visitor.caller.name)
+    return go("/restored", "administration.did_restore")
+
+
 @get("/help", scope="any")
 async def help_page(request: AnyRequest) -> Response[str]:
     """The operation guide."""
@@ -228,5 +241,7 @@ handlers = [
     revoke_token,
     audit_log,
     about,
+    show_restored,
+    confirm_restored,
     help_page,
 ]

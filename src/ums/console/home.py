@@ -11,7 +11,7 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import approval, import_drafts, reports, senders, stats, users
+from ums.core import approval, import_drafts, reports, restoring, senders, stats, users
 from ums.core.callers import Caller
 from ums.core.forecast import Forecast, forecast
 from ums.core.reports import MessageInfo
@@ -112,6 +112,9 @@ async def _steps(tx: Any, caller: Caller) -> dict[str, bool]:
 
 async def _notices(system: Any, visitor: Any) -> list[Notice]:
     found: list[Notice] = []
+    async with system.database.read() as tx:
+        if await restoring.is_held(tx):
+            found.append(Notice("restored", "/restored", bad=True))
     if visitor.may("senders:read") and visitor.caller.channels is None:
         found += _of_senders(await senders.list_senders(system))
         found += await _of_imports(system)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import select, text
 
 from ums import __version__, clock
-from ums.core import schema
+from ums.core import restoring, schema
 from ums.core.access import access_key_context, channel_context
 from ums.core.callbacks.addresses import callback_secrets
 from ums.core.models import messages
@@ -43,7 +43,16 @@ async def examine(system: System) -> list[Finding]:
         finding("schema", revision == schema.head(), str(revision), "run `ums migrate`"),
         *await _database(system),
         await _secrets(system),
+        await _restored(system),
     ]
+
+
+async def _restored(system: System) -> Finding:
+    held = (await restoring.show(system)).backup_at
+    if held is None:
+        return finding("backup", True, "this is no restored backup", "")
+    told = f"restored from a backup of {held}: nothing is sent"
+    return finding("backup", False, told, "look at what waits, then run `ums restored confirm`")
 
 
 async def _database(system: System) -> list[Finding]:

@@ -12,6 +12,7 @@ from ums.core.directory import Channel, Snapshot
 from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
+from ums.core.restoring import is_held
 from ums.db import Tx
 
 RECENT = 1_000  # attempts of all messages that the pace is taken from
@@ -23,7 +24,15 @@ IDLE = 10 * clock.SECOND  # a longer pause between two of them is no work
 MOST_WAITING = 100_000  # that are counted
 
 Bottleneck = Literal[
-    "engine", "sender_paused", "sender_resting", "quiet_hours", "retries", "queue", "server", ""
+    "restored",
+    "engine",
+    "sender_paused",
+    "sender_resting",
+    "quiet_hours",
+    "retries",
+    "queue",
+    "server",
+    "",
 ]
 
 
@@ -149,6 +158,8 @@ async def _working(tx: Tx, now: int) -> bool:
 
 
 async def _held(tx: Tx, code: str, now: int) -> tuple[Bottleneck, int | None] | None:
+    if await is_held(tx):
+        return "restored", None
     sender: Any = await tx.first(select(senders).where(senders.c.code == code))
     if sender is None or not sender.open:
         return "sender_paused", None

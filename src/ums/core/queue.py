@@ -31,6 +31,8 @@ _READY = Hot(
     "SELECT s.id, p.priority FROM senders s"
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
+    # A restored backup (core.restoring) has to be confirmed first.
+    " AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'restored_at')"
     " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.sender_id = s.id"
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"
     " ORDER BY p.priority, s.id"

@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import imports, queue
+from ums.core import imports, queue, restoring
 from ums.core.expansion import expand
 from ums.core.system import System
 from ums.engine import failpoints
@@ -49,6 +49,7 @@ class Engine:
     async def start(self) -> None:
         """Join the workers and begin. On SQLite every worker before us is dead by now, since
         only one process may have the file; what they held comes back at once."""
+        await restoring.check(self._system)
         await self._beat()
         await self._recover(everyone=self._system.settings.is_sqlite)
         loops = (self._lease, self._expand, self._halt, self._quiet, self._import, self._tidy)

@@ -13,6 +13,7 @@ from ums.core import (
     materials,
     queue,
     quotas,
+    restoring,
     retention,
     suppressions,
 )
@@ -32,6 +33,7 @@ async def tidy(system: System, since: int) -> bool:
         await tx.run(delete(idempotency).where(over))
         for part in (contacts, lists, quotas, suppressions):
             await part.forget(tx)
+    await restoring.see(system)
     await answers.forget(system)
     await import_drafts.forget(system)
     await import_undo.forget(system)

@@ -1,7 +1,7 @@
 """Verbs of the installation itself."""
 
 from ums import __version__
-from ums.core import checkup, schema
+from ums.core import checkup, restoring, schema
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Nothing, Verb
@@ -20,8 +20,18 @@ async def _doctor(system: System, _: Intake, _p: Nothing) -> object:
     return await checkup.examine(system)
 
 
+async def _restored(system: System, _: Intake, _p: Nothing) -> object:
+    return await restoring.show(system)
+
+
+async def _confirm(system: System, _: Intake, _p: Nothing) -> object:
+    return await restoring.confirm(system)
+
+
 VERBS = {
     "version": Verb(Nothing, _version),
     "migrate": Verb(Nothing, _migrate),
     "doctor": Verb(Nothing, _doctor),
+    "restored.show": Verb(Nothing, _restored),
+    "restored.confirm": Verb(Nothing, _confirm),
 }

@@ -1,0 +1,118 @@
+"""Whether the database is a restored backup, and keeping it from sending then (reliability.md,
+threat 48).
+
+A backup does not know what was sent after it was made: what waits in it may have gone out. So the
+time is kept in two places, in the database and in a file beside it that is no part of a backup.
+Where the file has seen a later time than the database, or where SQLite's file is not there while
+the database was used before, nothing is sent until an operator says so.
+"""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import structlog
+from msgspec import Meta, Struct
+from sqlalchemy import delete, func, insert, select
+
+from ums import clock
+from ums.core import audit
+from ums.core.models import deliveries, meta
+from ums.core.states import WAITING
+from ums.core.system import System
+from ums.db import Hot, Tx
+
+log = structlog.get_logger()
+FILE: Final = "ums.seen"
+HELD: Final = "restored_at"  # in `meta`: the time of the backup; nothing is claimed while it stands
+MOST: Final = 100_000  # that are counted
+_INSTANCE: Final = "instance"
+_SEEN: Final = "seen_at"
+
+_SEE = Hot(
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE"
+    # Several machines' clocks may differ; the time only goes on.
+    " SET value = CASE WHEN CAST(meta.value AS bigint) > CAST(excluded.value AS bigint)"
+    " THEN meta.value ELSE excluded.value END"
+)
+
+
+class Restored(Struct, frozen=True):
+    """Whether sending is held because this is a restored backup."""
+
+    backup_at: Annotated[
+        str | None, Meta(description="When the backup was made; null: nothing is held.")
+    ]
+    waiting: Annotated[int, Meta(description=f"Deliveries that wait; {MOST} is that or more.")]
+
+
+async def check(system: System) -> None:
+    """Hold sending if the database is older than what was seen beside it. Called before a worker
+    begins."""
+    path = system.settings.data_dir / FILE
+    async with system.database.write() as tx:
+        instance, seen = await _value(tx, _INSTANCE), await _value(tx, _SEEN)
+        if instance is None:
+            instance = secrets.token_hex(8)
+            await tx.run(insert(meta), {"name": _INSTANCE, "value": instance})
+        if seen is not None and _is_older(path, instance, int(seen), system):
+            await _hold(tx, int(seen))
+    await see(system)
+
+
+async def see(system: System) -> None:
+    """Note the time in both places; the database first, so that it is never behind."""
+    now = clock.now()
+    async with system.database.write() as tx:
+        await tx.run(_SEE, {"name": _SEEN, "value": str(now)})
+        instance = await _value(tx, _INSTANCE)
+    path = system.settings.data_dir / FILE
+    aside = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
+    aside.write_text(json.dumps({"instance": instance, "at": now}))
+    aside.replace(path)
+
+
+async def show(system: System) -> Restored:
+    async with system.database.read() as tx:
+        held = await _value(tx, HELD)
+        if held is None:
+            return Restored(None, 0)
+        waiting = select(deliveries.c.id).where(deliveries.c.state.in_(WAITING)).limit(MOST)
+        count = await tx.value(select(func.count()).select_from(waiting.subquery()))
+    return Restored(clock.iso(int(held)), int(count))
+
+
+async def is_held(tx: Tx) -> bool:
+    return await _value(tx, HELD) is not None
+
+
+async def confirm(system: System, *, actor: str = audit.LOCAL) -> Restored:
+    """Send what waits after all."""
+    async with system.database.write() as tx:
+        gone = await tx.run(delete(meta).where(meta.c.name == HELD))
+        if gone.count:
+            await audit.note(tx, "restored.confirm", "installation", "", actor)
+    system.wake.set()
+    return await show(system)
+
+
+async def _hold(tx: Tx, seen: int) -> None:
+    if not await is_held(tx):
+        await tx.run(insert(meta), {"name": HELD, "value": str(seen)})
+        await audit.note(tx, "restored.hold", "installation", clock.iso(seen))
+    log.warning("restored from a backup: nothing is sent until `ums restored confirm`")
+
+
+async def _value(tx: Tx, name: str) -> str | None:
+    return await tx.value(select(meta.c.value).where(meta.c.name == name))
+
+
+def _is_older(path: Path, instance: str, seen: int, system: System) -> bool:
+    try:
+        found: Any = json.loads(path.read_text("utf-8"))
+        known, at = str(found["instance"]), int(found["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # On PostgreSQL it is a machine that joins the others.
+        return system.settings.is_sqlite
+    return known == instance and at > seen

@@ -1,0 +1,132 @@
+"""A restored backup sends nothing before somebody confirms it (reliability.md, F50)."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import update
+
+from fakes import SmtpServer
+from flow import Flow, open_flow
+from ums.config import Settings
+from ums.core import audit, restoring
+from ums.core.models import meta
+from ums.core.restoring import FILE
+from ums.core.system import System, open_system
+from ums.engine.loop import running
+
+A_WHILE = 1.5  # seconds; a claim takes a fraction of one
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SmtpServer]:
+    async with SmtpServer() as server:
+        yield server
+
+
+async def backup_at(system: System) -> str | None:
+    return (await restoring.show(system)).backup_at
+
+
+async def test_a_restart_is_no_restore(system: System, server: SmtpServer) -> None:
+    flow = await open_flow(system, server)
+    for _ in range(2):
+        async with running(system):
+            msgid = await flow.send("a@x.cn")
+            await flow.until_settled(msgid)
+        assert await backup_at(system) is None
+    assert (await flow.delivery(msgid)).state == "sent"
+
+
+async def test_a_database_older_than_what_was_seen_sends_nothing(
+    system: System, server: SmtpServer
+) -> None:
+    flow = await open_flow(system, server)
+    await restoring.check(system)
+    async with system.database.write() as tx:
+        await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
+    msgid = await flow.send("a@x.cn", "b@x.cn")
+    async with running(system):
+        await asyncio.sleep(A_WHILE)
+        assert server.mails == []
+        held = await restoring.show(system)
+        assert (held.backup_at, held.waiting) == ("1970-01-01T00:00:01.000Z", 2)
+    async with running(system):  # nor after the next start
+        await asyncio.sleep(A_WHILE)
+        assert server.mails == []
+        await restoring.confirm(system)
+        await flow.until_settled(msgid)
+    assert len(server.mails) == 2
+    assert await backup_at(system) is None
+    async with system.database.read() as tx:
+        actions = [one.action for one in (await audit.list_audit(tx)).items]
+    assert (actions.count("restored.hold"), actions.count("restored.confirm")) == (1, 1)
+    async with running(system):
+        assert await backup_at(system) is None
+
+
+async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
+    await restoring.check(system)
+    (system.settings.data_dir / FILE).unlink()
+    await restoring.check(system)
+    on_sqlite = system.settings.is_sqlite  # where nobody can join
+    assert (await backup_at(system) is not None) == on_sqlite
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"at": "x"}', '{"instance": 1}'])
+async def test_a_file_that_is_none_is_like_no_file(system: System, text: str) -> None:
+    await restoring.check(system)
+    (system.settings.data_dir / FILE).write_text(text)
+    await restoring.check(system)
+    assert (await backup_at(system) is not None) == system.settings.is_sqlite
+
+
+async def test_another_installations_file_says_nothing(system: System) -> None:
+    await restoring.check(system)
+    path = system.settings.data_dir / FILE
+    seen = json.loads(path.read_text())
+    path.write_text(json.dumps({"instance": "other", "at": seen["at"] + 10**9}))
+    await restoring.check(system)
+    assert await backup_at(system) is None
+
+
+@pytest.mark.parametrize("where", ["in its place", "in a folder of its own"])
+async def test_the_drill(tmp_path: Path, server: SmtpServer, where: str) -> None:
+    """As docs/how-to/backup.md has it: what was sent after the backup is not sent again."""
+    settings = Settings(data_dir=tmp_path / "var", demo=False)
+    backup = tmp_path / "backup.db"
+    async with open_system(settings) as system:
+        flow = await open_flow(system, server)
+        async with running(system):
+            await flow.until_settled(await flow.send("before@x.cn"))
+        msgid = await flow.send("a@x.cn")  # waits in the backup
+        with sqlite3.connect(f"file:{settings.data_dir}/ums.db?mode=ro", uri=True) as source:
+            source.execute("VACUUM INTO ?", (str(backup),))
+        async with running(system):
+            await flow.until_settled(msgid)
+    assert [mail.rcpt_to for mail in server.mails] == ["before@x.cn", "a@x.cn"]
+    if where == "in its place":
+        for file in settings.data_dir.glob("ums.db*"):
+            file.unlink()
+    else:
+        restored = tmp_path / "restored"
+        restored.mkdir()
+        shutil.copy(settings.data_dir / "ums.key", restored)
+        settings = msgspec.structs.replace(settings, data_dir=restored)
+    shutil.copy(backup, settings.data_dir / "ums.db")
+    async with open_system(settings) as system:
+        flow = Flow(system, "1234")
+        async with running(system):
+            new = await flow.send("new@x.cn")
+            await asyncio.sleep(A_WHILE)
+            assert len(server.mails) == 2
+            assert (await restoring.show(system)).waiting == 2
+            await restoring.confirm(system)
+            await flow.until_settled(new)
+            await flow.until_settled(msgid)
+    assert sorted(mail.rcpt_to for mail in server.mails[2:]) == ["a@x.cn", "new@x.cn"]
