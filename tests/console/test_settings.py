@@ -275,3 +275,12 @@ async def test_a_part_of_a_page_follows_the_message(door: Door, visit: Visit) ->
     assert (await visitor.get("/messages/nothing/live")).status_code == 404
     async with visitor.stream("GET", "/home/live") as stream:
         assert "event: end" in "".join([part async for part in stream.aiter_text()])
+
+
+async def test_a_preset_tells_what_the_provider_takes(visit: Visit) -> None:
+    visitor = await visit()
+    assert "500 mails a day" in (await visitor.get("/senders/new?preset=gmail")).text
+    shown = (await visitor.get("/senders/new?preset=qiye163")).text
+    assert "counted anew at 00:00 Asia/Shanghai" in shown
+    assert "by reputation" in (await visitor.get("/senders/new?preset=qq")).text
+    assert (await visitor.get("/senders/new?preset=custom")).text.count("provider takes") == 0

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -9,7 +10,16 @@ from msgspec import Struct
 from ums.senders.base import Encryption
 
 
-class Preset(Struct, frozen=True):
+class Cap(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a provider takes of one account: so many in a time."""
+
+    count: int
+    seconds: int
+    of: Literal["mails", "recipients"] = "mails"
+    reset: str = ""  # "00:00 Asia/Shanghai": counted from there on; empty: rolling
+
+
+class Preset(Struct, frozen=True, forbid_unknown_fields=True):
     """What choosing a provider fills in, and what it tells; words end in `_en` and `_zh`."""
 
     en: str
@@ -23,12 +33,15 @@ class Preset(Struct, frozen=True):
     password_zh: str
     from_en: str
     from_zh: str
+    limits_en: str
+    limits_zh: str
+    caps: tuple[Cap, ...] = ()
 
     def name(self, language: str) -> str:
         return self.zh if language == "zh" else self.en
 
     def about(self, field: str, language: str) -> str:
-        """What to put into `field`: account, password or from."""
+        """What to put into `field`: account, password or from; and what is known of `limits`."""
         return str(getattr(self, f"{field}_{language}"))
 
 
