@@ -7,7 +7,7 @@ from msgspec import structs
 from sqlalchemy import update
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, poison
 from ums.core.halting import Tally, locked, message_id, tally
 from ums.core.models import messages
 from ums.core.scheduling import lifetime
@@ -89,6 +89,7 @@ async def _in_chunks(
             if after is None:
                 return count
             await _revive(tx, row)
+            await poison.pardon(tx, row.id)
             done = await tx.run(_AGAIN, {**which, "last": after, "at": clock.now()})
             await audit.note(tx, "message.resend", msgid, f"{done.count} deliveries", actor)
         count += done.count

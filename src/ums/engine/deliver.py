@@ -12,6 +12,7 @@ from ums.core.system import System
 from ums.engine.journal import Journal
 from ums.engine.lane import Lane
 from ums.engine.mails import Mails, Signer
+from ums.engine.mark import Mark
 from ums.engine.waiting import Job
 from ums.errors import Unavailable
 
@@ -24,12 +25,13 @@ CLAIM_AT_ONCE = 200
 class Deliverer:
     """Keeps every sender's lane supplied, urgent deliveries first."""
 
-    def __init__(self, system: System, owner: str) -> None:
+    def __init__(self, system: System, owner: str, mark: Mark) -> None:
         self._system = system
         self._owner = owner
         self._journal = Journal(system.database, owner)
         self._signer = Signer(system.seal.derive("message-id"))
         self._mails = Mails(system)
+        self._mark = mark
         self._lanes: dict[int, Lane] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -92,7 +94,7 @@ class Deliverer:
 
     def _new_lane(self, sender: Sender) -> Lane:
         type = self._system.types[sender.type]
-        lane = Lane(self._system, sender, type, self._journal, self._signer)
+        lane = Lane(self._system, sender, type, self._journal, self._signer, self._mark)
         lane.wanted = self.nudge
         self._lanes[sender.id] = lane
         return lane

@@ -17,6 +17,7 @@ from ums.core.verdicts import BROKEN, Timing
 from ums.engine.failpoints import reach
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.mails import Signer
+from ums.engine.mark import Mark
 from ums.engine.waiting import Job, Waiting
 from ums.errors import Unavailable
 from ums.senders.base import Outcome, Scope, Stage, Verdict
@@ -39,7 +40,13 @@ class Lane:
     """
 
     def __init__(
-        self, system: System, sender: Sender, type: SenderType, journal: Journal, signer: Signer
+        self,
+        system: System,
+        sender: Sender,
+        type: SenderType,
+        journal: Journal,
+        signer: Signer,
+        mark: Mark,
     ) -> None:
         self.sender = sender
         self.resting = False  # until the next claim, which asks the database
@@ -48,6 +55,7 @@ class Lane:
         self._type = type
         self._journal = journal
         self._signer = signer
+        self._mark = mark
         self._waiting = Waiting()
         self._arrived = asyncio.Event()
         self._sessions: set[asyncio.Task[None]] = set()
@@ -343,7 +351,7 @@ class Lane:
             return None
         if job.mail.rules.expires_at <= clock.now() or job.mail.settings != sender.settings:
             return None
-        return job if self._render(job) is None else None
+        return job if job.render(self._signer, self._mark) is None else None
 
     def _take(self, following: Job | None) -> Job | None:
         """`following`, if it is still the first to go."""
@@ -365,7 +373,7 @@ class Lane:
         if job.mail.settings != self.sender.settings:
             await self._journal.release(job.claimed)  # built for the account as it was
             return False
-        problem = self._render(job)
+        problem = job.render(self._signer, self._mark)
         if problem is not None:
             log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
             unsendable = verdicts.unsendable(job.claimed, problem[0], now, rules.tells)
@@ -373,16 +381,6 @@ class Lane:
             return False
         job.started_at, job.clock = now, time.monotonic()
         return True
-
-    def _render(self, job: Job) -> tuple[str, str] | None:
-        """Fill in envelope and body; the reason and the problem when that cannot be done."""
-        if not job.body:
-            try:
-                job.envelope, job.body = job.mail.render(job.claimed, self._signer)
-            except Exception as error:  # a mail that breaks us must fail alone
-                reason = getattr(error, "reason", "content_unusable")
-                return reason, f"{type(error).__name__}: {error}"
-        return None
 
     async def _written(self, work: Callable[..., Awaitable[object]]) -> None:
         """Do `work` in a transaction, however long the database is away."""

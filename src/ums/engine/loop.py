@@ -11,12 +11,13 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import imports, queue, restoring
+from ums.core import imports, poison, queue, restoring
 from ums.core.expansion import expand
 from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
 from ums.engine.halting import Halting
+from ums.engine.mark import Mark, left_behind
 from ums.engine.quiet import POLL as QUIET_POLL
 from ums.engine.quiet import keep_quiet
 from ums.engine.receiver import receiver
@@ -40,7 +41,8 @@ class Engine:
         self.owner = f"{socket.gethostname()[:20]}.{os.getpid()}.{secrets.token_hex(4)}"
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
-        self._deliverer = Deliverer(system, self.owner)
+        self._mark = Mark(system.settings.data_dir, self.owner)
+        self._deliverer = Deliverer(system, self.owner, self._mark)
         self._teller = Teller(system, self.owner)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -51,6 +53,10 @@ class Engine:
         only one process may have the file; what they held comes back at once."""
         await restoring.check(self._system)
         await self._beat()
+        dead = left_behind(self._system.settings.data_dir)
+        if dead:
+            async with self._system.database.write() as tx:
+                await poison.note(tx, dead)
         await self._recover(everyone=self._system.settings.is_sqlite)
         loops = (self._lease, self._expand, self._halt, self._quiet, self._import, self._tidy)
         for loop in (*loops, self._teller.run, self._deliverer.run):
@@ -67,6 +73,8 @@ class Engine:
                 await self._stop()
         except TimeoutError:
             log.warning("stopped in the middle; the lease returns what is left")
+        finally:
+            self._mark.close()
 
     async def _stop(self) -> None:
         self._stopping.set()
@@ -102,6 +110,7 @@ class Engine:
     async def _recover(self, *, everyone: bool = False) -> None:
         async with self._system.database.write() as tx:
             count = await queue.recover(tx, self.owner, everyone=everyone, pause=self._doubt_pause)
+            await poison.quarantine(tx)
         if count:
             log.warning("took over from dead workers", workers=count)
             self._deliverer.nudge()

@@ -11,6 +11,7 @@ from ums.core import (
     imports,
     lists,
     materials,
+    poison,
     queue,
     quotas,
     restoring,
@@ -31,7 +32,7 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, lists, quotas, suppressions):
+        for part in (contacts, lists, poison, quotas, suppressions):
             await part.forget(tx)
     await restoring.see(system)
     await answers.forget(system)

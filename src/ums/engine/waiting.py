@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from ums.core.queue import Claimed
-from ums.engine.mails import Mail
+from ums.engine.mails import Mail, Signer
+from ums.engine.mark import Mark
 from ums.senders.base import Envelope
 
 NO_ENVELOPE = Envelope("", "", 0)
@@ -23,6 +24,17 @@ class Job(Struct):
     body: bytes = b""  # empty: not rendered yet
     started_at: int = 0
     clock: float = 0.0
+
+    def render(self, signer: Signer, mark: Mark) -> tuple[str, str] | None:
+        """Fill in envelope and body; the reason and the problem when that cannot be done."""
+        if not self.body:
+            try:
+                with mark.making(self.claimed.id):
+                    self.envelope, self.body = self.mail.render(self.claimed, signer)
+            except Exception as error:  # a mail that breaks us must fail alone
+                reason = getattr(error, "reason", "content_unusable")
+                return reason, f"{type(error).__name__}: {error}"
+        return None
 
     @property
     def name(self) -> tuple[int, int]:

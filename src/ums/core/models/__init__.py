@@ -28,6 +28,7 @@ from ums.core.models.management import answers, import_batches, tokens
 from ums.core.models.materials import material_chunks, materials
 from ums.core.models.messages import (
     attempts,
+    deaths,
     deliveries,
     files,
     idempotency,
@@ -49,6 +50,7 @@ __all__ = [
     "channel_senders",
     "channels",
     "contacts",
+    "deaths",
     "deliveries",
     "drafts",
     "files",

@@ -129,6 +129,14 @@ deliveries = table(
     **NEVER_REUSED,
 )
 
+# Workers that died while they made the mail of a delivery (core.poison).
+deaths = table(
+    "deaths",
+    Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
 attempts = table(
     "attempts",
     Column("id", Id, primary_key=True),

@@ -1,0 +1,60 @@
+"""Mails that take the worker along: after three deaths over one, it is tried no more.
+
+Without an end, a mail that kills each worker that makes it would stop all others with it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from sqlalchemy import delete
+
+from ums import clock
+from ums.core.callbacks import records
+from ums.core.models import deaths
+from ums.db import Hot, Tx, rows_json
+
+log = structlog.get_logger()
+DEATHS: Final = 3
+REASON: Final = "quarantined"
+KEPT: Final = 7 * clock.DAY
+
+_NOTE = Hot(
+    "INSERT INTO deaths (delivery_id, count, at) SELECT r.id, 1, CAST(:at AS bigint)"
+    " FROM $rows(r: id bigint) WHERE true ON CONFLICT (delivery_id)"
+    " DO UPDATE SET count = deaths.count + 1, at = excluded.at"
+)
+_QUARANTINE = Hot(
+    "UPDATE deliveries SET state = 'failed', reason = 'quarantined', updated_at = :at"
+    " WHERE state IN ('queued', 'deferred', 'paused')"
+    " AND id IN (SELECT delivery_id FROM deaths WHERE count >= :most) RETURNING id"
+)
+_PARDON = Hot(
+    "DELETE FROM deaths WHERE delivery_id IN"
+    " (SELECT id FROM deliveries WHERE message_id = :message)"
+)
+
+
+async def note(tx: Tx, deliveries: Sequence[int]) -> None:
+    """A worker died while it made the mails of these."""
+    await tx.run(_NOTE, {"r": rows_json((id,) for id in set(deliveries)), "at": clock.now()})
+    log.warning("a worker died while it made a mail", deliveries=sorted(set(deliveries)))
+
+
+async def quarantine(tx: Tx) -> int:
+    """End what killed too many workers and waits to be tried again; how many."""
+    rows = await tx.rows(_QUARANTINE, {"most": DEATHS, "at": clock.now()})
+    if rows:
+        await records.note_states(tx, [(row.id, "failed") for row in rows])
+        log.error("mails that killed workers are quarantined", deliveries=[r.id for r in rows])
+    return len(rows)
+
+
+async def pardon(tx: Tx, message: int) -> None:
+    """Somebody sends the message's failed deliveries once more: they are counted anew."""
+    await tx.run(_PARDON, {"message": message})
+
+
+async def forget(tx: Tx) -> None:
+    """Drop deaths of long ago."""
+    await tx.run(delete(deaths).where(deaths.c.at < clock.now() - KEPT))

@@ -1,0 +1,29 @@
+"""A mail that kills each worker that makes it is given up, and the others go out."""
+
+import asyncio
+
+import pytest
+
+from faults.audit import audit, drained
+from faults.engines import Engine
+from faults.ledger import Ledger
+from faults.workload import fill
+from ums.config import Settings
+
+SIZE = 30
+DEATHS = 3
+
+
+@pytest.mark.faults
+def test_after_three_deaths_the_others_go_out(settings: Settings) -> None:
+    with Ledger() as ledger, Engine(settings, sessions=1) as engine:
+        asyncio.run(fill(settings, ledger.port, broadcast=SIZE, single=0))
+        for _ in range(DEATHS):
+            engine.start(fail_point="making")  # always the first of the queue
+            engine.wait_killed()
+        engine.start()
+        asyncio.run(drained(settings, 60))
+        engine.stop()
+        result = asyncio.run(audit(settings, ledger))
+    ends = sorted((row.state, row.copies) for row in result.rows)
+    assert ends == [("failed", 0)] + [("sent", 1)] * (SIZE - 1)
