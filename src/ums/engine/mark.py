@@ -45,6 +45,8 @@ class Mark:
             _ID.pack_into(self._map, 0, delivery_id)
 
     def close(self) -> None:
+        if self._map.closed:
+            return
         self._map.close()
         self._path.unlink(missing_ok=True)
         os.close(self._file)
