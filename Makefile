@@ -2,7 +2,7 @@
 # Needed: make, a POSIX shell and Python 3.11 or newer with venv. Everything else comes by pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types screenshots bench build clean
+.PHONY: help run test faults lint types screenshots bench build clean
 .DELETE_ON_ERROR:
 
 # The first of these that is 3.11 or newer; or say which: make run PYTHON=/opt/python/bin/python3
@@ -31,6 +31,10 @@ run: $(VENV)/.installed ## Install what is missing, then start UMS
 
 test: $(VENV)/.installed-dev ## Run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+faults: $(VENV)/.installed-dev ## Kill UMS thousands of times, and write down what was counted
+	$(BIN)/python -m pytest tests/faults --kills 1000 --phase-kills 50 --web-kills 200 --stops 200 \
+	--record docs/fault-results.md $(ARGS)
 
 lint: $(VENV)/.installed-dev types ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check .

@@ -3,8 +3,11 @@
 import asyncio
 import itertools
 import os
+import platform
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -29,12 +32,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 KILLS = 25  # per database; CI asks for at least 50 in all
+SAMPLES = {"phase-kills": 3, "web-kills": 6, "stops": 3}  # `make faults` asks for many more
 REQUESTS = 3_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     help = f"random kills of the engine in tests/faults, per database (default {KILLS})"
     parser.addoption("--kills", type=int, default=KILLS, help=help)
+    for name, usual in SAMPLES.items():
+        help = f"{name.replace('-', ' ')} in tests/faults (default {usual})"
+        parser.addoption(f"--{name}", type=int, default=usual, help=help)
+    parser.addoption("--record", default=None, help="a file for what the fault tests counted")
     help = f"generated requests to the API, in all (default {REQUESTS})"
     parser.addoption("--requests", type=int, default=REQUESTS, help=help)
     help = "a folder for pictures of the console's pages"
@@ -49,11 +57,46 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults")
     for text in sorted(found):
         terminalreporter.write_line(str(text))
+    path = terminalreporter.config.getoption("--record")
+    if path and found:
+        failed = len(terminalreporter.getreports("failed"))
+        Path(path).write_text(_recorded(sorted(map(str, found)), failed), "utf-8")
+
+
+def _recorded(found: list[str], failed: int) -> str:
+    """The page of a run: when, of what, on what, and what was counted."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    head = (
+        "# What the last full run of the fault tests counted\n\n"
+        "`make faults` writes this page. [Reliability](reliability.md) says what is promised.\n\n"
+        f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}\n"
+        f"- {platform.system()} {platform.release()}, {os.cpu_count()} cores,"
+        f" Python {platform.python_version()}\n"
+        f"- failed: {failed}\n\n"
+    )
+    return head + "".join(f"- {line}\n" for line in found)
 
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--kills")
+
+
+@pytest.fixture
+def phase_kills(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--phase-kills")
+
+
+@pytest.fixture
+def web_kills(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--web-kills")
+
+
+@pytest.fixture
+def stops(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--stops")
 
 
 def pytest_report_header() -> str:

@@ -12,19 +12,19 @@ from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
 
-STOPS = 3
-HALF = 1_500
+HALF_PER_STOP = 500
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(0)  # as long as --stops asks; each wait inside has its own end
 def test_sigterm_finishes_what_is_at_the_dot(
-    settings: Settings, dialect: str, record_property: Record
+    settings: Settings, dialect: str, stops: int, record_property: Record
 ) -> None:
-    chance = random.Random(dialect)
+    chance, half = random.Random(dialect), stops * HALF_PER_STOP
     with Ledger() as ledger, Engine(settings) as engine:
         ledger.hold = 0.05
-        asyncio.run(fill(settings, ledger.port, broadcast=HALF, single=HALF))
-        for _ in range(STOPS):
+        asyncio.run(fill(settings, ledger.port, broadcast=half, single=half))
+        for _ in range(stops):
             before = len(ledger.entries)
             engine.start()
             ledger.wait_for(before + 20)
@@ -35,10 +35,10 @@ def test_sigterm_finishes_what_is_at_the_dot(
             assert set(left) <= {"queued", "sent"}  # all that was held is settled or given back
         ledger.hold = 0.0
         engine.start()
-        asyncio.run(drained(settings, 60))
+        asyncio.run(drained(settings, 60 + half / 100))
         engine.stop()
         result = asyncio.run(audit(settings, ledger))
 
-    record_property("faults", f"{dialect}, {STOPS} times SIGTERM: {result.summary()}")
-    result.check(size=2 * HALF)
+    record_property("faults", f"{dialect}, {stops} times SIGTERM: {result.summary()}")
+    result.check(size=2 * half)
     assert {(row.state, row.copies, row.doubts) for row in result.rows} == {("sent", 1, 0)}

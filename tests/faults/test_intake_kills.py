@@ -20,12 +20,12 @@ from ums.core.system import open_system
 from ums.db import open_database
 
 CLIENTS = 8
-KILLS = 6
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(0)  # as long as --web-kills asks; each wait inside has its own end
 def test_every_200_is_stored_and_every_key_is_one_message(
-    settings: Settings, dialect: str, record_property: Record
+    settings: Settings, dialect: str, web_kills: int, record_property: Record
 ) -> None:
     with (
         reserved_port() as port,
@@ -33,19 +33,21 @@ def test_every_200_is_stored_and_every_key_is_one_message(
         Engine(settings, serve=True, port=port) as engine,
     ):
         account = asyncio.run(_account(settings, ledger.port))
-        answers, retries = asyncio.run(_post_while_killing(engine, port, account, dialect))
-        asyncio.run(drained(settings, 60))
+        answers, retries = asyncio.run(
+            _post_while_killing(engine, port, account, dialect, web_kills)
+        )
+        asyncio.run(drained(settings, 60 + 5 * web_kills))
         engine.stop()
         result = asyncio.run(audit(settings, ledger))
         stored = asyncio.run(_stored(settings))
 
     counts = f"{len(answers)} keys, {retries} retries; {result.summary()}"
-    record_property("faults", f"{dialect}, {KILLS} kills while clients post: {counts}")
+    record_property("faults", f"{dialect}, {web_kills} kills while clients post: {counts}")
     assert retries > 0, "no kill met a request"
     assert all(len(msgids) == 1 for msgids in answers.values())
     assert sorted(stored) == sorted(msgid for (msgid,) in answers.values())
     result.check(size=len(answers))
-    assert sum(row.copies > 1 for row in result.of(RESEND)) <= KILLS * settings.sessions
+    assert sum(row.copies > 1 for row in result.of(RESEND)) <= web_kills * settings.sessions
 
 
 async def _account(settings: Settings, port: int) -> Account:
@@ -54,14 +56,14 @@ async def _account(settings: Settings, port: int) -> Account:
 
 
 async def _post_while_killing(
-    engine: Engine, port: int, account: Account, seed: str
+    engine: Engine, port: int, account: Account, seed: str, kills: int
 ) -> tuple[dict[str, set[str]], int]:
     """The msgids each key got, and how many requests went without an answer."""
     chance = random.Random(seed)
     posting = _Clients(f"http://127.0.0.1:{port}", account)
     engine.start()
     tasks = [asyncio.create_task(posting.post(number)) for number in range(CLIENTS)]
-    for _ in range(KILLS):
+    for _ in range(kills):
         await posting.hear()
         await asyncio.sleep(chance.uniform(0.0, 0.4))
         await asyncio.to_thread(engine.kill)

@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import pytest
 
-from faults.audit import audit, drained
+from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
 
-KILLS = 3
-SIZE = 120
+MAILS_PER_KILL = 40
 PASSES = 4  # the kill comes at the fourth mail: the session is warm, commands ride with the dot
 
 
@@ -36,22 +35,33 @@ PHASES = {
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(0)  # as long as --phase-kills asks; each wait inside has its own end
 @pytest.mark.parametrize("kind", ["broadcast", "single"])
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_kill_does_exactly_what_the_phase_says(settings: Settings, phase: str, kind: str) -> None:
+def test_a_kill_does_exactly_what_the_phase_says(
+    settings: Settings,
+    dialect: str,
+    phase: str,
+    kind: str,
+    phase_kills: int,
+    record_property: Record,
+) -> None:
     concerned = PHASES[phase][kind == "single"]
-    sizes = {"broadcast": 0, "single": 0, kind: SIZE}
+    size = phase_kills * MAILS_PER_KILL
+    sizes = {"broadcast": 0, "single": 0, kind: size}
     with Ledger() as ledger, Engine(settings, sessions=1) as engine:
         asyncio.run(fill(settings, ledger.port, **sizes))
-        for _ in range(KILLS):
+        for _ in range(phase_kills):
             engine.start(fail_point=f"{phase}:{PASSES}")
             engine.wait_killed()
         engine.start()
-        asyncio.run(drained(settings, 60))
+        asyncio.run(drained(settings, 60 + size / 100))
         engine.stop()
         result = asyncio.run(audit(settings, ledger))
 
-    result.check(size=SIZE)
+    counts = f"{phase_kills} kills of a {kind} at `{phase}`: {result.summary()}"
+    record_property("faults", f"{dialect}, {counts}")
+    result.check(size=size)
     ends = [After(row.state, row.copies, row.doubts) for row in result.rows]
-    assert ends.count(concerned) == (SIZE if concerned == UNTOUCHED else KILLS)
-    assert ends.count(UNTOUCHED) == SIZE - (0 if concerned == UNTOUCHED else KILLS)
+    assert ends.count(concerned) == (size if concerned == UNTOUCHED else phase_kills)
+    assert ends.count(UNTOUCHED) == size - (0 if concerned == UNTOUCHED else phase_kills)
