@@ -62,13 +62,14 @@ class Setting(Struct, frozen=True):
 
 def show(system: System) -> list[Setting]:
     """All of them, as they are now."""
+    fixed = system.fixed_settings
     return [
         Setting(
             one.name,
             one.group,
             getattr(system.settings, one.name),
             getattr(system.default_settings, one.name),
-            one.name in system.fixed_settings,
+            one.name in fixed,
         )
         for one in ADJUSTABLE
     ]

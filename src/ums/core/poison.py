@@ -16,7 +16,6 @@ from ums.db import Hot, Tx, rows_json
 
 log = structlog.get_logger()
 DEATHS: Final = 3
-REASON: Final = "quarantined"
 KEPT: Final = 7 * clock.DAY
 
 _NOTE = Hot(
@@ -41,13 +40,12 @@ async def note(tx: Tx, deliveries: Sequence[int]) -> None:
     log.warning("a worker died while it made a mail", deliveries=sorted(set(deliveries)))
 
 
-async def quarantine(tx: Tx) -> int:
-    """End what killed too many workers and waits to be tried again; how many."""
+async def quarantine(tx: Tx) -> None:
+    """End what killed too many workers and waits to be tried again."""
     rows = await tx.rows(_QUARANTINE, {"most": DEATHS, "at": clock.now()})
     if rows:
         await records.note_states(tx, [(row.id, "failed") for row in rows])
         log.error("mails that killed workers are quarantined", deliveries=[r.id for r in rows])
-    return len(rows)
 
 
 async def pardon(tx: Tx, message: int) -> None:

@@ -19,6 +19,7 @@ from ums import clock
 from ums.core import suppressions
 from ums.core.callbacks import records
 from ums.core.messages import RESEND
+from ums.core.restoring import HELD
 from ums.core.suppressions import Refusal
 from ums.db import Hot, Tx, rows_json
 from ums.senders.base import Stage, Verdict
@@ -32,7 +33,7 @@ _READY = Hot(
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
     # A restored backup (core.restoring) has to be confirmed first.
-    " AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'restored_at')"
+    f" AND NOT EXISTS (SELECT 1 FROM meta WHERE name = '{HELD}')"
     " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.sender_id = s.id"
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"
     " ORDER BY p.priority, s.id"

@@ -64,6 +64,8 @@ async def _sweep_messages(system: System, before: int) -> None:
     while left > 0:
         rows = await _old(system, before, place)
         for row in rows:
+            if left <= 0:
+                break
             place = (row.accepted_at, row.id)
             if await _is_needed(system, row.id):
                 continue

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
-from sqlalchemy import ColumnElement, delete, insert, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from ums import clock
 from ums.core import audit
@@ -75,8 +75,6 @@ _LIFT = Hot(
     "DELETE FROM suppressions WHERE channel_id = :channel AND address IN"
     " (SELECT r.address FROM $rows(r: address text))"
 )
-
-
 _KEY = Hot("SELECT key FROM channels WHERE id = :id")
 
 
@@ -251,7 +249,7 @@ def _room(said: Any, at: int) -> int:
 
 async def _hold_back(tx: Tx, channel: int, wording: str, at: int) -> None:
     """Tell of it, once for a storm."""
-    key = await tx.value(_KEY, {"id": channel})
+    key = str(await tx.value(_KEY, {"id": channel}))
     told = select(log.c.id).where(
         log.c.action == HELD_BACK,
         log.c.subject == key,
@@ -259,8 +257,7 @@ async def _hold_back(tx: Tx, channel: int, wording: str, at: int) -> None:
         log.c.at > at - STORM_TIME,
     )
     if await tx.first(told) is None:
-        row = {"at": at, "actor": audit.LOCAL, "action": HELD_BACK}
-        await tx.run(insert(log), {**row, "subject": key, "detail": wording})
+        await audit.note(tx, HELD_BACK, key, wording, audit.LOCAL)
 
 
 def _holds() -> ColumnElement[bool]:
