@@ -33,6 +33,13 @@ async def lists(shared: Door, admin: Token) -> AsyncIterator[dict[str, str]]:
         await shared.post("/api/operators", operator, admin)
         address = {"addresses": [f"{number * 7 % 5}{number}@example.org"]}
         await shared.post(f"{mine}/suppressions", address, admin)
+        await shared.post("/api/words", {"word": f"sorted {name}"}, admin)
+        await shared.post(f"{mine}/strategies", {"name": name}, admin)
+    entries = {"kind": "block", "name": "sorted"}
+    id = (await shared.post(f"{mine}/lists", entries, admin)).body["id"]
+    both = [{"kind": "userid", "value": value} for value in "bca"]
+    both += [{"kind": "address", "value": f"{value}@example.org"} for value in "zam"]
+    await shared.post(f"{mine}/lists/{id}/entries", {"entries": both}, admin)
     yield {
         "channels": "/api/channels",
         "segments": "/api/segments",
@@ -44,6 +51,10 @@ async def lists(shared: Door, admin: Token) -> AsyncIterator[dict[str, str]]:
         "audit": "/api/audit",
         "imports": "/api/imports",
         "materials": "/api/materials",
+        "words": "/api/words",
+        "strategies": f"{mine}/strategies",
+        "entries": f"{mine}/lists/{id}/entries",
+        "batches": f"{mine}/batches",
     }
 
 
@@ -72,6 +83,9 @@ async def every(door: Door, path: str, sort: str, who: Token, limit: int) -> lis
         ("senders", "name"),
         ("senders", "code"),
         ("suppressions", "address"),
+        ("words", "word"),
+        ("strategies", "name"),
+        ("entries", "value"),
         *((name, "created_at") for name in ("channels", "tokens", "audit", "suppressions")),
     ],
 )
@@ -85,13 +99,17 @@ async def test_a_list_is_sorted_either_way_and_none_is_skipped(
     assert down == whole[::-1]
     assert await every(shared, path, key, admin, 2) == whole
     assert await every(shared, path, f"-{key}", admin, 3) == down
-    if key not in ("created_at",) and shared.system.settings.is_sqlite:
+    if key != "created_at" and name != "entries" and shared.system.settings.is_sqlite:
         values = [one[key] for one in whole]
         assert values == sorted(values)
 
 
 @pytest.mark.parametrize(
-    "name", ["channels", "segments", "templates", "operators", "audit", "imports", "materials"]
+    "name",
+    [
+        *("channels", "segments", "templates", "operators", "audit", "imports", "materials"),
+        *("words", "strategies", "entries", "batches"),
+    ],
 )
 async def test_an_order_that_is_none_is_refused(
     shared: Door, admin: Token, lists: dict[str, str], name: str

@@ -9,6 +9,7 @@ from console.conftest import Visit
 from console.test_settings import followed
 from doors import Door
 from flow import with_settings
+from ums.core import operators
 from ums.core.models import meta
 from ums.core.restoring import HELD
 
@@ -233,3 +234,34 @@ async def test_lists_are_sorted(door: Door, visit: Visit) -> None:
     for query, expected in (("", "cab"), ("?sort=accepted_at", "bac")):
         text = (await visitor.get(f"/messages{query}")).text
         assert re.findall(r"to (\w)</a>", text) == list(expected)
+
+
+async def test_what_governs_a_channel_is_sorted_too(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    admin = await door.api_token()
+    await operators.create(door.system, "zhao", "a long password")
+    base = f"/channels/{channel.key}"
+    for name in ("b", "a", "c"):
+        await door.post("/api/words", {"word": f"word {name}"}, admin)
+        await door.post(f"/api{base}/strategies", {"name": f"rule {name}"}, admin)
+    black = {"kind": "block", "name": "black"}
+    id = (await door.post(f"/api{base}/lists", black, admin)).body["id"]
+    entries = [{"kind": "userid", "value": f"user-{name}"} for name in "bac"]
+    await door.post(f"/api{base}/lists/{id}/entries", {"entries": entries}, admin)
+    await door.send("PATCH", f"/api{base}/rules", {"approval": True}, admin)
+    for name in "bac":
+        body = {"recipients": [{"address": "a@example.org"}], "subject": f"mail {name}"}
+        await door.post("/api/messages", {**body, "text": "t", "owner": "zhao"}, channel)
+    for path, query, found, order in (
+        ("/words", "", r"word (\w)</td>", "bac"),
+        ("/words", "sort=word", r"word (\w)</td>", "abc"),
+        ("/words", "sort=-word", r"word (\w)</td>", "cba"),
+        (f"{base}/strategies", "sort=name", r"rule (\w) ", "abc"),
+        (f"{base}/strategies", "sort=-created_at", r"rule (\w) ", "cab"),
+        (f"{base}/lists/{id}", "", r">user-(\w)</td>", "abc"),
+        (f"{base}/lists/{id}", "sort=-value", r">user-(\w)</td>", "cba"),
+        ("/approvals", "", r"mail (\w)</a>", "bac"),
+        ("/approvals", "sort=-created_at", r"mail (\w)</a>", "cab"),
+    ):
+        text = (await visitor.get(f"{path}?{query}")).text
+        assert re.findall(found, text) == list(order), (path, query)

@@ -5,7 +5,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import lists
@@ -71,8 +71,8 @@ async def _list(
     request: AnyRequest, system: Any, channel: Channel, id: int, form: Form, status: int = 200
 ) -> Response[str]:
     info = await lists.find(system, channel, id)
-    after = request.query_params.get("after")
-    entries = await lists.entries(system, channel, info.kind, id, after=after, limit=100)
+    after, sort = request.query_params.get("after"), sort_of(request, lists.EntryOrder, "value")
+    entries = await lists.entries(system, channel, info.kind, id, sort=sort, after=after, limit=100)
     return page(
         request,
         "lists/show.html",
@@ -80,6 +80,7 @@ async def _list(
         channel=channel,
         info=info,
         entries=entries,
+        sort=sort,
         form=form,
     )
 

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, lists, refused
+from ums.console.forms import Form, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import channels, checkup, senders
@@ -14,6 +14,7 @@ from ums.core.callbacks import addresses, listing
 from ums.core.directory import Channel
 from ums.core.rule_checks import with_changes
 from ums.core.rules import Rules
+from ums.core.sorting import ByTime
 from ums.errors import Invalid, NotFound, UmsError
 
 STATUSES: Final = range(9)
@@ -127,9 +128,11 @@ async def _callbacks(
     tested: Any = None,
     status: int = 200,
 ) -> Response[str]:
+    after, sort = request.query_params.get("after"), sort_of(request, ByTime, "created_at")
     async with system.database.read() as tx:
-        after = request.query_params.get("after")
-        dead = await listing.list_batches(tx, channel, state="dead", after=after, limit=20)
+        dead = await listing.list_batches(
+            tx, channel, state="dead", sort=sort, after=after, limit=20
+        )
     return page(
         request,
         "channels/callbacks.html",
@@ -137,6 +140,7 @@ async def _callbacks(
         channel=channel,
         addresses=await addresses.list_addresses(system, channel),
         dead=dead,
+        sort=sort,
         form=form,
         secret=secret,
         tested=tested,

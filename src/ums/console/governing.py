@@ -5,11 +5,13 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import strategies, words
 from ums.core.directory import Channel
+from ums.core.sorting import ByName
+from ums.core.words import WordOrder
 from ums.errors import UmsError
 
 
@@ -32,14 +34,15 @@ async def channel_words(
 async def _words(
     request: AnyRequest, system: Any, channel: Channel | None, form: Form, status: int = 200
 ) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await words.list_words(system, channel, after=after, limit=100)
+    after, sort = request.query_params.get("after"), sort_of(request, WordOrder, "created_at")
+    found = await words.list_words(system, channel, sort=sort, after=after, limit=100)
     base = "/words" if channel is None else f"/channels/{channel.key}/words"
     return page(
         request,
         "channels/words.html",
         status=status,
         found=found,
+        sort=sort,
         channel=channel,
         form=form,
         base=base,
@@ -104,13 +107,14 @@ async def list_strategies(
 async def _strategies(
     request: AnyRequest, system: Any, channel: Channel, form: Form, status: int = 200
 ) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await strategies.list_strategies(system, channel, after=after, limit=50)
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
+    found = await strategies.list_strategies(system, channel, sort=sort, after=after, limit=50)
     return page(
         request,
         "channels/strategies.html",
         status=status,
         found=found,
+        sort=sort,
         channel=channel,
         form=form,
     )

@@ -182,9 +182,17 @@ async def _channel_of(system: Any, caller: Caller, msgid: str) -> int:
 
 @get("/approvals", scope="messages:approve")
 async def list_approvals(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    after = request.query_params.get("after")
-    found = await approval.list_waiting(system, visitor.caller.channels, after=after, limit=50)
-    return page(request, "messages/approvals.html", found=found, names=bind_names(visitor.caller))
+    after, sort = request.query_params.get("after"), sort_of(request, ByTime, "created_at")
+    found = await approval.list_waiting(
+        system, visitor.caller.channels, sort=sort, after=after, limit=50
+    )
+    return page(
+        request,
+        "messages/approvals.html",
+        found=found,
+        sort=sort,
+        names=bind_names(visitor.caller),
+    )
 
 
 @post("/approvals/{msgid:str}/approve", scope="messages:approve")

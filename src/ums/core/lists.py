@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from ums import clock
 from ums.core import audit
@@ -23,6 +23,7 @@ from ums.senders.address import BadAddress, clean
 
 ListKind = Literal["block", "allow"]
 EntryKind = Literal["userid", "address"]
+EntryOrder = Literal["value", "-value"]
 MAX_ENTRIES = 10_000  # in one call
 KEPT = clock.DAY  # a message may have been accepted with it just before it was deleted
 
@@ -118,17 +119,20 @@ async def entries(
     kind: ListKind,
     id: int,
     *,
+    sort: EntryOrder = "value",
     after: str | None = None,
     limit: int = 50,
-) -> Page:
-    """The list's entries, addresses first, each kind in order of its values."""
-    columns = (list_entries.c.kind, list_entries.c.value)
+) -> Page[Entry]:
+    """The list's entries: addresses first, each kind in order of its values, or all of that the
+    other way round."""
+    columns, down = (list_entries.c.kind, list_entries.c.value), sort == "-value"
     query = select(*columns).where(list_entries.c.list_id == id)
     if after is not None:
-        query = query.where(_beyond(after))
+        query = query.where(_beyond(after, down=down))
+    order = [column.desc() if down else column for column in columns]
     async with system.database.read() as tx:
         await _found(tx, channel, kind, id)
-        rows = await tx.rows(query.order_by(*columns).limit(page_size(limit) + 1))
+        rows = await tx.rows(query.order_by(*order).limit(page_size(limit) + 1))
     found = [Entry(row.kind, row.value) for row in rows]
     return page(found, limit, lambda entry: f"{entry.kind}:{entry.value}")
 
@@ -246,9 +250,9 @@ def _shown(row: Any) -> ListInfo:
     return ListInfo(row.id, row.kind, row.name, row.entries, clock.iso(row.created_at))
 
 
-def _beyond(after: str) -> ColumnElement[bool]:
+def _beyond(after: str, *, down: bool) -> ColumnElement[bool]:
     kind, colon, value = after.partition(":")
     if not colon or "\x00" in after:
         raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
-    same = (list_entries.c.kind == kind) & (list_entries.c.value > value)
-    return (list_entries.c.kind > kind) | same
+    keys, place = tuple_(list_entries.c.kind, list_entries.c.value), (kind, value)
+    return keys < place if down else keys > place

@@ -17,12 +17,14 @@ from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
 from ums.core.models import strategies
-from ums.core.paging import Page, after_id, page, page_size
+from ums.core.paging import Page, cut, page_size
+from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound, Refused
 
 Unless = Literal["not_submitted", "not_delivered", "not_clicked"]
+_ORDER = Order(strategies.c.id, (strategies.c.name,))
 SENDER_TYPES = ("email",)
 MAX_WAIT = 7 * 24 * 3600  # seconds
 
@@ -70,14 +72,19 @@ async def create(
 
 
 async def list_strategies(
-    system: System, channel: Channel, *, after: str | None = None, limit: int = 50
-) -> Page:
-    """The channel's strategies, the oldest first."""
+    system: System,
+    channel: Channel,
+    *,
+    sort: ByName = "created_at",
+    after: str | None = None,
+    limit: int = 50,
+) -> Page[Strategy]:
+    """The channel's strategies, the oldest first unless `sort` says another."""
     mine = strategies.c.channel_id == channel.id
-    query = select(strategies).where(mine, strategies.c.id > after_id(after))
+    query = _ORDER.sort(select(strategies).where(mine), sort, after)
     async with system.database.read() as tx:
-        rows = await tx.rows(query.order_by(strategies.c.id).limit(page_size(limit) + 1))
-    return page([_shown(row) for row in rows], limit, lambda shown: str(shown.id))
+        rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return cut(rows, limit, _shown, _ORDER.place(sort))
 
 
 async def show(system: System, channel: Channel, id: int) -> Strategy:

@@ -8,6 +8,7 @@ How words are found: `core.lexicon`.
 import asyncio
 import unicodedata
 from collections.abc import Iterable
+from typing import Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, insert, select
@@ -17,10 +18,13 @@ from ums.core import audit
 from ums.core.directory import Channel, touch
 from ums.core.lexicon import LONGEST, fold
 from ums.core.models import words
-from ums.core.paging import Page, after_id, page, page_size
+from ums.core.paging import Page, cut, page_size
+from ums.core.sorting import Order
 from ums.core.system import System
 from ums.errors import Invalid, NotFound, Refused
 
+WordOrder = Literal["created_at", "-created_at", "word", "-word"]
+_ORDER = Order(words.c.id, (words.c.word,))
 IN_THREAD = 64 * 1024  # characters from which on the event loop must not wait
 
 
@@ -85,18 +89,21 @@ async def list_words(
     system: System,
     channel: Channel | None = None,
     *,
+    sort: WordOrder = "created_at",
     after: str | None = None,
     limit: int = 50,
-) -> Page:
-    """The words that count for every channel, or those of one channel's own, the oldest first."""
-    query = select(words).where(_of(channel), words.c.id > after_id(after)).order_by(words.c.id)
+) -> Page[Word]:
+    """The words that count for every channel, or those of one channel's own; the oldest first
+    unless `sort` says another."""
+    query = _ORDER.sort(select(words).where(_of(channel)), sort, after)
     async with system.database.read() as tx:
         rows = await tx.rows(query.limit(page_size(limit) + 1))
     key = channel.key if channel else ""
-    found = [
-        Word(row.id, row.word, key, bool(row.exempt), clock.iso(row.created_at)) for row in rows
-    ]
-    return page(found, limit, lambda word: str(word.id))
+
+    def shown(row: Any) -> Word:
+        return Word(row.id, row.word, key, bool(row.exempt), clock.iso(row.created_at))
+
+    return cut(rows, limit, shown, _ORDER.place(sort))
 
 
 async def check_words(system: System, channel: Channel, texts: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from litestar import Response, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums import clock
@@ -15,6 +15,7 @@ from ums.core.callbacks.addresses import AddressInfo, Tested
 from ums.core.callbacks.listing import BatchDetail, BatchInfo, Replayed
 from ums.core.outgoing import Id
 from ums.core.paging import Page
+from ums.core.sorting import ByTime
 from ums.core.verbs.base import Hours
 
 Schedule = Literal["hosted", "standard"]
@@ -140,14 +141,16 @@ async def list_batches(
     callback: Annotated[
         int | None, QueryParameter(ge=1, le=2**63 - 1, description="An address's id.")
     ] = None,
+    sort: FromQuery[ByTime] = "created_at",
 ) -> Page[BatchInfo]:
-    """What was told, or is to be, the oldest first; `dead` is what was given up."""
+    """What was told, or is to be; `dead` is what was given up."""
     async with system.database.read() as tx:
         return await listing.list_batches(
             tx,
             caller.channel(key),
             state=of_state,
             address_id=callback,
+            sort=sort,
             after=paging.after,
             limit=paging.limit,
         )

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from litestar import Response, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, shown
 from ums.core import lists
-from ums.core.lists import MAX_ENTRIES, Change, Entry, ListInfo, ListKind
+from ums.core.lists import MAX_ENTRIES, Change, Entry, EntryOrder, ListInfo, ListKind
 from ums.core.paging import Page
 
 Kind = Annotated[ListKind, QueryParameter(description="Blocklists or allowlists.")]
@@ -58,13 +58,19 @@ async def show_list(
 
 @get("/api/channels/{key:str}/lists/{list_id:int}/entries", scope="lists:read")
 async def list_entries(
-    system: System, caller: Caller, paging: Paging, key: FromPath[str], list_id: FromPath[int]
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    key: FromPath[str],
+    list_id: FromPath[int],
+    sort: FromQuery[EntryOrder] = "value",
 ) -> Page[Entry]:
-    """Its entries, addresses first, each kind in the order of its values."""
+    """Its entries, addresses first, each kind in the order of its values, or all the other way
+    round."""
     channel = caller.channel(key)
     kind = (await lists.find(system, channel, list_id)).kind
     return await lists.entries(
-        system, channel, kind, list_id, after=paging.after, limit=paging.limit
+        system, channel, kind, list_id, sort=sort, after=paging.after, limit=paging.limit
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
@@ -11,7 +11,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import channels, words
 from ums.core.paging import Page
 from ums.core.rule_checks import RulesShown, show, with_changes
-from ums.core.words import Word
+from ums.core.words import Word, WordOrder
 
 
 class NewWord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,9 +54,11 @@ async def change_rules(
 
 
 @get("/api/words", scope="channels:read")
-async def list_words(system: System, paging: Paging) -> Page[Word]:
-    """The words that no channel may use, the oldest first."""
-    return await words.list_words(system, after=paging.after, limit=paging.limit)
+async def list_words(
+    system: System, paging: Paging, sort: FromQuery[WordOrder] = "created_at"
+) -> Page[Word]:
+    """The words that no channel may use."""
+    return await words.list_words(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
 @post("/api/words", scope="channels:write")
@@ -75,11 +77,17 @@ async def remove_word(system: System, caller: Caller, word_id: FromPath[int]) ->
 
 @get("/api/channels/{key:str}/words", scope="channels:read")
 async def list_own_words(
-    system: System, caller: Caller, paging: Paging, key: FromPath[str]
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    key: FromPath[str],
+    sort: FromQuery[WordOrder] = "created_at",
 ) -> Page[Word]:
     """The channel's own words, forbidden and exempt ones."""
     channel = caller.channel(key)
-    return await words.list_words(system, channel, after=paging.after, limit=paging.limit)
+    return await words.list_words(
+        system, channel, sort=sort, after=paging.after, limit=paging.limit
+    )
 
 
 @post("/api/channels/{key:str}/words", scope="channels:write")

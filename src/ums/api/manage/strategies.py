@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import strategies
 from ums.core.paging import Page
+from ums.core.sorting import ByName
 from ums.core.strategies import Step, Strategy
 
 
@@ -28,11 +29,15 @@ class StrategyChange(Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/api/channels/{key:str}/strategies", scope="strategies:read")
 async def list_strategies(
-    system: System, caller: Caller, paging: Paging, key: FromPath[str]
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    key: FromPath[str],
+    sort: FromQuery[ByName] = "created_at",
 ) -> Page[Strategy]:
-    """The channel's strategies, the oldest first."""
+    """The channel's strategies."""
     return await strategies.list_strategies(
-        system, caller.channel(key), after=paging.after, limit=paging.limit
+        system, caller.channel(key), sort=sort, after=paging.after, limit=paging.limit
     )
 
 

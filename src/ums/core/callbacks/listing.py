@@ -12,11 +12,13 @@ from ums.core.callbacks.payload import Record
 from ums.core.directory import Channel
 from ums.core.models import callback_addresses as addresses
 from ums.core.models import callback_batches as batches
-from ums.core.paging import Page, cut, number, page_size
+from ums.core.paging import Page, cut, page_size
+from ums.core.sorting import ByTime, Order
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
+_ORDER = Order(batches.c.id)
 STATES = ("waiting", "claimed", "done", "dead")
 
 
@@ -57,20 +59,20 @@ async def list_batches(
     *,
     state: str | None = None,
     address_id: int | None = None,
+    sort: ByTime = "created_at",
     after: str | None = None,
     limit: int = 50,
-) -> Page:
-    """The channel's batches, the oldest first; `next` of the page is the `after` of the next."""
+) -> Page[BatchInfo]:
+    """The channel's batches, the oldest first unless `sort` says another."""
     if state is not None and state not in STATES:
         raise Invalid("bad_filter", field="state", detail="one of " + ", ".join(STATES))
     query = _of(channel)
     for column, value in ((batches.c.state, state), (batches.c.address_id, address_id)):
         if value is not None:
             query = query.where(column == value)
-    if after is not None:
-        query = query.where(batches.c.id > number(after, "after"))
-    rows = await tx.rows(query.order_by(batches.c.id).limit(page_size(limit) + 1))
-    return cut(rows, limit, lambda row: BatchInfo(**_fields(row)))
+    query = _ORDER.sort(query, sort, after)
+    rows = await tx.rows(query.limit(page_size(limit) + 1))
+    return cut(rows, limit, lambda row: BatchInfo(**_fields(row)), _ORDER.place(sort))
 
 
 async def show_batch(tx: Tx, channel: Channel, id: int) -> BatchDetail:
