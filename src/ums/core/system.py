@@ -89,7 +89,10 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
         await schema.migrate(database)
         system = System(settings, database, load_seal(settings))
         await system.directory.now()
-        yield system
+        try:
+            yield system
+        finally:
+            await system.recent.close()
     finally:
         await database.close()
         lock.release()
