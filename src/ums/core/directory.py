@@ -26,6 +26,8 @@ from ums.core.models import (
 )
 from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
+from ums.senders.caps import Cap
+from ums.senders.caps import read as read_caps
 from ums.senders.replies import OwnRule
 
 REVISION = "directory_revision"
@@ -91,6 +93,8 @@ class Sender(Struct, frozen=True):
     secret: str | None  # sealed
     open: bool
     created_at: int
+    caps: tuple[Cap, ...] = ()
+    urgent_share: int = 0  # % of each cap that is kept for urgent mail
 
 
 class AccessKey(Struct, frozen=True):
@@ -234,4 +238,6 @@ def _sender(row: Row[Any]) -> Sender:
         secret=row.secret,
         open=bool(row.open),
         created_at=row.created_at,
+        caps=read_caps(row.caps),
+        urgent_share=row.urgent_share,
     )

@@ -13,7 +13,9 @@ from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
 from ums.core.restoring import is_held
+from ums.core.spending import URGENT, through_at
 from ums.db import Tx
+from ums.senders.caps import read as read_caps
 
 RECENT = 1_000  # attempts of all messages that the pace is taken from
 WINDOW = 2 * clock.MINUTE  # and no older ones
@@ -28,6 +30,7 @@ Bottleneck = Literal[
     "engine",
     "sender_paused",
     "sender_resting",
+    "quota",
     "quiet_hours",
     "retries",
     "queue",
@@ -71,7 +74,7 @@ async def estimate(
     waiting = int(await tx.value(select(func.count()).select_from(queue.subquery())))
     urgent = quiet.is_urgent(priority=asked.priority, broadcast=recipients > 1)
     silent = None if urgent else quiet.quiet_until(channel.rules, max(now, asked.starts_at))
-    cause, until = await _held(tx, sender, now) or ("", None)
+    cause, until = await _held(tx, sender, asked.priority, now) or ("", None)
     if not cause and not await _working(tx, now):
         cause = "engine"
     if not cause and silent is not None:
@@ -79,7 +82,17 @@ async def estimate(
     seconds = None
     if rate and waiting < MOST_WAITING:
         seconds = max(1, round((waiting + recipients) / rate * 60))
+        through = await _through(tx, sender, waiting + recipients, now)
+        seconds = max(seconds, (through - now) // clock.SECOND)
     return Estimate(waiting, round(rate, 1), seconds, cause, clock.iso_or_none(until))
+
+
+async def _through(tx: Tx, code: str, mails: int, now: int) -> int:
+    """When the sender's caps let so many through: those that wait have been promised first."""
+    row: Any = await tx.first(select(senders).where(senders.c.code == code))
+    if row is None or not (caps := read_caps(row.caps)):
+        return now
+    return await through_at(tx, row.id, caps, row.urgent_share, mails)
 
 
 async def _pace(tx: Tx, sender: str) -> float:
@@ -107,8 +120,9 @@ async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | 
     rate = await _rate(tx, info.msgid, now)
     cause, until = await _bottleneck(tx, snapshot, info, left=left, rate=rate, now=now)
     end = None
-    if left and rate and cause in ("server", "queue"):
+    if left and rate and cause in ("server", "queue", "quota"):
         end = now + round(left / rate * clock.MINUTE)
+        end = max(end, await _through(tx, info.sender, left, now))
     return Forecast(left, round(rate, 1), clock.iso_or_none(end), cause, clock.iso_or_none(until))
 
 
@@ -139,7 +153,7 @@ async def _bottleneck(
 ) -> tuple[Bottleneck, int | None]:
     if not await _working(tx, now):
         return "engine", None
-    held = await _held(tx, info.sender, now)
+    held = await _held(tx, info.sender, info.priority, now)
     if held is not None:
         return held
     silent = _silent(snapshot.channels.get(info.channelkey), info, now)
@@ -157,7 +171,7 @@ async def _working(tx: Tx, now: int) -> bool:
     return await tx.first(running.limit(1)) is not None
 
 
-async def _held(tx: Tx, code: str, now: int) -> tuple[Bottleneck, int | None] | None:
+async def _held(tx: Tx, code: str, priority: int, now: int) -> tuple[Bottleneck, int | None] | None:
     if await is_held(tx):
         return "restored", None
     sender: Any = await tx.first(select(senders).where(senders.c.code == code))
@@ -165,6 +179,9 @@ async def _held(tx: Tx, code: str, now: int) -> tuple[Bottleneck, int | None] | 
         return "sender_paused", None
     if sender.rest_until is not None and sender.rest_until > now:
         return "sender_resting", sender.rest_until
+    spent = sender.urgent_spent_until if priority == URGENT else sender.spent_until
+    if spent is not None and spent > now:
+        return "quota", spent
     return None
 
 

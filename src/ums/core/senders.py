@@ -1,14 +1,14 @@
 """Senders: the accounts that mail goes out through (ums-spec 2.3)."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, spending
 from ums.core.channels import check_name, find
 from ums.core.directory import Sender, touch
 from ums.core.editing import Expect, anything
@@ -18,9 +18,10 @@ from ums.core.sorting import Kept
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
-from ums.senders import email
+from ums.senders import caps, email
 from ums.senders.address import BadAddress, clean, clean_display_name
 from ums.senders.base import Encryption
+from ums.senders.caps import Cap
 from ums.senders.email import EmailSettings
 
 SenderOrder = Literal["code", "-code", "name", "-name", "created_at", "-created_at"]
@@ -41,6 +42,8 @@ class NewSender(Struct, frozen=True, kw_only=True):
     from_name: str = ""
     channels: list[str] = []
     allow_port: bool = False
+    caps: list[Cap] | None = None  # None keeps those that are stored
+    urgent_share: int | None = None  # % of each cap that is kept for urgent mail; None: the same
 
 
 class SenderInfo(Struct, frozen=True):
@@ -60,6 +63,11 @@ class SenderInfo(Struct, frozen=True):
     rest_until: str | None
     rest_reason: str | None
     rest_detail: str | None
+    caps: Annotated[list[Cap], Meta(description="How many mails it may send in a time.")]
+    urgent_share: Annotated[
+        int, Meta(description="Percent of each cap that only urgent mail may use.")
+    ]
+    spent_until: Annotated[str | None, Meta(description="A cap is reached until then.")]
     created_at: str
 
 
@@ -90,6 +98,7 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
         "secret": system.seal.close(given.password or "", secret_context(given.code, settings)),
         "open": True,
         "created_at": clock.now(),
+        **spending.columns(given.caps, given.urgent_share),
     }
     async with system.database.write() as tx:
         await _check_free(tx, given)
@@ -122,6 +131,7 @@ async def change(
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
         **RESTED,
+        **spending.columns(given.caps, given.urgent_share),
         **({} if open is None else {"open": open}),
     }
     if given.password is not None:
@@ -338,6 +348,10 @@ async def _changed(tx: Tx, action: str, given: NewSender, free: frozenset[int]) 
     await touch(tx)
 
 
+def _later(moment: int | None) -> int | None:
+    return moment if moment is not None and moment > clock.now() else None
+
+
 def _describe(row: Any, keys: list[str]) -> SenderInfo:
     settings = email.read(row.settings)
     return SenderInfo(
@@ -349,6 +363,9 @@ def _describe(row: Any, keys: list[str]) -> SenderInfo:
         rest_until=None if row.rest_until is None else clock.iso(row.rest_until),
         rest_reason=row.rest_reason,
         rest_detail=row.rest_detail,
+        caps=list(caps.read(row.caps)),
+        urgent_share=row.urgent_share,
+        spent_until=clock.iso_or_none(_later(row.spent_until)),
         created_at=clock.iso(row.created_at),
         **msgspec.structs.asdict(settings),
     )

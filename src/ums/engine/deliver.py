@@ -6,9 +6,10 @@ import time
 import structlog
 
 from ums import clock
-from ums.core import queue
+from ums.core import queue, spending
 from ums.core.directory import Sender, Snapshot
 from ums.core.system import System
+from ums.db import Tx
 from ums.engine.journal import Journal
 from ums.engine.lane import Lane
 from ums.engine.mails import Mails, Signer
@@ -78,11 +79,11 @@ class Deliverer:
             due = await queue.ready(tx)
         now = await self._system.directory.now()
         for lane in self._lanes.values():
-            lane.sender = now.senders.get(lane.sender.id, lane.sender)  # as edited since
+            lane.supply.sender = now.senders.get(lane.sender.id, lane.sender)  # as edited since
         fed = False
         for sender_id, priority in due:
             lane = self._lane(now, sender_id)
-            if lane is not None and lane.room(priority) and not self._stopping:
+            if lane is not None and lane.supply.room(priority) and not self._stopping:
                 fed = await self._fill(lane, priority) or fed
         return fed
 
@@ -95,13 +96,14 @@ class Deliverer:
     def _new_lane(self, sender: Sender) -> Lane:
         type = self._system.types[sender.type]
         lane = Lane(self._system, sender, type, self._journal, self._signer, self._mark)
-        lane.wanted = self.nudge
+        lane.supply.wanted = self.nudge
         self._lanes[sender.id] = lane
         return lane
 
     async def _fill(self, lane: Lane, priority: int) -> bool:
-        limit = min(lane.room(priority), CLAIM_AT_ONCE)
+        limit = min(lane.supply.room(priority), CLAIM_AT_ONCE)
         async with self._system.database.write() as tx:
+            limit = min(limit, await self._spared(tx, lane.sender, priority))
             claimed = await queue.claim(tx, self._owner, lane.sender.id, priority, limit)
         if not claimed:
             return False
@@ -116,6 +118,14 @@ class Deliverer:
             raise
         lane.add(jobs)
         return True
+
+    @staticmethod
+    async def _spared(tx: Tx, sender: Sender, priority: int) -> int:
+        """How many the sender's caps let go at most; the lane finds out when that is none."""
+        if not sender.caps:
+            return CLAIM_AT_ONCE
+        share, urgent = sender.urgent_share, priority == spending.URGENT
+        return max(1, await spending.left(tx, sender.id, sender.caps, share=share, urgent=urgent))
 
     async def _audit(self) -> None:
         """Give up rows that are written as ours and that nobody here holds.

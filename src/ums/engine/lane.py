@@ -18,7 +18,8 @@ from ums.engine.failpoints import reach
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.mails import Signer
 from ums.engine.mark import Mark
-from ums.engine.waiting import Job, Waiting
+from ums.engine.supply import Supply
+from ums.engine.waiting import Job
 from ums.errors import Unavailable
 from ums.senders.base import Outcome, Scope, Stage, Verdict
 from ums.senders.email import SenderType
@@ -28,14 +29,12 @@ from ums.senders.smtp_connect import Timeouts
 from ums.senders.smtp_error import SmtpError
 
 log = structlog.get_logger()
-IDLE_SECONDS = 5.0
-BUFFER_PER_SESSION = 20
 
 
 class Lane:
     """The sessions of one sender in this process.
 
-    Every job is in one place: waiting, or in the hands of one session. Whoever lets go of one
+    Every job is in one place: its supply, or in the hands of one session. Whoever lets go of one
     has recorded it, released it, or told the journal to forget it.
     """
 
@@ -48,51 +47,31 @@ class Lane:
         signer: Signer,
         mark: Mark,
     ) -> None:
-        self.sender = sender
-        self.resting = False  # until the next claim, which asks the database
-        self.wanted: Callable[[], None] = lambda: None  # called when there is room for more
+        self.supply = Supply(system, sender, journal, signer, mark)
         self._system = system
         self._type = type
         self._journal = journal
-        self._signer = signer
-        self._mark = mark
-        self._waiting = Waiting()
-        self._arrived = asyncio.Event()
         self._sessions: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
         self._engaged = 0  # of these, the ones that take no job soon
         self._open: set[Session] = set()
         self._most = system.settings.sessions  # less while the server takes no more
-        self._stopping = False
-
-    def room(self, priority: int) -> int:
-        """How many more deliveries of `priority` it wants; those that come after them do not take
-        their place. None until half of them are gone, as each claim costs a transaction."""
-        free = self._buffer - self._waiting.ahead_of(priority)
-        return 0 if self._stopping or free * 2 < self._buffer else free
 
     @property
-    def _buffer(self) -> int:
-        return self._system.settings.sessions * BUFFER_PER_SESSION
+    def sender(self) -> Sender:
+        return self.supply.sender
 
     def add(self, jobs: list[Job]) -> None:
         """Take claimed deliveries; sessions are opened as far as there is work for them."""
-        if self._stopping:
-            for job in jobs:
-                self._journal.forget(job.claimed)  # the burial at the stop's end returns them
-            return
-        self.resting = False
-        self._waiting.add(jobs)
-        self._arrived.set()
-        self._staff()
+        if self.supply.add(jobs):
+            self._staff()
 
     async def stop(self, seconds: float) -> None:
         """Finish what is at the dot, give the rest back; after `seconds` drop the connections."""
-        self._stopping = True
-        self._arrived.set()
+        self.supply.stop()
         for task in self._opening:
             task.cancel()
-        giving = asyncio.create_task(self._give_back())
+        giving = asyncio.create_task(self.supply.give_back())
         _, late = await asyncio.wait({giving, *self._sessions}, timeout=seconds)
         for session in [*self._open]:
             session.abort()
@@ -101,17 +80,13 @@ class Lane:
         if late:
             await asyncio.wait(late, timeout=2)
 
-    async def _give_back(self) -> None:
-        jobs = self._waiting.take_all()
-        await asyncio.gather(*(self._journal.release(job.claimed) for job in jobs))
-
     # -- the sessions -------------------------------------------------------------------------
 
     def _staff(self) -> None:
         """Open a session for every job that no session will take soon. The first goes alone: five
         at once would make five wrong log-ins of one wrong password."""
         most = self._most if self._open else 1
-        while len(self._sessions) < most and self._free < len(self._waiting):
+        while len(self._sessions) < most and self._free < self.supply.size:
             task = asyncio.create_task(self._carry(), name=f"session {self.sender.code}")
             self._sessions.add(task)
             task.add_done_callback(self._ended)
@@ -124,7 +99,7 @@ class Lane:
         self._sessions.discard(task)
         if not self._sessions:
             self._most = self._system.settings.sessions
-        if self._has_work():  # came while that session was leaving
+        if self.supply.has_work:  # came while that session was leaving
             self._staff()
 
     @contextmanager
@@ -138,7 +113,7 @@ class Lane:
     async def _carry(self) -> None:
         """Open sessions and carry deliveries until there is nothing left to do."""
         try:
-            while self._has_work():
+            while self.supply.has_work:
                 sender = self.sender
                 session = await self._opened(sender)
                 if session is None:
@@ -148,8 +123,8 @@ class Lane:
         except Exception as error:
             log.exception("a session broke", code=self.sender.code)
             await self._rest(verdicts.defect(error, Stage.CONNECT))
-        if self.resting:
-            await self._give_back()  # what this session put back meanwhile
+        if self.supply.resting:
+            await self.supply.give_back()  # what this session put back meanwhile
 
     async def _opened(self, sender: Sender) -> Session | None:
         """A session; None when the sender has to rest or its server takes no more of them."""
@@ -180,7 +155,7 @@ class Lane:
 
     async def _failed_to_open(self, outcome: Outcome, timing: Timing) -> None:
         """Record the failure with one delivery, so that its history tells why it waits."""
-        job = await self._ready_job()
+        job = await self.supply.prepared()
         if job is not None:
             rules = job.mail.rules
             await self._journal.record(
@@ -196,38 +171,37 @@ class Lane:
             self._open.discard(session)
             with self._busy():
                 # Not awaited when it has to be quick: aborting is immediate.
-                session.abort() if self._stopping else await session.quit()
+                session.abort() if self.supply.stopping else await session.quit()
 
     async def _use(self, session: Session, sender: Sender) -> bool:
         proven = False
         limit = self._system.settings.session_messages
-        job = await self._next(sender)
+        job = await self.supply.next(sender)
         while job is not None:
-            following = self._peek(sender) if session.carried + 1 < limit else None
+            following = self.supply.peek(sender) if session.carried + 1 < limit else None
             with self._busy():
                 outcome, ahead = await self._attempt(session, job, following)
             if outcome is not None and self._is_sender_s_fault(outcome, session):
-                self._put_back(ahead)
+                self.supply.put_back(ahead)
                 await self._rest(outcome)
                 return False
             if outcome is not None and outcome.reply is not None and not proven:
                 await self._written(lambda tx: resting.worked(tx, sender.id))
                 proven = True
             if not session.usable or session.carried >= limit:
-                self._put_back(ahead)
+                self.supply.put_back(ahead)
                 self._most = min(self._most + 1, self._system.settings.sessions)
                 return True
-            job = ahead or await self._next(sender)
+            job = ahead or await self.supply.next(sender)
         return True
 
     async def _rest(self, outcome: Outcome) -> None:
-        self.resting = True
+        self.supply.rest()
         await self._written(lambda tx: resting.rest(tx, self.sender.id, outcome))
         log.warning(
             "sender rests", code=self.sender.code, stage=outcome.stage, reason=outcome.reason
         )
-        self._arrived.set()  # sessions that wait for work need not
-        await self._give_back()
+        await self.supply.give_back()
 
     # -- one delivery -------------------------------------------------------------------------
 
@@ -249,7 +223,7 @@ class Lane:
                 return None, None
             at_dot = True
             reach("intent")
-            ahead = self._take(following)
+            ahead = self.supply.take(following)
             reply = await session.finish(ahead.envelope if ahead else None)
             reach("reply")
             outcome = self._read(interpret(Stage.DOT, reply))
@@ -274,7 +248,7 @@ class Lane:
             await self._settle(job, outcome, session)
         except Exception:
             self._journal.forget(job.claimed)
-            self._put_back(ahead)
+            self.supply.put_back(ahead)
             raise
         return outcome, ahead
 
@@ -287,10 +261,10 @@ class Lane:
         taken along with it is not even begun."""
         self._journal.forget(job.claimed)
         try:
-            lost = await self._journal.lose(self._waiting.names())
+            lost = await self._journal.lose(self.supply.names())
         except Unavailable:
             return  # the next intent tells as well
-        self._waiting.remove(lost)
+        self.supply.remove(lost)
         log.info("deliveries were taken from us", code=self.sender.code, count=len(lost) + 1)
 
     async def _settle(self, job: Job, outcome: Outcome, session: Session) -> None:
@@ -310,77 +284,6 @@ class Lane:
         if outcome.scope is not Scope.SENDER:
             return False
         return not (outcome.reason in BROKEN and session.carried)
-
-    # -- the deliveries that wait -------------------------------------------------------------
-
-    def _has_work(self) -> bool:
-        return bool(self._waiting) and not self._stopping and not self.resting
-
-    def _outdated(self, sender: Sender) -> bool:
-        """Whether the sender was edited since a session was opened for it."""
-        now = self.sender
-        return (now.settings, now.secret) != (sender.settings, sender.secret)
-
-    async def _next(self, sender: Sender) -> Job | None:
-        """The next delivery, rendered; waits a little for one. None: end the session."""
-        deadline = time.monotonic() + IDLE_SECONDS
-        while not self._stopping and not self.resting and not self._outdated(sender):
-            job = await self._ready_job()
-            if job is not None:
-                return job
-            self._arrived.clear()
-            self.wanted()
-            try:
-                await asyncio.wait_for(self._arrived.wait(), deadline - time.monotonic())
-            except TimeoutError:
-                return None
-        return None
-
-    async def _ready_job(self) -> Job | None:
-        while (job := self._waiting.take()) is not None:
-            if len(self._waiting) * 2 < self._buffer:
-                self.wanted()
-            if await self._prepare(job):
-                return job
-        return None
-
-    def _peek(self, sender: Sender) -> Job | None:
-        """The delivery that may follow, if it needs no more than rendering."""
-        job = self._waiting.first()
-        if job is None or self._stopping or self.resting or self._outdated(sender):
-            return None
-        if job.mail.rules.expires_at <= clock.now() or job.mail.settings != sender.settings:
-            return None
-        return job if job.render(self._signer, self._mark) is None else None
-
-    def _take(self, following: Job | None) -> Job | None:
-        """`following`, if it is still the first to go."""
-        if following is None or self._waiting.first() is not following:
-            return None
-        following.started_at, following.clock = clock.now(), time.monotonic()
-        return self._waiting.take()
-
-    def _put_back(self, job: Job | None) -> None:
-        if job is not None:
-            self._waiting.put_back(job)
-
-    async def _prepare(self, job: Job) -> bool:
-        """Make `job` ready to go; False when it does not go, which is then recorded."""
-        now, rules = clock.now(), job.mail.rules
-        if rules.expires_at <= now:
-            await self._journal.record(verdicts.expired(job.claimed, now, rules.tells))
-            return False
-        if job.mail.settings != self.sender.settings:
-            await self._journal.release(job.claimed)  # built for the account as it was
-            return False
-        problem = job.render(self._signer, self._mark)
-        if problem is not None:
-            log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
-            unsendable = verdicts.unsendable(job.claimed, problem[0], now, rules.tells)
-            await self._journal.record(unsendable)
-            return False
-        job.started_at, job.clock = now, time.monotonic()
-        return True
 
     async def _written(self, work: Callable[..., Awaitable[object]]) -> None:
         """Do `work` in a transaction, however long the database is away."""

@@ -78,11 +78,16 @@ class Waiting:
         jobs = self.take_all()
         self.add(job for job in jobs if job.name not in names)
 
-    def take_all(self) -> list[Job]:
-        jobs = [job for queue in self._queues.values() for job in queue]
-        for queue in self._queues.values():
+    def take_from(self, priority: int) -> list[Job]:
+        """The jobs that are not more urgent than `priority`, which then wait no more."""
+        later = [self._queues[level] for level in PRIORITIES if level >= priority]
+        jobs = [job for queue in later for job in queue]
+        for queue in later:
             queue.clear()
         return jobs
+
+    def take_all(self) -> list[Job]:
+        return self.take_from(PRIORITIES[0])
 
     def _fronts(self) -> Iterator[Job]:
         return (queue[0] for queue in self._queues.values() if queue)

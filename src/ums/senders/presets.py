@@ -2,21 +2,12 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from ums.senders.base import Encryption
-
-
-class Cap(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a provider takes of one account: so many in a time."""
-
-    count: int
-    seconds: int
-    of: Literal["mails", "recipients"] = "mails"
-    reset: str = ""  # "00:00 Asia/Shanghai": counted from there on; empty: rolling
+from ums.senders.caps import Cap
 
 
 class Preset(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from ums.core.models.accounts import (
     meta,
     operators,
     senders,
+    spending,
     workers,
 )
 from ums.core.models.base import metadata
@@ -73,6 +74,7 @@ __all__ = [
     "segments",
     "senders",
     "sessions",
+    "spending",
     "strategies",
     "suppressions",
     "tags",

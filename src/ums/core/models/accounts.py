@@ -1,6 +1,6 @@
 """Who may ask, who may look, and the ways out."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Text, false
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, SmallInteger, String, Text, false
 
 from ums.core.models.base import Id, Time, table
 
@@ -59,7 +59,21 @@ senders = table(
     Column("rest_reason", String(60)),
     Column("rest_detail", Text),
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("caps", Text, nullable=False, server_default="[]"),  # JSON, senders.caps.Cap
+    Column("urgent_share", SmallInteger, nullable=False, server_default="10"),  # % of each cap
+    # Its caps are reached until then, for all mail and for urgent mail.
+    Column("spent_until", Time),
+    Column("urgent_spent_until", Time),
     Column("created_at", Time, nullable=False),
+)
+
+# What was sent, or is about to be, against the caps of a sender (core.spending).
+spending = table(
+    "spending",
+    Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
+    Column("cap", String(80), primary_key=True),  # Cap.key
+    Column("start", Time, primary_key=True),  # of the slot
+    Column("used", Integer, nullable=False),
 )
 
 channel_senders = table(

@@ -1,0 +1,204 @@
+"""What a sender sends against its caps (`senders.caps`), counted in the database, so that any
+number of workers together stay within them.
+
+A worker takes what it is about to send before it sends it, a few mails at a time: each counts from
+then on. What it did not send after all it gives back; what it took when it was killed stays
+counted, so a crash can only make a sender slower.
+
+Of each cap a share is kept for urgent mail: other mail stops earlier.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from sqlalchemy import select, update
+
+from ums import clock
+from ums.core.models import senders
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid, NotFound
+from ums.senders.caps import Cap
+
+UNSPENT: dict[str, Any] = {"spent_until": None, "urgent_spent_until": None}
+PATIENCE = 2 * clock.SECOND  # what is free again within this is waited for
+MOST_CAPS = 12  # of one sender
+MOST_KEPT = 90  # % for urgent mail
+URGENT = 1  # the priority that may use the whole of a cap
+
+_USED = Hot(
+    "SELECT c.cap, sum(s.used) AS used, min(s.start) AS first"
+    " FROM $rows(c: cap text, since bigint) JOIN spending s ON s.cap = c.cap"
+    " AND s.start >= c.since WHERE s.sender_id = :sender AND s.used > 0 GROUP BY c.cap"
+)
+_COUNT = Hot(
+    "INSERT INTO spending (sender_id, cap, start, used)"
+    " SELECT CAST(:sender AS bigint), r.cap, r.start, r.used"
+    " FROM $rows(r: cap text, start bigint, used int) WHERE true"
+    " ON CONFLICT (sender_id, cap, start) DO UPDATE SET used = spending.used + excluded.used"
+)
+_FORGET = Hot(
+    "DELETE FROM spending WHERE sender_id = :sender AND EXISTS (SELECT 1 FROM"
+    " $rows(c: cap text, since bigint) WHERE c.cap = spending.cap AND spending.start < c.since)"
+)
+
+
+class Grant(Struct, frozen=True):
+    """What may be sent now."""
+
+    count: int
+    good_until: int  # ms; what is not sent by then has to be given back
+    slots: tuple[tuple[str, int], ...]  # where it is counted
+    free_at: int | None = None  # when there is more, where `count` is 0
+
+
+def columns(given: Sequence[Cap] | None, share: int | None) -> dict[str, Any]:
+    """The columns of a sender that this changes; None leaves one as it is. New caps count from
+    what was sent already. Raises Invalid."""
+    values: dict[str, Any] = {}
+    if given is not None:
+        _check(given)
+        values |= {"caps": msgspec.json.encode(list(given)).decode(), **UNSPENT}
+    if share is not None:
+        if not 0 <= share <= MOST_KEPT:
+            raise Invalid("urgent_share", field="urgent_share", limit=MOST_KEPT)
+        values |= {"urgent_share": share, **UNSPENT}
+    return values
+
+
+def _check(given: Sequence[Cap]) -> None:
+    if len(given) > MOST_CAPS:
+        raise Invalid("caps_many", field="caps", limit=MOST_CAPS)
+    if len({cap.key for cap in given}) < len(given):
+        raise Invalid("caps_twice", field="caps")
+    for cap in given:
+        if not cap.is_clock:
+            raise Invalid("cap_reset", field="caps", reset=cap.reset[:60])
+        if not cap.fits:
+            raise Invalid("cap_seconds", field="caps", seconds=cap.seconds)
+
+
+async def caps_of(system: System, code: str) -> list["CapUse"]:
+    """How far the sender's caps are used. Raises NotFound."""
+    system.directory.forget()
+    sender = (await system.directory.now()).sender_codes.get(code)
+    if sender is None:
+        raise NotFound("sender_unknown", code=code)
+    async with system.database.read() as tx:
+        return await report(tx, sender.id, sender.caps)
+
+
+class CapUse(Cap, frozen=True, kw_only=True):
+    """A cap, and how much of it is used."""
+
+    used: int
+    left: int
+    renews_at: Annotated[
+        str | None, Meta(description="When some of it, or by the clock all of it, is free again.")
+    ]
+
+
+async def take(
+    tx: Tx, sender: int, caps: Sequence[Cap], want: int, *, share: int, urgent: bool
+) -> Grant:
+    """Count up to `want` mails of the sender's, as many as every cap has left. Where that is none
+    for longer than one waits, it is written down for all workers."""
+    # Two workers must not both take the last one.
+    await tx.run(select(senders.c.id).where(senders.c.id == sender).with_for_update(key_share=True))
+    now = clock.now()
+    used = await _used(tx, sender, caps, now)
+    lefts = [_limit(cap, share, urgent=urgent) - used.get(cap.key, (0, 0))[0] for cap in caps]
+    count = max(0, min([want, *lefts]))
+    if not count:
+        spent = [cap for cap, left in zip(caps, lefts, strict=True) if left <= 0]
+        free_at = max(cap.frees_at(used[cap.key][1]) for cap in spent)
+        if free_at - now > PATIENCE:
+            await _spent(tx, sender, free_at, urgent=urgent)
+        return Grant(0, now, (), free_at)
+    slots = tuple((cap.key, cap.slot(now)) for cap in caps)
+    rows = rows_json((key, start, count) for key, start in slots)
+    await tx.run(_COUNT, {"sender": sender, "r": rows})
+    await tx.run(_FORGET, {"sender": sender, "c": _since(caps, now)})
+    ends = [cap.period(now)[1] for cap in caps if cap.reset]
+    good_until = min([now + min(cap.hold for cap in caps), *ends])
+    return Grant(count, good_until, slots)
+
+
+async def give_back(tx: Tx, sender: int, grant: Grant, count: int) -> None:
+    """So many of a grant were not sent; what waited for the next time may use them."""
+    rows = rows_json((key, start, -count) for key, start in grant.slots)
+    await tx.run(_COUNT, {"sender": sender, "r": rows})
+    spent = (senders.c.id == sender) & senders.c.spent_until.is_not(None)
+    await tx.run(update(senders).where(spent).values(UNSPENT))
+
+
+async def left(tx: Tx, sender: int, caps: Sequence[Cap], *, share: int, urgent: bool) -> int:
+    """How many mails every cap has left at this moment; needs a cap."""
+    used = await _used(tx, sender, caps, clock.now())
+    return max(0, min(_limit(c, share, urgent=urgent) - used.get(c.key, (0, 0))[0] for c in caps))
+
+
+async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
+    """How far each cap is used."""
+    now = clock.now()
+    used = await _used(tx, sender, caps, now)
+    found: list[CapUse] = []
+    for cap in caps:
+        count, first = used.get(cap.key, (0, 0))
+        renews = cap.period(now)[1] if cap.reset else cap.frees_at(first) if count else None
+        found.append(
+            CapUse(
+                count=cap.count,
+                seconds=cap.seconds,
+                of=cap.of,
+                reset=cap.reset,
+                used=count,
+                left=max(0, cap.count - count),
+                renews_at=clock.iso_or_none(renews),
+            )
+        )
+    return found
+
+
+async def through_at(tx: Tx, sender: int, caps: Sequence[Cap], share: int, mails: int) -> int:
+    """The moment (ms) by which the caps let so many of the sender's next mails through."""
+    now = clock.now()
+    used = await _used(tx, sender, caps, now)
+    return max([now, *(_through(cap, used.get(cap.key), share, mails, now) for cap in caps)])
+
+
+def _through(cap: Cap, used: tuple[int, int] | None, share: int, mails: int, now: int) -> int:
+    limit = _limit(cap, share, urgent=False)
+    count, _ = used or (0, 0)
+    rest = mails - max(0, limit - count)
+    if rest <= 0:
+        return now
+    times = -(-rest // limit)  # begun ones count: the last mail goes in the last of them
+    if not cap.reset:
+        return now + times * cap.seconds * clock.SECOND
+    at = now
+    for _ in range(min(times, 1000)):
+        at = cap.period(at)[1]
+    return at
+
+
+def _limit(cap: Cap, share: int, *, urgent: bool) -> int:
+    """How much of a cap mail may use: all of it, or what is not kept for urgent mail."""
+    return cap.count if urgent else max(1, cap.count - cap.count * share // 100)
+
+
+async def _used(tx: Tx, sender: int, caps: Sequence[Cap], now: int) -> dict[str, tuple[int, int]]:
+    """Of each cap with something in it: how much, and its oldest slot."""
+    bound: dict[str, Any] = {"sender": sender, "c": _since(caps, now)}
+    return {row.cap: (int(row.used), int(row.first)) for row in await tx.rows(_USED, bound)}
+
+
+def _since(caps: Sequence[Cap], now: int) -> str:
+    return rows_json((cap.key, cap.since(now)) for cap in caps)
+
+
+async def _spent(tx: Tx, sender: int, until: int, *, urgent: bool) -> None:
+    values = {"spent_until": until} | ({"urgent_spent_until": until} if urgent else {})
+    await tx.run(update(senders).where(senders.c.id == sender).values(values))

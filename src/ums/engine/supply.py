@@ -1,0 +1,198 @@
+"""The claimed deliveries of a lane, one after the other, each ready to go."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from ums import clock
+from ums.core import verdicts
+from ums.core.directory import Sender
+from ums.core.spending import PATIENCE
+from ums.core.system import System
+from ums.engine.allowance import Allowance
+from ums.engine.journal import PAUSES, Journal
+from ums.engine.mails import Signer
+from ums.engine.mark import Mark
+from ums.engine.waiting import Job, Waiting
+from ums.errors import Unavailable
+
+log = structlog.get_logger()
+IDLE_SECONDS = 5.0
+BUFFER_PER_SESSION = 20
+
+
+class Supply:
+    """What waits in a lane. Nothing goes that the sender's caps have no room for: it waits where
+    that is a matter of moments, and is given back where it takes longer."""
+
+    def __init__(
+        self, system: System, sender: Sender, journal: Journal, signer: Signer, mark: Mark
+    ) -> None:
+        self.sender = sender
+        self.wanted: Callable[[], None] = lambda: None  # called when there is room for more
+        self.resting = False  # until the next claim, which asks the database
+        self.stopping = False
+        self._system = system
+        self._journal = journal
+        self._signer = signer
+        self._mark = mark
+        self._waiting = Waiting()
+        self._arrived = asyncio.Event()
+        self._allowance = Allowance(system.database)
+
+    @property
+    def size(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._waiting) and not self.stopping and not self.resting
+
+    @property
+    def _buffer(self) -> int:
+        return self._system.settings.sessions * BUFFER_PER_SESSION
+
+    def room(self, priority: int) -> int:
+        """How many more deliveries of `priority` it wants; those that come after them do not take
+        their place. None until half of them are gone, as each claim costs a transaction."""
+        free = self._buffer - self._waiting.ahead_of(priority)
+        return 0 if self.stopping or free * 2 < self._buffer else free
+
+    def add(self, jobs: list[Job]) -> bool:
+        """Take claimed deliveries; False when it is too late for them."""
+        if self.stopping:
+            for job in jobs:
+                self._journal.forget(job.claimed)  # the burial at the stop's end returns them
+            return False
+        self.resting = False
+        self._waiting.add(jobs)
+        self._arrived.set()
+        return True
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._arrived.set()
+
+    def rest(self) -> None:
+        self.resting = True
+        self._arrived.set()  # sessions that wait for work need not
+
+    async def give_back(self) -> None:
+        """Let go of all that waits here."""
+        await self._release(self._waiting.take_all())
+        try:
+            await self._allowance.close(self.sender)
+        except Unavailable:
+            return  # it stays counted, which only makes the sender slower
+
+    async def _release(self, jobs: list[Job]) -> None:
+        await asyncio.gather(*(self._journal.release(job.claimed) for job in jobs))
+
+    # -- the next one -------------------------------------------------------------------------
+
+    async def next(self, sender: Sender) -> Job | None:
+        """The next delivery, rendered; waits a little for one. None: end the session."""
+        deadline = time.monotonic() + IDLE_SECONDS
+        while not self.stopping and not self.resting and not self._outdated(sender):
+            job = await self.prepared()
+            if job is not None:
+                if await self._afford(job):
+                    return job
+                continue
+            self._arrived.clear()
+            self.wanted()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), deadline - time.monotonic())
+            except TimeoutError:
+                return None
+        return None
+
+    async def prepared(self) -> Job | None:
+        """The next delivery, rendered, whatever the caps say."""
+        while (job := self._waiting.take()) is not None:
+            if len(self._waiting) * 2 < self._buffer:
+                self.wanted()
+            if await self._prepare(job):
+                return job
+        return None
+
+    async def _afford(self, job: Job) -> bool:
+        """Wait until `job` may go by the caps; False when it was given back instead, or left in
+        the line behind one that is more urgent."""
+        for tries in range(10**9):
+            try:
+                free_at = await self._allowance.get(self.sender, job.priority, self.size + 1)
+            except Unavailable:
+                free_at = clock.now() + round(PAUSES[min(tries, len(PAUSES) - 1)] * clock.SECOND)
+            if free_at is None:
+                job.started_at, job.clock = clock.now(), time.monotonic()
+                return True
+            if self.stopping or self.resting:
+                await self._release([job])
+                return False
+            wait = free_at - clock.now()
+            if wait > PATIENCE:
+                await self._release([job, *self._waiting.take_from(job.priority)])
+                return False
+            await asyncio.sleep(max(wait, 1) / clock.SECOND)
+            first = self._waiting.first()
+            if first is not None and first.priority < job.priority:
+                self._waiting.put_back(job)
+                return False
+        return False
+
+    def peek(self, sender: Sender) -> Job | None:
+        """The delivery that may follow, if it needs no more than rendering."""
+        job = self._waiting.first()
+        if job is None or self.stopping or self.resting or self._outdated(sender):
+            return None
+        if job.mail.rules.expires_at <= clock.now() or job.mail.settings != sender.settings:
+            return None
+        return job if job.render(self._signer, self._mark) is None else None
+
+    def take(self, following: Job | None) -> Job | None:
+        """`following`, if it is still the first to go and may go at once."""
+        if following is None or self._waiting.first() is not following:
+            return None
+        if not self._allowance.spend(self.sender, following.priority):
+            return None
+        following.started_at, following.clock = clock.now(), time.monotonic()
+        return self._waiting.take()
+
+    def put_back(self, ahead: Job | None) -> None:
+        """What was taken to follow did not go."""
+        if ahead is not None:
+            self._allowance.refund(self.sender)
+            self._waiting.put_back(ahead)
+
+    def names(self) -> set[tuple[int, int]]:
+        """(id, epoch) of the deliveries that wait."""
+        return self._waiting.names()
+
+    def remove(self, names: set[tuple[int, int]]) -> None:
+        self._waiting.remove(names)
+
+    def _outdated(self, sender: Sender) -> bool:
+        """Whether the sender was edited since a session was opened for it."""
+        now = self.sender
+        return (now.settings, now.secret) != (sender.settings, sender.secret)
+
+    async def _prepare(self, job: Job) -> bool:
+        """Make `job` ready to go; False when it does not go, which is then recorded."""
+        now, rules = clock.now(), job.mail.rules
+        if rules.expires_at <= now:
+            await self._journal.record(verdicts.expired(job.claimed, now, rules.tells))
+            return False
+        if job.mail.settings != self.sender.settings:
+            await self._journal.release(job.claimed)  # built for the account as it was
+            return False
+        problem = job.render(self._signer, self._mark)
+        if problem is not None:
+            log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
+            unsendable = verdicts.unsendable(job.claimed, problem[0], now, rules.tells)
+            await self._journal.record(unsendable)
+            return False
+        job.started_at, job.clock = now, time.monotonic()
+        return True

@@ -1,0 +1,150 @@
+"""Senders with caps: what they let go goes, and the rest waits for its time."""
+
+from contextlib import AsyncExitStack
+
+import pytest
+
+from fakes import SmtpServer
+from flow import Flow, account, open_flow, until
+from ums.config import Settings
+from ums.core import reports, senders, spending
+from ums.core.forecast import estimate, forecast
+from ums.core.requests import parse
+from ums.core.system import System, open_system
+from ums.engine.loop import running
+from ums.senders.caps import DAY, Cap
+
+HOUR = 3600
+
+
+async def used(flow: Flow) -> list[int]:
+    return [one.used for one in await spending.caps_of(flow.system, "main")]
+
+
+async def until_spent(flow: Flow) -> None:
+    async def spent() -> bool:
+        row = await flow.sender()
+        counts = await flow.counts(waiting)
+        return row.spent_until is not None and set(counts) <= {"sent", "queued"}
+
+    waiting = flow.waiting
+    await until(spent)
+
+
+class Capped(Flow):
+    """A flow whose last message waits for the caps of its sender."""
+
+    waiting: str
+
+    async def cap(self, server: SmtpServer, *caps: Cap, share: int = 0) -> None:
+        given = account(server, caps=list(caps), urgent_share=share)
+        await senders.change(self.system, given)
+        self.system.directory.forget()
+
+
+async def open_capped(system: System, server: SmtpServer, *caps: Cap, share: int = 0) -> Capped:
+    await open_flow(system, server, caps=list(caps), urgent_share=share)
+    return Capped(system, "1234")
+
+
+def addresses(count: int, name: str = "n") -> list[str]:
+    return [f"{name}{i}@example.cn" for i in range(count)]
+
+
+async def test_no_more_goes_than_the_cap_and_the_rest_waits(system: System) -> None:
+    async with SmtpServer() as server:
+        flow = await open_capped(system, server, Cap(count=7, seconds=HOUR))
+        async with running(system):
+            flow.waiting = await flow.send(*addresses(40))
+            await until_spent(flow)
+            assert await flow.counts(flow.waiting) == {"sent": 7, "queued": 33}
+            assert len(server.mails) == 7
+            assert all(
+                row.tries == row.charged == 0
+                for row in await flow.deliveries(flow.waiting)
+                if row.state == "queued"
+            )
+            async with system.database.read() as tx:
+                info = await reports.message(tx, flow.waiting)
+                told = await forecast(tx, await system.directory.now(), info)
+            assert told is not None
+            assert (told.bottleneck, told.left, told.until) == (
+                "quota",
+                33,
+                (await senders.show(system, "main")).spent_until,
+            )
+            await flow.cap(server, Cap(count=500, seconds=HOUR))
+            assert await flow.until_settled(flow.waiting) == {"sent": 40}
+        assert await used(flow) == [40]  # of an hour, whatever the cap was
+
+
+async def test_what_was_taken_and_not_sent_is_given_back(system: System) -> None:
+    async with SmtpServer() as server:
+        caps = Cap(count=1000, seconds=HOUR), Cap(count=3000, seconds=DAY, reset="00:00 UTC")
+        flow = await open_capped(system, server, *caps)
+        async with running(system):
+            for count in (1, 30, 4):
+                msgid = await flow.send(*addresses(count, f"m{count}."))
+                assert await flow.until_settled(msgid) == {"sent": count}
+        assert await used(flow) == [35, 35]
+
+
+async def test_urgent_mail_goes_while_the_rest_waits(system: System) -> None:
+    async with SmtpServer() as server:
+        flow = await open_capped(system, server, Cap(count=10, seconds=HOUR), share=30)
+        async with running(system):
+            flow.waiting = await flow.send(*addresses(20))
+            await until_spent(flow)
+            assert (await flow.counts(flow.waiting))["sent"] == 7
+            codes = await flow.send(*addresses(3, "code"), priority=1)
+            assert await flow.until_settled(codes) == {"sent": 3}
+            late = await flow.send("late@example.cn", priority=1)
+
+            async def spent() -> bool:
+                return (await flow.sender()).urgent_spent_until is not None
+
+            await until(spent)
+            assert set(await flow.counts(late)) <= {"queued", "claimed"}
+            assert len(server.mails) == 10
+
+
+async def test_mails_of_a_second_come_second_by_second(system: System) -> None:
+    """Moments are waited for by the session itself; nothing is given back meanwhile."""
+    async with SmtpServer() as server:
+        flow = await open_capped(system, server, Cap(count=20, seconds=1))
+        async with running(system):
+            msgid = await flow.send(*addresses(50))
+            assert await flow.until_settled(msgid) == {"sent": 50}
+            assert {row.epoch for row in await flow.deliveries(msgid)} == {1}
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_all_workers_together_stay_within_a_cap(settings: Settings) -> None:
+    async with SmtpServer() as server, AsyncExitStack() as stack:
+        systems = [await stack.enter_async_context(open_system(settings)) for _ in range(3)]
+        flow = await open_capped(systems[0], server, Cap(count=101, seconds=HOUR))
+        for system in systems:
+            await stack.enter_async_context(running(system))
+        flow.waiting = await flow.send(*addresses(400))
+        await until_spent(flow)
+        assert (await flow.counts(flow.waiting))["sent"] == len(server.mails) == 101
+        assert await used(flow) == [101]
+
+
+async def test_the_estimate_knows_the_caps(system: System) -> None:
+    async with SmtpServer() as server:
+        flow = await open_capped(system, server, Cap(count=10, seconds=HOUR))
+        async with running(system):
+            assert await flow.until_settled(await flow.send(*addresses(6))) == {"sent": 6}
+        asked = parse(
+            b'{"aud_email": [{"data": ["a@example.cn"]}],'
+            b' "msg_email": [{"subject": "s", "text": "t"}]}',
+            broadcast=False,
+        )
+        async with system.database.read() as tx:
+            few = await estimate(tx, await flow.channel(), "main", asked, 4)
+            many = await estimate(tx, await flow.channel(), "main", asked, 15)
+        assert few.seconds is not None
+        assert few.seconds < 60
+        assert many.seconds is not None
+        assert 2 * HOUR - 60 < many.seconds <= 2 * HOUR + 60
