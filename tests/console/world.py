@@ -69,6 +69,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "replies": "/replies",
         "senders": "/senders",
         "sender": f"/senders/{channel.sender}",
+        "sender-caps": f"/senders/{channel.sender}/caps",
         "sender-edit": f"/senders/{channel.sender}/edit",
         "provider": "/senders/new",
         "sender-new": "/senders/new?preset=qq",

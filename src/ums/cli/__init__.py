@@ -2,6 +2,7 @@
 
 from ums.cli import (
     callbacks,
+    capping,
     commands,
     governing,
     halting,
@@ -19,6 +20,7 @@ from ums.cli.commands import main
 
 __all__ = [
     "callbacks",
+    "capping",
     "commands",
     "governing",
     "halting",

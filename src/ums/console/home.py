@@ -128,9 +128,11 @@ async def _notices(system: Any, visitor: Any) -> list[Notice]:
 
 def _of_senders(known: list[senders.SenderInfo]) -> list[Notice]:
     resting = [one for one in known if one.open and one.rest_until]
+    spent = [one for one in known if one.open and one.spent_until and not one.rest_until]
     paused = [one for one in known if not one.open]
     return [
         *(Notice("resting", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in resting),
+        *(Notice("spent", f"/senders/{s.code}", {"name": s.name}) for s in spent),
         *(Notice("paused", f"/senders/{s.code}", {"name": s.name}) for s in paused),
     ]
 

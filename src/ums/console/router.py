@@ -6,6 +6,7 @@ from litestar.di import Provide
 from ums.console import (
     account,
     administration,
+    caps,
     channel_lists,
     channel_settings,
     channels,
@@ -70,6 +71,7 @@ def router() -> Router:
             *materials.handlers,
             *segments.handlers,
             *senders.handlers,
+            *caps.handlers,
             *replies.handlers,
             *users.handlers,
             *imports.handlers,

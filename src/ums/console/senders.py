@@ -1,6 +1,6 @@
 """Senders: the accounts that mail goes out through."""
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from typing import Any
 
 from litestar import Response, get, post
@@ -10,9 +10,10 @@ from litestar.response import Stream
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup, sender_test, senders
+from ums.core import channels, checkup, sender_test, senders, spending
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
+from ums.senders.caps import Cap
 from ums.senders.presets import PRESETS, Preset, preset_of
 
 EMPTY = {
@@ -93,7 +94,8 @@ async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -
     values = await _values(request)
     try:
         await checkup.require_key(system)
-        await senders.create(system, _sender(values, visitor))
+        preset = PRESETS.get(values["preset"])
+        await senders.create(system, _sender(values, visitor, caps=preset and preset.caps))
     except UmsError as error:
         name = values["preset"]
         form = _refused(request, values, error)
@@ -121,6 +123,7 @@ async def _page(
         sender=sender,
         preset=preset_of(sender.host),
         names=names,
+        used=await spending.caps_of(system, sender.code),
         form=form,
     )
 
@@ -245,7 +248,13 @@ async def _values(request: AnyRequest) -> dict[str, Any]:
     return values
 
 
-def _sender(values: dict[str, Any], visitor: Any, *, keep: bool = False) -> NewSender:
+def _sender(
+    values: dict[str, Any],
+    visitor: Any,
+    *,
+    keep: bool = False,
+    caps: Sequence[Cap] | None = None,
+) -> NewSender:
     if values["allow_port"] and not visitor.may("senders:approve"):
         raise Forbidden("scope_missing", scope="senders:approve")
     port = str(values["port"]).strip()
@@ -263,6 +272,7 @@ def _sender(values: dict[str, Any], visitor: Any, *, keep: bool = False) -> NewS
         from_name=values["from_name"].strip(),
         channels=values["channels"],
         allow_port=bool(values["allow_port"]),
+        caps=None if caps is None else list(caps),
     )
 
 

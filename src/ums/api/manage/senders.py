@@ -9,15 +9,21 @@ from msgspec.structs import asdict
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup, sender_test, senders
+from ums.core import checkup, sender_test, senders, spending
 from ums.core.paging import Page
 from ums.core.sender_test import TestReport
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
+from ums.core.spending import CapUse
+from ums.senders.caps import Cap
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _Approve = Annotated[
     bool,
     Meta(description="Approve a port other than 25, 80, 443 and 465; needs `senders:approve`."),
+]
+
+_Share = Annotated[
+    int, Meta(ge=0, le=90, description="Percent of each cap that only urgent mail may use.")
 ]
 
 
@@ -35,6 +41,8 @@ class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     from_name: str = ""
     channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
     allow_port: _Approve = False
+    caps: Annotated[list[Cap], Meta(description="How many mails it may send in a time.")] = []
+    urgent_share: _Share = 10
 
 
 class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +60,11 @@ class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     from_name: str | UnsetType = UNSET
     open: Annotated[bool | UnsetType, Meta(description="False pauses it.")] = UNSET
     allow_port: _Approve = False
+    caps: Annotated[
+        list[Cap] | UnsetType,
+        Meta(description="All of them; what was sent already counts against new ones too."),
+    ] = UNSET
+    urgent_share: _Share | UnsetType = UNSET
 
 
 class Trial(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +123,13 @@ async def change_sender(
     changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
     open = changes.pop("open", None)
     return shown(request, await senders.edit(system, code, changes, open, expected(request)))
+
+
+@get("/api/senders/{code:str}/caps", scope="senders:read")
+async def list_caps(system: System, caller: Caller, code: FromPath[str]) -> Page[CapUse]:
+    """How far each of its caps is used."""
+    caller.unbound()
+    return Page(await spending.caps_of(system, code), None)
 
 
 @post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
@@ -175,6 +195,7 @@ handlers = [
     create_sender,
     show_sender,
     change_sender,
+    list_caps,
     pause_sender,
     resume_sender,
     test_sender,

@@ -6,12 +6,13 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import access, channels, operators, sender_test, senders
+from ums.core import access, channels, operators, sender_test, senders, spending
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.core.verbs.base import Hours, Nothing, Verb
+from ums.senders.caps import Cap
 
 
 class ChannelCreate(Struct):
@@ -36,6 +37,12 @@ class ChannelRules(Struct):
 class SenderTest(Struct):
     code: str
     to: str | None = None
+
+
+class SenderCaps(Struct):
+    code: str
+    caps: list[Cap] | None = None
+    urgent_share: int | None = None
 
 
 class Authorise(Struct):
@@ -102,6 +109,15 @@ async def _sender_steps(system: System, p: SenderTest) -> AsyncGenerator[object]
     return await sender_test.begin(system, p.code, p.to)
 
 
+async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
+    """Change them where any are given; how far each is used."""
+    given = {"caps": p.caps, "urgent_share": p.urgent_share}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes:
+        await senders.edit(system, p.code, changes)
+    return await spending.caps_of(system, p.code)
+
+
 async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
     return await senders.authorise(system, p.code, p.channel, default=p.default)
 
@@ -123,6 +139,7 @@ VERBS = {
     "sender.change": Verb(NewSender, _sender_change),
     "sender.list": Verb(Nothing, _sender_list),
     "sender.test": Verb(SenderTest, _sender_test, steps=_sender_steps),
+    "sender.caps": Verb(SenderCaps, _sender_caps),
     "sender.authorise": Verb(Authorise, _sender_authorise),
     "operator.set": Verb(OperatorCreate, _operator_create),
 }

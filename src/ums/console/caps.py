@@ -1,0 +1,99 @@
+"""What a sender may send in a time."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums.console.forms import Form, given, refused
+from ums.console.pages import AnyRequest, go, page
+from ums.console.shapes import System, Visitor
+from ums.core import senders, spending
+from ums.core.senders import SenderInfo
+from ums.core.spending import MOST_CAPS
+from ums.errors import Invalid, UmsError
+from ums.senders.caps import Cap
+from ums.senders.presets import preset_of
+
+LENGTHS: Final = (1, 60, 900, 3600, 86_400, 2_592_000)  # seconds that are offered
+SPARE: Final = 2  # empty rows
+_ROW: Final = ("count", "seconds", "of", "reset")
+
+
+@get("/senders/{code:str}/caps", scope="senders:write")
+async def edit_caps(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """The caps that are set; with `?preset` those that its provider is known to have."""
+    visitor.caller.unbound()
+    sender = await senders.show(system, code)
+    preset = preset_of(sender.host)
+    taken = preset is not None and "preset" in request.query_params
+    caps = preset.caps if preset is not None and taken else sender.caps
+    return _form(request, sender, Form(_values(caps, sender.urgent_share)))
+
+
+def _form(request: AnyRequest, sender: SenderInfo, form: Form, status: int = 200) -> Response[str]:
+    return page(
+        request,
+        "senders/caps.html",
+        status=status,
+        sender=sender,
+        preset=preset_of(sender.host),
+        form=form,
+        rows=range(sum(name.startswith("count_") for name in form.values)),
+        lengths=LENGTHS,
+    )
+
+
+def _values(caps: Sequence[Cap], share: int) -> dict[str, Any]:
+    values: dict[str, Any] = {"urgent_share": share}
+    for row in range(min(len(caps) + SPARE, MOST_CAPS)):
+        cap = caps[row] if row < len(caps) else None
+        for name in _ROW:
+            values[f"{name}_{row}"] = getattr(cap, name) if cap else ""
+        values[f"seconds_{row}"] = cap.seconds if cap else 86_400
+    return values
+
+
+@post("/senders/{code:str}/caps", scope="senders:write")
+async def change_caps(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """Rows without a number are no caps."""
+    visitor.caller.unbound()
+    sender, fields = await senders.show(system, code), await given(request)
+    try:
+        rows = [row for row in range(MOST_CAPS) if fields.get(f"count_{row}", "").strip()]
+        changes = {
+            "caps": [_cap(fields, row) for row in rows],
+            "urgent_share": _number(fields, "urgent_share", 0, spending.MOST_KEPT),
+        }
+        await senders.edit(system, code, changes)
+    except UmsError as error:
+        form = refused(request, fields, error)
+        return _form(request, sender, form, error.status)
+    return go(f"/senders/{code}", "senders.did_caps")
+
+
+def _cap(fields: dict[str, str], row: int) -> Cap:
+    of: Any = "recipients" if fields.get(f"of_{row}") == "recipients" else "mails"
+    return Cap(
+        count=_number(fields, f"count_{row}", 1, 10**9),
+        seconds=_number(fields, f"seconds_{row}", 1, LENGTHS[-1]),
+        of=of,
+        reset=" ".join(fields.get(f"reset_{row}", "").split()),
+    )
+
+
+def _number(fields: dict[str, str], name: str, least: int, most: int) -> int:
+    text = fields.get(name, "").strip()
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        raise Invalid("not_in_range", field=name, least=least, most=most)
+    if not least <= int(text) <= most:
+        raise Invalid("not_in_range", field=name, least=least, most=most)
+    return int(text)
+
+
+handlers = [edit_caps, change_caps]

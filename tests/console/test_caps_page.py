@@ -1,0 +1,47 @@
+"""What a sender may send in a time, on its page."""
+
+import re
+
+from console.conftest import Visit
+from console.test_settings import followed
+from doors import Door
+
+
+async def test_limits_are_set_shown_and_taken_away(door: Door, visit: Visit) -> None:
+    visitor, viewer, code = await visit(), await visit("viewer"), await door.sender()
+    page = f"/senders/{code}/caps"
+    rows = {"count_0": "1000", "seconds_0": "86400", "reset_0": " 00:00  Asia/Shanghai "}
+    rows |= {"count_1": "", "seconds_1": "3600", "count_2": "7", "seconds_2": "180"}
+    fields = {**rows, "urgent_share": "20"}
+    assert (await viewer.post(page, data=fields)).status_code == 403
+    shown = await followed(visitor, await visitor.post(page, data=fields))
+    assert "1,000 mails a day, counted anew at 00:00 Asia/Shanghai" in shown
+    assert "7 mails in 3 min" in shown
+    assert "The last 20 % of each" in shown
+    form = (await visitor.get(page)).text
+    assert re.findall(r'name="count_\d" type="text" value="(\d*)"', form) == ["1000", "7", "", ""]
+    assert '<option value="180" selected>' in form
+    for change, field in (
+        ({"count_2": "many"}, "count_2"),
+        ({"urgent_share": "91"}, "urgent_share"),
+    ):
+        wrong = await visitor.post(page, data={**fields, **change})
+        assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True)
+        assert 'value="1000"' in wrong.text
+    wrong = await visitor.post(page, data={**fields, "reset_0": "noon"})
+    assert (wrong.status_code, "noon is not when a cap begins anew" in wrong.text) == (400, True)
+    gone = await visitor.post(page, data={"count_0": "", "urgent_share": "10"})
+    assert "None: it sends as fast as its server takes mail." in await followed(visitor, gone)
+
+
+async def test_a_sender_of_a_preset_begins_with_its_limits(door: Door, visit: Visit) -> None:
+    visitor = await visit(language="zh")
+    assert "通道创建后即按此限额发送" in (await visitor.get("/senders/new?preset=gmail")).text
+    fields = {"preset": "gmail", "code": "g", "name": "G", "host": "smtp.gmail.com"}
+    fields |= {"port": "465", "encryption": "ssl", "from_address": "a@gmail.com"}
+    fields |= {"account": "a@gmail.com", "password": "secret"}
+    shown = await followed(visitor, await visitor.post("/senders", data=fields))
+    assert "500 封 / 天" in shown
+    await visitor.post("/senders/g/caps", data={"urgent_share": "0"})
+    assert 'value="500"' not in (await visitor.get("/senders/g/caps")).text
+    assert 'value="500"' in (await visitor.get("/senders/g/caps?preset=1")).text
