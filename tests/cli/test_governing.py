@@ -96,6 +96,20 @@ def test_caps_of_a_sender(orders: Ums) -> None:
     assert orders("sender", "caps", "main", "--none", "--json").json == []
 
 
+def test_a_route(orders: Ums) -> None:
+    account = ("--host", "smtp.x.cn", "--port", "465", "--encryption", "ssl", "--from", "a@x.cn")
+    for code in ("one", "two"):
+        orders("sender", "create", "--code", code, "--name", code, *account, "--channel", "1234")
+    orders("sender", "authorise", "two", "--channel", "1234", "--rank", "2", "--weight", "5")
+    (channel,) = orders("channel", "list", "--json").json
+    assert channel["route"] == [
+        {"sender": "one", "rank": 1, "weight": 1},
+        {"sender": "two", "rank": 2, "weight": 5},
+    ]
+    wrong = orders("sender", "authorise", "two", "--channel", "1234", "--rank", "10")
+    assert "from 0 to 9" in wrong.complaint
+
+
 def test_words(orders: Ums) -> None:
     assert orders("word", "add", "Casino", "--json").json["word"] == "casino"
     assert orders("word", "add", "Casino").complaint == "The word is there already: casino"

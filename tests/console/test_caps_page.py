@@ -1,4 +1,4 @@
-"""What a sender may send in a time, on its page."""
+"""What a sender may send in a time, and its place among the senders of a channel."""
 
 import re
 
@@ -32,6 +32,25 @@ async def test_limits_are_set_shown_and_taken_away(door: Door, visit: Visit) -> 
     assert (wrong.status_code, "noon is not when a cap begins anew" in wrong.text) == (400, True)
     gone = await visitor.post(page, data={"count_0": "", "urgent_share": "10"})
     assert "None: it sends as fast as its server takes mail." in await followed(visitor, gone)
+
+
+async def test_the_senders_of_a_channel_get_their_places(door: Door, visit: Visit) -> None:
+    visitor, viewer, channel = await visit(), await visit("viewer"), await door.channel()
+    page = f"/channels/{channel.key}"
+    assert "rank_" not in (await visitor.get(page)).text
+    second = await door.sender(channel.key)
+    fields = {f"rank_{channel.sender}": "1", f"weight_{channel.sender}": "1"}
+    fields |= {f"rank_{second}": "2", f"weight_{second}": "7", "default": channel.sender}
+    assert (await viewer.post(f"{page}/route", data=fields)).status_code == 403
+    shown = await followed(visitor, await visitor.post(f"{page}/route", data=fields))
+    assert re.findall(r'name="weight_\w+" value="(\d+)"', shown) == ["1", "7"]
+    assert re.findall(r'<option value="(\d)" selected>', shown) == ["1", "2"]
+    for change in ({f"weight_{second}": "101"}, {f"rank_{second}": "x"}):
+        wrong = await visitor.post(f"{page}/route", data={**fields, **change})
+        assert (wrong.status_code, 'class="trouble"' in wrong.text) == (400, True)
+    await visitor.post(f"{page}/route", data={**fields, "default": second})
+    (told,) = (await door.get("/api/channels", channel)).body["items"]
+    assert (told["default_sender"], len(told["route"])) == (second, 2)
 
 
 async def test_a_sender_of_a_preset_begins_with_its_limits(door: Door, visit: Visit) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from ums.config import Settings
 from ums.core import channels, directory
 from ums.core.directory import Snapshot, touch
 from ums.core.models import channels as rows
-from ums.core.system import System
+from ums.core.system import System, open_system
 
 
 async def test_a_change_that_comes_while_it_is_read_is_not_missed(
@@ -37,3 +38,14 @@ async def test_a_change_that_comes_while_it_is_read_is_not_missed(
     go_on.set()
     await reading
     assert not (await system.directory.now()).channels["shop"].open
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_a_channel_that_another_process_made_just_now_is_known(settings: Settings) -> None:
+    async with open_system(settings) as one, open_system(settings) as two:
+        assert (await two.directory.now()).channels == {}
+        await channels.create(one, "New", "new")
+        id = (await one.directory.now()).channels["new"].id
+        assert (await two.directory.channel(id)).key == "new"
+        with pytest.raises(KeyError):
+            await two.directory.channel(id + 1)

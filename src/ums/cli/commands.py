@@ -194,10 +194,17 @@ def sender_authorise(
     code: str,
     channel: Annotated[str, typer.Option(help="The ChannelKey.")],
     default: Annotated[bool, typer.Option(help="Make it the channel's default.")] = False,
+    rank: Annotated[
+        int | None, typer.Option(help="Its place in the channel's route, 1 to 9; 0: none.")
+    ] = None,
+    weight: Annotated[
+        int | None, typer.Option(help="Its part of what its rank shares, 1 to 100.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Let a channel use a sender."""
-    show.record(ask("sender.authorise", code=code, channel=channel, default=default), raw=json)
+    given = {"code": code, "channel": channel, "default": default, "rank": rank, "weight": weight}
+    show.record(ask("sender.authorise", **given), raw=json)
 
 
 @sender.command("test")

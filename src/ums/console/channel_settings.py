@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup, senders
+from ums.core import channels, checkup
 from ums.core.callbacks import addresses, listing
 from ums.core.directory import Channel
 from ums.core.rule_checks import with_changes
@@ -212,25 +212,13 @@ async def replay(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
     """Send dead batches again: one, or all of them."""
-    channel, given = visitor.caller.channel(key), await lists(request)
-    text = (given.get("batch") or [""])[-1]
+    channel, found = visitor.caller.channel(key), await lists(request)
+    text = (found.get("batch") or [""])[-1]
     if text.isascii() and text.isdigit() and len(text) < 19:
         await listing.replay(system, channel, first=int(text), last=int(text))
     else:
         await listing.replay(system, channel, first=0)
     return go(f"/channels/{channel.key}/callbacks", "channels.did_replay")
-
-
-@post("/channels/{key:str}/senders/{code:str}/default", scope="senders:write")
-async def make_default(
-    system: System, visitor: Visitor, key: FromPath[str], code: FromPath[str]
-) -> Response[str]:
-    visitor.caller.unbound()
-    channel = visitor.caller.channel(key)
-    if code not in (await channels.show(system, channel.key)).senders:
-        raise NotFound("sender_unknown", code=code[:60])
-    await senders.authorise(system, code, channel.key, default=True)
-    return go(f"/channels/{channel.key}", "channels.did_change")
 
 
 handlers = [
@@ -240,5 +228,4 @@ handlers = [
     add_callback,
     change_callback,
     replay,
-    make_default,
 ]

@@ -1,5 +1,7 @@
 """Channels: the business lines that ask for messages."""
 
+from typing import Any
+
 from litestar import Response, get, post
 from litestar.params import FromPath
 
@@ -7,7 +9,8 @@ from ums import clock
 from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup
+from ums.core import channels, checkup, routing, senders
+from ums.core.channels import ChannelInfo
 from ums.core.sorting import ByName
 from ums.errors import UmsError
 
@@ -48,14 +51,29 @@ async def show_channel(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
     channel = await channels.show(system, visitor.caller.channel(key).key)
-    url = system.settings.base_url
+    return _page(request, system, channel, Form({"name": channel.name}))
+
+
+def _page(
+    request: AnyRequest,
+    system: Any,
+    channel: ChannelInfo,
+    form: Form,
+    *,
+    trouble: Form | None = None,
+    status: int = 200,
+) -> Response[str]:
+    """`trouble`: what is wrong with the route."""
     return page(
         request,
         "channels/show.html",
+        status=status,
         channel=channel,
-        url=url,
+        route={leg.sender: leg for leg in channel.route},
+        url=system.settings.base_url,
         overlaps=OVERLAPS,
-        form=Form({"name": channel.name}),
+        form=form,
+        route_form=trouble or Form(),
     )
 
 
@@ -70,16 +88,38 @@ async def change_channel(
     except UmsError as error:
         shown = await channels.show(system, own)
         form = refused(request, {"name": fields.get("name", "")}, error)
-        return page(
-            request,
-            "channels/show.html",
-            status=error.status,
-            channel=shown,
-            url=system.settings.base_url,
-            overlaps=OVERLAPS,
-            form=form,
-        )
+        return _page(request, system, shown, form, status=error.status)
     return go(f"/channels/{own}", "channels.did_change")
+
+
+@post("/channels/{key:str}/route", scope="senders:write")
+async def change_route(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    """Which senders carry the channel's mail, in which order, and what part each."""
+    visitor.caller.unbound()
+    own, fields = visitor.caller.channel(key).key, await given(request)
+    shown = await channels.show(system, own)
+    try:
+        for code in shown.senders:
+            rank, weight = _number(fields, f"rank_{code}"), _number(fields, f"weight_{code}")
+            await routing.set_leg(system, own, code, rank=rank, weight=weight)
+        if fields.get("default") in shown.senders:
+            await senders.authorise(system, fields["default"], own, default=True)
+    except UmsError as error:
+        shown, wrong = await channels.show(system, own), refused(request, {}, error)
+        form = Form({"name": shown.name})
+        return _page(request, system, shown, form, trouble=wrong, status=error.status)
+    return go(f"/channels/{own}", "channels.did_change")
+
+
+def _number(fields: dict[str, str], name: str) -> int | None:
+    """None where it is not on the form; -1, which nothing takes, for what is no number."""
+    text = fields.get(name)
+    if text is None:
+        return None
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else -1
 
 
 @post("/channels/{key:str}/open", scope="channels:write")
@@ -114,6 +154,7 @@ handlers = [
     create_channel,
     show_channel,
     change_channel,
+    change_route,
     open_channel,
     close_channel,
     rotate_secret,

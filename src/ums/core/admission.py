@@ -28,6 +28,7 @@ class Admission(Struct, frozen=True):
     starts_at: int = 0  # not expanded before
     halt: str = ""  # "approval" where an operator has to let it go
     quota: Quota | None = None  # that it takes from
+    spills: bool = True  # any sender of the channel's route may carry it
 
 
 async def admit(
@@ -52,7 +53,8 @@ async def admit(
     quota = quotas.quota_of(channel, broadcast=request.broadcast)
     if quota is not None:
         await quotas.check(system, quota)
-    return Admission(sender, begins if begins > now else 0, halt, quota)
+    spills = request.instance != sender.code  # it asked for this one, and gets no other
+    return Admission(sender, begins if begins > now else 0, halt, quota, spills)
 
 
 async def telling(system: System, channel: Channel, request: Request) -> tuple[int | None, int]:

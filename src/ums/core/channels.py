@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
@@ -29,6 +29,14 @@ _KEY = re.compile(r"[A-Za-z0-9]{1,32}")
 OVERLAP = 24 * clock.HOUR
 
 
+class RouteLeg(Struct, frozen=True):
+    """A sender's place in a channel's route."""
+
+    sender: Annotated[str, Meta(description="Its code.")]
+    rank: Annotated[int, Meta(description="The next rank takes over where none of it can send.")]
+    weight: Annotated[int, Meta(description="Its part of what its rank shares.")]
+
+
 class ChannelInfo(Struct, frozen=True):
     """A channel as it is shown. `mastersecret` stands only in the answer that made it."""
 
@@ -37,6 +45,10 @@ class ChannelInfo(Struct, frozen=True):
     open: bool
     senders: list[str]  # codes
     default_sender: str | None
+    route: Annotated[
+        list[RouteLeg],
+        Meta(description="Who carries mail that names no sender, by rank; empty: the default."),
+    ]
     created_at: str
     mastersecret: str | UnsetType = UNSET
 
@@ -216,6 +228,10 @@ def describe(channel: Channel, snapshot: Snapshot, secret: str | UnsetType = UNS
         open=channel.open,
         senders=[snapshot.senders[id].code for id in channel.senders],
         default_sender=default.code if default else None,
+        route=[
+            RouteLeg(snapshot.senders[leg.sender].code, leg.rank, leg.weight)
+            for leg in channel.route
+        ],
         created_at=clock.iso(channel.created_at),
         mastersecret=secret,
     )

@@ -65,6 +65,15 @@ class Told(Struct, frozen=True):
     is_default: bool
 
 
+class Leg(Struct, frozen=True):
+    """A sender's place in a channel's route: the mail of one rank is shared by weight, and the
+    next rank takes over where none of it can send."""
+
+    sender: int
+    rank: int
+    weight: int
+
+
 class Channel(Struct, frozen=True):
     """A business line that asks for messages."""
 
@@ -80,6 +89,7 @@ class Channel(Struct, frozen=True):
     senders: tuple[int, ...]  # ids, authorised
     default_sender: int | None
     callbacks: tuple[Told, ...] = ()
+    route: tuple[Leg, ...] = ()  # by rank; empty where all mail goes by one sender
 
 
 class Sender(Struct, frozen=True):
@@ -176,6 +186,14 @@ class Directory:
                 self._checked = time.monotonic() if changes == self._changes else 0.0
         return self._snapshot
 
+    async def channel(self, id: int) -> Channel:
+        """The channel of this id, which another process may have made a moment ago."""
+        now = await self.now()
+        if id not in now.channel_ids:
+            self.forget()
+            now = await self.now()
+        return now.channel_ids[id]
+
 
 async def touch(tx: Tx) -> None:
     """Tell every process that the directory changed."""
@@ -220,12 +238,21 @@ def _channel(row: Row[Any], links: Any, told: Any) -> Channel:
         created_at=row.created_at,
         senders=tuple(link.sender_id for link in mine),
         default_sender=next((link.sender_id for link in mine if link.is_default), None),
+        route=_route(mine),
         callbacks=tuple(
             Told(each.id, each.url, bool(each.is_default))
             for each in told
             if each.channel_id == row.id
         ),
     )
+
+
+def _route(links: list[Any]) -> tuple[Leg, ...]:
+    """The default sender is the first where nothing else is said."""
+    if not any(link.rank for link in links):
+        return ()
+    legs = [Leg(one.sender_id, one.rank or int(one.is_default), one.weight) for one in links]
+    return tuple(sorted((leg for leg in legs if leg.rank), key=lambda leg: (leg.rank, leg.sender)))
 
 
 def _sender(row: Row[Any]) -> Sender:

@@ -47,13 +47,29 @@ _ON = (
     " OR EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = m.{list}"
     " AND e.kind = 'userid' AND e.value = t.userid))"
 )
+# The senders of channels that have several and that can send now: of the first rank that has any,
+# each with its part of what is shared by weight (core.routing).
+_ROUTE = (
+    ", ready AS (SELECT l.channel_id, l.sender_id, l.weight,"
+    " CASE WHEN l.rank = 0 THEN 1 ELSE l.rank END AS rank"
+    " FROM channel_senders l JOIN senders s ON s.id = l.sender_id"
+    " WHERE (l.rank > 0 OR l.is_default) AND s.open"
+    " AND COALESCE(s.rest_until, 0) <= :at AND COALESCE(s.spent_until, 0) <= :at"
+    " AND EXISTS (SELECT 1 FROM channel_senders x WHERE x.channel_id = l.channel_id"
+    " AND x.rank > 0)), route AS MATERIALIZED (SELECT r.channel_id, r.sender_id,"
+    " sum(r.weight) OVER (PARTITION BY r.channel_id ORDER BY r.sender_id) AS high,"
+    " sum(r.weight) OVER (PARTITION BY r.channel_id ORDER BY r.sender_id) - r.weight AS low,"
+    " sum(r.weight) OVER (PARTITION BY r.channel_id) AS total FROM ready r WHERE r.rank ="
+    " (SELECT min(f.rank) FROM ready f WHERE f.channel_id = r.channel_id))"
+)
 # The checks every way to a delivery shares: an address, the message's lists, each address once
 # per message, what the channel has learnt of it, the channel's frequency cap. `o` has the terms of
 # messages that have their own.
 _CHECKED = (
-    " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
+    _ROUTE
+    + " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
     " due_at, epoch, charged, tries, doubts, variables, created_at, updated_at)"
-    " SELECT f.message_id, f.sender_id, f.userid, f.address,"
+    " SELECT f.message_id, COALESCE(p.sender_id, f.sender_id), f.userid, f.address,"
     " CASE WHEN f.problem NOT IN ('', 'suppressed') OR f.copy > 1 THEN 'invalid'"
     " WHEN f.problem <> '' THEN 'suppressed' WHEN f.halt = '' THEN 'queued'"
     " WHEN f.halt = 'paused' THEN 'paused' ELSE 'cancelled' END,"
@@ -65,7 +81,7 @@ _CHECKED = (
     # Only among those that can have it: a blocked user takes nobody's address away.
     " FROM (SELECT w.*, row_number() OVER (PARTITION BY w.message_id, w.address, w.problem"
     " ORDER BY w.place) AS copy FROM (SELECT t.message_id, t.place, t.userid, t.address,"
-    " t.variables, m.sender_id, m.priority, m.halt, o.due_at, CASE"
+    " t.variables, m.sender_id, m.channel_id, m.spills, m.priority, m.halt, o.due_at, CASE"
     " WHEN NOT t.known THEN 'no_user'"
     " WHEN t.address = '' THEN 'no_address'"
     f" WHEN m.black_id IS NOT NULL AND {_ON.format(list='black_id')} THEN 'blocked'"
@@ -79,7 +95,9 @@ _CHECKED = (
     " m.channel_id AND k.address = t.address AND k.at > o.since) >= o.most THEN 'frequency_cap'"
     " ELSE '' END AS problem FROM target t JOIN messages m ON m.id = t.message_id LEFT JOIN"
     " $rows(o: message_id bigint, most int, since bigint, due_at bigint)"
-    " ON o.message_id = t.message_id) w) f ORDER BY f.message_id, f.place"
+    " ON o.message_id = t.message_id) w) f LEFT JOIN route p ON f.spills"
+    " AND p.channel_id = f.channel_id AND (f.place + f.message_id) % p.total >= p.low"
+    " AND (f.place + f.message_id) % p.total < p.high ORDER BY f.message_id, f.place"
 )
 _TOLD = " RETURNING message_id, address, state"
 # One look-up by the primary key for each user. As joins PostgreSQL runs them as nested loops over

@@ -1,5 +1,6 @@
 """When a message will be through, and what keeps it: measured, not assumed."""
 
+import sys
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -153,7 +154,7 @@ async def _bottleneck(
 ) -> tuple[Bottleneck, int | None]:
     if not await _working(tx, now):
         return "engine", None
-    held = await _held(tx, info.sender, info.priority, now)
+    held = await _all_held(tx, snapshot, info, now)
     if held is not None:
         return held
     silent = _silent(snapshot.channels.get(info.channelkey), info, now)
@@ -171,6 +172,24 @@ async def _working(tx: Tx, now: int) -> bool:
     return await tx.first(running.limit(1)) is not None
 
 
+async def _all_held(
+    tx: Tx, snapshot: Snapshot, info: MessageInfo, now: int
+) -> tuple[Bottleneck, int | None] | None:
+    """What keeps every sender that may carry the message, and until when the first of them."""
+    channel = snapshot.channels.get(info.channelkey)
+    spills = await tx.value(select(messages.c.spills).where(messages.c.msgid == info.msgid))
+    codes = [info.sender]
+    if channel is not None and channel.route and spills:
+        codes = [snapshot.senders[leg.sender].code for leg in channel.route]
+    found: list[tuple[Bottleneck, int | None]] = []
+    for code in codes:
+        held = await _held(tx, code, info.priority, now)
+        if held is None:
+            return None
+        found.append(held)
+    return min(found, key=lambda held: held[1] or sys.maxsize)
+
+
 async def _held(tx: Tx, code: str, priority: int, now: int) -> tuple[Bottleneck, int | None] | None:
     if await is_held(tx):
         return "restored", None
@@ -182,6 +201,8 @@ async def _held(tx: Tx, code: str, priority: int, now: int) -> tuple[Bottleneck,
     spent = sender.urgent_spent_until if priority == URGENT else sender.spent_until
     if spent is not None and spent > now:
         return "quota", spent
+    if priority != URGENT and (through := await _through(tx, code, 1, now)) > now:
+        return "quota", through
     return None
 
 

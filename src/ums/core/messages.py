@@ -33,15 +33,16 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
     " origin, template_id, template_version, callback_id, tells, priority, on_doubt, state,"
-    " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at)"
+    " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at,"
+    " spills)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
     " template_id, template_version, callback_id, tells, priority, on_doubt, 'accepted', 0, size,"
-    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at"
+    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at, spills"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
     " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
     " callback_id bigint, tells int, priority smallint, on_doubt text, size bigint,"
     " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
-    " halted_at bigint, starts_at bigint)"
+    " halted_at bigint, starts_at bigint, spills boolean)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -320,6 +321,7 @@ def _row(draft: Draft) -> tuple[object, ...]:
         admission.halt,
         draft.now if admission.halt else None,
         admission.starts_at,
+        admission.spills,
     )
 
 

@@ -13,6 +13,7 @@ import structlog
 from ums import clock
 from ums.core import imports, poison, queue, restoring
 from ums.core.expansion import expand
+from ums.core.routing import spill
 from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 EXPAND_POLL = 0.5
 HALT_POLL = 0.5
 IMPORT_POLL = 1.0
+SPILL_POLL = 1.0
 TIDY_EVERY = 20.0
 AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
 
@@ -58,8 +60,8 @@ class Engine:
             async with self._system.database.write() as tx:
                 await poison.note(tx, dead)
         await self._recover(everyone=self._system.settings.is_sqlite)
-        loops = (self._lease, self._expand, self._halt, self._quiet, self._import, self._tidy)
-        for loop in (*loops, self._teller.run, self._deliverer.run):
+        loops = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
+        for loop in (*loops, self._tidy, self._teller.run, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
             self._tasks.append(task)
@@ -136,6 +138,12 @@ class Engine:
                 self._deliverer.nudge()
             else:
                 await _wait(self._system.halted, HALT_POLL)
+
+    async def _spill(self) -> None:
+        while not self._stopping.is_set():
+            if await _patiently(partial(spill, self._system)):
+                self._deliverer.nudge()
+            await asyncio.sleep(SPILL_POLL)
 
     async def _import(self) -> None:
         while not self._stopping.is_set():

@@ -106,15 +106,16 @@ class Mails:
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
         self._letters = Letters(system.templates)
-        self._kept: OrderedDict[int, Mail] = OrderedDict()
+        # By message and sender: several senders may carry one message.
+        self._kept: OrderedDict[tuple[int, int], Mail] = OrderedDict()
         self._octets = 0
 
     async def of(self, sender: Sender, ids: Iterable[int]) -> dict[int, Mail]:
         """The mails of these messages, those that are not kept read in one go."""
         wanted = set(ids)
-        found = {id: self._kept[id] for id in wanted if self._keeps(id, sender)}
+        found = {id: self._kept[id, sender.id] for id in wanted if self._keeps(id, sender)}
         for id in found:
-            self._kept.move_to_end(id)
+            self._kept.move_to_end((id, sender.id))
         missing = [id for id in wanted if id not in found]
         if missing:
             async with self._system.database.read() as tx:
@@ -134,7 +135,7 @@ class Mails:
                 row.attributes = found.get(userid, {})
 
     def _keeps(self, id: int, sender: Sender) -> bool:
-        mail = self._kept.get(id)
+        mail = self._kept.get((id, sender.id))
         if mail is None or mail.settings != sender.settings:
             return False
         return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
@@ -163,7 +164,7 @@ class Mails:
             shared=letter is None or letter.version.shared(stored.para),
             addressee=Person(stored.extras.to, stored.userid) if stored.extras.to else None,
         )
-        self._keep(row.id, mail)
+        self._keep((row.id, sender.id), mail)
         return mail
 
     async def _skeleton(
@@ -197,10 +198,10 @@ class Mails:
             return await asyncio.to_thread(build, sender.settings, content, automatic=automatic)
         return build(sender.settings, content, automatic=automatic)
 
-    def _keep(self, id: int, mail: Mail) -> None:
-        old = self._kept.pop(id, None)
+    def _keep(self, key: tuple[int, int], mail: Mail) -> None:
+        old = self._kept.pop(key, None)
         self._octets -= 0 if old is None else _size(old)
-        self._kept[id] = mail
+        self._kept[key] = mail
         self._octets += _size(mail)
         while len(self._kept) > KEPT or (self._octets > KEPT_OCTETS and len(self._kept) > 1):
             _, old = self._kept.popitem(last=False)

@@ -138,7 +138,7 @@ class Teller:
         return reply.ok
 
     async def _posted(self, batch: Batch) -> Reply:
-        channel = (await self._system.directory.now()).channel_ids[batch.channel_id]
+        channel = await self._system.directory.channel(batch.channel_id)
         async with self._system.database.read() as tx:
             body = payload.encode(await payload.records_of(tx, batch.id))
         signing = addresses.secrets_of(self._system, channel, batch)

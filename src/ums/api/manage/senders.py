@@ -9,8 +9,9 @@ from msgspec.structs import asdict
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup, sender_test, senders, spending
+from ums.core import checkup, routing, sender_test, senders, spending
 from ums.core.paging import Page
+from ums.core.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.sender_test import TestReport
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.core.spending import CapUse
@@ -77,6 +78,17 @@ class Authorisation(Struct, frozen=True, forbid_unknown_fields=True):
     """A channel's right to use a sender."""
 
     default: Annotated[bool, Meta(description="Make it the channel's default.")] = False
+    rank: Annotated[
+        Annotated[int, Meta(ge=0, le=MOST_RANK)] | None,
+        Meta(
+            description="Its place in the channel's route: the next rank takes over where none of"
+            " this can send. 0: only mail that names it; null: as it is."
+        ),
+    ] = None
+    weight: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_WEIGHT)] | None,
+        Meta(description="Its part of what its rank shares; null: as it is."),
+    ] = None
 
 
 @get("/api/senders", scope="senders:read")
@@ -171,7 +183,9 @@ async def authorise_sender(
     """Let a channel use it. The first sender of a channel is its default."""
     caller.unbound()
     own = caller.channel(key).key
-    return shown(request, await senders.authorise(system, code, own, default=data.default))
+    await senders.authorise(system, code, own, default=data.default)
+    await routing.set_leg(system, own, code, rank=data.rank, weight=data.weight)
+    return shown(request, await senders.show(system, code))
 
 
 @delete("/api/senders/{code:str}/channels/{key:str}", scope="senders:write", status_code=200)

@@ -81,6 +81,9 @@ channel_senders = table(
     Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
     Column("sender_id", Id, ForeignKey("senders.id"), primary_key=True),
     Column("is_default", Boolean, nullable=False),
+    # Its place in the channel's route; 0: none but the default's, which is 1 (core.routing).
+    Column("rank", SmallInteger, nullable=False, server_default="0"),
+    Column("weight", SmallInteger, nullable=False, server_default="1"),
 )
 
 audit = table(

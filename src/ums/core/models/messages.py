@@ -35,6 +35,7 @@ messages = table(
     Column("callback_id", Id),  # the address that is told of it
     Column("tells", Integer, nullable=False, server_default="0"),  # bit n: records of type n
     Column("priority", SmallInteger, nullable=False),
+    Column("spills", Boolean, nullable=False, server_default=false()),  # by any of the route
     Column("on_doubt", String(10), nullable=False),  # hold | resend, when the outcome is unknown
     Column("state", String(12), nullable=False),  # accepted | expanded
     # What keeps it from being sent: approval | paused | cancelled | retracted | refused

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import access, channels, operators, sender_test, senders, spending
+from ums.core import access, channels, operators, routing, sender_test, senders, spending
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
@@ -49,6 +49,8 @@ class Authorise(Struct):
     code: str
     channel: str
     default: bool = False
+    rank: int | None = None
+    weight: int | None = None
 
 
 class OperatorCreate(Struct):
@@ -119,7 +121,9 @@ async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
 
 
 async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
-    return await senders.authorise(system, p.code, p.channel, default=p.default)
+    shown = await senders.authorise(system, p.code, p.channel, default=p.default)
+    await routing.set_leg(system, p.channel, p.code, rank=p.rank, weight=p.weight)
+    return shown
 
 
 async def _operator_create(system: System, _: Intake, p: OperatorCreate) -> object:

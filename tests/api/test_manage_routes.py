@@ -1,0 +1,64 @@
+"""Caps of senders, and routes of channels, over the management API."""
+
+import pytest_asyncio
+
+from api.test_manage_nouns import draft
+from doors import Door, Token
+from flow import until
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(shared: Door) -> Token:
+    return await shared.api_token()
+
+
+async def test_the_caps_of_a_sender(shared: Door, admin: Token) -> None:
+    caps = [
+        {"count": 100, "seconds": 86400, "of": "mails", "reset": "00:00 Asia/Shanghai"},
+        {"count": 3, "seconds": 3600, "of": "recipients", "reset": ""},
+    ]
+    made = await shared.post("/api/senders", draft(shared, "Capped", caps=caps), admin)
+    assert (made.status, made.body["caps"], made.body["urgent_share"]) == (201, caps, 10)
+    path = "/api/senders/Capped"
+    channel = await shared.channel(sender=False)
+    await shared.send("PUT", f"{path}/channels/{channel.key}", {}, admin)
+    body = {"recipients": [{"address": f"{n}@b.org"} for n in range(2)], "subject": "s"}
+    sent = await shared.post("/api/messages", {**body, "text": "t"}, channel)
+    await shared.done(sent.body["msgid"], channel)
+    # What is taken and not sent yet counts too; it comes back within seconds.
+    await until(lambda: _used(shared, path, admin, [2, 2]))
+    for wrong, reason in (
+        ([caps[0], caps[0]], "caps_twice"),
+        ([{**caps[0], "reset": "noon"}], "cap_reset"),
+        ([{**caps[0], "seconds": 7}], "cap_seconds"),
+        ([{"count": 0, "seconds": 1}], "misfit"),
+    ):
+        refused = await shared.send("PATCH", path, {"caps": wrong}, admin)
+        assert (refused.status, refused.body["reason"]) == (400, reason), refused.raw
+    changed = await shared.send("PATCH", path, {"caps": [], "urgent_share": 0}, admin)
+    assert (changed.body["caps"], changed.body["urgent_share"]) == ([], 0)
+    assert (await shared.get(f"{path}/caps", admin)).body == {"items": [], "next": None}
+    assert (await shared.get("/api/senders/None/caps", admin)).status == 404
+
+
+async def test_the_route_of_a_channel(shared: Door, admin: Token) -> None:
+    channel = await shared.channel()
+    await shared.post("/api/senders", draft(shared, "Route2", channels=[channel.key]), admin)
+    path = f"/api/channels/{channel.key}"
+    assert (await shared.get(path, admin)).body["route"] == []
+    leg = f"/api/senders/Route2/channels/{channel.key}"
+    assert (await shared.send("PUT", leg, {"rank": 2, "weight": 3}, admin)).status == 200
+    first = {"sender": channel.sender, "rank": 1, "weight": 1}
+    second = {"sender": "Route2", "rank": 2, "weight": 3}
+    assert (await shared.get(path, admin)).body["route"] == [first, second]
+    await shared.send("PUT", leg, {"rank": 1}, admin)
+    assert (await shared.get(path, admin)).body["route"] == [first, {**second, "rank": 1}]
+    for wrong in ({"rank": 10}, {"rank": -1}, {"weight": 0}, {"weight": "much"}):
+        assert (await shared.send("PUT", leg, wrong, admin)).status == 400
+    await shared.send("PUT", leg, {"rank": 0}, admin)
+    assert (await shared.get(path, admin)).body["route"] == []
+
+
+async def _used(door: Door, path: str, who: Token, counts: list[int]) -> bool:
+    items = (await door.get(f"{path}/caps", who)).body["items"]
+    return [one["used"] for one in items] == counts
