@@ -14,6 +14,7 @@ from ums.core.directory import Sender
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.core.verdicts import BROKEN, Timing
+from ums.engine.concurrency import Concurrency
 from ums.engine.failpoints import reach
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.mails import Signer
@@ -28,6 +29,8 @@ from ums.senders.smtp import Session
 from ums.senders.smtp_connect import Timeouts
 from ums.senders.smtp_error import SmtpError
 
+FEW = 3  # mails after which a session that ends was not cut short
+TOO_FAST = ("rate", "daily_quota")
 log = structlog.get_logger()
 
 
@@ -55,7 +58,8 @@ class Lane:
         self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
         self._engaged = 0  # of these, the ones that take no job soon
         self._open: set[Session] = set()
-        self._most = system.settings.sessions  # less while the server takes no more
+        self._concurrency = Concurrency()
+        self.supply.may_bulk = self._may_bulk
 
     @property
     def sender(self) -> Sender:
@@ -92,13 +96,22 @@ class Lane:
             task.add_done_callback(self._ended)
 
     @property
+    def _most(self) -> int:
+        """How many sessions the mail that waits may have."""
+        given = self._system.settings.sessions
+        urgent = self.supply.has_urgent
+        return self._concurrency.limit(given) if urgent else self._concurrency.bulk(given)
+
+    def _may_bulk(self, carried: int) -> bool:
+        """Whether one more session may carry mail that is not urgent, beside so many that do."""
+        return carried < self._concurrency.bulk(self._system.settings.sessions)
+
+    @property
     def _free(self) -> int:
         return len(self._sessions) - self._engaged
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._sessions.discard(task)
-        if not self._sessions:
-            self._most = self._system.settings.sessions
         if self.supply.has_work:  # came while that session was leaving
             self._staff()
 
@@ -146,7 +159,7 @@ class Lane:
         finally:
             self._opening.discard(task)
         if self._open:
-            self._most = max(len(self._open), 1)
+            self._concurrency.refused(len(self._open))
             log.info("no further session", code=sender.code, reason=outcome.reason)
             return None
         duration = round((time.monotonic() - ticks) * 1000)
@@ -161,6 +174,7 @@ class Lane:
             await self._journal.record(
                 verdicts.settle(job.claimed, self.sender.id, outcome, rules, timing)
             )
+            self.supply.done(job)
         await self._rest(outcome)
 
     async def _used(self, session: Session, sender: Sender) -> bool:
@@ -179,8 +193,12 @@ class Lane:
         job = await self.supply.next(sender)
         while job is not None:
             following = self.supply.peek(sender) if session.carried + 1 < limit else None
-            with self._busy():
-                outcome, ahead = await self._attempt(session, job, following)
+            try:
+                with self._busy():
+                    outcome, ahead = await self._attempt(session, job, following)
+            finally:
+                self.supply.done(job)
+            self._learn(outcome, session)
             if outcome is not None and self._is_sender_s_fault(outcome, session):
                 self.supply.put_back(ahead)
                 await self._rest(outcome)
@@ -190,10 +208,20 @@ class Lane:
                 proven = True
             if not session.usable or session.carried >= limit:
                 self.supply.put_back(ahead)
-                self._most = min(self._most + 1, self._system.settings.sessions)
                 return True
             job = ahead or await self.supply.next(sender)
         return True
+
+    def _learn(self, outcome: Outcome | None, session: Session) -> None:
+        """How many sessions the server bears."""
+        if outcome is None:
+            return
+        if outcome.reason in BROKEN and session.carried < FEW:
+            self._concurrency.broke()
+        elif outcome.reason in TOO_FAST:
+            self._concurrency.slowed()
+        elif outcome.reply is not None:
+            self._concurrency.worked(self._system.settings.sessions)
 
     async def _rest(self, outcome: Outcome) -> None:
         self.supply.rest()

@@ -9,7 +9,7 @@ import structlog
 from ums import clock
 from ums.core import verdicts
 from ums.core.directory import Sender
-from ums.core.spending import PATIENCE
+from ums.core.spending import PATIENCE, URGENT
 from ums.core.system import System
 from ums.engine.allowance import Allowance
 from ums.engine.journal import PAUSES, Journal
@@ -32,6 +32,8 @@ class Supply:
     ) -> None:
         self.sender = sender
         self.wanted: Callable[[], None] = lambda: None  # called when there is room for more
+        # Whether a session may carry mail that is not urgent beside so many that do.
+        self.may_bulk: Callable[[int], bool] = lambda _carried: True
         self.resting = False  # until the next claim, which asks the database
         self.stopping = False
         self._system = system
@@ -39,12 +41,17 @@ class Supply:
         self._signer = signer
         self._mark = mark
         self._waiting = Waiting()
+        self._bulk: set[int] = set()  # deliveries that are not urgent, in the hands of sessions
         self._arrived = asyncio.Event()
         self._allowance = Allowance(system.database)
 
     @property
     def size(self) -> int:
         return len(self._waiting)
+
+    @property
+    def has_urgent(self) -> bool:
+        return self._waiting.first(urgent_only=True) is not None
 
     @property
     def has_work(self) -> bool:
@@ -56,9 +63,14 @@ class Supply:
 
     def room(self, priority: int) -> int:
         """How many more deliveries of `priority` it wants; those that come after them do not take
-        their place. None until half of them are gone, as each claim costs a transaction."""
+        their place. None until half of them are gone, as each claim costs a transaction; but a few
+        of each, so that the more urgent never keep the others out for good."""
+        if self.stopping:
+            return 0
         free = self._buffer - self._waiting.ahead_of(priority)
-        return 0 if self.stopping or free * 2 < self._buffer else free
+        if free * 2 >= self._buffer:
+            return free
+        return 0 if self._waiting.has(priority) else self._system.settings.sessions
 
     def add(self, jobs: list[Job]) -> bool:
         """Take claimed deliveries; False when it is too late for them."""
@@ -96,7 +108,7 @@ class Supply:
         """The next delivery, rendered; waits a little for one. None: end the session."""
         deadline = time.monotonic() + IDLE_SECONDS
         while not self.stopping and not self.resting and not self._outdated(sender):
-            job = await self.prepared()
+            job = await self.prepared(urgent_only=not self.may_bulk(len(self._bulk)))
             if job is not None:
                 if await self._afford(job):
                     return job
@@ -109,14 +121,24 @@ class Supply:
                 return None
         return None
 
-    async def prepared(self) -> Job | None:
+    async def prepared(self, *, urgent_only: bool = False) -> Job | None:
         """The next delivery, rendered, whatever the caps say."""
-        while (job := self._waiting.take()) is not None:
+        while (job := self._waiting.take(urgent_only=urgent_only)) is not None:
+            self._hold(job)
             if len(self._waiting) * 2 < self._buffer:
                 self.wanted()
             if await self._prepare(job):
                 return job
+            self.done(job)
         return None
+
+    def _hold(self, job: Job) -> None:
+        if job.priority != URGENT:
+            self._bulk.add(job.claimed.id)
+
+    def done(self, job: Job) -> None:
+        """A session has let go of it."""
+        self._bulk.discard(job.claimed.id)
 
     async def _afford(self, job: Job) -> bool:
         """Wait until `job` may go by the caps; False when it was given back instead, or left in
@@ -130,15 +152,18 @@ class Supply:
                 job.started_at, job.clock = clock.now(), time.monotonic()
                 return True
             if self.stopping or self.resting:
+                self.done(job)
                 await self._release([job])
                 return False
             wait = free_at - clock.now()
             if wait > PATIENCE:
+                self.done(job)
                 await self._release([job, *self._waiting.take_from(job.priority)])
                 return False
             await asyncio.sleep(max(wait, 1) / clock.SECOND)
             first = self._waiting.first()
             if first is not None and first.priority < job.priority:
+                self.done(job)
                 self._waiting.put_back(job)
                 return False
         return False
@@ -159,12 +184,14 @@ class Supply:
         if not self._allowance.spend(self.sender, following.priority):
             return None
         following.started_at, following.clock = clock.now(), time.monotonic()
+        self._hold(following)
         return self._waiting.take()
 
     def put_back(self, ahead: Job | None) -> None:
         """What was taken to follow did not go."""
         if ahead is not None:
             self._allowance.refund(self.sender)
+            self.done(ahead)
             self._waiting.put_back(ahead)
 
     def names(self) -> set[tuple[int, int]]:

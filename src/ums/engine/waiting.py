@@ -1,7 +1,7 @@
 """What a lane has claimed and not yet begun."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -12,6 +12,7 @@ from ums.senders.base import Envelope
 
 NO_ENVELOPE = Envelope("", "", 0)
 PRIORITIES = (1, 2, 3)
+TURN = 20  # jobs that go before one of a later priority
 
 
 class Job(Struct):
@@ -42,13 +43,18 @@ class Job(Struct):
 
 
 class Waiting:
-    """Jobs in the order they go: the urgent before the others, else as they came."""
+    """Jobs in the order they go: the urgent before the others, else as they came. What others go
+    before all the time has its turn after `TURN` of them."""
 
     def __init__(self) -> None:
         self._queues: dict[int, deque[Job]] = {priority: deque() for priority in PRIORITIES}
+        self._passed: dict[int, int] = dict.fromkeys(PRIORITIES, 0)
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
+
+    def has(self, priority: int) -> bool:
+        return bool(self._queues[priority])
 
     def ahead_of(self, priority: int) -> int:
         """How many jobs go before a new one of `priority`."""
@@ -62,13 +68,24 @@ class Waiting:
         """`job` is next among its equals."""
         self._queues[job.priority].appendleft(job)
 
-    def first(self) -> Job | None:
-        return next(self._fronts(), None)
+    def first(self, *, urgent_only: bool = False) -> Job | None:
+        there = [level for level in PRIORITIES if self._queues[level]]
+        if urgent_only:
+            there = there[:1] if there[:1] == [PRIORITIES[0]] else []
+        if not there:
+            return None
+        late = [level for level in there if self._passed[level] >= TURN]
+        return self._queues[(late or there)[0]][0]
 
-    def take(self) -> Job | None:
+    def take(self, *, urgent_only: bool = False) -> Job | None:
         """The first job, which then waits no more."""
-        job = self.first()
-        return None if job is None else self._queues[job.priority].popleft()
+        job = self.first(urgent_only=urgent_only)
+        if job is None:
+            return None
+        for level in PRIORITIES:
+            self._passed[level] += 1 if level > job.priority and self._queues[level] else 0
+        self._passed[job.priority] = 0
+        return self._queues[job.priority].popleft()
 
     def names(self) -> set[tuple[int, int]]:
         """(id, epoch) of the deliveries that wait."""
@@ -88,6 +105,3 @@ class Waiting:
 
     def take_all(self) -> list[Job]:
         return self.take_from(PRIORITIES[0])
-
-    def _fronts(self) -> Iterator[Job]:
-        return (queue[0] for queue in self._queues.values() if queue)

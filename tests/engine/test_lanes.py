@@ -1,0 +1,165 @@
+"""Urgent mail goes first and finds a session; what comes after it is never kept out for good; and
+a lane has as many sessions as its server bears."""
+
+import asyncio
+
+import pytest
+
+from fakes import Act, Call, SmtpServer
+from flow import open_flow, until, with_settings
+from ums.core.queue import Claimed
+from ums.core.system import System
+from ums.core.verdicts import Rules
+from ums.engine.concurrency import PAUSE, START, Concurrency
+from ums.engine.loop import running
+from ums.engine.mails import Mail
+from ums.engine.waiting import TURN, Job, Waiting
+
+MAIL = Mail(None, "", "{}", "a@b.cn", 0, Rules("hold", 0))
+
+
+def jobs(priority: int, count: int, first: int = 0) -> list[Job]:
+    return [Job(Claimed(first + n, 1, "", 1, 0, 0, 0), MAIL, priority) for n in range(count)]
+
+
+def taken(waiting: Waiting, count: int) -> list[int]:
+    found: list[int] = []
+    for _ in range(count):
+        first = waiting.first()
+        job = waiting.take()
+        assert job is first
+        assert job is not None
+        found.append(job.priority)
+    return found
+
+
+def test_the_urgent_go_first_and_the_others_have_their_turns() -> None:
+    waiting = Waiting()
+    waiting.add(jobs(3, 10))
+    waiting.add(jobs(1, 100))
+    waiting.add(jobs(2, 10))
+    first = taken(waiting, TURN + 2)
+    assert first == [1] * TURN + [2, 3]
+    assert taken(waiting, 2 * TURN).count(1) >= 2 * TURN - 4
+    rest = taken(waiting, len(waiting))
+    assert sorted(rest) == rest or rest.count(3) >= 8
+    assert waiting.take() is None
+
+
+def test_the_urgent_alone() -> None:
+    waiting = Waiting()
+    waiting.add(jobs(2, 3))
+    assert waiting.take(urgent_only=True) is None
+    waiting.add(jobs(1, 1, 10))
+    job = waiting.take(urgent_only=True)
+    assert (job and job.claimed.id, len(waiting)) == (10, 3)
+
+
+class Time:
+    at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def test_sessions_grow_with_what_goes_well() -> None:
+    concurrency = Concurrency(Time())
+    limits: list[int] = []
+    for _ in range(12):
+        limits.append(concurrency.limit(4))
+        concurrency.worked(4)
+    assert limits == [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
+    assert concurrency.limit(1) == 1  # whatever was learnt, the operator's word counts
+    assert [Concurrency(Time()).bulk(most) for most in (1, 2)] == [1, 2]
+
+
+def test_a_fifth_of_the_sessions_is_kept_for_urgent_mail() -> None:
+    concurrency = Concurrency(Time())
+    for _ in range(200):
+        concurrency.worked(12)
+    assert (concurrency.limit(12), concurrency.bulk(12)) == (12, 10)
+    assert (concurrency.limit(5), concurrency.bulk(5)) == (5, 4)
+    assert concurrency.bulk(4) == 4
+
+
+def test_sessions_shrink_once_in_a_round() -> None:
+    concurrency = Concurrency(Time())
+    for _ in range(30):
+        concurrency.worked(6)
+    assert concurrency.limit(6) == 6
+    for _ in range(5):
+        concurrency.broke()
+    assert concurrency.limit(6) == 5
+    for _ in range(5):  # a round in which one broke lets none in
+        concurrency.worked(6)
+    assert concurrency.limit(6) == 5
+    concurrency.slowed()
+    assert concurrency.limit(6) == 2
+    concurrency.slowed()
+    concurrency.slowed()
+    assert concurrency.limit(6) == 1
+
+
+def test_what_the_server_takes_is_kept_for_a_while() -> None:
+    time = Time()
+    concurrency = Concurrency(time)
+    for _ in range(30):
+        concurrency.worked(6)
+    concurrency.refused(3)
+    for _ in range(30):
+        concurrency.worked(6)
+    assert concurrency.limit(6) == 3
+    time.at += PAUSE
+    for _ in range(3):
+        concurrency.worked(6)
+    assert concurrency.limit(6) == 4
+    assert START == 2
+
+
+async def test_urgent_mail_finds_a_session_while_all_others_hang(system: System) -> None:
+    """A server on which each bulk mail takes for ever; the code goes out all the same."""
+    hanging = asyncio.Event()
+
+    async def slow(call: Call) -> Act | None:
+        if "code" in call.line or not hanging.is_set():
+            return None
+        return Act(after=3600)
+
+    async with SmtpServer() as server:
+        server.script["RCPT"] = slow
+        with_settings(system, sessions=5, stop_seconds=0.2)
+        flow = await open_flow(system, server)
+        async with running(system):
+            warm = await flow.send(*(f"w{n}@example.cn" for n in range(40)))
+            await flow.until_settled(warm)  # it has all its sessions now
+            hanging.set()
+            bulk = await flow.send(*(f"b{n}@example.cn" for n in range(60)), priority=3)
+
+            async def stuck() -> bool:
+                return server.counts["RCPT"] >= 44
+
+            await until(stuck)
+            code = await flow.send("code@example.cn", priority=1)
+            assert await flow.until_settled(code, 30) == {"sent": 1}
+            assert "sent" not in await flow.counts(bulk)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_no_more_sessions_than_the_server_takes(system: System, most: int) -> None:
+    opened = 0
+
+    def greet(call: Call) -> bytes | None:
+        nonlocal opened
+        if server.open > most:
+            opened += 1
+            return b"421 4.7.0 too many connections\r\n"
+        return None
+
+    async with SmtpServer() as server:
+        server.script["GREETING"] = greet
+        with_settings(system, sessions=6)
+        flow = await open_flow(system, server)
+        async with running(system):
+            msgid = await flow.send(*(f"n{n}@example.cn" for n in range(200)))
+            assert await flow.until_settled(msgid) == {"sent": 200}
+        assert 1 <= opened <= 2
