@@ -69,7 +69,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         _about("How long after an unknown outcome a transactional mail is sent again, once."),
     ] = 75.0
     sessions: Annotated[
-        int, _about("SMTP sessions at the same time at most, per sender and process.", ge=1)
+        int,
+        _about(
+            "SMTP sessions at the same time at most, per sender and process; urgent mail may have a"
+            " fifth more.",
+            ge=1,
+        ),
     ] = 5
     session_messages: Annotated[
         int, _about("Mails one SMTP session carries before it ends.", ge=1)

@@ -39,7 +39,7 @@ def test_the_urgent_go_first_and_the_others_have_their_turns() -> None:
     waiting.add(jobs(1, 100))
     waiting.add(jobs(2, 10))
     first = taken(waiting, TURN + 2)
-    assert first == [1] * TURN + [2, 3]
+    assert first == [1] * TURN + [3, 2]
     assert taken(waiting, 2 * TURN).count(1) >= 2 * TURN - 4
     rest = taken(waiting, len(waiting))
     assert sorted(rest) == rest or rest.count(3) >= 8
@@ -62,42 +62,53 @@ class Time:
         return self.at
 
 
+def limits(concurrency: Concurrency, mails: int, most: int) -> list[int]:
+    """The limit before each of so many mails that go well."""
+    found: list[int] = []
+    for _ in range(mails):
+        found.append(concurrency.usual(most))
+        concurrency.worked(most)
+    return found
+
+
 def test_sessions_grow_with_what_goes_well() -> None:
     concurrency = Concurrency(Time())
-    limits: list[int] = []
-    for _ in range(12):
-        limits.append(concurrency.limit(4))
-        concurrency.worked(4)
-    assert limits == [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
-    assert concurrency.limit(1) == 1  # whatever was learnt, the operator's word counts
-    assert [Concurrency(Time()).bulk(most) for most in (1, 2)] == [1, 2]
+    assert limits(concurrency, 12, 5) == [2, 2, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5]
+    concurrency.slowed()
+    assert limits(concurrency, 10, 5) == [2, 2, 3, 3, 3, 4, 4, 4, 4, 5]
+    assert concurrency.usual(1) == 1  # whatever was learnt, the operator's word counts
 
 
-def test_a_fifth_of_the_sessions_is_kept_for_urgent_mail() -> None:
-    concurrency = Concurrency(Time())
+def test_urgent_mail_may_have_a_few_more_sessions() -> None:
+    time = Time()
+    concurrency = Concurrency(time)
     for _ in range(200):
-        concurrency.worked(12)
-    assert (concurrency.limit(12), concurrency.bulk(12)) == (12, 10)
-    assert (concurrency.limit(5), concurrency.bulk(5)) == (5, 4)
-    assert concurrency.bulk(4) == 4
+        concurrency.worked(10)
+    counts = [(concurrency.usual(most), concurrency.urgent(most)) for most in (1, 4, 10)]
+    assert counts == [(1, 2), (4, 5), (10, 12)]
+    concurrency.refused(10)  # where the server takes no more, some of them are kept
+    assert (concurrency.usual(10), concurrency.urgent(10)) == (8, 10)
+    assert (concurrency.usual(3), concurrency.urgent(3)) == (3, 3)
+    time.at += PAUSE
+    assert (concurrency.usual(10), concurrency.urgent(10)) == (10, 12)
 
 
 def test_sessions_shrink_once_in_a_round() -> None:
     concurrency = Concurrency(Time())
     for _ in range(30):
         concurrency.worked(6)
-    assert concurrency.limit(6) == 6
+    assert concurrency.usual(6) == 6
     for _ in range(5):
         concurrency.broke()
-    assert concurrency.limit(6) == 5
+    assert concurrency.usual(6) == 5
     for _ in range(5):  # a round in which one broke lets none in
         concurrency.worked(6)
-    assert concurrency.limit(6) == 5
+    assert concurrency.usual(6) == 5
     concurrency.slowed()
-    assert concurrency.limit(6) == 2
+    assert concurrency.usual(6) == 2
     concurrency.slowed()
     concurrency.slowed()
-    assert concurrency.limit(6) == 1
+    assert concurrency.usual(6) == 1
 
 
 def test_what_the_server_takes_is_kept_for_a_while() -> None:
@@ -108,11 +119,11 @@ def test_what_the_server_takes_is_kept_for_a_while() -> None:
     concurrency.refused(3)
     for _ in range(30):
         concurrency.worked(6)
-    assert concurrency.limit(6) == 3
+    assert concurrency.usual(6) == 3
     time.at += PAUSE
     for _ in range(3):
         concurrency.worked(6)
-    assert concurrency.limit(6) == 4
+    assert concurrency.usual(6) == 4
     assert START == 2
 
 

@@ -6,52 +6,65 @@ from typing import Final
 
 START: Final = 2
 PAUSE: Final = 600.0  # seconds before one more is tried where the server took no more
-EVERY_FIFTH: Final = 5  # session is kept for urgent mail
+URGENT_PART: Final = 5  # a fifth more for urgent mail
 
 
 class Concurrency:
-    """One more after each round of mails that went well, one less in a round in which a session
-    broke, half as many after a refusal for sending too fast; and no more than the server was seen
-    to take."""
+    """Twice as many after each round of mails that went well, until the first trouble, and from
+    then on one more; one less in a round in which a session broke, half as many after a refusal
+    for sending too fast; and no more than the server was seen to take."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._limit = START
         self._round = 0  # mails that went well since the last change
         self._broke = False  # in this round
+        self._steady = False  # there was trouble once
         self._most_until = 0.0
 
-    def limit(self, most: int) -> int:
-        """How many sessions there may be, of `most` that the operator allows."""
-        return max(1, min(self._limit, most))
+    def usual(self, most: int) -> int:
+        """How many sessions all mail may have, of `most` that the operator allows. Where the
+        server takes no more than there are, a part of them is kept for urgent mail."""
+        limit = max(1, min(self._limit, most))
+        return limit - (limit // URGENT_PART if self._is_full else 0)
 
-    def bulk(self, most: int) -> int:
-        """How many of them mail that is not urgent may have."""
-        limit = self.limit(most)
-        return limit - limit // EVERY_FIFTH
+    def urgent(self, most: int) -> int:
+        """How many there may be while urgent mail waits: a few more."""
+        limit = max(1, min(self._limit, most))
+        return limit + (0 if self._is_full else max(1, limit // URGENT_PART))
 
-    def worked(self, most: int) -> None:
-        """A mail was taken, or judged."""
+    @property
+    def _is_full(self) -> bool:
+        return self._now() < self._most_until
+
+    def worked(self, most: int) -> bool:
+        """A mail was taken, or judged; whether there may be more sessions now."""
         self._round += 1
         if self._round < self._limit:
-            return
-        grows = not self._broke and self._limit < most and self._now() >= self._most_until
-        self._turn(self._limit + 1 if grows else self._limit)
+            return False
+        grows = not self._broke and self._limit < most and not self._is_full
+        more = self._limit + 1 if self._steady else self._limit * 2
+        self._turn(min(more, most) if grows else self._limit)
+        return grows
 
     def broke(self) -> None:
         """A session ended early."""
         if not self._broke:
-            self._turn(self._limit - 1)
+            self._trouble(self._limit - 1)
             self._broke = True
 
     def refused(self, open: int) -> None:
         """The server took no session beside those that are open."""
         self._most_until = self._now() + PAUSE
-        self._turn(open)
+        self._trouble(open)
 
     def slowed(self) -> None:
         """The server said that it gets too much."""
-        self._turn(self._limit // 2)
+        self._trouble(self._limit // 2)
+
+    def _trouble(self, limit: int) -> None:
+        self._steady = True
+        self._turn(limit)
 
     def _turn(self, limit: int) -> None:
         self._limit, self._round, self._broke = max(1, limit), 0, False

@@ -99,12 +99,13 @@ class Lane:
     def _most(self) -> int:
         """How many sessions the mail that waits may have."""
         given = self._system.settings.sessions
-        urgent = self.supply.has_urgent
-        return self._concurrency.limit(given) if urgent else self._concurrency.bulk(given)
+        if self.supply.has_urgent:
+            return self._concurrency.urgent(given)
+        return self._concurrency.usual(given)
 
     def _may_bulk(self, carried: int) -> bool:
         """Whether one more session may carry mail that is not urgent, beside so many that do."""
-        return carried < self._concurrency.bulk(self._system.settings.sessions)
+        return carried < self._concurrency.usual(self._system.settings.sessions)
 
     @property
     def _free(self) -> int:
@@ -193,11 +194,12 @@ class Lane:
         job = await self.supply.next(sender)
         while job is not None:
             following = self.supply.peek(sender) if session.carried + 1 < limit else None
+            ahead = None
             try:
                 with self._busy():
                     outcome, ahead = await self._attempt(session, job, following)
             finally:
-                self.supply.done(job)
+                self.supply.done(job, ahead)
             self._learn(outcome, session)
             if outcome is not None and self._is_sender_s_fault(outcome, session):
                 self.supply.put_back(ahead)
@@ -220,8 +222,8 @@ class Lane:
             self._concurrency.broke()
         elif outcome.reason in TOO_FAST:
             self._concurrency.slowed()
-        elif outcome.reply is not None:
-            self._concurrency.worked(self._system.settings.sessions)
+        elif outcome.reply is not None and self._concurrency.worked(self._system.settings.sessions):
+            self._staff()
 
     async def _rest(self, outcome: Outcome) -> None:
         self.supply.rest()

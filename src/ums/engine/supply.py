@@ -51,7 +51,7 @@ class Supply:
 
     @property
     def has_urgent(self) -> bool:
-        return self._waiting.first(urgent_only=True) is not None
+        return self._waiting.has(URGENT)
 
     @property
     def has_work(self) -> bool:
@@ -136,9 +136,11 @@ class Supply:
         if job.priority != URGENT:
             self._bulk.add(job.claimed.id)
 
-    def done(self, job: Job) -> None:
-        """A session has let go of it."""
+    def done(self, job: Job, ahead: Job | None = None) -> None:
+        """A session has let go of it, and goes on with the one that went ahead."""
         self._bulk.discard(job.claimed.id)
+        if ahead is not None:
+            self._hold(ahead)
 
     async def _afford(self, job: Job) -> bool:
         """Wait until `job` may go by the caps; False when it was given back instead, or left in
@@ -184,7 +186,6 @@ class Supply:
         if not self._allowance.spend(self.sender, following.priority):
             return None
         following.started_at, following.clock = clock.now(), time.monotonic()
-        self._hold(following)
         return self._waiting.take()
 
     def put_back(self, ahead: Job | None) -> None:

@@ -69,13 +69,12 @@ class Waiting:
         self._queues[job.priority].appendleft(job)
 
     def first(self, *, urgent_only: bool = False) -> Job | None:
-        there = [level for level in PRIORITIES if self._queues[level]]
-        if urgent_only:
-            there = there[:1] if there[:1] == [PRIORITIES[0]] else []
-        if not there:
-            return None
-        late = [level for level in there if self._passed[level] >= TURN]
-        return self._queues[(late or there)[0]][0]
+        found: Job | None = None
+        for level in PRIORITIES[:1] if urgent_only else PRIORITIES:
+            queue = self._queues[level]
+            if queue and (found is None or self._passed[level] >= TURN):
+                found = queue[0]
+        return found
 
     def take(self, *, urgent_only: bool = False) -> Job | None:
         """The first job, which then waits no more."""
