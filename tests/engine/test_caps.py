@@ -2,12 +2,13 @@
 
 from contextlib import AsyncExitStack
 
+import msgspec
 import pytest
 
 from fakes import SmtpServer
 from flow import Flow, account, open_flow, until
 from ums.config import Settings
-from ums.core import reports, senders, spending
+from ums.core import reports, routing, senders, spending
 from ums.core.forecast import estimate, forecast
 from ums.core.requests import parse
 from ums.core.system import System, open_system
@@ -15,6 +16,10 @@ from ums.engine.loop import running
 from ums.senders.caps import DAY, Cap
 
 HOUR = 3600
+ONE = parse(
+    b'{"aud_email": [{"data": ["a@example.cn"]}], "msg_email": [{"subject": "s", "text": "t"}]}',
+    broadcast=False,
+)
 
 
 async def used(flow: Flow) -> list[int]:
@@ -42,7 +47,9 @@ class Capped(Flow):
         self.system.directory.forget()
 
 
-async def open_capped(system: System, server: SmtpServer, *caps: Cap, share: int = 0) -> Capped:
+async def open_capped(
+    system: System, server: SmtpServer | int, *caps: Cap, share: int = 0
+) -> Capped:
     await open_flow(system, server, caps=list(caps), urgent_share=share)
     return Capped(system, "1234")
 
@@ -131,19 +138,36 @@ async def test_all_workers_together_stay_within_a_cap(settings: Settings) -> Non
         assert await used(flow) == [101]
 
 
+async def test_without_a_pace_the_caps_still_say_something(system: System) -> None:
+    flow = await open_capped(system, 25, Cap(count=10, seconds=HOUR))
+    async with system.database.read() as tx:
+        few, many = [
+            await estimate(tx, await flow.channel(), "main", ONE, count) for count in (10, 11)
+        ]
+    assert (few.seconds, many.seconds) == (None, HOUR)
+
+
+async def test_the_estimate_knows_the_route(system: System) -> None:
+    flow = await open_capped(system, 25, Cap(count=10, seconds=HOUR))
+    given = {"code": "two", "name": "two", "caps": [Cap(count=30, seconds=HOUR)]}
+    await senders.create(system, account(25, **given, urgent_share=0))
+    await routing.set_leg(system, "1234", "two", rank=2)
+    named = msgspec.structs.replace(ONE, instance="main")
+    async with system.database.read() as tx:
+        channel = await flow.channel()
+        times = [(await estimate(tx, channel, "main", ONE, n)).seconds for n in (40, 41, 70)]
+        alone = (await estimate(tx, channel, "main", named, 40)).seconds
+    assert (times, alone) == ([None, HOUR, 2 * HOUR], 3 * HOUR)
+
+
 async def test_the_estimate_knows_the_caps(system: System) -> None:
     async with SmtpServer() as server:
         flow = await open_capped(system, server, Cap(count=10, seconds=HOUR))
         async with running(system):
             assert await flow.until_settled(await flow.send(*addresses(6))) == {"sent": 6}
-        asked = parse(
-            b'{"aud_email": [{"data": ["a@example.cn"]}],'
-            b' "msg_email": [{"subject": "s", "text": "t"}]}',
-            broadcast=False,
-        )
         async with system.database.read() as tx:
-            few = await estimate(tx, await flow.channel(), "main", asked, 4)
-            many = await estimate(tx, await flow.channel(), "main", asked, 15)
+            few = await estimate(tx, await flow.channel(), "main", ONE, 4)
+            many = await estimate(tx, await flow.channel(), "main", ONE, 15)
         assert few.seconds is not None
         assert few.seconds < 60
         assert many.seconds is not None

@@ -1,6 +1,7 @@
 """When a message will be through, and what keeps it: measured, not assumed."""
 
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -8,13 +9,12 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select, text
 
 from ums import clock
-from ums.core import quiet
+from ums.core import quiet, spending
 from ums.core.directory import Channel, Snapshot
 from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
 from ums.core.restoring import is_held
-from ums.core.spending import URGENT, through_at
 from ums.db import Tx
 from ums.senders.caps import read as read_caps
 
@@ -63,37 +63,61 @@ class Estimate(Struct, frozen=True):
 async def estimate(
     tx: Tx, channel: Channel, sender: str, asked: Request, recipients: int
 ) -> Estimate:
-    """How `asked` would go to so many recipients by the channel's sender `sender`, a code."""
+    """How `asked` would go to so many recipients by the channel's sender `sender`, a code, or by
+    the channel's route where it names none."""
     now = clock.now()
-    rate = await _pace(tx, sender)
+    carriers = await _carriers(tx, channel, sender, named=bool(asked.instance))
+    codes, ids = [one.code for one in carriers], [one.id for one in carriers]
+    rate = sum([await _pace(tx, code) for code in codes])
     queue = (
         select(deliveries.c.id)
-        .join(senders, senders.c.id == deliveries.c.sender_id)
-        .where(senders.c.code == sender, deliveries.c.priority <= asked.priority, _WAITING)
+        .where(deliveries.c.sender_id.in_(ids), deliveries.c.priority <= asked.priority, _WAITING)
         .limit(MOST_WAITING)
     )
     waiting = int(await tx.value(select(func.count()).select_from(queue.subquery())))
     urgent = quiet.is_urgent(priority=asked.priority, broadcast=recipients > 1)
     silent = None if urgent else quiet.quiet_until(channel.rules, max(now, asked.starts_at))
-    cause, until = await _held(tx, sender, asked.priority, now) or ("", None)
+    cause, until = await _all_held(tx, codes, asked.priority, now) or ("", None)
     if not cause and not await _working(tx, now):
         cause = "engine"
     if not cause and silent is not None:
         cause, until = "quiet_hours", silent
     seconds = None
-    if rate and waiting < MOST_WAITING:
-        seconds = max(1, round((waiting + recipients) / rate * 60))
-        through = await _through(tx, sender, waiting + recipients, now)
-        seconds = max(seconds, (through - now) // clock.SECOND)
+    if waiting < MOST_WAITING:
+        through = (await _through(tx, carriers, waiting + recipients, now) - now) // clock.SECOND
+        if rate:
+            seconds = max(1, round((waiting + recipients) / rate * 60), through)
+        elif through:
+            seconds = through  # no pace is known, but it cannot be sooner
     return Estimate(waiting, round(rate, 1), seconds, cause, clock.iso_or_none(until))
 
 
-async def _through(tx: Tx, code: str, mails: int, now: int) -> int:
-    """When the sender's caps let so many through: those that wait have been promised first."""
-    row: Any = await tx.first(select(senders).where(senders.c.code == code))
-    if row is None or not (caps := read_caps(row.caps)):
+async def _carriers(tx: Tx, channel: Channel | None, sender: str, *, named: bool) -> list[Any]:
+    """The senders that may carry a message of the channel's, of which `sender` is the first."""
+    route = () if named or channel is None else channel.route
+    mine = senders.c.id.in_([leg.sender for leg in route]) if route else senders.c.code == sender
+    return list(await tx.rows(select(senders).where(mine).order_by(senders.c.id)))
+
+
+async def _through(tx: Tx, carriers: Sequence[Any], mails: int, now: int) -> int:
+    """When the caps of these senders let so many through: those that wait have been promised
+    first. What all of them have left goes at once, and each takes an equal part of the rest."""
+    capped = [(row, read_caps(row.caps)) for row in carriers]
+    if not capped or not all(caps for _, caps in capped):
         return now
-    return await through_at(tx, row.id, caps, row.urgent_share, mails)
+    lefts = [
+        await spending.left(tx, row.id, caps, share=row.urgent_share, urgent=False)
+        for row, caps in capped
+    ]
+    rest = max(0, mails - sum(lefts))
+    if not rest:
+        return now
+    part = -(-rest // len(capped))
+    times = [
+        await spending.through_at(tx, row.id, caps, row.urgent_share, have + part)
+        for (row, caps), have in zip(capped, lefts, strict=True)
+    ]
+    return max(times)
 
 
 async def _pace(tx: Tx, sender: str) -> float:
@@ -117,14 +141,22 @@ async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | 
         return None
     now = clock.now()
     counts = info.counts
-    left = sum(counts.get(state, 0) for state in ("pending", "queued", "claimed", "at_dot"))
+    waiting = sum(counts.get(state, 0) for state in ("pending", "queued", "claimed", "at_dot"))
     rate = await _rate(tx, info.msgid, now)
-    cause, until = await _bottleneck(tx, snapshot, info, left=left, rate=rate, now=now)
+    spills = await tx.value(select(messages.c.spills).where(messages.c.msgid == info.msgid))
+    channel = snapshot.channels.get(info.channelkey)
+    carriers = await _carriers(tx, channel, info.sender, named=not spills)
+    codes = [one.code for one in carriers]
+    cause, until = await _bottleneck(
+        tx, snapshot, info, codes=codes, left=waiting, rate=rate, now=now
+    )
     end = None
-    if left and rate and cause in ("server", "queue", "quota"):
-        end = now + round(left / rate * clock.MINUTE)
-        end = max(end, await _through(tx, info.sender, left, now))
-    return Forecast(left, round(rate, 1), clock.iso_or_none(end), cause, clock.iso_or_none(until))
+    if waiting and rate and cause in ("server", "queue", "quota"):
+        end = now + round(waiting / rate * clock.MINUTE)
+        end = max(end, await _through(tx, carriers, waiting, now))
+    return Forecast(
+        waiting, round(rate, 1), clock.iso_or_none(end), cause, clock.iso_or_none(until)
+    )
 
 
 async def _rate(tx: Tx, msgid: str, now: int) -> float:
@@ -150,11 +182,18 @@ async def _rate(tx: Tx, msgid: str, now: int) -> float:
 
 
 async def _bottleneck(
-    tx: Tx, snapshot: Snapshot, info: MessageInfo, *, left: int, rate: float, now: int
+    tx: Tx,
+    snapshot: Snapshot,
+    info: MessageInfo,
+    *,
+    codes: Sequence[str],
+    left: int,
+    rate: float,
+    now: int,
 ) -> tuple[Bottleneck, int | None]:
     if not await _working(tx, now):
         return "engine", None
-    held = await _all_held(tx, snapshot, info, now)
+    held = await _all_held(tx, codes, info.priority, now)
     if held is not None:
         return held
     silent = _silent(snapshot.channels.get(info.channelkey), info, now)
@@ -173,21 +212,16 @@ async def _working(tx: Tx, now: int) -> bool:
 
 
 async def _all_held(
-    tx: Tx, snapshot: Snapshot, info: MessageInfo, now: int
+    tx: Tx, codes: Sequence[str], priority: int, now: int
 ) -> tuple[Bottleneck, int | None] | None:
-    """What keeps every sender that may carry the message, and until when the first of them."""
-    channel = snapshot.channels.get(info.channelkey)
-    spills = await tx.value(select(messages.c.spills).where(messages.c.msgid == info.msgid))
-    codes = [info.sender]
-    if channel is not None and channel.route and spills:
-        codes = [snapshot.senders[leg.sender].code for leg in channel.route]
+    """What keeps every one of these senders, and until when the first of them."""
     found: list[tuple[Bottleneck, int | None]] = []
     for code in codes:
-        held = await _held(tx, code, info.priority, now)
+        held = await _held(tx, code, priority, now)
         if held is None:
             return None
         found.append(held)
-    return min(found, key=lambda held: held[1] or sys.maxsize)
+    return min(found or [("sender_paused", None)], key=lambda held: held[1] or sys.maxsize)
 
 
 async def _held(tx: Tx, code: str, priority: int, now: int) -> tuple[Bottleneck, int | None] | None:
@@ -198,10 +232,10 @@ async def _held(tx: Tx, code: str, priority: int, now: int) -> tuple[Bottleneck,
         return "sender_paused", None
     if sender.rest_until is not None and sender.rest_until > now:
         return "sender_resting", sender.rest_until
-    spent = sender.urgent_spent_until if priority == URGENT else sender.spent_until
+    spent = sender.urgent_spent_until if priority == spending.URGENT else sender.spent_until
     if spent is not None and spent > now:
         return "quota", spent
-    if priority != URGENT and (through := await _through(tx, code, 1, now)) > now:
+    if priority != spending.URGENT and (through := await _through(tx, [sender], 1, now)) > now:
         return "quota", through
     return None
 
