@@ -6,7 +6,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import senders, spending
@@ -88,12 +88,10 @@ def _cap(fields: dict[str, str], row: int) -> Cap:
 
 
 def _number(fields: dict[str, str], name: str, least: int, most: int) -> int:
-    text = fields.get(name, "").strip()
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+    number = whole(fields.get(name, "").strip(), 10)
+    if number is None or not least <= number <= most:
         raise Invalid("not_in_range", field=name, least=least, most=most)
-    if not least <= int(text) <= most:
-        raise Invalid("not_in_range", field=name, least=least, most=most)
-    return int(text)
+    return number
 
 
 handlers = [edit_caps, change_caps]

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, lists, refused, sort_of
+from ums.console.forms import Form, lists, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import channels, checkup
@@ -213,9 +213,9 @@ async def replay(
 ) -> Response[str]:
     """Send dead batches again: one, or all of them."""
     channel, found = visitor.caller.channel(key), await lists(request)
-    text = (found.get("batch") or [""])[-1]
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        await listing.replay(system, channel, first=int(text), last=int(text))
+    batch = whole((found.get("batch") or [""])[-1])
+    if batch is not None:
+        await listing.replay(system, channel, first=batch, last=batch)
     else:
         await listing.replay(system, channel, first=0)
     return go(f"/channels/{channel.key}/callbacks", "channels.did_replay")

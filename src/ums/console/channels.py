@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from ums import clock
-from ums.console.forms import Form, given, refused, sort_of
+from ums.console.forms import Form, given, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import channels, checkup, routing, senders
@@ -115,11 +115,10 @@ async def change_route(
 
 def _number(fields: dict[str, str], name: str) -> int | None:
     """None where it is not on the form; -1, which nothing takes, for what is no number."""
-    text = fields.get(name)
-    if text is None:
+    if name not in fields:
         return None
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else -1
+    number = whole(fields[name].strip(), 4)
+    return -1 if number is None else number
 
 
 @post("/channels/{key:str}/open", scope="channels:write")

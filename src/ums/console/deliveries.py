@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.console.exporting import CSV, MARK, lines, saved_as
-from ums.console.forms import lists
+from ums.console.forms import lists, whole
 from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, resolving
@@ -60,8 +60,8 @@ async def resolve(
     """Say of the unknown ones, or of one, whether they arrived."""
     fields = await lists(request)
     arrived = (fields.get("arrived") or [""])[-1] == "yes"
-    one = (fields.get("delivery") or [""])[-1]
-    only = [int(one)] if one.isascii() and one.isdigit() and len(one) < 19 else None
+    one = whole((fields.get("delivery") or [""])[-1])
+    only = None if one is None else [one]
     async with system.database.read() as tx:
         info = await reports.message(tx, msgid, visitor.caller.channels)
     channel = visitor.caller.channel(info.channelkey).id

@@ -97,6 +97,12 @@ def sort_of(request: AnyRequest, orders: Any, usual: str) -> Any:
     return asked if asked in get_args(orders) else usual
 
 
+def whole(text: str, digits: int = 18) -> int | None:
+    """The whole number that was typed; None for what is none, or has more digits."""
+    is_one = text.isascii() and text.isdecimal() and len(text) <= digits
+    return int(text) if is_one else None
+
+
 def chosen(values: Sequence[str]) -> list[str]:
     """What was ticked, without the empty values that stand for nothing."""
     return [value for value in values if value]

@@ -67,8 +67,8 @@ async def estimate(
     the channel's route where it names none."""
     now = clock.now()
     carriers = await _carriers(tx, channel, sender, named=bool(asked.instance))
-    codes, ids = [one.code for one in carriers], [one.id for one in carriers]
-    rate = sum([await _pace(tx, code) for code in codes])
+    ids = [one.id for one in carriers]
+    rate = sum([await _pace(tx, id) for id in ids])
     queue = (
         select(deliveries.c.id)
         .where(deliveries.c.sender_id.in_(ids), deliveries.c.priority <= asked.priority, _WAITING)
@@ -77,7 +77,7 @@ async def estimate(
     waiting = int(await tx.value(select(func.count()).select_from(queue.subquery())))
     urgent = quiet.is_urgent(priority=asked.priority, broadcast=recipients > 1)
     silent = None if urgent else quiet.quiet_until(channel.rules, max(now, asked.starts_at))
-    cause, until = await _all_held(tx, codes, asked.priority, now) or ("", None)
+    cause, until = await _held(tx, carriers, asked.priority, now) or ("", None)
     if not cause and not await _working(tx, now):
         cause = "engine"
     if not cause and silent is not None:
@@ -120,7 +120,7 @@ async def _through(tx: Tx, carriers: Sequence[Any], mails: int, now: int) -> int
     return max(times)
 
 
-async def _pace(tx: Tx, sender: str) -> float:
+async def _pace(tx: Tx, sender: int) -> float:
     """Tries a minute of the sender's, of the newest attempts of all; pauses are left out."""
     recent = (
         select(attempts.c.sender_id, attempts.c.started_at)
@@ -128,8 +128,8 @@ async def _pace(tx: Tx, sender: str) -> float:
         .limit(PAST)
         .subquery()
     )
-    mine = select(recent.c.started_at).join(senders, senders.c.id == recent.c.sender_id)
-    rows = await tx.rows(mine.where(senders.c.code == sender).order_by(recent.c.started_at))
+    mine = select(recent.c.started_at).where(recent.c.sender_id == sender)
+    rows = await tx.rows(mine.order_by(recent.c.started_at))
     times = [int(row[0]) for row in rows]
     work = sum(gap for one, next in pairwise(times) if (gap := next - one) <= IDLE)
     return (len(times) - 1) * clock.MINUTE / max(work, clock.SECOND) if len(times) > 1 else 0.0
@@ -146,9 +146,8 @@ async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | 
     spills = await tx.value(select(messages.c.spills).where(messages.c.msgid == info.msgid))
     channel = snapshot.channels.get(info.channelkey)
     carriers = await _carriers(tx, channel, info.sender, named=not spills)
-    codes = [one.code for one in carriers]
     cause, until = await _bottleneck(
-        tx, snapshot, info, codes=codes, left=waiting, rate=rate, now=now
+        tx, channel, info, carriers=carriers, left=waiting, rate=rate, now=now
     )
     end = None
     if waiting and rate and cause in ("server", "queue", "quota"):
@@ -183,20 +182,20 @@ async def _rate(tx: Tx, msgid: str, now: int) -> float:
 
 async def _bottleneck(
     tx: Tx,
-    snapshot: Snapshot,
+    channel: Channel | None,
     info: MessageInfo,
     *,
-    codes: Sequence[str],
+    carriers: Sequence[Any],
     left: int,
     rate: float,
     now: int,
 ) -> tuple[Bottleneck, int | None]:
     if not await _working(tx, now):
         return "engine", None
-    held = await _all_held(tx, codes, info.priority, now)
+    held = await _held(tx, carriers, info.priority, now)
     if held is not None:
         return held
-    silent = _silent(snapshot.channels.get(info.channelkey), info, now)
+    silent = _silent(channel, info, now)
     if silent is not None:
         return "quiet_hours", silent
     if not left and info.counts.get("deferred"):
@@ -211,24 +210,25 @@ async def _working(tx: Tx, now: int) -> bool:
     return await tx.first(running.limit(1)) is not None
 
 
-async def _all_held(
-    tx: Tx, codes: Sequence[str], priority: int, now: int
+async def _held(
+    tx: Tx, carriers: Sequence[Any], priority: int, now: int
 ) -> tuple[Bottleneck, int | None] | None:
     """What keeps every one of these senders, and until when the first of them."""
+    if await is_held(tx):
+        return "restored", None
     found: list[tuple[Bottleneck, int | None]] = []
-    for code in codes:
-        held = await _held(tx, code, priority, now)
+    for sender in carriers:
+        held = await _sender_held(tx, sender, priority, now)
         if held is None:
             return None
         found.append(held)
     return min(found or [("sender_paused", None)], key=lambda held: held[1] or sys.maxsize)
 
 
-async def _held(tx: Tx, code: str, priority: int, now: int) -> tuple[Bottleneck, int | None] | None:
-    if await is_held(tx):
-        return "restored", None
-    sender: Any = await tx.first(select(senders).where(senders.c.code == code))
-    if sender is None or not sender.open:
+async def _sender_held(
+    tx: Tx, sender: Any, priority: int, now: int
+) -> tuple[Bottleneck, int | None] | None:
+    if not sender.open:
         return "sender_paused", None
     if sender.rest_until is not None and sender.rest_until > now:
         return "sender_resting", sender.rest_until

@@ -32,6 +32,13 @@ AT_ONCE: Final = 2_000  # deliveries that wait at one sender before no more are 
 PATIENT: Final = 6  # charged tries after which a receiver that keeps waiting may see another sender
 log = structlog.get_logger()
 
+_STATES = select(
+    sender_table.c.id,
+    sender_table.c.open,
+    sender_table.c.rest_until,
+    sender_table.c.spent_until,
+    sender_table.c.urgent_spent_until,
+)
 _MOVE = Hot(
     "UPDATE deliveries SET sender_id = :heir, updated_at = :at FROM (SELECT d.id"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.sender_id = :sender"
@@ -89,7 +96,7 @@ async def spill(system: System) -> bool:
         for leg in channel.route:
             priority = held.get(leg.sender)
             if priority is not None and now.senders[leg.sender].open:
-                heirs = _heirs(now, channel.route, held)
+                heirs = _heirs(channel.route, held)
                 moved += await _spill(system, now, channel.id, leg.sender, priority, heirs)
     return moved > 0
 
@@ -97,7 +104,7 @@ async def spill(system: System) -> bool:
 async def _held(tx: Tx, known: Sequence[Sender]) -> dict[int, int]:
     """The senders that cannot send, each with the most urgent priority that waits for it."""
     at, held = clock.now(), dict[int, int]()
-    rows = {row.id: row for row in await tx.rows(select(sender_table))}
+    rows = {row.id: row for row in await tx.rows(_STATES)}
     for sender in known:
         row = rows[sender.id]
         if not row.open or _after(row.rest_until, at) or _after(row.urgent_spent_until, at):
@@ -117,9 +124,9 @@ def _after(moment: int | None, at: int) -> bool:
     return moment is not None and moment > at
 
 
-def _heirs(now: Snapshot, route: Sequence[Leg], held: dict[int, int]) -> list[Leg]:
+def _heirs(route: Sequence[Leg], held: dict[int, int]) -> list[Leg]:
     """Those of the first rank of which any can send."""
-    ready = [leg for leg in route if leg.sender not in held and now.senders[leg.sender].open]
+    ready = [leg for leg in route if leg.sender not in held]
     return [leg for leg in ready if leg.rank == ready[0].rank]
 
 

@@ -109,7 +109,7 @@ async def take(
     await tx.run(select(senders.c.id).where(senders.c.id == sender).with_for_update(key_share=True))
     now = clock.now()
     used = await _used(tx, sender, caps, now)
-    lefts = [_limit(cap, share, urgent=urgent) - used.get(cap.key, (0, 0))[0] for cap in caps]
+    lefts = _lefts(caps, used, share, urgent=urgent)
     count = max(0, min([want, *lefts]))
     if not count:
         spent = [cap for cap, left in zip(caps, lefts, strict=True) if left <= 0]
@@ -137,7 +137,7 @@ async def give_back(tx: Tx, sender: int, grant: Grant, count: int) -> None:
 async def left(tx: Tx, sender: int, caps: Sequence[Cap], *, share: int, urgent: bool) -> int:
     """How many mails every cap has left at this moment; needs a cap."""
     used = await _used(tx, sender, caps, clock.now())
-    return max(0, min(_limit(c, share, urgent=urgent) - used.get(c.key, (0, 0))[0] for c in caps))
+    return max(0, min(_lefts(caps, used, share, urgent=urgent)))
 
 
 async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
@@ -182,6 +182,13 @@ def _through(cap: Cap, used: tuple[int, int] | None, share: int, mails: int, now
     for _ in range(min(times, 1000)):
         at = cap.period(at)[1]
     return at
+
+
+def _lefts(
+    caps: Sequence[Cap], used: dict[str, tuple[int, int]], share: int, *, urgent: bool
+) -> list[int]:
+    """What each cap has left; below 0 where it was lowered since."""
+    return [_limit(cap, share, urgent=urgent) - used.get(cap.key, (0, 0))[0] for cap in caps]
 
 
 def _limit(cap: Cap, share: int, *, urgent: bool) -> int:
