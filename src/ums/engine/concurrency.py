@@ -29,9 +29,12 @@ class Concurrency:
         return limit - (limit // URGENT_PART if self._is_full else 0)
 
     def urgent(self, most: int) -> int:
-        """How many there may be while urgent mail waits: a few more."""
+        """How many there may be while urgent mail waits: a few more; but where the operator says
+        one, one."""
         limit = max(1, min(self._limit, most))
-        return limit + (0 if self._is_full else max(1, limit // URGENT_PART))
+        if most == 1 or self._is_full:
+            return limit
+        return limit + max(1, limit // URGENT_PART)
 
     @property
     def _is_full(self) -> bool:
