@@ -58,6 +58,8 @@ async def test_a_message(shared: Door) -> None:
         "sender": channel.sender,
         "state": "done",
         "halt": "",
+        "halt_reason": "",
+        "halt_detail": "",
         "starts_at": None,
         "subject": "你好",
         "priority": 3,

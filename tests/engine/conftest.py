@@ -26,6 +26,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(loop, "_report", report)
     monkeypatch.setattr(loop, "EXPAND_POLL", 0.05)
     monkeypatch.setattr(loop, "SPILL_POLL", 0.05)
+    monkeypatch.setattr(loop, "JUDGE_POLL", 0.05)
     monkeypatch.setattr(deliver, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(tell, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(verdicts, "retry_delay", soon)

@@ -207,6 +207,12 @@ def sender_authorise(
     show.record(ask("sender.authorise", **given), raw=json)
 
 
+@sender.command("confirm")
+def sender_confirm(code: str, json: AsJson = False) -> None:
+    """Let a sender that was stopped send to several people again."""
+    show.record(ask("sender.confirm", code=code), raw=json)
+
+
 @sender.command("test")
 def sender_test(
     code: str,

@@ -11,7 +11,7 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import approval, import_drafts, reports, restoring, senders, stats, users
+from ums.core import approval, import_drafts, reports, restoring, senders, standing, stats, users
 from ums.core.callers import Caller
 from ums.core.forecast import Forecast, forecast
 from ums.core.reports import MessageInfo
@@ -117,7 +117,10 @@ async def _notices(system: Any, visitor: Any) -> list[Notice]:
             found.append(Notice("restored", "/restored", bad=True))
     if visitor.may("senders:read") and visitor.caller.channels is None:
         found += _of_senders(await senders.list_senders(system))
+        found += await _of_bounces(system)
         found += await _of_imports(system)
+    if visitor.may("messages:read"):
+        found += await _of_paused(system, visitor.caller)
     if visitor.may("messages:approve"):
         waiting = await approval.list_waiting(system, visitor.caller.channels, limit=100)
         if waiting.items:
@@ -130,10 +133,45 @@ def _of_senders(known: list[senders.SenderInfo]) -> list[Notice]:
     resting = [one for one in known if one.open and one.rest_until]
     spent = [one for one in known if one.open and one.spent_until and not one.rest_until]
     paused = [one for one in known if not one.open]
+    stopped = [one for one in known if one.open and one.stopped_at]
+    slowed = [one for one in known if one.open and one.slowed_until and not one.stopped_at]
     return [
+        *(Notice("stopped", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in stopped),
+        *(Notice("slowed", f"/senders/{s.code}", {"name": s.name}) for s in slowed),
         *(Notice("resting", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in resting),
         *(Notice("spent", f"/senders/{s.code}", {"name": s.name}) for s in spent),
         *(Notice("paused", f"/senders/{s.code}", {"name": s.name}) for s in paused),
+    ]
+
+
+async def _of_bounces(system: Any) -> list[Notice]:
+    """Senders on their way to be stopped."""
+    known = (await system.directory.now()).sender_codes
+    return [
+        Notice(
+            "bounces",
+            f"/senders/{code}",
+            {"name": known[code].name, "count": one.mails, "bounced": one.bounced},
+        )
+        for code, one in (await standing.standings(system)).items()
+        if one.verdict == "warn" and code in known and known[code].stopped_at is None
+    ]
+
+
+async def _of_paused(system: Any, caller: Caller) -> list[Notice]:
+    """Messages that UMS itself paused."""
+    async with system.database.read() as tx:
+        found = await standing.paused_by_us(tx, caller.channels, 3)
+        shown = [await reports.message(tx, msgid, caller.channels) for msgid in found]
+    return [
+        Notice(
+            f"halted_{one.halt_reason}",
+            f"/messages/{one.msgid}",
+            {"subject": one.subject or one.msgid},
+            bad=True,
+        )
+        for one in shown
+        if one.halt_reason
     ]
 
 

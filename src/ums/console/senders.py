@@ -10,7 +10,7 @@ from litestar.response import Stream
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup, sender_test, senders, spending
+from ums.core import channels, checkup, sender_test, senders, spending, standing
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
 from ums.senders.caps import Cap
@@ -124,6 +124,7 @@ async def _page(
         preset=preset_of(sender.host),
         names=names,
         used=await spending.caps_of(system, sender.code),
+        standing=await standing.standing_of(system, sender.code),
         form=form,
     )
 
@@ -173,6 +174,13 @@ async def resume_sender(system: System, visitor: Visitor, code: FromPath[str]) -
     visitor.caller.unbound()
     await senders.set_open(system, code, open=True)
     return go(f"/senders/{code}", "senders.did_resume")
+
+
+@post("/senders/{code:str}/confirm", scope="senders:write")
+async def confirm_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
+    visitor.caller.unbound()
+    await standing.confirm(system, code)
+    return go(f"/senders/{code}", "senders.did_confirm")
 
 
 @post("/senders/{code:str}/test", scope="senders:write", status_code=200)
@@ -292,6 +300,7 @@ handlers = [
     change_sender,
     pause_sender,
     resume_sender,
+    confirm_sender,
     test_sender,
     take_way,
 ]

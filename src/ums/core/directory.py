@@ -105,6 +105,8 @@ class Sender(Struct, frozen=True):
     created_at: int
     caps: tuple[Cap, ...] = ()
     urgent_share: int = 0  # % of each cap that is kept for urgent mail
+    slowed_until: int | None = None
+    stopped_at: int | None = None
 
 
 class AccessKey(Struct, frozen=True):
@@ -267,4 +269,6 @@ def _sender(row: Row[Any]) -> Sender:
         created_at=row.created_at,
         caps=read_caps(row.caps),
         urgent_share=row.urgent_share,
+        slowed_until=row.slowed_until,
+        stopped_at=row.stopped_at,
     )

@@ -15,7 +15,7 @@ from sqlalchemy import Select, exists, select
 from ums import clock
 from ums.core import audit, expansion, parking
 from ums.core.models import deliveries, messages
-from ums.core.parking import APPROVAL, CANCEL, ENDS, PAUSE, RETRACT
+from ums.core.parking import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
 from ums.core.states import HELD, PAUSED, WAITING
 from ums.core.system import System
 from ums.db import Tx
@@ -64,16 +64,21 @@ async def cancel(
 
 
 async def pause(
-    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+    system: System,
+    channel_id: int | None,
+    msgid: str,
+    *,
+    actor: str = audit.LOCAL,
+    why: Why = BY_HAND,
 ) -> Tally:
     """Stop the message until it is resumed; its lifetime goes on. Raises NotFound, and Invalid
-    where there is nothing to be paused."""
+    where there is nothing to be paused. `why` where UMS does it by itself."""
 
     def check(row: Any) -> bool:
         _check_going(row)
         return row.halt != PAUSE
 
-    return await _halted(system, channel_id, msgid, PAUSE, check, actor)
+    return await _halted(system, channel_id, msgid, PAUSE, check, actor, why)
 
 
 async def resume(
@@ -152,12 +157,13 @@ async def _halted(
     kind: str,
     check: Callable[[Any], bool],
     actor: str,
+    why: Why = BY_HAND,
 ) -> Tally:
     """Halt the message if `check` says that this changes anything."""
     async with system.database.write() as tx:
         row = await locked(tx, channel_id, msgid)
         if check(row):
-            await _halt(tx, row, kind, actor)
+            await _halt(tx, row, kind, actor, why)
     system.halted.set()
     system.wake.set()
     await catch(system, row.id)
@@ -165,13 +171,14 @@ async def _halted(
         return await tally(tx, row.id)
 
 
-async def _halt(tx: Tx, row: Any, kind: str, actor: str) -> None:
+async def _halt(tx: Tx, row: Any, kind: str, actor: str, why: Why) -> None:
     if kind == PAUSE and not await _is_open(tx, row):
         raise Invalid("message_over")
     if kind in ENDS or row.starts_at <= clock.now():
         await expansion.measure(tx, row.id)
-    await audit.note(tx, f"message.{_VERBS[kind]}", row.msgid, actor=actor)
-    await parking.halt(tx, row.id, kind)
+    told = " ".join(filter(None, why))
+    await audit.note(tx, f"message.{_VERBS[kind]}", row.msgid, told, actor=actor)
+    await parking.halt(tx, row.id, kind, why)
 
 
 _VERBS = {RETRACT: "retract", CANCEL: "cancel", PAUSE: "pause"}

@@ -12,7 +12,7 @@ can come back from a worker.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import select
@@ -36,7 +36,12 @@ RESUMED = "resumed"
 CHUNK = 2_000  # deliveries; a longer transaction would keep other writers waiting
 BATCH = 50  # messages
 
-_HALT = Hot("UPDATE messages SET halt = :halt, halted_at = :at WHERE id = :id")
+_HALT = Hot(
+    "UPDATE messages SET halt = :halt, halted_at = :at, halt_reason = :reason,"
+    " halt_detail = :detail WHERE id = :id"
+)
+# Why it was halted stays: what UMS paused and a person let go, UMS does not pause again for it.
+_LET = Hot("UPDATE messages SET halt = '', halted_at = NULL WHERE id = :id")
 _WORK = Hot(
     "INSERT INTO halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
     " ON CONFLICT (message_id) DO UPDATE SET kind = excluded.kind, created_at = :at"
@@ -98,6 +103,16 @@ _RESUME = _Change("state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END
 _CHANGES = {PAUSE: _PAUSE, **dict.fromkeys(ENDS, _END), RESUMED: _RESUME}
 
 
+class Why(NamedTuple):
+    """Why UMS itself halted a message; both empty where a person did."""
+
+    reason: str = ""  # content | bounces
+    detail: str = ""  # the server's words, or the sender's code
+
+
+BY_HAND = Why()
+
+
 class Done(Struct):
     """What `work` did: the rows it moved (id, message_id, and their state and reason now), and the
     messages (message_id, kind) with which nothing is left to do."""
@@ -107,14 +122,15 @@ class Done(Struct):
     last: int  # where to go on; 0: at the beginning
 
 
-async def halt(tx: Tx, message: int, kind: str) -> None:
+async def halt(tx: Tx, message: int, kind: str, why: Why = BY_HAND) -> None:
     """Keep a message from going out, for good or (paused, approval) until `resume`.
 
     The caller has locked the message's row and commits soon: this makes all claims wait. When the
     transaction has ended, `caught` takes what workers have claimed of it.
     """
     at = clock.now()
-    await tx.run(_HALT, {"id": message, "halt": kind, "at": at})
+    told = {"reason": why.reason, "detail": why.detail}
+    await tx.run(_HALT, {"id": message, "halt": kind, "at": at, **told})
     if kind != APPROVAL:  # none of its rows exist before it is approved
         await tx.run(_WORK, {"id": message, "kind": kind, "at": at})
     # The claims that began before are written when this is granted, the others wait for our
@@ -124,7 +140,7 @@ async def halt(tx: Tx, message: int, kind: str) -> None:
 
 async def resume(tx: Tx, message: int) -> None:
     """Let a message go that was paused or waited for approval. The caller has locked its row."""
-    await tx.run(_HALT, {"id": message, "halt": "", "at": None})
+    await tx.run(_LET, {"id": message})
     await tx.run(_WORK, {"id": message, "kind": RESUMED, "at": clock.now()})
 
 

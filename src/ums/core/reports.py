@@ -55,6 +55,8 @@ class MessageInfo(Struct, frozen=True):
     sender: str
     state: str  # scheduled | accepted | expanding | sending | done, or its halt
     halt: str  # "", approval | paused | cancelled | retracted | refused
+    halt_reason: str  # where UMS itself paused it: content | bounces
+    halt_detail: str  # the server's words, or the sender's code
     subject: str
     priority: int
     on_doubt: str
@@ -337,6 +339,8 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
         sender=row.sender,
         state=_state(row, counts),
         halt=row.halt,
+        halt_reason=row.halt_reason if row.halt == "paused" else "",
+        halt_detail=row.halt_detail if row.halt == "paused" else "",
         subject=_subject(row.content),
         priority=row.priority,
         on_doubt=row.on_doubt,

@@ -68,6 +68,16 @@ class SenderInfo(Struct, frozen=True):
         int, Meta(description="Percent of each cap that only urgent mail may use.")
     ]
     spent_until: Annotated[str | None, Meta(description="A cap is reached until then.")]
+    slowed_until: Annotated[
+        str | None, Meta(description="One session until then: too many of its mails are in doubt.")
+    ]
+    stopped_at: Annotated[
+        str | None,
+        Meta(
+            description="Since when it sends nothing to several people, as too many of its mails"
+            " went to addresses that do not exist; until it is confirmed."
+        ),
+    ]
     created_at: str
 
 
@@ -366,6 +376,8 @@ def _describe(row: Any, keys: list[str]) -> SenderInfo:
         caps=list(caps.read(row.caps)),
         urgent_share=row.urgent_share,
         spent_until=clock.iso_or_none(_later(row.spent_until)),
+        slowed_until=clock.iso_or_none(_later(row.slowed_until)),
+        stopped_at=clock.iso_or_none(row.stopped_at),
         created_at=clock.iso(row.created_at),
         **msgspec.structs.asdict(settings),
     )

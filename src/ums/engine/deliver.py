@@ -11,6 +11,7 @@ from ums.core.directory import Sender, Snapshot
 from ums.core.system import System
 from ums.db import Tx
 from ums.engine.journal import Journal
+from ums.engine.judging import Judge
 from ums.engine.lane import Lane
 from ums.engine.mails import Mails, Signer
 from ums.engine.mark import Mark
@@ -26,13 +27,14 @@ CLAIM_AT_ONCE = 200
 class Deliverer:
     """Keeps every sender's lane supplied, urgent deliveries first."""
 
-    def __init__(self, system: System, owner: str, mark: Mark) -> None:
+    def __init__(self, system: System, owner: str, mark: Mark, judge: Judge) -> None:
         self._system = system
         self._owner = owner
         self._journal = Journal(system.database, owner)
         self._signer = Signer(system.seal.derive("message-id"))
         self._mails = Mails(system)
         self._mark = mark
+        self._judge = judge
         self._lanes: dict[int, Lane] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -95,7 +97,9 @@ class Deliverer:
 
     def _new_lane(self, sender: Sender) -> Lane:
         type = self._system.types[sender.type]
-        lane = Lane(self._system, sender, type, self._journal, self._signer, self._mark)
+        lane = Lane(
+            self._system, sender, type, self._journal, self._signer, self._mark, self._judge
+        )
         lane.supply.wanted = self.nudge
         self._lanes[sender.id] = lane
         return lane

@@ -17,6 +17,7 @@ from ums.core.verdicts import BROKEN, Timing
 from ums.engine.concurrency import Concurrency
 from ums.engine.failpoints import reach
 from ums.engine.journal import PAUSES, Journal
+from ums.engine.judging import Judge
 from ums.engine.mails import Signer
 from ums.engine.mark import Mark
 from ums.engine.supply import Supply
@@ -49,11 +50,13 @@ class Lane:
         journal: Journal,
         signer: Signer,
         mark: Mark,
+        judge: Judge,
     ) -> None:
         self.supply = Supply(system, sender, journal, signer, mark)
         self._system = system
         self._type = type
         self._journal = journal
+        self._judge = judge
         self._sessions: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
         self._engaged = 0  # of these, the ones that take no job soon
@@ -98,14 +101,20 @@ class Lane:
     @property
     def _most(self) -> int:
         """How many sessions the mail that waits may have."""
-        given = self._system.settings.sessions
+        given = self._allowed
         if self.supply.has_urgent:
             return self._concurrency.urgent(given)
         return self._concurrency.usual(given)
 
+    @property
+    def _allowed(self) -> int:
+        """One where too many of its mails are in doubt, else as many as the operator says."""
+        slowed = (self.sender.slowed_until or 0) > clock.now()
+        return 1 if slowed else self._system.settings.sessions
+
     def _may_bulk(self, carried: int) -> bool:
         """Whether one more session may carry mail that is not urgent, beside so many that do."""
-        return carried < self._concurrency.usual(self._system.settings.sessions)
+        return carried < self._concurrency.usual(self._allowed)
 
     @property
     def _free(self) -> int:
@@ -222,7 +231,7 @@ class Lane:
             self._concurrency.broke()
         elif outcome.reason in TOO_FAST:
             self._concurrency.slowed()
-        elif outcome.reply is not None and self._concurrency.worked(self._system.settings.sessions):
+        elif outcome.reply is not None and self._concurrency.worked(self._allowed):
             self._staff()
 
     async def _rest(self, outcome: Outcome) -> None:
@@ -306,6 +315,7 @@ class Lane:
         if worn_out and result.charged == job.claimed.charged:
             result.due_at = min(result.due_at, ended)  # a session that wore out is nobody's fault
         await self._journal.record(result)
+        self._judge.note(self.sender.id, job.claimed.message_id, outcome)
         reach("recorded")
         if outcome.verdict is not Verdict.SENT:
             log.info("delivery", id=job.claimed.id, state=result.state, reason=result.reason)

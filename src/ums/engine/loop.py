@@ -11,13 +11,14 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import imports, poison, queue, restoring
+from ums.core import imports, poison, queue, restoring, standing
 from ums.core.expansion import expand
 from ums.core.routing import spill
 from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
 from ums.engine.halting import Halting
+from ums.engine.judging import Judge
 from ums.engine.mark import Mark, left_behind
 from ums.engine.quiet import POLL as QUIET_POLL
 from ums.engine.quiet import keep_quiet
@@ -32,6 +33,7 @@ EXPAND_POLL = 0.5
 HALT_POLL = 0.5
 IMPORT_POLL = 1.0
 SPILL_POLL = 1.0
+JUDGE_POLL = 1.0
 TIDY_EVERY = 20.0
 AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
 
@@ -44,7 +46,8 @@ class Engine:
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
         self._mark = Mark(system.settings.data_dir, self.owner)
-        self._deliverer = Deliverer(system, self.owner, self._mark)
+        self._judge = Judge(system)
+        self._deliverer = Deliverer(system, self.owner, self._mark, self._judge)
         self._teller = Teller(system, self.owner)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,7 +64,7 @@ class Engine:
                 await poison.note(tx, dead)
         await self._recover(everyone=self._system.settings.is_sqlite)
         loops = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
-        for loop in (*loops, self._tidy, self._teller.run, self._deliverer.run):
+        for loop in (*loops, self._judging, self._tidy, self._teller.run, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
             self._tasks.append(task)
@@ -125,6 +128,7 @@ class Engine:
                 await _wait(self._system.wake, EXPAND_POLL)
 
     async def _expand_once(self) -> bool:
+        await standing.keep_stopped(self._system)  # before any of it is on its way
         busy = await expand(self._system.database)
         if busy:
             self._deliverer.nudge()
@@ -144,6 +148,11 @@ class Engine:
             if await _patiently(partial(spill, self._system)):
                 self._deliverer.nudge()
             await asyncio.sleep(SPILL_POLL)
+
+    async def _judging(self) -> None:
+        while not self._stopping.is_set():
+            await _patiently(self._judge.step)
+            await asyncio.sleep(JUDGE_POLL)
 
     async def _import(self) -> None:
         while not self._stopping.is_set():

@@ -9,12 +9,13 @@ from msgspec.structs import asdict
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup, routing, sender_test, senders, spending
+from ums.core import checkup, routing, sender_test, senders, spending, standing
 from ums.core.paging import Page
 from ums.core.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.sender_test import TestReport
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.core.spending import CapUse
+from ums.core.standing import Standing
 from ums.senders.caps import Cap
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -144,6 +145,24 @@ async def list_caps(system: System, caller: Caller, code: FromPath[str]) -> Page
     return Page(await spending.caps_of(system, code), None)
 
 
+@get("/api/senders/{code:str}/standing", scope="senders:read")
+async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> Standing:
+    """What became of its last mails, by which it is slowed down or stopped."""
+    caller.unbound()
+    return await standing.standing_of(system, code)
+
+
+@post("/api/senders/{code:str}/confirm", scope="senders:write", status_code=200)
+async def confirm_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """Let it send to several people again after it was stopped: what was paused for it goes on,
+    and its mails are counted anew."""
+    caller.unbound()
+    await standing.confirm(system, code)
+    return shown(request, await senders.show(system, code))
+
+
 @post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
 async def pause_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str]
@@ -210,6 +229,8 @@ handlers = [
     show_sender,
     change_sender,
     list_caps,
+    show_standing,
+    confirm_sender,
     pause_sender,
     resume_sender,
     test_sender,

@@ -64,6 +64,10 @@ senders = table(
     # Its caps are reached until then, for all mail and for urgent mail.
     Column("spent_until", Time),
     Column("urgent_spent_until", Time),
+    # By what became of its last mails (core.standing): one session at a time, and nothing to
+    # several people before an operator confirms.
+    Column("slowed_until", Time),
+    Column("stopped_at", Time),
     Column("created_at", Time, nullable=False),
 )
 
@@ -74,6 +78,16 @@ spending = table(
     Column("cap", String(80), primary_key=True),  # Cap.key
     Column("start", Time, primary_key=True),  # of the slot
     Column("used", Integer, nullable=False),
+)
+
+# What became of a sender's last mails, counted by the time (core.standing).
+outcomes = table(
+    "outcomes",
+    Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
+    Column("slot", Time, primary_key=True),
+    Column("judged", Integer, nullable=False),
+    Column("bounced", Integer, nullable=False),
+    Column("doubtful", Integer, nullable=False),
 )
 
 channel_senders = table(

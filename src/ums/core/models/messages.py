@@ -41,6 +41,9 @@ messages = table(
     # What keeps it from being sent: approval | paused | cancelled | retracted | refused
     Column("halt", String(12), nullable=False, server_default=""),
     Column("halted_at", Time),
+    # Why UMS itself paused it last (core.parking.Why); "" where a person did.
+    Column("halt_reason", String(12), nullable=False, server_default=""),
+    Column("halt_detail", Text, nullable=False, server_default=""),
     Column("starts_at", Time, nullable=False, server_default="0"),  # not expanded before
     Column("cursor", BigInteger, nullable=False),  # how far the expansion has come
     Column("plan", Text),  # JSON, core.expansion.Plan: what the expansion found at its start
@@ -48,6 +51,12 @@ messages = table(
     Column("accepted_at", Time, nullable=False, index=True),
     Column("expires_at", Time, nullable=False, index=True),
     Index("ix_messages_channel", "channel_id", "id"),
+    Index(
+        "ix_messages_paused_by_ums",
+        "id",
+        sqlite_where=text("halt_reason <> ''"),
+        postgresql_where=text("halt_reason <> ''"),
+    ),
     Index(
         "ix_messages_unexpanded",
         "id",

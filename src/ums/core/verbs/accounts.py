@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import access, channels, operators, routing, sender_test, senders, spending
+from ums.core import access, channels, operators, routing, sender_test, senders, spending, standing
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
@@ -37,6 +37,10 @@ class ChannelRules(Struct):
 class SenderTest(Struct):
     code: str
     to: str | None = None
+
+
+class SenderCode(Struct):
+    code: str
 
 
 class SenderCaps(Struct):
@@ -120,6 +124,11 @@ async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
     return await spending.caps_of(system, p.code)
 
 
+async def _sender_confirm(system: System, _: Intake, p: SenderCode) -> object:
+    await standing.confirm(system, p.code)
+    return await senders.show(system, p.code)
+
+
 async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
     shown = await senders.authorise(system, p.code, p.channel, default=p.default)
     await routing.set_leg(system, p.channel, p.code, rank=p.rank, weight=p.weight)
@@ -144,6 +153,7 @@ VERBS = {
     "sender.list": Verb(Nothing, _sender_list),
     "sender.test": Verb(SenderTest, _sender_test, steps=_sender_steps),
     "sender.caps": Verb(SenderCaps, _sender_caps),
+    "sender.confirm": Verb(SenderCode, _sender_confirm),
     "sender.authorise": Verb(Authorise, _sender_authorise),
     "operator.set": Verb(OperatorCreate, _operator_create),
 }

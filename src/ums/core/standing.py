@@ -1,0 +1,232 @@
+"""How a sender stands with the servers it writes to: what became of its last mails.
+
+Too many addresses that do not exist, or too many mails of which nobody knows whether they arrived,
+cost an account its name (reliability.md 4.4). Then it is slowed down, or sends nothing to several
+people any more until an operator says so; urgent and single mails still go.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+from sqlalchemy import delete, select, update
+
+from ums import clock
+from ums.core import audit, halting, parking
+from ums.core.directory import touch
+from ums.core.models import messages, outcomes, senders
+from ums.core.parking import Why
+from ums.core.system import System
+from ums.db import Hot, Tx, rows_json
+from ums.errors import Invalid, NotFound, Refused
+
+WINDOW: Final = 1000  # the mails that count ...
+LEAST: Final = 200  # ... once there are so many
+WARN: Final = 0.05  # of them to addresses that do not exist: it is told
+STOP: Final = 0.10  # nothing goes to several people any more
+DOUBT_WINDOW: Final = 200
+DOUBTS: Final = 0.05  # of which nobody knows whether they arrived: one session
+SLOW: Final = 15 * clock.MINUTE
+SLOT: Final = 10 * clock.SECOND
+BOUNCES, CONTENT = "bounces", "content"  # a message's `halt_reason`
+PAUSED_AT_ONCE: Final = 50  # messages
+
+_COUNT = Hot(
+    "INSERT INTO outcomes (sender_id, slot, judged, bounced, doubtful)"
+    " SELECT r.sender, CAST(:slot AS bigint), r.judged, r.bounced, r.doubtful"
+    " FROM $rows(r: sender bigint, judged int, bounced int, doubtful int) WHERE true"
+    " ON CONFLICT (sender_id, slot) DO UPDATE SET judged = outcomes.judged + excluded.judged,"
+    " bounced = outcomes.bounced + excluded.bounced,"
+    " doubtful = outcomes.doubtful + excluded.doubtful"
+)
+_TO_SEVERAL = Hot(
+    "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at AND m.size > 1"
+    " AND m.priority <> 1 AND m.halt = '' AND m.halt_reason = ''"
+    " AND ((m.sender_id = :sender AND m.state <> 'expanded')"
+    " OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.id AND d.sender_id = :sender"
+    " AND d.state IN ('queued', 'deferred', 'claimed'))) ORDER BY m.id LIMIT :limit"
+)
+
+
+class Count(Struct):
+    """Of some mails of a sender: those with a verdict, and of these the two bad kinds."""
+
+    judged: int = 0
+    bounced: int = 0
+    doubtful: int = 0
+
+    def add(self, other: "Count") -> None:
+        self.judged += other.judged
+        self.bounced += other.bounced
+        self.doubtful += other.doubtful
+
+    @property
+    def bounce_rate(self) -> float:
+        """The part that went to addresses that do not exist; 0 while too few are judged."""
+        return self.bounced / self.judged if self.judged >= LEAST else 0.0
+
+
+class Standing(Struct, frozen=True):
+    """What became of a sender's last mails, up to about 1,000."""
+
+    mails: Annotated[int, Meta(description="Those of which the end is known, or in doubt.")]
+    bounced: Annotated[int, Meta(description="Those to addresses that do not exist.")]
+    doubtful: Annotated[int, Meta(description="Those of which nobody knows if they arrived.")]
+    verdict: Annotated[
+        Literal["good", "warn", "stop"],
+        Meta(description="`warn` from 5 % of 200 mails or more that bounced, `stop` from 10 %."),
+    ]
+
+
+async def note(system: System, counts: Mapping[int, Count]) -> None:
+    """Add what became of mails, by sender, and draw the consequences. Raises Unavailable."""
+    slot = clock.now() // SLOT * SLOT
+    rows = [(id, one.judged, one.bounced, one.doubtful) for id, one in sorted(counts.items())]
+    stopped: list[int] = []
+    async with system.database.write() as tx:
+        await tx.run(_COUNT, {"r": rows_json(rows), "slot": slot})
+        for sender in sorted(counts):
+            if await _judge(tx, sender):
+                stopped.append(sender)
+    if stopped:
+        system.directory.forget()
+    for sender in stopped:
+        await pause_mailings(system, sender)
+
+
+async def _judge(tx: Tx, sender: int) -> bool:
+    """Slow or stop the sender where its last mails ask for it; whether it was stopped now."""
+    rows = await _slots(tx, sender)
+    wide, last = last_of(rows, WINDOW), last_of(rows, DOUBT_WINDOW)
+    row = await tx.first(select(senders).where(senders.c.id == sender))
+    if row is None:
+        return False
+    mine, now = update(senders).where(senders.c.id == sender), clock.now()
+    # So many of a whole window, as the first few mails of a sender may all be in doubt.
+    slow = last.doubtful > max(last.judged, DOUBT_WINDOW) * DOUBTS
+    if slow and (row.slowed_until or 0) <= now:
+        await tx.run(mine.values(slowed_until=now + SLOW))
+        await audit.note(
+            tx, "sender.slow", row.code, _told(last.doubtful, last.judged), audit.LOCAL
+        )
+        await touch(tx)
+    if wide.bounce_rate < STOP or row.stopped_at is not None:
+        return False
+    await tx.run(mine.values(stopped_at=now))
+    await audit.note(tx, "sender.stop", row.code, _told(wide.bounced, wide.judged), audit.LOCAL)
+    await touch(tx)
+    return True
+
+
+def _told(bad: int, judged: int) -> str:
+    return f"{bad} of {judged} mails"
+
+
+async def _slots(tx: Tx, sender: int) -> list[Any]:
+    """What counts, the newest first; what is older than the window is dropped."""
+    query = select(outcomes).where(outcomes.c.sender_id == sender).order_by(outcomes.c.slot.desc())
+    kept: list[Any] = []
+    judged = 0
+    for row in await tx.rows(query):
+        if judged >= WINDOW:
+            over = (outcomes.c.sender_id == sender) & (outcomes.c.slot <= row.slot)
+            await tx.run(delete(outcomes).where(over))
+            break
+        kept.append(row)
+        judged += row.judged
+    return kept
+
+
+def last_of(rows: list[Any], window: int) -> Count:
+    """The newest of these slots, as many as hold `window` mails."""
+    found = Count()
+    for row in rows:
+        if found.judged >= window:
+            break
+        found.add(Count(row.judged, row.bounced, row.doubtful))
+    return found
+
+
+async def standings(system: System) -> dict[str, Standing]:
+    """Of each sender, by its code, what became of its last mails."""
+    query = select(senders.c.code, outcomes).join(outcomes, outcomes.c.sender_id == senders.c.id)
+    rows: dict[str, list[Any]] = {}
+    async with system.database.read() as tx:
+        for row in await tx.rows(query.order_by(outcomes.c.slot.desc())):
+            rows.setdefault(row.code, []).append(row)
+    return {code: _standing(last_of(own, WINDOW)) for code, own in rows.items()}
+
+
+async def standing_of(system: System, code: str) -> Standing:
+    """Raises NotFound."""
+    system.directory.forget()
+    if code not in (await system.directory.now()).sender_codes:
+        raise NotFound("sender_unknown", code=code)
+    return (await standings(system)).get(code, _standing(Count()))
+
+
+def _standing(last: Count) -> Standing:
+    rate = last.bounce_rate
+    verdict = "stop" if rate >= STOP else "warn" if rate >= WARN else "good"
+    return Standing(last.judged, last.bounced, last.doubtful, verdict)
+
+
+async def keep_stopped(system: System) -> bool:
+    """Pause what stopped senders would send to several people; whether there was anything."""
+    now = await system.directory.now()
+    found = [one.id for one in now.senders.values() if one.stopped_at is not None]
+    return any([await pause_mailings(system, sender) for sender in found])
+
+
+async def pause_mailings(system: System, sender: int) -> bool:
+    """Pause all that the sender has to send to several people and that is not urgent. What an
+    operator let go on after that goes on."""
+    params = {"at": clock.now(), "sender": sender, "limit": PAUSED_AT_ONCE}
+    async with system.database.read() as tx:
+        found = await tx.rows(_TO_SEVERAL, params)
+        code = str(await tx.value(select(senders.c.code).where(senders.c.id == sender)))
+    for row in found:
+        with suppress(Refused, Invalid, NotFound):  # it ended meanwhile
+            await halting.pause(system, None, row.msgid, why=Why(BOUNCES, code))
+    return bool(found)
+
+
+async def pause_refused(system: System, message: int, words: str) -> None:
+    """Pause a message whose content one server after the other refuses; once, for what a person
+    let go on after that goes on."""
+    async with system.database.read() as tx:
+        row = await tx.first(select(messages).where(messages.c.id == message))
+    if row is not None and row.halt_reason != CONTENT and row.size > 1:
+        with suppress(Refused, Invalid, NotFound):
+            await halting.pause(system, None, row.msgid, why=Why(CONTENT, words[:1000]))
+
+
+async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> list[str]:
+    """msgids of the newest messages that UMS itself paused and nobody let go on yet."""
+    mine = (messages.c.halt_reason != "") & (messages.c.halt == parking.PAUSE)
+    query = select(messages.c.msgid).where(mine, messages.c.expires_at > clock.now())
+    if channels is not None:
+        query = query.where(messages.c.channel_id.in_(sorted(channels)))
+    return [row.msgid for row in await tx.rows(query.order_by(messages.c.id.desc()).limit(limit))]
+
+
+async def confirm(system: System, code: str) -> None:
+    """An operator has seen to it: the sender sends to several people again, what was paused for
+    it goes on, and its mails are counted anew. Raises NotFound."""
+    async with system.database.write() as tx:
+        id = await tx.value(select(senders.c.id).where(senders.c.code == code))
+        if id is None:
+            raise NotFound("sender_unknown", code=code)
+        values = {"stopped_at": None, "slowed_until": None}
+        await tx.run(update(senders).where(senders.c.id == id).values(values))
+        await tx.run(delete(outcomes).where(outcomes.c.sender_id == id))
+        mine = (messages.c.halt == parking.PAUSE) & (messages.c.halt_reason == BOUNCES)
+        paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
+        for row in await tx.rows(paused.with_for_update(key_share=True)):
+            await parking.resume(tx, row.id)
+        await audit.note(tx, "sender.confirm", code)
+        await touch(tx)
+    system.directory.forget()
+    system.halted.set()
+    system.wake.set()

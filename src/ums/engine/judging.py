@@ -1,0 +1,73 @@
+"""What became of the last mails here, and what follows from it (core.standing)."""
+
+from collections import Counter, OrderedDict, deque
+from typing import Final
+
+from ums.core import standing
+from ums.core.reasons import about
+from ums.core.standing import Count
+from ums.core.system import System
+from ums.senders.base import Outcome, Verdict
+from ums.senders.replies import HARD, alike
+
+LAST: Final = 40  # outcomes of a message that are looked at ...
+EQUAL: Final = 20  # ... among which so many refusals for its content, in the same words, pause it
+FOLLOWED: Final = 500  # messages
+STOPPED_EVERY: Final = 5  # steps
+
+
+class Judge:
+    """Counts outcomes in memory and writes them at each `step`: what a crash takes along only
+    makes the judgement milder."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._counts: dict[int, Count] = {}  # by sender
+        # What was said of the content, by message: the words, or "" for all other outcomes.
+        self._said: OrderedDict[int, deque[str]] = OrderedDict()
+        self._refused: dict[int, str] = {}  # message: the words
+        self._steps = 0
+
+    def note(self, sender: int, message: int, outcome: Outcome) -> None:
+        """An attempt came to its end."""
+        if outcome.verdict is Verdict.LATER:
+            return
+        one = Count(
+            judged=1,
+            bounced=int(outcome.verdict is Verdict.REFUSED and outcome.reason in HARD),
+            doubtful=int(outcome.verdict is Verdict.UNKNOWN),
+        )
+        self._counts.setdefault(sender, Count()).add(one)
+        self._look_at(message, outcome)
+
+    def _look_at(self, message: int, outcome: Outcome) -> None:
+        said = self._said.setdefault(message, deque(maxlen=LAST))
+        self._said.move_to_end(message)
+        if len(self._said) > FOLLOWED:
+            self._said.popitem(last=False)
+        if outcome.verdict is not Verdict.REFUSED or about(outcome.reason) != "content":
+            said.append("")
+            return
+        text = outcome.reply.text if outcome.reply else outcome.detail
+        said.append(alike(text))
+        if Counter(said)[said[-1]] >= EQUAL:
+            said.clear()
+            self._refused[message] = text
+
+    async def step(self) -> bool:
+        """Write what was counted, and draw the consequences. Raises Unavailable."""
+        counts, self._counts = self._counts, {}
+        try:
+            if counts:
+                await standing.note(self._system, counts)
+        except BaseException:
+            for sender, count in counts.items():
+                self._counts.setdefault(sender, Count()).add(count)
+            raise
+        for message, words in [*self._refused.items()]:
+            await standing.pause_refused(self._system, message, words)
+            del self._refused[message]
+        self._steps += 1
+        if self._steps % STOPPED_EVERY == 0:
+            await standing.keep_stopped(self._system)
+        return bool(counts)

@@ -1,0 +1,113 @@
+"""What a sender's last mails lead to: a warning, one session, a stop."""
+
+import pytest
+
+from flow import Flow, open_flow
+from ums import clock
+from ums.core import standing
+from ums.core.models import outcomes
+from ums.core.standing import SLOT, Count, Standing
+from ums.core.system import System
+from ums.errors import NotFound
+
+
+class Time:
+    """A clock that is set."""
+
+    at = 1_790_000_000_000
+
+    def __call__(self) -> int:
+        return self.at
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(clock, "now", time)
+    return time
+
+
+@pytest.fixture
+async def flow(system: System) -> Flow:
+    return await open_flow(system, 25)
+
+
+async def note(flow: Flow, time: Time, judged: int, bounced: int = 0, doubtful: int = 0) -> None:
+    id = (await flow.sender()).id
+    time.at += SLOT
+    await standing.note(flow.system, {id: Count(judged, bounced, doubtful)})
+
+
+async def verdict(flow: Flow) -> tuple[int, int, str]:
+    found = await standing.standing_of(flow.system, "main")
+    return found.mails, found.bounced, found.verdict
+
+
+async def test_few_mails_prove_nothing(flow: Flow, time: Time) -> None:
+    assert await standing.standing_of(flow.system, "main") == Standing(0, 0, 0, "good")
+    await note(flow, time, 199, bounced=199)
+    assert await verdict(flow) == (199, 199, "good")
+    assert (await flow.sender()).stopped_at is None
+    await note(flow, time, 1)
+    assert await verdict(flow) == (200, 199, "stop")
+    assert (await flow.sender()).stopped_at == time.at
+
+
+async def test_a_twentieth_is_told_and_a_tenth_stops(flow: Flow, time: Time) -> None:
+    await note(flow, time, 400, bounced=19)
+    assert (await verdict(flow))[2] == "good"
+    await note(flow, time, 100, bounced=20)
+    assert (await verdict(flow))[2] == "warn"
+    assert (await flow.sender()).stopped_at is None
+    await note(flow, time, 20, bounced=13)
+    assert (await verdict(flow))[2] == "stop"
+    stopped = (await flow.sender()).stopped_at
+    assert stopped == time.at
+    await note(flow, time, 2000)  # it stays stopped until somebody confirms
+    assert (await flow.sender()).stopped_at == stopped
+
+
+async def test_only_the_last_thousand_count(flow: Flow, time: Time) -> None:
+    await note(flow, time, 500, bounced=40)
+    for _ in range(12):
+        await note(flow, time, 100)
+    assert await verdict(flow) == (1000, 0, "good")
+    async with flow.system.database.read() as tx:
+        kept = await tx.rows(outcomes.select())
+    assert len(kept) == 10
+
+
+async def test_mails_in_doubt_slow_it_down_for_a_while(flow: Flow, time: Time) -> None:
+    await note(flow, time, 20, doubtful=10)
+    assert (await flow.sender()).slowed_until is None
+    await note(flow, time, 20, doubtful=1)
+    first = (await flow.sender()).slowed_until
+    assert first == time.at + 15 * clock.MINUTE
+    await note(flow, time, 1, doubtful=1)
+    assert (await flow.sender()).slowed_until == first
+    time.at += 16 * clock.MINUTE
+    await note(flow, time, 1)  # no better yet
+    assert (await flow.sender()).slowed_until == time.at + 15 * clock.MINUTE
+    time.at += 16 * clock.MINUTE
+    await note(flow, time, 200)
+    slowed = (await flow.sender()).slowed_until
+    assert slowed is not None
+    assert slowed < time.at
+
+
+async def test_who_confirms_begins_anew(flow: Flow, time: Time) -> None:
+    await note(flow, time, 300, bounced=100)
+    await standing.confirm(flow.system, "main")
+    assert await verdict(flow) == (0, 0, "good")
+    assert (await flow.sender()).stopped_at is None
+    with pytest.raises(NotFound):
+        await standing.confirm(flow.system, "nobody")
+    with pytest.raises(NotFound):
+        await standing.standing_of(flow.system, "nobody")
+
+
+async def test_two_workers_add_up(flow: Flow, time: Time) -> None:
+    id = (await flow.sender()).id
+    for _ in range(2):
+        await standing.note(flow.system, {id: Count(150, 9, 0)})
+    assert await verdict(flow) == (300, 18, "warn")
