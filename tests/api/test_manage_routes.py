@@ -62,3 +62,18 @@ async def test_the_route_of_a_channel(shared: Door, admin: Token) -> None:
 async def _used(door: Door, path: str, who: Token, counts: list[int]) -> bool:
     items = (await door.get(f"{path}/caps", who)).body["items"]
     return [one["used"] for one in items] == counts
+
+
+async def test_warming_a_sender_up(shared: Door, admin: Token) -> None:
+    await shared.post("/api/senders", draft(shared, "Fresh"), admin)
+    path = "/api/senders/Fresh/warm-up"
+    assert (await shared.get(path, admin)).body["reason"] == "not_warming"
+    plan = {"start": 20, "growth": 100, "target": 80, "zone": "UTC"}
+    begun = await shared.send("PUT", path, plan, admin)
+    assert (begun.status, begun.body) == (200, {**plan, "today": 20, "days": 2, "held": False})
+    caps = (await shared.get("/api/senders/Fresh/caps", admin)).body["items"]
+    assert [(cap["count"], cap["reset"]) for cap in caps] == [(20, "00:00 UTC")]
+    for wrong in ({**plan, "target": 10}, {**plan, "zone": "Mars"}, {"start": 1}):
+        assert (await shared.send("PUT", path, wrong, admin)).status == 400
+    assert (await shared.send("DELETE", path, None, admin)).status == 204
+    assert (await shared.get(path, admin)).status == 404

@@ -64,3 +64,24 @@ async def test_a_sender_of_a_preset_begins_with_its_limits(door: Door, visit: Vi
     await visitor.post("/senders/g/caps", data={"urgent_share": "0"})
     assert 'value="500"' not in (await visitor.get("/senders/g/caps")).text
     assert 'value="500"' in (await visitor.get("/senders/g/caps?preset=1")).text
+
+
+async def test_a_sender_is_warmed_up(door: Door, visit: Visit) -> None:
+    visitor, viewer, code = await visit(), await visit("viewer"), await door.sender()
+    page = f"/senders/{code}/warm-up"
+    fields = {"start": "50", "growth": "50", "target": "100", "zone": "Asia/Shanghai"}
+    assert (await viewer.post(page, data=fields)).status_code == 403
+    for change, field in (
+        ({"start": "x"}, "start"),
+        ({"growth": "201"}, "growth"),
+        ({"target": "10"}, "target"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+    ):
+        wrong = await visitor.post(page, data={**fields, **change})
+        assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True)
+    shown = await followed(visitor, await visitor.post(page, data=fields))
+    assert "Being warmed up: 50 mails today, 100 a day after 2 more good days." in shown
+    assert "50 mails a day, counted anew at 00:00 Asia/Shanghai" in shown
+    assert 'value="100"' in (await visitor.get(page)).text
+    ended = await followed(visitor, await visitor.post(f"{page}/end"))
+    assert "Being warmed up" not in ended

@@ -39,7 +39,7 @@ async def test_a_list_of_old_addresses_stops_mailings_and_nothing_else(system: S
         server.script["RCPT"] = invalid
         flow = await open_flow(system, server)
         async with running(system):
-            stale = await flow.send(*addresses(220, "old"))
+            stale = await flow.send(*addresses(200, "old"))
             await flow.until_settled(stale)
 
             async def stopped() -> bool:
@@ -65,7 +65,7 @@ async def test_what_a_person_lets_go_on_goes_on(system: System) -> None:
         server.script["RCPT"] = invalid
         flow = await open_flow(system, server)
         async with running(system):
-            stale = await flow.send(*addresses(220, "old"))
+            stale = await flow.send(*addresses(200, "old"))
             await flow.until_settled(stale)
             mailing = await flow.send(*addresses(30, "new"))
             await until_paused(flow, mailing)

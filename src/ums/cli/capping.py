@@ -43,6 +43,29 @@ def sender_caps(
     show.records(found, COLUMNS, raw=json)
 
 
+@sender.command("warm-up")
+def sender_warm_up(
+    code: str,
+    target: Annotated[
+        int | None, typer.Option(help="Mails a day at which it ends; begins the plan.")
+    ] = None,
+    start: Annotated[int, typer.Option(help="Mails on the first day.")] = 50,
+    growth: Annotated[int, typer.Option(help="Percent more each day that went well.")] = 50,
+    zone: Annotated[str, typer.Option(help="By whose clock days are counted.")] = "Asia/Shanghai",
+    end: Annotated[bool, typer.Option("--end", help="End the plan.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Warm a new account up: few mails a day at first, more each day that goes well."""
+    plan = {"start": start, "growth": growth, "target": target, "zone": zone}
+    found = ask("sender.warm_up", code=code, plan=None if target is None else plan, end=end)
+    if json:
+        show.as_json(found)
+    elif found is None:
+        typer.echo("It is not being warmed up.")
+    else:
+        show.record(found, raw=False)
+
+
 def _read(text: str) -> dict[str, object]:
     match = _CAP.fullmatch(text.strip())
     unit = match[2].lower() if match else ""

@@ -9,12 +9,13 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import senders, spending
+from ums.core import senders, spending, warming
 from ums.core.senders import SenderInfo
 from ums.core.spending import MOST_CAPS
 from ums.errors import Invalid, UmsError
 from ums.senders.caps import Cap
 from ums.senders.presets import preset_of
+from ums.senders.warm_up import WarmUp
 
 LENGTHS: Final = (1, 60, 900, 3600, 86_400, 2_592_000)  # seconds that are offered
 SPARE: Final = 2  # empty rows
@@ -94,4 +95,56 @@ def _number(fields: dict[str, str], name: str, least: int, most: int) -> int:
     return number
 
 
-handlers = [edit_caps, change_caps]
+@get("/senders/{code:str}/warm-up", scope="senders:write")
+async def edit_warm_up(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    plan = await warming.show(system, code)
+    values = {"start": 50, "growth": 50, "target": "", "zone": "Asia/Shanghai"}
+    if plan is not None:
+        values = {name: getattr(plan, name) for name in values}
+    return await _warm_form(request, system, code, Form(values))
+
+
+async def _warm_form(
+    request: AnyRequest, system: Any, code: str, form: Form, status: int = 200
+) -> Response[str]:
+    return page(
+        request,
+        "senders/warm_up.html",
+        status=status,
+        sender=await senders.show(system, code),
+        warming=await warming.show(system, code),
+        form=form,
+    )
+
+
+@post("/senders/{code:str}/warm-up", scope="senders:write")
+async def begin_warm_up(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    fields = await given(request)
+    try:
+        plan = WarmUp(
+            start=_number(fields, "start", 1, 10**6),
+            growth=_number(fields, "growth", 1, 200),
+            target=_number(fields, "target", 1, 10**7),
+            zone=fields.get("zone", "").strip(),
+        )
+        await warming.begin(system, code, plan)
+    except UmsError as error:
+        form = refused(request, fields, error)
+        return await _warm_form(request, system, code, form, error.status)
+    return go(f"/senders/{code}", "senders.did_warm_up")
+
+
+@post("/senders/{code:str}/warm-up/end", scope="senders:write")
+async def end_warm_up(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
+    visitor.caller.unbound()
+    await warming.end(system, code)
+    return go(f"/senders/{code}", "senders.did_warm_up_end")
+
+
+handlers = [edit_caps, change_caps, edit_warm_up, begin_warm_up, end_warm_up]

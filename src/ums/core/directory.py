@@ -29,6 +29,7 @@ from ums.db import Database, Hot, Tx
 from ums.senders.caps import Cap
 from ums.senders.caps import read as read_caps
 from ums.senders.replies import OwnRule
+from ums.senders.warm_up import caps_with
 
 REVISION = "directory_revision"
 CHECK_EVERY = 1.0  # seconds
@@ -267,7 +268,7 @@ def _sender(row: Row[Any]) -> Sender:
         secret=row.secret,
         open=bool(row.open),
         created_at=row.created_at,
-        caps=read_caps(row.caps),
+        caps=caps_with(read_caps(row.caps), row.warm_up, row.warm_count),
         urgent_share=row.urgent_share,
         slowed_until=row.slowed_until,
         stopped_at=row.stopped_at,

@@ -18,6 +18,8 @@ TRANSPORT = tuple(seconds * clock.SECOND for seconds in (30, 60, 120, 300, 600, 
 QUOTA = tuple(minutes * clock.MINUTE for minutes in (10, 20, 40, 80, 160, 320, 360))
 CREDENTIALS = (60 * clock.SECOND,)
 CONFIGURATION = (60 * clock.MINUTE,)
+TOO_MUCH = ("rate", "daily_quota")
+"""Reasons that say that an account sends too much."""
 
 
 async def rest(tx: Tx, sender_id: int, outcome: Outcome) -> int:
@@ -36,6 +38,8 @@ async def rest(tx: Tx, sender_id: int, outcome: Outcome) -> int:
         "rest_reason": outcome.reason,
         "rest_detail": detail.replace("\x00", "")[:1000],
     }
+    if outcome.reason in TOO_MUCH:
+        values["warm_held"] = True  # while it is warmed up, tomorrow is no more
     await tx.run(update(senders).where(senders.c.id == sender_id).values(values))
     return until
 
@@ -61,7 +65,7 @@ def _length(outcome: Outcome, failures: int, now: int) -> int:
         # would otherwise lock the account (reliability.md 4.1).
         if failures >= len(steps):
             return UNTIL_EDITED - now
-    elif outcome.reason in ("rate", "daily_quota"):
+    elif outcome.reason in TOO_MUCH:
         steps = QUOTA
     elif outcome.reason in ("tls", "server_unknown"):
         steps = CONFIGURATION

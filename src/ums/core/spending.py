@@ -120,7 +120,10 @@ async def take(
     slots = tuple((cap.key, cap.slot(now)) for cap in caps)
     rows = rows_json((key, start, count) for key, start in slots)
     await tx.run(_COUNT, {"sender": sender, "r": rows})
-    await tx.run(_FORGET, {"sender": sender, "c": _since(caps, now)})
+    # What a day came to is asked after its end (core.warming).
+    kept = {cap.key: cap.seconds * clock.SECOND if cap.reset else 0 for cap in caps}
+    over = rows_json((cap.key, cap.since(now) - kept[cap.key]) for cap in caps)
+    await tx.run(_FORGET, {"sender": sender, "c": over})
     ends = [cap.period(now)[1] for cap in caps if cap.reset]
     good_until = min([now + min(cap.hold for cap in caps), *ends])
     return Grant(count, good_until, slots)

@@ -31,7 +31,6 @@ from ums.senders.smtp_connect import Timeouts
 from ums.senders.smtp_error import SmtpError
 
 FEW = 3  # mails after which a session that ends was not cut short
-TOO_FAST = ("rate", "daily_quota")
 log = structlog.get_logger()
 
 
@@ -229,7 +228,7 @@ class Lane:
             return
         if outcome.reason in BROKEN and session.carried < FEW:
             self._concurrency.broke()
-        elif outcome.reason in TOO_FAST:
+        elif outcome.reason in resting.TOO_MUCH:
             self._concurrency.slowed()
         elif outcome.reply is not None and self._concurrency.worked(self._allowed):
             self._staff()

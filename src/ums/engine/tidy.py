@@ -17,6 +17,7 @@ from ums.core import (
     restoring,
     retention,
     suppressions,
+    warming,
 )
 from ums.core.callbacks import sweep
 from ums.core.messages import KEY_LIFE
@@ -27,7 +28,7 @@ from ums.core.system import System
 async def tidy(system: System, since: int) -> bool:
     """End expired deliveries; forget idempotency keys, answers and suppressions that are over,
     what quotas and caps no longer count, deleted lists, and uploads, materials, callbacks and
-    messages that nothing wants any more."""
+    messages that nothing wants any more; turn the day of senders that are warmed up."""
     async with system.database.write() as tx:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
@@ -35,6 +36,7 @@ async def tidy(system: System, since: int) -> bool:
         for part in (contacts, lists, poison, quotas, suppressions):
             await part.forget(tx)
     await restoring.see(system)
+    await warming.grow(system)
     await answers.forget(system)
     await import_drafts.forget(system)
     await import_undo.forget(system)

@@ -9,14 +9,17 @@ from msgspec.structs import asdict
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup, routing, sender_test, senders, spending, standing
+from ums.core import checkup, routing, sender_test, senders, spending, standing, warming
 from ums.core.paging import Page
 from ums.core.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.sender_test import TestReport
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.core.spending import CapUse
 from ums.core.standing import Standing
+from ums.core.warming import Warming
+from ums.errors import NotFound
 from ums.senders.caps import Cap
+from ums.senders.warm_up import WarmUp
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _Approve = Annotated[
@@ -163,6 +166,30 @@ async def confirm_sender(
     return shown(request, await senders.show(system, code))
 
 
+@get("/api/senders/{code:str}/warm-up", scope="senders:read")
+async def show_warm_up(system: System, caller: Caller, code: FromPath[str]) -> Warming:
+    """How far it is warmed up; 404 where it is not."""
+    caller.unbound()
+    return await _warming(system, code)
+
+
+@put("/api/senders/{code:str}/warm-up", scope="senders:write")
+async def begin_warm_up(
+    system: System, caller: Caller, code: FromPath[str], data: JSONBody[WarmUp]
+) -> Warming:
+    """Warm a new account up: so many mails today, and more each day that went well."""
+    caller.unbound()
+    await warming.begin(system, code, data)
+    return await _warming(system, code)
+
+
+@delete("/api/senders/{code:str}/warm-up", scope="senders:write")
+async def end_warm_up(system: System, caller: Caller, code: FromPath[str]) -> None:
+    """Let it send as much as its other limits have it."""
+    caller.unbound()
+    await warming.end(system, code)
+
+
 @post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
 async def pause_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str]
@@ -217,6 +244,13 @@ async def unauthorise_sender(
     return shown(request, await senders.unauthorise(system, code, own))
 
 
+async def _warming(system: System, code: str) -> Warming:
+    found = await warming.show(system, code)
+    if found is None:
+        raise NotFound("not_warming", code=code)
+    return found
+
+
 def _allow(caller: Caller, *, approve: bool) -> None:
     caller.unbound()
     if approve:
@@ -231,6 +265,9 @@ handlers = [
     list_caps,
     show_standing,
     confirm_sender,
+    show_warm_up,
+    begin_warm_up,
+    end_warm_up,
     pause_sender,
     resume_sender,
     test_sender,

@@ -66,6 +66,11 @@ senders = table(
     Column("urgent_spent_until", Time),
     # By what became of its last mails (core.standing): one session at a time, and nothing to
     # several people before an operator confirms.
+    # How it is warmed up (core.warming), with today's mails and the end of today.
+    Column("warm_up", Text),  # JSON, senders.warm_up.WarmUp
+    Column("warm_count", Integer, nullable=False, server_default="0"),
+    Column("warm_until", Time),
+    Column("warm_held", Boolean, nullable=False, server_default=false()),
     Column("slowed_until", Time),
     Column("stopped_at", Time),
     Column("created_at", Time, nullable=False),

@@ -6,13 +6,24 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import access, channels, operators, routing, sender_test, senders, spending, standing
+from ums.core import (
+    access,
+    channels,
+    operators,
+    routing,
+    sender_test,
+    senders,
+    spending,
+    standing,
+    warming,
+)
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.core.verbs.base import Hours, Nothing, Verb
 from ums.senders.caps import Cap
+from ums.senders.warm_up import WarmUp
 
 
 class ChannelCreate(Struct):
@@ -41,6 +52,12 @@ class SenderTest(Struct):
 
 class SenderCode(Struct):
     code: str
+
+
+class SenderWarmUp(Struct):
+    code: str
+    plan: WarmUp | None = None
+    end: bool = False
 
 
 class SenderCaps(Struct):
@@ -129,6 +146,15 @@ async def _sender_confirm(system: System, _: Intake, p: SenderCode) -> object:
     return await senders.show(system, p.code)
 
 
+async def _sender_warm_up(system: System, _: Intake, p: SenderWarmUp) -> object:
+    """Begin, end, or only show."""
+    if p.end:
+        await warming.end(system, p.code)
+    elif p.plan is not None:
+        await warming.begin(system, p.code, p.plan)
+    return await warming.show(system, p.code)
+
+
 async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
     shown = await senders.authorise(system, p.code, p.channel, default=p.default)
     await routing.set_leg(system, p.channel, p.code, rank=p.rank, weight=p.weight)
@@ -154,6 +180,7 @@ VERBS = {
     "sender.test": Verb(SenderTest, _sender_test, steps=_sender_steps),
     "sender.caps": Verb(SenderCaps, _sender_caps),
     "sender.confirm": Verb(SenderCode, _sender_confirm),
+    "sender.warm_up": Verb(SenderWarmUp, _sender_warm_up),
     "sender.authorise": Verb(Authorise, _sender_authorise),
     "operator.set": Verb(OperatorCreate, _operator_create),
 }

@@ -1,0 +1,141 @@
+"""Warming a new account up: few mails a day at first, more each day that goes well, until it has a
+name with the receivers (reliability.md 4.4 guards it on the way).
+
+The plan is one more cap of the sender, by the day, whose count grows at the turn of each day.
+"""
+
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import select, update
+
+from ums import clock
+from ums.core import audit, spending, standing
+from ums.core.directory import touch
+from ums.core.models import senders
+from ums.core.models import spending as spent
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid, NotFound
+from ums.senders.warm_up import WarmUp, read
+
+USED: Final = 0.5  # of a day's mails at least, for the next day to have more
+ENDED: Final[dict[str, Any]] = {
+    "warm_up": None,
+    "warm_count": 0,
+    "warm_until": None,
+    "warm_held": False,
+}
+
+
+class Warming(WarmUp, frozen=True, kw_only=True):
+    """How far a sender is warmed up."""
+
+    today: Annotated[int, Meta(description="Mails that it may send today.")]
+    days: Annotated[int, Meta(description="More good days until the target.")]
+    held: Annotated[
+        bool, Meta(description="Its server refused it for sending too much: no more tomorrow.")
+    ]
+
+
+async def begin(system: System, code: str, plan: WarmUp) -> None:
+    """Warm the sender up from today on. Raises Invalid, NotFound."""
+    _check(plan)
+    ends = plan.cap(plan.start).period(clock.now())[1]
+    values = {"warm_up": msgspec.json.encode(plan).decode(), "warm_count": plan.start}
+    told = f"{plan.start} a day, {plan.growth} % more each, {plan.target} at last"
+    await _set(system, code, {**ENDED, **values, "warm_until": ends}, "sender.warm_up", told)
+
+
+async def end(system: System, code: str) -> None:
+    """Let the sender send as much as its other limits have it. Raises NotFound."""
+    await _set(system, code, ENDED, "sender.warm_up_end", "")
+
+
+async def show(system: System, code: str) -> Warming | None:
+    """How far the sender is; None where it is not being warmed up. Raises NotFound."""
+    query = select(senders).where(senders.c.code == code)
+    async with system.database.read() as tx:
+        row = await tx.first(query)
+    if row is None:
+        raise NotFound("sender_unknown", code=code)
+    return None if row.warm_up is None else _shown(row)
+
+
+async def grow(system: System) -> None:
+    """At the turn of the day: more for those of whom the day was good. It was when half of what
+    was allowed was used, no server said that it was too much, and few addresses did not exist."""
+    now = clock.now()
+    due = select(senders).where(senders.c.warm_up.is_not(None), senders.c.warm_until <= now)
+    async with system.database.read() as tx:
+        rows = await tx.rows(due)
+    if not rows:
+        return
+    known = await standing.standings(system)
+    for row in rows:
+        verdict = known[row.code].verdict if row.code in known else "good"
+        async with system.database.write() as tx:
+            await _turn(tx, row, verdict, now)
+        system.directory.forget()
+        system.wake.set()
+
+
+async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
+    plan = read(row.warm_up)
+    mine = (senders.c.id == row.id) & (senders.c.warm_until == row.warm_until)
+    good = verdict == "good" and not row.warm_held and row.stopped_at is None
+    count = row.warm_count
+    if good and await _used(tx, row, plan) >= count * USED:
+        if count >= plan.target:
+            await tx.run(update(senders).where(mine).values({**ENDED, **spending.UNSPENT}))
+            await audit.note(tx, "sender.warmed_up", row.code, f"{count} a day", audit.LOCAL)
+            await touch(tx)
+            return
+        count = plan.after(count)
+    elif verdict == "stop" or row.stopped_at is not None:
+        count = plan.start
+    values = {"warm_count": count, "warm_held": False, "warm_until": plan.cap(1).period(now)[1]}
+    await tx.run(update(senders).where(mine).values({**values, **spending.UNSPENT}))
+    await touch(tx)
+
+
+async def _used(tx: Tx, row: Any, plan: WarmUp) -> int:
+    """How many went on the day that is over."""
+    cap = plan.cap(1)
+    start = cap.period(row.warm_until - 1)[0]
+    mine = (spent.c.sender_id == row.id) & (spent.c.cap == cap.key) & (spent.c.start == start)
+    return int(await tx.value(select(spent.c.used).where(mine)) or 0)
+
+
+async def _set(system: System, code: str, values: dict[str, Any], action: str, told: str) -> None:
+    async with system.database.write() as tx:
+        mine = update(senders).where(senders.c.code == code)
+        if (await tx.run(mine.values({**values, **spending.UNSPENT}))).count == 0:
+            raise NotFound("sender_unknown", code=code)
+        await audit.note(tx, action, code, told)
+        await touch(tx)
+    system.directory.forget()
+    system.wake.set()
+
+
+def _check(plan: WarmUp) -> None:
+    bounds = {"start": (plan.start, 10**6), "growth": (plan.growth, 200)}
+    for name, (given, most) in {**bounds, "target": (plan.target, 10**7)}.items():
+        if not 1 <= given <= most:
+            raise Invalid("not_in_range", field=name, least=1, most=most)
+    if plan.target < plan.start:
+        raise Invalid("not_in_range", field="target", least=plan.start, most=10**7)
+    try:
+        ZoneInfo(plan.zone)
+    except (ValueError, KeyError, OSError):
+        raise Invalid("cap_reset", field="zone", reset=plan.zone[:60]) from None
+
+
+def _shown(row: Any) -> Warming:
+    plan, days, count = read(row.warm_up), 0, row.warm_count
+    while count < plan.target:
+        count, days = plan.after(count), days + 1
+    held = bool(row.warm_held)
+    return Warming(**msgspec.structs.asdict(plan), today=row.warm_count, days=days, held=held)
