@@ -5,6 +5,8 @@ import pytest_asyncio
 from api.test_manage_nouns import draft
 from doors import Door, Token
 from flow import until
+from ums import clock
+from ums.core import learnt
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -77,3 +79,22 @@ async def test_warming_a_sender_up(shared: Door, admin: Token) -> None:
         assert (await shared.send("PUT", path, wrong, admin)).status == 400
     assert (await shared.send("DELETE", path, None, admin)).status == 204
     assert (await shared.get(path, admin)).status == 404
+
+
+async def test_the_domains_that_are_slow(shared: Door, admin: Token) -> None:
+    await shared.post("/api/senders", draft(shared, "Slow"), admin)
+    path = "/api/senders/Slow/paces"
+    assert (await shared.get(path, admin)).body == {"items": [], "next": None}
+    id = (await shared.system.directory.now()).sender_codes["Slow"].id
+    soon = clock.now() + clock.HOUR
+    paces = [learnt.DomainPace("qq.com", 30, soon), learnt.DomainPace("163.com", 5, 1)]
+    async with shared.system.database.write() as tx:
+        await learnt.keep(tx, id, None, paces)
+    assert (await shared.get(path, admin)).body["items"] == [
+        {"domain": "163.com", "per_minute": 5, "open_at": None},
+        {"domain": "qq.com", "per_minute": 30, "open_at": clock.iso(soon)},
+    ]
+    moved = {"host": "localhost", "password": "p"}
+    assert (await shared.send("PATCH", "/api/senders/Slow", moved, admin)).status == 200
+    assert (await shared.get(path, admin)).body["items"] == []
+    assert (await shared.get("/api/senders/None/paces", admin)).status == 404

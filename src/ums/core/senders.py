@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
-from ums.core import audit, spending
+from ums.core import audit, learnt, spending
 from ums.core.channels import check_name, find
 from ums.core.directory import Sender, touch
 from ums.core.editing import Expect, anything
@@ -151,6 +151,8 @@ async def change(
         await _expected(tx, old.id, expect)
         await _check_name(tx, given)
         await tx.run(update(senders).where(senders.c.id == old.id).values(values))
+        if moved:
+            await learnt.start_anew(tx, old.id)
         for key in given.channels:
             await _authorise(tx, old.id, key)
         await _changed(tx, "sender.change", given, free_ports(system))

@@ -60,6 +60,12 @@ def unsendable(claimed: Claimed, reason: str, now: int, tells: int = 0) -> Resul
     return _untried(claimed, "failed", reason, now, tells)
 
 
+def paced(claimed: Claimed, due: int, rules: Rules) -> Result:
+    """The result of a delivery that has to wait for its turn with the recipient's domain."""
+    state = "deferred" if claimed.tries else "queued"
+    return _untried(claimed, state, "domain_rate", min(due, rules.expires_at), rules.tells)
+
+
 def _untried(claimed: Claimed, state: str, reason: str, now: int, tells: int) -> Result:
     return Result(
         id=claimed.id,

@@ -14,13 +14,25 @@ class Concurrency:
     then on one more; one less in a round in which a session broke, half as many after a refusal
     for sending too fast; and no more than the server was seen to take."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, learnt: tuple[int, float] | None = None
+    ) -> None:
+        """`learnt`: how many a process before this one had, and for how many seconds the server
+        takes no more."""
         self._now = now
         self._limit = START
         self._round = 0  # mails that went well since the last change
         self._broke = False  # in this round
         self._steady = False  # there was trouble once
         self._most_until = 0.0
+        if learnt is not None:
+            self._limit, self._steady = max(1, learnt[0]), True
+            self._most_until = now() + learnt[1] if learnt[1] > 0 else 0.0
+
+    @property
+    def learnt(self) -> tuple[int, float] | None:
+        """What a later process may begin with; None before there was any trouble."""
+        return (self._limit, max(0.0, self._most_until - self._now())) if self._steady else None
 
     def usual(self, most: int) -> int:
         """How many sessions all mail may have, of `most` that the operator allows. Where the

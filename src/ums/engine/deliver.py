@@ -6,8 +6,9 @@ import time
 import structlog
 
 from ums import clock
-from ums.core import queue, spending
+from ums.core import learnt, queue, spending
 from ums.core.directory import Sender, Snapshot
+from ums.core.learnt import Sessions
 from ums.core.system import System
 from ums.db import Tx
 from ums.engine.journal import Journal
@@ -36,6 +37,7 @@ class Deliverer:
         self._mark = mark
         self._judge = judge
         self._lanes: dict[int, Lane] = {}
+        self._known: dict[int, Sessions] = {}  # what is written of each
         self._wake = asyncio.Event()
         self._stopping = False
         self._audited = time.monotonic()
@@ -66,8 +68,27 @@ class Deliverer:
         await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
         try:
             await asyncio.wait_for(self._journal.drain(), seconds)
+            await self.remember()
+        except Unavailable:
+            return  # what was learnt last is learnt again
         except TimeoutError:
             log.warning("stopped before everything was written; the lease returns what is left")
+
+    async def remember(self) -> None:
+        """Write down what the lanes learnt of their servers. Raises Unavailable."""
+        for id, lane in [*self._lanes.items()]:
+            sessions = lane.sessions if lane.sessions != self._known.get(id) else None
+            changed = lane.pacing.changed()
+            if sessions is None and not changed:
+                continue
+            try:
+                async with self._system.database.write() as tx:
+                    await learnt.keep(tx, id, sessions, changed)
+            except BaseException:
+                lane.pacing.unwritten(changed)
+                raise
+            if sessions is not None:
+                self._known[id] = sessions
 
     async def _pause(self) -> None:
         try:
@@ -84,22 +105,23 @@ class Deliverer:
             lane.supply.sender = now.senders.get(lane.sender.id, lane.sender)  # as edited since
         fed = False
         for sender_id, priority in due:
-            lane = self._lane(now, sender_id)
+            lane = await self._lane(now, sender_id)
             if lane is not None and lane.supply.room(priority) and not self._stopping:
                 fed = await self._fill(lane, priority) or fed
         return fed
 
-    def _lane(self, now: Snapshot, sender_id: int) -> Lane | None:
+    async def _lane(self, now: Snapshot, sender_id: int) -> Lane | None:
         sender = now.senders.get(sender_id)
         if sender is None or sender.type not in self._system.types:
             return None
-        return self._lanes.get(sender_id) or self._new_lane(sender)
+        return self._lanes.get(sender_id) or await self._new_lane(sender)
 
-    def _new_lane(self, sender: Sender) -> Lane:
+    async def _new_lane(self, sender: Sender) -> Lane:
         type = self._system.types[sender.type]
-        lane = Lane(
-            self._system, sender, type, self._journal, self._signer, self._mark, self._judge
-        )
+        async with self._system.database.read() as tx:
+            known = await learnt.load(tx, sender.id)
+        parts = (self._journal, self._signer, self._mark, self._judge)
+        lane = Lane(self._system, sender, type, *parts, *known)
         lane.supply.wanted = self.nudge
         self._lanes[sender.id] = lane
         return lane

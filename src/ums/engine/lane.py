@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -11,15 +11,18 @@ import structlog
 from ums import clock
 from ums.core import resting, verdicts
 from ums.core.directory import Sender
+from ums.core.learnt import DomainPace, Sessions
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.core.verdicts import BROKEN, Timing
+from ums.engine import pacing
 from ums.engine.concurrency import Concurrency
 from ums.engine.failpoints import reach
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.judging import Judge
 from ums.engine.mails import Signer
 from ums.engine.mark import Mark
+from ums.engine.pacing import Pacing
 from ums.engine.supply import Supply
 from ums.engine.waiting import Job
 from ums.errors import Unavailable
@@ -30,6 +33,7 @@ from ums.senders.smtp import Session
 from ums.senders.smtp_connect import Timeouts
 from ums.senders.smtp_error import SmtpError
 
+MOMENT = 10 * clock.SECOND
 FEW = 3  # mails after which a session that ends was not cut short
 log = structlog.get_logger()
 
@@ -50,8 +54,11 @@ class Lane:
         signer: Signer,
         mark: Mark,
         judge: Judge,
+        sessions: Sessions | None = None,
+        paces: Sequence[DomainPace] = (),
     ) -> None:
-        self.supply = Supply(system, sender, journal, signer, mark)
+        self.pacing = Pacing(paces)
+        self.supply = Supply(system, sender, journal, signer, mark, self.pacing)
         self._system = system
         self._type = type
         self._journal = journal
@@ -60,12 +67,25 @@ class Lane:
         self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
         self._engaged = 0  # of these, the ones that take no job soon
         self._open: set[Session] = set()
-        self._concurrency = Concurrency()
+        seconds = (sessions.most_until - clock.now()) / clock.SECOND if sessions else 0
+        self._concurrency = Concurrency(learnt=(sessions.count, seconds) if sessions else None)
         self.supply.may_bulk = self._may_bulk
 
     @property
     def sender(self) -> Sender:
         return self.supply.sender
+
+    @property
+    def sessions(self) -> Sessions | None:
+        """What was learnt of how many sessions the server takes."""
+        found = self._concurrency.learnt
+        if found is None:
+            return None
+        count, seconds = found
+        if not seconds:
+            return Sessions(count, 0)
+        until = (clock.now() + seconds * clock.SECOND) / MOMENT  # the same each time it is asked
+        return Sessions(count, round(until) * MOMENT)
 
     def add(self, jobs: list[Job]) -> None:
         """Take claimed deliveries; sessions are opened as far as there is work for them."""
@@ -208,7 +228,7 @@ class Lane:
                     outcome, ahead = await self._attempt(session, job, following)
             finally:
                 self.supply.done(job, ahead)
-            self._learn(outcome, session)
+            self._learn(outcome, session, job.claimed.address)
             if outcome is not None and self._is_sender_s_fault(outcome, session):
                 self.supply.put_back(ahead)
                 await self._rest(outcome)
@@ -222,10 +242,14 @@ class Lane:
             job = ahead or await self.supply.next(sender)
         return True
 
-    def _learn(self, outcome: Outcome | None, session: Session) -> None:
-        """How many sessions the server bears."""
+    def _learn(self, outcome: Outcome | None, session: Session, address: str) -> None:
+        """How many sessions the server bears, and how fast the recipient's domain takes mail."""
         if outcome is None:
             return
+        if outcome.reason == pacing.REASON:
+            self.pacing.refused(address, outcome.wait or 0)
+        elif outcome.verdict is Verdict.SENT:
+            self.pacing.took(address)
         if outcome.reason in BROKEN and session.carried < FEW:
             self._concurrency.broke()
         elif outcome.reason in resting.TOO_MUCH:

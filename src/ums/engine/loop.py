@@ -152,6 +152,7 @@ class Engine:
     async def _judging(self) -> None:
         while not self._stopping.is_set():
             await _patiently(self._judge.step)
+            await _patiently(self._deliverer.remember)
             await asyncio.sleep(JUDGE_POLL)
 
     async def _import(self) -> None:

@@ -15,6 +15,7 @@ from ums.engine.allowance import Allowance
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.mails import Signer
 from ums.engine.mark import Mark
+from ums.engine.pacing import Pacing
 from ums.engine.waiting import Job, Waiting
 from ums.errors import Unavailable
 
@@ -28,7 +29,13 @@ class Supply:
     that is a matter of moments, and is given back where it takes longer."""
 
     def __init__(
-        self, system: System, sender: Sender, journal: Journal, signer: Signer, mark: Mark
+        self,
+        system: System,
+        sender: Sender,
+        journal: Journal,
+        signer: Signer,
+        mark: Mark,
+        pacing: Pacing,
     ) -> None:
         self.sender = sender
         self.wanted: Callable[[], None] = lambda: None  # called when there is room for more
@@ -40,6 +47,7 @@ class Supply:
         self._journal = journal
         self._signer = signer
         self._mark = mark
+        self._pacing = pacing
         self._waiting = Waiting()
         self._bulk: set[int] = set()  # deliveries that are not urgent, in the hands of sessions
         self._arrived = asyncio.Event()
@@ -127,10 +135,17 @@ class Supply:
             self._hold(job)
             if len(self._waiting) * 2 < self._buffer:
                 self.wanted()
-            if await self._prepare(job):
+            if await self._prepare(job) and await self._is_its_turn(job):
                 return job
             self.done(job)
         return None
+
+    async def _is_its_turn(self, job: Job) -> bool:
+        """Whether the recipient's domain takes it now; else it is put off."""
+        due = self._pacing.due(job.claimed.address, urgent=job.priority == URGENT)
+        if due is not None:
+            await self._journal.record(verdicts.paced(job.claimed, due, job.mail.rules))
+        return due is None
 
     def _hold(self, job: Job) -> None:
         if job.priority != URGENT:
@@ -175,6 +190,8 @@ class Supply:
         job = self._waiting.first()
         if job is None or self.stopping or self.resting or self._outdated(sender):
             return None
+        if self._pacing.is_paced(job.claimed.address):
+            return None  # it asks for its turn
         if job.mail.rules.expires_at <= clock.now() or job.mail.settings != sender.settings:
             return None
         return job if job.render(self._signer, self._mark) is None else None

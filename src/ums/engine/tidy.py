@@ -9,6 +9,7 @@ from ums.core import (
     import_drafts,
     import_undo,
     imports,
+    learnt,
     lists,
     materials,
     poison,
@@ -33,7 +34,7 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, lists, poison, quotas, suppressions):
+        for part in (contacts, learnt, lists, poison, quotas, suppressions):
             await part.forget(tx)
     await restoring.see(system)
     await warming.grow(system)

@@ -9,7 +9,8 @@ from msgspec.structs import asdict
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup, routing, sender_test, senders, spending, standing, warming
+from ums.core import checkup, learnt, routing, sender_test, senders, spending, standing, warming
+from ums.core.learnt import PaceInfo
 from ums.core.paging import Page
 from ums.core.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.sender_test import TestReport
@@ -155,6 +156,13 @@ async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> 
     return await standing.standing_of(system, code)
 
 
+@get("/api/senders/{code:str}/paces", scope="senders:read")
+async def list_paces(system: System, caller: Caller, code: FromPath[str]) -> Page[PaceInfo]:
+    """The recipients' domains that it writes to more slowly, as they take no more."""
+    caller.unbound()
+    return Page(await learnt.list_paces(system, code), None)
+
+
 @post("/api/senders/{code:str}/confirm", scope="senders:write", status_code=200)
 async def confirm_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str]
@@ -264,6 +272,7 @@ handlers = [
     change_sender,
     list_caps,
     show_standing,
+    list_paces,
     confirm_sender,
     show_warm_up,
     begin_warm_up,

@@ -66,6 +66,9 @@ senders = table(
     Column("urgent_spent_until", Time),
     # By what became of its last mails (core.standing): one session at a time, and nothing to
     # several people before an operator confirms.
+    # How many sessions its server was seen to take (core.learnt), and until when no more.
+    Column("sessions", Integer),
+    Column("sessions_until", Time),
     # How it is warmed up (core.warming), with today's mails and the end of today.
     Column("warm_up", Text),  # JSON, senders.warm_up.WarmUp
     Column("warm_count", Integer, nullable=False, server_default="0"),
@@ -93,6 +96,16 @@ outcomes = table(
     Column("judged", Integer, nullable=False),
     Column("bounced", Integer, nullable=False),
     Column("doubtful", Integer, nullable=False),
+)
+
+# How fast the domains that were too slow for a sender take its mail (core.learnt).
+paces = table(
+    "paces",
+    Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
+    Column("domain", String(255), primary_key=True),
+    Column("per_minute", Integer, nullable=False),
+    Column("open_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
 )
 
 channel_senders = table(
