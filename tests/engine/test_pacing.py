@@ -124,10 +124,12 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
             rows = [row for row in await flow.deliveries(msgid) if "slow" in row.address]
             waiting = [row for row in rows if row.state != "sent"]
             assert len(waiting) >= 19
-            assert {row.reason for row in waiting} == {"domain_rate"}
+            assert {row.reason for row in waiting} <= {"", "domain_rate"}  # "": not asked yet
+            assert "domain_rate" in {row.reason for row in waiting}
             assert (await flow.sender()).rest_until is None
             (pace,) = await known(flow)
-            assert (pace.domain, pace.per_minute) == ("slow.cn", 14)
+            assert pace.domain == "slow.cn"
+            assert 1 <= pace.per_minute <= 14  # half of 29, or of those since the minute began
         # The next process knows it.
         before = len(server.mails)
         async with running(system):
