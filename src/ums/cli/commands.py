@@ -40,7 +40,17 @@ After = Annotated[str | None, typer.Option(help="The `next` of the page before."
 Limit = Annotated[int, typer.Option(help="How many on a page, at most 500.", min=1, max=500)]
 Key = Annotated[str, typer.Argument(help="The ChannelKey.")]
 CHANNEL = ("name", "channelkey", "open", "senders", "default_sender")
-SENDER = ("code", "name", "host", "port", "encryption", "from_address", "channels", "rest_reason")
+SENDER = (
+    "code",
+    "name",
+    "host",
+    "port",
+    "encryption",
+    "from_address",
+    "channels",
+    "rest_reason",
+    "stopped_at",
+)
 
 
 def ask(name: str, /, **params: object) -> Any:

@@ -16,13 +16,14 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import suppressions
+from ums.core import full_mailboxes, suppressions
 from ums.core.callbacks import records
 from ums.core.messages import RESEND
 from ums.core.restoring import HELD
 from ums.core.suppressions import Refusal
 from ums.db import Hot, Tx, rows_json
 from ums.senders.base import Stage, Verdict
+from ums.senders.replies import HARD, SOFT
 
 FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
 CLAIMING = 7_726_193_345
@@ -222,9 +223,13 @@ async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[int]:
 
 async def _learn(tx: Tx, tried: Sequence[Result]) -> None:
     """What verdicts say of addresses; one that is taken after all is nobody's refusal any more."""
-    failed = [r for r in tried if r.state == "failed"]
-    if failed:
-        given = [Refusal(r.id, r.reason, r.attempt.reply if r.attempt else "") for r in failed]
+    ended = [r for r in tried if r.state in ("failed", "expired")]
+    full = [r.id for r in ended if r.reason in SOFT]
+    gone = await full_mailboxes.count(tx, full) if full else set[int]()
+    gone |= {r.id for r in ended if r.state == "failed" and r.reason in HARD}
+    if gone:
+        refused = [r for r in ended if r.id in gone]
+        given = [Refusal(r.id, r.reason, r.attempt.reply if r.attempt else "") for r in refused]
         await suppressions.learn(tx, given)
     again = [r.id for r in tried if r.state == "sent" and r.tries > 1]
     if again:

@@ -26,10 +26,10 @@ from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.senders.address import BadAddress, clean
-from ums.senders.replies import HARD, alike
+from ums.senders.replies import SOFT, alike
 
 BY_HAND: Final = "by_hand"
-LASTS: Final = {"mailbox_disabled": 30 * clock.DAY}
+LASTS: Final = dict.fromkeys(("mailbox_disabled", *SOFT), 30 * clock.DAY)
 """For how many ms a reason suppresses an address; the others do until it is lifted."""
 STORM: Final = 50  # addresses of one domain ...
 STORM_TIME: Final = 10 * clock.MINUTE  # ... in this time, whose server says the same ...
@@ -107,14 +107,13 @@ class HeldBack(Struct, frozen=True):
 
 
 async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
-    """Suppress the addresses of these deliveries, as far as their reasons do that.
+    """Suppress the addresses of these deliveries: nobody is there, or their mailbox is full again
+    and again.
 
     When one domain suddenly says the same new thing of many addresses, it is more likely broken,
     or misunderstood, than that all of them are gone: beyond `STORM` none is suppressed.
     """
-    given = {one.delivery_id: one for one in refusals if one.reason in HARD}
-    if not given:
-        return
+    given = {one.delivery_id: one for one in refusals}
     alike_ones: dict[tuple[int, str], dict[str, Refusal]] = defaultdict(dict)
     for row in await tx.rows(_WHOSE, {"r": rows_json((id,) for id in given)}):
         refusal = given[row.id]

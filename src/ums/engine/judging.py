@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from typing import Final
 
-from ums.core import standing
+from ums.core import full_mailboxes, standing
 from ums.core.reasons import about
 from ums.core.standing import Count
 from ums.core.system import System
@@ -23,12 +23,13 @@ class Judge:
     def __init__(self, system: System) -> None:
         self._system = system
         self._counts: dict[int, Count] = {}  # by sender
+        self._taken: set[tuple[int, str]] = set()  # message and address
         # What was said of the content, by message: the words, or "" for all other outcomes.
         self._said: OrderedDict[int, deque[str]] = OrderedDict()
         self._refused: dict[int, str] = {}  # message: the words
         self._steps = 0
 
-    def note(self, sender: int, message: int, outcome: Outcome) -> None:
+    def note(self, sender: int, message: int, address: str, outcome: Outcome) -> None:
         """An attempt came to its end."""
         if outcome.verdict is Verdict.LATER:
             return
@@ -38,6 +39,8 @@ class Judge:
             doubtful=int(outcome.verdict is Verdict.UNKNOWN),
         )
         self._counts.setdefault(sender, Count()).add(one)
+        if outcome.verdict is Verdict.SENT:
+            self._taken.add((message, address))
         self._look_at(message, outcome)
 
     def _look_at(self, message: int, outcome: Outcome) -> None:
@@ -57,9 +60,13 @@ class Judge:
     async def step(self) -> bool:
         """Write what was counted, and draw the consequences. Raises Unavailable."""
         counts, self._counts = self._counts, {}
+        taken, self._taken = self._taken, set()
         try:
             if counts:
                 await standing.note(self._system, counts)
+            if taken:
+                async with self._system.database.write() as tx:
+                    await full_mailboxes.empty(tx, taken)
         except BaseException:
             for sender, count in counts.items():
                 self._counts.setdefault(sender, Count()).add(count)

@@ -330,18 +330,18 @@ class Lane:
         log.info("deliveries were taken from us", code=self.sender.code, count=len(lost) + 1)
 
     async def _settle(self, job: Job, outcome: Outcome, session: Session) -> None:
-        ended = clock.now()
+        claimed, ended = job.claimed, clock.now()
         duration = round((time.monotonic() - job.clock) * 1000)
         timing = Timing(job.started_at, ended, duration)
-        result = verdicts.settle(job.claimed, self.sender.id, outcome, job.mail.rules, timing)
+        result = verdicts.settle(claimed, self.sender.id, outcome, job.mail.rules, timing)
         worn_out = outcome.reason in BROKEN and session.carried and outcome.stage is not Stage.DOT
-        if worn_out and result.charged == job.claimed.charged:
+        if worn_out and result.charged == claimed.charged:
             result.due_at = min(result.due_at, ended)  # a session that wore out is nobody's fault
         await self._journal.record(result)
-        self._judge.note(self.sender.id, job.claimed.message_id, outcome)
+        self._judge.note(self.sender.id, claimed.message_id, claimed.address, outcome)
         reach("recorded")
         if outcome.verdict is not Verdict.SENT:
-            log.info("delivery", id=job.claimed.id, state=result.state, reason=result.reason)
+            log.info("delivery", id=claimed.id, state=result.state, reason=result.reason)
 
     def _is_sender_s_fault(self, outcome: Outcome, session: Session) -> bool:
         if outcome.scope is not Scope.SENDER:

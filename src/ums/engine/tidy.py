@@ -6,6 +6,7 @@ from ums import clock
 from ums.core import (
     answers,
     contacts,
+    full_mailboxes,
     import_drafts,
     import_undo,
     imports,
@@ -34,7 +35,7 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, learnt, lists, poison, quotas, suppressions):
+        for part in (contacts, full_mailboxes, learnt, lists, poison, quotas, suppressions):
             await part.forget(tx)
     await restoring.see(system)
     await warming.grow(system)

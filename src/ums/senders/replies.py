@@ -213,3 +213,5 @@ REASONS: Final = tuple(sorted(_FIRST))
 """What a reply may mean to an operator's rule."""
 HARD: Final = frozenset(rule.row.id for rule in _REPLIES if rule.row.bounce is Bounce.HARD)
 """The reasons that say of an address that nobody is there."""
+SOFT: Final = frozenset(rule.row.id for rule in _REPLIES if rule.row.bounce is Bounce.SOFT)
+"""The reasons that say of a mailbox that it takes nothing now."""

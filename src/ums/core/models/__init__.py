@@ -18,6 +18,7 @@ from ums.core.models.callbacks import callback_addresses, callback_batches, call
 from ums.core.models.console import drafts, invitations, sessions
 from ums.core.models.governance import (
     contacts,
+    full_mailboxes,
     list_entries,
     lists,
     reply_rules,
@@ -57,6 +58,7 @@ __all__ = [
     "deliveries",
     "drafts",
     "files",
+    "full_mailboxes",
     "halts",
     "idempotency",
     "import_batches",

@@ -109,6 +109,17 @@ suppressions = table(
     **NEVER_REUSED,
 )
 
+# Mailboxes that were full (core.full_mailboxes).
+full_mailboxes = table(
+    "full_mailboxes",
+    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
+    Column("address", String(254), primary_key=True),
+    Column("count", Integer, nullable=False),  # messages
+    Column("first_at", Time, nullable=False),
+    Column("last_at", Time, nullable=False),
+    Column("message_id", Id, nullable=False),  # the last of them; may be gone by now
+)
+
 # What operators say that servers' replies mean; before the table of the sender.
 reply_rules = table(
     "reply_rules",
