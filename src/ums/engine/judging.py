@@ -62,11 +62,11 @@ class Judge:
         counts, self._counts = self._counts, {}
         taken, self._taken = self._taken, set()
         try:
-            if counts:
-                await standing.note(self._system, counts)
             if taken:
                 async with self._system.database.write() as tx:
                     await full_mailboxes.empty(tx, taken)
+            if counts:
+                await standing.note(self._system, counts)
         except BaseException:
             for sender, count in counts.items():
                 self._counts.setdefault(sender, Count()).add(count)
