@@ -15,6 +15,8 @@ import hypothesis
 import pytest
 
 import postgres
+from clocks import Time
+from ums import clock
 from ums.config import Settings
 from ums.core import schema
 from ums.core.system import System, open_system
@@ -183,3 +185,11 @@ def settings(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
 async def system(settings: Settings) -> AsyncIterator[System]:
     async with open_system(settings) as opened:
         yield opened
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """The clock, which stands still until it is set."""
+    time = Time()
+    monkeypatch.setattr(clock, "now", time)
+    return time

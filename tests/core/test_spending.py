@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from clocks import Time
 from flow import Flow, account, open_flow
 from ums import clock
 from ums.core import senders, spending
@@ -17,22 +18,6 @@ from ums.senders.caps import DAY, Cap
 
 HOUR = Cap(count=20, seconds=3600)
 BY_DAY = Cap(count=100, seconds=DAY, reset="00:00 Asia/Shanghai")
-
-
-class Time:
-    """A clock that is set."""
-
-    at = 1_790_000_000_000
-
-    def __call__(self) -> int:
-        return self.at
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
-    monkeypatch.setattr(clock, "now", time)
-    return time
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import standing
@@ -9,22 +10,6 @@ from ums.core.models import outcomes
 from ums.core.standing import SLOT, Count, Standing
 from ums.core.system import System
 from ums.errors import NotFound
-
-
-class Time:
-    """A clock that is set."""
-
-    at = 1_790_000_000_000
-
-    def __call__(self) -> int:
-        return self.at
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
-    monkeypatch.setattr(clock, "now", time)
-    return time
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import resting, spending, standing, warming
@@ -15,22 +16,6 @@ from ums.senders.warm_up import WarmUp, caps_with
 
 PLAN = WarmUp(start=50, growth=50, target=100, zone="Asia/Shanghai")
 RATE = Outcome(Verdict.LATER, Stage.MAIL, "rate", Scope.SENDER, charged=False)
-
-
-class Time:
-    """A clock that is set."""
-
-    at = 1_790_000_000_000
-
-    def __call__(self) -> int:
-        return self.at
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
-    monkeypatch.setattr(clock, "now", time)
-    return time
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from clocks import Time
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums import clock
@@ -16,22 +17,6 @@ from ums.engine.pacing import Pacing
 
 SLOW = b"450 4.7.1 too many messages for this domain, recipient domain rate limit\r\n"
 A, B = "a@slow.cn", "b@fast.cn"
-
-
-class Time:
-    """A clock that is set."""
-
-    at = 1_790_000_040_000
-
-    def __call__(self) -> int:
-        return self.at
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
-    monkeypatch.setattr(clock, "now", time)
-    return time
 
 
 def test_half_as_fast_as_it_was(time: Time) -> None:

@@ -26,6 +26,7 @@ from ums.core.models import (
 )
 from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
+from ums.errors import NotFound
 from ums.senders.caps import Cap
 from ums.senders.caps import read as read_caps
 from ums.senders.replies import OwnRule
@@ -188,6 +189,14 @@ class Directory:
                 # What was read before the change that `forget` tells of is not fresh.
                 self._checked = time.monotonic() if changes == self._changes else 0.0
         return self._snapshot
+
+    async def sender(self, code: str) -> Sender:
+        """The sender of this code, as it is now. Raises NotFound."""
+        self.forget()
+        found = (await self.now()).sender_codes.get(code)
+        if found is None:
+            raise NotFound("sender_unknown", code=code)
+        return found
 
     async def channel(self, id: int) -> Channel:
         """The channel of this id, which another process may have made a moment ago."""

@@ -11,7 +11,6 @@ from ums import clock
 from ums.core.models import paces, senders
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
-from ums.errors import NotFound
 
 LASTS: Final = 7 * clock.DAY  # what nothing was heard of for so long may be different by now
 
@@ -53,7 +52,8 @@ class Sessions(Struct, frozen=True):
 
 async def load(tx: Tx, sender: int) -> tuple[Sessions | None, list[DomainPace]]:
     """All that is known of the sender's servers."""
-    row = await tx.first(select(senders).where(senders.c.id == sender))
+    columns = (senders.c.sessions, senders.c.sessions_until)
+    row = await tx.first(select(*columns).where(senders.c.id == sender))
     young = paces.c.updated_at > clock.now() - LASTS
     found = await tx.rows(select(paces).where(paces.c.sender_id == sender, young))
     known = [DomainPace(one.domain, one.per_minute, one.open_at) for one in found]
@@ -64,10 +64,7 @@ async def load(tx: Tx, sender: int) -> tuple[Sessions | None, list[DomainPace]]:
 
 async def list_paces(system: System, code: str) -> list[PaceInfo]:
     """The domains that a sender writes to more slowly, by name. Raises NotFound."""
-    system.directory.forget()
-    sender = (await system.directory.now()).sender_codes.get(code)
-    if sender is None:
-        raise NotFound("sender_unknown", code=code)
+    sender = await system.directory.sender(code)
     async with system.database.read() as tx:
         _, known = await load(tx, sender.id)
     now = clock.now()

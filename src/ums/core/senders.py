@@ -126,11 +126,7 @@ async def change(
 
     A port that it has already needs no second approval. Raises Invalid, and what `expect` raises.
     """
-    system.directory.forget()
-    now = await system.directory.now()
-    old = now.sender_codes.get(given.code)
-    if old is None:
-        raise NotFound("sender_unknown", code=given.code)
+    old = await system.directory.sender(given.code)
     before = email.read(old.settings)
     own_port = given.port == before.port or old.type != "email"
     settings = _settings(given, free_ports(system), own_port=own_port)
@@ -322,12 +318,8 @@ async def _check_free(tx: Tx, given: NewSender) -> None:
 
 async def authorise(system: System, code: str, key: str, *, default: bool = False) -> SenderInfo:
     """Let the channel use the sender; `default` makes it the channel's first choice."""
-    system.directory.forget()
-    now = await system.directory.now()
-    sender = now.sender_codes.get(code)
-    if sender is None:
-        raise NotFound("sender_unknown", code=code)
-    find(now, key)
+    sender = await system.directory.sender(code)
+    find(await system.directory.now(), key)
     async with system.database.write() as tx:
         await _authorise(tx, sender.id, key, default=default)
         await audit.note(tx, "sender.authorise", code, key)

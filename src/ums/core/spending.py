@@ -19,7 +19,7 @@ from ums import clock
 from ums.core.models import senders
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
-from ums.errors import Invalid, NotFound
+from ums.errors import Invalid
 from ums.senders.caps import Cap
 
 UNSPENT: dict[str, Any] = {"spent_until": None, "urgent_spent_until": None}
@@ -82,10 +82,7 @@ def _check(given: Sequence[Cap]) -> None:
 
 async def caps_of(system: System, code: str) -> list["CapUse"]:
     """How far the sender's caps are used. Raises NotFound."""
-    system.directory.forget()
-    sender = (await system.directory.now()).sender_codes.get(code)
-    if sender is None:
-        raise NotFound("sender_unknown", code=code)
+    sender = await system.directory.sender(code)
     async with system.database.read() as tx:
         return await report(tx, sender.id, sender.caps)
 

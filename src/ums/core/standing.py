@@ -5,7 +5,7 @@ cost an account its name (reliability.md 4.4). Then it is slowed down, or sends 
 people any more until an operator says so; urgent and single mails still go.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 
@@ -32,6 +32,7 @@ SLOT: Final = 10 * clock.SECOND
 BOUNCES, CONTENT = "bounces", "content"  # a message's `halt_reason`
 PAUSED_AT_ONCE: Final = 50  # messages
 
+_NEWEST = select(outcomes).order_by(outcomes.c.slot.desc())
 _COUNT = Hot(
     "INSERT INTO outcomes (sender_id, slot, judged, bounced, doubtful)"
     " SELECT r.sender, CAST(:slot AS bigint), r.judged, r.bounced, r.doubtful"
@@ -99,7 +100,8 @@ async def _judge(tx: Tx, sender: int) -> bool:
     """Slow or stop the sender where its last mails ask for it; whether it was stopped now."""
     rows = await _slots(tx, sender)
     wide, last = last_of(rows, WINDOW), last_of(rows, DOUBT_WINDOW)
-    row = await tx.first(select(senders).where(senders.c.id == sender))
+    columns = (senders.c.code, senders.c.slowed_until, senders.c.stopped_at)
+    row = await tx.first(select(*columns).where(senders.c.id == sender))
     if row is None:
         return False
     mine, now = update(senders).where(senders.c.id == sender), clock.now()
@@ -125,10 +127,9 @@ def _told(bad: int, judged: int) -> str:
 
 async def _slots(tx: Tx, sender: int) -> list[Any]:
     """What counts, the newest first; what is older than the window is dropped."""
-    query = select(outcomes).where(outcomes.c.sender_id == sender).order_by(outcomes.c.slot.desc())
     kept: list[Any] = []
     judged = 0
-    for row in await tx.rows(query):
+    for row in await tx.rows(_NEWEST.where(outcomes.c.sender_id == sender)):
         if judged >= WINDOW:
             over = (outcomes.c.sender_id == sender) & (outcomes.c.slot <= row.slot)
             await tx.run(delete(outcomes).where(over))
@@ -138,7 +139,7 @@ async def _slots(tx: Tx, sender: int) -> list[Any]:
     return kept
 
 
-def last_of(rows: list[Any], window: int) -> Count:
+def last_of(rows: Sequence[Any], window: int) -> Count:
     """The newest of these slots, as many as hold `window` mails."""
     found = Count()
     for row in rows:
@@ -160,10 +161,10 @@ async def standings(system: System) -> dict[str, Standing]:
 
 async def standing_of(system: System, code: str) -> Standing:
     """Raises NotFound."""
-    system.directory.forget()
-    if code not in (await system.directory.now()).sender_codes:
-        raise NotFound("sender_unknown", code=code)
-    return (await standings(system)).get(code, _standing(Count()))
+    sender = await system.directory.sender(code)
+    async with system.database.read() as tx:
+        rows = await tx.rows(_NEWEST.where(outcomes.c.sender_id == sender.id))
+    return _standing(last_of(rows, WINDOW))
 
 
 def _standing(last: Count) -> Standing:

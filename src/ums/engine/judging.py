@@ -13,7 +13,6 @@ from ums.senders.replies import HARD, alike
 LAST: Final = 40  # outcomes of a message that are looked at ...
 EQUAL: Final = 20  # ... among which so many refusals for its content, in the same words, pause it
 FOLLOWED: Final = 500  # messages
-STOPPED_EVERY: Final = 5  # steps
 
 
 class Judge:
@@ -27,7 +26,6 @@ class Judge:
         # What was said of the content, by message: the words, or "" for all other outcomes.
         self._said: OrderedDict[int, deque[str]] = OrderedDict()
         self._refused: dict[int, str] = {}  # message: the words
-        self._steps = 0
 
     def note(self, sender: int, message: int, address: str, outcome: Outcome) -> None:
         """An attempt came to its end."""
@@ -74,7 +72,4 @@ class Judge:
         for message, words in [*self._refused.items()]:
             await standing.pause_refused(self._system, message, words)
             del self._refused[message]
-        self._steps += 1
-        if self._steps % STOPPED_EVERY == 0:
-            await standing.keep_stopped(self._system)
         return bool(counts)

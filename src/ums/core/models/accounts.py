@@ -64,8 +64,6 @@ senders = table(
     # Its caps are reached until then, for all mail and for urgent mail.
     Column("spent_until", Time),
     Column("urgent_spent_until", Time),
-    # By what became of its last mails (core.standing): one session at a time, and nothing to
-    # several people before an operator confirms.
     # How many sessions its server was seen to take (core.learnt), and until when no more.
     Column("sessions", Integer),
     Column("sessions_until", Time),
@@ -74,6 +72,8 @@ senders = table(
     Column("warm_count", Integer, nullable=False, server_default="0"),
     Column("warm_until", Time),
     Column("warm_held", Boolean, nullable=False, server_default=false()),
+    # By what became of its last mails (core.standing): one session at a time, and nothing to
+    # several people before an operator confirms.
     Column("slowed_until", Time),
     Column("stopped_at", Time),
     Column("created_at", Time, nullable=False),
