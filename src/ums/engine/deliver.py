@@ -6,15 +6,16 @@ import time
 import structlog
 
 from ums import clock
-from ums.core import learnt, queue, spending
+from ums.core import learnt, message_ids, queue, spending
 from ums.core.directory import Sender, Snapshot
 from ums.core.learnt import Sessions
+from ums.core.message_ids import Signer
 from ums.core.system import System
 from ums.db import Tx
 from ums.engine.journal import Journal
 from ums.engine.judging import Judge
 from ums.engine.lane import Lane
-from ums.engine.mails import Mails, Signer
+from ums.engine.mails import Mails
 from ums.engine.mark import Mark
 from ums.engine.waiting import Job
 from ums.errors import Unavailable
@@ -32,7 +33,7 @@ class Deliverer:
         self._system = system
         self._owner = owner
         self._journal = Journal(system.database, owner)
-        self._signer = Signer(system.seal.derive("message-id"))
+        self._signer = Signer(system.seal.derive(message_ids.PURPOSE))
         self._mails = Mails(system)
         self._mark = mark
         self._judge = judge

@@ -12,6 +12,7 @@ from ums import clock
 from ums.core import resting, verdicts
 from ums.core.directory import Sender
 from ums.core.learnt import DomainPace, Sessions
+from ums.core.message_ids import Signer
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.core.verdicts import BROKEN, Timing
@@ -20,7 +21,6 @@ from ums.engine.concurrency import Concurrency
 from ums.engine.failpoints import reach
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.judging import Judge
-from ums.engine.mails import Signer
 from ums.engine.mark import Mark
 from ums.engine.pacing import Pacing
 from ums.engine.supply import Supply

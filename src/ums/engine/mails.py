@@ -1,7 +1,6 @@
 """The mail of each message, built once and kept while its deliveries go out."""
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +14,7 @@ from ums import clock
 from ums.core import materials
 from ums.core.content import Content
 from ums.core.directory import Sender
+from ums.core.message_ids import Signer
 from ums.core.models import files, messages
 from ums.core.queue import Claimed
 from ums.core.system import System
@@ -55,7 +55,7 @@ class Mail(Struct):
     addressee: Person | None = None  # who all its recipients see it written to
     late: tuple[bytes, ...] = ()  # those, once they are rendered
 
-    def render(self, claimed: Claimed, signer: "Signer") -> tuple[Envelope, bytes]:
+    def render(self, claimed: Claimed, signer: Signer) -> tuple[Envelope, bytes]:
         """Envelope and body for one recipient. Raises ValueError for an unusable address, and
         RenderError where the template cannot be rendered for it."""
         if self.skeleton is None:
@@ -86,17 +86,6 @@ class Mail(Struct):
         person = Person(to.address, to.userid, claimed.attributes)
         own = None if claimed.variables is None else _object.decode(claimed.variables)
         return self.letter.fill(person, self.para, own)
-
-
-class Signer:
-    """Message-IDs: made of the delivery's id alone, so that every copy has the same (I5)."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def token(self, delivery_id: int) -> str:
-        mark = hashlib.blake2b(str(delivery_id).encode(), key=self._key, digest_size=10)
-        return f"{delivery_id:x}.{mark.hexdigest()}"
 
 
 class Mails:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from ums.core.message_ids import Signer
 from ums.core.queue import Claimed
-from ums.engine.mails import Mail, Signer
+from ums.engine.mails import Mail
 from ums.engine.mark import Mark
 from ums.senders.base import Envelope
 
