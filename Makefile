@@ -33,7 +33,7 @@ test: $(VENV)/.installed-dev ## Run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 faults: $(VENV)/.installed-dev ## Kill UMS thousands of times, and write down what was counted
-	$(BIN)/python -m pytest tests/faults --kills 1000 --phase-kills 50 --web-kills 200 --stops 200 \
+	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal --kills 1000 --phase-kills 50 --web-kills 200 --stops 200 \
 	--record docs/fault-results.md $(ARGS)
 
 lint: $(VENV)/.installed-dev types ## Check style, format, types and the direction of imports
