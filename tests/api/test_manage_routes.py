@@ -5,6 +5,7 @@ import pytest_asyncio
 from api.test_manage_nouns import draft
 from doors import Door, Token
 from flow import until
+from imap import ACCOUNT, PASSWORD, ImapServer
 from ums import clock
 from ums.core import learnt
 
@@ -98,3 +99,34 @@ async def test_the_domains_that_are_slow(shared: Door, admin: Token) -> None:
     assert (await shared.send("PATCH", "/api/senders/Slow", moved, admin)).status == 200
     assert (await shared.get(path, admin)).body["items"] == []
     assert (await shared.get("/api/senders/None/paces", admin)).status == 404
+
+
+async def test_the_mailbox_of_a_sender(shared: Door, admin: Token) -> None:
+    await shared.post("/api/senders", draft(shared, "Boxed"), admin)
+    path = "/api/senders/Boxed/mailbox"
+    for method, sub in (("GET", ""), ("DELETE", ""), ("POST", "/look")):
+        assert (await shared.send(method, path + sub, None, admin)).body["reason"] == "no_mailbox"
+    async with ImapServer() as server:
+        given = {"host": "127.0.0.1", "port": server.port, "encryption": "none"}
+        refused = await shared.send("PUT", path, given, admin)
+        assert (refused.status, refused.body["reason"]) == (400, "missing")
+        given |= {"account": ACCOUNT, "password": PASSWORD}
+        for wrong in ({"port": 0}, {"encryption": "tls"}, {"host": "a b"}, {"inbox": ""}, {"x": 1}):
+            assert (await shared.send("PUT", path, given | wrong, admin)).status == 400
+        made = await shared.send("PUT", path, given, admin)
+        assert (made.status, made.body["inbox"], made.body["looked_at"]) == (200, "INBOX", None)
+        looked = await shared.send("POST", f"{path}/look", None, admin)
+        assert (looked.status, looked.body["problem"]) == (200, "")
+        assert looked.body["found_sent_folder"] == "Sent"
+        shown = await shared.get(path, admin)
+        assert shown.body["looked_at"] == looked.body["looked_at"]
+        assert PASSWORD not in str((made.body, shown.body))
+        del given["password"]
+        moved = await shared.send("PUT", path, {**given, "port": server.port + 1}, admin)
+        assert moved.body["reason"] == "password_again"
+        assert (await shared.send("PUT", path, {**given, "inbox": "B"}, admin)).status == 200
+        failed = await shared.send("POST", f"{path}/look", None, admin)
+        assert (failed.status, failed.body["problem"]) == (200, "mailbox_refused")
+    assert (await shared.send("DELETE", path, None, admin)).status == 204
+    assert (await shared.get(path, admin)).status == 404
+    assert (await shared.get("/api/senders/None/mailbox", admin)).status == 404

@@ -71,6 +71,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "sender": f"/senders/{channel.sender}",
         "sender-caps": f"/senders/{channel.sender}/caps",
         "sender-warm-up": f"/senders/{channel.sender}/warm-up",
+        "sender-mailbox": f"/senders/{channel.sender}/mailbox",
         "sender-edit": f"/senders/{channel.sender}/edit",
         "provider": "/senders/new",
         "sender-new": "/senders/new?preset=qq",

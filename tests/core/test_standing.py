@@ -1,12 +1,13 @@
 """What a sender's last mails lead to: a warning, one session, a stop."""
 
 import pytest
+from sqlalchemy import select
 
 from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import standing
-from ums.core.models import outcomes
+from ums.core.models import audit, outcomes
 from ums.core.standing import SLOT, Count, Standing
 from ums.core.system import System
 from ums.errors import NotFound
@@ -29,7 +30,7 @@ async def verdict(flow: Flow) -> tuple[int, int, str]:
 
 
 async def test_few_mails_prove_nothing(flow: Flow, time: Time) -> None:
-    assert await standing.standing_of(flow.system, "main") == Standing(0, 0, 0, "good")
+    assert await standing.standing_of(flow.system, "main") == Standing(0, 0, 0, 0, "good")
     await note(flow, time, 199, bounced=199)
     assert await verdict(flow) == (199, 199, "good")
     assert (await flow.sender()).stopped_at is None
@@ -96,3 +97,24 @@ async def test_two_workers_add_up(flow: Flow, time: Time) -> None:
     for _ in range(2):
         await standing.note(flow.system, {id: Count(150, 9, 0)})
     assert await verdict(flow) == (300, 18, "warn")
+
+
+async def complained(flow: Flow, time: Time, judged: int, complained: int) -> str:
+    id = (await flow.sender()).id
+    time.at += SLOT
+    await standing.note(flow.system, {id: Count(judged, complained=complained)})
+    return (await standing.standing_of(flow.system, "main")).verdict
+
+
+async def test_complaints_are_told_and_stop_it(flow: Flow, time: Time) -> None:
+    assert await complained(flow, time, 600, 0) == "good"
+    assert await complained(flow, time, 10, 1) == "warn"
+    assert await complained(flow, time, 10, 3) == "warn"
+    assert (await flow.sender()).stopped_at is None
+    assert await complained(flow, time, 0, 1) == "stop"  # five, of a window of 1,000
+    assert (await flow.sender()).stopped_at == time.at
+    async with flow.system.database.read() as tx:
+        noted = await tx.rows(select(audit).where(audit.c.action == "sender.stop"))
+    assert [row.detail for row in noted] == ["5 complaints about 620 mails"]
+    await standing.confirm(flow.system, "main")
+    assert (await flow.sender()).stopped_at is None

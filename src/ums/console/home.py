@@ -11,7 +11,17 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import approval, import_drafts, reports, restoring, senders, standing, stats, users
+from ums.core import (
+    approval,
+    import_drafts,
+    mailboxes,
+    reports,
+    restoring,
+    senders,
+    standing,
+    stats,
+    users,
+)
 from ums.core.callers import Caller
 from ums.core.forecast import Forecast, forecast
 from ums.core.reports import MessageInfo
@@ -118,6 +128,7 @@ async def _notices(system: Any, visitor: Any) -> list[Notice]:
     if visitor.may("senders:read") and visitor.caller.channels is None:
         found += _of_senders(await senders.list_senders(system))
         found += await _of_bounces(system)
+        found += await _of_mailboxes(system)
         found += await _of_imports(system)
     if visitor.may("messages:read"):
         found += await _of_paused(system, visitor.caller)
@@ -151,10 +162,25 @@ async def _of_bounces(system: Any) -> list[Notice]:
         Notice(
             "bounces",
             f"/senders/{code}",
-            {"name": known[code].name, "count": one.mails, "bounced": one.bounced},
+            {
+                "name": known[code].name,
+                "count": one.mails,
+                "bounced": one.bounced,
+                "complained": one.complained,
+            },
         )
         for code, one in (await standing.standings(system)).items()
         if one.verdict == "warn" and code in known and known[code].stopped_at is None
+    ]
+
+
+async def _of_mailboxes(system: Any) -> list[Notice]:
+    """Mailboxes that cannot be looked into."""
+    known = (await system.directory.now()).sender_codes
+    return [
+        Notice("mailbox", f"/senders/{code}", {"name": known[code].name})
+        for code in await mailboxes.in_trouble(system)
+        if code in known
     ]
 
 

@@ -10,7 +10,17 @@ from litestar.response import Stream
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup, learnt, sender_test, senders, spending, standing, warming
+from ums.core import (
+    channels,
+    checkup,
+    learnt,
+    mailboxes,
+    sender_test,
+    senders,
+    spending,
+    standing,
+    warming,
+)
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
 from ums.senders.caps import Cap
@@ -127,6 +137,7 @@ async def _page(
         standing=await standing.standing_of(system, sender.code),
         paces=await learnt.list_paces(system, sender.code),
         warming=await warming.show(system, sender.code),
+        mailbox=await mailboxes.show(system, sender.code),
         form=form,
     )
 

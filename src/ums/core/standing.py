@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from sqlalchemy import delete, select, update
 
 from ums import clock
@@ -25,6 +25,8 @@ WINDOW: Final = 1000  # the mails that count ...
 LEAST: Final = 200  # ... once there are so many
 WARN: Final = 0.05  # of them to addresses that do not exist: it is told
 STOP: Final = 0.10  # nothing goes to several people any more
+COMPLAINTS: Final = 0.001  # of a whole window: it is told
+COMPLAINTS_STOP: Final = 0.005
 DOUBT_WINDOW: Final = 200
 DOUBTS: Final = 0.05  # of which nobody knows whether they arrived: one session
 SLOW: Final = 15 * clock.MINUTE
@@ -34,12 +36,15 @@ PAUSED_AT_ONCE: Final = 50  # messages
 
 _NEWEST = select(outcomes).order_by(outcomes.c.slot.desc())
 _COUNT = Hot(
-    "INSERT INTO outcomes (sender_id, slot, judged, bounced, doubtful)"
-    " SELECT r.sender, CAST(:slot AS bigint), r.judged, r.bounced, r.doubtful"
-    " FROM $rows(r: sender bigint, judged int, bounced int, doubtful int) WHERE true"
+    "INSERT INTO outcomes (sender_id, slot, judged, bounced, doubtful, complained)"
+    " SELECT r.sender, CAST(:slot AS bigint), r.judged, r.bounced, r.doubtful,"
+    " r.complained"
+    " FROM $rows(r: sender bigint, judged int, bounced int, doubtful int,"
+    " complained int) WHERE true"
     " ON CONFLICT (sender_id, slot) DO UPDATE SET judged = outcomes.judged + excluded.judged,"
     " bounced = outcomes.bounced + excluded.bounced,"
-    " doubtful = outcomes.doubtful + excluded.doubtful"
+    " doubtful = outcomes.doubtful + excluded.doubtful,"
+    " complained = outcomes.complained + excluded.complained"
 )
 _TO_SEVERAL = Hot(
     "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at AND m.size > 1"
@@ -51,21 +56,33 @@ _TO_SEVERAL = Hot(
 
 
 class Count(Struct):
-    """Of some mails of a sender: those with a verdict, and of these the two bad kinds."""
+    """Of some mails of a sender: those with a verdict, and of these the three bad kinds."""
 
     judged: int = 0
     bounced: int = 0
     doubtful: int = 0
+    complained: int = 0
 
     def add(self, other: "Count") -> None:
         self.judged += other.judged
         self.bounced += other.bounced
         self.doubtful += other.doubtful
+        self.complained += other.complained
 
     @property
     def bounce_rate(self) -> float:
         """The part that went to addresses that do not exist; 0 while too few are judged."""
         return self.bounced / self.judged if self.judged >= LEAST else 0.0
+
+    @property
+    def verdict(self) -> Literal["good", "warn", "stop"]:
+        """By addresses that do not exist, and by complaints: so many of a whole window, as one
+        alone says little of a few mails."""
+        complaints = self.complained / max(self.judged, WINDOW)
+        if self.bounce_rate >= STOP or complaints >= COMPLAINTS_STOP:
+            return "stop"
+        warned = self.bounce_rate >= WARN or complaints >= COMPLAINTS
+        return "warn" if warned else "good"
 
 
 class Standing(Struct, frozen=True):
@@ -74,16 +91,20 @@ class Standing(Struct, frozen=True):
     mails: Annotated[int, Meta(description="Those of which the end is known, or in doubt.")]
     bounced: Annotated[int, Meta(description="Those to addresses that do not exist.")]
     doubtful: Annotated[int, Meta(description="Those of which nobody knows if they arrived.")]
+    complained: Annotated[int, Meta(description="Those that somebody called spam.")]
     verdict: Annotated[
         Literal["good", "warn", "stop"],
-        Meta(description="`warn` from 5 % of 200 mails or more that bounced, `stop` from 10 %."),
+        Meta(
+            description="`warn` from 5 % of 200 mails or more that bounced, or one complaint in"
+            " 1,000; `stop` from 10 %, or 5 in 1,000."
+        ),
     ]
 
 
 async def note(system: System, counts: Mapping[int, Count]) -> None:
     """Add what became of mails, by sender, and draw the consequences. Raises Unavailable."""
     slot = clock.now() // SLOT * SLOT
-    rows = [(id, one.judged, one.bounced, one.doubtful) for id, one in sorted(counts.items())]
+    rows = [(id, *structs.astuple(one)) for id, one in sorted(counts.items())]
     stopped: list[int] = []
     async with system.database.write() as tx:
         await tx.run(_COUNT, {"r": rows_json(rows), "slot": slot})
@@ -113,12 +134,18 @@ async def _judge(tx: Tx, sender: int) -> bool:
             tx, "sender.slow", row.code, _told(last.doubtful, last.judged), audit.LOCAL
         )
         await touch(tx)
-    if wide.bounce_rate < STOP or row.stopped_at is not None:
+    if wide.verdict != "stop" or row.stopped_at is not None:
         return False
     await tx.run(mine.values(stopped_at=now))
-    await audit.note(tx, "sender.stop", row.code, _told(wide.bounced, wide.judged), audit.LOCAL)
+    await audit.note(tx, "sender.stop", row.code, _why(wide), audit.LOCAL)
     await touch(tx)
     return True
+
+
+def _why(last: Count) -> str:
+    if last.bounce_rate >= STOP:
+        return _told(last.bounced, last.judged)
+    return f"{last.complained} complaints about {last.judged} mails"
 
 
 def _told(bad: int, judged: int) -> str:
@@ -145,7 +172,7 @@ def last_of(rows: Sequence[Any], window: int) -> Count:
     for row in rows:
         if found.judged >= window:
             break
-        found.add(Count(row.judged, row.bounced, row.doubtful))
+        found.add(Count(row.judged, row.bounced, row.doubtful, row.complained))
     return found
 
 
@@ -168,9 +195,7 @@ async def standing_of(system: System, code: str) -> Standing:
 
 
 def _standing(last: Count) -> Standing:
-    rate = last.bounce_rate
-    verdict = "stop" if rate >= STOP else "warn" if rate >= WARN else "good"
-    return Standing(last.judged, last.bounced, last.doubtful, verdict)
+    return Standing(last.judged, last.bounced, last.doubtful, last.complained, last.verdict)
 
 
 async def keep_stopped(system: System) -> bool:

@@ -29,6 +29,8 @@ from ums.senders.address import BadAddress, clean
 from ums.senders.replies import SOFT, alike
 
 BY_HAND: Final = "by_hand"
+COMPLAINT: Final = "complaint"
+_LASTING: Final = f"('{BY_HAND}', '{COMPLAINT}')"  # until a person lifts them
 LASTS: Final = dict.fromkeys(("mailbox_disabled", *SOFT), 30 * clock.DAY)
 """For how many ms a reason suppresses an address; the others do until it is lifted."""
 STORM: Final = 50  # addresses of one domain ...
@@ -58,10 +60,10 @@ _LEARN = Hot(
     " WHERE true ON CONFLICT (channel_id, address) DO UPDATE SET reason = excluded.reason,"
     " reply = excluded.reply, wording = excluded.wording, delivery_id = excluded.delivery_id,"
     " created_at = excluded.created_at, expires_at = excluded.expires_at"
-    f" WHERE suppressions.reason <> '{BY_HAND}'"
+    f" WHERE suppressions.reason NOT IN {_LASTING}"
 )
 _FORGIVE = Hot(
-    f"DELETE FROM suppressions WHERE reason <> '{BY_HAND}' AND (channel_id, address) IN"
+    f"DELETE FROM suppressions WHERE reason NOT IN {_LASTING} AND (channel_id, address) IN"
     " (SELECT m.channel_id, d.address FROM $rows(r: id bigint)"
     " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
     " JOIN messages m ON m.id = d.message_id)"
@@ -107,8 +109,8 @@ class HeldBack(Struct, frozen=True):
 
 
 async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
-    """Suppress the addresses of these deliveries: nobody is there, or their mailbox is full again
-    and again.
+    """Suppress the addresses of these deliveries: nobody is there, their mailbox is full again
+    and again, or somebody there complained.
 
     When one domain suddenly says the same new thing of many addresses, it is more likely broken,
     or misunderstood, than that all of them are gone: beyond `STORM` none is suppressed.
@@ -124,7 +126,8 @@ async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
     rows: list[tuple[object, ...]] = []
     for key, found in alike_ones.items():
         channel, wording = key
-        room = _room(said[key], at)
+        complained = all(one.reason == COMPLAINT for one in found.values())
+        room = len(found) if complained else _room(said[key], at)
         if room < len(found):
             await _hold_back(tx, channel, wording, at)
         for address, refusal in [*found.items()][:room]:

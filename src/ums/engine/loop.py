@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import imports, poison, queue, restoring, standing
+from ums.core import imports, mailboxes, poison, queue, restoring, standing
 from ums.core.expansion import expand
 from ums.core.routing import spill
 from ums.core.system import System
@@ -34,6 +34,7 @@ HALT_POLL = 0.5
 IMPORT_POLL = 1.0
 SPILL_POLL = 1.0
 JUDGE_POLL = 1.0
+LOOK_POLL = 5.0
 TIDY_EVERY = 20.0
 AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
 
@@ -63,8 +64,9 @@ class Engine:
             async with self._system.database.write() as tx:
                 await poison.note(tx, dead)
         await self._recover(everyone=self._system.settings.is_sqlite)
-        loops = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
-        for loop in (*loops, self._judging, self._tidy, self._teller.run, self._deliverer.run):
+        flow = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
+        aside = (self._judging, self._look, self._tidy)
+        for loop in (*flow, *aside, self._teller.run, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
             self._tasks.append(task)
@@ -154,6 +156,11 @@ class Engine:
             await _patiently(self._judge.step)
             await _patiently(self._deliverer.remember)
             await asyncio.sleep(JUDGE_POLL)
+
+    async def _look(self) -> None:
+        while not self._stopping.is_set():
+            await _patiently(partial(mailboxes.look_due, self._system))
+            await asyncio.sleep(LOOK_POLL)
 
     async def _import(self) -> None:
         while not self._stopping.is_set():

@@ -6,6 +6,7 @@ from ums import clock
 from ums.core import (
     answers,
     contacts,
+    evidence,
     full_mailboxes,
     import_drafts,
     import_undo,
@@ -26,6 +27,8 @@ from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
 
+_OTHERS = (poison, quotas, suppressions)
+
 
 async def tidy(system: System, since: int) -> bool:
     """End expired deliveries; forget idempotency keys, answers and suppressions that are over,
@@ -35,7 +38,7 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, full_mailboxes, learnt, lists, poison, quotas, suppressions):
+        for part in (contacts, evidence, full_mailboxes, learnt, lists, *_OTHERS):
             await part.forget(tx)
     await restoring.see(system)
     await warming.grow(system)

@@ -26,6 +26,7 @@ class Stage(StrEnum):
     RCPT = "rcpt"
     DATA = "data"
     DOT = "dot"  # the body's end was sent: from here on the outcome is the server's
+    AFTER = "after"  # the hand-over is over: what was found out about the mail since
 
 
 class Verdict(StrEnum):

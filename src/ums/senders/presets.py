@@ -27,6 +27,7 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
     limits_en: str
     limits_zh: str
     caps: tuple[Cap, ...] = ()
+    imap: str = ""  # where its mailboxes are, port 993, SSL/TLS; empty: none that we know of
 
     def name(self, language: str) -> str:
         return self.zh if language == "zh" else self.en

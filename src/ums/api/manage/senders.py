@@ -9,8 +9,19 @@ from msgspec.structs import asdict
 
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup, learnt, routing, sender_test, senders, spending, standing, warming
+from ums.core import (
+    checkup,
+    learnt,
+    mailboxes,
+    routing,
+    sender_test,
+    senders,
+    spending,
+    standing,
+    warming,
+)
 from ums.core.learnt import PaceInfo
+from ums.core.mailboxes import MailboxInfo, NewMailbox
 from ums.core.paging import Page
 from ums.core.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.sender_test import TestReport
@@ -198,6 +209,41 @@ async def end_warm_up(system: System, caller: Caller, code: FromPath[str]) -> No
     await warming.end(system, code)
 
 
+@get("/api/senders/{code:str}/mailbox", scope="senders:read")
+async def show_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
+    """The mailbox of its account, and what was found there; 404 where UMS looks into none."""
+    caller.unbound()
+    found = await mailboxes.show(system, code)
+    if found is None:
+        raise NotFound("no_mailbox", code=code)
+    return found
+
+
+@put("/api/senders/{code:str}/mailbox", scope="senders:write")
+async def set_mailbox(
+    system: System, caller: Caller, code: FromPath[str], data: JSONBody[NewMailbox]
+) -> MailboxInfo:
+    """Look into the mailbox of its account over IMAP: for mails in doubt in the Sent folder, and
+    for mails that came back."""
+    caller.unbound()
+    await checkup.require_key(system)
+    return await mailboxes.set_mailbox(system, code, data)
+
+
+@delete("/api/senders/{code:str}/mailbox", scope="senders:write")
+async def remove_mailbox(system: System, caller: Caller, code: FromPath[str]) -> None:
+    """Look into it no more, and forget its password."""
+    caller.unbound()
+    await mailboxes.remove(system, code)
+
+
+@post("/api/senders/{code:str}/mailbox/look", scope="senders:write", status_code=200)
+async def look_into_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
+    """Look at once; `problem` says why it could not be done."""
+    caller.unbound()
+    return await mailboxes.look_now(system, code)
+
+
 @post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
 async def pause_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str]
@@ -277,6 +323,10 @@ handlers = [
     show_warm_up,
     begin_warm_up,
     end_warm_up,
+    show_mailbox,
+    set_mailbox,
+    remove_mailbox,
+    look_into_mailbox,
     pause_sender,
     resume_sender,
     test_sender,

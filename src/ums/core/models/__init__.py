@@ -5,6 +5,7 @@ from ums.core.models.accounts import (
     audit,
     channel_senders,
     channels,
+    mailboxes,
     meta,
     operators,
     outcomes,
@@ -37,6 +38,7 @@ from ums.core.models.messages import (
     files,
     idempotency,
     messages,
+    reports,
     sandbox_mails,
 )
 from ums.core.models.templates import template_versions, templates
@@ -67,6 +69,7 @@ __all__ = [
     "invitations",
     "list_entries",
     "lists",
+    "mailboxes",
     "material_chunks",
     "materials",
     "messages",
@@ -76,6 +79,7 @@ __all__ = [
     "outcomes",
     "paces",
     "reply_rules",
+    "reports",
     "sandbox_mails",
     "segments",
     "senders",

@@ -96,6 +96,27 @@ outcomes = table(
     Column("judged", Integer, nullable=False),
     Column("bounced", Integer, nullable=False),
     Column("doubtful", Integer, nullable=False),
+    Column("complained", Integer, nullable=False, server_default="0"),
+)
+
+# The mailboxes of senders' accounts, over IMAP (core.mailboxes).
+mailboxes = table(
+    "mailboxes",
+    Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
+    Column("settings", Text, nullable=False),  # JSON, senders.mailbox.MailboxSettings
+    Column("secret", Text, nullable=False),  # sealed, bound to where it may be sent
+    Column("uidvalidity", Id, nullable=False, server_default="0"),  # how far letters are read:
+    Column("uid", Id, nullable=False, server_default="0"),  # senders.mailbox.Place
+    Column("found_sent_folder", Text, nullable=False, server_default=""),
+    Column("looked_at", Time),
+    Column("next_at", Time, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("problem", String(60), nullable=False, server_default=""),
+    Column("problem_detail", Text, nullable=False, server_default=""),
+    # Deliveries that were in doubt and had arrived, that came back, that were complained about.
+    Column("arrived", Integer, nullable=False, server_default="0"),
+    Column("returned", Integer, nullable=False, server_default="0"),
+    Column("complained", Integer, nullable=False, server_default="0"),
 )
 
 # How fast the domains that were too slow for a sender take its mail (core.learnt).

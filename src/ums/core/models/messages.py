@@ -90,6 +90,10 @@ WAITING = text("state IN ('queued', 'deferred')")
 HELD = text("state IN ('claimed', 'at_dot')")
 REAL = text("state <> 'invalid'")
 KNOWN = text("userid <> ''")
+IN_DOUBT = text(  # handed over, and nobody knows whether it was taken
+    "(state = 'unknown' OR (state IN ('deferred', 'paused')"
+    " AND reason IN ('unknown_outcome', 'no_answer')))"
+)
 
 deliveries = table(
     "deliveries",
@@ -136,6 +140,13 @@ deliveries = table(
         postgresql_where=KNOWN,
     ),
     Index("ix_deliveries_owner", "owner", sqlite_where=HELD, postgresql_where=HELD),
+    Index(
+        "ix_deliveries_in_doubt",
+        "sender_id",
+        "updated_at",
+        sqlite_where=IN_DOUBT,
+        postgresql_where=IN_DOUBT,
+    ),
     **NEVER_REUSED,
 )
 
@@ -161,6 +172,14 @@ attempts = table(
     Column("code", SmallInteger, nullable=False),  # 0 where the server did not answer
     Column("enhanced", String(16), nullable=False),
     Column("reply", Text, nullable=False),
+)
+
+# Letters about deliveries that were read (core.evidence), so that none counts twice.
+reports = table(
+    "reports",
+    Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(32), primary_key=True),
+    Column("at", Time, nullable=False),
 )
 
 sandbox_mails = table(

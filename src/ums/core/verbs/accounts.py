@@ -9,6 +9,7 @@ from ums import clock
 from ums.core import (
     access,
     channels,
+    mailboxes,
     operators,
     routing,
     sender_test,
@@ -17,6 +18,7 @@ from ums.core import (
     standing,
     warming,
 )
+from ums.core.mailboxes import NewMailbox
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
@@ -58,6 +60,13 @@ class SenderWarmUp(Struct):
     code: str
     plan: WarmUp | None = None
     end: bool = False
+
+
+class SenderMailbox(Struct):
+    code: str
+    mailbox: NewMailbox | None = None
+    remove: bool = False
+    look: bool = False
 
 
 class SenderCaps(Struct):
@@ -155,6 +164,17 @@ async def _sender_warm_up(system: System, _: Intake, p: SenderWarmUp) -> object:
     return await warming.show(system, p.code)
 
 
+async def _sender_mailbox(system: System, _: Intake, p: SenderMailbox) -> object:
+    """Set, remove, look at once, or only show."""
+    if p.remove:
+        await mailboxes.remove(system, p.code)
+    elif p.mailbox is not None:
+        await mailboxes.set_mailbox(system, p.code, p.mailbox)
+    if p.look:
+        return await mailboxes.look_now(system, p.code)
+    return await mailboxes.show(system, p.code)
+
+
 async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
     shown = await senders.authorise(system, p.code, p.channel, default=p.default)
     await routing.set_leg(system, p.channel, p.code, rank=p.rank, weight=p.weight)
@@ -181,6 +201,7 @@ VERBS = {
     "sender.caps": Verb(SenderCaps, _sender_caps),
     "sender.confirm": Verb(SenderCode, _sender_confirm),
     "sender.warm_up": Verb(SenderWarmUp, _sender_warm_up),
+    "sender.mailbox": Verb(SenderMailbox, _sender_mailbox, seals=True),
     "sender.authorise": Verb(Authorise, _sender_authorise),
     "operator.set": Verb(OperatorCreate, _operator_create),
 }

@@ -1,0 +1,225 @@
+"""An account's mailbox over IMAP (RFC 3501): what its Sent folder holds, and what came back.
+
+Everything here blocks, with an end to every wait, and runs in a thread. Nothing in the mailbox is
+changed: it is only looked at, and nothing is marked as read.
+"""
+
+import contextlib
+import re
+import ssl
+from collections.abc import Collection, Generator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from imapclient.datetime_util import format_criteria_date
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.imapclient import SENT, IMAPClient
+from msgspec import Struct
+
+from ums.senders import dsn
+from ums.senders.base import Encryption
+
+WAIT: Final = 30.0  # seconds for each answer of the server
+LETTERS: Final = 200  # looked at in one visit
+READ: Final = 50  # of them read whole
+SENT_MAILS: Final = 20_000  # the newest of the Sent folder
+_CHUNK: Final = 500
+# By RFC 6154, or by the names that providers and mail programs use.
+_SENT_NAMES: Final = ("Sent Messages", "Sent", "Sent Items", "已发送", "已发送邮件", "INBOX.Sent")
+_MESSAGE_ID: Final = re.compile(rb"<([^<>\s]{3,250})>")
+_HEADERS: Final = f"BODY.PEEK[HEADER.FIELDS ({' '.join(dsn.HEADERS)})]"
+_ONE_ID: Final = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+_WHOLE: Final = f"BODY.PEEK[]<0.{dsn.MOST}>"
+
+
+class MailboxSettings(Struct, frozen=True, omit_defaults=True):
+    """Where a mailbox is, and how it is opened."""
+
+    host: str
+    port: int
+    encryption: Encryption
+    account: str
+    sent_folder: str = ""  # empty: the one that the server names so
+    inbox: str = "INBOX"  # where reports come in
+
+
+class MailboxError(Exception):
+    """The mailbox could not be looked at: why (a reason of ours), and the server's words."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+class Place(Struct, frozen=True):
+    """How far the letters of a mailbox have been read (RFC 3501 section 2.3.1.1)."""
+
+    uidvalidity: int = 0
+    uid: int = 0
+
+
+class Sought(Struct, frozen=True):
+    """What a visit is for."""
+
+    message_ids: frozenset[str]  # perhaps in the Sent folder
+    sent_since: datetime
+    place: Place
+    letters_since: datetime  # where nothing was read yet
+
+
+class Seen(Struct, frozen=True):
+    """What a visit found."""
+
+    sent: frozenset[str]  # of the Message-IDs
+    sent_folder: str  # empty: there is none
+    letters: tuple[dsn.Letter, ...]
+    looked_at: int  # letters
+    place: Place
+    more: bool  # letters that are not looked at yet
+
+
+def read(settings: str) -> MailboxSettings:
+    return msgspec.json.decode(settings, type=MailboxSettings)
+
+
+def binding(settings: MailboxSettings) -> str:
+    """Where a password may be sent; it is of no use with anything else."""
+    place = f"{settings.host.lower()}:{settings.port}:{settings.encryption}"
+    return f"{place}:{settings.account}"
+
+
+def visit(
+    settings: MailboxSettings, password: str, sought: Sought, tls: ssl.SSLContext | None = None
+) -> Seen:
+    """Open the mailbox and look; `tls` replaces the system's trust. Raises MailboxError."""
+    with _open(settings, password, tls) as client:
+        sent, folder = frozenset[str](), settings.sent_folder or _sent_folder(client)
+        if sought.message_ids and folder:
+            sent = _sent(client, folder, sought)
+        letters, count, place, more = _letters(client, settings.inbox, sought)
+        return Seen(sent, folder, letters, count, place, more)
+
+
+@contextlib.contextmanager
+def _open(
+    settings: MailboxSettings, password: str, tls: ssl.SSLContext | None
+) -> Generator[IMAPClient]:
+    context = tls or ssl.create_default_context()
+    secure = settings.encryption is Encryption.SSL
+    try:
+        client = IMAPClient(
+            settings.host,
+            settings.port,
+            ssl=secure,
+            ssl_context=context if secure else None,
+            timeout=WAIT,
+        )
+    except ssl.SSLError as error:
+        raise MailboxError("mailbox_tls", str(error)[:300]) from None
+    except (OSError, IMAPClientError) as error:
+        raise MailboxError("mailbox_away", str(error)[:300]) from None
+    try:
+        if settings.encryption is Encryption.STARTTLS:
+            client.starttls(context)
+        _log_in(client, settings.account, password)
+        yield client
+    except ssl.SSLError as error:
+        raise MailboxError("mailbox_tls", str(error)[:300]) from None
+    except (OSError, EOFError, IMAPClientAbortError) as error:
+        raise MailboxError("mailbox_away", str(error)[:300]) from None
+    except IMAPClientError as error:
+        raise MailboxError("mailbox_refused", _words(error)) from None
+    except (ValueError, LookupError, AssertionError) as error:
+        raise MailboxError("mailbox_nonsense", type(error).__name__) from None
+    finally:
+        with contextlib.suppress(Exception):
+            client.logout()
+
+
+def _log_in(client: IMAPClient, account: str, password: str) -> None:
+    try:
+        client.login(account, password)
+    except LoginError as error:
+        raise MailboxError("mailbox_login", _words(error)) from None
+    if client.has_capability("ID"):
+        # NetEase opens no folder for whoever does not say who they are (RFC 2971).
+        with contextlib.suppress(IMAPClientError):
+            client.id_({"name": "UMS", "vendor": "UMS"})
+
+
+def _words(error: Exception) -> str:
+    """The server's words; those to a log-in stand in what the library's error came of."""
+    told = error.__context__ if isinstance(error, LoginError) else error
+    given: Any = told.args[0] if told is not None and told.args else ""
+    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
+    return " ".join(text.split())[:300]
+
+
+def _sent_folder(client: IMAPClient) -> str:
+    folders = [(flags, str(name)) for flags, _, name in client.list_folders()]
+    marked = [name for flags, name in folders if SENT in flags]
+    names = {name for _, name in folders}
+    return next(iter([*marked, *(name for name in _SENT_NAMES if name in names)]), "")
+
+
+def _sent(client: IMAPClient, folder: str, sought: Sought) -> frozenset[str]:
+    """Which of the Message-IDs the folder holds. They are compared here: not every server's own
+    search knows that header."""
+    client.select_folder(folder, readonly=True)
+    uids = sorted(client.search(_since(sought.sent_since)))[-SENT_MAILS:]
+    found: set[str] = set()
+    for start in range(0, len(uids), _CHUNK):
+        for data in client.fetch(uids[start : start + _CHUNK], [_ONE_ID]).values():
+            match = _MESSAGE_ID.search(_body(data))
+            if match is not None:
+                found.add(match[1].decode("latin-1"))
+    return frozenset(found & sought.message_ids)
+
+
+def _letters(
+    client: IMAPClient, inbox: str, sought: Sought
+) -> tuple[tuple[dsn.Letter, ...], int, Place, bool]:
+    """The letters that came since the last visit, the oldest first, as many as one visit takes."""
+    status = client.select_folder(inbox, readonly=True)
+    validity = int(status.get(b"UIDVALIDITY", 0))
+    known = sought.place if sought.place.uidvalidity == validity else None
+    if known is None:
+        # Never looked at, or its numbers begin anew: what is young may have been read before,
+        # and to read it again does no harm.
+        uids = sorted(client.search(_since(sought.letters_since)))
+    else:
+        found = client.search(f"UID {known.uid + 1}:*")
+        uids = sorted(uid for uid in found if uid > known.uid)  # "*" alone is the last one there is
+    heads = client.fetch(uids[:LETTERS], [_HEADERS]) if uids else {}
+    worth = [uid for uid in uids[:LETTERS] if dsn.worth_reading(_body(heads.get(uid, {})))]
+    last = uids[: _end(uids, worth)]
+    letters = _read(client, worth[:READ])
+    uid = last[-1] if last else (known.uid if known else int(status.get(b"UIDNEXT", 1)) - 1)
+    return letters, len(last), Place(validity, uid), len(last) < len(uids)
+
+
+def _end(uids: Sequence[int], worth: Sequence[int]) -> int:
+    """How many of the letters this visit is done with."""
+    return uids.index(worth[READ]) if len(worth) > READ else min(len(uids), LETTERS)
+
+
+def _read(client: IMAPClient, uids: Collection[int]) -> tuple[dsn.Letter, ...]:
+    letters: list[dsn.Letter] = []
+    for uid in uids:
+        raw = _body(client.fetch([uid], [_WHOLE]).get(uid, {}))
+        try:
+            letter = dsn.read(raw)
+        except Exception:  # noqa: S112  (a letter that breaks the reader says nothing)
+            continue
+        if letter is not None:
+            letters.append(letter)
+    return tuple(letters)
+
+
+def _since(moment: datetime) -> str:
+    return f"SINCE {format_criteria_date(moment).decode()}"
+
+
+def _body(data: Any) -> bytes:
+    return next((value for key, value in data.items() if key.startswith(b"BODY[")), b"") or b""
