@@ -2,7 +2,7 @@
 # Needed: make, a POSIX shell and Python 3.11 or newer with venv. Everything else comes by pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults lint types screenshots bench build clean
+.PHONY: help run test faults soak lint types screenshots bench build clean
 .DELETE_ON_ERROR:
 
 # The first of these that is 3.11 or newer; or say which: make run PYTHON=/opt/python/bin/python3
@@ -34,7 +34,10 @@ test: $(VENV)/.installed-dev ## Run all tests
 
 faults: $(VENV)/.installed-dev ## Kill UMS thousands of times, and write down what was counted
 	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal --kills 1000 --phase-kills 50 --web-kills 200 --stops 200 \
-	--record docs/fault-results.md $(ARGS)
+	--targets --record docs/fault-results.md $(ARGS)
+
+soak: $(VENV)/.installed-dev ## Two hours of mail with one fault after the other, on both databases
+	$(BIN)/python -m pytest tests/faults/test_soak.py -n 2 --soak 120 --record docs/soak-results.md $(ARGS)
 
 lint: $(VENV)/.installed-dev types ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check .

@@ -44,6 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, usual in SAMPLES.items():
         help = f"{name.replace('-', ' ')} in tests/faults (default {usual})"
         parser.addoption(f"--{name}", type=int, default=usual, help=help)
+    help = "measure the targets of reliability.md with real leases, and more often"
+    parser.addoption("--targets", action="store_true", help=help)
+    help = "minutes of faults in tests/faults/test_soak.py, per database (a sample is seconds)"
+    parser.addoption("--soak", type=float, default=0.0, help=help)
     parser.addoption("--record", default=None, help="a file for what the fault tests counted")
     help = f"generated requests to the API, in all (default {REQUESTS})"
     parser.addoption("--requests", type=int, default=REQUESTS, help=help)
@@ -62,17 +66,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     path = terminalreporter.config.getoption("--record")
     if path and found:
         failed = len(terminalreporter.getreports("failed"))
-        Path(path).write_text(_recorded(sorted(map(str, found)), failed), "utf-8")
+        page = _recorded(sorted(map(str, found)), failed, soak="soak" in Path(path).stem)
+        Path(path).write_text(page, "utf-8")
 
 
-def _recorded(found: list[str], failed: int) -> str:
+def _recorded(found: list[str], failed: int, *, soak: bool) -> str:
     """The page of a run: when, of what, on what, and what was counted."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()
+    what, command = ("soak", "soak") if soak else ("full run of the fault tests", "faults")
     head = (
-        "# What the last full run of the fault tests counted\n\n"
-        "`make faults` writes this page. [Reliability](reliability.md) says what is promised.\n\n"
+        f"# What the last {what} counted\n\n"
+        f"`make {command}` writes this page. [Reliability](reliability.md) says what is promised."
+        "\n\n"
         f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}\n"
         f"- {platform.system()} {platform.release()}, {os.cpu_count()} cores,"
         f" Python {platform.python_version()}\n"

@@ -8,6 +8,7 @@ from functools import partial
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api import callers, failing, health, local, manage, v1
 from ums.config import Settings
@@ -19,9 +20,11 @@ from ums.console.pages import static_files
 from ums.core import answers, operators
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
+from ums.db import patience
 from ums.engine.loop import running
 
 Announce = Callable[[System, str], None]
+PATIENCE = 8.0  # seconds that a request waits for one statement
 
 
 def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
@@ -45,6 +48,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         ],
         exception_handlers=console_failing.for_all(failing.handlers),
         before_send=[callers.tell_rate],
+        middleware=[_impatient],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
         openapi_config=manage.document.config(),
@@ -55,6 +59,16 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     console_door.settle(app)
     app.state.describe_api = partial(manage.document.document, app)
     return app
+
+
+def _impatient(app: ASGIApp) -> ASGIApp:
+    """Whoever asks is told after some seconds that the database says nothing."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        patience.set(PATIENCE)
+        await app(scope, receive, send)
+
+    return run
 
 
 @asynccontextmanager

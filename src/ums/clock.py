@@ -9,9 +9,28 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
+_JUMP = 5 * 60 * 1_000_000_000  # ns by which a clock does not go wrong little by little
+_BELIEVED = 10 * 60 * 1_000_000_000  # ns after which a jump is taken for the truth
+_offset = time.time_ns() - time.monotonic_ns()
+_jumped_at = 0  # by the steady clock; 0: it did not jump
+
+
 def now() -> int:
-    """The present moment in milliseconds since 1970 (UTC): the unit of every stored time."""
-    return time.time_ns() // 1_000_000
+    """The present moment in milliseconds since 1970 (UTC): the unit of every stored time.
+
+    A system's clock that suddenly jumps by more than five minutes is not believed for ten: until
+    then time goes on as before. So a mistaken clock makes no mail expire (reliability.md, F35).
+    """
+    global _offset, _jumped_at  # noqa: PLW0603  (one process, one clock)
+    wall, steady = time.time_ns(), time.monotonic_ns()
+    offset = wall - steady
+    if -_JUMP < offset - _offset < _JUMP:
+        _offset, _jumped_at = offset, 0
+    elif not _jumped_at:
+        _jumped_at = steady
+    elif steady - _jumped_at > _BELIEVED:
+        _offset, _jumped_at = offset, 0
+    return (steady + _offset) // 1_000_000
 
 
 def iso(moment: int) -> str:

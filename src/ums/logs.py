@@ -1,10 +1,11 @@
 """Structured logs: one event a line, no secrets, no message bodies."""
 
+import contextlib
 import logging
 import sys
 import threading
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -15,9 +16,27 @@ _HIDDEN = ("password", "secret", "token", "authorization")
 log = structlog.get_logger()
 
 
+class Unfailing:
+    """A stream that takes what it can: a full disk under the log, or a pipe that nobody reads any
+    more, is no reason to stop sending mail (reliability.md, F47)."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def configure(settings: Settings) -> None:
     """Send our own and the libraries' logs to the error output."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    stream = cast(TextIO, Unfailing(sys.stderr))
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -28,9 +47,9 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     foreign = [structlog.stdlib.add_logger_name, *shared]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processor=last)

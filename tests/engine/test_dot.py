@@ -1,6 +1,7 @@
 """Around the final dot: intent, doubt, fence and graceful stop (invariants I3 to I5)."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from ums.core.models import deliveries
 from ums.core.system import System
 from ums.engine.journal import Journal
 from ums.engine.loop import Engine, running
+from ums.senders.smtp_connect import Timeouts
 
 
 async def test_the_intent_is_durable_before_the_dot_arrives(system: System) -> None:
@@ -45,6 +47,22 @@ async def test_a_transactional_mail_in_doubt_goes_out_once_more_and_never_thrice
     row = await flow.delivery(msgid)
     assert (row.doubts, row.tries, row.reason) == (1, 2, "no_answer")
     assert [(a.stage, a.verdict) for a in await flow.attempts(msgid)] == [("dot", "unknown")] * 2
+
+
+async def test_a_late_reply_is_waited_for(system: System, dialect: str) -> None:
+    """F29: for much longer than a lease, which is renewed meanwhile."""
+    assert Timeouts().dot >= 600  # RFC 5321 section 4.5.3.2.6
+    with_settings(system, lease_seconds=0.6)
+    async with SmtpServer() as server:
+        server.script["DOT"] = lambda call: Act(b"250 ok\r\n", after=3.0)
+        flow = await open_flow(system, server)
+        async with AsyncExitStack() as stack:
+            for _ in range(1 + (dialect == "postgresql")):  # the other one would take it over
+                await stack.enter_async_context(running(system))
+            msgid = await flow.broadcast(3)
+            assert await flow.until_settled(msgid) == {"sent": 3}
+    assert len(server.mails) == 3
+    assert {row.tries for row in await flow.deliveries(msgid)} == {1}
 
 
 async def test_a_broadcast_in_doubt_is_held(system: System) -> None:

@@ -30,6 +30,13 @@ async def until_paused(flow: Flow, msgid: str) -> reports.MessageInfo:
     return await until(paused)
 
 
+async def until_stopped(flow: Flow) -> None:
+    async def stopped() -> bool:
+        return (await flow.sender()).stopped_at is not None
+
+    await until(stopped)
+
+
 def addresses(count: int, name: str) -> list[str]:
     return [f"{name}{i}@example.cn" for i in range(count)]
 
@@ -41,11 +48,7 @@ async def test_a_list_of_old_addresses_stops_mailings_and_nothing_else(system: S
         async with running(system):
             stale = await flow.send(*addresses(200, "old"))
             await flow.until_settled(stale)
-
-            async def stopped() -> bool:
-                return (await flow.sender()).stopped_at is not None
-
-            await until(stopped)
+            await until_stopped(flow)
             mailing = await flow.send(*addresses(30, "new"))
             found = await until_paused(flow, mailing)
             assert (found.halt_reason, found.halt_detail) == ("bounces", "main")
@@ -67,6 +70,7 @@ async def test_what_a_person_lets_go_on_goes_on(system: System) -> None:
         async with running(system):
             stale = await flow.send(*addresses(200, "old"))
             await flow.until_settled(stale)
+            await until_stopped(flow)
             mailing = await flow.send(*addresses(30, "new"))
             await until_paused(flow, mailing)
             await halting.resume(system, None, mailing)

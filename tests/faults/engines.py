@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,16 @@ STOP_SECONDS = 20
 class Engine:
     """`ums work` on PostgreSQL, `ums serve` on SQLite; further settings by their names."""
 
-    def __init__(self, settings: Settings, *, serve: bool = False, **further: object) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        serve: bool = False,
+        log: Path | None = None,
+        under: Sequence[str] = (),
+        **further: object,
+    ) -> None:
+        """`log` is where its output goes, `under` the command that starts it (strace, say)."""
         self._command = "serve" if settings.is_sqlite or serve else "work"
         given = {
             "data_dir": settings.data_dir,
@@ -30,7 +40,8 @@ class Engine:
             **further,
         }
         self._own = {f"UMS_{name.upper()}": str(value) for name, value in given.items()}
-        self._log = settings.data_dir / "engine.log"
+        self._log = log or settings.data_dir / "engine.log"
+        self._under = under
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -47,11 +58,31 @@ class Engine:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UMS_")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ums", self._command],
+                [*self._under, sys.executable, "-m", "ums", self._command],
                 env={**clean, **self._own, **extra},
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def freeze(self) -> None:
+        """SIGSTOP: it does nothing at all any more, and does not know it."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
+
+    def gone(self, seconds: float = 60) -> None:
+        """Wait until it has ended by itself, in whatever way."""
+        self._running().wait(seconds)
+        self._process = None
 
     def kill(self) -> None:
         """`kill -9`. Raises when the process had ended before by itself."""
@@ -80,4 +111,4 @@ class Engine:
         return self._process
 
     def _told(self) -> str:
-        return Path(self._log).read_text(errors="replace")[-4000:]
+        return self._log.read_text(errors="replace")[-4000:] if self._log.is_file() else ""

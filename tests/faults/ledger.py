@@ -12,7 +12,9 @@ It runs in a thread of its own and takes mail as fast as the engine sends it, un
 import asyncio
 import re
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^>]+)>", re.IGNORECASE | re.MULTILINE)
@@ -28,7 +30,10 @@ class Entry(NamedTuple):
 class Ledger:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.times: list[float] = []  # by the steady clock, of each entry
+        self._open: set[asyncio.Transport] = set()
         self.hold = 0.0  # seconds between a mail's entry and the answer to its dot
+        self.refuses: Callable[[str], bool] = lambda _address: False  # recipients, for good
         self.port = 0
         self._grown = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -49,7 +54,18 @@ class Ledger:
     def write_down(self, entry: Entry) -> None:
         with self._grown:
             self.entries.append(entry)
+            self.times.append(time.monotonic())
             self._grown.notify_all()
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        self._open.add(transport)
+
+    def closed(self, transport: asyncio.Transport) -> None:
+        self._open.discard(transport)
+
+    def hang_up(self) -> None:
+        """End all connections, whatever they are at."""
+        self._loop.call_soon_threadsafe(lambda: [one.abort() for one in self._open])
 
     def wait_for(self, count: int, seconds: float = 60.0) -> None:
         """Wait until it holds `count` entries; raises TimeoutError."""
@@ -66,13 +82,18 @@ class _Dialogue(asyncio.Protocol):
         self._buffer = b""
         self._in_body = False
         self._address = ""
+        self._refused = False
         self._held = False
         self._out: deque[bytes] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._ledger.opened(transport)
         transport.write(b"220 ledger.example ESMTP\r\n")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ledger.closed(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -93,8 +114,11 @@ class _Dialogue(asyncio.Protocol):
         verb = line[:4].upper()
         if verb == b"RCPT":
             self._address = line[line.index(b"<") + 1 : line.index(b">")].decode()
-        self._in_body = verb == b"DATA"
+            self._refused = self._ledger.refuses(self._address)
+        self._in_body = verb == b"DATA" and not self._refused
         answers = {b"EHLO": _FEATURES, b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
+        if self._refused and verb in (b"RCPT", b"DATA"):
+            answers |= {b"RCPT": b"550 5.1.1 nobody\r\n", b"DATA": b"503 5.5.1 nobody\r\n"}
         self._out.append(answers.get(verb, b"250 2.0.0 Ok\r\n"))
         return True
 

@@ -14,6 +14,8 @@ from ums.config import Settings
 
 MAILS_PER_KILL = 40
 PASSES = 4  # the kill comes at the fourth mail: the session is warm, commands ride with the dot
+AT_FIRST = {"connected": 1}  # what happens once in a session
+REFUSED_EACH = 25  # of so many mails one is refused: few enough for nobody to lose patience
 
 
 class After(NamedTuple):
@@ -26,6 +28,8 @@ class After(NamedTuple):
 
 UNTOUCHED = After("sent", 1, 0)
 PHASES = {
+    "connected": (UNTOUCHED, UNTOUCHED),
+    "claimed": (UNTOUCHED, UNTOUCHED),
     "data": (UNTOUCHED, UNTOUCHED),  # phase: (a broadcast's, a transactional mail's)
     "body": (UNTOUCHED, UNTOUCHED),
     "intent": (After("unknown", 0, 1), After("sent", 1, 1)),  # truly unsent, but who can know
@@ -52,7 +56,7 @@ def test_a_kill_does_exactly_what_the_phase_says(
     with Ledger() as ledger, Engine(settings, sessions=1) as engine:
         asyncio.run(fill(settings, ledger.port, **sizes))
         for _ in range(phase_kills):
-            engine.start(fail_point=f"{phase}:{PASSES}")
+            engine.start(fail_point=f"{phase}:{AT_FIRST.get(phase, PASSES)}")
             engine.wait_killed()
         engine.start()
         asyncio.run(drained(settings, 60 + size / 100))
@@ -65,3 +69,35 @@ def test_a_kill_does_exactly_what_the_phase_says(
     ends = [After(row.state, row.copies, row.doubts) for row in result.rows]
     assert ends.count(concerned) == (size if concerned == UNTOUCHED else phase_kills)
     assert ends.count(UNTOUCHED) == size - (0 if concerned == UNTOUCHED else phase_kills)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("kind", ["broadcast", "single"])
+def test_a_refusal_that_was_not_stored_is_asked_for_again(
+    settings: Settings, dialect: str, kind: str, phase_kills: int, record_property: Record
+) -> None:
+    """F10: killed between a refusal and its storing."""
+    size = (phase_kills + 2) * REFUSED_EACH
+    sizes = {"broadcast": 0, "single": 0, kind: size // 100 * 100 + 100}
+    with Ledger() as ledger, Engine(settings, sessions=1) as engine:
+        ledger.refuses = _refused
+        asyncio.run(fill(settings, ledger.port, **sizes))
+        for _ in range(phase_kills):
+            engine.start(fail_point="refusal:2")  # the first is the one of the last kill
+            engine.wait_killed()
+        engine.start()
+        asyncio.run(drained(settings, 60 + size / 100))
+        engine.stop()
+        result = asyncio.run(audit(settings, ledger))
+
+    counts = f"{phase_kills} kills of a {kind} at `refusal`: {result.summary()}"
+    record_property("faults", f"{dialect}, {counts}")
+    assert (len(result.rows), result.lost, result.unexpected) == (sizes[kind], 0, 0)
+    for row in result.rows:
+        end = After(row.state, row.copies, row.doubts)
+        assert end == (After("failed", 0, 0) if _refused(row.address) else UNTOUCHED)
+
+
+def _refused(address: str) -> bool:
+    return int("".join(filter(str.isdigit, address.partition("@")[0]))) % REFUSED_EACH == 7

@@ -77,7 +77,7 @@ def _part(settings: Settings, url: str, greeting: Greeting | None, announced: li
         forget_address(settings.data_dir, token)
     if not announced and greeting is not None:
         # It did not come up, but what is shown only once must be shown.
-        show.err.print("\n".join(greeting.lines(url)), markup=False)
+        _say(greeting.lines(url))
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -143,4 +143,9 @@ def _greet(url: str, greeting: Greeting | None) -> None:
     lines = [f"UMS is up at {url}", f"Mail of the sandbox: {url}/sandbox"]
     if greeting is not None:
         lines += ["", *greeting.lines(url)]
-    show.err.print("\n".join(lines), markup=False)
+    _say(lines)
+
+
+def _say(lines: list[str]) -> None:
+    with suppress(OSError):  # where nobody can read it, UMS runs all the same
+        show.err.print("\n".join(lines), markup=False)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,10 @@ from ums.errors import Invalid, Unavailable
 Params = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 READERS = 3
 PING_AFTER = 5.0  # seconds of rest
+LONGEST = 60.0  # seconds
+patience: ContextVar[float] = ContextVar("patience", default=LONGEST)
+"""For how many seconds a statement, or a group commit, is waited for: a database that says nothing
+at all must not hold up its callers for ever."""
 T = TypeVar("T")
 
 
@@ -222,7 +227,8 @@ class _PostgresTx(Tx):
         self._connection = connection
 
     async def _execute(self, statement: Executable, params: Params) -> Done:
-        return await self._connection.run_sync(_run, statement, params)
+        async with asyncio.timeout(patience.get()):
+            return await self._connection.run_sync(_run, statement, params)
 
     async def share(self, lock: int) -> None:
         await self.run(_SHARE, {"lock": lock})
@@ -245,24 +251,9 @@ class Postgres(Database):
     dialect = "postgresql"
 
     def __init__(self, url: str) -> None:
-        self._engine: AsyncEngine = create_async_engine(
-            url,
-            hide_parameters=True,  # they hold texts and addresses, and errors are logged
-            pool_size=8,
-            max_overflow=4,
-            pool_timeout=5,
-            connect_args={
-                "timeout": 5,
-                "server_settings": {
-                    "application_name": "ums",
-                    "synchronous_commit": "on",
-                    # Each statement of a writer sees what was committed before it.
-                    "default_transaction_isolation": "read committed",
-                    # A process that was stopped in mid-transaction must not keep its locks.
-                    "idle_in_transaction_session_timeout": "60s",
-                },
-            },
-        )
+        self._url = url
+        pool: dict[str, Any] = {"pool_size": 8, "max_overflow": 4, "pool_timeout": 5}
+        self._engine = _postgres_engine(url, LONGEST, pool)
         _ping_the_rested(self._engine.sync_engine)
         # One snapshot for all statements of a reading, as SQLite gives it: without it, counts
         # read while a message is being expanded would not add up to its audience.
@@ -283,12 +274,37 @@ class Postgres(Database):
                 yield _PostgresTx(connection)
 
     async def exclusively(self, function: Callable[[Connection], T]) -> T:
-        with _Told():
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(function)
+        # A connection of its own, where nobody's patience ends: an index may take its time.
+        engine = _postgres_engine(self._url, None, {"poolclass": NullPool})
+        try:
+            with _Told():
+                async with engine.begin() as connection:
+                    return await connection.run_sync(function)
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _postgres_engine(url: str, longest: float | None, pool: dict[str, Any]) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        hide_parameters=True,  # they hold texts and addresses, and errors are logged
+        connect_args={
+            "timeout": 5,
+            "command_timeout": longest,
+            "server_settings": {
+                "application_name": "ums",
+                "synchronous_commit": "on",
+                # Each statement of a writer sees what was committed before it.
+                "default_transaction_isolation": "read committed",
+                # A process that was stopped in mid-transaction must not keep its locks.
+                "idle_in_transaction_session_timeout": "60s",
+            },
+        },
+        **pool,
+    )
 
 
 def _ping_the_rested(engine: Engine) -> None:

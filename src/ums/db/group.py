@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from ums.db.database import Database, Tx
+from ums.db.database import Database, Tx, patience
 from ums.errors import Unavailable
 
 T = TypeVar("T")
@@ -38,14 +38,19 @@ class GroupCommit(Generic[T, R]):
     async def submit(self, item: T) -> R:
         """Write `item`; returns when it is durable.
 
-        A caller that is cancelled leaves its item behind: it is written all the same, so that
-        an answer lost on its way never means a half-done request.
+        A caller that is cancelled, or whose patience ends, leaves its item behind: it is written
+        all the same, so that an answer lost on its way never means a half-done request. Raises
+        Unavailable.
         """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write())
-        return await asyncio.shield(future)
+        try:
+            async with asyncio.timeout(patience.get()):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            raise Unavailable("unavailable") from None
 
     async def drain(self) -> None:
         """Wait until nothing is waiting to be written."""

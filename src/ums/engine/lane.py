@@ -182,6 +182,7 @@ class Lane:
             log.exception("a session cannot be opened", code=sender.code)
             outcome = verdicts.defect(error, Stage.CONNECT)
         else:
+            reach("connected")
             self._open.add(session)
             self._staff()
             return session
@@ -274,6 +275,7 @@ class Lane:
         commands went ahead with the dot."""
         ahead: Job | None = None
         at_dot = False
+        reach("claimed")
         try:
             await session.start(job.envelope)
             reach("data")
@@ -291,6 +293,7 @@ class Lane:
             outcome = self._read(interpret(Stage.DOT, reply))
         except SmtpError as error:
             outcome = self._read(interpret_error(error))
+            reach("refusal")
         except Unavailable:
             # The intent is perhaps not stored, so the dot must not be written.
             session.abort()
