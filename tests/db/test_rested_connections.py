@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from ums.core.system import System
-from ums.db import database
+from ums.db import engines
 from ums.errors import Unavailable
 
 ME = text("SELECT pg_backend_pid()")
@@ -29,7 +29,7 @@ async def test_a_connection_that_rested_is_asked_before_it_is_used(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await cut(system)
-    monkeypatch.setattr(database, "PING_AFTER", 0.0)
+    monkeypatch.setattr(engines, "PING_AFTER", 0.0)
     async with system.database.read() as tx:
         assert await tx.value(text("SELECT 1")) == 1
 

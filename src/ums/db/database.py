@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +11,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Executable, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
+from ums.db.engines import async_url, ping_the_rested, postgres_engine, sqlite_engine
 from ums.db.hot import Hot
-from ums.errors import Invalid, Unavailable
+from ums.errors import Unavailable
 
 Params = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 READERS = 3
-PING_AFTER = 5.0  # seconds of rest
 LONGEST = 60.0  # seconds
 patience: ContextVar[float] = ContextVar("patience", default=LONGEST)
 """For how many seconds a statement, or a group commit, is waited for: a database that says nothing
@@ -185,8 +184,8 @@ class Sqlite(Database):
     dialect = "sqlite"
 
     def __init__(self, path: Path) -> None:
-        self._writing = _sqlite_engine(path, reading=False)
-        self._reading = _sqlite_engine(path, reading=True)
+        self._writing = sqlite_engine(path, reading=False)
+        self._reading = sqlite_engine(path, reading=True)
         self._writer = _SqliteLane(self._writing)
         self._lanes = [_SqliteLane(self._reading) for _ in range(READERS)]
         self._readers: asyncio.Queue[_SqliteLane] = asyncio.Queue()
@@ -253,8 +252,8 @@ class Postgres(Database):
     def __init__(self, url: str) -> None:
         self._url = url
         pool: dict[str, Any] = {"pool_size": 8, "max_overflow": 4, "pool_timeout": 5}
-        self._engine = _postgres_engine(url, LONGEST, pool)
-        _ping_the_rested(self._engine.sync_engine)
+        self._engine = postgres_engine(url, LONGEST, pool)
+        ping_the_rested(self._engine.sync_engine)
         # One snapshot for all statements of a reading, as SQLite gives it: without it, counts
         # read while a message is being expanded would not add up to its audience.
         self._reading = self._engine.execution_options(
@@ -275,7 +274,7 @@ class Postgres(Database):
 
     async def exclusively(self, function: Callable[[Connection], T]) -> T:
         # A connection of its own, where nobody's patience ends: an index may take its time.
-        engine = _postgres_engine(self._url, None, {"poolclass": NullPool})
+        engine = postgres_engine(self._url, None, {"poolclass": NullPool})
         try:
             with _Told():
                 async with engine.begin() as connection:
@@ -285,48 +284,6 @@ class Postgres(Database):
 
     async def close(self) -> None:
         await self._engine.dispose()
-
-
-def _postgres_engine(url: str, longest: float | None, pool: dict[str, Any]) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        hide_parameters=True,  # they hold texts and addresses, and errors are logged
-        connect_args={
-            "timeout": 5,
-            "command_timeout": longest,
-            "server_settings": {
-                "application_name": "ums",
-                "synchronous_commit": "on",
-                # Each statement of a writer sees what was committed before it.
-                "default_transaction_isolation": "read committed",
-                # A process that was stopped in mid-transaction must not keep its locks.
-                "idle_in_transaction_session_timeout": "60s",
-            },
-        },
-        **pool,
-    )
-
-
-def _ping_the_rested(engine: Engine) -> None:
-    """Ask a connection that has not been used for a while whether it is still alive.
-
-    The pool's own ping does so before each transaction, which takes three round trips more: as
-    many as a transaction of one statement itself.
-    """
-
-    @event.listens_for(engine, "connect")
-    @event.listens_for(engine, "checkin")
-    def _note(_connection: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _ask(connection: Any, record: Any, _proxy: object) -> None:
-        if time.monotonic() - record.info["rests_since"] < PING_AFTER:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except Exception as error:
-            raise InvalidatePoolError from error
 
 
 class _Told:
@@ -356,32 +313,6 @@ def _is_away(error: BaseException | None) -> bool:
     return error.connection_invalidated or state.startswith(_AWAY) or busy
 
 
-def _sqlite_engine(path: Path, *, reading: bool) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=NullPool,
-        hide_parameters=True,
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA cache_size=-32768")
-        connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA journal_size_limit=134217728")
-        if reading:
-            connection.execute("PRAGMA query_only=ON")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # IMMEDIATE: a writer knows at its first statement that it may write.
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-    return engine
-
-
 def open_database(url: str, data_dir: Path) -> Database:
     """The database of `url` (PostgreSQL), or the data folder's SQLite where `url` is empty.
 
@@ -390,15 +321,3 @@ def open_database(url: str, data_dir: Path) -> Database:
     if not url:
         return Sqlite(data_dir / "ums.db")
     return Postgres(async_url(url))
-
-
-def async_url(url: str) -> str:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, SQLAlchemyError, ValueError):  # ValueError: a port that is none
-        raise Invalid("database_url", detail="not a database URL") from None
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise Invalid(
-            "database_url", detail="only postgresql:// is served; leave it empty for SQLite"
-        )
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

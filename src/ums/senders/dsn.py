@@ -114,11 +114,15 @@ def _kind(block: Message) -> Kind:
 
 
 def _reply(block: Message) -> Reply:
-    """The server's words; its code where it gave none is what the status says."""
     words = _HOST.sub("", _header(block, "Diagnostic-Code"))
-    status = _ENHANCED.search(_header(block, "Status"))
+    return reply_of(words, _header(block, "Status"))
+
+
+def reply_of(words: str, status: str = "") -> Reply:
+    """A server's words as somebody else tells them; where they hold no code, the one that the
+    status (RFC 3463) means."""
     code, enhanced = _CODE.search(words), _ENHANCED.search(words)
-    found = enhanced or status
+    found = enhanced or _ENHANCED.search(status)
     digits = code[1] if code else f"{found[1][0]}50" if found else "550"
     return Reply(int(digits), found[1] if found else "", words[:1000])
 
