@@ -109,6 +109,9 @@ async def test_the_mailbox_of_a_sender(shared: Door, admin: Token) -> None:
     async with ImapServer() as server:
         given = {"host": "127.0.0.1", "port": server.port, "encryption": "none"}
         refused = await shared.send("PUT", path, given, admin)
+        assert (refused.status, refused.body["reason"]) == (400, "mailbox_port")
+        given["allow_port"] = True
+        refused = await shared.send("PUT", path, given, admin)
         assert (refused.status, refused.body["reason"]) == (400, "missing")
         given |= {"account": ACCOUNT, "password": PASSWORD}
         for wrong in ({"port": 0}, {"encryption": "tls"}, {"host": "a b"}, {"inbox": ""}, {"x": 1}):

@@ -15,6 +15,7 @@ async def test_a_mailbox_is_set_looked_into_and_removed(door: Door, visit: Visit
     async with ImapServer() as server:
         server.folders["Sent"].add(letters.sent("x@y.example"))
         fields = {"host": "127.0.0.1", "port": str(server.port), "encryption": "none"}
+        fields |= {"allow_port": "on"}
         fields |= {"account": ACCOUNT, "password": PASSWORD, "sent_folder": "", "inbox": "INBOX"}
         for change, field in (
             ({"host": "a b"}, "host"),
@@ -23,6 +24,7 @@ async def test_a_mailbox_is_set_looked_into_and_removed(door: Door, visit: Visit
             ({"encryption": "tls"}, "encryption"),
             ({"password": ""}, "password"),
             ({"inbox": ""}, "inbox"),
+            ({"allow_port": ""}, "port"),
         ):
             wrong = await visitor.post(page, data={**fields, **change})
             assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True), field

@@ -29,6 +29,7 @@ async def flow(system: System) -> Flow:
 
 async def opened(flow: Flow, server: ImapServer, **changes: Any) -> MailboxInfo:
     given = {"host": "127.0.0.1", "port": server.port, "encryption": "none", "account": ACCOUNT}
+    given["allow_port"] = True
     values = {**given, "password": PASSWORD, **changes}
     return await mailboxes.set_mailbox(flow.system, "main", NewMailbox(**values))
 
@@ -303,6 +304,7 @@ async def test_its_password_goes_nowhere_else(flow: Flow) -> None:
         ({"password": "a\r\n"}, "control_characters"),
         ({"inbox": "x" * 256}, "misfit"),
         ({"inbox": " "}, "missing"),
+        ({"allow_port": False}, "mailbox_port"),
     ],
 )
 async def test_bad_settings_are_refused(flow: Flow, changes: dict[str, Any], reason: str) -> None:

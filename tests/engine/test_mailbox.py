@@ -26,6 +26,7 @@ async def opened(flow: Flow, server: ImapServer) -> None:
         encryption="none",
         account=ACCOUNT,
         password=PASSWORD,
+        allow_port=True,
     )
     await mailboxes.set_mailbox(flow.system, "main", given)
 

@@ -23,6 +23,9 @@ def sender_mailbox(
         str, typer.Option(help="Empty for the one that the server names so.")
     ] = "",
     inbox: Annotated[str, typer.Option(help="Where mails that came back arrive.")] = "INBOX",
+    allow_port: Annotated[
+        bool, typer.Option("--allow-port", help="Approve a port other than 143 and 993.")
+    ] = False,
     look: Annotated[bool, typer.Option("--look", help="Look at once.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Look into it no more.")] = False,
     json: AsJson = False,
@@ -38,6 +41,7 @@ def sender_mailbox(
         "password": read_password(password_file),
         "sent_folder": sent_folder,
         "inbox": inbox,
+        "allow_port": allow_port,
     }
     mailbox = None if host is None else given
     found = ask("sender.mailbox", code=code, mailbox=mailbox, remove=remove, look=look)

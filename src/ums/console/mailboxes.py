@@ -55,6 +55,8 @@ async def set_mailbox(
     fields = await given(request)
     try:
         await checkup.require_key(system)
+        if fields.get("allow_port"):
+            visitor.caller.need("senders:approve")
         await mailboxes.set_mailbox(system, code, _mailbox(fields))
     except UmsError as error:
         if error.reason in ("host_shape", "port_range", "encryption"):
@@ -70,7 +72,13 @@ def _mailbox(fields: dict[str, str]) -> NewMailbox:
         raise Invalid("port_range")
     kind: Any = fields.get("encryption", "")
     texts = {name: fields.get(name, "").strip() for name in _TEXTS}
-    return NewMailbox(port=port, encryption=kind, password=fields.get("password") or None, **texts)
+    return NewMailbox(
+        port=port,
+        encryption=kind,
+        password=fields.get("password") or None,
+        allow_port=bool(fields.get("allow_port")),
+        **texts,
+    )
 
 
 @post("/senders/{code:str}/mailbox/look", scope="senders:write")

@@ -2,7 +2,6 @@
 mails came back (reliability.md 3.1 and 4.5)."""
 
 import asyncio
-import ssl
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -59,6 +58,9 @@ class NewMailbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     sent_folder: Annotated[str, Meta(description="Empty: the one the server names so.")] = ""
     inbox: Annotated[str, Meta(description="The folder that reports come to.")] = "INBOX"
+    allow_port: Annotated[
+        bool, Meta(description="Approve a port other than 143 and 993; needs `senders:approve`.")
+    ] = False
 
 
 class MailboxInfo(Struct, frozen=True):
@@ -103,6 +105,7 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
     settings = _settings(given, own.account or own.from_address)
     async with system.database.write() as tx:
         before = await _row(tx, sender.id)
+        _check_port(given, before)
         values: dict[str, Any] = {
             "sender_id": sender.id,
             "settings": msgspec.json.encode(settings).decode(),
@@ -210,12 +213,7 @@ async def _visit(system: System, row: Any, sought: frozenset[str], oldest: int) 
         place=Place(row.uidvalidity, row.uid),
         letters_since=_day(now - LETTERS_BACK),
     )
-    return await _in_thread(partial(mailbox.visit, settings, password, what, tls()))
-
-
-def tls() -> ssl.SSLContext | None:
-    """Whom to trust; None: whom the system trusts."""
-    return None
+    return await _in_thread(partial(mailbox.visit, settings, password, what))
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
@@ -315,6 +313,15 @@ def _settings(given: NewMailbox, account: str) -> MailboxSettings:
         sent_folder=given.sent_folder.strip(),
         inbox=given.inbox.strip(),
     )
+
+
+def _check_port(given: NewMailbox, before: Any) -> None:
+    """Another port than those of IMAP needs an approval, unless it is the one already: else the
+    mailbox would be a way to try the ports of others."""
+    own = None if before is None else mailbox.read(before.settings)
+    known = own is not None and (own.host, own.port) == (given.host.strip(), given.port)
+    if given.port not in mailbox.FREE_PORTS and not given.allow_port and not known:
+        raise Invalid("mailbox_port", field="port", port=given.port)
 
 
 def _moved(before: Any, settings: MailboxSettings) -> bool:

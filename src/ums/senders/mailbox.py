@@ -20,6 +20,7 @@ from msgspec import Struct
 from ums.senders import dsn
 from ums.senders.base import Encryption
 
+FREE_PORTS: Final = frozenset({143, 993})
 WAIT: Final = 30.0  # seconds for each answer of the server
 LETTERS: Final = 200  # looked at in one visit
 READ: Final = 50  # of them read whole

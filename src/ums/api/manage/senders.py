@@ -225,7 +225,7 @@ async def set_mailbox(
 ) -> MailboxInfo:
     """Look into the mailbox of its account over IMAP: for mails in doubt in the Sent folder, and
     for mails that came back."""
-    caller.unbound()
+    _allow(caller, approve=data.allow_port)
     await checkup.require_key(system)
     return await mailboxes.set_mailbox(system, code, data)
 
