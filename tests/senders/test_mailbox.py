@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 import letters
@@ -85,6 +86,14 @@ async def test_old_mails_are_not_looked_through() -> None:
     async with ImapServer() as server:
         server.folders["Sent"].add(letters.sent(OURS), NOW - timedelta(days=9))
         assert (await seen(server, sought(OURS))).sent == frozenset()
+
+
+async def test_only_the_newest_mails_are_looked_through() -> None:
+    async with ImapServer() as server:
+        for id in (OURS, "b@x.example", "c@x.example"):
+            server.folders["Sent"].add(letters.sent(id))
+        what = msgspec.structs.replace(sought(OURS, "c@x.example"), sent_mails=2)
+        assert (await seen(server, what)).sent == {"c@x.example"}
 
 
 async def test_letters_are_read_once() -> None:

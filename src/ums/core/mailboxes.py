@@ -32,6 +32,8 @@ NEWLY: Final = 10 * clock.MINUTE  # ... which is for so long
 SOUGHT: Final = 7 * clock.DAY  # mails in doubt that are looked for
 LETTERS_BACK: Final = 2 * clock.DAY  # letters that the first look reads
 MOST_SOUGHT: Final = 5_000
+SENT_MAILS: Final = 20_000  # the newest of the Sent folder, among which they may be ...
+LATEST: Final = 2_000  # ... and where all of them are new, as such a look comes often
 AT_ONCE: Final = 4  # mailboxes
 HELD: Final = 15 * clock.MINUTE  # for a look, which another process keeps away from
 LONGEST: Final = clock.HOUR  # between two looks at a mailbox that cannot be opened
@@ -187,7 +189,7 @@ async def look(system: System, sender_id: int) -> None:
     domain = email.read(row.sender_settings).from_address.rpartition("@")[2]
     sought = {f"{signer.token(id)}@{domain}": id for id in doubts}
     try:
-        seen = await _visit(system, row, frozenset(sought), min(doubts.values(), default=0))
+        seen = await _visit(system, row, frozenset(sought), list(doubts.values()))
     except (MailboxError, Invalid) as error:
         await _failed(system, row, error)
         return
@@ -203,13 +205,14 @@ async def look(system: System, sender_id: int) -> None:
     log.info("looked into a mailbox", sender=row.code, letters=seen.looked_at, ours=len(known))
 
 
-async def _visit(system: System, row: Any, sought: frozenset[str], oldest: int) -> Seen:
+async def _visit(system: System, row: Any, sought: frozenset[str], since: list[int]) -> Seen:
     settings = mailbox.read(row.settings)
     password = system.seal.open(row.secret, _context(row.code, settings))
-    now = clock.now()
+    now, oldest = clock.now(), min(since, default=0)
     what = Sought(
         message_ids=sought,
         sent_since=_day(oldest - clock.DAY),
+        sent_mails=LATEST if oldest > now - NEWLY else SENT_MAILS,
         place=Place(row.uidvalidity, row.uid),
         letters_since=_day(now - LETTERS_BACK),
     )

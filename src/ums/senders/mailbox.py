@@ -24,7 +24,6 @@ FREE_PORTS: Final = frozenset({143, 993})
 WAIT: Final = 30.0  # seconds for each answer of the server
 LETTERS: Final = 200  # looked at in one visit
 READ: Final = 50  # of them read whole
-SENT_MAILS: Final = 20_000  # the newest of the Sent folder
 _CHUNK: Final = 500
 # By RFC 6154, or by the names that providers and mail programs use.
 _SENT_NAMES: Final = ("Sent Messages", "Sent", "Sent Items", "已发送", "已发送邮件", "INBOX.Sent")
@@ -67,6 +66,7 @@ class Sought(Struct, frozen=True):
     sent_since: datetime
     place: Place
     letters_since: datetime  # where nothing was read yet
+    sent_mails: int = 20_000  # the newest of the Sent folder that are looked at
 
 
 class Seen(Struct, frozen=True):
@@ -168,7 +168,7 @@ def _sent(client: IMAPClient, folder: str, sought: Sought) -> frozenset[str]:
     """Which of the Message-IDs the folder holds. They are compared here: not every server's own
     search knows that header."""
     client.select_folder(folder, readonly=True)
-    uids = sorted(client.search(_since(sought.sent_since)))[-SENT_MAILS:]
+    uids = sorted(client.search(_since(sought.sent_since)))[-sought.sent_mails :]
     found: set[str] = set()
     for start in range(0, len(uids), _CHUNK):
         for data in client.fetch(uids[start : start + _CHUNK], [_ONE_ID]).values():
