@@ -65,6 +65,16 @@ class Audit(NamedTuple):
             doubts = 1 if row.on_doubt == HOLD else 2
             assert (row.state == "unknown") == (row.doubts == doubts), row
 
+    def check_bounds(self, size: int) -> None:
+        """What holds even where verdicts may have been written late: nothing lost, no broadcast
+        doubled, nobody with a third copy, no second one without a doubt."""
+        assert len(self.rows) == size
+        assert (self.lost, self.unexpected) == (0, 0)
+        for row in self.rows:
+            assert row.state != "sent" or row.copies > 0, row
+            assert row.copies <= 1 + row.doubts, row
+            assert row.copies <= (1 if row.on_doubt == HOLD else 2), row
+
     def summary(self) -> str:
         parts = [f"{len(self.rows)} deliveries", f"lost {self.lost}"]
         for name, policy in (("broadcast", HOLD), ("transactional", RESEND)):

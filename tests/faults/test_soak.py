@@ -20,7 +20,6 @@ from faults.ledger import Ledger
 from faults.workload import Account, channel
 from postgres import reserved_port
 from ums.config import Settings
-from ums.core.messages import RESEND
 from ums.core.system import open_system
 
 SAMPLE = 20.0  # seconds, unless --soak says how many minutes
@@ -69,9 +68,7 @@ def test_hours_of_faults(
     )
     record_property("faults", f"soak, {told}")
     assert soak.count > 0
-    assert (len(result.rows), result.lost, result.unexpected) == (soak.accepted, 0, 0)
-    assert all(row.copies <= 2 for row in result.of(RESEND))
-    assert all(row.copies <= 1 + row.doubts for row in result.rows)
+    result.check_bounds(soak.accepted)
     if minutes:  # a sample is over before anything could grow
         assert last.memory <= first.memory * GROWN + SLACK, told
         assert last.files <= first.files + FILES, told
