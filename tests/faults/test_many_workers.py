@@ -1,0 +1,52 @@
+"""Many workers at one database (F36): each mail goes out once, and most of them take part."""
+
+import asyncio
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import text
+
+from faults.audit import Record, audit, drained
+from faults.engines import Engine
+from faults.ledger import Ledger
+from faults.workload import fill
+from ums.config import Settings
+from ums.db import open_database
+
+HALF = 2_000
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("dialect", ["postgresql"])
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_each_mail_goes_out_once(settings: Settings, count: int, record_property: Record) -> None:
+    with Ledger() as ledger, ExitStack() as stack:
+        asyncio.run(fill(settings, ledger.port, broadcast=HALF, single=HALF))
+        ledger.hold = 0.1  # so that nobody is done before the last one has started
+        workers = [stack.enter_context(Engine(settings, sessions=2)) for _ in range(count)]
+        for worker in workers:
+            worker.start()
+        asyncio.run(_all_here(settings, count))
+        ledger.hold = 0.0
+        asyncio.run(drained(settings, 120))
+        for worker in workers:
+            worker.stop()
+        result = asyncio.run(audit(settings, ledger))
+    record_property("faults", f"postgresql, {count} workers: {result.summary()}")
+    result.check(size=2 * HALF)
+    assert {(row.state, row.copies, row.doubts) for row in result.rows} == {("sent", 1, 0)}
+
+
+async def _all_here(settings: Settings, count: int) -> None:
+    """Wait until so many workers hold mail."""
+    query = text("SELECT count(DISTINCT owner) FROM deliveries WHERE owner IS NOT NULL")
+    database = open_database(settings.database_url, settings.data_dir)
+    try:
+        async with asyncio.timeout(90):
+            while True:
+                async with database.read() as tx:
+                    if int(await tx.value(query)) >= count:
+                        return
+                await asyncio.sleep(0.1)
+    finally:
+        await database.close()
