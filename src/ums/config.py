@@ -60,7 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = True
     lease_seconds: Annotated[
         float, _about("A worker that has not reported for this long is taken for dead.", gt=0)
-    ] = 30.0
+    ] = 25.0
     stop_seconds: Annotated[
         float, _about("How long a graceful stop waits for mail that is at the dot.")
     ] = 12.0

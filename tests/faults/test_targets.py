@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(0)]
 @pytest.fixture
 def lease(request: pytest.FixtureRequest) -> float:
     """Seconds: the real one in the full run, which takes its time."""
-    return 30.0 if request.config.getoption("--targets") else LEASE_SECONDS
+    return Settings().lease_seconds if request.config.getoption("--targets") else LEASE_SECONDS
 
 
 @pytest.fixture

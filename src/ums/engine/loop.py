@@ -35,6 +35,7 @@ IMPORT_POLL = 1.0
 SPILL_POLL = 1.0
 JUDGE_POLL = 1.0
 LOOK_POLL = 5.0
+LOOKS = 4  # for dead workers, while the lease is renewed once
 TIDY_EVERY = 20.0
 AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
 
@@ -102,12 +103,13 @@ class Engine:
     # -- the loops ----------------------------------------------------------------------------
 
     async def _lease(self) -> None:
-        """Renew the lease three times as often as it ends."""
-        pause = self._system.settings.lease_seconds / 3
+        """Renew the lease three times as often as it ends, and look for the dead more often than
+        that: their mail waits for it."""
         while not self._stopping.is_set():
-            await asyncio.sleep(pause)
             await _patiently(self._beat)
-            await _patiently(self._recover)
+            for _ in range(LOOKS):
+                await asyncio.sleep(self._system.settings.lease_seconds / 3 / LOOKS)
+                await _patiently(self._recover)
 
     async def _beat(self) -> None:
         lease = round(self._system.settings.lease_seconds * 1000)
