@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from doors import Door, OneChannel, Token
-from ums.core import message_ids
-from ums.core.message_ids import Signer
+from ums.core.message_ids import signer_of
 
 BODY = {"msg_email": [{"subject": "s", "text": "t"}]}
 
@@ -16,7 +15,7 @@ async def sent(door: Door, channel: OneChannel, address: str) -> tuple[str, str]
     body = {**BODY, "aud_email": [{"data": [address]}]}
     msgid = (await door.post("/v1/sent", body, channel)).body["msgid"]
     await door.done(msgid, channel)
-    signer = Signer(door.system.seal.derive(message_ids.PURPOSE))
+    signer = signer_of(door.system.seal)
     found = (await door.get(f"/api/messages/{msgid}/deliveries", channel)).body["items"]
     return msgid, f"<{signer.token(found[0]['id'])}@example.org>"
 

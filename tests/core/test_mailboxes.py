@@ -12,9 +12,9 @@ from imap import ACCOUNT, PASSWORD, ImapServer
 from queues import change, filled
 from telling import told_flow
 from ums import clock
-from ums.core import evidence, mailboxes, message_ids, standing, suppressions
+from ums.core import evidence, mailboxes, standing, suppressions
 from ums.core.mailboxes import MailboxInfo, NewMailbox
-from ums.core.message_ids import Signer
+from ums.core.message_ids import Signer, signer_of
 from ums.core.models import audit, callback_records, deliveries, messages, outcomes
 from ums.core.models import mailboxes as table
 from ums.core.rules import Rules
@@ -35,7 +35,7 @@ async def opened(flow: Flow, server: ImapServer, **changes: Any) -> MailboxInfo:
 
 
 def message_id(flow: Flow, delivery: int) -> str:
-    signer = Signer(flow.system.seal.derive(message_ids.PURPOSE))
+    signer = signer_of(flow.system.seal)
     return f"{signer.token(delivery)}@sender.example"
 
 

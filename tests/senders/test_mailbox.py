@@ -28,7 +28,7 @@ OURS = "1f.0123456789abcdef0123@sender.example"
 
 def sought(*ids: str, place: Place | None = None) -> Sought:
     return Sought(
-        frozenset(ids), NOW - timedelta(days=1), place or Place(), NOW - timedelta(days=2)
+        frozenset(ids), NOW - timedelta(days=1), place or Place(), NOW - timedelta(days=2), 20_000
     )
 
 

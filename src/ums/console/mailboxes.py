@@ -9,7 +9,8 @@ from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import checkup, mailboxes, senders
-from ums.core.mailboxes import NewMailbox
+from ums.core.mailboxes import MailboxInfo, NewMailbox
+from ums.core.senders import SenderInfo
 from ums.errors import Invalid, UmsError
 from ums.senders.presets import preset_of
 
@@ -29,20 +30,23 @@ async def edit_mailbox(
     if box is not None:
         values |= {name: getattr(box, name) for name in (*_TEXTS, "port")}
         values["encryption"] = box.encryption.value
-    return await _form(request, system, code, Form(values))
+    return _form(request, sender, box, Form(values))
 
 
-async def _form(
-    request: AnyRequest, system: Any, code: str, form: Form, status: int = 200
+def _form(
+    request: AnyRequest,
+    sender: SenderInfo,
+    box: MailboxInfo | None,
+    form: Form,
+    status: int = 200,
 ) -> Response[str]:
-    sender = await senders.show(system, code)
     return page(
         request,
         "senders/mailbox.html",
         status=status,
         sender=sender,
         preset=preset_of(sender.host),
-        mailbox=await mailboxes.show(system, code),
+        mailbox=box,
         form=form,
     )
 
@@ -62,7 +66,8 @@ async def set_mailbox(
         if error.reason in ("host_shape", "port_range", "encryption"):
             error.values.setdefault("field", error.reason.partition("_")[0])
         form = refused(request, {**fields, "password": ""}, error)
-        return await _form(request, system, code, form, error.status)
+        sender, box = await senders.show(system, code), await mailboxes.show(system, code)
+        return _form(request, sender, box, form, error.status)
     return go(f"/senders/{code}", "senders.did_mailbox")
 
 

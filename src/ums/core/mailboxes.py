@@ -14,10 +14,11 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit, evidence, message_ids, standing
-from ums.core.message_ids import Signer
+from ums.core import audit, evidence, standing
+from ums.core.message_ids import signer_of
 from ums.core.models import deliveries, mailboxes, senders
 from ums.core.models.messages import IN_DOUBT
+from ums.core.senders import refuse_controls
 from ums.core.system import System
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound
@@ -185,7 +186,7 @@ async def look(system: System, sender_id: int) -> None:
         doubts = await _doubts(tx, sender_id)
     if row is None:
         return
-    signer = Signer(system.seal.derive(message_ids.PURPOSE))
+    signer = signer_of(system.seal)
     domain = email.read(row.sender_settings).from_address.rpartition("@")[2]
     sought = {f"{signer.token(id)}@{domain}": id for id in doubts}
     try:
@@ -302,8 +303,7 @@ def _settings(given: NewMailbox, account: str) -> MailboxSettings:
         raise Invalid("host_shape", field="host", host=host)
     texts = {"account": account, "sent_folder": given.sent_folder, "inbox": given.inbox}
     for name, text in {**texts, "password": given.password or ""}.items():
-        if any(ord(character) < 32 or ord(character) == 127 for character in text):
-            raise Invalid("control_characters", field=name)
+        refuse_controls(text, name)
         if len(text) > 255:
             raise Invalid("misfit", field=name, detail="at most 255 characters")
     if not given.inbox.strip():

@@ -7,8 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-PURPOSE: Final = "message-id"
+from ums.core.sealing import Seal
+
+_PURPOSE: Final = "message-id"
 _TOKEN: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{20})")
+
+
+def signer_of(seal: Seal) -> "Signer":
+    """The one of this installation."""
+    return Signer(seal.derive(_PURPOSE))
 
 
 class Signer:

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from ums.core import evidence, message_ids, standing
-from ums.core.message_ids import Signer
+from ums.core import evidence, standing
+from ums.core.message_ids import signer_of
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
@@ -70,7 +70,7 @@ async def take(
     it is told. Raises Invalid."""
     if not 1 <= len(events) <= MOST:
         raise Invalid("batch_size", limit=MOST)
-    signer = Signer(system.seal.derive(message_ids.PURPOSE))
+    signer = signer_of(system.seal)
     read = [(signer.read(event.message_id), event) for event in events]
     known = [(id, _letter(event)) for id, event in read if id is not None]
     async with system.database.write() as tx:

@@ -286,8 +286,7 @@ def _settings(given: NewSender, free: frozenset[int], *, own_port: bool) -> Emai
     if not email.is_host(given.host):
         raise Invalid("host_shape", host=given.host)
     for field in (given.account, given.password or ""):
-        if any(ord(character) < 32 or ord(character) == 127 for character in field):
-            raise Invalid("control_characters", field="account or password")
+        refuse_controls(field, "account or password")
     try:
         address, name = clean(given.from_address), clean_display_name(given.from_name)
     except BadAddress as error:
@@ -300,6 +299,12 @@ def _settings(given: NewSender, free: frozenset[int], *, own_port: bool) -> Emai
         from_address=address,
         from_name=name,
     )
+
+
+def refuse_controls(text: str, field: str) -> None:
+    """Raises Invalid where `text` would break out of its line of a protocol."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise Invalid("control_characters", field=field)
 
 
 async def _check_name(tx: Tx, given: NewSender) -> None:

@@ -6,10 +6,10 @@ import time
 import structlog
 
 from ums import clock
-from ums.core import learnt, message_ids, queue, spending
+from ums.core import learnt, queue, spending
 from ums.core.directory import Sender, Snapshot
 from ums.core.learnt import Sessions
-from ums.core.message_ids import Signer
+from ums.core.message_ids import signer_of
 from ums.core.system import System
 from ums.db import Tx
 from ums.engine.journal import Journal
@@ -33,7 +33,7 @@ class Deliverer:
         self._system = system
         self._owner = owner
         self._journal = Journal(system.database, owner)
-        self._signer = Signer(system.seal.derive(message_ids.PURPOSE))
+        self._signer = signer_of(system.seal)
         self._mails = Mails(system)
         self._mark = mark
         self._judge = judge

@@ -23,10 +23,8 @@ from ums.senders.replies import SOFT, interpret
 MOST: Final = 256 * 1024  # octets of a letter that are read: reports come before the mail itself
 HEADERS: Final = (
     "From",
-    "Subject",
     "Content-Type",
     "Return-Path",
-    "Auto-Submitted",
     "In-Reply-To",
     "References",
     "X-Failed-Recipients",

@@ -66,7 +66,7 @@ class Sought(Struct, frozen=True):
     sent_since: datetime
     place: Place
     letters_since: datetime  # where nothing was read yet
-    sent_mails: int = 20_000  # the newest of the Sent folder that are looked at
+    sent_mails: int  # the newest of the Sent folder that are looked at
 
 
 class Seen(Struct, frozen=True):
