@@ -162,6 +162,12 @@ async def sql(url: str, statement: str) -> None:
         await connection.close()
 
 
+async def end_connections(url: str, name: str) -> None:
+    """End all connections to the database `name`."""
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+    await sql(url, f"{end} '{name}'")
+
+
 def beside(url: str, name: str) -> str:
     """The URL of another database of the same server."""
     return f"{url.rpartition('/')[0]}/{name}"

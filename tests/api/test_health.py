@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from conftest import sql
+from conftest import end_connections, sql
 from doors import Answer, Door, OneChannel, open_door
 from ums.config import Settings
 
@@ -36,8 +36,7 @@ def is_away(answer: Answer) -> bool:
 async def locked_out(url: str, database: str) -> AsyncIterator[None]:
     """The server takes no connection to `database`, and ends those there are."""
     await sql(url, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false")
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
-    await sql(url, f"{end} '{database}'")
+    await end_connections(url, database)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from conftest import sql
+from conftest import end_connections, sql
 from ums.config import Settings
 from ums.db import Database, Hot, open_database, rows_json
 from ums.errors import Invalid, Unavailable
@@ -163,12 +163,11 @@ async def test_a_postgresql_that_is_away_is_unavailable_and_comes_back(
     database: Database, settings: Settings, postgres_server: str
 ) -> None:
     name = settings.database_url.rpartition("/")[2]
-    kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
 
     async def cut_off(*more: str) -> None:
         async with database.write() as tx:
             await tx.run(PUT, {"name": "t1"})
-            await sql(postgres_server, kill)
+            await end_connections(postgres_server, name)
             for other in more:
                 await tx.run(PUT, {"name": other})
 
@@ -178,7 +177,7 @@ async def test_a_postgresql_that_is_away_is_unavailable_and_comes_back(
         await cut_off()  # at the commit
     assert await count(database) == 0
     await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await sql(postgres_server, kill)
+    await end_connections(postgres_server, name)
     with pytest.raises(Unavailable):
         await count(database)
     await sql(postgres_server, f"ALTER DATABASE {name} RENAME TO {name}_away")

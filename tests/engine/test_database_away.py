@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from conftest import sql
+from conftest import end_connections, sql
 from fakes import Act, SmtpServer
 from flow import open_flow, until
 from ums.config import Settings
@@ -51,18 +51,11 @@ async def _away(settings: Settings, server: str, system: System) -> None:
     """Take the database away, see that it is felt, and give it back."""
     name = settings.database_url.rpartition("/")[2]
     await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await _terminate(server, name)
+    await end_connections(server, name)
     with pytest.raises(Unavailable):
         async with system.database.read() as tx:
             await tx.value(text("SELECT 1"))
     await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-
-
-async def _terminate(server: str, name: str) -> None:
-    await sql(
-        server,
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
-    )
 
 
 async def test_a_stop_without_the_database_ends(settings: Settings, postgres_server: str) -> None:
@@ -76,7 +69,7 @@ async def test_a_stop_without_the_database_ends(settings: Settings, postgres_ser
         async with running(system):
             await until(lambda: _at_dot(server))
             await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            await _terminate(postgres_server, name)
+            await end_connections(postgres_server, name)
             gate.set()
         await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         system.settings = settings

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from sqlalchemy import Executable
+
 from faults.ledger import Entry, Ledger
 from ums.config import Settings
 from ums.core.messages import HOLD, RESEND
@@ -111,6 +113,22 @@ async def states(settings: Settings) -> dict[str, int]:
         found = {row[0]: row[1] for row in await tx.rows(_STATES)}
     await database.close()
     return found
+
+
+async def counted(
+    settings: Settings, query: Executable, enough: Callable[[int], bool], seconds: float
+) -> None:
+    """Wait until what `query` counts is enough; raises TimeoutError."""
+    database = open_database(settings.database_url, settings.data_dir)
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                async with database.read() as tx:
+                    if enough(int(await tx.value(query))):
+                        return
+                await asyncio.sleep(0.1)
+    finally:
+        await database.close()
 
 
 async def drained(settings: Settings, seconds: float) -> None:

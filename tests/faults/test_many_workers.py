@@ -6,12 +6,11 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from faults.audit import Record, audit, drained
+from faults.audit import Record, audit, counted, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
-from ums.db import open_database
 
 HALF = 2_000
 
@@ -40,13 +39,4 @@ def test_each_mail_goes_out_once(settings: Settings, count: int, record_property
 async def _all_here(settings: Settings, count: int) -> None:
     """Wait until so many workers hold mail."""
     query = text("SELECT count(DISTINCT owner) FROM deliveries WHERE owner IS NOT NULL")
-    database = open_database(settings.database_url, settings.data_dir)
-    try:
-        async with asyncio.timeout(90):
-            while True:
-                async with database.read() as tx:
-                    if int(await tx.value(query)) >= count:
-                        return
-                await asyncio.sleep(0.1)
-    finally:
-        await database.close()
+    await counted(settings, query, lambda found: found >= count, 90)

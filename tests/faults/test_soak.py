@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from conftest import sql
+from conftest import end_connections
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
@@ -121,8 +121,7 @@ def _faults(
     def ended() -> None:
         url: str = request.getfixturevalue("postgres_server")
         name = settings.database_url.rpartition("/")[2]
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
-        asyncio.run(sql(url, f"{end} '{name}'"))
+        asyncio.run(end_connections(url, name))
         time.sleep(1)
 
     own = [locked] if settings.is_sqlite else [killed, ended]

@@ -11,15 +11,14 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from conftest import sql
-from faults.audit import Record, audit, drained
+from conftest import end_connections, sql
+from faults.audit import Record, audit, counted, drained
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
 from faults.workload import Account, channel, fill
 from postgres import reserved_port
 from ums.config import Settings
 from ums.core.system import open_system
-from ums.db import open_database
 
 PER_ROUND = 400  # mails, so that the flow does not run dry
 URGENT = 60
@@ -70,17 +69,8 @@ def test_how_soon_another_worker_takes_over(
 async def _until(settings: Settings, pid: int, *, held: bool) -> None:
     """Wait until the worker of this process holds mail, or holds none any more."""
     query = text("SELECT count(*) FROM deliveries WHERE owner LIKE :owner")
-    database = open_database(settings.database_url, settings.data_dir)
-    try:
-        async with asyncio.timeout(120):
-            while True:
-                async with database.read() as tx:
-                    count = await tx.value(query, {"owner": f"%.{pid}.%"})
-                if bool(count) is held:
-                    return
-                await asyncio.sleep(0.1)
-    finally:
-        await database.close()
+    mine = query.bindparams(owner=f"%.{pid}.%")
+    await counted(settings, mine, lambda count: bool(count) is held, 120)
 
 
 def test_how_soon_a_new_start_sends(
@@ -121,8 +111,7 @@ def test_how_soon_it_sends_when_the_database_is_back(
         for _ in range(rounds):
             ledger.wait_for(len(ledger.entries) + 20)
             asyncio.run(sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
-            asyncio.run(sql(postgres_server, f"{end} '{name}'"))
+            asyncio.run(end_connections(postgres_server, name))
             time.sleep(chance.uniform(0.5, 3.0))
             asyncio.run(sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
             before, began = len(ledger.entries), time.monotonic()
