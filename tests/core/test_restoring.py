@@ -70,6 +70,23 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
         assert await backup_at(system) is None
 
 
+async def test_workers_that_start_at_once_are_no_restore(system: System) -> None:
+    for _ in range(20):
+        await asyncio.gather(*(restoring.check(system) for _ in range(8)))
+        assert await backup_at(system) is None
+
+
+async def test_several_workers_find_one_restore(system: System) -> None:
+    await restoring.check(system)
+    async with system.database.write() as tx:
+        await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
+    await asyncio.gather(*(restoring.check(system) for _ in range(4)))
+    assert await backup_at(system) == "1970-01-01T00:00:01.000Z"
+    async with system.database.read() as tx:
+        actions = [one.action for one in (await audit.list_audit(tx)).items]
+    assert actions.count("restored.hold") == 1
+
+
 async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
     await restoring.check(system)
     (system.settings.data_dir / FILE).unlink()

@@ -1,5 +1,6 @@
 """The mark of the mail that is being made, and what follows from one that was left behind."""
 
+import fcntl
 import struct
 from pathlib import Path
 
@@ -34,6 +35,23 @@ def test_a_living_mark_is_nobodys_finding(tmp_path: Path) -> None:
     with mark.making(9):  # a stop did not wait for it
         pass
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_mark_that_is_not_locked_yet_may_be_taken_for_a_dead_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def late(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        assert left_behind(tmp_path) == []  # another process, just then
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    mark = Mark(tmp_path, "me")
+    with mark.making(7):
+        assert (tmp_path / "making.me").read_bytes() == struct.pack("<q", 7)
+    mark.close()
 
 
 def test_an_error_ends_the_mark(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            print(f"{self._command}, running: {self.running}; its last lines:\n{self._told()}")
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -21,7 +21,7 @@ HALF = 2_000
 def test_each_mail_goes_out_once(settings: Settings, count: int, record_property: Record) -> None:
     with Ledger() as ledger, ExitStack() as stack:
         asyncio.run(fill(settings, ledger.port, broadcast=HALF, single=HALF))
-        ledger.hold = 0.1  # so that nobody is done before the last one has started
+        ledger.hold = 5.0  # so that nobody is done before the last one has started
         workers = [stack.enter_context(Engine(settings, sessions=2)) for _ in range(count)]
         for worker in workers:
             worker.start()

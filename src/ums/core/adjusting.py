@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
-from sqlalchemy import delete, insert
 
 from ums.config import SettingsError, read_setting
-from ums.core import audit
+from ums.core import audit, installation
 from ums.core.adjusted import PREFIX
 from ums.core.directory import touch
-from ums.core.models import meta
 from ums.core.system import System
 from ums.errors import Invalid
 from ums.senders.email import read_ports
@@ -84,9 +82,10 @@ async def change(
     told = ", ".join(f"{name} {values[name]}" for name in values if values[name] != old[name])
     async with system.database.write() as tx:
         for name, value in values.items():
-            await tx.run(delete(meta).where(meta.c.name == PREFIX + name))
-            if value != getattr(system.default_settings, name):
-                await tx.run(insert(meta), {"name": PREFIX + name, "value": str(value)})
+            if value == getattr(system.default_settings, name):
+                await installation.remove(tx, PREFIX + name)
+            else:
+                await installation.put(tx, PREFIX + name, str(value))
         await touch(tx)
         if told:
             await audit.note(tx, "settings.change", "settings", told, actor)

@@ -4,12 +4,9 @@ import base64
 import hashlib
 from typing import Final
 
-from sqlalchemy import delete, insert, select
-
-from ums.core import audit
+from ums.core import audit, installation
 from ums.core.brand import LOGO, LOGO_DIGEST, NAME
 from ums.core.directory import touch
-from ums.core.models import meta
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -43,7 +40,7 @@ async def change(
 async def picture(system: System) -> tuple[str, bytes]:
     """The picture's type and octets. Raises NotFound where there is none."""
     async with system.database.read() as tx:
-        value = await tx.value(select(meta.c.value).where(meta.c.name == LOGO))
+        value = await installation.value(tx, LOGO)
     kind, _, text = (value or "").partition(" ")
     if not text:
         raise NotFound("not_found")
@@ -51,9 +48,10 @@ async def picture(system: System) -> tuple[str, bytes]:
 
 
 async def _put(tx: Tx, name: str, value: str) -> None:
-    await tx.run(delete(meta).where(meta.c.name == name))
     if value:
-        await tx.run(insert(meta), {"name": name, "value": value})
+        await installation.put(tx, name, value)
+    else:
+        await installation.remove(tx, name)
 
 
 def _kind(logo: bytes) -> str:

@@ -10,15 +10,15 @@ the database was used before, nothing is sent until an operator says so.
 import json
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import structlog
 from msgspec import Meta, Struct
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
 
 from ums import clock
-from ums.core import audit
-from ums.core.models import deliveries, meta
+from ums.core import audit, installation
+from ums.core.models import deliveries
 from ums.core.states import WAITING
 from ums.core.system import System
 from ums.db import Hot, Tx
@@ -50,13 +50,18 @@ class Restored(Struct, frozen=True):
 async def check(system: System) -> None:
     """Hold sending if the database is older than what was seen beside it. Called before a worker
     begins."""
-    path = system.settings.data_dir / FILE
+    # The file first: others of this machine write it after the database, so that what is read
+    # here is never later than what stands there.
+    known = _read(system.settings.data_dir / FILE)
     async with system.database.write() as tx:
-        instance, seen = await _value(tx, _INSTANCE), await _value(tx, _SEEN)
-        if instance is None:
-            instance = secrets.token_hex(8)
-            await tx.run(insert(meta), {"name": _INSTANCE, "value": instance})
-        if seen is not None and _is_older(path, instance, int(seen), system):
+        await installation.put_first(tx, _INSTANCE, secrets.token_hex(8))
+        instance = await installation.value(tx, _INSTANCE)
+        seen = await installation.value(tx, _SEEN)
+        if known is None:  # on PostgreSQL it is a machine that joins the others
+            older = system.settings.is_sqlite
+        else:
+            older = known.instance == instance and known.at > int(seen or 0)
+        if seen is not None and older:
             await _hold(tx, int(seen))
     await see(system)
 
@@ -66,7 +71,7 @@ async def see(system: System) -> None:
     now = clock.now()
     async with system.database.write() as tx:
         await tx.run(_SEE, {"name": _SEEN, "value": str(now)})
-        instance = await _value(tx, _INSTANCE)
+        instance = await installation.value(tx, _INSTANCE)
     path = system.settings.data_dir / FILE
     aside = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
     aside.write_text(json.dumps({"instance": instance, "at": now}))
@@ -75,7 +80,7 @@ async def see(system: System) -> None:
 
 async def show(system: System) -> Restored:
     async with system.database.read() as tx:
-        held = await _value(tx, HELD)
+        held = await installation.value(tx, HELD)
         if held is None:
             return Restored(None, 0)
         waiting = select(deliveries.c.id).where(deliveries.c.state.in_(WAITING)).limit(MOST)
@@ -84,35 +89,34 @@ async def show(system: System) -> Restored:
 
 
 async def is_held(tx: Tx) -> bool:
-    return await _value(tx, HELD) is not None
+    return await installation.value(tx, HELD) is not None
 
 
 async def confirm(system: System, *, actor: str = audit.LOCAL) -> Restored:
     """Send what waits after all."""
     async with system.database.write() as tx:
-        gone = await tx.run(delete(meta).where(meta.c.name == HELD))
-        if gone.count:
+        if await installation.remove(tx, HELD):
             await audit.note(tx, "restored.confirm", "installation", "", actor)
     system.wake.set()
     return await show(system)
 
 
 async def _hold(tx: Tx, seen: int) -> None:
-    if not await is_held(tx):
-        await tx.run(insert(meta), {"name": HELD, "value": str(seen)})
+    if await installation.put_first(tx, HELD, str(seen)):
         await audit.note(tx, "restored.hold", "installation", clock.iso(seen))
     log.warning("restored from a backup: nothing is sent until `ums restored confirm`")
 
 
-async def _value(tx: Tx, name: str) -> str | None:
-    return await tx.value(select(meta.c.value).where(meta.c.name == name))
+class _Seen(NamedTuple):
+    """What stands in the file."""
+
+    instance: str
+    at: int
 
 
-def _is_older(path: Path, instance: str, seen: int, system: System) -> bool:
+def _read(path: Path) -> _Seen | None:
     try:
         found: Any = json.loads(path.read_text("utf-8"))
-        known, at = str(found["instance"]), int(found["at"])
+        return _Seen(str(found["instance"]), int(found["at"]))
     except (OSError, ValueError, KeyError, TypeError):
-        # On PostgreSQL it is a machine that joins the others.
-        return system.settings.is_sqlite
-    return known == instance and at > seen
+        return None

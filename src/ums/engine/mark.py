@@ -25,8 +25,7 @@ class Mark:
 
     def __init__(self, folder: Path, owner: str) -> None:
         self._path = folder / f"{_PREFIX}{owner}"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _create(self._path)
         os.ftruncate(self._file, _ID.size)
         self._map = mmap.mmap(self._file, _ID.size)
 
@@ -50,6 +49,16 @@ class Mark:
         self._map.close()
         self._path.unlink(missing_ok=True)
         os.close(self._file)
+
+
+def _create(path: Path) -> int:
+    """A new file, locked; once more where somebody took it for a dead one's before its lock."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:
+            return file
+        os.close(file)
 
 
 def left_behind(folder: Path) -> list[int]:

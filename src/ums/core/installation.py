@@ -1,0 +1,36 @@
+"""Single values of the whole installation, by their names (the table `meta`).
+
+Several workers may write one at the same moment, so each is written in one statement.
+"""
+
+from sqlalchemy import delete, select
+
+from ums.core.models import meta
+from ums.db import Hot, Tx
+
+_PUT = Hot(
+    "INSERT INTO meta (name, value) VALUES (:name, :value)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_PUT_FIRST = Hot(
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
+)
+
+
+async def value(tx: Tx, name: str) -> str | None:
+    """What stands under `name`; None where nothing does."""
+    return await tx.value(select(meta.c.value).where(meta.c.name == name))
+
+
+async def put(tx: Tx, name: str, value: str) -> None:
+    await tx.run(_PUT, {"name": name, "value": value})
+
+
+async def put_first(tx: Tx, name: str, value: str) -> bool:
+    """Write `value` unless somebody did so before; True when it is ours that stands there."""
+    return (await tx.run(_PUT_FIRST, {"name": name, "value": value})).count > 0
+
+
+async def remove(tx: Tx, name: str) -> bool:
+    """True when something stood there."""
+    return (await tx.run(delete(meta).where(meta.c.name == name))).count > 0
