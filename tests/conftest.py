@@ -34,7 +34,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 KILLS = 25  # per database; CI asks for at least 50 in all
-SAMPLES = {"phase-kills": 3, "web-kills": 6, "stops": 3}  # `make faults` asks for many more
+# `make faults` asks for many more.
+SAMPLES = {"phase-kills": 3, "web-kills": 6, "stops": 3, "power-cuts": 6}
 REQUESTS = 3_000
 
 
@@ -101,6 +102,11 @@ def phase_kills(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def web_kills(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--web-kills")
+
+
+@pytest.fixture
+def power_cuts(request: pytest.FixtureRequest) -> int:
+    return request.config.getoption("--power-cuts")
 
 
 @pytest.fixture

@@ -87,6 +87,26 @@ async def test_several_workers_find_one_restore(system: System) -> None:
     assert actions.count("restored.hold") == 1
 
 
+@pytest.mark.parametrize("written", [0, 1])  # times, before it ends
+async def test_a_first_start_that_is_cut_off_is_no_restore(
+    system: System, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, replace = [written], Path.replace
+
+    def ends(path: Path, target: Path) -> Path:
+        if not left[0]:
+            raise OSError("the power is lost")
+        left[0] -= 1
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", ends)
+        with pytest.raises(OSError, match="power"):
+            await restoring.check(system)
+    await restoring.check(system)
+    assert await backup_at(system) is None
+
+
 async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
     await restoring.check(system)
     (system.settings.data_dir / FILE).unlink()

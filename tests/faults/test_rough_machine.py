@@ -3,9 +3,7 @@ descriptors, a log that takes nothing, a disk that errs, a file that another pro
 
 import asyncio
 import resource
-import shutil
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,11 +12,11 @@ import pytest
 from faults.audit import Record, audit, drained, states
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
+from faults.power import strace_works
 from faults.workload import fill
 from ums.config import Settings
 
 HALF = 400
-STRACE = ["strace", "-D", "-f", "-o", "/dev/null"]  # the process itself is ours, not strace
 pytestmark = pytest.mark.faults
 
 
@@ -113,15 +111,8 @@ def test_another_process_locks_the_file(settings: Settings, record_property: Rec
     result.check_bounds(2 * HALF)
 
 
-def _strace_works() -> bool:
-    if shutil.which("strace") is None:
-        return False
-    tried = subprocess.run([*STRACE, "true"], capture_output=True)  # noqa: PLW1510
-    return tried.returncode == 0
-
-
 @pytest.mark.parametrize("dialect", ["sqlite"])
-@pytest.mark.skipif(not _strace_works(), reason="strace is not here, or may not trace")
+@pytest.mark.skipif(not strace_works(), reason="strace is not here, or may not trace")
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_a_disk_that_errs(settings: Settings, error: str, record_property: Record) -> None:
     """F22, F23: from the 30th call on, what is synced to the disk fails for a while; whatever was

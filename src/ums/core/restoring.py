@@ -7,7 +7,9 @@ Where the file has seen a later time than the database, or where SQLite's file i
 the database was used before, nothing is sent until an operator says so.
 """
 
+import asyncio
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -63,6 +65,8 @@ async def check(system: System) -> None:
             older = known.instance == instance and known.at > int(seen or 0)
         if seen is not None and older:
             await _hold(tx, int(seen))
+    if seen is None:  # killed between the two, the first start must not look like a restored one
+        await asyncio.to_thread(_write, system.settings.data_dir / FILE, str(instance), 0)
     await see(system)
 
 
@@ -72,10 +76,7 @@ async def see(system: System) -> None:
     async with system.database.write() as tx:
         await tx.run(_SEE, {"name": _SEEN, "value": str(now)})
         instance = await installation.value(tx, _INSTANCE)
-    path = system.settings.data_dir / FILE
-    aside = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
-    aside.write_text(json.dumps({"instance": instance, "at": now}))
-    aside.replace(path)
+    await asyncio.to_thread(_write, system.settings.data_dir / FILE, str(instance), now)
 
 
 async def show(system: System) -> Restored:
@@ -112,6 +113,16 @@ class _Seen(NamedTuple):
 
     instance: str
     at: int
+
+
+def _write(path: Path, instance: str, at: int) -> None:
+    """All of it or nothing, also where the power is lost."""
+    aside = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump({"instance": instance, "at": at}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
 
 
 def _read(path: Path) -> _Seen | None:
