@@ -1,6 +1,7 @@
 """What there is to send, put into a database before any engine starts."""
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ums import clock
@@ -12,6 +13,7 @@ from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System, open_system
 from ums.db import Hot, rows_json
+from ums.senders.caps import Cap
 
 PER_MESSAGE = 100
 _USERS = Hot(
@@ -31,18 +33,21 @@ class Account(NamedTuple):
     secret: str
 
 
-async def fill(settings: Settings, port: int, *, broadcast: int, single: int) -> None:
+async def fill(
+    settings: Settings, port: int, *, broadcast: int, single: int, caps: Sequence[Cap] = ()
+) -> None:
     """A broadcast to so many users, and so many transactional mails (a multiple of 100, or fewer)
-    to addresses, each kind by a channel and a sender of its own to the server at `port`."""
+    to addresses, each kind by a channel and a sender of its own, with these caps, to the server at
+    `port`."""
     async with open_system(settings) as system:
         intake = Intake(system)
         if broadcast:
             await _users(system, broadcast)
-            account = await channel(system, "bulk", port)
+            account = await channel(system, "bulk", port, caps)
             found = await _found(system, account.key)
             await intake.accept(found, _body(), broadcast=True)
         if single:
-            account = await channel(system, "single", port)
+            account = await channel(system, "single", port, caps)
             found = await _found(system, account.key)
             for first in range(0, single, PER_MESSAGE):
                 some = range(first, min(first + PER_MESSAGE, single))
@@ -51,7 +56,7 @@ async def fill(settings: Settings, port: int, *, broadcast: int, single: int) ->
                 )
 
 
-async def channel(system: System, name: str, port: int) -> Account:
+async def channel(system: System, name: str, port: int, caps: Sequence[Cap] = ()) -> Account:
     """A channel with a sender to the server at `port`."""
     made = await channels.create(system, name)
     await channels.set_rules(system, made.channelkey, Rules(requests_per_second=0))
@@ -64,6 +69,8 @@ async def channel(system: System, name: str, port: int) -> Account:
         from_address=f"{name}@example.org",
         channels=[made.channelkey],
         allow_port=True,
+        caps=list(caps),
+        urgent_share=0,
     )
     await senders.create(system, sender)
     return Account(made.channelkey, str(made.mastersecret))

@@ -21,6 +21,7 @@ from ums.errors import Unavailable
 
 log = structlog.get_logger()
 IDLE_SECONDS = 5.0
+SOON = clock.MINUTE  # what is given back for less is claimed again to the moment
 BUFFER_PER_SESSION = 20
 
 
@@ -176,6 +177,8 @@ class Supply:
             if wait > PATIENCE:
                 self.done(job)
                 await self._release([job, *self._waiting.take_from(job.priority)])
+                if wait < SOON:
+                    asyncio.get_running_loop().call_later(wait / clock.SECOND, self.wanted)
                 return False
             await asyncio.sleep(max(wait, 1) / clock.SECOND)
             first = self._waiting.first()

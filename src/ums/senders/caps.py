@@ -48,7 +48,7 @@ class Cap(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def hold(self) -> int:
         """How long (ms) after it was counted a mail may still be sent: so much longer it counts."""
-        return min(2 * SECOND, self.seconds * SECOND // 10)
+        return min(2 * SECOND, self.seconds * SECOND // 20)
 
     @property
     def is_clock(self) -> bool:
