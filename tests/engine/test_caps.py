@@ -9,6 +9,7 @@ from fakes import SmtpServer
 from flow import Flow, account, open_flow, until
 from ums.config import Settings
 from ums.core import reports, routing, senders, spending
+from ums.core.expansion import expand
 from ums.core.forecast import estimate, forecast
 from ums.core.requests import parse
 from ums.core.system import System, open_system
@@ -172,3 +173,17 @@ async def test_the_estimate_knows_the_caps(system: System) -> None:
         assert few.seconds < 60
         assert many.seconds is not None
         assert 2 * HOUR - 60 < many.seconds <= 2 * HOUR + 60
+
+
+async def test_what_waits_has_what_is_left_reserved(system: System) -> None:
+    flow = await open_capped(system, 1, Cap(count=50, seconds=HOUR), Cap(count=90, seconds=DAY))
+
+    async def left() -> list[tuple[int, int]]:
+        return [(one.left, one.reserved) for one in await spending.caps_of(system, "main")]
+
+    assert await left() == [(50, 0), (90, 0)]
+    for size, reserved in ((33, (33, 33)), (40, (50, 73))):
+        await flow.send(*addresses(size, f"{size}-"))
+        while await expand(system.database):
+            pass
+        assert await left() == [*zip((50, 90), reserved, strict=True)]

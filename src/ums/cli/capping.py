@@ -18,7 +18,7 @@ UNITS: Final = {
     "month": 2_592_000,
 }
 _CAP = re.compile(r"(\d{1,10})/(\w{1,10})(?:@(.{1,80}))?")
-COLUMNS = ("cap", "used", "left", "renews_at")
+COLUMNS = ("cap", "used", "left", "reserved", "renews_at")
 
 
 @sender.command("caps")

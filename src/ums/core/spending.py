@@ -39,6 +39,10 @@ _COUNT = Hot(
     " FROM $rows(r: cap text, start bigint, used int) WHERE true"
     " ON CONFLICT (sender_id, cap, start) DO UPDATE SET used = spending.used + excluded.used"
 )
+_WAITING = Hot(
+    "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE sender_id = :sender"
+    " AND state IN ('queued', 'deferred') LIMIT :most) AS waiting"
+)
 _FORGET = Hot(
     "DELETE FROM spending WHERE sender_id = :sender AND EXISTS (SELECT 1 FROM"
     " $rows(c: cap text, since bigint) WHERE c.cap = spending.cap AND spending.start < c.since)"
@@ -92,6 +96,10 @@ class CapUse(Cap, frozen=True, kw_only=True):
 
     used: int
     left: int
+    reserved: Annotated[
+        int,
+        Meta(description="Of what is left, promised to mail that waits already: it goes first."),
+    ]
     renews_at: Annotated[
         str | None, Meta(description="When some of it, or by the clock all of it, is free again.")
     ]
@@ -144,6 +152,9 @@ async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
     """How far each cap is used."""
     now = clock.now()
     used = await _used(tx, sender, caps, now)
+    lefts = {cap.key: max(0, cap.count - used.get(cap.key, (0, 0))[0]) for cap in caps}
+    most = max(lefts.values(), default=0)
+    waiting = int(await tx.value(_WAITING, {"sender": sender, "most": most}))
     found: list[CapUse] = []
     for cap in caps:
         count, first = used.get(cap.key, (0, 0))
@@ -155,7 +166,8 @@ async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
                 of=cap.of,
                 reset=cap.reset,
                 used=count,
-                left=max(0, cap.count - count),
+                left=lefts[cap.key],
+                reserved=min(lefts[cap.key], waiting),
                 renews_at=clock.iso_or_none(renews),
             )
         )
