@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -150,6 +151,24 @@ async def test_a_server_that_closes_after_a_few_mails_is_called_again(system: Sy
             assert await flow.until_settled(msgid) == {"sent": 40}
     assert len(server.mails) == 40
     assert len({mail.rcpt_to for mail in server.mails}) == 40
+    assert (await flow.sender()).failures == 0
+
+
+async def test_how_many_mails_a_session_takes_is_learnt(system: System) -> None:
+    with_settings(system, sessions=1)
+    asked = Counter[int]()
+
+    def script(call: Call) -> bytes | None:
+        asked[call.connection] += 1
+        return b"450 MI:DMC 163 smtp1,x 1\r\n" if asked[call.connection] > 3 else None
+
+    async with SmtpServer() as server:
+        server.script["MAIL"] = script
+        flow = await open_flow(system, server)
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(12)))
+            assert await flow.until_settled(msgid) == {"sent": 12}
+    assert [asked[number] for number in sorted(asked)] == [4, 3, 3, 3]
     assert (await flow.sender()).failures == 0
 
 

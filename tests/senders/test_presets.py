@@ -21,6 +21,12 @@ def test_a_preset_tells_all_in_both_languages(name: str) -> None:
             assert text == text.strip()
             assert text
         assert re.search(r"[\u4e00-\u9fff]", preset.about(field, "zh"))
+    assert bool(preset.quirks_en) == bool(re.search(r"[\u4e00-\u9fff]", preset.quirks_zh))
+
+
+def test_quirks_that_are_known_are_told() -> None:
+    assert "QUIT" in PRESETS["qq"].about("quirks", "zh")
+    assert "IMAP ID" in PRESETS["netease163"].about("quirks", "en")
 
 
 @pytest.mark.parametrize("name", PRESETS)

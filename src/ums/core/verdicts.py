@@ -8,7 +8,8 @@ from ums.senders.replies import retry_delay
 
 MIN_PAUSE = 30_000  # ms between two uncharged tries of one delivery
 FREE_TRIES = 5
-BROKEN = ("connection_lost", "connection_used_up", "server_closed", "protocol")
+USED_UP = "connection_used_up"
+BROKEN = ("connection_lost", USED_UP, "server_closed", "protocol")
 """Reasons that speak of the connection alone."""
 _LATE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 

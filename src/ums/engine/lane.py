@@ -1,6 +1,7 @@
 """One sender's way out: its claimed deliveries and the sessions that carry them."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from ums.core.learnt import DomainPace, Sessions
 from ums.core.message_ids import Signer
 from ums.core.senders import password_of
 from ums.core.system import System
-from ums.core.verdicts import BROKEN, Timing
+from ums.core.verdicts import BROKEN, USED_UP, Timing
 from ums.engine import pacing
 from ums.engine.concurrency import Concurrency
 from ums.engine.failpoints import reach
@@ -69,6 +70,7 @@ class Lane:
         self._open: set[Session] = set()
         seconds = (sessions.most_until - clock.now()) / clock.SECOND if sessions else 0
         self._concurrency = Concurrency(learnt=(sessions.count, seconds) if sessions else None)
+        self._mails_most = sys.maxsize  # in one session, as far as the server was seen to take them
         self.supply.may_bulk = self._may_bulk
 
     @property
@@ -134,6 +136,11 @@ class Lane:
     def _may_bulk(self, carried: int) -> bool:
         """Whether one more session may carry mail that is not urgent, beside so many that do."""
         return carried < self._concurrency.usual(self._allowed)
+
+    @property
+    def _per_session(self) -> int:
+        """How many mails one session carries."""
+        return min(self._system.settings.session_messages, self._mails_most)
 
     @property
     def _free(self) -> int:
@@ -219,10 +226,10 @@ class Lane:
 
     async def _use(self, session: Session, sender: Sender) -> bool:
         proven = False
-        limit = self._system.settings.session_messages
         job = await self.supply.next(sender)
         while job is not None:
-            following = self.supply.peek(sender) if session.carried + 1 < limit else None
+            more = session.carried + 1 < self._per_session
+            following = self.supply.peek(sender) if more else None
             ahead = None
             try:
                 with self._busy():
@@ -237,7 +244,8 @@ class Lane:
             if outcome is not None and outcome.reply is not None and not proven:
                 await self._written(lambda tx: resting.worked(tx, sender.id))
                 proven = True
-            if not session.usable or session.carried >= limit:
+            over = outcome is not None and outcome.reason in BROKEN
+            if over or not session.usable or session.carried >= self._per_session:
                 self.supply.put_back(ahead)
                 return True
             job = ahead or await self.supply.next(sender)
@@ -251,7 +259,10 @@ class Lane:
             self.pacing.refused(address, outcome.wait or 0)
         elif outcome.verdict is Verdict.SENT:
             self.pacing.took(address)
-        if outcome.reason in BROKEN and session.carried < FEW:
+        taken = session.carried - (outcome.stage is Stage.DOT)
+        if outcome.reason == USED_UP and taken > 0:
+            self._mails_most = min(self._mails_most, taken)
+        elif outcome.reason in BROKEN and session.carried < FEW:
             self._concurrency.broke()
         elif outcome.reason in resting.TOO_MUCH:
             self._concurrency.slowed()

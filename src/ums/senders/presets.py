@@ -27,13 +27,16 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
     limits_en: str
     limits_zh: str
     caps: tuple[Cap, ...] = ()
+    quirks_en: str = ""
+    quirks_zh: str = ""
     imap: str = ""  # where its mailboxes are, port 993, SSL/TLS; empty: none that we know of
 
     def name(self, language: str) -> str:
         return self.zh if language == "zh" else self.en
 
     def about(self, field: str, language: str) -> str:
-        """What to put into `field`: account, password or from; and what is known of `limits`."""
+        """What to put into `field`: account, password or from; and what is known of its `limits`
+        and `quirks`, which may be empty."""
         return str(getattr(self, f"{field}_{language}"))
 
 
