@@ -36,6 +36,7 @@ STEPS: list[tuple[str, Stage, int | None, list[int]]] = [
     ("tls", Stage.TLS, 3_600_000, [3600, 3600]),
     ("server_unknown", Stage.RESOLVE, None, [3600, 3600]),
     ("rate", Stage.MAIL, None, [600, 1200, 2400]),
+    ("rate", Stage.MAIL, 60_000, [60, 1200]),
     ("daily_quota", Stage.RCPT, 3_600_000, [3600, 3600, 3600, 4800]),
 ]
 

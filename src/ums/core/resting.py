@@ -65,6 +65,8 @@ def _length(outcome: Outcome, failures: int, now: int) -> int:
         # would otherwise lock the account (reliability.md 4.1).
         if failures >= len(steps):
             return UNTIL_EDITED - now
+    elif outcome.reason in TOO_MUCH and outcome.wait and not failures:
+        return max(outcome.wait, TRANSPORT[0])  # the server knows best, unless it was wrong before
     elif outcome.reason in TOO_MUCH:
         steps = QUOTA
     elif outcome.reason in ("tls", "server_unknown"):
