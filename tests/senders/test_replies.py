@@ -180,6 +180,9 @@ TABLE = [
     # size, content, policy
     ("mail", "552 5.3.4 Message size exceeds fixed limit", "too_big", "refused"),
     ("mail", "552 too much", "too_big", "refused"),
+    ("mail", "552 quota exceeded", "daily_quota", "hold"),
+    ("mail", "552 5.2.2 quota exceeded for sender", "daily_quota", "hold"),
+    ("mail", "554 发信额度不足", "daily_quota", "hold"),
     ("dot", "552 5.2.3 Your message exceeded Google's message size limits", "too_big", "refused"),
     (
         "dot",
