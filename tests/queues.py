@@ -43,7 +43,8 @@ async def claim(flow: Flow, limit: int = 100, owner: str = "me") -> list[Claimed
 
 async def intend(flow: Flow, claimed: list[Claimed], owner: str = "me") -> set[int]:
     async with flow.system.database.write() as tx:
-        return await queue.intend(tx, owner, [(c.id, c.epoch) for c in claimed])
+        found = await queue.intend(tx, owner, [(c.id, c.epoch) for c in claimed])
+    return {id for id, _ in found}
 
 
 async def record(flow: Flow, claimed: Claimed, state: str, doubts: int = 0) -> bool:

@@ -13,6 +13,7 @@ from ums.core.models import attempts, deliveries, messages, workers
 from ums.core.models import senders as sender_table
 from ums.core.queue import Attempt, Claimed, Result
 from ums.core.system import System
+from ums.engine.journal import Journal
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ async def test_an_intent_is_written_only_for_what_is_still_held(flow: Flow) -> N
         await tx.run(where(deliveries.c.id == later.id).values(epoch=later.epoch + 1))
         await tx.run(where(deliveries.c.id == free.id).values(state="deferred", owner=None))
         asked = [(c.id, c.epoch) for c in (mine, other, later, free)]
-        assert await queue.intend(tx, "me", asked) == {mine.id}
+        assert await queue.intend(tx, "me", asked) == {(mine.id, mine.epoch)}
         assert await queue.intend(tx, "me", asked) == set()  # and once
 
 
@@ -120,10 +121,27 @@ async def test_a_verdict_and_its_attempt_are_stored_together_or_not_at_all(flow:
             deliveries.update().where(deliveries.c.id == stolen.id).values(epoch=stolen.epoch + 1)
         )
         results = [sent(mine), sent(stolen), sent(again)]
-        assert await queue.record(tx, "me", results) == {mine.id, again.id}
+        assert await queue.record(tx, "me", results) == {(c.id, c.epoch) for c in (mine, again)}
         assert await queue.record(tx, "me", results) == set()  # told twice, stored once
     assert await states(flow, msgid) == ["sent", "claimed", "sent"]
     assert [a.delivery_id for a in await flow.attempts(msgid)] == [mine.id, again.id]
+
+
+async def test_a_delivery_that_was_claimed_twice_gets_one_dot(flow: Flow) -> None:
+    """A worker that was taken for dead may claim anew what it still holds: of the two claims the
+    first is nothing any more, also where both are asked about at once."""
+    msgid = await filled(flow, 1)
+    (old,) = await take(flow)
+    async with flow.system.database.write() as tx:
+        await queue.bury(tx, "me")
+    (new,) = await take(flow)
+    assert (old.id, old.epoch + 1) == (new.id, new.epoch)
+    journal = Journal(flow.system.database, "me")
+    dots = await asyncio.gather(journal.intend(old), journal.intend(new))
+    assert dots == [False, True]
+    stored = await asyncio.gather(journal.record(sent(old)), journal.record(sent(new)))
+    assert stored == [False, True]
+    assert len(await flow.attempts(msgid)) == 1
 
 
 async def test_what_is_released_goes_back_as_it_was(flow: Flow) -> None:
@@ -230,7 +248,8 @@ async def test_a_late_yes_is_believed_until_somebody_claims_the_row(flow: Flow, 
         await tx.run(deliveries.update().where(deliveries.c.id == again.id).values(epoch=2))
         no = sent(late, "failed")
         assert await queue.record(tx, "dead", [no]) == set()
-        assert await queue.record(tx, "dead", [sent(late), sent(again)]) == {late.id}
+        stored = await queue.record(tx, "dead", [sent(late), sent(again)])
+        assert stored == {(late.id, late.epoch)}
     assert await states(flow, msgid) == ["sent", state]
 
 

@@ -58,7 +58,7 @@ _INTEND = Hot(
     "UPDATE deliveries SET state = 'at_dot', updated_at = :at"
     " FROM $rows(r: id bigint, epoch int) WHERE deliveries.id = r.id"
     " AND deliveries.epoch = r.epoch AND deliveries.owner = :owner"
-    " AND deliveries.state = 'claimed' RETURNING deliveries.id"
+    " AND deliveries.state = 'claimed' RETURNING deliveries.id, deliveries.epoch"
 )
 _RECORD = Hot(
     "UPDATE deliveries SET state = r.state, reason = r.reason, due_at = r.due_at,"
@@ -71,7 +71,7 @@ _RECORD = Hot(
     # claimed since has another epoch.
     " OR (deliveries.owner IS NULL AND deliveries.reason = 'unknown_outcome'"
     " AND deliveries.state IN ('unknown', 'deferred', 'paused') AND r.state = 'sent'))"
-    " RETURNING deliveries.id"
+    " RETURNING deliveries.id, deliveries.epoch"
 )
 _ATTEMPT = Hot(
     "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
@@ -140,6 +140,11 @@ _EXPIRE_TOLD = Hot(
 )
 
 
+Name = tuple[int, int]
+"""(id, epoch): of one claim. An id alone would name a delivery that was taken from a worker and
+that it claimed again, and both of its claims would be answered as one."""
+
+
 class Claimed(Struct):
     """A delivery this worker may send."""
 
@@ -201,24 +206,25 @@ async def claim(tx: Tx, owner: str, sender: int, priority: int, limit: int) -> l
     return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
 
 
-async def intend(tx: Tx, owner: str, rows: Sequence[tuple[int, int]]) -> set[int]:
-    """Write down that these (id, epoch) are about to get their dot; the ids that may."""
+async def intend(tx: Tx, owner: str, rows: Sequence[Name]) -> set[Name]:
+    """Write down that these are about to get their dot; those that may."""
     params = {"r": rows_json(rows), "owner": owner, "at": clock.now()}
-    return {row[0] for row in await tx.rows(_INTEND, params)}
+    return {(row[0], row[1]) for row in await tx.rows(_INTEND, params)}
 
 
-async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[int]:
-    """Store verdicts with their attempts; the ids whose rows were still this worker's."""
+async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[Name]:
+    """Store verdicts with their attempts; those whose rows were still this worker's."""
     params = {"r": rows_json(_state(r) for r in results), "owner": owner, "at": clock.now()}
-    stored = {row[0] for row in await tx.rows(_RECORD, params)}
-    tried = [r for r in results if r.id in stored and r.attempt is not None]
+    names = {(row[0], row[1]) for row in await tx.rows(_RECORD, params)}
+    stored = [r for r in results if (r.id, r.epoch) in names]
+    tried = [r for r in stored if r.attempt is not None]
     if tried:
         await tx.run(_ATTEMPT, {"r": rows_json(_attempt(r) for r in tried)})
-    told = [(r.id, r.state) for r in results if r.tells and r.id in stored]
+    told = [(r.id, r.state) for r in stored if r.tells]
     if told:
         await records.note_states(tx, told)
     await _learn(tx, tried)
-    return stored
+    return names
 
 
 async def _learn(tx: Tx, tried: Sequence[Result]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from ums.core import queue
-from ums.core.queue import Claimed, Result
+from ums.core.queue import Claimed, Name, Result
 from ums.db import Database, GroupCommit, Tx
 from ums.errors import Unavailable
 
@@ -101,11 +101,11 @@ class Journal:
         intents = [(e.id, e.epoch) for e in entries if isinstance(e, Intent)]
         results = [e for e in entries if isinstance(e, Result)]
         released = [(e.id, e.epoch) for e in entries if isinstance(e, Release)]
-        good: set[int] = set()
+        good: set[Name] = set()
         if results:
             good |= await queue.record(tx, self._owner, results)
         if intents:
             good |= await queue.intend(tx, self._owner, intents)
         if released:
             await queue.release(tx, self._owner, released)
-        return [isinstance(e, Release) or e.id in good for e in entries]
+        return [isinstance(e, Release) or (e.id, e.epoch) in good for e in entries]
