@@ -11,12 +11,11 @@ from sqlalchemy import select
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
-from faults.workload import Account, channel
+from faults.workload import Account, account
 from postgres import reserved_port
 from ums.config import Settings
 from ums.core.messages import RESEND
 from ums.core.models import messages
-from ums.core.system import open_system
 from ums.db import open_database
 
 CLIENTS = 8
@@ -32,9 +31,9 @@ def test_every_200_is_stored_and_every_key_is_one_message(
         Ledger() as ledger,
         Engine(settings, serve=True, port=port) as engine,
     ):
-        account = asyncio.run(_account(settings, ledger.port))
+        caller = asyncio.run(account(settings, ledger.port))
         answers, retries = asyncio.run(
-            _post_while_killing(engine, port, account, dialect, web_kills)
+            _post_while_killing(engine, port, caller, dialect, web_kills)
         )
         asyncio.run(drained(settings, 60 + 5 * web_kills))
         engine.stop()
@@ -48,11 +47,6 @@ def test_every_200_is_stored_and_every_key_is_one_message(
     assert sorted(stored) == sorted(msgid for (msgid,) in answers.values())
     result.check(size=len(answers))
     assert sum(row.copies > 1 for row in result.of(RESEND)) <= web_kills * settings.sessions
-
-
-async def _account(settings: Settings, port: int) -> Account:
-    async with open_system(settings) as system:
-        return await channel(system, "single", port)
 
 
 async def _post_while_killing(

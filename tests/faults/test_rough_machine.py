@@ -12,7 +12,7 @@ import pytest
 from faults.audit import Record, audit, drained, states
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
-from faults.power import strace_works
+from faults.power import STRACE, strace_works
 from faults.workload import fill
 from ums.config import Settings
 
@@ -118,18 +118,7 @@ def test_a_disk_that_errs(settings: Settings, error: str, record_property: Recor
     """F22, F23: from the 30th call on, what is synced to the disk fails for a while; whatever was
     told or sent before is still so."""
     inject = f"inject=fdatasync,fsync:error={error}:when=30..60"
-    under = [
-        "strace",
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=fdatasync,fsync",
-        "-e",
-        inject,
-    ]
+    under = [*STRACE, "-qq", "-e", "trace=fdatasync,fsync", "-e", inject]
     with Ledger() as ledger:
         asyncio.run(fill(settings, ledger.port, broadcast=HALF, single=HALF))
         ledger.hold = 0.01

@@ -17,10 +17,9 @@ from conftest import end_connections
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
-from faults.workload import Account, channel
+from faults.workload import Account, account
 from postgres import reserved_port
 from ums.config import Settings
-from ums.core.system import open_system
 
 SAMPLE = 20.0  # seconds, unless --soak says how many minutes
 PER_REQUEST = 20  # mails
@@ -48,10 +47,10 @@ def test_hours_of_faults(
         Engine(settings, serve=True, port=port) as server,
         Engine(settings) as worker,
     ):
-        account = asyncio.run(_account(settings, ledger.port))
+        caller = asyncio.run(account(settings, ledger.port))
         faults = _faults(settings, request, ledger, server, worker)
         server.start()
-        soak = _Soak(f"http://127.0.0.1:{port}", account, server, faults)
+        soak = _Soak(f"http://127.0.0.1:{port}", caller, server, faults)
         asyncio.run(soak.run(seconds, dialect))
         ledger.hold = 0.0
         asyncio.run(drained(settings, 120 + seconds / 10))
@@ -72,11 +71,6 @@ def test_hours_of_faults(
     if minutes:  # a sample is over before anything could grow
         assert last.memory <= first.memory * GROWN + SLACK, told
         assert last.files <= first.files + FILES, told
-
-
-async def _account(settings: Settings, port: int) -> Account:
-    async with open_system(settings) as system:
-        return await channel(system, "single", port)
 
 
 Fault = Callable[[], None]

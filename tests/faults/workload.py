@@ -43,17 +43,23 @@ async def fill(
         intake = Intake(system)
         if broadcast:
             await _users(system, broadcast)
-            account = await channel(system, "bulk", port, caps)
-            found = await _found(system, account.key)
+            bulk = await channel(system, "bulk", port, caps)
+            found = await _found(system, bulk.key)
             await intake.accept(found, _body(), broadcast=True)
         if single:
-            account = await channel(system, "single", port, caps)
-            found = await _found(system, account.key)
+            own = await channel(system, "single", port, caps)
+            found = await _found(system, own.key)
             for first in range(0, single, PER_MESSAGE):
                 some = range(first, min(first + PER_MESSAGE, single))
                 await intake.accept(
                     found, _body([f"a{n}@direct.example" for n in some]), broadcast=False
                 )
+
+
+async def account(settings: Settings, port: int) -> Account:
+    """A channel with a sender to the server at `port`, where no system is open."""
+    async with open_system(settings) as system:
+        return await channel(system, "single", port)
 
 
 async def channel(system: System, name: str, port: int, caps: Sequence[Cap] = ()) -> Account:

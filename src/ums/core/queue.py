@@ -252,18 +252,18 @@ def _attempt(r: Result) -> tuple[object, ...]:
     return (*head, a.stage, a.verdict, a.reason, a.code, a.enhanced, a.reply)
 
 
-async def release(tx: Tx, owner: str, rows: Iterable[tuple[int, int]]) -> None:
+async def release(tx: Tx, owner: str, rows: Iterable[Name]) -> None:
     """Give (id, epoch) back; nothing is charged. Only for what certainly got no dot, though its
     intent may be written already."""
     await tx.run(_RELEASE, {"r": rows_json(rows), "owner": owner, "at": clock.now()})
 
 
-async def held(tx: Tx, owner: str) -> list[tuple[int, int]]:
-    """(id, epoch) of all that is written as this worker's."""
+async def held(tx: Tx, owner: str) -> list[Name]:
+    """All that is written as this worker's."""
     return [(row.id, row.epoch) for row in await tx.rows(_HELD, {"owner": owner})]
 
 
-async def disown(tx: Tx, owner: str, rows: Sequence[tuple[int, int]], pause: int) -> None:
+async def disown(tx: Tx, owner: str, rows: Sequence[Name], pause: int) -> None:
     """Give up (id, epoch), of which this worker no longer knows how far it came with them: they
     go by what is written, as those of a dead worker do."""
     await tx.run(_DISOWN, {"r": rows_json(rows), "owner": owner})

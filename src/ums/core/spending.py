@@ -152,11 +152,11 @@ async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
     """How far each cap is used."""
     now = clock.now()
     used = await _used(tx, sender, caps, now)
-    lefts = {cap.key: max(0, cap.count - used.get(cap.key, (0, 0))[0]) for cap in caps}
-    most = max(lefts.values(), default=0)
-    waiting = int(await tx.value(_WAITING, {"sender": sender, "most": most}))
+    lefts = [max(0, left) for left in _lefts(caps, used, 0, urgent=True)]
+    most = {"sender": sender, "most": max(lefts, default=0)}
+    waiting = int(await tx.value(_WAITING, most))
     found: list[CapUse] = []
-    for cap in caps:
+    for cap, left in zip(caps, lefts, strict=True):
         count, first = used.get(cap.key, (0, 0))
         renews = cap.period(now)[1] if cap.reset else cap.frees_at(first) if count else None
         found.append(
@@ -166,8 +166,8 @@ async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
                 of=cap.of,
                 reset=cap.reset,
                 used=count,
-                left=lefts[cap.key],
-                reserved=min(lefts[cap.key], waiting),
+                left=left,
+                reserved=min(left, waiting),
                 renews_at=clock.iso_or_none(renews),
             )
         )

@@ -44,13 +44,13 @@ class Journal:
         self._owner = owner
         self._database = database
         self._group: GroupCommit[Entry, bool] = GroupCommit(database, self._apply, linger=LINGER)
-        self._held: set[tuple[int, int]] = set()
+        self._held: set[Name] = set()
 
     def take(self, claimed: Iterable[Claimed]) -> None:
         """These are ours until they are recorded, released or forgotten."""
         self._held.update((row.id, row.epoch) for row in claimed)
 
-    def held(self) -> set[tuple[int, int]]:
+    def held(self) -> set[Name]:
         """(id, epoch) of all that is ours at this moment."""
         return self._held.copy()
 
@@ -58,7 +58,7 @@ class Journal:
         """Nobody here knows any more how far this delivery came; what is written decides."""
         self._held.discard((claimed.id, claimed.epoch))
 
-    async def lose(self, names: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    async def lose(self, names: set[Name]) -> set[Name]:
         """Which of these (id, epoch) are no longer ours; they are forgotten. Raises Unavailable."""
         async with self._database.read() as tx:
             lost = names.difference(await queue.held(tx, self._owner))
