@@ -1,7 +1,9 @@
 """Several workers, dead ones, and rows that got lost on the way to a living one."""
 
 import asyncio
+import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -79,6 +81,34 @@ async def test_a_worker_that_starts_on_sqlite_knows_the_others_to_be_dead(
                 other = await flow.send("other@example.cn")
                 await flow.until_settled(other)
                 assert await flow.counts(msgid) == {"claimed": 3}
+
+
+async def test_a_worker_that_was_frozen_renews_its_lease_at_once(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the others bury it again at each of their looks, and take its mail."""
+    with_settings(system, lease_seconds=1.2)
+    beat, recover, calls = queue.beat, queue.recover, list[str]()
+
+    async def beating(tx: Tx, owner: str, lease: int) -> None:
+        calls.append("beat")
+        await beat(tx, owner, lease)
+
+    async def looking(*given: Any, **named: Any) -> int:
+        calls.append("look")
+        if calls.count("look") == 2:  # the first one is the start's
+            time.sleep(0.8)  # the whole process stands still for two thirds of the lease
+        return await recover(*given, **named)
+
+    monkeypatch.setattr(queue, "beat", beating)
+    monkeypatch.setattr(queue, "recover", looking)
+
+    async def again() -> bool:
+        return calls.count("beat") >= 3
+
+    async with running(system):
+        await until(again)
+    assert calls[:5] == ["beat", "look", "beat", "look", "beat"]
 
 
 async def test_rows_without_a_worker_are_found(system: System) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -104,11 +105,14 @@ class Engine:
 
     async def _lease(self) -> None:
         """Renew the lease three times as often as it ends, and look for the dead more often than
-        that: their mail waits for it."""
+        that: their mail waits for it. A process that was frozen renews it as soon as it wakes,
+        or others would bury it again at each of their looks."""
+        pause = self._system.settings.lease_seconds / 3
         while not self._stopping.is_set():
+            renewed = time.monotonic()
             await _patiently(self._beat)
-            for _ in range(LOOKS):
-                await asyncio.sleep(self._system.settings.lease_seconds / 3 / LOOKS)
+            while time.monotonic() - renewed < pause:
+                await asyncio.sleep(pause / LOOKS)
                 await _patiently(self._recover)
 
     async def _beat(self) -> None:
