@@ -34,7 +34,7 @@ test: $(VENV)/.installed-dev ## Run all tests
 
 faults: $(VENV)/.installed-dev ## Kill UMS thousands of times, and write down what was counted
 	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal --kills 1000 --phase-kills 50 --web-kills 200 --stops 200 \
-	--power-cuts 200 --targets --record docs/fault-results.md $(ARGS)
+	--power-cuts 200 --outage 600 --targets --record docs/fault-results.md $(ARGS)
 
 soak: $(VENV)/.installed-dev ## Two hours of mail with one fault after the other, on both databases
 	$(BIN)/python -m pytest tests/faults/test_soak.py -n 2 --soak 120 --record docs/soak-results.md $(ARGS)

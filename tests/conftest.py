@@ -36,6 +36,7 @@ hypothesis.settings.load_profile("patient")
 KILLS = 25  # per database; CI asks for at least 50 in all
 # `make faults` asks for many more.
 SAMPLES = {"phase-kills": 3, "web-kills": 6, "stops": 3, "power-cuts": 6}
+OUTAGE = 6.0  # seconds
 REQUESTS = 3_000
 
 
@@ -47,6 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addoption(f"--{name}", type=int, default=usual, help=help)
     help = "measure the targets of reliability.md with real leases, and more often"
     parser.addoption("--targets", action="store_true", help=help)
+    help = f"seconds for which PostgreSQL is down in tests/faults (default {OUTAGE:g})"
+    parser.addoption("--outage", type=float, default=OUTAGE, help=help)
     help = "minutes of faults in tests/faults/test_soak.py, per database (a sample is seconds)"
     parser.addoption("--soak", type=float, default=0.0, help=help)
     parser.addoption("--record", default=None, help="a file for what the fault tests counted")
@@ -107,6 +110,11 @@ def web_kills(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def power_cuts(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--power-cuts")
+
+
+@pytest.fixture
+def outage(request: pytest.FixtureRequest) -> float:
+    return request.config.getoption("--outage")
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,9 +50,9 @@ def server(*, durable: bool = False) -> Iterator[str]:
     if given:
         yield given
         return
-    folder = binaries() or _wheel_binaries()
-    with reserved_port() as port, _own_server(folder, port, "on" if durable else "off") as url:
-        yield url
+    with cluster() as own:
+        own.start("fsync=on" if durable else "fsync=off")
+        yield own.url
 
 
 def _wheel_binaries() -> Path:
@@ -70,37 +71,93 @@ def _user() -> str | None:
     raise RuntimeError("running as root needs a user 'postgres' or 'nobody' for PostgreSQL")
 
 
-@contextmanager
-def _own_server(folder: Path, port: int, fsync: str) -> Iterator[str]:
-    home = Path(tempfile.mkdtemp(prefix="ums-pg-"))
-    user = _user()
-    if user:
-        os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-    data = home / "data"
-    initdb = [folder / "initdb", "-D", data, "-U", "ums", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LANG": "C"}
-    subprocess.run(initdb, check=True, user=user, cwd=home, env=env, stdout=subprocess.DEVNULL)
-    options = f"listen_addresses=127.0.0.1 unix_socket_directories= fsync={fsync} port={port}"
-    settings = [f"-c{option}" for option in options.split(" ")]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [folder / "postgres", "-D", data, "-cmax_connections=200", *settings],
-            user=user,
-            cwd=home,
-            env=env,
-            stdout=log,
-            stderr=log,
+class Cluster:
+    """A PostgreSQL of our own in a folder, which starts and ends as often as a test likes."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.data = home / "data"
+        self.url = f"postgresql://ums@127.0.0.1:{port}/postgres"
+        self.home = home
+        self._port = port
+        self._user = _user()
+        self._folder = binaries() or _wheel_binaries()
+        self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LANG": "C"}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def create(self, *options: str) -> None:
+        """Make an empty one, with further options of initdb."""
+        self._own(self.home)
+        command = [self._folder / "initdb", "-D", self.data, "-U", "ums", "-A", "trust"]
+        command += ["-E", "UTF8", "--no-sync", *options]
+        subprocess.run(
+            command,
+            check=True,
+            user=self._user,
+            cwd=self.home,
+            env=self._env,
+            stdout=subprocess.DEVNULL,
         )
-    try:
-        _await_port(port, process, home / "log")
-        yield f"postgresql://ums@127.0.0.1:{port}/postgres"
-    finally:
-        process.terminate()
+
+    def replace(self, image: Path, files: Mapping[Path, bytes]) -> None:
+        """Lay a copy of its folder in the place of what it has, with these files as given."""
+        shutil.rmtree(self.data)
+        shutil.copytree(image, self.data)
+        for path, data in files.items():
+            path.write_bytes(data)
+        for path in (self.data, *self.data.rglob("*")):
+            self._own(path)
+
+    def _own(self, path: Path) -> None:
+        """Give it to the user that the server runs as."""
+        if self._user:
+            os.chown(path, pwd.getpwnam(self._user).pw_uid, -1)
+
+    def start(self, *options: str, under: Sequence[str] = ()) -> None:
+        """Start it with these settings, `under` another command (strace, say); it is ready then."""
+        usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"]
+        settings = [f"-c{option}" for option in (*usual, f"port={self._port}", *options)]
+        log = self.home / "log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [*under, self._folder / "postgres", "-D", self.data, *settings],
+                user=self._user,
+                cwd=self.home,
+                env=self._env,
+                stdout=output,
+                stderr=output,
+            )
+        _await_port(self._port, self._process, log)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it: SIGTERM waits for clients, SIGINT ends them, SIGQUIT leaves all as it lies."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
-        shutil.rmtree(home, ignore_errors=True)
+            process.wait()
+
+
+@contextmanager
+def cluster(*options: str) -> Iterator[Cluster]:
+    """An empty one in a folder of its own, made with these options of initdb, not started."""
+    home = Path(tempfile.mkdtemp(prefix="ums-pg-"))
+    with reserved_port() as port:
+        own = Cluster(home, port)
+        try:
+            own.create(*options)
+            yield own
+        finally:
+            own.stop()
+            shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager

@@ -71,6 +71,12 @@ class Engine:
         return self._running().pid
 
     @property
+    def memory(self) -> int:
+        """What it has of the machine's, in octets."""
+        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) * 1024
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -49,7 +49,7 @@ def recording(paths: Sequence[Path], log: Path) -> list[str]:
 
 
 def recorded(log: Path, pid: int) -> list[Step]:
-    """What the process did until it was killed."""
+    """What the process and its children did until its end."""
     _until_written(log, f"{pid} ".encode())
     steps: list[Step] = []
     begun: dict[bytes, bytes] = {}  # by thread: the file that it syncs
@@ -72,7 +72,7 @@ def _until_written(log: Path, start: bytes) -> None:
     """strace ends a moment after what it follows."""
     deadline = time.monotonic() + 30
     while not any(
-        line.startswith(start) and b"+++ killed" in line
+        line.startswith(start) and b" +++ " in line
         for line in log.read_bytes()[-100_000:].splitlines()
     ):
         assert time.monotonic() < deadline, "strace did not tell of the end"

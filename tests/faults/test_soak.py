@@ -152,11 +152,8 @@ class _Soak:
         return Size(round(median(s.memory for s in part)), round(median(s.files for s in part)))
 
     def _size(self) -> Size:
-        of = Path(f"/proc/{self._server.pid}")
-        resident = next(
-            line for line in (of / "status").read_text().splitlines() if line.startswith("VmRSS")
-        )
-        return Size(int(resident.split()[1]) * 1024, len(list((of / "fd").iterdir())))
+        files = Path(f"/proc/{self._server.pid}/fd")
+        return Size(self._server.memory, len(list(files.iterdir())))
 
     async def _post(self) -> None:
         number = 0

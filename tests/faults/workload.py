@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, senders
+from ums.core import channels, schema, senders
 from ums.core.directory import Channel
 from ums.core.messages import Intake
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System, open_system
-from ums.db import Hot, rows_json
+from ums.db import Hot, open_database, rows_json
 from ums.senders.caps import Cap
 
 PER_MESSAGE = 100
@@ -56,10 +56,17 @@ async def fill(
                 )
 
 
-async def account(settings: Settings, port: int) -> Account:
+async def account(settings: Settings, port: int, name: str = "single") -> Account:
     """A channel with a sender to the server at `port`, where no system is open."""
     async with open_system(settings) as system:
-        return await channel(system, "single", port)
+        return await channel(system, name, port)
+
+
+async def migrate(settings: Settings) -> None:
+    """Make the tables of a database that has none."""
+    database = open_database(settings.database_url, settings.data_dir)
+    await schema.migrate(database)
+    await database.close()
 
 
 async def channel(system: System, name: str, port: int, caps: Sequence[Cap] = ()) -> Account:
