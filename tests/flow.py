@@ -97,10 +97,10 @@ class Flow:
             )
             assert not report.fail, report.fail[:3]
 
-    async def broadcast(self, count: int) -> str:
+    async def broadcast(self, count: int, priority: int | None = None) -> str:
         """A broadcast to `count` new users."""
         await self.add_users({f"u{i}": f"u{i}@example.cn" for i in range(count)})
-        return await self.accept(broadcast=True)
+        return await self.accept(broadcast=True, option={"priority": priority})
 
     async def deliveries(self, msgid: str) -> list[Any]:
         query = select(deliveries).join(messages, messages.c.id == deliveries.c.message_id)

@@ -47,8 +47,24 @@ async def test_what_is_accepted_is_stored_as_asked(flow: Flow) -> None:
     )
     assert single.expires_at - single.accepted_at == SINGLE_LIFE
     bulk = await row_of(flow, await flow.accept(broadcast=True))
-    assert (bulk.priority, bulk.on_doubt, bulk.size) == (2, "hold", 0)
+    assert (bulk.priority, bulk.on_doubt, bulk.size) == (3, "hold", 0)
     assert bulk.expires_at - bulk.accepted_at == BULK_LIFE
+
+
+@pytest.mark.parametrize(
+    ("body", "priority"),
+    [
+        ({"aud_email": [{"data": ["a@x.cn"]}]}, 2),
+        ({"aud_userid": ["u1", "u2"]}, 2),
+        ({"aud_tag": ["vip"]}, 3),
+        ({"aud_tag": ["vip"], "option": {"priority": 2}}, 2),
+        ({"aud_email": [{"data": ["a@x.cn"]}], "option": {"priority": 3}}, 3),
+    ],
+)
+async def test_what_is_for_many_goes_behind_what_is_for_some(
+    flow: Flow, body: dict[str, Any], priority: int
+) -> None:
+    assert (await row_of(flow, await flow.accept(**body))).priority == priority
 
 
 async def test_the_engine_is_woken(flow: Flow) -> None:

@@ -24,7 +24,7 @@ async def flow(system: System) -> Flow:
 async def filled(flow: Flow, count: int, *, broadcast: bool = False, priority: int = 2) -> str:
     """A message with `count` deliveries in the queue."""
     if broadcast:
-        msgid = await flow.broadcast(count)
+        msgid = await flow.broadcast(count, priority)
     else:
         addresses = [f"n{i}@example.cn" for i in range(count)]
         msgid = await flow.send(*addresses, priority=priority)

@@ -1,4 +1,4 @@
-"""How long it takes until mail flows again, and how long urgent mail waits beside a large mailing
+"""How long it takes until mail flows again, and how long single mail waits beside a large mailing
 (reliability.md, part 3). Times are written down, not asserted: `make faults` puts them into
 docs/fault-results.md."""
 
@@ -21,7 +21,8 @@ from ums.config import Settings
 from ums.core.system import open_system
 
 PER_ROUND = 400  # mails, so that the flow does not run dry
-URGENT = 60
+SINGLE = 60
+OPTIONS = {"urgent": {"priority": 1}, "ordinary": {}}
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(0)]
 
 
@@ -127,11 +128,13 @@ def test_how_soon_it_sends_when_the_database_is_back(
     record_property("faults", f"postgresql, {rounds} times away, back until the next mail: {told}")
 
 
-def test_how_long_urgent_mail_waits(
-    settings: Settings, dialect: str, rounds: int, record_property: Record
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_how_long_single_mail_waits(
+    settings: Settings, dialect: str, kind: str, rounds: int, record_property: Record
 ) -> None:
-    """F38: single urgent mails over the API, while a mailing fills all sessions of their sender."""
-    count = URGENT * rounds // 2
+    """F38, T41: single mails over the API, while another channel's mailing fills all sessions of
+    the sender that both channels use."""
+    count = SINGLE * rounds // 2
     with (
         reserved_port() as port,
         Ledger() as ledger,
@@ -141,7 +144,8 @@ def test_how_long_urgent_mail_waits(
         ledger.hold = 0.02
         engine.start()
         ledger.wait_for(50)
-        waited = asyncio.run(_urgent(f"http://127.0.0.1:{port}", account, ledger, count))
+        url = f"http://127.0.0.1:{port}"
+        waited = asyncio.run(_single(url, account, ledger, OPTIONS[kind], count))
         beside = len(ledger.entries)
         ledger.hold = 0.0
         asyncio.run(drained(settings, 300))
@@ -149,33 +153,35 @@ def test_how_long_urgent_mail_waits(
         result = asyncio.run(audit(settings, ledger))
     result.check(size=PER_ROUND * rounds * 4 + count)
     assert len(waited) == count
-    assert beside < len(ledger.entries), "the mailing ended before the urgent mails did"
+    assert beside < len(ledger.entries), "the mailing ended before the single mails did"
     waited.sort()
     p99 = waited[len(waited) * 99 // 100]
     told = f"median {median(waited):.2f} s, p99 {p99:.2f} s, of {count}"
-    record_property("faults", f"{dialect}, urgent mail from request to dot beside bulk: {told}")
+    record_property("faults", f"{dialect}, {kind} mail from request to dot beside bulk: {told}")
 
 
 async def _bulk(settings: Settings, port: int, size: int) -> Account:
     await fill(settings, port, broadcast=size, single=0)
     async with open_system(settings) as system:
-        account = await channel(system, "urgent", port)
+        account = await channel(system, "other", port)
         from ums.core import senders
 
         await senders.authorise(system, "bulk", account.key, default=True)
         return account
 
 
-async def _urgent(url: str, account: Account, ledger: Ledger, count: int) -> list[float]:
+async def _single(
+    url: str, account: Account, ledger: Ledger, option: dict[str, int], count: int
+) -> list[float]:
     """Seconds from each request to its mail's dot."""
     asked: dict[str, float] = {}
     async with httpx.AsyncClient(base_url=url, auth=account) as client:
         for n in range(count):
-            address = f"urgent{n}@direct.example"
+            address = f"single{n}@direct.example"
             body = {
                 "aud_email": [{"data": [address]}],
                 "msg_email": [{"subject": "Code", "text": "123456"}],
-                "option": {"priority": 1},
+                "option": option,
             }
             asked[address] = time.monotonic()
             answer = await client.post("/v1/sent", json=body)
@@ -189,5 +195,5 @@ async def _urgent(url: str, account: Account, ledger: Ledger, count: int) -> lis
 def _all_there(ledger: Ledger, asked: dict[str, float]) -> None:
     deadline = time.monotonic() + 120
     while not asked.keys() <= {entry.address for entry in ledger.entries}:
-        assert time.monotonic() < deadline, "urgent mail did not come"
+        assert time.monotonic() < deadline, "a single mail did not come"
         time.sleep(0.1)

@@ -72,7 +72,7 @@ def _number(text: str, field: str) -> int:
 
 
 def _priority(text: str) -> Any:
-    return int(text) if text in ("1", "2", "3") else 2
+    return int(text) if text in ("1", "2", "3") else None
 
 
 def sources_of(fields: dict[str, Any]) -> Sources:
@@ -120,7 +120,7 @@ def fields_of(content: Outgoing, zone: str, written: Sources | None = None) -> d
         "reply_to": ", ".join(content.reply_to),
         "starts": starts.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if starts else "",
         "zone": zone,
-        "priority": str(content.priority),
+        "priority": str(content.priority or ""),
         "kept": [f"{file.url} {file.name}" for file in content.attachments],
     }
 

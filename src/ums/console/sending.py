@@ -45,7 +45,7 @@ EMPTY: Final = {
     "reply_to": "",
     "starts": "",
     "zone": "UTC",
-    "priority": "2",
+    "priority": "",
     "files": "",
     "list": "",
     "skip_wrong": "",

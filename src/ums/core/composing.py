@@ -55,7 +55,7 @@ def _request(asked: Outgoing, audience: Audience) -> Request:
         instance=asked.sender or "",
         content=_content(asked),
         files=_files(asked),
-        priority=asked.priority,
+        priority=audience.priority(asked.priority),
         sendno=_plain(asked.sendno, "sendno"),
         option=Option(
             owner=_plain(asked.owner, "owner"),

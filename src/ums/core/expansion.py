@@ -223,7 +223,7 @@ async def _expand_small(tx: Tx) -> bool:
         if size >= CHUNK:
             break  # the others come next; no transaction may keep the writers waiting for long
         audience = read_audience(row.audience)
-        if _is_large(audience):
+        if audience.described:
             await _plan(tx, row, audience)
             continue
         small = _Small(row, audience, terms_of(row, at))
@@ -243,12 +243,8 @@ async def measure(tx: Tx, message: int) -> None:
     if row is None:
         return
     audience = read_audience(row.audience)
-    if _is_large(audience):
+    if audience.described:
         await _plan(tx, row, audience, count=True)
-
-
-def _is_large(audience: Audience) -> bool:
-    return audience.everyone or bool(audience.tags) or audience.segment is not None
 
 
 async def _insert_capped(tx: Tx, messages: list[_Small]) -> None:

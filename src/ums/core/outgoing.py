@@ -86,7 +86,10 @@ class Outgoing(Struct, frozen=True, forbid_unknown_fields=True):
     deliver_by: Annotated[
         _Time | None, Meta(description="Given up after; null: 24 h, everyone 72 h.")
     ] = None
-    priority: Annotated[Literal[1, 2, 3], Meta(description="1 urgent, 2 normal, 3 bulk.")] = 2
+    priority: Annotated[
+        Literal[1, 2, 3] | None,
+        Meta(description="1 urgent, 2 normal, 3 bulk; null: everyone, tags, segments 3, else 2."),
+    ] = None
     on_doubt: Annotated[
         Literal["hold", "resend"] | None,
         Meta(description="After an unknown outcome; null: everyone is held, others are resent."),

@@ -17,6 +17,7 @@ MAX_TAGS = 20
 MAX_ADDRESSES = 1000
 MAX_FILES = 10
 MAX_PARAMS = 4096
+NORMAL, BULK = 2, 3  # priorities
 
 _SPECIAL = r"@!#$&*+=.|￥"
 _TAG = re.compile(rf"[\u3400-\u9fff\uf900-\ufaffA-Za-z0-9_{re.escape(_SPECIAL)}]+")
@@ -115,6 +116,16 @@ class Audience(Struct, frozen=True, omit_defaults=True):
     def everyone(self) -> bool:
         return not (self.addresses or self.tags or self.userids or self.segment is not None)
 
+    @property
+    def described(self) -> bool:
+        """Whether it is told what its users are like, and not who they are: it may be a million."""
+        return self.everyone or bool(self.tags) or self.segment is not None
+
+    def priority(self, asked: int | None) -> int:
+        """What was asked for; unless anything was, what is for many goes behind what is for some,
+        so that a mailing makes no code to log in with wait."""
+        return asked or (BULK if self.described else NORMAL)
+
 
 class FileAsked(Struct, frozen=True):
     """A file that a message is to bring: what is at `url`, or `data`.
@@ -179,7 +190,7 @@ def make(given: Any, audience: Audience, instance: str, content: Content) -> Req
         instance=instance,
         content=content,
         files=[],
-        priority=2 if option.priority is None else option.priority,
+        priority=audience.priority(option.priority),
         sendno=None if option.sendno is None else str(option.sendno),
         option=option,
         callback=callback,
