@@ -59,7 +59,7 @@ def test_a_kill_does_exactly_what_the_phase_says(
             engine.start(fail_point=f"{phase}:{AT_FIRST.get(phase, PASSES)}")
             engine.wait_killed()
         engine.start()
-        asyncio.run(drained(settings, 60 + size / 100))
+        asyncio.run(drained(settings, 120 + size / 20))
         engine.stop()
         result = asyncio.run(audit(settings, ledger))
 
@@ -87,7 +87,7 @@ def test_a_refusal_that_was_not_stored_is_asked_for_again(
             engine.start(fail_point="refusal:2")  # the first is the one of the last kill
             engine.wait_killed()
         engine.start()
-        asyncio.run(drained(settings, 60 + size / 100))
+        asyncio.run(drained(settings, 120 + size / 20))
         engine.stop()
         result = asyncio.run(audit(settings, ledger))
 
