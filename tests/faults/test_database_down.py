@@ -27,7 +27,7 @@ GROWN = 16 * 1024 * 1024  # octets, while there is nothing to do
 
 @pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --outage asks; each wait inside has its own end
-@pytest.mark.skipif(not postgres.describe(), reason="no PostgreSQL was found")
+@pytest.mark.skipif(not postgres.can_start(), reason="no PostgreSQL is here to be started")
 def test_the_database_ends_at_once_and_stays_away(
     tmp_path: Path, outage: float, record_property: Record
 ) -> None:

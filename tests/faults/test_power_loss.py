@@ -66,7 +66,7 @@ def test_what_was_told_outlives_a_power_cut(
     assert len(results) == power_cuts
 
 
-@pytest.mark.skipif(not postgres.describe(), reason="no PostgreSQL was found")
+@pytest.mark.skipif(not postgres.can_start(), reason="no PostgreSQL is here to be started")
 def test_what_was_told_outlives_a_power_cut_of_postgresql(
     tmp_path: Path, power_cuts: int, record_property: Record
 ) -> None:
