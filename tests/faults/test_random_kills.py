@@ -16,7 +16,7 @@ from ums.core.messages import HOLD, RESEND
 SEED = 20261123
 SESSIONS = 5  # per sender; each kind of mail has a sender of its own
 PACE = (0.0, 0.005, 0.02, 0.05)  # seconds the server takes to answer a dot
-PER_KILL = 800  # mails put in for each kill, so that the flow does not run dry
+PER_KILL = 400  # mails put in for each kill, so that the flow does not run dry
 
 
 @pytest.mark.faults
