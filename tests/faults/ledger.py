@@ -73,6 +73,12 @@ class Ledger:
             if not self._grown.wait_for(lambda: len(self.entries) >= count, seconds):
                 raise TimeoutError(f"{len(self.entries)} of {count} mails within {seconds} s")
 
+    def wait_for_next(self) -> float:
+        """Wait until it holds one entry more; how many seconds that took. Raises TimeoutError."""
+        began = time.monotonic()
+        self.wait_for(len(self.entries) + 1)
+        return time.monotonic() - began
+
 
 class _Dialogue(asyncio.Protocol):
     """One connection. While an answer is held back, nothing behind it is read either."""

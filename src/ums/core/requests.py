@@ -109,8 +109,7 @@ class Audience(Struct, frozen=True, omit_defaults=True):
     @property
     def known_size(self) -> int:
         """How many it is, as far as that can be told before it is expanded."""
-        open_ended = bool(self.tags) or self.segment is not None
-        return 0 if open_ended else len(self.addresses) + len(self.userids)
+        return 0 if self.described else len(self.addresses) + len(self.userids)
 
     @property
     def everyone(self) -> bool:
