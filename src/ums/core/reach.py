@@ -91,7 +91,7 @@ async def reach(system: System, channel: Channel, asked: Request) -> Reach:
     async with system.database.read() as tx:
         segment, bound = await _segment(tx, audience)
         tags = await _scoped(tx, channel.key, audience.tags)
-        members = audience.everyone or bool(audience.tags) or audience.segment is not None
+        members = audience.described
         lacks = needs.columns(tx.dialect) if needs and members else {}
         statement = _COUNTED.format(
             targets=_members(segment, lacks) if members else _NAMED,

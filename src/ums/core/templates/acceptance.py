@@ -143,7 +143,7 @@ async def _check_people(
     lacking = version.lacking(para, None)
     if lacking:
         raise Invalid("variable_missing", name=", ".join(lacking))
-    if audience.tags or audience.segment is not None or not audience.userids:
+    if audience.described or not audience.userids:
         return  # who that is shows later; whoever lacks one then is told of by a delivery
     async with system.database.read() as tx:
         found = await attributes_of(tx, audience.userids)
