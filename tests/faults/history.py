@@ -12,7 +12,7 @@ import httpx
 from faults.audit import Audit
 from faults.ledger import Entry, Ledger
 from faults.power import Step
-from faults.workload import Account
+from faults.workload import Account, request
 from ums.config import Settings
 
 REQUESTS = 60
@@ -61,11 +61,7 @@ async def post(port: int, account: Account) -> list[Told]:
     async with httpx.AsyncClient(base_url=url, auth=account, timeout=60) as client:
         for number in range(REQUESTS):
             addresses = [f"p{number}-{n}@direct.example" for n in range(PER_REQUEST)]
-            body = {
-                "aud_email": [{"data": addresses}],
-                "msg_email": [{"subject": "Power", "text": "One copy, please."}],
-            }
-            await _until_told(client, body, f"power-{number}")
+            await _until_told(client, request(addresses), f"power-{number}")
             told.append(Told(time.time(), addresses))
     return told
 

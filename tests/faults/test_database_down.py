@@ -13,7 +13,7 @@ import postgres
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
-from faults.workload import Account, account, fill, migrate
+from faults.workload import Account, account, fill, migrate, request
 from postgres import Cluster, reserved_port
 from ums.config import Settings
 
@@ -84,10 +84,6 @@ def _away(engine: Engine, ledger: Ledger, url: str, caller: Account, seconds: fl
 
 
 def _is_told(url: str, caller: Account) -> None:
-    body = {
-        "aud_email": [{"data": ["a@example.org"]}],
-        "msg_email": [{"subject": "s", "text": "t"}],
-    }
-    answer = httpx.post(f"{url}/v1/sent", json=body, auth=caller, timeout=15)
+    answer = httpx.post(f"{url}/v1/sent", json=request(["a@example.org"]), auth=caller, timeout=15)
     assert (answer.status_code, answer.json()["code"]) == (503, 5000), answer.text
     assert answer.headers["retry-after"].isdigit()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
-from faults.workload import Account, account
+from faults.workload import Account, account, request
 from postgres import reserved_port
 from ums.config import Settings
 from ums.core.messages import RESEND
@@ -91,10 +91,7 @@ class _Clients:
                     await self._until_stored(client, f"{number}-{count}")
 
     async def _until_stored(self, client: httpx.AsyncClient, key: str) -> None:
-        body = {
-            "aud_email": [{"data": [f"{key}@direct.example"]}],
-            "msg_email": [{"subject": "Fault test", "text": "One message, please."}],
-        }
+        body = request([f"{key}@direct.example"])
         while True:
             try:
                 answer = await client.post("/v1/sent", json=body, headers={"Idempotency-Key": key})

@@ -17,7 +17,7 @@ from conftest import end_connections
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
-from faults.workload import Account, account
+from faults.workload import Account, account, request
 from postgres import reserved_port
 from ums.config import Settings
 
@@ -165,10 +165,7 @@ class _Soak:
 
     async def _until_stored(self, client: httpx.AsyncClient, number: int) -> None:
         addresses = [f"s{number}-{n}@direct.example" for n in range(PER_REQUEST)]
-        body = {
-            "aud_email": [{"data": addresses}],
-            "msg_email": [{"subject": "Soak", "text": "One copy, please."}],
-        }
+        body = request(addresses)
         headers = {"Idempotency-Key": f"soak-{number}"}
         while True:
             try:

@@ -15,7 +15,7 @@ from conftest import end_connections, sql
 from faults.audit import Record, audit, counted, drained
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
-from faults.workload import Account, channel, fill
+from faults.workload import Account, channel, fill, request
 from postgres import reserved_port
 from ums.config import Settings
 from ums.core.system import open_system
@@ -176,11 +176,7 @@ async def _single(
     async with httpx.AsyncClient(base_url=url, auth=account) as client:
         for n in range(count):
             address = f"single{n}@direct.example"
-            body = {
-                "aud_email": [{"data": [address]}],
-                "msg_email": [{"subject": "Code", "text": "123456"}],
-                "option": option,
-            }
+            body = {**request([address]), "option": option}
             asked[address] = time.monotonic()
             answer = await client.post("/v1/sent", json=body)
             assert answer.status_code == 200, answer.text

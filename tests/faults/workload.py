@@ -26,6 +26,10 @@ _ADDRESSES = Hot(
 )
 
 
+_CONTENT = {"subject": "Fault test", "text": "<p>One copy, please.</p>"}
+_BROADCAST = json.dumps({"msg_email": [_CONTENT]}).encode()
+
+
 class Account(NamedTuple):
     """The credentials of a channel that was made for a test."""
 
@@ -45,15 +49,14 @@ async def fill(
             await _users(system, broadcast)
             bulk = await channel(system, "bulk", port, caps)
             found = await _found(system, bulk.key)
-            await intake.accept(found, _body(), broadcast=True)
+            await intake.accept(found, _BROADCAST, broadcast=True)
         if single:
             own = await channel(system, "single", port, caps)
             found = await _found(system, own.key)
             for first in range(0, single, PER_MESSAGE):
                 some = range(first, min(first + PER_MESSAGE, single))
-                await intake.accept(
-                    found, _body([f"a{n}@direct.example" for n in some]), broadcast=False
-                )
+                body = request([f"a{n}@direct.example" for n in some])
+                await intake.accept(found, json.dumps(body).encode(), broadcast=False)
 
 
 async def account(settings: Settings, port: int, name: str = "single") -> Account:
@@ -101,9 +104,6 @@ async def _users(system: System, count: int) -> None:
         await tx.run(_ADDRESSES)
 
 
-def _body(addresses: list[str] | None = None) -> bytes:
-    content = {"subject": "Fault test", "text": "<p>One copy, please.</p>"}
-    body: dict[str, object] = {"msg_email": [content]}
-    if addresses:
-        body["aud_email"] = [{"data": addresses}]
-    return json.dumps(body).encode()
+def request(addresses: Sequence[str]) -> dict[str, object]:
+    """What a caller posts to reach these."""
+    return {"aud_email": [{"data": addresses}], "msg_email": [_CONTENT]}
