@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 SECTOR = 512  # octets that are written whole or not at all
 STRACE = ["strace", "-D", "-f", "-o", "/dev/null"]  # the process itself is ours, not strace
+# What one call writes is recorded whole up to here: PostgreSQL empties the buffers of its log at
+# once when it can, and they are 4 MiB.
+MOST_WRITTEN = 16 << 20  # octets
 
 _CALL = re.compile(rb"(\d+) +([\d.]+) (\w+)\(\d+<((?:\\x..)+)>(.*)")
 _GOES_ON = re.compile(rb"(\d+) +([\d.]+) <\.\.\. (\w+) resumed>.*= (-?\d+)")
@@ -44,8 +47,8 @@ def strace_works() -> bool:
 def recording(paths: Sequence[Path], log: Path) -> list[str]:
     """The command under which a process is recorded into `log`."""
     calls = "trace=pwrite64,fsync,fdatasync,ftruncate"
-    how = ["-D", "-f", "-q", "-ttt", "-y", "-xx", "-s", "1000000", "-e", calls, "-o", str(log)]
-    return ["strace", *how, *(part for path in paths for part in ("-P", str(path)))]
+    what = ["-e", calls, "-s", str(MOST_WRITTEN), *(f"--trace-path={path}" for path in paths)]
+    return ["strace", "-D", "-f", "-q", "-ttt", "-y", "-xx", "-o", str(log), *what]
 
 
 def recorded(log: Path, pid: int) -> list[Step]:

@@ -5,6 +5,8 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +39,24 @@ pytestmark = [
     pytest.mark.timeout(0),  # as long as --power-cuts asks; each wait inside has its own end
     pytest.mark.skipif(not strace_works(), reason="strace is not here, or may not trace"),
 ]
+
+
+def test_whatever_one_call_writes_is_recorded(tmp_path: Path) -> None:
+    file, log = tmp_path / "written", tmp_path / "strace"
+    code = f"""
+import os
+file = os.open({str(file)!r}, os.O_RDWR | os.O_CREAT)
+assert os.pwrite(file, bytes(range(256)) * 20_000, 4096) == 5_120_000
+os.fsync(file)
+os.ftruncate(file, 9)
+"""
+    with subprocess.Popen([*recording([file], log), sys.executable, "-c", code]) as process:
+        assert process.wait() == 0
+    written, synced, ended = recorded(log, process.pid)
+    assert (written.path, written.offset) == (file, 4096)
+    assert written.data == bytes(range(256)) * 20_000
+    assert (synced.path, synced.synced) == (file, True)
+    assert (ended.path, ended.data, ended.offset) == (file, None, 9)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
