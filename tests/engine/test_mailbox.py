@@ -6,7 +6,7 @@ import letters
 from fakes import DROP_TAKEN, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from imap import ACCOUNT, PASSWORD, ImapServer
-from ums.core import mailboxes
+from ums.core import looking, mailboxes
 from ums.core.mailboxes import NewMailbox
 from ums.core.system import System
 from ums.engine import loop
@@ -16,7 +16,7 @@ from ums.engine.loop import running
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LOOK_POLL", 0.05)
-    monkeypatch.setattr(mailboxes, "SOON", 50)
+    monkeypatch.setattr(looking, "SOON", 50)
 
 
 async def opened(flow: Flow, server: ImapServer) -> None:
@@ -72,7 +72,7 @@ async def test_a_bounce_of_a_mail_that_went_out(system: System) -> None:
             head = server.mails[0].data.decode()
             id = head.partition("Message-ID: <")[2].partition(">")[0]
             box.inbox.add(letters.report(id))
-            await mailboxes.look_now(system, "main")
+            await looking.look_now(system, "main")
             await flow.until_state(msgid, "failed")
             again = await flow.send("gone@example.org")
             assert await flow.until_settled(again) == {"suppressed": 1}

@@ -3,9 +3,9 @@
 import pytest
 
 from templates.language import version
+from ums.core.confine import Limits
 from ums.core.system import System
 from ums.core.templates.build import Sources, html_of
-from ums.core.templates.child import Limits
 from ums.core.templates.compiling import compile_sources, validate
 from ums.core.templates.parse import Unparsable
 from ums.core.templates.tokens import Hidden

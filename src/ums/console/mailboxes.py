@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import checkup, mailboxes, senders
+from ums.core import checkup, looking, mailboxes, senders
 from ums.core.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders import SenderInfo
 from ums.errors import Invalid, UmsError
@@ -89,7 +89,7 @@ def _mailbox(fields: dict[str, str]) -> NewMailbox:
 @post("/senders/{code:str}/mailbox/look", scope="senders:write")
 async def look_into_mailbox(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
     visitor.caller.unbound()
-    box = await mailboxes.look_now(system, code)
+    box = await looking.look_now(system, code)
     return go(f"/senders/{code}", "senders.did_look_in_vain" if box.problem else "senders.did_look")
 
 

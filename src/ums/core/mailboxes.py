@@ -1,52 +1,21 @@
-"""The mailboxes of senders' accounts: which mails in doubt stand in the Sent folder, and which
-mails came back (reliability.md 3.1 and 4.5)."""
+"""The mailboxes of senders' accounts: how they are opened. `core.looking` looks into them."""
 
-import asyncio
-import threading
-from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import partial
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
-import structlog
 from msgspec import Meta, Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit, evidence, standing
-from ums.core.message_ids import signer_of
-from ums.core.models import deliveries, mailboxes, senders
-from ums.core.models.messages import IN_DOUBT
+from ums.core import audit
+from ums.core.models import mailboxes, senders
 from ums.core.senders import refuse_controls
 from ums.core.system import System
-from ums.db import Hot, Tx
+from ums.db import Tx
 from ums.errors import Invalid, NotFound
 from ums.senders import email, mailbox
 from ums.senders.base import Encryption
-from ums.senders.mailbox import MailboxError, MailboxSettings, Place, Seen, Sought
-
-log = structlog.get_logger()
-USUAL: Final = 5 * clock.MINUTE  # from one look to the next
-SOON: Final = 30 * clock.SECOND  # the same while a mail is newly in doubt ...
-NEWLY: Final = 10 * clock.MINUTE  # ... which is for so long
-SOUGHT: Final = 7 * clock.DAY  # mails in doubt that are looked for
-LETTERS_BACK: Final = 2 * clock.DAY  # letters that the first look reads
-MOST_SOUGHT: Final = 5_000
-SENT_MAILS: Final = 20_000  # the newest of the Sent folder, among which they may be ...
-LATEST: Final = 2_000  # ... and where all of them are new, as such a look comes often
-AT_ONCE: Final = 4  # mailboxes
-HELD: Final = 15 * clock.MINUTE  # for a look, which another process keeps away from
-LONGEST: Final = clock.HOUR  # between two looks at a mailbox that cannot be opened
-_T = TypeVar("_T")
-
-_DUE = Hot(
-    "UPDATE mailboxes SET next_at = :held WHERE sender_id IN (SELECT b.sender_id FROM mailboxes b"
-    " WHERE b.next_at <= :at OR (b.failures = 0 AND b.next_at <= :usual AND b.looked_at <= :soon"
-    " AND EXISTS (SELECT 1 FROM deliveries WHERE deliveries.sender_id = b.sender_id"
-    f" AND {IN_DOUBT} AND deliveries.updated_at > :newly)) ORDER BY b.next_at LIMIT :limit)"
-    " RETURNING sender_id"
-)
+from ums.senders.mailbox import MailboxSettings
 
 
 class NewMailbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +58,7 @@ async def show(system: System, code: str) -> MailboxInfo | None:
     """None where the sender has no mailbox. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:
-        row = await _row(tx, sender.id)
+        row = await stored(tx, sender.id)
     return None if row is None else _shown(row)
 
 
@@ -107,7 +76,10 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
     own = email.read(sender.settings)
     settings = _settings(given, own.account or own.from_address)
     async with system.database.write() as tx:
-        before = await _row(tx, sender.id)
+        # Whoever else sets it waits, and then sees what was set.
+        mine = select(senders.c.id).where(senders.c.id == sender.id)
+        await tx.first(mine.with_for_update())
+        before = await stored(tx, sender.id)
         _check_port(given, before)
         values: dict[str, Any] = {
             "sender_id": sender.id,
@@ -131,7 +103,7 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
             await tx.run(update(mailboxes).where(mailboxes.c.sender_id == sender.id).values(values))
         place = f"{settings.host}:{settings.port} {settings.encryption}"
         await audit.note(tx, "sender.mailbox", code, place)
-        row = await _row(tx, sender.id)
+        row = await stored(tx, sender.id)
     return _shown(row)
 
 
@@ -145,152 +117,16 @@ async def remove(system: System, code: str) -> None:
         await audit.note(tx, "sender.mailbox_remove", code)
 
 
-async def look_now(system: System, code: str) -> MailboxInfo:
-    """Look at once, and say what is known then. Raises NotFound."""
-    sender = await system.directory.sender(code)
-    async with system.database.write() as tx:
-        mine = update(mailboxes).where(mailboxes.c.sender_id == sender.id)
-        if (await tx.run(mine.values(next_at=clock.now() + HELD))).count == 0:
-            raise NotFound("no_mailbox", code=code)
-    await look(system, sender.id)
-    found = await show(system, code)
-    if found is None:
-        raise NotFound("no_mailbox", code=code)
-    return found
-
-
-async def look_due(system: System) -> bool:
-    """Look into the mailboxes whose time has come; whether there were any."""
-    now = clock.now()
-    params = {
-        "at": now,
-        "held": now + HELD,
-        "usual": now + USUAL,
-        "soon": now - SOON,
-        "newly": now - NEWLY,
-        "limit": AT_ONCE,
-    }
-    async with system.database.read() as tx:
-        if await tx.first(select(mailboxes.c.sender_id).limit(1)) is None:
-            return False
-    async with system.database.write() as tx:
-        due = [row[0] for row in await tx.rows(_DUE, params)]
-    await asyncio.gather(*(look(system, sender) for sender in due))
-    return bool(due)
-
-
-async def look(system: System, sender_id: int) -> None:
-    """One visit of the sender's mailbox, and what follows from what is there."""
-    async with system.database.read() as tx:
-        row = await _row(tx, sender_id)
-        doubts = await _doubts(tx, sender_id)
-    if row is None:
-        return
-    signer = signer_of(system.seal)
-    domain = email.read(row.sender_settings).from_address.rpartition("@")[2]
-    sought = {f"{signer.token(id)}@{domain}": id for id in doubts}
-    try:
-        seen = await _visit(system, row, frozenset(sought), list(doubts.values()))
-    except (MailboxError, Invalid) as error:
-        await _failed(system, row, error)
-        return
-    letters = [(signer.first(one.message_ids), one) for one in seen.letters]
-    known = [(id, letter) for id, letter in letters if id is not None]
-    async with system.database.write() as tx:
-        arrived = await evidence.in_sent_folder(tx, {sought[one] for one in seen.sent})
-        changes = await evidence.take(tx, known)
-        changes.arrived += arrived
-        await _succeeded(tx, row, seen, changes)
-    if changes.counts:
-        await standing.note(system, changes.counts)
-    log.info("looked into a mailbox", sender=row.code, letters=seen.looked_at, ours=len(known))
-
-
-async def _visit(system: System, row: Any, sought: frozenset[str], since: list[int]) -> Seen:
-    settings = mailbox.read(row.settings)
-    password = system.seal.open(row.secret, _context(row.code, settings))
-    now, oldest = clock.now(), min(since, default=0)
-    what = Sought(
-        message_ids=sought,
-        sent_since=_day(oldest - clock.DAY),
-        sent_mails=LATEST if oldest > now - NEWLY else SENT_MAILS,
-        place=Place(row.uidvalidity, row.uid),
-        letters_since=_day(now - LETTERS_BACK),
-    )
-    return await _in_thread(partial(mailbox.visit, settings, password, what))
-
-
-async def _in_thread(work: Callable[[], _T]) -> _T:
-    """Run `work` in a thread of its own, which the end of the process does not wait for: a server
-    that says nothing must not keep UMS from stopping."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[_T] = loop.create_future()
-
-    def settle(call: Callable[[Any], None], value: Any) -> None:
-        if not done.done():
-            call(value)
-
-    def run() -> None:
-        try:
-            outcome, value = done.set_result, work()
-        except BaseException as error:
-            outcome, value = done.set_exception, error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, outcome, value)
-
-    threading.Thread(target=run, daemon=True, name="mailbox").start()
-    return await done
-
-
-async def _doubts(tx: Tx, sender_id: int) -> dict[int, int]:
-    """The deliveries whose mails are worth looking for, with the time of their last change."""
-    young = deliveries.c.updated_at > clock.now() - SOUGHT
-    query = select(deliveries.c.id, deliveries.c.updated_at).where(
-        deliveries.c.sender_id == sender_id, deliveries.c.owner.is_(None), young, IN_DOUBT
-    )
-    rows = await tx.rows(query.order_by(deliveries.c.updated_at.desc()).limit(MOST_SOUGHT))
-    return {row.id: row.updated_at for row in rows}
-
-
-async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: evidence.Changes) -> None:
-    now = clock.now()
-    values = {
-        "uidvalidity": seen.place.uidvalidity,
-        "uid": seen.place.uid,
-        "found_sent_folder": seen.sent_folder[:255],
-        "looked_at": now,
-        "next_at": now if seen.more else now + USUAL,
-        "failures": 0,
-        "problem": "",
-        "problem_detail": "",
-        "arrived": mailboxes.c.arrived + changes.arrived,
-        "returned": mailboxes.c.returned + changes.returned,
-        "complained": mailboxes.c.complained + changes.complained,
-    }
-    await tx.run(update(mailboxes).where(_same(row)).values(values))
-
-
-async def _failed(system: System, row: Any, error: MailboxError | Invalid) -> None:
-    """Try again later, and later still; a password that is not taken, seldom."""
-    reason, detail = error.reason, error.detail if isinstance(error, MailboxError) else ""
-    now, failures = clock.now(), row.failures + 1
-    wait = LONGEST if reason == "mailbox_login" else min(LONGEST, clock.MINUTE << min(failures, 6))
-    values = {"looked_at": now, "next_at": now + wait, "failures": failures, "problem": reason}
-    async with system.database.write() as tx:
-        mine = update(mailboxes).where(_same(row))
-        await tx.run(mine.values(**values, problem_detail=detail.replace("\x00", "")))
-    log.info("a mailbox cannot be looked at", sender=row.code, reason=reason)
-
-
-def _same(row: Any) -> Any:
-    """The mailbox, unless it was set anew meanwhile."""
-    return (mailboxes.c.sender_id == row.sender_id) & (mailboxes.c.settings == row.settings)
-
-
-async def _row(tx: Tx, sender_id: int) -> Any:
+async def stored(tx: Tx, sender_id: int) -> Any:
+    """All that is stored of the sender's mailbox; None where it has none."""
     query = select(mailboxes, senders.c.code, senders.c.settings.label("sender_settings"))
     mine = mailboxes.c.sender_id == sender_id
     return await tx.first(query.join(senders, senders.c.id == mailboxes.c.sender_id).where(mine))
+
+
+def password_of(system: System, row: Any) -> str:
+    """Of a stored mailbox. Raises Invalid where it cannot be opened."""
+    return system.seal.open(row.secret, _context(row.code, mailbox.read(row.settings)))
 
 
 def _settings(given: NewMailbox, account: str) -> MailboxSettings:
@@ -333,10 +169,6 @@ def _moved(before: Any, settings: MailboxSettings) -> bool:
 
 def _context(code: str, settings: MailboxSettings) -> str:
     return f"mailbox:{code}:{mailbox.binding(settings)}"
-
-
-def _day(moment: int) -> datetime:
-    return datetime.fromtimestamp(max(moment, 0) / 1000, UTC)
 
 
 def _shown(row: Any) -> MailboxInfo:

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import imports, mailboxes, poison, queue, restoring, standing
+from ums.core import imports, looking, poison, queue, restoring, standing
 from ums.core.expansion import expand
 from ums.core.routing import spill
 from ums.core.system import System
@@ -67,7 +67,7 @@ class Engine:
                 await poison.note(tx, dead)
         await self._recover(everyone=self._system.settings.is_sqlite)
         flow = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
-        aside = (self._judging, self._look, self._tidy)
+        aside = (self._judging, self._tidy, *[self._look] * looking.AT_ONCE)
         for loop in (*flow, *aside, self._teller.run, self._deliverer.run):
             task = asyncio.create_task(loop(), name=loop.__qualname__)
             task.add_done_callback(_report)
@@ -165,8 +165,8 @@ class Engine:
 
     async def _look(self) -> None:
         while not self._stopping.is_set():
-            await _patiently(partial(mailboxes.look_due, self._system))
-            await asyncio.sleep(LOOK_POLL)
+            if not await _patiently(partial(looking.look_due, self._system)):
+                await asyncio.sleep(LOOK_POLL)
 
     async def _import(self) -> None:
         while not self._stopping.is_set():

@@ -1,13 +1,13 @@
 """An account's mailbox over IMAP (RFC 3501): what its Sent folder holds, and what came back.
 
-Everything here blocks, with an end to every wait, and runs in a thread. Nothing in the mailbox is
-changed: it is only looked at, and nothing is marked as read.
+Everything here blocks, with an end to every wait. Nothing in the mailbox is changed: it is only
+looked at, and nothing is marked as read.
 """
 
 import contextlib
 import re
 import ssl
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,11 +24,14 @@ FREE_PORTS: Final = frozenset({143, 993})
 WAIT: Final = 30.0  # seconds for each answer of the server
 LETTERS: Final = 200  # looked at in one visit
 READ: Final = 50  # of them read whole
+LARGEST: Final = 16 << 20  # octets of a letter that is looked at; reports are much smaller
+TOGETHER: Final = 16 << 20  # octets of letters whose headers are asked for at once
 _CHUNK: Final = 500
 # By RFC 6154, or by the names that providers and mail programs use.
 _SENT_NAMES: Final = ("Sent Messages", "Sent", "Sent Items", "已发送", "已发送邮件", "INBOX.Sent")
 _MESSAGE_ID: Final = re.compile(rb"<([^<>\s]{3,250})>")
 _HEADERS: Final = f"BODY.PEEK[HEADER.FIELDS ({' '.join(dsn.HEADERS)})]"
+_SIZE: Final = "RFC822.SIZE"
 _ONE_ID: Final = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 _WHOLE: Final = f"BODY.PEEK[]<0.{dsn.MOST}>"
 
@@ -108,7 +111,7 @@ def _open(
 ) -> Generator[IMAPClient]:
     context = tls or ssl.create_default_context()
     secure = settings.encryption is Encryption.SSL
-    try:
+    with _errors():
         client = IMAPClient(
             settings.host,
             settings.port,
@@ -116,26 +119,31 @@ def _open(
             ssl_context=context if secure else None,
             timeout=WAIT,
         )
-    except ssl.SSLError as error:
-        raise MailboxError("mailbox_tls", str(error)[:300]) from None
-    except (OSError, IMAPClientError) as error:
-        raise MailboxError("mailbox_away", str(error)[:300]) from None
+        try:
+            if settings.encryption is Encryption.STARTTLS:
+                client.starttls(context)
+            _log_in(client, settings.account, password)
+            yield client
+        finally:
+            with contextlib.suppress(Exception):
+                client.logout()
+
+
+@contextlib.contextmanager
+def _errors() -> Generator[None]:
+    """Whatever goes wrong within is a MailboxError, but for a lack of memory."""
     try:
-        if settings.encryption is Encryption.STARTTLS:
-            client.starttls(context)
-        _log_in(client, settings.account, password)
-        yield client
+        yield
+    except (MailboxError, MemoryError):
+        raise
     except ssl.SSLError as error:
         raise MailboxError("mailbox_tls", str(error)[:300]) from None
     except (OSError, EOFError, IMAPClientAbortError) as error:
         raise MailboxError("mailbox_away", str(error)[:300]) from None
     except IMAPClientError as error:
         raise MailboxError("mailbox_refused", _words(error)) from None
-    except (ValueError, LookupError, AssertionError) as error:
+    except Exception as error:  # whatever the library raises on what it cannot read
         raise MailboxError("mailbox_nonsense", type(error).__name__) from None
-    finally:
-        with contextlib.suppress(Exception):
-            client.logout()
 
 
 def _log_in(client: IMAPClient, account: str, password: str) -> None:
@@ -192,12 +200,37 @@ def _letters(
     else:
         found = client.search(f"UID {known.uid + 1}:*")
         uids = sorted(uid for uid in found if uid > known.uid)  # "*" alone is the last one there is
-    heads = client.fetch(uids[:LETTERS], [_HEADERS]) if uids else {}
-    worth = [uid for uid in uids[:LETTERS] if dsn.worth_reading(_body(heads.get(uid, {})))]
+    worth = list(_worth_reading(client, uids[:LETTERS]))
     last = uids[: _end(uids, worth)]
     letters = _read(client, worth[:READ])
     uid = last[-1] if last else (known.uid if known else int(status.get(b"UIDNEXT", 1)) - 1)
     return letters, len(last), Place(validity, uid), len(last) < len(uids)
+
+
+def _worth_reading(client: IMAPClient, uids: Sequence[int]) -> Generator[int]:
+    """Which of the letters say something of a mail, by their headers."""
+    told = client.fetch(uids, [_SIZE]) if uids else {}
+    sizes = {uid: _size(told.get(uid, {})) for uid in uids}
+    for part in _in_parts(sizes):
+        heads = client.fetch(part, [_HEADERS])
+        yield from (uid for uid in part if dsn.worth_reading(_body(heads.get(uid, {}))))
+
+
+def _in_parts(sizes: Mapping[int, int]) -> Generator[list[int]]:
+    """The letters that are not too large, as many at once as there is room for: headers are no
+    longer than their letter."""
+    part: list[int] = []
+    room = TOGETHER
+    for uid, size in sizes.items():
+        if size > LARGEST:
+            continue
+        if part and size > room:
+            yield part
+            part, room = [], TOGETHER
+        part.append(uid)
+        room -= size
+    if part:
+        yield part
 
 
 def _end(uids: Sequence[int], worth: Sequence[int]) -> int:
@@ -220,6 +253,10 @@ def _read(client: IMAPClient, uids: Collection[int]) -> tuple[dsn.Letter, ...]:
 
 def _since(moment: datetime) -> str:
     return f"SINCE {format_criteria_date(moment).decode()}"
+
+
+def _size(data: Any) -> int:
+    return int(data.get(_SIZE.encode(), 0))
 
 
 def _body(data: Any) -> bytes:

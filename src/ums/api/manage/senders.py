@@ -12,6 +12,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import (
     checkup,
     learnt,
+    looking,
     mailboxes,
     routing,
     sender_test,
@@ -241,7 +242,7 @@ async def remove_mailbox(system: System, caller: Caller, code: FromPath[str]) ->
 async def look_into_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
     """Look at once; `problem` says why it could not be done."""
     caller.unbound()
-    return await mailboxes.look_now(system, code)
+    return await looking.look_now(system, code)
 
 
 @post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)

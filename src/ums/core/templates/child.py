@@ -1,28 +1,18 @@
 """The child process: compiles a template's sources and can do no harm while it does.
 
-    python -I -c "import sys; sys.path.insert(0, ROOT); from ... import main; main()"
-
 Sources come as JSON on stdin, a `Result` goes as JSON to stdout. It has no environment, no
 database, no secrets; its memory and time end before the machine's do (reliability.md, threats 1
 and 13).
 """
 
-import os
-import resource
 import sys
 
 import msgspec
 from msgspec import Struct
 
+from ums.core.confine import Limits, confine
 from ums.core.templates.build import Flawed, Result, Sources, build
 from ums.core.templates.parse import Problem
-
-
-class Limits(Struct, frozen=True):
-    """What compiling may take: octets of memory, seconds of the processor."""
-
-    memory: int = 256 * 1024 * 1024
-    seconds: int = 5
 
 
 class Task(Struct, frozen=True):
@@ -44,14 +34,3 @@ def _result(sources: Sources) -> Result:
     except Exception as error:  # whatever the parsers raise on what they cannot read
         words = " ".join(str(error).split())[:200] or type(error).__name__
         return Flawed([Problem("html", 1, words)])
-
-
-def confine(limits: Limits) -> None:
-    for limit, value in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_CPU, limits.seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (value, value))
-    os.nice(5)  # mail goes first

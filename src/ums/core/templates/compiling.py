@@ -1,27 +1,21 @@
 """The parent's side of `templates.child`: hand over the sources, outlive what comes of it."""
 
-import asyncio
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-import ums
 from ums.core import child
+from ums.core.confine import Limits
 from ums.core.system import System
 from ums.core.templates.build import MOST, Built, Flawed, Result, Sources
-from ums.core.templates.child import Limits, Task
+from ums.core.templates.child import Task
 from ums.core.templates.parse import Problem
 from ums.core.templates.syntax import Compiled
 from ums.errors import Invalid
 
 PATIENCE: Final = 60.0  # seconds, on a machine that has other things to do
 _MEGABYTE: Final = 1024 * 1024
-_ROOT: Final = str(Path(ums.__file__).parents[1])
-_PROGRAM: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from ums.core.templates.child import main; main()"
-)
+_CHILD: Final = "ums.core.templates.child"
 _results = msgspec.json.Decoder(Result)
 USUAL: Final = Limits()
 
@@ -70,26 +64,12 @@ def _check(source: str, part: str, most: int) -> None:
 async def _compiled(system: System, sources: Sources, limits: Limits) -> Result:
     check_sources(sources)
     async with system.templates.turns:  # every child may take a whole core
-        output, code = await _run(msgspec.json.encode(Task(sources, limits)))
+        task = msgspec.json.encode(Task(sources, limits))
+        output, code = await child.answer(_CHILD, task, PATIENCE)
     try:
         return _results.decode(output)
     except msgspec.DecodeError:
         raise _ended(code, limits) from None
-
-
-async def _run(task: bytes) -> tuple[bytes, int]:
-    process = await child.start("-c", _PROGRAM, _ROOT, fed=True)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            output, _ = await process.communicate(task)
-    except TimeoutError:
-        return b"", -9
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await asyncio.shield(process.wait())
-    return output, process.returncode or 0
 
 
 def _ended(code: int, limits: Limits) -> Invalid:

@@ -9,6 +9,7 @@ from ums import clock
 from ums.core import (
     access,
     channels,
+    looking,
     mailboxes,
     operators,
     routing,
@@ -171,7 +172,7 @@ async def _sender_mailbox(system: System, _: Intake, p: SenderMailbox) -> object
     elif p.mailbox is not None:
         await mailboxes.set_mailbox(system, p.code, p.mailbox)
     if p.look:
-        return await mailboxes.look_now(system, p.code)
+        return await looking.look_now(system, p.code)
     return await mailboxes.show(system, p.code)
 
 

@@ -1,0 +1,205 @@
+"""Looking into the mailboxes of senders: which mails in doubt stand in the Sent folder, and which
+mails came back (reliability.md 3.1 and 4.5)."""
+
+import asyncio
+import signal
+import ssl
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import structlog
+from sqlalchemy import select, update
+
+from ums import clock
+from ums.core import child, evidence, mailbox_visit, mailboxes, standing
+from ums.core.mailbox_visit import Answer, Failure, Task
+from ums.core.mailboxes import MailboxInfo
+from ums.core.message_ids import signer_of
+from ums.core.models import deliveries
+from ums.core.models import mailboxes as table
+from ums.core.models.messages import IN_DOUBT
+from ums.core.system import System
+from ums.db import Hot, Tx
+from ums.errors import Invalid, NotFound, Unavailable
+from ums.senders import email, mailbox
+from ums.senders.mailbox import MailboxError, Place, Seen, Sought
+
+log = structlog.get_logger()
+USUAL: Final = 5 * clock.MINUTE  # from one look to the next
+SOON: Final = 30 * clock.SECOND  # the same while a mail is newly in doubt ...
+NEWLY: Final = 10 * clock.MINUTE  # ... which is for so long
+SOUGHT: Final = 7 * clock.DAY  # mails in doubt that are looked for
+LETTERS_BACK: Final = 2 * clock.DAY  # letters that the first look reads
+MOST_SOUGHT: Final = 5_000
+SENT_MAILS: Final = 20_000  # the newest of the Sent folder, among which they may be ...
+LATEST: Final = 2_000  # ... and where all of them are new, as such a look comes often
+AT_ONCE: Final = 4  # mailboxes, by a worker
+HELD: Final = 15 * clock.MINUTE  # for a look, which another process keeps away from
+AGAIN: Final = 1.0  # seconds until the database is asked anew
+LONGEST: Final = clock.HOUR  # between two looks at a mailbox that cannot be opened
+_CHILD: Final = "ums.core.mailbox_visit"
+_answers = msgspec.json.Decoder(Answer)
+
+_DUE = Hot(
+    "WITH due AS MATERIALIZED (SELECT sender_id FROM mailboxes b"
+    " WHERE b.next_at <= :at OR (b.failures = 0 AND b.next_at <= :usual AND b.looked_at <= :soon"
+    " AND EXISTS (SELECT 1 FROM deliveries WHERE deliveries.sender_id = b.sender_id"
+    f" AND {IN_DOUBT} AND deliveries.updated_at > :newly))"
+    " ORDER BY b.next_at LIMIT 1 $skip_locked)"
+    " UPDATE mailboxes SET next_at = :held FROM due WHERE mailboxes.sender_id = due.sender_id"
+    " RETURNING mailboxes.sender_id"
+)
+
+
+async def look_now(system: System, code: str) -> MailboxInfo:
+    """Look at once, and say what is known then. Raises NotFound."""
+    sender = await system.directory.sender(code)
+    async with system.database.write() as tx:
+        mine = update(table).where(table.c.sender_id == sender.id)
+        if (await tx.run(mine.values(next_at=clock.now() + HELD))).count == 0:
+            raise NotFound("no_mailbox", code=code)
+    await look(system, sender.id)
+    found = await mailboxes.show(system, code)
+    if found is None:
+        raise NotFound("no_mailbox", code=code)
+    return found
+
+
+async def look_due(system: System) -> bool:
+    """Look into a mailbox whose time has come; whether there was one."""
+    async with system.database.read() as tx:
+        if await tx.first(select(table.c.sender_id).limit(1)) is None:
+            return False
+    now = clock.now()
+    params = {"at": now, "usual": now + USUAL, "soon": now - SOON, "newly": now - NEWLY}
+    async with system.database.write() as tx:
+        due = await tx.first(_DUE, {**params, "held": now + HELD})
+    if due is None:
+        return False
+    await _look_at_last(system, due.sender_id, now + HELD)
+    return True
+
+
+async def _look_at_last(system: System, sender_id: int, until: int) -> None:
+    """Look, when the database is away, as soon as it is back; by then another one may look."""
+    while True:
+        try:
+            return await look(system, sender_id)
+        except Unavailable:
+            if clock.now() >= until:
+                raise
+        await asyncio.sleep(AGAIN)
+
+
+async def look(system: System, sender_id: int) -> None:
+    """One visit of the sender's mailbox, and what follows from what is there."""
+    async with system.database.read() as tx:
+        row = await mailboxes.stored(tx, sender_id)
+        doubts = await _doubts(tx, sender_id)
+    if row is None:
+        return
+    signer = signer_of(system.seal)
+    domain = email.read(row.sender_settings).from_address.rpartition("@")[2]
+    sought = {f"{signer.token(id)}@{domain}": id for id in doubts}
+    try:
+        seen = await _visit(system, row, frozenset(sought), list(doubts.values()))
+    except (MailboxError, Invalid) as error:
+        await _failed(system, row, error)
+        return
+    letters = [(signer.first(one.message_ids), one) for one in seen.letters]
+    known = [(id, letter) for id, letter in letters if id is not None]
+    async with system.database.write() as tx:
+        arrived = await evidence.in_sent_folder(tx, {sought[one] for one in seen.sent})
+        changes = await evidence.take(tx, known)
+        changes.arrived += arrived
+        await _succeeded(tx, row, seen, changes)
+    if changes.counts:
+        await standing.note(system, changes.counts)
+    log.info("looked into a mailbox", sender=row.code, letters=seen.looked_at, ours=len(known))
+
+
+async def _visit(system: System, row: Any, sought: frozenset[str], since: list[int]) -> Seen:
+    password = mailboxes.password_of(system, row)
+    now, oldest = clock.now(), min(since, default=0)
+    what = Sought(
+        message_ids=sought,
+        sent_since=_day(oldest - clock.DAY),
+        sent_mails=LATEST if oldest > now - NEWLY else SENT_MAILS,
+        place=Place(row.uidvalidity, row.uid),
+        letters_since=_day(now - LETTERS_BACK),
+    )
+    return await _seen(Task(mailbox.read(row.settings), password, what))
+
+
+async def _seen(task: Task) -> Seen:
+    """What a child process finds (`core.mailbox_visit`). Raises MailboxError."""
+    words, longest = msgspec.json.encode(task), mailbox_visit.LONGEST
+    output, code = await child.answer(_CHILD, words, longest, _trusted())
+    try:
+        answer = _answers.decode(output)
+    except msgspec.DecodeError:
+        if code in (-signal.SIGKILL, -signal.SIGALRM):
+            problem = MailboxError("mailbox_away", f"it took longer than {longest} seconds")
+        else:  # the processor's time, or memory
+            problem = MailboxError("mailbox_nonsense", "to read it takes too much")
+        raise problem from None
+    if isinstance(answer, Failure):
+        raise MailboxError(answer.reason, answer.detail)
+    return answer.seen
+
+
+def _trusted() -> dict[str, str]:
+    """Where OpenSSL finds whom the administrator trusts, for a child without an environment."""
+    paths = ssl.get_default_verify_paths()
+    found = {"SSL_CERT_FILE": paths.cafile, "SSL_CERT_DIR": paths.capath}
+    return {name: path for name, path in found.items() if path}
+
+
+async def _doubts(tx: Tx, sender_id: int) -> dict[int, int]:
+    """The deliveries whose mails are worth looking for, with the time of their last change."""
+    young = deliveries.c.updated_at > clock.now() - SOUGHT
+    query = select(deliveries.c.id, deliveries.c.updated_at).where(
+        deliveries.c.sender_id == sender_id, deliveries.c.owner.is_(None), young, IN_DOUBT
+    )
+    rows = await tx.rows(query.order_by(deliveries.c.updated_at.desc()).limit(MOST_SOUGHT))
+    return {row.id: row.updated_at for row in rows}
+
+
+async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: evidence.Changes) -> None:
+    now = clock.now()
+    values = {
+        "uidvalidity": seen.place.uidvalidity,
+        "uid": seen.place.uid,
+        "found_sent_folder": seen.sent_folder[:255],
+        "looked_at": now,
+        "next_at": now if seen.more else now + USUAL,
+        "failures": 0,
+        "problem": "",
+        "problem_detail": "",
+        "arrived": table.c.arrived + changes.arrived,
+        "returned": table.c.returned + changes.returned,
+        "complained": table.c.complained + changes.complained,
+    }
+    await tx.run(update(table).where(_same(row)).values(values))
+
+
+async def _failed(system: System, row: Any, error: MailboxError | Invalid) -> None:
+    """Try again later, and later still; a password that is not taken, seldom."""
+    reason, detail = error.reason, error.detail if isinstance(error, MailboxError) else ""
+    now, failures = clock.now(), row.failures + 1
+    wait = LONGEST if reason == "mailbox_login" else min(LONGEST, clock.MINUTE << min(failures, 6))
+    values = {"looked_at": now, "next_at": now + wait, "failures": failures, "problem": reason}
+    async with system.database.write() as tx:
+        mine = update(table).where(_same(row))
+        await tx.run(mine.values(**values, problem_detail=detail.replace("\x00", "")))
+    log.info("a mailbox cannot be looked at", sender=row.code, reason=reason)
+
+
+def _same(row: Any) -> Any:
+    """The mailbox, unless it was set anew meanwhile."""
+    return (table.c.sender_id == row.sender_id) & (table.c.settings == row.settings)
+
+
+def _day(moment: int) -> datetime:
+    return datetime.fromtimestamp(max(moment, 0) / 1000, UTC)
