@@ -16,13 +16,15 @@ from ums.db import Hot, open_database, rows_json
 from ums.senders.caps import Cap
 
 PER_MESSAGE = 100
+USERS_AT_ONCE = 100_000  # a statement may not take long
 _USERS = Hot(
     "INSERT INTO users (userid, attributes, created_at, updated_at)"
     " SELECT r.userid, '{}', :at, :at FROM $rows(r: userid text)"
 )
 _ADDRESSES = Hot(
     "INSERT INTO addresses (user_id, kind, bind_id, value)"
-    " SELECT id, 'email', 'all', userid || '@users.example' FROM users"
+    " SELECT u.id, 'email', 'all', u.userid || '@users.example'"
+    " FROM users u JOIN $rows(r: userid text) ON r.userid = u.userid"
 )
 
 
@@ -98,10 +100,12 @@ async def _found(system: System, key: str) -> Channel:
 
 
 async def _users(system: System, count: int) -> None:
-    names = rows_json((f"user{n}",) for n in range(count))
-    async with system.database.write() as tx:
-        await tx.run(_USERS, {"r": names, "at": clock.now()})
-        await tx.run(_ADDRESSES)
+    for first in range(0, count, USERS_AT_ONCE):
+        some = range(first, min(first + USERS_AT_ONCE, count))
+        names = rows_json((f"user{n}",) for n in some)
+        async with system.database.write() as tx:
+            await tx.run(_USERS, {"r": names, "at": clock.now()})
+            await tx.run(_ADDRESSES, {"r": names})
 
 
 def request(addresses: Sequence[str]) -> dict[str, object]:
