@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from conftest import end_connections, sql
 from ums.config import Settings
 from ums.db import Database, Hot, open_database, rows_json
-from ums.errors import Invalid, Unavailable
+from ums.errors import Conflict, Invalid, Unavailable
 
 PUT = text("INSERT INTO meta (name, value) VALUES (:name, 'x')")
 COUNT = text("SELECT count(*) FROM meta WHERE name LIKE 't%'")
@@ -50,7 +50,7 @@ async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
 
 
 async def test_an_error_of_the_statement_is_told_and_rolled_back(database: Database) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises((IntegrityError, Conflict)):
         await put(database, "t1", "t1")
     assert await count(database) == 0
 

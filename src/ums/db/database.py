@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Executable, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from ums.db.engines import async_url, ping_the_rested, postgres_engine, sqlite_engine
 from ums.db.hot import Hot
-from ums.errors import Unavailable
+from ums.errors import Conflict, Unavailable
 
 Params = Mapping[str, object] | Sequence[Mapping[str, object]] | None
 READERS = 3
@@ -287,15 +287,20 @@ class Postgres(Database):
 
 
 class _Told:
-    """Turns the driver's "cannot reach the database" into Unavailable; other errors are ours."""
+    """Turns the driver's "cannot reach the database" into Unavailable, and what two did at the same
+    moment, each seeing nothing of the other, into Conflict; other errors are ours."""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError | PoolTimeout) or _is_away(error):
             raise Unavailable("unavailable") from error
+        if isinstance(error, IntegrityError) and _state(error).startswith(_AT_ONCE):
+            raise Conflict("at_once") from error
 
 
+# Another one made it first (unique), or took away what it belongs to (foreign key).
+_AT_ONCE = ("23505", "23503")
 # 08: connection; 53: resources (disk, memory, too many connections); 57: shutdown, cancelled by
 # the operator; 40: deadlock; 55000, 3D000: the database takes no connections or is not there;
 # 55P03: a lock was not to be had in time; 25P03: the transaction was idle for too long.
@@ -307,10 +312,14 @@ def _is_away(error: BaseException | None) -> bool:
     if not isinstance(error, DBAPIError):
         # While it connects, the driver's own errors come through unwrapped.
         return str(getattr(error, "sqlstate", None) or "-").startswith(_AWAY)
-    state = str(getattr(error.orig, "sqlstate", None) or "-")
-    text = str(error.orig)
+    state, text = _state(error), str(error.orig)
     busy = "database is locked" in text or "disk is full" in text or "disk I/O" in text
     return error.connection_invalidated or state.startswith(_AWAY) or busy
+
+
+def _state(error: DBAPIError) -> str:
+    """PostgreSQL's code of it; SQLite, where one writes at a time, has none."""
+    return str(getattr(error.orig, "sqlstate", None) or "-")
 
 
 def open_database(url: str, data_dir: Path) -> Database:
