@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from doors import Door
+from doors import Door, Token
 from worlds import OPERATIONS, Operation, World, make
 
 AT_ONCE = 6
@@ -30,7 +30,6 @@ MADE: list[tuple[str, str, Any]] = [
     ("POST", "/api/channels", {"name": "twice"}),
     ("POST", "/api/senders", SENDER),
     ("PUT", "/api/senders/{code}/mailbox", MAILBOX),
-    ("PUT", "/api/senders/twice/channels/{key}", {}),
     ("PUT", "/api/senders/{code}/warm-up", {"start": 50, "growth": 50, "target": 100}),
     ("POST", "/api/operators", {"name": "twice", "password": "x" * 12, "role": "viewer"}),
     ("POST", "/api/segments", {"name": "twice"}),
@@ -58,11 +57,22 @@ async def world(shared: Door) -> AsyncIterator[World]:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), MADE, ids=[f"{m} {p}" for m, p, _ in MADE])
-async def test_what_is_made_at_once(
-    shared: Door, world: World, method: str, path: str, body: object
+async def test_what_is_made_at_once(shared: Door, method: str, path: str, body: object) -> None:
+    admin, world = await shared.api_token(), await make(shared)
+    await all_are_answered(shared, method, world.path(path), admin, body)
+
+
+async def test_a_sender_that_many_let_a_channel_use(shared: Door) -> None:
+    admin, caller = await shared.api_token(), await shared.channel()
+    await shared.post("/api/senders", {**SENDER, "code": "unused", "name": "unused"}, admin)
+    path = f"/api/senders/unused/channels/{caller.key}"
+    await all_are_answered(shared, "PUT", path, admin, {})
+
+
+async def all_are_answered(
+    shared: Door, method: str, path: str, admin: Token, body: object
 ) -> None:
-    admin = await shared.api_token()
-    path = world.path(path)
+    """At least one of those who ask at once is told that it is done, and nobody of a 500."""
     asked = (shared.ask(method, path, admin, json=body) for _ in range(AT_ONCE))
     answers = await asyncio.gather(*asked)
     assert min(answer.status for answer in answers) < 300, answers
@@ -76,11 +86,12 @@ async def test_every_change_at_once(shared: Door, world: World, operation: Opera
     assert max(answer.status for answer in answers) < 500, answers
 
 
-async def test_a_user_that_many_make_at_once(shared: Door, world: World) -> None:
+async def test_a_user_that_many_make_at_once(shared: Door) -> None:
     """Each of them is told that it is done, and it is: what a client need not try again."""
+    caller = await shared.channel()
     everyone = [[{"userid": "many", "add": {"tag": {"all": [f"t{n}"]}}}] for n in range(AT_ONCE)]
     answers = await asyncio.gather(
-        *(shared.post("/v1/user/opt", entry, world.owner) for entry in everyone)
+        *(shared.post("/v1/user/opt", entry, caller) for entry in everyone)
     )
     assert {(answer.status, answer.code) for answer in answers} == {(200, 0)}, answers
     admin = await shared.api_token()

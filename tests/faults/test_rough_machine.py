@@ -14,6 +14,7 @@ from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
 from faults.power import STRACE, strace_works
 from faults.workload import fill
+from flow import until
 from ums.config import Settings
 
 HALF = 400
@@ -124,7 +125,8 @@ def test_a_disk_that_errs(settings: Settings, error: str, record_property: Recor
         ledger.hold = 0.01
         with Engine(settings, under=under) as engine:
             engine.start()
-            time.sleep(8)
+            asyncio.run(until(lambda: states(settings)))  # strace makes starting slow
+            time.sleep(6)
             if engine.running:
                 engine.kill()
         before = asyncio.run(states(settings))
