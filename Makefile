@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 
 # Passed on: make run ARGS='--port 9000', make test PYTEST_ARGS='-k sandbox'
 ARGS ?=
-PYTEST_ARGS ?= -n 2 --maxschedchunk 50
+PYTEST_ARGS ?= -n 2
 
 VENV := .venv
 BIN := $(VENV)/bin
