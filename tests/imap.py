@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ums.core.mailboxes import NewMailbox
+
 ACCOUNT, PASSWORD = "news@sender.example", "open sesame"
+
+
+def mailbox_at(port: int, /, **changes: Any) -> NewMailbox:
+    """How the mailbox of a server here is opened."""
+    usual = {"host": "127.0.0.1", "port": port, "encryption": "none", "account": ACCOUNT}
+    return NewMailbox(**{**usual, "password": PASSWORD, "allow_port": True, **changes})
+
+
 _FETCH = re.compile(r"(?:BODY\.PEEK\[(HEADER\.FIELDS \(([^)]*)\))?\](?:<0\.(\d+)>)?)")
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import delete, select, update
 
 import letters
 from flow import Flow, open_flow
-from imap import ACCOUNT, PASSWORD, ImapServer
+from imap import PASSWORD, ImapServer, mailbox_at
 from queues import change, filled
 from telling import told_flow
 from ums import clock
 from ums.core import evidence, looking, mailboxes, standing, suppressions
-from ums.core.mailboxes import MailboxInfo, NewMailbox
+from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import Signer, signer_of
 from ums.core.models import audit, callback_records, deliveries, messages, outcomes
 from ums.core.models import mailboxes as table
@@ -28,10 +28,7 @@ async def flow(system: System) -> Flow:
 
 
 async def opened(flow: Flow, server: ImapServer, **changes: Any) -> MailboxInfo:
-    given = {"host": "127.0.0.1", "port": server.port, "encryption": "none", "account": ACCOUNT}
-    given["allow_port"] = True
-    values = {**given, "password": PASSWORD, **changes}
-    return await mailboxes.set_mailbox(flow.system, "main", NewMailbox(**values))
+    return await mailboxes.set_mailbox(flow.system, "main", mailbox_at(server.port, **changes))
 
 
 def message_id(flow: Flow, delivery: int) -> str:

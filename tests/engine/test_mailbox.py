@@ -5,9 +5,8 @@ import pytest
 import letters
 from fakes import DROP_TAKEN, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from imap import ACCOUNT, PASSWORD, ImapServer
+from imap import ImapServer, mailbox_at
 from ums.core import looking, mailboxes
-from ums.core.mailboxes import NewMailbox
 from ums.core.system import System
 from ums.engine import loop
 from ums.engine.loop import running
@@ -20,15 +19,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def opened(flow: Flow, server: ImapServer) -> None:
-    given = NewMailbox(
-        host="127.0.0.1",
-        port=server.port,
-        encryption="none",
-        account=ACCOUNT,
-        password=PASSWORD,
-        allow_port=True,
-    )
-    await mailboxes.set_mailbox(flow.system, "main", given)
+    await mailboxes.set_mailbox(flow.system, "main", mailbox_at(server.port))
 
 
 async def test_what_stands_in_the_sent_folder_is_sent(system: System) -> None:

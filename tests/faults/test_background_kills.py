@@ -15,12 +15,11 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from flow import until
-from imap import ACCOUNT, PASSWORD, ImapServer
+from imap import ImapServer, mailbox_at
 from telling import rows
 from ums.config import Settings
 from ums.core import mailboxes
 from ums.core.expansion import CHUNK
-from ums.core.mailboxes import NewMailbox
 from ums.core.models import attempts, deliveries
 from ums.core.models import mailboxes as table
 from ums.core.system import open_system
@@ -100,16 +99,8 @@ async def _handed_over(settings: Settings, ledger: Ledger, box: ImapServer) -> l
         engine.start()
         await drained(settings, 60)
         await asyncio.to_thread(engine.stop)
-    given = NewMailbox(
-        host="127.0.0.1",
-        port=box.port,
-        encryption="none",
-        account=ACCOUNT,
-        password=PASSWORD,
-        allow_port=True,
-    )
     async with open_system(settings) as system:
-        await mailboxes.set_mailbox(system, "single", given)
+        await mailboxes.set_mailbox(system, "single", mailbox_at(box.port))
         ids = [row.id for row in await rows(system, deliveries)]
     for entry in ledger.entries:
         box.inbox.add(letters.report(entry.message_id, to=entry.address))
@@ -141,11 +132,7 @@ async def _due(settings: Settings) -> None:
 
 
 async def _read(settings: Settings) -> bool:
-    database = open_database(settings.database_url, settings.data_dir)
-    async with database.read() as tx:
-        place = await tx.value(select(table.c.uid))
-    await database.close()
-    return place == LETTERS
+    return await _row(settings, select(table.c.uid)) == (LETTERS,)
 
 
 def _value(settings: Settings, query: Executable) -> int:

@@ -2,7 +2,7 @@
 and everybody who can write to the account, likes to send; here it takes no more than its share of
 memory and time along (reliability.md, threats 20 and 42).
 
-A `Task` comes as JSON on stdin, `Seen` or a `Failure` goes as JSON to stdout.
+A `Task` comes as JSON on stdin, an `Answer` goes as JSON to stdout.
 """
 
 import signal
@@ -23,7 +23,6 @@ class Task(Struct, frozen=True):
     settings: MailboxSettings
     password: str
     sought: Sought
-    limits: Limits = LIMITS
 
 
 class Failure(Struct, frozen=True, tag=True):
@@ -43,7 +42,7 @@ Answer = Success | Failure
 def main() -> None:
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     signal.alarm(LONGEST)  # and nobody else may be left to end it
-    confine(task.limits)
+    confine(LIMITS)
     sys.stdout.buffer.write(msgspec.json.encode(_answer(task)))
 
 
