@@ -268,7 +268,16 @@ async def test_it_waits_for_its_time_and_dies_at_its_end(door: Door) -> None:
     assert shown["state"] == "scheduled"
     assert datetime.fromisoformat(shown["starts_at"]) - start < timedelta(milliseconds=2)
     assert datetime.fromisoformat(shown["expires_at"]) - end < timedelta(milliseconds=2)
+    later = {"starts_at": (end + timedelta(days=1)).isoformat()}
+    assert (await door.post(f"{path}/reschedule", later, who)).body["reason"] == "bad_deliver_by"
+    later["deliver_by"] = (end + timedelta(days=2)).isoformat()
+    moved = (await door.post(f"{path}/reschedule", later, who)).body
+    assert moved["state"] == "scheduled"
+    assert datetime.fromisoformat(moved["starts_at"]) - end > timedelta(hours=23)
+    over = {"starts_at": "2020-01-01T00:00:00Z"}
+    assert (await door.post(f"{path}/reschedule", over, who)).body["reason"] == "starts_in_past"
     assert (await door.post(f"{path}/cancel", {}, who)).body["stopped"] == 1
+    assert (await door.post(f"{path}/reschedule", later, who)).body["reason"] == "message_stopped"
     assert door.smtp.mails == []
 
 
@@ -278,6 +287,7 @@ async def test_it_waits_for_its_time_and_dies_at_its_end(door: Door) -> None:
         ({"starts_at": "2020-01-01T00:00:00"}, "misfit"),  # no offset
         ({"deliver_by": "2020-01-01T00:00:00Z"}, "bad_deliver_by"),
         ({"starts_at": "2999-01-01T00:00:00Z"}, "starts_too_late"),
+        ({"starts_at": "2020-01-01T00:00:00Z"}, "starts_in_past"),
     ],
 )
 async def test_times_that_cannot_be(

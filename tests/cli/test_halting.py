@@ -1,6 +1,6 @@
 """Stopping messages from the terminal, without a server and beside one."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -100,6 +100,17 @@ def test_a_scheduled_message(ums: Ums, waiting: str) -> None:
     assert shown["state"] == "scheduled"
     assert datetime.fromisoformat(shown["starts_at"]) == start
     assert datetime.fromisoformat(shown["expires_at"]) == end
+    at, by = (start + timedelta(days=1)).isoformat(), (end + timedelta(days=1)).isoformat()
+    move = ("message", "reschedule", msgid, "--at")
+    moved = ums(*move, at, "--deliver-by", by, "--json").json
+    assert (moved["state"], datetime.fromisoformat(moved["starts_at"]).isoformat()) == (
+        "scheduled",
+        datetime.fromisoformat(at).astimezone(UTC).isoformat(),
+    )
+    failed = ums(*move, "2020-01-01T00:00:00Z", "--json")
+    assert (failed.status, failed.error["reason"]) == (1, "starts_in_past")
+    gone = ums("message", "reschedule", waiting, "--at", at, "--json")
+    assert (gone.status, gone.error["reason"]) == (1, "not_scheduled")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +119,7 @@ def test_a_scheduled_message(ums: Ums, waiting: str) -> None:
         (("--at", "tomorrow"), "bad_time"),
         (("--at", "2026-10-25T02:30:00"), "bad_time"),
         (("--at", "2999-10-25T02:30:00Z"), "starts_too_late"),
+        (("--at", "2020-10-25T02:30:00Z"), "starts_in_past"),
         (("--deliver-by", "2020-01-01T00:00:00Z"), "bad_deliver_by"),
         (("--on-doubt", "perhaps"), "misfit"),
     ],

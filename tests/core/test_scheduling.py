@@ -55,9 +55,9 @@ async def test_its_life_counts_from_the_start(flow: Flow, broadcast: bool, life:
     assert row.origin == "api"
 
 
-async def test_a_start_in_the_past_is_now(flow: Flow) -> None:
-    row = await row_of(flow, await take(flow, starts_at=clock.now() - clock.DAY))
-    assert row.expires_at == row.accepted_at + SINGLE_LIFE
+async def test_a_start_that_has_just_passed_is_now(flow: Flow) -> None:
+    row = await row_of(flow, await take(flow, starts_at=clock.now() - clock.SECOND))
+    assert (row.starts_at, row.expires_at) == (0, row.accepted_at + SINGLE_LIFE)
 
 
 async def test_deliver_by_is_the_end(flow: Flow) -> None:
@@ -83,6 +83,8 @@ async def test_v1_says_nothing_of_it(flow: Flow) -> None:
     ("changes", "reason"),
     [
         ({"starts_at": FARTHEST + clock.HOUR}, "starts_too_late"),
+        ({"starts_at": -clock.DAY}, "starts_in_past"),
+        ({"starts_at": -2 * clock.MINUTE}, "starts_in_past"),
         ({"deliver_by": 0}, "bad_deliver_by"),
         ({"deliver_by": -clock.HOUR}, "bad_deliver_by"),
         ({"starts_at": clock.HOUR, "deliver_by": clock.HOUR}, "bad_deliver_by"),

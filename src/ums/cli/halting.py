@@ -35,6 +35,18 @@ def message_resume(msgid: Msgid, json: AsJson = False) -> None:
     show.record(ask("message.resume", msgid=msgid), raw=json)
 
 
+@message.command("reschedule")
+def message_reschedule(
+    msgid: Msgid,
+    at: Annotated[str, typer.Option(help="Not before this time.")],
+    deliver_by: Annotated[str | None, typer.Option(help="Not after this time.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Give a scheduled message another start, as long as it has not begun."""
+    told = ask("message.reschedule", msgid=msgid, at=at, deliver_by=deliver_by)
+    show.record(told, raw=json)
+
+
 @message.command("resend")
 def message_resend(
     msgid: Msgid,

@@ -170,9 +170,9 @@ class Intake:
         was sent to, and its body) within 24 h gives the same answer and no second message.
         """
         check_key(key)
-        check_times(request, clock.now())
         body_hash = _hash(fingerprint) if key else ""
         try:
+            check_times(request, clock.now())
             admission = await admit(self._system, channel, request, origin=origin)
             callback_id, tells = await telling(self._system, channel, request)
         except UmsError:

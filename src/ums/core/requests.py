@@ -157,7 +157,7 @@ class Request(Struct, frozen=True):
     template_id: int | None = None
     template_version: int | None = None
     # What /v1 has no words for (core.scheduling). Times are ms.
-    starts_at: int = 0  # not sent before; 0 or past: at once
+    starts_at: int = 0  # not sent before; 0: at once
     deliver_by: int | None = None  # the end of its lifetime, if not the usual
     on_doubt: Literal["hold", "resend"] | None = None  # if not the usual
 

@@ -12,6 +12,7 @@ from ums.errors import Invalid
 BULK_LIFE = 72 * clock.HOUR  # reliability.md 4.2
 SINGLE_LIFE = 24 * clock.HOUR
 FARTHEST = 366 * clock.DAY
+LATE = clock.MINUTE  # a start that is over by less is taken as now: forms know only minutes
 
 
 def moment(text: str, field: str) -> int:
@@ -26,11 +27,22 @@ def moment(text: str, field: str) -> int:
 
 
 def check_times(request: Request, now: int) -> None:
-    """Raises Invalid for a start more than a year away, and for an end that comes before it or is
-    over."""
-    if not 0 <= request.starts_at <= now + FARTHEST:
+    """Raises Invalid for a start that is over or more than a year away, and for an end that comes
+    before it or is over."""
+    if request.starts_at:
+        check_start(request.starts_at, now)
+    check_end(max(now, request.starts_at), request.deliver_by)
+
+
+def check_start(starts_at: int, now: int) -> None:
+    """Raises Invalid for a start that is over, or more than a year away."""
+    if starts_at < now - LATE:
+        raise Invalid("starts_in_past", field="starts_at")
+    if starts_at > now + FARTHEST:
         raise Invalid("starts_too_late", field="starts_at")
-    start, end = max(now, request.starts_at), request.deliver_by
+
+
+def check_end(start: int, end: int | None) -> None:
     if end is not None and not start < end <= start + FARTHEST:
         raise Invalid("bad_deliver_by", field="deliver_by")
 

@@ -1,5 +1,6 @@
 """Stopping messages, letting them go on, and sending again what failed."""
 
+from datetime import datetime
 from typing import Annotated
 
 from litestar import post
@@ -7,8 +8,10 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import halting, reports, resending, resolving
+from ums.core import halting, reports, rescheduling, resending, resolving
 from ums.core.halting import Tally
+from ums.core.moments import milliseconds
+from ums.core.reports import MessageInfo
 from ums.core.resending import Resent
 from ums.core.resolving import Resolved
 
@@ -28,6 +31,19 @@ class Found(Struct, forbid_unknown_fields=True):
         Annotated[
             list[Annotated[int, Meta(ge=1, le=2**63 - 1)]],
             Meta(description="Their ids; null: all unknown ones.", max_length=1000),
+        ]
+        | None
+    ) = None
+
+
+class Start(Struct, forbid_unknown_fields=True):
+    """When a scheduled message is to start instead."""
+
+    starts_at: Annotated[datetime, Meta(tz=True, description="Not sent before.")]
+    deliver_by: (
+        Annotated[
+            Annotated[datetime, Meta(tz=True)],
+            Meta(description="Given up then; null: as before, counted from the new start."),
         ]
         | None
     ) = None
@@ -68,6 +84,17 @@ async def resume(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     return await halting.resume(system, channel, msgid, actor=caller.name)
 
 
+@post("/api/messages/{msgid:str}/reschedule", status_code=200, scope="messages:write")
+async def reschedule(
+    system: System, caller: Caller, msgid: FromPath[str], data: JSONBody[Start]
+) -> MessageInfo:
+    """Give a scheduled message another start; refused once it has begun."""
+    channel = await _channel_of(system, caller, msgid)
+    starts = milliseconds(data.starts_at, "starts_at")
+    ends = None if data.deliver_by is None else milliseconds(data.deliver_by, "deliver_by")
+    return await rescheduling.reschedule(system, channel, msgid, starts, ends)
+
+
 @post("/api/messages/{msgid:str}/resend", status_code=200, scope="messages:write")
 async def resend(
     system: System,
@@ -93,4 +120,4 @@ async def resolve(
     )
 
 
-handlers = [retract, cancel, pause, resume, resend, resolve]
+handlers = [retract, cancel, pause, resume, reschedule, resend, resolve]

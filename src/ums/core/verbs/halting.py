@@ -2,14 +2,21 @@
 
 from msgspec import Struct
 
-from ums.core import halting, resending, resolving
+from ums.core import halting, rescheduling, resending, resolving
 from ums.core.messages import Intake
+from ums.core.scheduling import moment
 from ums.core.system import System
 from ums.core.verbs.base import Verb
 
 
 class Msgid(Struct):
     msgid: str
+
+
+class Reschedule(Struct):
+    msgid: str
+    at: str
+    deliver_by: str | None = None
 
 
 class Resend(Struct):
@@ -40,6 +47,11 @@ async def _cancel(system: System, _: Intake, p: Msgid) -> object:
     return await halting.cancel(system, None, p.msgid)
 
 
+async def _reschedule(system: System, _: Intake, p: Reschedule) -> object:
+    ends = moment(p.deliver_by, "deliver_by") if p.deliver_by else None
+    return await rescheduling.reschedule(system, None, p.msgid, moment(p.at, "at"), ends)
+
+
 async def _resend(system: System, _: Intake, p: Resend) -> object:
     return await resending.resend(system, None, p.msgid, states=p.state, reasons=p.reason)
 
@@ -54,6 +66,7 @@ VERBS = {
     "message.pause": Verb(Msgid, _pause),
     "message.resume": Verb(Msgid, _resume),
     "message.cancel": Verb(Msgid, _cancel),
+    "message.reschedule": Verb(Reschedule, _reschedule),
     "message.resend": Verb(Resend, _resend),
     "message.resolve": Verb(Resolve, _resolve),
 }
