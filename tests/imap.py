@@ -2,6 +2,7 @@
 ways of providers on request."""
 
 import asyncio
+import base64
 import re
 import ssl
 from collections.abc import Callable
@@ -61,6 +62,8 @@ class ImapServer:
         sent: str = "Sent",
         special_use: bool = True,
         wants_id: bool = False,
+        password: str = PASSWORD,
+        plain: bool = False,
     ) -> None:
         self.folders = {"INBOX": Folder(), **({sent: Folder()} if sent else {})}
         self.sent = sent
@@ -71,6 +74,7 @@ class ImapServer:
         self.marked = 0  # changes of the mailbox, which nobody may make
         self.context, self.implicit = context, implicit
         self.special_use, self.wants_id = special_use, wants_id
+        self.password, self.plain = password, plain
 
     @property
     def inbox(self) -> Folder:
@@ -109,6 +113,7 @@ class _Session:
     async def run(self) -> None:
         self._say(f"* OK [CAPABILITY {self._capabilities()}] ready")
         while line := (await self._reader.readline()).decode().rstrip("\r\n"):
+            line = await self._with_literals(line)
             tag, _, rest = line.partition(" ")
             verb, _, arguments = rest.partition(" ")
             if verb.upper() == "UID":
@@ -124,9 +129,20 @@ class _Session:
                 return
             await self._writer.drain()
 
+    async def _with_literals(self, line: str) -> str:
+        """The whole command (RFC 3501 section 4.3); a literal stands in it as a quoted string."""
+        while literal := re.search(r"\{(\d+)\}$", line):
+            self._say("+ go on")
+            await self._writer.drain()
+            text = (await self._reader.readexactly(int(literal[1]))).decode()
+            rest = (await self._reader.readline()).decode().rstrip("\r\n")
+            line = f'{line[: literal.start()]}"{text}"{rest}'
+        return line
+
     def _capabilities(self) -> str:
         tls = "" if self._server.implicit or not self._server.context else " STARTTLS"
-        return f"IMAP4rev1 ID SPECIAL-USE{tls}"
+        plain = " AUTH=PLAIN" if self._server.plain else ""
+        return f"IMAP4rev1 ID SPECIAL-USE{tls}{plain}"
 
     async def _answer(self, tag: str, verb: str, arguments: str) -> bool:
         name = verb.lower().replace(" ", "_")
@@ -152,14 +168,21 @@ class _Session:
         await self._writer.start_tls(self._server.context)  # type: ignore[arg-type]
 
     async def _do_login(self, tag: str, arguments: str) -> None:
+        given = [part.strip('"') for part in re.findall(r'"[^"]*"|\S+', arguments)]
+        self._let_in(tag, "LOGIN", given)
+
+    async def _do_authenticate(self, tag: str, _: str) -> None:
+        self._say("+ ")
+        await self._writer.drain()
+        given = base64.b64decode(await self._reader.readline()).decode()
+        self._let_in(tag, "AUTHENTICATE", given.split("\0")[1:])
+
+    def _let_in(self, tag: str, verb: str, given: list[str]) -> None:
         self._server.logins += 1
-        if [part.strip('"') for part in re.findall(r'"[^"]*"|\S+', arguments)] == [
-            ACCOUNT,
-            PASSWORD,
-        ]:
+        if given == [ACCOUNT, self._server.password]:
             self._say(f"{tag} OK logged in")
         else:
-            self._say(f"{tag} NO LOGIN Login error or password error")
+            self._say(f"{tag} NO {verb} Login error or password error")
 
     async def _do_id(self, tag: str, arguments: str) -> None:
         self._known = self._known or '"name"' in arguments.lower()
@@ -242,7 +265,5 @@ def _utf7(name: str) -> str:
     """Folder names as they go over the wire (RFC 3501 section 5.1.3)."""
     if name.isascii():
         return name
-    import base64
-
     coded = base64.b64encode(name.encode("utf-16-be")).decode().rstrip("=").replace("/", ",")
     return f"&{coded}-"

@@ -7,7 +7,7 @@ import pytest
 
 import letters
 from ums.senders import dsn
-from ums.senders.base import Stage, Verdict
+from ums.senders.base import Reply, Stage, Verdict
 from ums.senders.dsn import MOST, means, read, worth_reading
 
 ID = "1f.0123456789abcdef0123@sender.example"
@@ -43,6 +43,19 @@ def test_a_report_of_a_failure(
     assert (outcome.verdict, outcome.stage) == (Verdict.REFUSED, Stage.AFTER)
     assert reason is None or outcome.reason == reason
     assert worth_reading(head(raw))
+
+
+def test_a_folded_field_is_one_line() -> None:
+    words = "550 5.1.1 <a@b.example>:\n    Recipient address rejected:\n\tUser unknown"
+    letter = read(letters.report(ID, words, status="5.1.1"))
+    assert letter is not None
+    told = "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown"
+    assert letter.reply.text == told
+
+
+def test_a_reply_is_one_line_whoever_tells_it() -> None:
+    assert dsn.reply_of("550 no\r\n such\tuser\x00\u2028").text == "550 no such user\ufffd\ufffd"
+    assert Reply(550, "", "你好\u3000a\n\nb").text == "你好\u3000a b"
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,30 @@ async def test_what_goes_wrong_has_a_name() -> None:
     assert away.value.reason == "mailbox_away"
 
 
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("password", ["a blank", 'quo"te\\', "+/=", "pässwörd", "密码 中"])
+async def test_a_password_of_any_characters(password: str, *, plain: bool) -> None:
+    async with ImapServer(password=password, plain=plain) as server:
+        server.folders["Sent"].add(letters.sent(OURS))
+        if '"' not in password:  # which the server here does not read
+            assert (await seen(server, sought(OURS), password=password)).sent == {OURS}
+        with pytest.raises(MailboxError) as wrong:
+            await seen(server, sought(), password=f"{password}错")
+        assert wrong.value.reason == "mailbox_login"
+        assert "Login error" in wrong.value.detail
+
+
+async def test_no_python_shows_where_the_answers_are_no_imap() -> None:
+    async with ImapServer() as server:
+        server.folders["Sent"].add(letters.sent(OURS))
+        server.inbox.sizes = {1: "x"}  # type: ignore[dict-item]
+        server.inbox.add(letters.report(OURS))
+        with pytest.raises(MailboxError) as caught:
+            await seen(server, sought(place=Place(1, 0)))
+    assert (caught.value.reason, caught.value.detail) == ("mailbox_nonsense", "")
+    assert "Error" in caught.value.cause  # for the log
+
+
 async def test_a_certificate_that_nobody_vouches_for() -> None:
     async with ImapServer(context=Certificates().server()) as server:
         with pytest.raises(MailboxError) as caught:

@@ -145,7 +145,7 @@ async def _seen(task: Task) -> Seen:
             problem = MailboxError("mailbox_nonsense", "to read it takes too much")
         raise problem from None
     if isinstance(answer, Failure):
-        raise MailboxError(answer.reason, answer.detail)
+        raise MailboxError(answer.reason, answer.detail, answer.cause)
     return answer.seen
 
 
@@ -193,7 +193,8 @@ async def _failed(system: System, row: Any, error: MailboxError | Invalid) -> No
     async with system.database.write() as tx:
         mine = update(table).where(_same(row))
         await tx.run(mine.values(**values, problem_detail=detail.replace("\x00", "")))
-    log.info("a mailbox cannot be looked at", sender=row.code, reason=reason)
+    cause = error.cause if isinstance(error, MailboxError) else ""
+    log.info("a mailbox cannot be looked at", sender=row.code, reason=reason, cause=cause)
 
 
 def _same(row: Any) -> Any:

@@ -30,6 +30,7 @@ class Failure(Struct, frozen=True, tag=True):
 
     reason: str
     detail: str
+    cause: str = ""
 
 
 class Success(Struct, frozen=True, tag=True):
@@ -50,6 +51,6 @@ def _answer(task: Task) -> Answer:
     try:
         return Success(visit(task.settings, task.password, task.sought))
     except MailboxError as error:
-        return Failure(error.reason, error.detail)
+        return Failure(error.reason, error.detail, error.cause)
     except MemoryError:
         return Failure("mailbox_nonsense", "it sends more than there is memory for")

@@ -82,9 +82,10 @@ def _untried(claimed: Claimed, state: str, reason: str, now: int, tells: int) ->
     )
 
 
-def defect(error: Exception, stage: Stage) -> Outcome:
-    """What follows from an error that nobody thought of: at the dot nobody knows, before it the
-    delivery is tried again by its schedule, and without a session the sender rests."""
+def defect(stage: Stage) -> Outcome:
+    """What follows from an error that nobody thought of (the log tells which): at the dot nobody
+    knows, before it the delivery is tried again by its schedule, and without a session the sender
+    rests."""
     verdict = Verdict.UNKNOWN if stage is Stage.DOT else Verdict.LATER
     opening = stage is Stage.CONNECT
     return Outcome(
@@ -93,7 +94,6 @@ def defect(error: Exception, stage: Stage) -> Outcome:
         reason="engine_error",
         scope=Scope.SENDER if opening else Scope.DELIVERY,
         charged=not opening,
-        detail=type(error).__name__,
     )
 
 

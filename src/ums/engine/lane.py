@@ -169,9 +169,9 @@ class Lane:
                     break
                 if not await self._used(session, sender):
                     break
-        except Exception as error:
+        except Exception:
             log.exception("a session broke", code=self.sender.code)
-            await self._rest(verdicts.defect(error, Stage.CONNECT))
+            await self._rest(verdicts.defect(Stage.CONNECT))
         if self.supply.resting:
             await self.supply.give_back()  # what this session put back meanwhile
 
@@ -185,9 +185,9 @@ class Lane:
             session = await self._type.open(sender.settings, password, self._timeouts())
         except SmtpError as error:
             outcome = self._read(interpret_error(error))
-        except Exception as error:  # a key that opens no password any more, and our own defects
+        except Exception:  # a key that opens no password any more, and our own defects
             log.exception("a session cannot be opened", code=sender.code)
-            outcome = verdicts.defect(error, Stage.CONNECT)
+            outcome = verdicts.defect(Stage.CONNECT)
         else:
             reach("connected")
             self._open.add(session)
@@ -316,10 +316,10 @@ class Lane:
             if undone is not None:
                 await asyncio.shield(self._journal.release(undone.claimed))
             raise
-        except Exception as error:
+        except Exception:
             log.exception("an attempt broke", id=job.claimed.id)
             session.abort()
-            outcome = verdicts.defect(error, Stage.DOT if at_dot else Stage.DATA)
+            outcome = verdicts.defect(Stage.DOT if at_dot else Stage.DATA)
         try:
             await self._settle(job, outcome, session)
         except Exception:

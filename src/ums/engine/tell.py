@@ -118,11 +118,11 @@ class Teller:
             return await self._told(batch)
         except Unavailable:
             raise
-        except Exception as error:
+        except Exception:
             # Our own trouble, such as a key that opens no secret, is not the receiver's fault.
             log.exception("a callback cannot be sent", batch=batch.id)
             async with self._system.database.write() as tx:
-                why = f"cannot be sent: {type(error).__name__}"
+                why = "cannot be sent: UMS itself made a mistake; its log tells more"
                 await batches.postpone(tx, self._owner, batch, POSTPONED, why)
             return False
 

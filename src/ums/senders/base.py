@@ -1,8 +1,10 @@
 """What every sender type shares: the stages of a hand-over, and how one ended."""
 
+import re
 from enum import StrEnum
+from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class Encryption(StrEnum):
@@ -61,17 +63,30 @@ class Scope(StrEnum):
     SENDER = "sender"
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def one_line(text: str) -> str:
+    """`text` without breaks, as people read it in a table."""
+    return _CONTROL.sub("\ufffd", re.sub(r"[ \t]*[\r\n]+[ \t]*|\t", " ", text)).strip()
+
+
 class Reply(Struct, frozen=True):
     """A server's reply (RFC 5321 section 4.2), decoded for people to read.
 
     `code` is the three digits, `enhanced` the RFC 3463 code ("5.1.1") or "", `text` the lines
     without their codes, joined by a space (UTF-8, else GB18030, else Latin-1), at most 1,000
-    characters, control characters replaced.
+    characters. Whoever makes one, the text is a single line: folds are undone (RFC 5322 section
+    2.2.3), other control characters replaced.
     """
 
     code: int
     enhanced: str
     text: str
+
+    def __post_init__(self) -> None:
+        if not self.text.isprintable():
+            structs.force_setattr(self, "text", one_line(self.text))
 
     @property
     def ok(self) -> bool:

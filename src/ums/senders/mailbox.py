@@ -48,11 +48,12 @@ class MailboxSettings(Struct, frozen=True, omit_defaults=True):
 
 
 class MailboxError(Exception):
-    """The mailbox could not be looked at: why (a reason of ours), and the server's words."""
+    """The mailbox could not be looked at: why (a reason of ours), and the server's words; `cause`
+    is for the log alone."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", cause: str = "") -> None:
         super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail, self.cause = reason, detail, cause
 
 
 class Place(Struct, frozen=True):
@@ -143,12 +144,12 @@ def _errors() -> Generator[None]:
     except IMAPClientError as error:
         raise MailboxError("mailbox_refused", _words(error)) from None
     except Exception as error:  # whatever the library raises on what it cannot read
-        raise MailboxError("mailbox_nonsense", type(error).__name__) from None
+        raise MailboxError("mailbox_nonsense", cause=repr(error)[:300]) from None
 
 
 def _log_in(client: IMAPClient, account: str, password: str) -> None:
     try:
-        client.login(account, password)
+        _present(client, account, password)
     except LoginError as error:
         raise MailboxError("mailbox_login", _words(error)) from None
     if client.has_capability("ID"):
@@ -157,10 +158,36 @@ def _log_in(client: IMAPClient, account: str, password: str) -> None:
             client.id_({"name": "UMS", "vendor": "UMS"})
 
 
+def _present(client: IMAPClient, account: str, password: str) -> None:
+    """Log in, also with what is not ASCII: LOGIN takes that as literals alone (RFC 3501 section
+    9), and not of every server, so that PLAIN (RFC 4616), which is UTF-8, goes first."""
+    if f"{account}{password}".isascii():
+        client.login(_quoted(account), password)
+    elif client.has_capability("AUTH=PLAIN"):
+        client.plain_login(account, password)
+    else:
+        _log_in_by_literals(client, account, password)
+
+
+def _log_in_by_literals(client: Any, account: str, password: str) -> None:
+    given = [_quoted(text) if text.isascii() else text for text in (account, password)]
+    words = [text.encode() for text in given]
+    # The library's way of sending literals has no public name.
+    state, data = client._raw_command(b"LOGIN", words, uid=False)
+    if state != "OK":
+        raise LoginError((data[-1] or b"").decode("utf-8", "replace"))
+    client._imap.state = "AUTH"  # which the library only does in its own log-in
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _words(error: Exception) -> str:
     """The server's words; those to a log-in stand in what the library's error came of."""
-    told = error.__context__ if isinstance(error, LoginError) else error
-    given: Any = told.args[0] if told is not None and told.args else ""
+    told = (error.__context__ or error) if isinstance(error, LoginError) else error
+    given: Any = told.args[0] if told.args else ""
     text = given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
     return " ".join(text.split())[:300]
 
