@@ -17,7 +17,7 @@ from ums.console import failing as console_failing
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.core import answers, operators
+from ums.core import answers, audit, operators
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
 from ums.db import patience
@@ -48,7 +48,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         ],
         exception_handlers=console_failing.for_all(failing.handlers),
         before_send=[callers.tell_rate],
-        middleware=[_impatient],
+        middleware=[_audited, _impatient],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
         openapi_config=manage.document.config(),
@@ -59,6 +59,17 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     console_door.settle(app)
     app.state.describe_api = partial(manage.document.document, app)
     return app
+
+
+def _audited(app: ASGIApp) -> ASGIApp:
+    """What a request changes is noted with where it came from; the doors say whose it is."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        with audit.acting(audit.ANYBODY, client[0] if client else ""):
+            await app(scope, receive, send)
+
+    return run
 
 
 def _impatient(app: ASGIApp) -> ASGIApp:

@@ -350,3 +350,12 @@ async def test_rules_for_replies(shared: Door) -> None:
     path = f"/api/reply-rules/{made.body['id']}"
     assert (await shared.send("DELETE", path, None, admin)).status in (200, 204)
     assert (await shared.send("DELETE", path, None, admin)).status == 404
+
+
+async def test_the_audit_log_says_from_where(shared: Door, admin: Token) -> None:
+    channel = await shared.channel()
+    word = {"word": f"where{channel.key}"}
+    await shared.post(f"/api/channels/{channel.key}/words", word, admin)
+    (entry,) = await shared.listed(f"/api/audit?subject={channel.key}&action=word.add", admin)
+    assert entry["address"] == "127.0.0.1"
+    assert entry["actor"].startswith("token:")

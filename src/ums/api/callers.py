@@ -4,6 +4,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
 from ums.api.answers import Call, system_of
+from ums.core import audit
 from ums.core.access import Caller, authenticate
 from ums.core.directory import AccessKey, Channel
 from ums.core.rates import Rate
@@ -16,6 +17,8 @@ async def caller_of(request: Call) -> Caller:
     """The caller. Raises NotAuthenticated, and Busy when it calls too often."""
     system = system_of(request)
     caller = await authenticate(system, request.headers.get("authorization"))
+    kind = "accesskey" if isinstance(caller, AccessKey) else "channel"
+    audit.acts(f"{kind}:{caller.key}")
     count(request, caller)
     return caller
 

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.api.answers import Call, answer, body_of, intake_of, json_of, system_of
-from ums.core import verbs
+from ums.core import audit, verbs
 from ums.errors import NotAuthenticated
 
 
@@ -42,6 +42,7 @@ async def _params(request: Call) -> object:
     given = request.headers.get("authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise NotAuthenticated("local_token")
+    audit.acts(audit.LOCAL)
     return json_of(await body_of(request))
 
 

@@ -62,8 +62,9 @@ class Door:
             if needed != ANY:
                 visitor.caller.need(needed)
         body = Bounded(receive, request.app.state.system.settings, upload=handler.opt.get("upload"))
-        with audit.acting(visitor.caller.name if visitor else audit.LOCAL):
-            await self._app(scope, body, send)
+        if visitor is not None:
+            audit.acts(visitor.caller.name)
+        await self._app(scope, body, send)
 
 
 class Bounded:

@@ -74,7 +74,7 @@ def show(system: System) -> list[Setting]:
 
 
 async def change(
-    system: System, changes: Mapping[str, Any], *, actor: str = audit.LOCAL
+    system: System, changes: Mapping[str, Any], *, actor: str | None = None
 ) -> list[Setting]:
     """Change these, all or none; None is the default. Raises Invalid."""
     values = {name: _checked(system, name, value) for name, value in changes.items()}
@@ -88,7 +88,7 @@ async def change(
                 await installation.put(tx, PREFIX + name, str(value))
         await touch(tx)
         if told:
-            await audit.note(tx, "settings.change", "settings", told, actor)
+            await audit.note(tx, "settings.change", "settings", told, actor=actor)
     system.directory.forget()
     await system.directory.now()
     return show(system)

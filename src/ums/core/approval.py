@@ -145,7 +145,7 @@ async def _settle(
     mine = (messages.c.id == row.id) & (messages.c.halt == WAITS)
     if (await tx.run(update(messages).where(mine).values(**values))).count != 1:
         raise Invalid("not_waiting")
-    await audit.note(tx, action, row.msgid, detail, actor)
+    await audit.note(tx, action, row.msgid, detail, actor=actor)
 
 
 def _shown(row: Any) -> Waiting:

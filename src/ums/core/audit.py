@@ -1,13 +1,21 @@
-"""The audit log: who changed what. Never holds a secret."""
+"""The audit log: who changed what, from where. Never holds a secret.
 
-from collections.abc import Generator
+`acting` says from which address a request comes, and the doors (console, management API, UMS API,
+local door) say with `acts` who makes it; a command needs neither. `note` writes an entry in the
+transaction that makes the change.
+"""
+
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import insert, select
 
 from ums import clock
+from ums.core.masking import LONGEST, difference, masked, masked_text
 from ums.core.models import audit
 from ums.core.paging import MOST, Page, cut, plain
 from ums.core.sorting import ByTime, Order
@@ -15,7 +23,9 @@ from ums.db import Tx
 
 _ORDER = Order(audit.c.id)
 LOCAL = "local"  # somebody with access to the machine: the `ums` command
-_actor: ContextVar[str] = ContextVar("actor", default=LOCAL)
+ENGINE = "engine"  # UMS itself
+ANYBODY = "anonymous"  # a request whose caller no door has recognised
+LONGEST_ACTOR = 60
 
 
 class AuditEntry(Struct, frozen=True):
@@ -23,28 +33,77 @@ class AuditEntry(Struct, frozen=True):
 
     id: int
     at: str
-    actor: str  # channel:KEY, token:NAME, accesskey:KEY, operator:NAME, or local
+    actor: str  # channel:KEY, token:NAME, accesskey:KEY, operator:NAME, local, engine, or anonymous
     action: str  # such as sender.change
     subject: str  # what was changed
     detail: str
+    address: str  # the client's; "" where there is none
+    before: dict[str, Any] | None  # the changed fields, as they were
+    after: dict[str, Any] | None  # and as they are
+    times: int  # that it happened: repeated failures share an entry
+
+
+class Acting(Struct):
+    """Who acts, from where, and how many entries that has left so far."""
+
+    actor: str
+    address: str
+    notes: int = 0
+
+
+_acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 
 @contextmanager
-def acting(actor: str) -> Generator[None]:
+def acting(actor: str, address: str = "") -> Generator[Acting]:
     """What is noted in this block, and in the tasks it starts, was done by `actor`."""
-    token = _actor.set(actor[:60])
+    source = Acting(actor[:LONGEST_ACTOR], address[:45])
+    token = _acting.set(source)
     try:
-        yield
+        yield source
     finally:
-        _actor.reset(token)
+        _acting.reset(token)
+
+
+def acts(actor: str) -> None:
+    """The request that is being answered is this actor's."""
+    found = _acting.get()
+    if found is not None:
+        found.actor = actor[:LONGEST_ACTOR]
+
+
+def source() -> Acting:
+    """Who acts at present; the command on this machine where no door has said it."""
+    return _acting.get() or Acting(LOCAL, "")
 
 
 async def note(
-    tx: Tx, action: str, subject: str, detail: str = "", actor: str | None = None
+    tx: Tx,
+    action: str,
+    subject: str,
+    detail: str = "",
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+    actor: str | None = None,
 ) -> None:
-    """Write down what was done, in the transaction that does it; by whom `acting` says."""
-    row = {"at": clock.now(), "actor": actor or _actor.get(), "action": action}
-    await tx.run(insert(audit), {**row, "subject": subject[:120], "detail": detail})
+    """Write down what was done, in the transaction that does it; by whom `acting` says.
+
+    `before` and `after` are the fields of what was changed; of two, only what differs is kept.
+    Secrets in them are masked.
+    """
+    by = source()
+    if before is not None and after is not None:
+        before, after = difference(before, after)
+    row = {"at": clock.now(), "actor": (actor or by.actor)[:LONGEST_ACTOR], "action": action}
+    row |= {"subject": masked_text(subject)[:120], "detail": masked_text(detail, 4 * LONGEST)}
+    row |= {"address": "" if actor == ENGINE else by.address}
+    await tx.run(insert(audit), {**row, "before": _json(before), "after": _json(after)})
+    by.notes += 1
+
+
+def _json(fields: Mapping[str, object] | None) -> str | None:
+    return None if fields is None else msgspec.json.encode(masked(fields)).decode()
 
 
 async def list_audit(
@@ -74,4 +133,23 @@ async def list_audit(
     if until is not None:
         query = query.where(audit.c.at < until)
     rows = await tx.rows(_ORDER.sort(query, sort, after).limit(limit + 1))
-    return cut(rows, limit, lambda row: AuditEntry(row.id, clock.iso(row.at), *row[2:]))
+    return cut(rows, limit, _entry)
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        id=row.id,
+        at=clock.iso(row.at),
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        detail=row.detail,
+        address=row.address,
+        before=_fields(row.before),
+        after=_fields(row.after),
+        times=row.times,
+    )
+
+
+def _fields(stored: str | None) -> dict[str, Any] | None:
+    return None if stored is None else msgspec.json.decode(stored, type=dict[str, Any])

@@ -175,4 +175,4 @@ async def _audit(tx: Tx, rows: Sequence[Any], word: str, how: str) -> None:
         names = await tx.rows(_MSGID, {"r": rows_json((id,) for id in counts)})
         for row in sorted(names):
             told = f"{counts[row.id]} {word} ({how})"
-            await audit.note(tx, "message.resolve", row.msgid, told, audit.LOCAL)
+            await audit.note(tx, "message.resolve", row.msgid, told, actor=audit.ENGINE)

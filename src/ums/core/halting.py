@@ -40,7 +40,7 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 
 async def retract(
-    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+    system: System, channel_id: int | None, msgid: str, *, actor: str | None = None
 ) -> Tally:
     """Stop the message for good, in the first 24 hours after it was accepted or, if it was
     scheduled, started. Raises NotFound, Refused("message_retracted") the second time, Invalid."""
@@ -56,7 +56,7 @@ async def retract(
 
 
 async def cancel(
-    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+    system: System, channel_id: int | None, msgid: str, *, actor: str | None = None
 ) -> Tally:
     """Stop the message for good, however old it is; one that is stopped already stays as it is.
     Raises NotFound."""
@@ -68,7 +68,7 @@ async def pause(
     channel_id: int | None,
     msgid: str,
     *,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
     why: Why = BY_HAND,
 ) -> Tally:
     """Stop the message until it is resumed; its lifetime goes on. Raises NotFound, and Invalid
@@ -82,7 +82,7 @@ async def pause(
 
 
 async def resume(
-    system: System, channel_id: int | None, msgid: str, *, actor: str = audit.LOCAL
+    system: System, channel_id: int | None, msgid: str, *, actor: str | None = None
 ) -> Tally:
     """Let a paused message go on. Raises NotFound, and Invalid for one that is stopped for good
     or waits for approval."""
@@ -156,7 +156,7 @@ async def _halted(
     msgid: str,
     kind: str,
     check: Callable[[Any], bool],
-    actor: str,
+    actor: str | None,
     why: Why = BY_HAND,
 ) -> Tally:
     """Halt the message if `check` says that this changes anything."""
@@ -171,7 +171,7 @@ async def _halted(
         return await tally(tx, row.id)
 
 
-async def _halt(tx: Tx, row: Any, kind: str, actor: str, why: Why) -> None:
+async def _halt(tx: Tx, row: Any, kind: str, actor: str | None, why: Why) -> None:
     if kind == PAUSE and not await _is_open(tx, row):
         raise Invalid("message_over")
     if kind in ENDS or row.starts_at <= clock.now():

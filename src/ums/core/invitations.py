@@ -46,7 +46,7 @@ async def create(
     }
     async with system.database.write() as tx:
         await tx.run(insert(invitations), row)
-        await audit.note(tx, "operator.invite", role, "", actor)
+        await audit.note(tx, "operator.invite", role, "", actor=actor)
     return token
 
 

@@ -70,7 +70,7 @@ class Change(Struct, frozen=True):
 
 
 async def create(
-    system: System, channel: Channel, kind: ListKind, name: str, *, actor: str = audit.LOCAL
+    system: System, channel: Channel, kind: ListKind, name: str, *, actor: str | None = None
 ) -> ListInfo:
     """Make an empty list. Raises Invalid for a bad name or one that is taken."""
     check_title(name)
@@ -81,7 +81,7 @@ async def create(
         if await tx.first(select(lists.c.id).where(same)):
             raise Invalid("name_taken", name=name)
         id = int(await tx.value(insert(lists).returning(lists.c.id), row))
-        await audit.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor)
+        await audit.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor=actor)
     return ListInfo(id, kind, name, 0, clock.iso(now))
 
 
@@ -144,7 +144,7 @@ async def add(
     id: int,
     given: Sequence[Entry],
     *,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Change:
     """Put entries on the list, all or none. Raises Invalid naming the first that is none."""
     return await _change(system, channel, kind, id, given, _ADD, "add", actor)
@@ -157,20 +157,20 @@ async def remove(
     id: int,
     given: Sequence[Entry],
     *,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Change:
     """Take entries off the list, all or none. Raises Invalid naming the first that is none."""
     return await _change(system, channel, kind, id, given, _REMOVE, "remove", actor)
 
 
 async def remove_list(
-    system: System, channel: Channel, kind: ListKind, id: int, *, actor: str = audit.LOCAL
+    system: System, channel: Channel, kind: ListKind, id: int, *, actor: str | None = None
 ) -> None:
     """Delete the list. Messages that were accepted with it are still held to it."""
     async with system.database.write() as tx:
         row = await _found(tx, channel, kind, id)
         await tx.run(update(lists).where(lists.c.id == id).values(deleted_at=clock.now()))
-        await audit.note(tx, f"{kind}list.delete", f"{channel.key} {id}", row.name, actor)
+        await audit.note(tx, f"{kind}list.delete", f"{channel.key} {id}", row.name, actor=actor)
 
 
 async def admit(tx: Tx, channel: Channel, black_id: int | None, white_id: int | None) -> None:
@@ -200,7 +200,7 @@ async def _change(
     given: Sequence[Entry],
     statement: Hot,
     action: str,
-    actor: str,
+    actor: str | None,
 ) -> Change:
     if not 1 <= len(given) <= MAX_ENTRIES:
         raise Invalid("batch_size", limit=MAX_ENTRIES)
@@ -210,7 +210,7 @@ async def _change(
             raise NotFound("list_unknown", id=id)
         changed = (await tx.run(statement, {"list": id, "r": rows_json(rows)})).count
         subject = f"{channel.key} {id}"
-        await audit.note(tx, f"{kind}list.{action}", subject, f"{changed} entries", actor)
+        await audit.note(tx, f"{kind}list.{action}", subject, f"{changed} entries", actor=actor)
     return Change(changed, len(rows) - changed)
 
 

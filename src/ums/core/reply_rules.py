@@ -45,7 +45,7 @@ class Unclear(Struct, frozen=True):
 
 
 async def create(
-    system: System, text: str, reason: str, code: str = "", *, actor: str = audit.LOCAL
+    system: System, text: str, reason: str, code: str = "", *, actor: str | None = None
 ) -> ReplyRule:
     """Say what a reply means from now on. Raises Invalid."""
     if not 3 <= len(text) <= LONGEST or not text.isprintable() or text.strip() != text:
@@ -64,7 +64,7 @@ async def create(
         made = {**row, "created_at": clock.now()}
         id = int(await tx.value(insert(reply_rules).returning(reply_rules.c.id), made))
         await touch(tx)
-        await audit.note(tx, "reply_rule.create", str(id), f"{text}: {reason}", actor)
+        await audit.note(tx, "reply_rule.create", str(id), f"{text}: {reason}", actor=actor)
     system.directory.forget()
     return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
 
@@ -78,7 +78,7 @@ async def list_rules(system: System) -> list[ReplyRule]:
     ]
 
 
-async def remove(system: System, id: int, *, actor: str = audit.LOCAL) -> None:
+async def remove(system: System, id: int, *, actor: str | None = None) -> None:
     """Raises NotFound."""
     async with system.database.write() as tx:
         if (await tx.run(delete(reply_rules).where(reply_rules.c.id == id))).count == 0:

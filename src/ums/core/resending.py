@@ -51,7 +51,7 @@ async def resend(
     *,
     states: Sequence[str] = (),
     reasons: Sequence[str] = (),
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Resent:
     """Queue again what ended in one of `states` and for one of `reasons`. Without either it is
     what failed; with reasons alone, in any of the three states.
@@ -76,7 +76,7 @@ async def resend(
 
 
 async def _in_chunks(
-    system: System, channel_id: int | None, msgid: str, which: dict[str, object], actor: str
+    system: System, channel_id: int | None, msgid: str, which: dict[str, object], actor: str | None
 ) -> int:
     """By id, so that each row comes once, though it may fail again meanwhile."""
     count, after = 0, 0
@@ -91,7 +91,7 @@ async def _in_chunks(
             await _revive(tx, row)
             await poison.pardon(tx, row.id)
             done = await tx.run(_AGAIN, {**which, "last": after, "at": clock.now()})
-            await audit.note(tx, "message.resend", msgid, f"{done.count} deliveries", actor)
+            await audit.note(tx, "message.resend", msgid, f"{done.count} deliveries", actor=actor)
         count += done.count
 
 

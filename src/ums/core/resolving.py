@@ -36,7 +36,7 @@ async def resolve(
     *,
     arrived: bool,
     only: Sequence[int] | None = None,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Resolved:
     """Say of the message's unknown deliveries, or of those in `only`, that they arrived (`sent`) or
     did not (`failed`, to be resent if somebody wants). Its callback is told. Raises NotFound."""
@@ -50,7 +50,7 @@ async def resolve(
             after = found[-1]
             count += await _settle(tx, found, arrived=arrived)
             word = "arrived" if arrived else "did not arrive"
-            await audit.note(tx, "message.resolve", msgid, f"{len(found)} {word}", actor)
+            await audit.note(tx, "message.resolve", msgid, f"{len(found)} {word}", actor=actor)
     async with system.database.read() as tx:
         now = await tally(tx, message)
     return Resolved(**structs.asdict(now), resolved=count)

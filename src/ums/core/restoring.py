@@ -93,11 +93,11 @@ async def is_held(tx: Tx) -> bool:
     return await installation.value(tx, HELD) is not None
 
 
-async def confirm(system: System, *, actor: str = audit.LOCAL) -> Restored:
+async def confirm(system: System, *, actor: str | None = None) -> Restored:
     """Send what waits after all."""
     async with system.database.write() as tx:
         if await installation.remove(tx, HELD):
-            await audit.note(tx, "restored.confirm", "installation", "", actor)
+            await audit.note(tx, "restored.confirm", "installation", "", actor=actor)
     system.wake.set()
     return await show(system)
 

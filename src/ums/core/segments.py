@@ -50,7 +50,7 @@ async def create(
     name: str,
     conditions: object = None,
     *,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Segment:
     """Make a segment; without conditions it is everyone. Raises Invalid."""
     check_title(name)
@@ -59,7 +59,7 @@ async def create(
     async with system.database.write() as tx:
         await _check_free(tx, name)
         id = int(await tx.value(insert(segments).returning(segments.c.id), row))
-        await audit.note(tx, "segment.create", str(id), name, actor)
+        await audit.note(tx, "segment.create", str(id), name, actor=actor)
         return _shown(await _found(tx, id))
 
 
@@ -70,7 +70,7 @@ async def change(
     name: str | None = None,
     conditions: object = None,
     expect: Expect = anything,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Segment:
     """Give the segment another name or other conditions; what is None stays. Messages whose
     expansion has begun go by the conditions they found. Raises NotFound, Invalid and what
@@ -89,11 +89,11 @@ async def change(
             await _check_free(tx, name)
         if values:
             await tx.run(update(segments).where(segments.c.id == id).values(**values))
-            await audit.note(tx, "segment.change", str(id), ", ".join(values), actor)
+            await audit.note(tx, "segment.change", str(id), ", ".join(values), actor=actor)
         return _shown(await _found(tx, id))
 
 
-async def remove(system: System, id: int, *, actor: str = audit.LOCAL) -> None:
+async def remove(system: System, id: int, *, actor: str | None = None) -> None:
     """Delete the segment. Raises Invalid while a message that waits is for it."""
     async with system.database.write() as tx:
         row = await _found(tx, id)
@@ -101,7 +101,7 @@ async def remove(system: System, id: int, *, actor: str = audit.LOCAL) -> None:
             if msgspec.json.decode(message.audience, type=Audience).segment == id:
                 raise Invalid("segment_used", id=id, msgid=message.msgid)
         await tx.run(delete(segments).where(segments.c.id == id))
-        await audit.note(tx, "segment.delete", str(id), row.name, actor)
+        await audit.note(tx, "segment.delete", str(id), row.name, actor=actor)
 
 
 async def list_segments(system: System) -> list[Segment]:

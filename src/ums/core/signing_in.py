@@ -85,6 +85,6 @@ async def sign_in(system: System, operator: Operator, address: str, agent: str) 
     token = await sessions.begin(system, operator.id, address, agent)
     async with system.database.write() as tx:
         await audit.note(
-            tx, "operator.sign_in", operator.name, address, f"operator:{operator.name}"
+            tx, "operator.sign_in", operator.name, address, actor=f"operator:{operator.name}"
         )
     return token

@@ -131,13 +131,13 @@ async def _judge(tx: Tx, sender: int) -> bool:
     if slow and (row.slowed_until or 0) <= now:
         await tx.run(mine.values(slowed_until=now + SLOW))
         await audit.note(
-            tx, "sender.slow", row.code, _told(last.doubtful, last.judged), audit.LOCAL
+            tx, "sender.slow", row.code, _told(last.doubtful, last.judged), actor=audit.ENGINE
         )
         await touch(tx)
     if wide.verdict != "stop" or row.stopped_at is not None:
         return False
     await tx.run(mine.values(stopped_at=now))
-    await audit.note(tx, "sender.stop", row.code, _why(wide), audit.LOCAL)
+    await audit.note(tx, "sender.stop", row.code, _why(wide), actor=audit.ENGINE)
     await touch(tx)
     return True
 

@@ -54,7 +54,7 @@ async def create(
     name: str,
     steps: Sequence[Step] = (Step("email"),),
     *,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Strategy:
     """Make a strategy. Raises Invalid for a name that is taken and for steps that make no sense."""
     check_title(name)
@@ -67,7 +67,7 @@ async def create(
         if await tx.first(select(strategies.c.id).where(same)):
             raise Invalid("name_taken", name=name)
         id = int(await tx.value(insert(strategies).returning(strategies.c.id), row))
-        await audit.note(tx, "strategy.create", f"{channel.key} {id}", name, actor)
+        await audit.note(tx, "strategy.create", f"{channel.key} {id}", name, actor=actor)
     return Strategy(id, name, list(steps), valid=True, created_at=clock.iso(now))
 
 
@@ -100,7 +100,7 @@ async def set_valid(
     *,
     valid: bool,
     expect: Expect = anything,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Strategy:
     """Let requests use the strategy, or refuse them with 1015026."""
     async with system.database.write() as tx:
@@ -108,16 +108,16 @@ async def set_valid(
         expect(_shown(await _found(tx, channel, id)))
         await tx.run(update(strategies).where(_is(channel, id)).values(valid=valid))
         action = "strategy.valid" if valid else "strategy.invalid"
-        await audit.note(tx, action, f"{channel.key} {id}", "", actor)
+        await audit.note(tx, action, f"{channel.key} {id}", "", actor=actor)
         return _shown(await _found(tx, channel, id))
 
 
-async def remove(system: System, channel: Channel, id: int, *, actor: str = audit.LOCAL) -> None:
+async def remove(system: System, channel: Channel, id: int, *, actor: str | None = None) -> None:
     """Delete the strategy. What was accepted with it is not touched."""
     async with system.database.write() as tx:
         row = await _found(tx, channel, id)
         await tx.run(delete(strategies).where(_is(channel, id)))
-        await audit.note(tx, "strategy.delete", f"{channel.key} {id}", row.name, actor)
+        await audit.note(tx, "strategy.delete", f"{channel.key} {id}", row.name, actor=actor)
 
 
 async def admit(tx: Tx, channel: Channel, rule_id: int) -> None:

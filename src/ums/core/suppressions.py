@@ -187,14 +187,14 @@ async def held_back(system: System, channel: Channel) -> list[HeldBack]:
 
 
 async def add(
-    system: System, channel: Channel, addresses: Sequence[str], *, actor: str = audit.LOCAL
+    system: System, channel: Channel, addresses: Sequence[str], *, actor: str | None = None
 ) -> Change:
     """Suppress addresses by hand, all or none. Raises Invalid naming the first that is none."""
     return await _change(system, channel, addresses, _ADD, "add", actor)
 
 
 async def lift(
-    system: System, channel: Channel, addresses: Sequence[str], *, actor: str = audit.LOCAL
+    system: System, channel: Channel, addresses: Sequence[str], *, actor: str | None = None
 ) -> Change:
     """Let the channel write to these again, all or none. Raises Invalid for what is no address."""
     return await _change(system, channel, addresses, _LIFT, "lift", actor)
@@ -211,7 +211,7 @@ async def _change(
     addresses: Sequence[str],
     statement: Hot,
     action: str,
-    actor: str,
+    actor: str | None,
 ) -> Change:
     if not 1 <= len(addresses) <= MAX_ENTRIES:
         raise Invalid("batch_size", limit=MAX_ENTRIES)
@@ -220,7 +220,9 @@ async def _change(
     bound |= {"at": clock.now()} if statement is _ADD else {}
     async with system.database.write() as tx:
         changed = (await tx.run(statement, bound)).count
-        await audit.note(tx, f"suppression.{action}", channel.key, f"{changed} addresses", actor)
+        await audit.note(
+            tx, f"suppression.{action}", channel.key, f"{changed} addresses", actor=actor
+        )
     return Change(changed, len(rows) - changed)
 
 
@@ -259,7 +261,7 @@ async def _hold_back(tx: Tx, channel: int, wording: str, at: int) -> None:
         log.c.at > at - STORM_TIME,
     )
     if await tx.first(told) is None:
-        await audit.note(tx, HELD_BACK, key, wording, audit.LOCAL)
+        await audit.note(tx, HELD_BACK, key, wording, actor=audit.ENGINE)
 
 
 def _holds() -> ColumnElement[bool]:

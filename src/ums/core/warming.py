@@ -90,7 +90,7 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
     if good and await _used(tx, row, plan) >= count * USED:
         if count >= plan.target:
             await tx.run(update(senders).where(mine).values({**ENDED, **spending.UNSPENT}))
-            await audit.note(tx, "sender.warmed_up", row.code, f"{count} a day", audit.LOCAL)
+            await audit.note(tx, "sender.warmed_up", row.code, f"{count} a day", actor=audit.ENGINE)
             await touch(tx)
             return
         count = plan.after(count)

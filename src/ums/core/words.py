@@ -44,7 +44,7 @@ async def add(
     channel: Channel | None = None,
     *,
     exempt: bool = False,
-    actor: str = audit.LOCAL,
+    actor: str | None = None,
 ) -> Word:
     """Forbid a word to every channel or to one; with `exempt` allow it to one. Raises Invalid."""
     folded = _checked(word)
@@ -58,13 +58,13 @@ async def add(
         id = int(await tx.value(insert(words).returning(words.c.id), {**row, "created_at": now}))
         await touch(tx)
         action = "word.exempt" if exempt else "word.add"
-        await audit.note(tx, action, channel.key if channel else "all", folded, actor)
+        await audit.note(tx, action, channel.key if channel else "all", folded, actor=actor)
     system.directory.forget()
     return Word(id, folded, channel.key if channel else "", exempt, clock.iso(now))
 
 
 async def remove(
-    system: System, word: str, channel: Channel | None = None, *, actor: str = audit.LOCAL
+    system: System, word: str, channel: Channel | None = None, *, actor: str | None = None
 ) -> None:
     """Take back what was added for every channel, or for this one. Raises Invalid."""
     folded = _checked(word)
@@ -72,7 +72,7 @@ async def remove(
         if (await tx.run(delete(words).where(_is(folded, channel)))).count == 0:
             raise Invalid("word_unknown", word=folded)
         await touch(tx)
-        await audit.note(tx, "word.remove", channel.key if channel else "all", folded, actor)
+        await audit.note(tx, "word.remove", channel.key if channel else "all", folded, actor=actor)
     system.directory.forget()
 
 

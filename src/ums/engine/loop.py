@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import imports, looking, poison, queue, restoring, standing
+from ums.core import audit, imports, looking, poison, queue, restoring, standing
 from ums.core.expansion import expand
 from ums.core.routing import spill
 from ums.core.system import System
@@ -68,10 +68,11 @@ class Engine:
         await self._recover(everyone=self._system.settings.is_sqlite)
         flow = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
         aside = (self._judging, self._tidy, *[self._look] * looking.AT_ONCE)
-        for loop in (*flow, *aside, self._teller.run, self._deliverer.run):
-            task = asyncio.create_task(loop(), name=loop.__qualname__)
-            task.add_done_callback(_report)
-            self._tasks.append(task)
+        with audit.acting(audit.ENGINE):
+            for loop in (*flow, *aside, self._teller.run, self._deliverer.run):
+                task = asyncio.create_task(loop(), name=loop.__qualname__)
+                task.add_done_callback(_report)
+                self._tasks.append(task)
         self._delivering = self._tasks[-1:]
         log.info("engine started", owner=self.owner)
 

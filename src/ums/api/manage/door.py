@@ -59,8 +59,8 @@ class Door:
         caller.need(handler.opt["scope"])
         _check(request, handler)
         body = Body(receive, system.settings, upload=handler.opt["takes"] not in ("", _JSON))
-        with audit.acting(caller.name):
-            await self._answer(request, body, send)
+        audit.acts(caller.name)
+        await self._answer(request, body, send)
 
     async def _answer(self, request: Call, body: Body, send: Send) -> None:
         key = request.headers.get("idempotency-key")

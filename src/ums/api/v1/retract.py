@@ -15,7 +15,7 @@ async def retract(request: Call, msgid: FromPath[str]) -> Response[bytes]:
     system = system_of(request)
     channel = await channel_of(request)
     try:
-        await halting.retract(system, channel.id, msgid, actor=f"channel {channel.key}")
+        await halting.retract(system, channel.id, msgid)
     except NotFound as error:
         raise Invalid(error.reason) from None  # 400: callers know no 404 here
     return answer({"code": 0, "message": "success"})

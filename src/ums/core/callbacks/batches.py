@@ -215,7 +215,11 @@ async def _disable(tx: Tx, batch: Batch, why: str, now: int) -> None:
     if await tx.value(_DISABLE, {"id": batch.address_id, "at": now}) is not None:
         key = await tx.value(select(channels.c.key).where(channels.c.id == batch.channel_id))
         await audit.note(
-            tx, "callback.disable", str(key), f"address {batch.address_id}: {why}", "engine"
+            tx,
+            "callback.disable",
+            str(key),
+            f"address {batch.address_id}: {why}",
+            actor=audit.ENGINE,
         )
 
 

@@ -1,6 +1,18 @@
 """Who may ask, who may look, and the ways out."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, SmallInteger, String, Text, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    false,
+    text,
+)
 
 from ums.core.models.base import Id, Time, table
 
@@ -147,6 +159,19 @@ audit = table(
     Column("action", String(60), nullable=False),
     Column("subject", String(120), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("address", String(45), nullable=False, server_default=""),  # where the actor was
+    Column("before", Text),  # JSON: what changed, as it was
+    Column("after", Text),  # JSON: the same, as it is
+    Column("times", Integer, nullable=False, server_default="1"),  # that it happened
+    Column("seq", BigInteger),  # its place in the chain; null: not sealed yet
+    Column("hash", String(64)),  # covers the entry and the hash before it
+    Index("uq_audit_seq", "seq", unique=True),
+    Index(
+        "ix_audit_unsealed",
+        "id",
+        sqlite_where=text("seq IS NULL"),
+        postgresql_where=text("seq IS NULL"),
+    ),
 )
 
 workers = table(

@@ -28,6 +28,9 @@ messages = table(
     Column("options", Text, nullable=False),  # JSON: option and callback as given
     Column("broadcast", Boolean, nullable=False, server_default=false()),
     Column("origin", String(10), nullable=False, server_default="v1"),  # v1 | api | console | cli
+    # Who asked for it, as the audit log names actors, and from which address.
+    Column("requested_by", String(60), nullable=False, server_default=""),
+    Column("requested_from", String(45), nullable=False, server_default=""),
     Column("template_id", Id),
     Column("template_version", Integer),
     Column("black_id", Id),
