@@ -41,7 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     secret_key: Annotated[
         str,
         _about(
-            "32 bytes in base64 that encrypt stored secrets; empty means the data folder's key."
+            "32 bytes in base64 that encrypt stored secrets, or several such keys with commas"
+            " between, the oldest first; empty means the data folder's key file."
         ),
     ] = ""
     log_level: Annotated[

@@ -33,6 +33,7 @@ from ums.senders.replies import OwnRule
 from ums.senders.warm_up import caps_with
 
 REVISION = "directory_revision"
+SEALING_KEY = "sealing_key"  # the fingerprint of the key that seals
 CHECK_EVERY = 1.0  # seconds
 DOUBT_EVERY = 0.1
 
@@ -56,6 +57,7 @@ _RULES = select(reply_rules.c.text, reply_rules.c.reason, reply_rules.c.code).or
 )
 
 
+_SEALING_KEY = select(meta.c.value).where(meta.c.name == SEALING_KEY)
 _NONE: dict[str, Any] = {}
 
 
@@ -132,6 +134,7 @@ class Snapshot(Struct, frozen=True):
     brand: Brand = Brand()
     reply_rules: tuple[OwnRule, ...] = ()  # in the order they are tried in
     settings: dict[str, Any] = {}  # that were changed while UMS runs
+    sealing_key: str = ""  # its fingerprint; empty: the first one known
 
     def sender_for(self, channel: Channel, instance: str = "") -> Sender | None:
         """The sender of a message: the one `instance` names when the channel may use it, else
@@ -161,6 +164,11 @@ class Directory:
     def settings(self) -> dict[str, Any]:
         """The same of the settings that were changed."""
         return _NONE if self._snapshot is None else self._snapshot.settings
+
+    @property
+    def sealing_key(self) -> str:
+        """The same of the key that seals."""
+        return "" if self._snapshot is None else self._snapshot.sealing_key
 
     def forget(self) -> None:
         """The next `now` looks again; call it after a change of this process's own."""
@@ -233,6 +241,7 @@ async def load(tx: Tx, known: Snapshot | None = None) -> Snapshot:
         brand=await load_brand(tx),
         reply_rules=tuple(OwnRule(*row) for row in await tx.rows(_RULES)),
         settings=await load_adjusted(tx),
+        sealing_key=str(await tx.value(_SEALING_KEY) or ""),
     )
 
 

@@ -90,7 +90,7 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
             "problem_detail": "",
         }
         if given.password is not None:
-            values["secret"] = system.seal.close(given.password, _context(code, settings))
+            values["secret"] = system.seal.close(given.password, secret_context(code, settings))
         elif before is None:
             raise Invalid("missing", field="password")
         elif _moved(before, settings):
@@ -126,7 +126,7 @@ async def stored(tx: Tx, sender_id: int) -> Any:
 
 def password_of(system: System, row: Any) -> str:
     """Of a stored mailbox. Raises Invalid where it cannot be opened."""
-    return system.seal.open(row.secret, _context(row.code, mailbox.read(row.settings)))
+    return system.seal.open(row.secret, secret_context(row.code, mailbox.read(row.settings)))
 
 
 def _settings(given: NewMailbox, account: str) -> MailboxSettings:
@@ -167,7 +167,7 @@ def _moved(before: Any, settings: MailboxSettings) -> bool:
     return mailbox.binding(mailbox.read(before.settings)) != mailbox.binding(settings)
 
 
-def _context(code: str, settings: MailboxSettings) -> str:
+def secret_context(code: str, settings: MailboxSettings) -> str:
     return f"mailbox:{code}:{mailbox.binding(settings)}"
 
 

@@ -1,9 +1,15 @@
-"""Secrets at rest: AES-256-GCM with a key that lies outside the database."""
+"""Secrets at rest: AES-256-GCM with keys that lie outside the database.
+
+Each sealed text names its key by fingerprint, so that several keys can be known at once while the
+sealing key is rotated (`core.key_rotation`).
+"""
 
 import base64
 import hashlib
 import os
 import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -13,61 +19,141 @@ from ums.config import Settings, SettingsError
 from ums.errors import Invalid
 
 KEY_FILE = "ums.key"
-_VERSION = "v1"
+RETIRED_FILE = "ums.key.retired"
+DERIVATION_ROOT = "derivation_root"  # its name among the installation's values
+ROOT_CONTEXT = "derivation root"
+_VERSION = "v2"
+_ROOT = b"ums derivation root"
+
+
+def fingerprint(key: bytes) -> str:
+    """A public name of a key, which does not tell the key."""
+    return hashlib.sha256(b"ums fingerprint" + key).hexdigest()[:12]
 
 
 class Seal:
-    """Encrypts and decrypts secrets. `context` binds one to its place: elsewhere it won't open."""
+    """Encrypts and decrypts secrets. `context` binds one to its place: elsewhere it won't open.
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
-        self._key = key
+    `keys` are all that can be opened with; `read` reads them again, for a key that another
+    process added. The first one seals unless `chosen` names another by its fingerprint.
+    """
+
+    def __init__(self, *keys: bytes, read: Callable[[], Sequence[bytes]] | None = None) -> None:
+        self._read = read
+        self._chosen: Callable[[], str] = str
+        self._know(keys)
+        self._root = hashlib.blake2b(_ROOT, key=keys[0]).digest()
+
+    def _know(self, keys: Sequence[bytes]) -> None:
+        self._keys = {fingerprint(key): key for key in keys}
+
+    def follow(self, chosen: Callable[[], str]) -> None:
+        """Seal with the key whose fingerprint `chosen` gives; an empty one is the first key's."""
+        self._chosen = chosen
+
+    def keep_root(self, root: bytes) -> None:
+        """Derive from `root`, which outlives the key it was made of."""
+        self._root = root
+
+    @property
+    def root(self) -> bytes:
+        """The secret that other keys are derived from."""
+        return self._root
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of all keys, in the order of their source."""
+        return list(self._keys)
 
     @property
     def fingerprint(self) -> str:
-        """Tells two keys apart without telling either."""
-        return hashlib.sha256(b"ums fingerprint" + self._key).hexdigest()[:12]
+        """Of the key that seals."""
+        return self._chosen() or next(iter(self._keys))
 
     def derive(self, purpose: str) -> bytes:
-        """A key for another purpose (signing Message-IDs), never used to encrypt."""
-        return hashlib.blake2b(purpose.encode(), key=self._key, digest_size=32).digest()
+        """A key for another purpose (signing Message-IDs), never used to encrypt. It stays the
+        same when the sealing key is rotated."""
+        return hashlib.blake2b(purpose.encode(), key=self._root, digest_size=32).digest()
 
     def close(self, secret: str, context: str) -> str:
+        """Seal `secret`. Raises Invalid("secret_unreadable") where the chosen key is missing."""
+        name = self.fingerprint
         nonce = os.urandom(12)
-        sealed = self._cipher.encrypt(nonce, secret.encode(), context.encode())
-        return f"{_VERSION}:{base64.b64encode(nonce + sealed).decode()}"
+        sealed = AESGCM(self._key(name)).encrypt(nonce, secret.encode(), context.encode())
+        return f"{_VERSION}:{name}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, context: str) -> str:
         """Raises Invalid("secret_unreadable") with another key, context or a changed text."""
         try:
-            raw = base64.b64decode(sealed.removeprefix(f"{_VERSION}:"), validate=True)
-            return self._cipher.decrypt(raw[:12], raw[12:], context.encode()).decode()
+            _, name, text = sealed.split(":")
+            raw = base64.b64decode(text, validate=True)
+            return AESGCM(self._key(name)).decrypt(raw[:12], raw[12:], context.encode()).decode()
         except (InvalidTag, ValueError):
             raise Invalid("secret_unreadable") from None
 
+    def _key(self, name: str) -> bytes:
+        if name not in self._keys and self._read is not None:
+            # Known names only come from our own database, so a stranger cannot cause this.
+            with suppress(OSError, SettingsError):
+                self._know(self._read())
+        if name not in self._keys:
+            raise Invalid("secret_unreadable")
+        return self._keys[name]
+
+    def reload(self) -> None:
+        """Read the keys again, after their source was changed."""
+        if self._read is not None:
+            self._know(self._read())
+
+
+def sealed_with(name: str) -> str:
+    """The beginning of every text that the key of this fingerprint sealed."""
+    return f"{_VERSION}:{name}:"
+
 
 def load_seal(settings: Settings) -> Seal:
-    """The key of `UMS_SECRET_KEY`, or the data folder's key file, created with mode 600.
+    """The keys of `UMS_SECRET_KEY`, or of the data folder's key file, created with mode 600.
 
     Raises SettingsError when either holds something that is not 32 bytes in base64.
     """
+    if not settings.secret_key and not (settings.data_dir / KEY_FILE).exists():
+        _create(settings.data_dir / KEY_FILE)
+    return Seal(*read_keys(settings), read=lambda: read_keys(settings))
+
+
+def read_keys(settings: Settings) -> list[bytes]:
+    """All keys, in order: those of the environment with commas between, those of the file one on
+    each line. Raises SettingsError, OSError."""
     if settings.secret_key:
-        return Seal(_decode(settings.secret_key, "UMS_SECRET_KEY"))
+        return [_decode(part, "UMS_SECRET_KEY") for part in settings.secret_key.split(",")]
     path = settings.data_dir / KEY_FILE
-    if not path.exists():
-        _create(path)
-    return Seal(_decode(path.read_bytes().decode("ascii", "replace").strip(), str(path)))
+    lines = path.read_bytes().decode("ascii", "replace").split()
+    return [_decode(line, str(path)) for line in lines or [""]]
+
+
+def write_keys(settings: Settings, keys: Sequence[bytes]) -> None:
+    """Replace the key file's content at once and durably."""
+    path = settings.data_dir / KEY_FILE
+    aside = _written_aside(path, keys)
+    aside.replace(path)
+    _sync_folder(path.parent)
+
+
+def keep_retired(settings: Settings, keys: Sequence[bytes]) -> Path:
+    """Append `keys` to the file of retired keys, which older backups need."""
+    path = settings.data_dir / RETIRED_FILE
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(file, "w") as stream:
+        stream.writelines(f"{base64.b64encode(key).decode()}\n" for key in keys)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return path
 
 
 def _create(path: Path) -> None:
     # Written aside and linked: two processes that start together end up with one key, and a
     # crash leaves either no key file or a whole one.
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "w") as stream:
-        stream.write(base64.b64encode(os.urandom(32)).decode() + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    aside = _written_aside(path, [os.urandom(32)])
     try:
         os.link(aside, path)
     except FileExistsError:
@@ -76,9 +162,29 @@ def _create(path: Path) -> None:
         aside.unlink()
 
 
+def _written_aside(path: Path, keys: Sequence[bytes]) -> Path:
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "w") as stream:
+        stream.writelines(f"{base64.b64encode(key).decode()}\n" for key in keys)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def _decode(text: str, where: str) -> bytes:
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(text.strip(), validate=True)
     except ValueError:
         key = b""
     if len(key) != 32:

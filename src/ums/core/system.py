@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
 
 from ums.config import Settings, SettingsError
-from ums.core import schema
+from ums.core import installation, schema
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
 from ums.core.lexicon import WordFilter
 from ums.core.rates import Rates
 from ums.core.recent import Recent
-from ums.core.sealing import Seal, load_seal
+from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, Seal, load_seal
 from ums.core.templates.library import Library
 from ums.db import Database, DataLock, open_database
+from ums.errors import Invalid
 from ums.senders.email import Email, SenderType, read_ports
 
 
@@ -29,6 +30,7 @@ class System:
         self.database = database
         self.seal = seal
         self.directory = Directory(database)
+        seal.follow(lambda: self.directory.sealing_key)
         self.rates = Rates()
         self.recent = Recent()
         self.words = WordFilter(database)
@@ -69,6 +71,15 @@ def _check_ports(text: str) -> None:
         raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
 
 
+async def _load_root(system: System) -> None:
+    """Derive keys as before the sealing key was rotated, where it was."""
+    async with system.database.read() as tx:
+        stored = await installation.value(tx, DERIVATION_ROOT)
+    if stored is not None:
+        with suppress(Invalid):  # `ums doctor` says which secrets cannot be read
+            system.seal.keep_root(bytes.fromhex(system.seal.open(stored, ROOT_CONTEXT)))
+
+
 @asynccontextmanager
 async def open_system(settings: Settings) -> AsyncGenerator[System]:
     """Open the data folder and the database, migrated to this version's schema.
@@ -89,6 +100,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
         await schema.migrate(database)
         system = System(settings, database, load_seal(settings))
         await system.directory.now()
+        await _load_root(system)
         try:
             yield system
         finally:

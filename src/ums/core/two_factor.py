@@ -61,7 +61,7 @@ async def confirm(system: System, operator_id: int, ticket: str, code: str) -> l
         raise Invalid("wrong_code", field="code")
     recovery = [secrets.token_hex(5) for _ in range(CODES)]
     values = {
-        "totp": system.seal.close(key.hex(), _context(operator_id)),
+        "totp": system.seal.close(key.hex(), secret_context(operator_id)),
         "totp_step": step,
         "recovery": msgspec.json.encode([_digest(one) for one in recovery]).decode(),
     }
@@ -94,7 +94,7 @@ async def check(system: System, operator_id: int, code: str) -> None:
 
 def _used(system: System, row: Any, given: str) -> dict[str, Any] | None:
     """What to keep of a good code; None for another."""
-    key = bytes.fromhex(system.seal.open(row.totp, _context(row.id)))
+    key = bytes.fromhex(system.seal.open(row.totp, secret_context(row.id)))
     step = _step_of(key, given, after=row.totp_step or 0)
     if step is not None:
         return {"totp_step": step}
@@ -129,7 +129,7 @@ def _totp(key: bytes) -> TOTP:
     return TOTP(key, 6, SHA1(), STEP)  # noqa: S303  (what authenticators speak)
 
 
-def _context(operator_id: int) -> str:
+def secret_context(operator_id: int) -> str:
     return f"totp:{operator_id}"
 
 

@@ -1,7 +1,7 @@
 """Verbs of the installation itself."""
 
 from ums import __version__
-from ums.core import checkup, restoring, schema
+from ums.core import checkup, key_rotation, restoring, schema
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Nothing, Verb
@@ -28,10 +28,30 @@ async def _confirm(system: System, _: Intake, _p: Nothing) -> object:
     return await restoring.confirm(system)
 
 
+async def _key_show(system: System, _: Intake, _p: Nothing) -> object:
+    return await key_rotation.show(system)
+
+
+async def _key_add(system: System, _: Intake, _p: Nothing) -> object:
+    return await key_rotation.add(system)
+
+
+async def _key_rotate(system: System, _: Intake, _p: Nothing) -> object:
+    return await key_rotation.rotate(system)
+
+
+async def _key_retire(system: System, _: Intake, _p: Nothing) -> object:
+    return await key_rotation.retire(system)
+
+
 VERBS = {
     "version": Verb(Nothing, _version),
     "migrate": Verb(Nothing, _migrate),
     "doctor": Verb(Nothing, _doctor),
+    "key.show": Verb(Nothing, _key_show),
+    "key.add": Verb(Nothing, _key_add),
+    "key.rotate": Verb(Nothing, _key_rotate),
+    "key.retire": Verb(Nothing, _key_retire),
     "restored.show": Verb(Nothing, _restored),
     "restored.confirm": Verb(Nothing, _confirm),
 }

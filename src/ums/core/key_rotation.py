@@ -1,0 +1,297 @@
+"""Rotation of the sealing key, while UMS runs, in steps that can be repeated after a crash.
+
+1. A new key is added behind the present one: every process can open with it.
+2. The database names it as the key that seals; each process follows within a second.
+3. What the old key sealed is sealed anew, a few rows in each transaction.
+4. The old key is retired: it moves to a file of its own, for backups from before.
+
+Keys stand in the order of their age, so an interrupted rotation is recognised: a key behind the
+present one was added and not used yet, a key before it is not retired yet.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_, update
+
+from ums.core import audit, installation, mailboxes, two_factor
+from ums.core.access import access_key_context, channel_context
+from ums.core.answers import Place
+from ums.core.directory import CHECK_EVERY, SEALING_KEY, touch
+from ums.core.models import (
+    access_keys,
+    answers,
+    callback_addresses,
+    channels,
+    operators,
+    senders,
+)
+from ums.core.models import mailboxes as mailbox_rows
+from ums.core.sealing import (
+    DERIVATION_ROOT,
+    ROOT_CONTEXT,
+    fingerprint,
+    keep_retired,
+    read_keys,
+    sealed_with,
+    write_keys,
+)
+from ums.core.senders import secret_context
+from ums.core.system import System
+from ums.db import Tx
+from ums.errors import Invalid
+from ums.senders import email, mailbox
+
+SLICE: Final = 200  # rows in one transaction
+
+
+class SealedColumn(Struct, frozen=True):
+    """A column of sealed texts. `query` gives its table's rows with all that `context` needs."""
+
+    table: Table
+    name: str
+    query: Select[Any]
+    context: Callable[[Any], str]
+
+    @property
+    def column(self) -> ColumnElement[Any]:
+        return self.table.c[self.name]
+
+
+class KeyStatus(Struct, frozen=True):
+    """The keys by their fingerprints, and how many stored secrets each of them sealed."""
+
+    sealing: str
+    source: str  # file | environment
+    known: list[str]  # in the order of their source, the oldest first
+    sealed: dict[str, int]  # by fingerprint
+    unreadable: int  # sealed with a key that is not known here
+    retired: list[str] = []  # by this call
+
+
+def _callback_context(row: Any) -> str:
+    return f"callback:{row.channel_key}:{row.url}"
+
+
+def _mailbox_context(row: Any) -> str:
+    return mailboxes.secret_context(row.code, mailbox.read(row.settings))
+
+
+_CHANNEL_ROWS = select(channels)
+_CALLBACK_ROWS = select(callback_addresses, channels.c.key.label("channel_key")).join(
+    channels, channels.c.id == callback_addresses.c.channel_id
+)
+_MAILBOX_ROWS = select(mailbox_rows, senders.c.code).join(
+    senders, senders.c.id == mailbox_rows.c.sender_id
+)
+SEALED: Final = (
+    SealedColumn(channels, "secret", _CHANNEL_ROWS, lambda row: channel_context(row.key)),
+    SealedColumn(channels, "old_secret", _CHANNEL_ROWS, lambda row: channel_context(row.key)),
+    SealedColumn(
+        access_keys, "secret", select(access_keys), lambda row: access_key_context(row.key)
+    ),
+    SealedColumn(
+        senders,
+        "secret",
+        select(senders),
+        lambda row: secret_context(row.code, email.read(row.settings)),
+    ),
+    SealedColumn(mailbox_rows, "secret", _MAILBOX_ROWS, _mailbox_context),
+    SealedColumn(callback_addresses, "secret", _CALLBACK_ROWS, _callback_context),
+    SealedColumn(callback_addresses, "old_secret", _CALLBACK_ROWS, _callback_context),
+    SealedColumn(
+        operators, "totp", select(operators), lambda row: two_factor.secret_context(row.id)
+    ),
+    SealedColumn(
+        answers, "answer", select(answers), lambda row: Place(row.caller, row.key).context
+    ),
+)
+"""Every column that holds sealed texts, with what each text is bound to."""
+
+
+async def show(system: System) -> KeyStatus:
+    """Which keys there are, and what each still opens."""
+    await _follow(system)
+    return await _status(system, [])
+
+
+async def add(system: System) -> KeyStatus:
+    """Add a new key to the key file without using it yet.
+
+    Raises Invalid: key_from_environment, key_not_retired.
+    """
+    await _follow(system)
+    _require_file(system)
+    if _behind(system) or _before(system):
+        raise Invalid("key_not_retired")
+    await _add(system)
+    return await _status(system, [])
+
+
+async def rotate(system: System) -> KeyStatus:
+    """Seal everything with the next key, or finish a rotation that was interrupted.
+
+    On SQLite this adds the new key and retires the old one as well. On PostgreSQL, and with keys
+    from the environment, other machines have to know the new key before (`key_missing`) and are
+    told to retire the old one afterwards.
+
+    Raises Invalid: key_missing.
+    """
+    await _follow(system)
+    alone = system.settings.is_sqlite and not system.settings.secret_key
+    if not _before(system):
+        if not _behind(system):
+            if not alone:
+                raise Invalid("key_missing")
+            await _add(system)
+        await _switch(system, _behind(system)[0])
+    await _seal_all(system)
+    return await _status(system, await _retire(system) if alone else [])
+
+
+async def retire(system: System) -> KeyStatus:
+    """Move the keys that open nothing any more from the key file to the file of retired ones.
+
+    Raises Invalid: key_from_environment, key_in_use.
+    """
+    await _follow(system)
+    _require_file(system)
+    return await _status(system, await _retire(system))
+
+
+async def _follow(system: System) -> None:
+    system.seal.reload()
+    system.directory.forget()
+    await system.directory.now()
+
+
+def _require_file(system: System) -> None:
+    if system.settings.secret_key:
+        raise Invalid("key_from_environment")
+
+
+def _before(system: System) -> list[str]:
+    """The keys that are older than the sealing one: not retired yet."""
+    known = system.seal.fingerprints
+    return known[: known.index(system.seal.fingerprint)]
+
+
+def _behind(system: System) -> list[str]:
+    """The keys that were added and seal nothing yet."""
+    known = system.seal.fingerprints
+    return known[known.index(system.seal.fingerprint) + 1 :]
+
+
+async def _add(system: System) -> None:
+    new = os.urandom(32)
+    keys = await asyncio.to_thread(read_keys, system.settings)
+    await asyncio.to_thread(write_keys, system.settings, [*keys, new])
+    system.seal.reload()
+    async with system.database.write() as tx:
+        await audit.note(tx, "key.add", fingerprint(new))
+
+
+async def _switch(system: System, name: str) -> None:
+    """Let every process seal with the key `name` from now on."""
+    root = system.seal.root.hex()
+    async with system.database.write() as tx:
+        # Sealed with the old key like everything else; the next step seals it anew.
+        await installation.put_first(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
+        await installation.put(tx, SEALING_KEY, name)
+        await touch(tx)
+        await audit.note(tx, "key.rotate", name)
+    await _follow(system)
+    if not system.settings.is_sqlite:
+        # Other processes go on sealing with the old key until they look again.
+        await asyncio.sleep(2 * CHECK_EVERY)
+
+
+async def _seal_all(system: System) -> None:
+    await _seal_root(system)
+    for place in SEALED:
+        await _seal_column(system, place)
+    async with system.database.write() as tx:
+        await touch(tx)
+    system.directory.forget()
+
+
+async def _seal_root(system: System) -> None:
+    async with system.database.write() as tx:
+        stored = await installation.value(tx, DERIVATION_ROOT)
+        if stored is not None:
+            root = system.seal.open(stored, ROOT_CONTEXT)
+            await installation.put(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
+
+
+async def _seal_column(system: System, place: SealedColumn) -> None:
+    """Seal a column anew, by slices in the order of the primary key."""
+    after: tuple[Any, ...] | None = None
+    while True:
+        async with system.database.write() as tx:
+            rows = await tx.rows(_slice(system, place, after))
+            for row in rows:
+                await _seal_row(system, tx, place, row)
+        if len(rows) < SLICE:
+            return
+        after = tuple(getattr(rows[-1], column.name) for column in place.table.primary_key)
+
+
+def _slice(system: System, place: SealedColumn, after: tuple[Any, ...] | None) -> Select[Any]:
+    done = place.column.like(sealed_with(system.seal.fingerprint) + "%")
+    order = list(place.table.primary_key)
+    query = place.query.where(place.column.is_not(None), ~done).order_by(*order).limit(SLICE)
+    if after is None:
+        return query
+    return query.where(tuple_(*order) > tuple_(*after))
+
+
+async def _seal_row(system: System, tx: Tx, place: SealedColumn, row: Any) -> None:
+    """Where the row is unchanged since it was read; one that no key opens stays as it is."""
+    old = getattr(row, place.name)
+    try:
+        text = system.seal.open(old, place.context(row))
+    except Invalid:
+        return
+    mine = and_(*(column == getattr(row, column.name) for column in place.table.primary_key))
+    new = {place.name: system.seal.close(text, place.context(row))}
+    await tx.run(update(place.table).where(mine, place.column == old).values(new))
+
+
+async def _retire(system: System) -> list[str]:
+    old = _before(system)
+    status = await _status(system, [])
+    if any(status.sealed.get(name) for name in old):
+        raise Invalid("key_in_use")
+    if old:
+        keys = await asyncio.to_thread(read_keys, system.settings)
+        gone = [key for key in keys if fingerprint(key) in old]
+        await asyncio.to_thread(keep_retired, system.settings, gone)
+        kept = [key for key in keys if key not in gone]
+        await asyncio.to_thread(write_keys, system.settings, kept)
+        system.seal.reload()
+        async with system.database.write() as tx:
+            await audit.note(tx, "key.retire", " ".join(old))
+    return old
+
+
+async def _status(system: System, retired: list[str]) -> KeyStatus:
+    known = system.seal.fingerprints
+    sealed, total = dict.fromkeys(known, 0), 0
+    async with system.database.read() as tx:
+        for place in SEALED:
+            column = place.column
+            query = select(func.count()).select_from(place.table).where(column.is_not(None))
+            total += await tx.value(query)
+            for name in known:
+                sealed[name] += await tx.value(query.where(column.like(sealed_with(name) + "%")))
+    return KeyStatus(
+        sealing=system.seal.fingerprint,
+        source="environment" if system.settings.secret_key else "file",
+        known=known,
+        sealed=sealed,
+        unreadable=total - sum(sealed.values()),
+        retired=retired,
+    )
