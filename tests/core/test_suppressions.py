@@ -1,9 +1,12 @@
 """Addresses that a channel no longer writes to: learnt, held back, lifted, forgiven."""
 
+import importlib
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import update
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, insert, update
 
 from fakes import SmtpServer
 from flow import Flow, open_flow
@@ -12,6 +15,7 @@ from ums.core import suppressions
 from ums.core.models import suppressions as table
 from ums.core.resending import resend
 from ums.core.suppressions import BY_HAND, STORM, Refusal, learn
+from ums.core.system import System
 from ums.engine.loop import running
 from ums.errors import Invalid
 
@@ -50,6 +54,57 @@ async def test_a_hard_refusal_suppresses_the_address(flow: Flow, server: SmtpSer
         await flow.until_settled(second)
     states = {row.address: (row.state, row.reason) for row in await flow.deliveries(second)}
     assert states == {"gone@x.cn": ("suppressed", "suppressed"), "here@x.cn": ("sent", "")}
+
+
+ROUTING = (
+    b"550 5.4.4 nothing leaves this machine\r\n",
+    b"550 5.1.2 Recipient address rejected: Domain not found\r\n",
+    b"550 Unrouteable address\r\n",
+    b"554 5.3.5 no such user in the table\r\n",
+)
+
+
+async def test_a_relays_own_trouble_suppresses_nobody(flow: Flow, server: SmtpServer) -> None:
+    said = iter(ROUTING)
+    server.script["RCPT"] = lambda call: next(said)
+    async with running(flow.system):
+        for number in range(len(ROUTING)):
+            await flow.until_settled(await flow.send(f"n{number}@x.cn"))
+    assert await held(flow) == []
+
+
+async def test_what_routing_trouble_suppressed_is_released(system: System) -> None:
+    said = {
+        "a": ("no_such_domain", "nothing leaves this machine"),
+        "b": ("no_such_domain", "Domain has a null MX"),
+        "c": ("no_such_mailbox", "Unrouteable address"),
+        "d": ("no_such_mailbox", "No such user"),
+        "e": ("by_hand", ""),
+    }
+    flow = await open_flow(system, 25)
+    channel = (await flow.channel()).id
+    rows = [
+        {
+            "channel_id": channel,
+            "address": name,
+            "reason": reason,
+            "reply": reply,
+            "wording": "",
+            "created_at": 1,
+        }
+        for name, (reason, reply) in said.items()
+    ]
+    async with system.database.write() as tx:
+        await tx.run(insert(table), rows)
+    await system.database.exclusively(_released)
+    assert sorted(await held(flow)) == ["b", "d", "e"]
+
+
+def _released(connection: Connection) -> None:
+    """The migration of addresses, on what is there."""
+    module = importlib.import_module("ums.migrations.versions.0029_mail")
+    with Operations.context(MigrationContext.configure(connection)):
+        module.release()
 
 
 async def test_policy_and_full_mailboxes_suppress_nobody(flow: Flow, server: SmtpServer) -> None:

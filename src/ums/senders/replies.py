@@ -48,7 +48,6 @@ class _Row(Struct, frozen=True, forbid_unknown_fields=True):
     charged: bool = True
     wait: int | None = None  # seconds
     schedule: Schedule = Schedule.USUAL
-    bounce: Bounce = Bounce.NONE
 
 
 class _Rule(NamedTuple):
@@ -58,9 +57,17 @@ class _Rule(NamedTuple):
     text: re.Pattern[str] | None
 
     def fits(self, reply: Reply) -> bool:
+        if self.row.id in HARD and not _of_the_address(reply):
+            return False
         if self.enhanced is not None and not self.enhanced.fullmatch(reply.enhanced):
             return False
         return self.text is None or self.text.search(reply.text) is not None
+
+
+def _of_the_address(reply: Reply) -> bool:
+    """Whether the reply may speak of the address: its status, where it has one, is not about the
+    system, the network, the content or a policy (RFC 3463 section 2)."""
+    return reply.enhanced[2:4] not in ("3.", "4.", "6.", "7.")
 
 
 def interpret(stage: Stage, reply: Reply) -> Outcome:
@@ -159,7 +166,7 @@ def _outcome(row: _Row, stage: Stage, reply: Reply | None, detail: str = "") -> 
         reply=reply,
         detail=detail,
         schedule=row.schedule,
-        bounce=row.bounce,
+        bounce=_BOUNCES.get(row.id, Bounce.NONE),
     )
 
 
@@ -198,20 +205,21 @@ def _pattern(shapes: tuple[str, ...], wildcard: str) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(shape).replace("x", wildcard) for shape in shapes))
 
 
-def _load() -> tuple[tuple[_Rule, ...], tuple[_Row, ...]]:
+def _load() -> tuple[tuple[_Rule, ...], tuple[_Row, ...], dict[str, Bounce]]:
     table = tomllib.loads((files("ums.senders") / "replies.toml").read_text("utf-8"))
+    bounces = msgspec.convert(table.pop("bounce"), dict[str, Bounce])
     for row in (*table["reply"], *table["error"]):
         if row["verdict"] == _HOLD:
             row |= {"verdict": Verdict.LATER, "scope": Scope.SENDER, "charged": False}
     rows = msgspec.convert(table, dict[str, tuple[_Row, ...]])
-    return tuple(_rule(row) for row in rows["reply"]), rows["error"]
+    return tuple(_rule(row) for row in rows["reply"]), rows["error"], bounces
 
 
-_REPLIES, _ERRORS = _load()
+_REPLIES, _ERRORS, _BOUNCES = _load()
 _FIRST: Final = {rule.row.id: rule.row for rule in reversed(_REPLIES) if rule.row.id != "sent"}
 REASONS: Final = tuple(sorted(_FIRST))
 """What a reply may mean to an operator's rule."""
-HARD: Final = frozenset(rule.row.id for rule in _REPLIES if rule.row.bounce is Bounce.HARD)
-"""The reasons that say of an address that nobody is there."""
-SOFT: Final = frozenset(rule.row.id for rule in _REPLIES if rule.row.bounce is Bounce.SOFT)
+HARD: Final = frozenset(id for id, bounce in _BOUNCES.items() if bounce is Bounce.HARD)
+"""The reasons that say of an address that nobody is there; they alone suppress it at once."""
+SOFT: Final = frozenset(id for id, bounce in _BOUNCES.items() if bounce is Bounce.SOFT)
 """The reasons that say of a mailbox that it takes nothing now."""
