@@ -154,3 +154,11 @@ async def test_rich_text_and_source(door: Door, browser_path: str | None) -> Non
         await page.check("#with-text")
         assert await page.input_value("#body") == "<p>back</p>"
         assert await page.is_visible("#body")
+
+
+async def test_the_page_of_a_message_names_who_sent_it(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit("operator"), await door.channel()
+    kept = await _keep(visitor, b"email\na@example.org\n", channel=channel.key)
+    path = kept.headers["location"].removesuffix("/check")
+    shown = await followed(visitor, await visitor.post(f"{path}/go"))
+    assert "Asked for by <code>operator:operator0</code> from <code>127.0.0.1</code>" in shown

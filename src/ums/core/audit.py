@@ -5,7 +5,7 @@ local door) say with `acts` who makes it; a command needs neither. `note` writes
 transaction that makes the change.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -77,6 +77,14 @@ def source() -> Acting:
     return _acting.get() or Acting(LOCAL, "")
 
 
+class Note(Struct, frozen=True):
+    """What somebody did, where one transaction keeps what many did."""
+
+    by: Acting
+    subject: str
+    after: dict[str, Any]
+
+
 async def note(
     tx: Tx,
     action: str,
@@ -95,11 +103,28 @@ async def note(
     by = source()
     if before is not None and after is not None:
         before, after = difference(before, after)
-    row = {"at": clock.now(), "actor": (actor or by.actor)[:LONGEST_ACTOR], "action": action}
-    row |= {"subject": masked_text(subject)[:120], "detail": masked_text(detail, 4 * LONGEST)}
-    row |= {"address": "" if actor == ENGINE else by.address}
-    await tx.run(insert(audit), {**row, "before": _json(before), "after": _json(after)})
+    row = _row(action, subject, (actor or by.actor)[:LONGEST_ACTOR], by)
+    row |= {"detail": masked_text(detail, 4 * LONGEST), "before": _json(before)}
+    await tx.run(insert(audit), {**row, "after": _json(after)})
     by.notes += 1
+
+
+async def note_all(tx: Tx, action: str, notes: Sequence[Note]) -> None:
+    """Write down the same of each, in one statement."""
+    rows = [
+        {**_row(action, one.subject, one.by.actor, one.by), "detail": "", "after": _json(one.after)}
+        for one in notes
+    ]
+    if rows:
+        await tx.run(insert(audit), rows)
+    for one in notes:
+        one.by.notes += 1
+
+
+def _row(action: str, subject: str, actor: str, by: Acting) -> dict[str, object]:
+    row = {"at": clock.now(), "actor": actor, "action": action}
+    subject = masked_text(subject)[:120]
+    return {**row, "subject": subject, "address": "" if actor == ENGINE else by.address}
 
 
 def _json(fields: Mapping[str, object] | None) -> str | None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import composing, materials, quotas
+from ums.core import audit, composing, materials, quotas
 from ums.core.admission import Admission, admit, telling
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.directory import Channel
@@ -34,15 +34,17 @@ _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
     " origin, template_id, template_version, callback_id, tells, priority, on_doubt, state,"
     " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at,"
-    " spills)"
+    " spills, requested_by, requested_from)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
     " template_id, template_version, callback_id, tells, priority, on_doubt, 'accepted', 0, size,"
-    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at, spills"
+    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at, spills,"
+    " requested_by, requested_from"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
     " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
     " callback_id bigint, tells int, priority smallint, on_doubt text, size bigint,"
     " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
-    " halted_at bigint, starts_at bigint, spills boolean)"
+    " halted_at bigint, starts_at bigint, spills boolean, requested_by text,"
+    " requested_from text)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -74,6 +76,7 @@ class Draft(Struct):
 
     msgid: str
     channel_id: int
+    channel: str  # its key
     admission: Admission
     request: Request
     files: list[Attached]
@@ -83,6 +86,7 @@ class Draft(Struct):
     key: str | None
     body_hash: str
     now: int
+    by: audit.Acting  # who asked for it
 
 
 class Accepted(Struct, frozen=True):
@@ -184,6 +188,7 @@ class Intake:
         draft = Draft(
             msgid="",
             channel_id=channel.id,
+            channel=channel.key,
             admission=admission,
             request=request,
             files=await self._files(channel, request, key, body_hash),
@@ -193,6 +198,7 @@ class Intake:
             key=key,
             body_hash=body_hash,
             now=clock.now(),
+            by=audit.source(),
         )
         draft.msgid = self._ids.next(draft.now)
         msgid = await self._group.submit(draft)
@@ -244,7 +250,24 @@ async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
         await quotas.take(tx, [d.admission.quota for d in fresh if d.admission.quota])
         rows = await tx.rows(_INSERT, {"r": rows_json(_row(draft) for draft in fresh)})
         await _store_files(tx, fresh, {row.msgid: row.id for row in rows})
+        await audit.note_all(tx, "message.send", [_noted(d) for d in fresh if _by_person(d)])
     return [answers.get(draft.msgid, draft.msgid) for draft in drafts]
+
+
+def _by_person(draft: Draft) -> bool:
+    """Whether the audit log tells of it: of what a channel's own key asks for, perhaps thousands a
+    second, the message itself is the record."""
+    return not draft.by.actor.startswith("channel:")
+
+
+def _noted(draft: Draft) -> audit.Note:
+    size: object = "everyone" if draft.request.broadcast else draft.request.audience.known_size
+    detail: dict[str, Any] = {"channel": draft.channel, "by": draft.origin, "recipients": size}
+    if draft.request.template_id is not None:
+        detail["template"] = draft.request.template_id
+    if draft.admission.halt:
+        detail["waits_for"] = draft.admission.halt
+    return audit.Note(draft.by, draft.msgid, detail)
 
 
 async def _without_material(tx: Tx, drafts: Sequence[Draft]) -> dict[str, str | Exception]:
@@ -322,6 +345,8 @@ def _row(draft: Draft) -> tuple[object, ...]:
         draft.now if admission.halt else None,
         admission.starts_at,
         admission.spills,
+        draft.by.actor,
+        draft.by.address,
     )
 
 

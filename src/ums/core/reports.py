@@ -61,6 +61,8 @@ class MessageInfo(Struct, frozen=True):
     priority: int
     on_doubt: str
     accepted_at: str
+    requested_by: str  # operator:NAME, token:ID:NAME, channel:KEY or local; "" before that was kept
+    requested_from: str  # the address of whoever asked; "" for a command
     starts_at: str | None  # when it was scheduled
     expires_at: str
     audience: int
@@ -345,6 +347,8 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
         priority=row.priority,
         on_doubt=row.on_doubt,
         accepted_at=clock.iso(row.accepted_at),
+        requested_by=row.requested_by,
+        requested_from=row.requested_from,
         starts_at=clock.iso(row.starts_at) if row.starts_at else None,
         expires_at=clock.iso(row.expires_at),
         audience=sum(shown.values()),
