@@ -26,7 +26,6 @@ from litestar import Litestar
 from msgspec import structs
 
 from fakes import SmtpServer
-from ums.api import server as web
 from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core import access, channels, senders, tokens
@@ -36,6 +35,7 @@ from ums.core.states import FINAL
 from ums.core.system import System
 from ums.core.tokens import NewToken
 from ums.engine import loop
+from ums.web import server as web
 
 Basic = tuple[str, str]
 Token = str  # of the management API
@@ -250,7 +250,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         settings, public_url=settings.public_url or listening_url("127.0.0.1", port)
     )
     app = build(settings, lambda system, token: held.append((system, token)))
-    server = _Server(web.config(app))
+    server = _Server(web.config(app, settings))
     failed: list[BaseException] = []
     async with SmtpServer() as smtp:
         with _engine_failures_in(failed):

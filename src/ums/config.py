@@ -31,6 +31,37 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, _about("Port the web server listens on; 0 takes a free one.", ge=0, le=65535)
     ] = 8080
+    trusted_proxies: Annotated[
+        str,
+        _about(
+            "Addresses and networks (CIDR, comma) of reverse proxies; forwarded headers count from"
+            " these alone. Empty trusts none."
+        ),
+    ] = ""
+    proxy_hops: Annotated[
+        int, _about("Trusted proxies between the client and UMS at most.", ge=1, le=10)
+    ] = 1
+    proxy_headers: Annotated[
+        str,
+        _about(
+            "The headers of trusted proxies: `x-forwarded` (X-Forwarded-For, -Proto, -Host, -Port)"
+            " or `forwarded` (RFC 7239). The other kind is ignored.",
+            pattern="^(x-forwarded|forwarded)$",
+        ),
+    ] = "x-forwarded"
+    connections: Annotated[
+        int, _about("Connections to the web server at the same time at most.", ge=1)
+    ] = 800
+    connections_per_address: Annotated[
+        int,
+        _about(
+            "The same from one client address; trusted proxies are not limited so.",
+            ge=1,
+        ),
+    ] = 200
+    head_seconds: Annotated[
+        float, _about("Longest time a request's head may take, from its first byte.", gt=0)
+    ] = 10.0
     data_dir: Annotated[
         Path, _about("Folder of the SQLite database, the key file and uploads; made when absent.")
     ] = Path("var")

@@ -3,6 +3,8 @@
     UmsError
     |-- Invalid            400  4004      a parameter is not legal
     |   |-- TooLarge       413  4004
+    |   |-- HeadTooLarge   431  4004
+    |   |-- Slow           408  4004
     |   |-- NotFound       404  4004
     |   |-- WrongMethod    405  4004
     |   |-- Conflict       409  4004      what is there stands against it
@@ -52,6 +54,14 @@ class Invalid(UmsError):
 
 class TooLarge(Invalid):
     status = 413
+
+
+class HeadTooLarge(Invalid):
+    status = 431
+
+
+class Slow(Invalid):
+    status = 408
 
 
 class NotFound(Invalid):

@@ -3,6 +3,7 @@
 import json
 from typing import Any, get_type_hints
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -166,3 +167,36 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 async def test_no_params_break_it(shared: Door, call: tuple[str, dict[str, Any]]) -> None:
     answer = await verb(shared, *call)
     assert answer.status < 500, answer
+
+
+async def test_strangers_behind_a_proxy_meet_no_such_door(shared: Door) -> None:
+    """Not even with the token: the command itself never comes through a proxy."""
+    for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "X-Forwarded-Proto"):
+        headers = {"Authorization": f"Bearer {shared.token}", header: "127.0.0.1"}
+        answer = await shared.post("/local/channel.list", {}, **headers)
+        assert answer.told == (404, 4004, "not_found"), header
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1", 200),
+        ("::1", "::1", 200),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1", 200),
+        ("192.0.2.1", "192.0.2.1", 200),  # of this machine, by the address that it listens on
+        ("192.0.2.7", "192.0.2.1", 404),
+        ("192.0.2.7", "127.0.0.1", 404),
+    ],
+)
+async def test_other_machines_meet_no_such_door(
+    shared: Door, client: str, server: str, status: int
+) -> None:
+    async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
+        named: dict[str, Any] = {"client": (client, 1), "server": (server, 80)}
+        await shared.app({**scope, **named, "state": {"proxied": False}}, receive, send)
+
+    transport = httpx.ASGITransport(elsewhere)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ums") as program:
+        headers = {"Authorization": f"Bearer {shared.token}"}
+        answer = await program.post("/local/channel.list", json={}, headers=headers)
+    assert answer.status_code == status

@@ -12,7 +12,6 @@ import uvicorn
 import uvloop
 from msgspec import structs
 
-from ums.api import server as web
 from ums.app import build
 from ums.cli import show
 from ums.cli.door import forget_address, write_address
@@ -25,6 +24,7 @@ from ums.core.system import System, open_system
 from ums.db import HeldError
 from ums.engine import loop
 from ums.logs import configure
+from ums.web import server as web
 
 PATIENCE = 5.0  # seconds over `stop_seconds` that a worker gets
 
@@ -64,7 +64,7 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
         _greet(url, greeting)
 
     with Workers(processes - 1, settings.stop_seconds + PATIENCE) as workers:
-        server = Server(web.config(build(settings, ready)), workers)
+        server = Server(web.config(build(settings, ready), settings), workers)
         try:
             server.run(sockets=[listener])
         finally:

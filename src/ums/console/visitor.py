@@ -58,10 +58,8 @@ def session_cookie(request: AnyRequest, token: str) -> Cookie:
 
 
 def address_of(request: AnyRequest) -> str:
-    """Where the request comes from: what a proxy on this machine says, else who connects."""
-    host = request.client.host if request.client else ""
-    told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return told[:45] if told and host in ("127.0.0.1", "::1") else host
+    """Where the request comes from; behind a trusted proxy, the address that this one tells."""
+    return request.client.host if request.client else ""
 
 
 def _is_secure(request: AnyRequest) -> bool:

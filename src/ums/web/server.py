@@ -1,0 +1,229 @@
+"""The web server: uvicorn, with deadlines and limits of what a client may make it wait for.
+
+What is no HTTP, comes too slowly or is too much is answered as JSON, as every other error of the
+API is: clients read each body so, whatever the status (ums-spec 7.1, item 11).
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ums.config import Settings
+from ums.errors import HeadTooLarge, Invalid, Slow, UmsError, Unavailable
+from ums.web.connections import Census
+from ums.web.edge import Edge
+from ums.web.proxies import Proxies, is_host
+
+HEAD_LIMIT: Final = 32 * 1024  # bytes of a request's head, its line included
+HEADERS_LIMIT: Final = 100
+URL_LIMIT: Final = 8 * 1024
+LINGER: Final = 5.0  # seconds for the rest of a body that nobody reads any more
+STALL: Final = 60.0  # seconds for which a client may take nothing of its answer
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with what all connections share."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        proxies = Proxies(settings)
+        self.head_seconds = settings.head_seconds
+        self.census = Census(settings, proxies)
+        super().__init__(
+            Edge(app, settings, proxies),  # type: ignore[arg-type]  (uvicorn's own types of ASGI)
+            loop="uvloop",
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # ours tells which proxies are believed
+            timeout_graceful_shutdown=3,
+        )
+
+
+def config(app: ASGIApp, settings: Settings) -> Config:
+    """How `app` is served. Raises SettingsError."""
+    return Config(app, settings)
+
+
+class Protocol(HttpToolsProtocol):
+    """A connection. A head has to come whole within `head_seconds`, however slowly it drips."""
+
+    config: Config
+
+    def __init__(self, config: Config, *more: Any, **named: Any) -> None:
+        super().__init__(config, *more, **named)
+        self._census = config.census
+        self._head_size = self._around = 0  # bytes of a head; of a body's chunks and trailers
+        self._in_head = self._working = self._body_done = False
+        self._deadline: asyncio.TimerHandle | None = None  # of the head, or of the body's rest
+        self._stall: asyncio.TimerHandle | None = None
+        self._refused: UmsError | None = None
+
+    # -- the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self._census.enter(self, self.client[0] if self.client else ""):
+            self._expect_head()
+        else:
+            self._tell(Unavailable("too_many_connections"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._census.leave(self)
+        self._set_deadline(None)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def make_room(self) -> None:
+        """Close for another connection: what came of a head is refused, an idle one just ends."""
+        if self._in_head:
+            self._tell(Unavailable("too_many_connections"))
+        else:
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._working:
+            self._around += len(data)
+        else:
+            self._head_size += len(data)
+            self._expect_head()
+        super().data_received(data)
+        size = self._around if self._working else self._head_size
+        if size > HEAD_LIMIT and not self.transport.is_closing():
+            self._tell(HeadTooLarge("head_too_large"))
+
+    # -- deadlines
+
+    def _set_deadline(self, handle: asyncio.TimerHandle | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = handle
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            seconds = self.config.head_seconds
+            self._set_deadline(self.loop.call_later(seconds, self._late))
+
+    def _late(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._head_size:
+            self._tell(Slow("head_too_slow", limit=f"{self.config.head_seconds:g}"))
+        else:
+            self.transport.close()  # nothing was asked
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = self.loop.call_later(STALL, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        super().resume_writing()
+
+    # -- a request
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._body_done = True, False
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > URL_LIMIT:
+            self._refuse(HeadTooLarge("head_too_large"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: nobody reads it, and a field of the head it must not become
+        super().on_header(name, value)
+        if len(self.headers) > HEADERS_LIMIT:
+            self._refuse(HeadTooLarge("head_too_large"))
+
+    def on_headers_complete(self) -> None:
+        self._check_head()
+        self._in_head, self._working, self._head_size, self._around = False, True, 0, 0
+        self._set_deadline(None)
+        self._census.works(self)
+        super().on_headers_complete()
+
+    def _check_head(self) -> None:
+        """RFC 9112 3.2: one Host, which is one; and no head that is too large."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > HEAD_LIMIT:
+            self._refuse(HeadTooLarge("head_too_large"))
+        hosts = [value.decode("latin-1") for name, value in self.headers if name == b"host"]
+        parser: Any = self.parser
+        needed = parser.get_http_version() == "1.1"
+        if len(hosts) > 1 or (needed and not hosts) or not all(map(is_host, hosts)):
+            self._refuse(Invalid("bad_http"))
+
+    def _refuse(self, error: UmsError) -> None:
+        """End the parsing; `send_400_response` then tells `error`."""
+        self._refused = error
+        raise ValueError(error.reason)
+
+    def on_body(self, body: bytes) -> None:
+        # A chunk of one byte is six; more around it than that is no way to send a body.
+        self._around = max(self._around - 8 * len(body), 0)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._body_done = True
+        super().on_message_complete()
+        cycle: Any = self.cycle  # None before the first
+        if cycle is not None and cycle.response_complete:
+            self._rest()
+
+    def on_response_complete(self) -> None:
+        more = bool(self.pipeline)
+        super().on_response_complete()
+        if more or self.transport.is_closing():
+            return
+        if self._body_done:
+            self._rest()
+        else:
+            self._set_deadline(self.loop.call_later(LINGER, self.transport.close))
+
+    def _rest(self) -> None:
+        """Nothing is under way until the next head begins."""
+        self._working = False
+        self._set_deadline(None)
+        self._census.waits(self)
+
+    # -- refusals
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (uvicorn's own words)
+        self._tell(self._refused or Invalid("bad_http"))
+
+    def _tell(self, error: UmsError) -> None:
+        """Answer `error` unless another answer has begun, and close."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(_answer(error))
+        self.transport.close()
+
+
+def _answer(error: UmsError) -> bytes:
+    content = {"code": error.code, "message": error.words(), "reason": error.reason}
+    body = msgspec.json.encode(content)
+    lines = [
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        *(["retry-after: 1"] if error.status == 503 else []),
+        "connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
