@@ -17,7 +17,7 @@ _SECRET_NAME: Final = re.compile(
 )
 # What is a secret whatever its name: sealed texts, tokens, secrets of endpoints, credentials.
 _SECRET_TEXT: Final = re.compile(
-    r"\bv1:[A-Za-z0-9+/]{36,}={0,2}"
+    r"\bv\d+:(?:[0-9a-f]{8,}:)?[A-Za-z0-9+/]{36,}={0,2}"
     r"|\bums_[A-Za-z0-9_-]{40,}"
     r"|\bwhsec_[A-Za-z0-9+/]{16,}={0,2}"
     r"|\$argon2[a-z]*\$\S+"
