@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from fakes import SmtpServer
 from flow import Flow, open_flow
+from ums.cli.door import opened
 from ums.config import Settings
 from ums.core import audit, restoring
 from ums.core.models import meta
@@ -47,7 +48,7 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
     system: System, server: SmtpServer
 ) -> None:
     flow = await open_flow(system, server)
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     async with system.database.write() as tx:
         await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
     msgid = await flow.send("a@x.cn", "b@x.cn")
@@ -72,15 +73,15 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
 
 async def test_workers_that_start_at_once_are_no_restore(system: System) -> None:
     for _ in range(20):
-        await asyncio.gather(*(restoring.check(system) for _ in range(8)))
+        await asyncio.gather(*(restoring.check(system.database, system.settings) for _ in range(8)))
         assert await backup_at(system) is None
 
 
 async def test_several_workers_find_one_restore(system: System) -> None:
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     async with system.database.write() as tx:
         await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
-    await asyncio.gather(*(restoring.check(system) for _ in range(4)))
+    await asyncio.gather(*(restoring.check(system.database, system.settings) for _ in range(4)))
     assert await backup_at(system) == "1970-01-01T00:00:01.000Z"
     async with system.database.read() as tx:
         actions = [one.action for one in (await audit.list_audit(tx)).items]
@@ -92,6 +93,9 @@ async def test_a_first_start_that_is_cut_off_is_no_restore(
     system: System, written: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left, replace = [written], Path.replace
+    async with system.database.write() as tx:  # as if nobody had ever opened it
+        await tx.run(delete(meta).where(meta.c.name.in_(["instance", "seen_at"])))
+    (system.settings.data_dir / FILE).unlink()
 
     def ends(path: Path, target: Path) -> Path:
         if not left[0]:
@@ -102,33 +106,33 @@ async def test_a_first_start_that_is_cut_off_is_no_restore(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", ends)
         with pytest.raises(OSError, match="power"):
-            await restoring.check(system)
-    await restoring.check(system)
+            await restoring.check(system.database, system.settings)
+    await restoring.check(system.database, system.settings)
     assert await backup_at(system) is None
 
 
 async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     (system.settings.data_dir / FILE).unlink()
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     on_sqlite = system.settings.is_sqlite  # where nobody can join
     assert (await backup_at(system) is not None) == on_sqlite
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"at": "x"}', '{"instance": 1}'])
 async def test_a_file_that_is_none_is_like_no_file(system: System, text: str) -> None:
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     (system.settings.data_dir / FILE).write_text(text)
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     assert (await backup_at(system) is not None) == system.settings.is_sqlite
 
 
 async def test_another_installations_file_says_nothing(system: System) -> None:
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     path = system.settings.data_dir / FILE
     seen = json.loads(path.read_text())
     path.write_text(json.dumps({"instance": "other", "at": seen["at"] + 10**9}))
-    await restoring.check(system)
+    await restoring.check(system.database, system.settings)
     assert await backup_at(system) is None
 
 
@@ -167,3 +171,37 @@ async def test_the_drill(tmp_path: Path, server: SmtpServer, where: str) -> None
             await flow.until_settled(new)
             await flow.until_settled(msgid)
     assert sorted(mail.rcpt_to for mail in server.mails[2:]) == ["a@x.cn", "new@x.cn"]
+
+
+@pytest.mark.parametrize("first", ["doctor", "show", "confirm"])
+async def test_a_command_sees_it_before_any_server_does(
+    tmp_path: Path, server: SmtpServer, first: str
+) -> None:
+    """docs/how-to/backup.md looks with `ums doctor` first; and what is confirmed then, counts."""
+    old = Settings(data_dir=tmp_path / "var", demo=False)
+    async with open_system(old) as system:
+        flow = await open_flow(system, server)
+        msgid = await flow.send("a@x.cn")
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    for name in ("ums.db", "ums.key"):
+        shutil.copy(old.data_dir / name, restored)
+    settings = msgspec.structs.replace(old, data_dir=restored)
+    async with opened(settings) as door:
+        if first == "doctor":
+            found = {one["check"]: one["ok"] for one in await door.call("doctor")}
+            assert found["backup"] is False
+        assert (await door.call("restored.show"))["backup_at"] is not None
+        if first == "confirm":
+            assert (await door.call("restored.confirm"))["backup_at"] is None
+    async with open_system(settings) as system:
+        flow = Flow(system, "1234")
+        async with running(system):
+            held = await backup_at(system) is not None
+            assert held == (first != "confirm")
+            if held:
+                await asyncio.sleep(A_WHILE)
+                assert server.mails == []
+                await restoring.confirm(system)
+            await flow.until_settled(msgid)
+    assert len(server.mails) == 1

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import structlog
 from msgspec import Meta, Struct
@@ -22,8 +22,11 @@ from ums import clock
 from ums.core import audit, installation
 from ums.core.models import deliveries
 from ums.core.states import WAITING
-from ums.core.system import System
-from ums.db import Hot, Tx
+from ums.db import Database, Hot, Tx
+
+if TYPE_CHECKING:
+    from ums.config import Settings
+    from ums.core.system import System
 
 log = structlog.get_logger()
 FILE: Final = "ums.seen"
@@ -49,37 +52,43 @@ class Restored(Struct, frozen=True):
     waiting: Annotated[int, Meta(description=f"Deliveries that wait; {MOST} is that or more.")]
 
 
-async def check(system: System) -> None:
-    """Hold sending if the database is older than what was seen beside it. Called before a worker
-    begins."""
+async def check(database: Database, settings: "Settings") -> None:
+    """Hold sending if the database is older than what was seen beside it. Called whenever the data
+    folder is opened and before a worker begins: whoever looks first sees that it is held."""
+    path = settings.data_dir / FILE
     # The file first: others of this machine write it after the database, so that what is read
     # here is never later than what stands there.
-    known = _read(system.settings.data_dir / FILE)
-    async with system.database.write() as tx:
+    known = await asyncio.to_thread(_read, path)
+    async with database.write() as tx:
         await installation.put_first(tx, _INSTANCE, secrets.token_hex(8))
         instance = await installation.value(tx, _INSTANCE)
         seen = await installation.value(tx, _SEEN)
         if known is None:  # on PostgreSQL it is a machine that joins the others
-            older = system.settings.is_sqlite
+            older = settings.is_sqlite
         else:
             older = known.instance == instance and known.at > int(seen or 0)
         if seen is not None and older:
             await _hold(tx, int(seen))
     if seen is None:  # killed between the two, the first start must not look like a restored one
-        await asyncio.to_thread(_write, system.settings.data_dir / FILE, str(instance), 0)
-    await see(system)
+        await asyncio.to_thread(_write, path, str(instance), 0)
+    await _note(database, path)
 
 
-async def see(system: System) -> None:
-    """Note the time in both places; the database first, so that it is never behind."""
+async def see(system: "System") -> None:
+    """Note the time in both places, as long as a worker runs."""
+    await _note(system.database, system.settings.data_dir / FILE)
+
+
+async def _note(database: Database, path: Path) -> None:
+    """The database first, so that it is never behind."""
     now = clock.now()
-    async with system.database.write() as tx:
+    async with database.write() as tx:
         await tx.run(_SEE, {"name": _SEEN, "value": str(now)})
         instance = await installation.value(tx, _INSTANCE)
-    await asyncio.to_thread(_write, system.settings.data_dir / FILE, str(instance), now)
+    await asyncio.to_thread(_write, path, str(instance), now)
 
 
-async def show(system: System) -> Restored:
+async def show(system: "System") -> Restored:
     async with system.database.read() as tx:
         held = await installation.value(tx, HELD)
         if held is None:
@@ -93,7 +102,7 @@ async def is_held(tx: Tx) -> bool:
     return await installation.value(tx, HELD) is not None
 
 
-async def confirm(system: System, *, actor: str | None = None) -> Restored:
+async def confirm(system: "System", *, actor: str | None = None) -> Restored:
     """Send what waits after all."""
     async with system.database.write() as tx:
         if await installation.remove(tx, HELD):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ums.config import Settings, SettingsError
-from ums.core import installation, schema
+from ums.core import installation, restoring, schema
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
 from ums.core.lexicon import WordFilter
@@ -98,6 +98,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     database = open_database(settings.database_url, settings.data_dir)
     try:
         await schema.migrate(database)
+        await restoring.check(database, settings)
         system = System(settings, database, load_seal(settings))
         await system.directory.now()
         await _load_root(system)

@@ -59,7 +59,7 @@ class Engine:
     async def start(self) -> None:
         """Join the workers and begin. On SQLite every worker before us is dead by now, since
         only one process may have the file; what they held comes back at once."""
-        await restoring.check(self._system)
+        await restoring.check(self._system.database, self._system.settings)
         await self._beat()
         dead = left_behind(self._system.settings.data_dir)
         if dead:
