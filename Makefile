@@ -2,7 +2,7 @@
 # Needed: make, a POSIX shell and Python 3.11 or newer with venv. Everything else comes by pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults soak lint types screenshots bench build clean
+.PHONY: help run test faults soak lint types audit lock screenshots bench build sbom clean
 .DELETE_ON_ERROR:
 
 # The first of these that is 3.11 or newer; or say which: make run PYTHON=/opt/python/bin/python3
@@ -17,11 +17,17 @@ PYTEST_ARGS ?= -n 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Every distribution is checked against the hashes of a lock file. So are the tools of the build:
+# pip would fetch them unchecked for a build in isolation.
+LOCKED := $(PIP) --require-hashes --no-deps -r
+EDITABLE := $(PIP) --no-deps --no-build-isolation -e .
+LOCKS := $(wildcard requirements/*.lock)
+BUILD_LOCKS := requirements/build.lock $(if $(shell command -v npm),,-r requirements/node.lock)
 
 # What an editable install depends on. Python sources are not among it: they are used in place.
 FRONTEND := $(shell find frontend -name node_modules -prune -o -type f -print)
-INPUTS := $(VENV)/pyvenv.cfg pyproject.toml constraints.txt hatch_build.py $(FRONTEND)
+INPUTS := $(VENV)/pyvenv.cfg pyproject.toml $(LOCKS) hatch_build.py $(FRONTEND)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,9 +62,20 @@ screenshots: $(VENV)/.installed-dev ## Make the documentation's pictures of the 
 bench: $(VENV)/.installed-dev ## Measure, against references in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
-	rm -rf dist
-	$(BIN)/python -m build --outdir dist
+audit: $(VENV)/.installed-release ## Look for known holes in what the lock files name
+	$(BIN)/python requirements/audit.py $(LOCKS)
+
+lock: $(VENV)/.installed-release ## Write the lock files anew (UPGRADE=1 takes newer versions)
+	$(BIN)/python requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+build: $(VENV)/.installed-dev sbom ## Build the wheel, the sdist and the SBOM into dist/
+	rm -f dist/*.whl dist/*.tar.gz
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+sbom: $(VENV)/.installed-release ## Write the bill of materials (CycloneDX) into dist/
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	--output-reproducible --of JSON -o dist/ums.cdx.json requirements/run.lock
 
 clean: ## Remove what make made (never your data)
 	rm -rf $(VENV) dist build frontend/node_modules src/ums/console/static
@@ -75,10 +92,17 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/.installed: $(INPUTS)
 	@echo 'Installing UMS into $(VENV) ...'
-	@$(INSTALL) -e .
+	@$(LOCKED) requirements/run.lock -r $(BUILD_LOCKS)
+	@$(EDITABLE)
 	@touch $@
 
 $(VENV)/.installed-dev: $(INPUTS)
 	@echo 'Installing UMS and the tools of its developers into $(VENV) ...'
-	@$(INSTALL) -e '.[dev]'
+	@$(LOCKED) requirements/dev.lock -r $(BUILD_LOCKS)
+	@$(EDITABLE)
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-release: $(VENV)/.installed-dev
+	@echo 'Installing the tools of a release into $(VENV) ...'
+	@$(LOCKED) requirements/release.lock
+	@touch $@
