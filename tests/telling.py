@@ -6,7 +6,7 @@ async with open_telling(system) as telling:
         await telling.receiver.until_told(2)
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,8 @@ from receiver import Receiver, receiving
 from ums import clock
 from ums.core import channels, queue, senders
 from ums.core.callbacks import addresses, schedule
-from ums.core.callbacks.addresses import AddressInfo
+from ums.core.callbacks.kept import AddressInfo
+from ums.core.callbacks.proof import Proof
 from ums.core.directory import Channel, touch
 from ums.core.expansion import expand
 from ums.core.models import (
@@ -77,16 +78,24 @@ async def set_rules(system: System, key: str, rules: Rules) -> None:
     system.directory.forget()
 
 
+async def add_hosted(
+    system: System, channel: Channel, url: str, schedule: str = "hosted"
+) -> AddressInfo:
+    """An address that is told as the hosted UMS tells, which our receiver demands."""
+    proof = Proof("hosted")
+    return await addresses.add(system, channel, url, schedule, proof, may_see_secret=True)
+
+
 @asynccontextmanager
 async def open_telling(
     system: System, key: str = "1234", schedule: str = "hosted", **settings: Any
-) -> AsyncIterator[Telling]:
+) -> AsyncGenerator[Telling]:
     with_settings(system, **{**ALLOWED, **settings})
     made = await channels.create(system, f"Channel {key}", key)
     async with SmtpServer() as smtp, receiving(key, str(made.mastersecret)) as receiver:
         await senders.create(system, account(smtp, key, code=f"sender{key}", name=f"Sender {key}"))
         flow = Flow(system, key)
-        address = await addresses.add(system, await flow.channel(), receiver.url, schedule)
+        address = await add_hosted(system, await flow.channel(), receiver.url, schedule)
         yield Telling(system, flow, smtp, receiver, address)
 
 

@@ -25,7 +25,7 @@ async def told(door: Door) -> AsyncIterator[tuple[OneChannel, Receiver, str]]:
 
 async def test_an_address_from_its_verification_to_its_end(door: Door) -> None:
     async with told(door) as (channel, receiver, path):
-        made = await door.post(path, {"url": receiver.url}, channel)
+        made = await door.post(path, {"url": receiver.url, "form": "hosted"}, channel)
         assert (made.status, made.body["is_default"], made.body["state"]) == (201, True, "verified")
         secret = made.body["secret"]
         one = f"{path}/{made.body['id']}"
@@ -37,12 +37,12 @@ async def test_an_address_from_its_verification_to_its_end(door: Door) -> None:
         assert (await door.post(f"{one}/verify", {}, channel)).body["state"] == "verified"
         rotated = await door.post(f"{one}/rotate", {"overlap_hours": 0}, channel)
         assert rotated.body["secret"] not in ("", secret)
-        again = await door.post(path, {"url": receiver.url}, channel)
+        again = await door.post(path, {"url": receiver.url, "form": "hosted"}, channel)
         assert again.told == (400, 4004, "callback_taken")
         last = await door.ask("DELETE", one, channel)
         assert last.told == (400, 4004, "callback_default")
         second = await door.post(
-            path, {"url": f"{receiver.url}?2", "schedule": "standard"}, channel
+            path, {"url": f"{receiver.url}?2", "schedule": "standard", "form": "hosted"}, channel
         )
         other = f"{path}/{second.body['id']}"
         assert (await door.post(f"{other}/default", {}, channel)).body["is_default"] is True
@@ -57,7 +57,7 @@ async def test_what_does_not_answer_is_not_kept(door: Door) -> None:
     async with told(door) as (channel, receiver, path):
         wrong = f"http://127.0.0.1:{receiver.port}"
         receiver.secret = "another"
-        refused = await door.post(path, {"url": wrong}, channel)
+        refused = await door.post(path, {"url": wrong, "form": "hosted"}, channel)
         assert refused.told == (400, 4004, "callback_unverified")
         for url in ("nonsense", "ftp://x/", "http://10.0.0.1/"):
             assert (await door.post(path, {"url": url}, channel)).status == 400
@@ -67,7 +67,7 @@ async def test_what_does_not_answer_is_not_kept(door: Door) -> None:
 async def test_dead_batches_are_told_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     steps(monkeypatch, "hosted", 0.01, 0.01)
     async with told(door) as (channel, receiver, path):
-        await door.post(path, {"url": receiver.url}, channel)
+        await door.post(path, {"url": receiver.url, "form": "hosted"}, channel)
         receiver.always = 500
         batches = f"/api/channels/{channel.key}/batches"
         sent = await door.post("/api/messages", {**MAIL, "sendno": "n7"}, channel)
@@ -95,7 +95,7 @@ async def test_dead_batches_are_told_again(door: Door, monkeypatch: pytest.Monke
 
 async def test_the_choice_of_statuses_is_a_rule(door: Door) -> None:
     async with told(door) as (channel, receiver, path):
-        await door.post(path, {"url": receiver.url}, channel)
+        await door.post(path, {"url": receiver.url, "form": "hosted"}, channel)
         admin = await door.api_token()
         rules = f"/api/channels/{channel.key}/rules"
         await door.send("PATCH", rules, {"statuses": [2]}, admin)

@@ -41,10 +41,12 @@ def receiver(made: dict[str, Any]) -> Any:
 
 
 def test_the_life_of_an_address(callback: Callback, receiver: Receiver) -> None:
-    added = callback("add", receiver.url, "--json").json
+    added = callback("add", "--form", "hosted", receiver.url, "--json").json
     assert added["secret"].startswith("whsec_")
     assert (added["is_default"], added["state"], added["schedule"]) == (True, "verified", "hosted")
-    second = callback("add", receiver.url + "?2", "--schedule", "standard", "--json").json
+    second = callback(
+        "add", "--form", "hosted", receiver.url + "?2", "--schedule", "standard", "--json"
+    ).json
     listed = callback("list", "--json").json
     assert [row["url"] for row in listed] == [receiver.url, receiver.url + "?2"]
     assert not any("secret" in row for row in listed)
@@ -61,15 +63,18 @@ def test_the_life_of_an_address(callback: Callback, receiver: Receiver) -> None:
 
 def test_an_address_that_does_not_pass(callback: Callback, receiver: Receiver) -> None:
     receiver.secret = "another"
-    assert callback("add", receiver.url).complaint == (
+    assert callback("add", "--form", "hosted", receiver.url).complaint == (
         "url: the address did not pass the check: answered 403."
     )
-    assert callback("add", receiver.url, "--json").error["reason"] == "callback_unverified"
+    assert (
+        callback("add", "--form", "hosted", receiver.url, "--json").error["reason"]
+        == "callback_unverified"
+    )
     assert callback("list", "--json").json == []
 
 
 def test_a_test_that_fails_says_so(callback: Callback, receiver: Receiver) -> None:
-    callback("add", receiver.url)
+    callback("add", "--form", "hosted", receiver.url)
     receiver.script = [500]
     ran = callback("test", receiver.url)
     assert ran.status == 1
@@ -105,7 +110,7 @@ def dead(settings: Settings, address_id: int, count: int) -> None:
 
 
 def test_dead_batches(settings: Settings, callback: Callback, receiver: Receiver) -> None:
-    address = callback("add", receiver.url, "--json").json
+    address = callback("add", "--form", "hosted", receiver.url, "--json").json
     dead(settings, address["id"], 5)
     page = callback("dead", "--limit", "3", "--json").json
     assert [row["id"] for row in page["items"]] == [1, 2, 3]

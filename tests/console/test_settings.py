@@ -100,7 +100,8 @@ async def test_callbacks_are_verified_tested_and_forgotten(door: Door, visit: Vi
     async with receiving(channel.key, channel.secret) as receiver:
         none = await visitor.post(path, data={"url": "nonsense", "schedule": "hosted"})
         assert (none.status_code, 'id="url-error"' in none.text) == (400, True)
-        made = await visitor.post(path, data={"url": receiver.url, "schedule": "hosted"})
+        fields = {"url": receiver.url, "schedule": "hosted", "form": "hosted"}
+        made = await visitor.post(path, data=fields)
         secret = re.findall(r"whsec_[\w+/=]+", made.text)[0]
         assert secret not in (await visitor.get(path)).text
         tested = await visitor.post(f"{path}/1/test")
@@ -108,12 +109,36 @@ async def test_callbacks_are_verified_tested_and_forgotten(door: Door, visit: Vi
         receiver.verify(receiver.posts[0], secret)
         only = await visitor.post(f"{path}/1/delete")
         assert 'role="alert"' in only.text  # the default one stays
-        await visitor.post(path, data={"url": f"{receiver.url}?2", "schedule": "standard"})
+        await visitor.post(path, data={**fields, "url": f"{receiver.url}?2"})
         await visitor.post(f"{path}/2/default")
         gone = await visitor.post(f"{path}/1/delete")
         assert gone.text.count("<h2>http") == 1
         assert (await visitor.post(f"{path}/9/verify")).status_code == 404
         assert (await visitor.post(f"{path}/2/nonsense")).status_code == 404
+
+
+async def test_a_callback_is_edited_and_proves_itself_otherwise(door: Door, visit: Visit) -> None:
+    with_settings(door.system, **ALLOWED)
+    visitor, channel = await visit(), await door.channel()
+    path = f"/channels/{channel.key}/callbacks"
+    async with receiving("", "") as receiver:
+        page = (await visitor.get(path)).text
+        assert 'value="signed" selected' in page
+        await visitor.post(path, data={"url": receiver.url, "schedule": "hosted"})
+        receiver.key, receiver.secret = "ums", "word"
+        fields = {"url": receiver.url, "form": "signed", "username": "ums", "password": "no"}
+        refused = await visitor.post(f"{path}/1", data=fields)
+        assert (refused.status_code, 'id="url-error"' in refused.text) == (400, True)
+        assert "no" not in re.findall(r'name="password"[^>]*value="([^"]*)"', refused.text)
+        done = await followed(
+            visitor, await visitor.post(f"{path}/1", data={**fields, "password": "word"})
+        )
+        assert "Basic user: ums" in done
+        assert 'value="ums"' in (await visitor.get(f"{path}/1")).text
+        receiver.key, receiver.secret = channel.key, channel.secret
+        hosted = {"url": receiver.url, "form": "hosted", "username": "", "password": ""}
+        await visitor.post(f"{path}/1", data=hosted)
+        assert "ChannelKey and MasterSecret" in (await visitor.get(path)).text
 
 
 async def test_somebody_is_invited_and_shut_out(door: Door, visit: Visit) -> None:

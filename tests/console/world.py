@@ -6,9 +6,12 @@ from typing import Any
 
 import httpx
 import xlsxwriter
+from sqlalchemy import insert
 
 from console.conftest import settled
 from doors import Door, OneChannel
+from ums import clock
+from ums.core.models import callback_addresses
 
 PEOPLE = ("zhangsan 张三", "lisi 李四", "wangwu 王五", "zhaoliu 赵六", "anna Anna", "ben Ben")
 MAIL = """<h1 style="color:#1a5fb4">您好 {{ name }}</h1>
@@ -57,6 +60,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "channel-new": "/channels/new",
         "rules": f"{base}/rules",
         "callbacks": f"{base}/callbacks",
+        "callback": f"{base}/callbacks/{await _told(door, channel)}",
         "lists": f"{base}/lists",
         "channel-words": f"{base}/words",
         "strategies": f"{base}/strategies",
@@ -92,6 +96,17 @@ async def _channel(door: Door, visitor: httpx.AsyncClient) -> OneChannel:
     channel = await door.channel("news2026")
     await _post(visitor, "/channels/news2026", {"name": "资讯 News"}, may_fail=True)
     return channel
+
+
+async def _told(door: Door, channel: OneChannel) -> int:
+    """A callback address, as if it had passed its check."""
+    door.system.directory.forget()
+    id, now = (await door.system.directory.now()).channels[channel.key].id, clock.now()
+    row = {"channel_id": id, "url": "https://news.example/told", "is_default": True}
+    row |= {"schedule": "hosted", "username": "ums", "secret": "", "state": "verified"}
+    made = insert(callback_addresses).returning(callback_addresses.c.id)
+    async with door.system.database.write() as tx:
+        return int(await tx.value(made, {**row, "state_at": now, "created_at": now}))
 
 
 async def _post(

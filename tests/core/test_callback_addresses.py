@@ -1,15 +1,17 @@
 """Where a channel is told: verification, five at most, the default, what others may not see."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from flow import with_settings
 from receiver import Receiver, receiving
-from telling import ALLOWED, rows
+from telling import ALLOWED, add_hosted, rows
 from ums.core import channels
-from ums.core.callbacks import addresses, wire
+from ums.core.callbacks import addresses, kept, wire
 from ums.core.channels import ChannelInfo
 from ums.core.directory import Channel
 from ums.core.models import audit, callback_addresses
@@ -24,16 +26,18 @@ async def a_channel(system: System, key: str = "1234") -> tuple[Channel, Channel
     return (await system.directory.now()).channels[key], made
 
 
-async def refusal(system: System, channel: Channel, url: str) -> Invalid:
+async def refusal(
+    system: System, channel: Channel, url: str, add: Callable[..., Any] = addresses.add
+) -> Invalid:
     with pytest.raises(Invalid) as refused:
-        await addresses.add(system, channel, url)
+        await add(system, channel, url)
     return refused.value
 
 
 async def test_an_address_that_gives_the_word_back_is_kept(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        found = await addresses.add(system, channel, receiver.url)
+        found = await add_hosted(system, channel, receiver.url)
     [asked] = receiver.asked
     assert asked.method == "GET"
     assert re.fullmatch(r"/callback\?echostr=[0-9a-f]{32}", asked.target)
@@ -41,7 +45,7 @@ async def test_an_address_that_gives_the_word_back_is_kept(system: System) -> No
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", str(found.secret))
     [told] = (await system.directory.now()).channels["1234"].callbacks
     assert (told.url, told.is_default) == (receiver.url, True)
-    [listed] = await addresses.list_addresses(system, channel)
+    [listed] = await kept.list_addresses(system, channel)
     assert not listed.secret  # shown once
     stored = await rows(system, callback_addresses)
     assert str(found.secret) not in str(stored)
@@ -50,7 +54,7 @@ async def test_an_address_that_gives_the_word_back_is_kept(system: System) -> No
 async def test_a_query_of_the_address_is_kept(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        await addresses.add(system, channel, receiver.url + "?a=%2F1&b")
+        await add_hosted(system, channel, receiver.url + "?a=%2F1&b")
     assert re.fullmatch(r"/callback\?a=%2F1&b&echostr=[0-9a-f]{32}", receiver.asked[0].target)
 
 
@@ -60,7 +64,7 @@ async def test_a_receiver_that_refuses_us(
 ) -> None:
     channel, _ = await a_channel(system)
     async with receiving(*credentials) as receiver:
-        refused = await refusal(system, channel, receiver.url)
+        refused = await refusal(system, channel, receiver.url, add_hosted)
     assert refused.reason == "callback_unverified"
     assert refused.values["detail"] == f"answered {status}"
     assert await rows(system, callback_addresses) == []
@@ -91,7 +95,7 @@ async def test_what_is_no_echo(
     monkeypatch.setattr(Receiver, "_judge", judge)
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        refused = await refusal(system, channel, receiver.url)
+        refused = await refusal(system, channel, receiver.url, add_hosted)
     assert (refused.code, refused.values["detail"]) == (4004, detail)
 
 
@@ -156,27 +160,27 @@ async def test_five_at_most_and_each_once(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         for n in range(5):
-            await addresses.add(system, channel, f"{receiver.url}?n={n}", "standard")
+            await add_hosted(system, channel, f"{receiver.url}?n={n}", "standard")
         assert (await refusal(system, channel, f"{receiver.url}?n=0")).reason == "callback_taken"
         asked = len(receiver.asked)
         assert (await refusal(system, channel, receiver.url)).reason == "callback_limit"
         assert len(receiver.asked) == asked  # nobody is asked in vain
-    listed = await addresses.list_addresses(system, channel)
+    listed = await kept.list_addresses(system, channel)
     assert [one.is_default for one in listed] == [True, False, False, False, False]
 
 
 async def test_the_default_can_move_but_not_be_deleted(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        one = await addresses.add(system, channel, receiver.url)
+        one = await add_hosted(system, channel, receiver.url)
         with pytest.raises(Invalid) as refused:
             await addresses.delete(system, channel, one.id)
         assert refused.value.reason == "callback_default"
-        two = await addresses.add(system, channel, receiver.url + "?2")
+        two = await add_hosted(system, channel, receiver.url + "?2")
         assert (await addresses.set_default(system, channel, two.id)).is_default
         await addresses.delete(system, channel, one.id)
-        assert [row.id for row in await addresses.list_addresses(system, channel)] == [two.id]
-        again = await addresses.add(system, channel, receiver.url)
+        assert [row.id for row in await kept.list_addresses(system, channel)] == [two.id]
+        again = await add_hosted(system, channel, receiver.url)
     assert again.id not in (one.id, two.id)
     assert not again.is_default
     async with system.database.read() as tx:
@@ -187,7 +191,7 @@ async def test_the_default_can_move_but_not_be_deleted(system: System) -> None:
 async def test_a_schedule_that_does_not_exist(system: System) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(Invalid) as refused:
-        await addresses.add(system, channel, "http://example.com/", "hourly")
+        await addresses.add(system, channel, "https://example.com/", "hourly")
     assert refused.value.reason == "callback_schedule"
 
 
@@ -195,8 +199,8 @@ async def test_another_channel_s_addresses_are_not_there(system: System) -> None
     channel, made = await a_channel(system)
     other, _ = await a_channel(system, "other")
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        await addresses.add(system, channel, receiver.url)
-        mine = await addresses.add(system, channel, receiver.url + "?2")
+        await add_hosted(system, channel, receiver.url)
+        mine = await add_hosted(system, channel, receiver.url + "?2")
         asked = len(receiver.asked)
         for action in (
             addresses.verify,
@@ -208,17 +212,17 @@ async def test_another_channel_s_addresses_are_not_there(system: System) -> None
             with pytest.raises(NotFound):
                 await action(system, other, mine.id)
         with pytest.raises(NotFound):
-            await addresses.find(system, other, mine.url)
+            await kept.find(system, other, mine.url)
         assert len(receiver.asked) == asked
-    assert await addresses.list_addresses(system, other) == []
-    assert await addresses.find(system, channel, mine.url) == mine.id
-    assert await addresses.find(system, channel, str(mine.id)) == mine.id
+    assert await kept.list_addresses(system, other) == []
+    assert await kept.find(system, channel, mine.url) == mine.id
+    assert await kept.find(system, channel, str(mine.id)) == mine.id
 
 
 async def test_a_sample_record(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        address = await addresses.add(system, channel, receiver.url)
+        address = await add_hosted(system, channel, receiver.url)
         report = await addresses.test(system, channel, address.id)
         assert (report.ok, report.status, report.detail) == (True, 200, "")
         [asked] = receiver.taken
@@ -233,7 +237,7 @@ async def test_a_sample_record(system: System) -> None:
 async def test_a_rotated_secret_signs_beside_the_old_one(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        old = await addresses.add(system, channel, receiver.url)
+        old = await add_hosted(system, channel, receiver.url)
         new = await addresses.rotate(system, channel, old.id)
         await addresses.test(system, channel, old.id)
         assert len(receiver.taken[0].headers["webhook-signature"].split()) == 2
@@ -249,7 +253,7 @@ async def test_a_rotated_secret_signs_beside_the_old_one(system: System) -> None
 async def test_the_current_master_secret_is_used_in_an_overlap(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
-        address = await addresses.add(system, channel, receiver.url)
+        address = await add_hosted(system, channel, receiver.url)
         rotated = await channels.rotate(system, "1234")
         receiver.secret = str(rotated.mastersecret)
         now = (await system.directory.now()).channels["1234"]

@@ -9,7 +9,7 @@ from flow import open_flow, with_settings
 from telling import expanded, rows, told_flow
 from ums import clock
 from ums.core import checkup, queue
-from ums.core.callbacks import addresses, batches, listing, wire
+from ums.core.callbacks import addresses, batches, kept, listing, wire
 from ums.core.callbacks.batches import Batch, Limits
 from ums.core.callbacks.sweep import sweep
 from ums.core.directory import Channel
@@ -136,7 +136,7 @@ async def test_what_was_to_be_told_to_a_deleted_address_is_removed(system: Syste
     channel = await flow.channel()
     await addresses.set_default(system, channel, 2)
     await addresses.delete(system, channel, 1)
-    assert [one.id for one in await addresses.list_addresses(system, channel)] == [2]
+    assert [one.id for one in await kept.list_addresses(system, channel)] == [2]
     await sweep(system)
     assert await rows(system, callback_records) == []
     assert len(await rows(system, callback_addresses)) == 2  # stragglers may come yet

@@ -17,6 +17,7 @@ from ums.core import answers, channels, key_rotation, mailboxes, two_factor
 from ums.core.access import authenticate, create_access_key
 from ums.core.answers import Kept, Place
 from ums.core.callbacks import addresses, wire
+from ums.core.callbacks.proof import password_context
 from ums.core.key_rotation import SEALED
 from ums.core.models import audit, callback_addresses, metadata, operators
 from ums.core.sealing import KEY_FILE, RETIRED_FILE, sealed_with
@@ -48,6 +49,8 @@ async def fill(system: System) -> None:
                 "schedule": "hosted",
                 "secret": secret,
                 "old_secret": secret,
+                "username": "ums",
+                "password": system.seal.close("word", password_context(flow.key, URL)),
                 "state": "verified",
                 "state_at": now,
                 "created_at": now,

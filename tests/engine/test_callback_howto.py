@@ -12,7 +12,6 @@ from pathlib import Path
 
 from fakes import SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import channels
 from ums.core.callbacks import addresses
 from ums.core.system import System
 from ums.engine.loop import running
@@ -62,17 +61,16 @@ async def test_the_receiver_of_the_page(system: System, tmp_path: Path) -> None:
     with_settings(system, callback_allow="127.0.0.1/32", callback_seconds=0.05)
     async with SmtpServer() as smtp:
         flow: Flow = await open_flow(system, smtp)
-        master = str((await channels.rotate(system, flow.key)).mastersecret)
         port = free_port()
         url = f"http://127.0.0.1:{port}/ums/callback"
-        async with receiver(tmp_path, port, flow.key, master):
+        async with receiver(tmp_path, port):
             made = await addresses.add(system, await flow.channel(), url)
         channel = await flow.channel()
-        async with receiver(tmp_path, port, flow.key, master, "whsec_" + "A" * 44):
+        async with receiver(tmp_path, port, "whsec_" + "A" * 44):
             assert (await addresses.test(system, channel, made.id)).status == 403
-        async with receiver(tmp_path, port, flow.key, "wrong"):
+        async with receiver(tmp_path, port):  # that knows no secret takes nothing
             assert (await addresses.test(system, channel, made.id)).status == 403
-        async with receiver(tmp_path, port, flow.key, master, str(made.secret)) as program:
+        async with receiver(tmp_path, port, str(made.secret)) as program:
             async with running(system):
                 msgid = await flow.send("a@example.cn")
                 assert program.stdout is not None

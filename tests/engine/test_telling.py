@@ -10,6 +10,7 @@ from flow import until, with_settings
 from receiver import reset
 from telling import (
     Telling,
+    add_hosted,
     audit_log,
     only,
     open_telling,
@@ -266,7 +267,7 @@ async def test_a_dead_batch_is_told_after_all(
 async def test_an_address_that_is_deleted_is_told_nothing_more(system: System) -> None:
     async with open_telling(system) as telling:
         channel = await telling.channel()
-        other = await addresses.add(system, channel, telling.receiver.url + "?2")
+        other = await add_hosted(system, channel, telling.receiver.url + "?2")
         await telling.flow.send("a@example.cn")
         await addresses.set_default(system, channel, other.id)
         await addresses.delete(system, channel, telling.address.id)

@@ -13,6 +13,7 @@ from flow import until, with_settings
 from receiver import Receiver, hang, receiving, reset
 from telling import (
     Telling,
+    add_hosted,
     audit_log,
     open_telling,
     steps,
@@ -102,12 +103,12 @@ async def test_tls_has_to_be_trusted(system: System, monkeypatch: pytest.MonkeyP
         async with receiving("1234", telling.receiver.secret, tls=server) as secure:
             channel = await telling.channel()
             with pytest.raises(Invalid) as refused:
-                await addresses.add(system, channel, secure.url)
+                await add_hosted(system, channel, secure.url)
             assert refused.value.values["detail"] == "its TLS cannot be trusted"
             client = certificates.client()
             with monkeypatch.context() as patch:
                 patch.setattr(outbound, "trust", lambda: client)
-                made = await addresses.add(system, channel, secure.url)
+                made = await add_hosted(system, channel, secure.url)
                 assert (await addresses.test(system, channel, made.id)).ok
             async with running(system):
                 await telling.flow.send("a@example.cn", callback={"url": secure.url})
@@ -248,7 +249,7 @@ async def test_no_secret_is_in_the_logs(system: System, monkeypatch: pytest.Monk
         async with open_telling(system) as telling:
             secret_path = telling.receiver.url + "?token=hidden-in-the-url"
             channel = await telling.channel()
-            made = await addresses.add(system, channel, secret_path)
+            made = await add_hosted(system, channel, secret_path)
             telling.receiver.script = [500, reset, None, reset]
             async with running(system):
                 await telling.flow.send("a@example.cn", callback={"url": secret_path})

@@ -13,10 +13,9 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from flow import Flow, account, until, with_settings
 from receiver import Receiver, receiving
-from telling import rows
+from telling import add_hosted, rows
 from ums.config import Settings
 from ums.core import channels, senders
-from ums.core.callbacks import addresses
 from ums.core.models import callback_batches, callback_records, deliveries
 from ums.core.system import System, open_system
 from ums.db import open_database
@@ -39,7 +38,7 @@ async def fill(system: System, receiver: Receiver) -> None:
     made = await channels.create(system, "Told", receiver.key)
     receiver.secret = str(made.mastersecret)
     flow = Flow(system, receiver.key)
-    await addresses.add(system, await flow.channel(), receiver.url)
+    await add_hosted(system, await flow.channel(), receiver.url)
     async with SmtpServer() as smtp:
         await senders.create(system, account(smtp, receiver.key))
         async with running(system):
@@ -103,7 +102,7 @@ async def test_a_state_and_its_record_are_never_without_the_other(
             made = await channels.create(system, "Told", "1234")
             receiver.secret = str(made.mastersecret)
             flow = Flow(system, "1234")
-            await addresses.add(system, await flow.channel(), receiver.url)
+            await add_hosted(system, await flow.channel(), receiver.url)
             await senders.create(system, account(ledger.port))
             await flow.send(*(f"a{n}@example.cn" for n in range(60)))
         for _ in range(KILLS):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask
+from ums.cli.commands import After, AsJson, Limit, app, ask, read_password
 from ums.cli.failing import fail
 
 callback = typer.Typer(help="Telling channels what became of messages.", no_args_is_help=True)
@@ -14,7 +14,24 @@ app.add_typer(callback, name="callback")
 Channel = Annotated[str, typer.Option(help="The ChannelKey.")]
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The URL, or its id.")]
 Of = Annotated[str | None, typer.Option(help="Only of this address: the URL, or its id.")]
-ADDRESS = ("id", "url", "is_default", "schedule", "state", "failing_since", "waiting_since", "dead")
+Username = Annotated[
+    str | None, typer.Option(help="Basic user that the receiver wants; '' for none.")
+]
+PasswordFile = Annotated[
+    str | None, typer.Option(help="A file with its password; - reads it from the input.")
+]
+FORM = "signed: a signature; hosted: as the hosted UMS, also the channel's MasterSecret."
+ADDRESS = (
+    "id",
+    "url",
+    "is_default",
+    "schedule",
+    "form",
+    "state",
+    "failing_since",
+    "waiting_since",
+    "dead",
+)
 BATCH = ("id", "url", "size", "first_at", "last_at", "tries", "last_status", "last_error")
 
 
@@ -25,11 +42,45 @@ def callback_add(
     schedule: Annotated[
         str, typer.Option(help="hosted: 3 more tries, 50 s apart; standard: 10 tries in 75 hours.")
     ] = "hosted",
+    form: Annotated[str, typer.Option(help=FORM)] = "signed",
+    username: Username = None,
+    password_file: PasswordFile = None,
     json: AsJson = False,
 ) -> None:
     """Verify an address, keep it, and show its secret, this once."""
-    made = ask("callback.add", channel=channel, url=url, schedule=schedule)
+    made = ask(
+        "callback.add",
+        channel=channel,
+        url=url,
+        schedule=schedule,
+        form=form,
+        username=username or "",
+        password=read_password(password_file) or "",
+    )
     show.record(made, raw=json)
+
+
+@callback.command("change")
+def callback_change(
+    address: Address,
+    channel: Channel,
+    url: Annotated[str | None, typer.Option(help="Another URL.")] = None,
+    form: Annotated[str | None, typer.Option(help=FORM)] = None,
+    username: Username = None,
+    password_file: PasswordFile = None,
+    json: AsJson = False,
+) -> None:
+    """Give an address another URL, form or credentials, once it passes the check with them."""
+    changed = ask(
+        "callback.change",
+        channel=channel,
+        address=address,
+        url=url,
+        form=form,
+        username=username,
+        password=read_password(password_file),
+    )
+    show.record(changed, raw=json)
 
 
 @callback.command("list")

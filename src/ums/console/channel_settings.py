@@ -1,4 +1,4 @@
-"""What a channel is held to, and where it is told: rules and callbacks."""
+"""The rules of a channel."""
 
 from typing import Any, Final
 
@@ -6,16 +6,14 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, lists, refused, sort_of, whole
+from ums.console.forms import Form, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import channels, checkup
-from ums.core.callbacks import addresses, listing
+from ums.core import channels
 from ums.core.directory import Channel
 from ums.core.rule_checks import with_changes
 from ums.core.rules import Rules
-from ums.core.sorting import ByTime
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import Invalid, UmsError
 
 STATUSES: Final = range(9)
 _TICKS: Final = ("approval", "word_filter", "callbacks", "submitted_is_delivered")
@@ -110,122 +108,4 @@ def _number(text: str, field: str) -> int | float:
         raise Invalid("bad_value", field=field) from None
 
 
-@get("/channels/{key:str}/callbacks", scope="callbacks:read")
-async def show_callbacks(
-    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
-) -> Response[str]:
-    channel = visitor.caller.channel(key)
-    return await _callbacks(request, system, channel, Form({"url": "", "schedule": "hosted"}))
-
-
-async def _callbacks(
-    request: AnyRequest,
-    system: Any,
-    channel: Channel,
-    form: Form,
-    *,
-    secret: str = "",
-    tested: Any = None,
-    status: int = 200,
-) -> Response[str]:
-    after, sort = request.query_params.get("after"), sort_of(request, ByTime, "created_at")
-    async with system.database.read() as tx:
-        dead = await listing.list_batches(
-            tx, channel, state="dead", sort=sort, after=after, limit=20
-        )
-    return page(
-        request,
-        "channels/callbacks.html",
-        status=status,
-        channel=channel,
-        addresses=await addresses.list_addresses(system, channel),
-        dead=dead,
-        sort=sort,
-        form=form,
-        secret=secret,
-        tested=tested,
-    )
-
-
-@post("/channels/{key:str}/callbacks", scope="callbacks:write", status_code=200)
-async def add_callback(
-    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
-) -> Response[str]:
-    """The page after it is the only one that shows the signing secret."""
-    channel, given = visitor.caller.channel(key), await lists(request)
-    values = {name: (given.get(name) or [""])[-1].strip() for name in ("url", "schedule")}
-    try:
-        await checkup.require_key(system)
-        made = await addresses.add(system, channel, values["url"], values["schedule"])
-    except UmsError as error:
-        error.values.setdefault("field", "url")
-        form = refused(request, values, error)
-        return await _callbacks(request, system, channel, form, status=error.status)
-    form = Form({"url": "", "schedule": "hosted"})
-    return await _callbacks(request, system, channel, form, secret=str(made.secret))
-
-
-@post(
-    "/channels/{key:str}/callbacks/{callback_id:int}/{verb:str}",
-    scope="callbacks:write",
-    status_code=200,
-)
-async def change_callback(
-    request: AnyRequest,
-    system: System,
-    visitor: Visitor,
-    key: FromPath[str],
-    callback_id: FromPath[int],
-    verb: FromPath[str],
-) -> Response[str]:
-    """Verify, test, make it the default, give it a new secret, or forget it."""
-    channel, secret, tested = visitor.caller.channel(key), "", None
-    form = Form({"url": "", "schedule": "hosted"})
-    try:
-        if verb == "test":
-            tested = await addresses.test(system, channel, callback_id)
-        elif verb == "rotate":
-            secret = str((await addresses.rotate(system, channel, callback_id)).secret)
-        else:
-            await _simply(system, channel, callback_id, verb)
-    except Invalid as error:
-        if isinstance(error, NotFound):
-            raise
-        form = refused(request, {}, error)
-        form.values |= {"url": "", "schedule": "hosted"}
-    return await _callbacks(request, system, channel, form, secret=secret, tested=tested)
-
-
-async def _simply(system: Any, channel: Channel, id: int, verb: str) -> None:
-    if verb == "verify":
-        await addresses.verify(system, channel, id)
-    elif verb == "default":
-        await addresses.set_default(system, channel, id)
-    elif verb == "delete":
-        await addresses.delete(system, channel, id)
-    else:
-        raise NotFound("not_found")
-
-
-@post("/channels/{key:str}/replay", scope="callbacks:write")
-async def replay(
-    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
-) -> Response[str]:
-    """Send dead batches again: one, or all of them."""
-    channel, found = visitor.caller.channel(key), await lists(request)
-    batch = whole((found.get("batch") or [""])[-1])
-    if batch is not None:
-        await listing.replay(system, channel, first=batch, last=batch)
-    else:
-        await listing.replay(system, channel, first=0)
-    return go(f"/channels/{channel.key}/callbacks", "channels.did_replay")
-
-
-handlers = [
-    show_rules,
-    change_rules,
-    show_callbacks,
-    add_callback,
-    change_callback,
-    replay,
-]
+handlers = [show_rules, change_rules]

@@ -6,6 +6,7 @@ from litestar.di import Provide
 from ums.console import (
     account,
     administration,
+    callbacks,
     caps,
     channel_lists,
     channel_settings,
@@ -65,6 +66,7 @@ def router() -> Router:
             *templates.handlers,
             *statistics.handlers,
             *channels.handlers,
+            *callbacks.handlers,
             *channel_settings.handlers,
             *channel_lists.handlers,
             *suppressions.handlers,

@@ -5,7 +5,7 @@ from msgspec import Struct
 from ums.core import tokens
 from ums.core.access import authenticate
 from ums.core.directory import AccessKey, Channel, Snapshot
-from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
+from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, REPLACES_SECRETS, holds
 from ums.core.system import System
 from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
 
@@ -33,6 +33,13 @@ class Caller(Struct, frozen=True):
         """Raises Forbidden for a caller that is bound to channels: this is about more."""
         if self.channels is not None:
             raise Forbidden("caller_bound")
+
+    def may_see_secret(self, channel: Channel) -> bool:
+        """Whether the MasterSecret of `channel` is in its hands anyway: it is the channel's own
+        key, or may replace that secret."""
+        if isinstance(self.account, Channel):
+            return self.account.id == channel.id
+        return self.sees(channel.id) and holds(self.scopes, REPLACES_SECRETS)
 
     def sees(self, channel_id: int) -> bool:
         return self.channels is None or channel_id in self.channels

@@ -73,6 +73,19 @@ _EMBEDDED: Final = [  # the last 32 bits are where a packet really goes
 ]
 
 
+_INSIDE: Final = [
+    ipaddress.ip_network(network)
+    for network in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1",
+        "fc00::/7",
+    )
+]
+
+
 class Denied(Exception):
     """An address UMS must not connect to. `reason` is for logs: it may tell of the inside."""
 
@@ -109,6 +122,15 @@ class Guard:
                 raise Denied(f"{address} is {name}")
         if isinstance(inner, IPv6Address) and inner not in _UNICAST:
             raise Denied(f"{address} is reserved")
+
+
+def is_inside(host: str) -> bool:
+    """Whether `host` is a loopback or private address itself, not a name that may lead to one."""
+    try:
+        inner = _embedded(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+    return any(inner in network for network in _INSIDE)
 
 
 def _embedded(address: Address) -> Address:

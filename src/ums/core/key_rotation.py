@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_,
 from ums.core import audit, installation, mailboxes, two_factor
 from ums.core.access import access_key_context, channel_context
 from ums.core.answers import Place
+from ums.core.callbacks.proof import password_context
 from ums.core.directory import CHECK_EVERY, SEALING_KEY, touch
 from ums.core.models import (
     access_keys,
@@ -102,6 +103,12 @@ SEALED: Final = (
     SealedColumn(mailbox_rows, "secret", _MAILBOX_ROWS, _mailbox_context),
     SealedColumn(callback_addresses, "secret", _CALLBACK_ROWS, _callback_context),
     SealedColumn(callback_addresses, "old_secret", _CALLBACK_ROWS, _callback_context),
+    SealedColumn(
+        callback_addresses,
+        "password",
+        _CALLBACK_ROWS,
+        lambda row: password_context(row.channel_key, row.url),
+    ),
     SealedColumn(
         operators, "totp", select(operators), lambda row: two_factor.secret_context(row.id)
     ),

@@ -141,6 +141,5 @@ class Teller:
         channel = await self._system.directory.channel(batch.channel_id)
         async with self._system.database.read() as tx:
             body = payload.encode(await payload.records_of(tx, batch.id))
-        signing = addresses.secrets_of(self._system, channel, batch)
-        headers = wire.signed(batch.webhook_id, signing, body)
-        return await wire.post(self._system, channel, batch.url, batch.schedule, headers, body)
+        headers = addresses.headers(self._system, channel, batch, batch.webhook_id, body)
+        return await wire.post(self._system, batch.url, batch.schedule, headers, body)

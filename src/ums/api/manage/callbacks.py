@@ -2,23 +2,38 @@
 
 from typing import Annotated, Literal
 
-from litestar import Response, delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
 
 from ums import clock
 from ums.api.manage.body import Call
-from ums.api.manage.shapes import Caller, Paging, System, shown
+from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import checkup
-from ums.core.callbacks import addresses, listing
-from ums.core.callbacks.addresses import AddressInfo, Tested
+from ums.core.callbacks import addresses, kept, listing
+from ums.core.callbacks.addresses import Changes, Tested
+from ums.core.callbacks.kept import AddressInfo
 from ums.core.callbacks.listing import BatchDetail, BatchInfo, Replayed
+from ums.core.callbacks.proof import Proof, ProofForm
 from ums.core.outgoing import Id
 from ums.core.paging import Page
 from ums.core.sorting import ByTime
 from ums.core.verbs.base import Hours
 
 Schedule = Literal["hosted", "standard"]
+Form = Annotated[
+    ProofForm,
+    Meta(
+        description="How it is proved that UMS calls. `signed`: a Standard Webhooks signature;"
+        " `hosted`: as the hosted UMS, also the channel's MasterSecret, for which the caller needs"
+        " the channel's own key or `channels:write`, and the URL https or a private address."
+    ),
+]
+Username = Annotated[
+    str, Meta(max_length=255, description="Basic user of the receiver's own; empty for none.")
+]
+Password = Annotated[str, Meta(max_length=255, description="Belongs to it. Never shown again.")]
 State = Literal["waiting", "claimed", "done", "dead"]
 
 
@@ -29,6 +44,20 @@ class NewCallback(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Annotated[
         Schedule, Meta(description="How it is tried again: as the hosted UMS does, or for days.")
     ] = "hosted"
+    form: Form = "signed"
+    username: Username = ""
+    password: Password = ""
+
+
+class CallbackChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different; what is left out stays."""
+
+    url: str | UnsetType = UNSET
+    form: Form | UnsetType = UNSET
+    username: Username | UnsetType = UNSET
+    password: Annotated[
+        Password | UnsetType, Meta(description="Has to be given again with another URL.")
+    ] = UNSET
 
 
 class SigningRotation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +83,7 @@ class Callbacks(Struct, frozen=True):
 @get("/api/channels/{key:str}/callbacks", scope="callbacks:read")
 async def list_callbacks(system: System, caller: Caller, key: FromPath[str]) -> Callbacks:
     """The channel's addresses, in the order they were added."""
-    return Callbacks(await addresses.list_addresses(system, caller.channel(key)))
+    return Callbacks(await kept.list_addresses(system, caller.channel(key)))
 
 
 @post("/api/channels/{key:str}/callbacks", scope="callbacks:write")
@@ -65,7 +94,38 @@ async def add_callback(
     this answer alone. The first address is the default."""
     channel = caller.channel(key)
     await checkup.require_key(system)
-    return shown(request, await addresses.add(system, channel, data.url, data.schedule), 201)
+    made = await addresses.add(
+        system,
+        channel,
+        data.url,
+        data.schedule,
+        Proof(data.form, data.username, data.password),
+        may_see_secret=caller.may_see_secret(channel),
+    )
+    return shown(request, made, 201)
+
+
+@patch("/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
+async def change_callback(
+    system: System,
+    caller: Caller,
+    request: Call,
+    key: FromPath[str],
+    callback_id: FromPath[int],
+    data: JSONBody[CallbackChange],
+) -> Response[AddressInfo]:
+    """Verify it with another URL, form or credentials, and keep these."""
+    channel = caller.channel(key)
+    await checkup.require_key(system)
+    changed = await addresses.change(
+        system,
+        channel,
+        callback_id,
+        Changes(**asdict(data)),
+        may_see_secret=caller.may_see_secret(channel),
+        expect=expected(request),
+    )
+    return shown(request, changed)
 
 
 @post(
@@ -182,6 +242,7 @@ async def replay_batches(
 handlers = [
     list_callbacks,
     add_callback,
+    change_callback,
     verify_callback,
     test_callback,
     make_callback_default,

@@ -9,42 +9,28 @@ from typing import Any, Final
 
 import httpx
 from msgspec import UNSET, Struct, UnsetType
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core import audit
 from ums.core.callbacks import payload, wire
+from ums.core.callbacks.kept import AddressInfo, found, info, locked, mine, row_of, shape
+from ums.core.callbacks.proof import HOSTED as FORM_HOSTED
+from ums.core.callbacks.proof import Proof, authorization, password_context
 from ums.core.callbacks.schedule import HOSTED, STEPS
 from ums.core.callbacks.wire import Reply
 from ums.core.directory import Channel, touch
+from ums.core.editing import Expect, anything
 from ums.core.models import callback_addresses as addresses
-from ums.core.models import callback_batches as batches
-from ums.core.models import callback_records as records
 from ums.core.models import channels
 from ums.core.outbound import parse_url
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound
 
 MOST: Final = 5
 OVERLAP: Final = 24 * clock.HOUR
-
-
-class AddressInfo(Struct, frozen=True):
-    """An address as it is shown. `secret` stands only in the answer that made it."""
-
-    id: int
-    url: str
-    is_default: bool
-    schedule: str  # hosted | standard
-    state: str  # verified | disabled
-    state_at: str
-    failing_since: str | None
-    rest_until: str | None
-    waiting_since: str | None  # the oldest record that is in no batch yet
-    dead: int  # batches
-    created_at: str
-    secret: str | UnsetType = UNSET
+_SIGNED: Final = Proof()
 
 
 class Tested(Struct, frozen=True):
@@ -61,21 +47,40 @@ def context(channel: Channel, url: str) -> str:
     return f"callback:{channel.key}:{url}"
 
 
-async def add(system: System, channel: Channel, url: str, schedule: str = HOSTED) -> AddressInfo:
+class Changes(Struct, frozen=True):
+    """What is to be different about an address; what is left out stays."""
+
+    url: str | UnsetType = UNSET
+    form: str | UnsetType = UNSET
+    username: str | UnsetType = UNSET
+    password: str | UnsetType = UNSET
+
+
+async def add(
+    system: System,
+    channel: Channel,
+    url: str,
+    schedule: str = HOSTED,
+    proof: Proof = _SIGNED,
+    *,
+    may_see_secret: bool = False,
+) -> AddressInfo:
     """Verify an address and keep it, with a new secret that is shown this once.
 
-    Raises Invalid: callback_url, callback_schedule, callback_taken, callback_limit, and
-    callback_unverified, after which nothing is kept.
+    `may_see_secret`: whether who asks may choose the form that sends the MasterSecret. Raises
+    Forbidden without it, and Invalid: callback_url, callback_schedule, callback_taken,
+    callback_limit, those of `Proof.check`, and callback_unverified, after which nothing is kept.
     """
     place = _parsed(url)
+    proof.check(place, may_see_secret=may_see_secret)
     if schedule not in STEPS:
         raise Invalid("callback_schedule", field="schedule")
     async with system.database.read() as tx:
         await _check_free(tx, channel, url)
-    await _verify(system, channel, place)
+    await _verify(system, channel, place, proof)
     secret = wire.new_secret()
     async with system.database.write() as tx:
-        await tx.run(_locked(channel))
+        await tx.run(locked(channel))
         first = await _check_free(tx, channel, url)
         now = clock.now()
         row = {
@@ -83,14 +88,45 @@ async def add(system: System, channel: Channel, url: str, schedule: str = HOSTED
             "url": url,
             "is_default": first,
             "schedule": schedule,
+            **proof.sealed(system, channel, url),
             "secret": system.seal.close(secret, context(channel, url)),
             "state": "verified",
             "state_at": now,
             "created_at": now,
         }
         id = await tx.value(insert(addresses).returning(addresses.c.id), row)
-        await _changed(tx, "callback.add", channel, id, f"{place.host}, {schedule}")
+        told = f"{place.host}, {schedule}, {proof.form}"
+        await _changed(tx, "callback.add", channel, id, told)
     return await _shown(system, channel, id, secret)
+
+
+async def change(
+    system: System,
+    channel: Channel,
+    id: int,
+    changes: Changes,
+    *,
+    may_see_secret: bool = False,
+    expect: Expect = anything,
+) -> AddressInfo:
+    """Give an address another URL, form or credentials, once it passes the check with them.
+
+    Raises as `add` does, Invalid("callback_password") where its own password would go to another
+    URL without being given again, and what `expect` raises.
+    """
+    before = await found(system, channel, id)
+    url, proof = _after(system, channel, before, changes)
+    place = _parsed(url)
+    proof.check(place, may_see_secret=may_see_secret)
+    await _verify(system, channel, place, proof)
+    values = {"url": url, **proof.sealed(system, channel, url)}
+    values |= _resealed(system, channel, before, url)
+    async with system.database.write() as tx:
+        await tx.run(locked(channel))
+        await _check_same(tx, channel, before, url, expect)
+        await tx.run(update(addresses).where(addresses.c.id == id).values(values))
+        await _changed(tx, "callback.change", channel, id, f"{place.host}, {proof.form}")
+    return await _shown(system, channel, id)
 
 
 async def verify(system: System, channel: Channel, id: int) -> AddressInfo:
@@ -98,8 +134,8 @@ async def verify(system: System, channel: Channel, id: int) -> AddressInfo:
 
     Raises Invalid("callback_unverified") when it does not answer as it must, and changes nothing.
     """
-    row = await _found(system, channel, id)
-    await _verify(system, channel, _parsed(row.url))
+    row = await found(system, channel, id)
+    await _verify(system, channel, _parsed(row.url), Proof.of(system, channel, row))
     well = {"state": "verified", "state_at": clock.now()}
     await _update(
         system,
@@ -111,18 +147,11 @@ async def verify(system: System, channel: Channel, id: int) -> AddressInfo:
     return await _shown(system, channel, id)
 
 
-async def list_addresses(system: System, channel: Channel) -> list[AddressInfo]:
-    """The addresses of the channel, in the order they were added."""
-    async with system.database.read() as tx:
-        rows = await tx.rows(_shape(channel).order_by(addresses.c.id))
-    return [_info(row) for row in rows]
-
-
 async def set_default(system: System, channel: Channel, id: int) -> AddressInfo:
     """Make it the address of messages that name none."""
     async with system.database.write() as tx:
-        await tx.run(_locked(channel))
-        await _row(tx, channel, id)
+        await tx.run(locked(channel))
+        await row_of(tx, channel, id)
         mine = addresses.c.channel_id == channel.id
         await tx.run(update(addresses).where(mine).values(is_default=addresses.c.id == id))
         await _changed(tx, "callback.default", channel, id)
@@ -135,8 +164,8 @@ async def delete(system: System, channel: Channel, id: int) -> None:
     Raises Invalid("callback_default") for the default one.
     """
     async with system.database.write() as tx:
-        await tx.run(_locked(channel))
-        if (await _row(tx, channel, id)).is_default:
+        await tx.run(locked(channel))
+        if (await row_of(tx, channel, id)).is_default:
             raise Invalid("callback_default")
         gone = {"state": "deleted", "state_at": clock.now()}
         await tx.run(update(addresses).where(addresses.c.id == id).values(gone))
@@ -146,7 +175,7 @@ async def delete(system: System, channel: Channel, id: int) -> None:
 
 async def rotate(system: System, channel: Channel, id: int, overlap: int = OVERLAP) -> AddressInfo:
     """Give an address a new secret; for `overlap` ms the old one signs as well."""
-    row = await _found(system, channel, id)
+    row = await found(system, channel, id)
     secret = wire.new_secret()
     values = {
         "old_secret": addresses.c.secret,
@@ -159,22 +188,24 @@ async def rotate(system: System, channel: Channel, id: int, overlap: int = OVERL
 
 async def test(system: System, channel: Channel, id: int) -> Tested:
     """Send the address one sample record, as a batch is sent; nothing is kept of it."""
-    row = await _found(system, channel, id)
+    row = await found(system, channel, id)
     now = clock.now()
     body = payload.encode([payload.sample(channel.key, now)])
-    signing = secrets_of(system, channel, row)
-    headers = wire.signed(f"ums_test_{now}", signing, body)
-    reply = await wire.post(system, channel, row.url, row.schedule, headers, body)
+    sent = headers(system, channel, row, f"ums_test_{now}", body)
+    reply = await wire.post(system, row.url, row.schedule, sent, body)
     return Tested(reply.ok, reply.status, reply.detail, clock.now() - now)
 
 
-async def find(system: System, channel: Channel, given: str) -> int:
-    """The id of the channel's address that `given`, an id or a URL, names. Raises NotFound."""
-    async with system.database.read() as tx:
-        for row in await tx.rows(_mine(channel)):
-            if given in (str(row.id), row.url):
-                return int(row.id)
-    raise NotFound("callback_address_unknown")
+def headers(
+    system: System, channel: Channel, row: Any, webhook_id: str, body: bytes
+) -> dict[bytes, bytes]:
+    """What proves that a batch comes from here: its signature, and what the form adds.
+
+    `row` is an address or a batch. Raises Invalid.
+    """
+    signed = wire.signed(webhook_id, secrets_of(system, channel, row), body)
+    proof = Proof.of(system, channel, row)
+    return signed | authorization(system, channel, parse_url(row.url), proof)
 
 
 def secrets_of(system: System, channel: Channel, row: Any) -> list[str]:
@@ -196,10 +227,16 @@ async def callback_secrets(system: System) -> list[tuple[str, str, str]]:
     )
     async with system.database.read() as tx:
         rows = await tx.rows(query.where(addresses.c.state != "deleted"))
-    return [
+    signing = [
         (f"{row.key} callback {row.id}", row.secret, f"callback:{row.key}:{row.url}")
         for row in rows
     ]
+    own = [
+        (f"{row.key} callback {row.id}", row.password, password_context(row.key, row.url))
+        for row in rows
+        if row.password is not None
+    ]
+    return signing + own
 
 
 def _parsed(url: str) -> httpx.URL:
@@ -212,15 +249,16 @@ def _parsed(url: str) -> httpx.URL:
     return place
 
 
-async def _verify(system: System, channel: Channel, place: httpx.URL) -> None:
-    reply: Reply = await wire.check(system, channel, place)
+async def _verify(system: System, channel: Channel, place: httpx.URL, proof: Proof) -> None:
+    sent = authorization(system, channel, place, proof)
+    reply: Reply = await wire.check(system, place, sent)
     if not reply.ok:
         raise Invalid("callback_unverified", field="url", detail=reply.detail)
 
 
 async def _check_free(tx: Tx, channel: Channel, url: str) -> bool:
     """Whether the channel has none yet. Raises Invalid when it has this one, or five."""
-    held = [row.url for row in await tx.rows(_mine(channel))]
+    held = [row.url for row in await tx.rows(mine(channel))]
     if url in held:
         raise Invalid("callback_taken")
     if len(held) >= MOST:
@@ -228,49 +266,55 @@ async def _check_free(tx: Tx, channel: Channel, url: str) -> bool:
     return not held
 
 
-def _locked(channel: Channel) -> Select[Any]:
-    """Changes of one channel's addresses take turns (PostgreSQL)."""
-    return select(channels.c.id).where(channels.c.id == channel.id).with_for_update()
-
-
-def _mine(channel: Channel) -> Select[Any]:
-    own = (addresses.c.channel_id == channel.id) & (addresses.c.state != "deleted")
-    return select(addresses).where(own)
-
-
-def _shape(channel: Channel) -> Select[Any]:
-    waiting = (
-        select(records.c.at)
-        .where(records.c.address_id == addresses.c.id, records.c.batch_id.is_(None))
-        .order_by(records.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    dead = (
-        select(func.count())
-        .where(batches.c.address_id == addresses.c.id, batches.c.state == "dead")
-        .scalar_subquery()
-    )
-    return _mine(channel).add_columns(waiting.label("waiting_since"), dead.label("dead"))
-
-
-async def _row(tx: Tx, channel: Channel, id: int) -> Any:
-    row = await tx.first(_mine(channel).where(addresses.c.id == id))
+async def _check_same(tx: Tx, channel: Channel, before: Any, url: str, expect: Expect) -> None:
+    """The address is what it was before its check, and `url` is no other one's."""
+    row = await tx.first(shape(channel).where(addresses.c.id == before.id))
     if row is None:
         raise NotFound("callback_address_unknown")
-    return row
+    expect(info(row))
+    if _identity(row) != _identity(before):
+        raise Conflict("callback_changed")
+    others = (addresses.c.url == url) & (addresses.c.id != before.id)
+    if await tx.first(mine(channel).where(others)) is not None:
+        raise Invalid("callback_taken")
 
 
-async def _found(system: System, channel: Channel, id: int) -> Any:
-    async with system.database.read() as tx:
-        return await _row(tx, channel, id)
+def _after(system: System, channel: Channel, row: Any, changes: Changes) -> tuple[str, Proof]:
+    """The URL and the proof of an address once it is changed. Raises Invalid."""
+    old, url = Proof.of(system, channel, row), _given(changes.url, row.url)
+    form = _given(changes.form, old.form)
+    if form == FORM_HOSTED and changes.username is UNSET:
+        return url, Proof(form)
+    if url != row.url and old.password and changes.password is UNSET and changes.username != "":
+        raise Invalid("callback_password", field="password")
+    username = _given(changes.username, old.username)
+    password = _given(changes.password, old.password if username == old.username else "")
+    return url, Proof(form, username, password)
+
+
+def _given(value: str | UnsetType, old: str) -> str:
+    return old if isinstance(value, UnsetType) else value
+
+
+def _resealed(system: System, channel: Channel, row: Any, url: str) -> dict[str, Any]:
+    """The signing secrets, bound to another URL."""
+    if url == row.url:
+        return {}
+    secret, *old = secrets_of(system, channel, row)
+    sealed = [system.seal.close(one, context(channel, url)) for one in (secret, *old)]
+    return {"secret": sealed[0], "old_secret": sealed[1] if old else None}
+
+
+def _identity(row: Any) -> tuple[Any, ...]:
+    """What an address must still be when the outcome of its check is stored."""
+    return row.url, row.secret, row.old_secret, row.form, row.username, row.password
 
 
 async def _update(
     system: System, action: str, channel: Channel, id: int, values: dict[str, Any]
 ) -> None:
     async with system.database.write() as tx:
-        await _row(tx, channel, id)
+        await row_of(tx, channel, id)
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
         await _changed(tx, action, channel, id)
 
@@ -286,27 +330,7 @@ async def _shown(
 ) -> AddressInfo:
     system.directory.forget()
     async with system.database.read() as tx:
-        row = await tx.first(_shape(channel).where(addresses.c.id == id))
+        row = await tx.first(shape(channel).where(addresses.c.id == id))
     if row is None:
         raise NotFound("callback_address_unknown")
-    return _info(row, secret)
-
-
-def _info(row: Any, secret: str | UnsetType = UNSET) -> AddressInfo:
-    def moment(at: int | None) -> str | None:
-        return None if at is None else clock.iso(at)
-
-    return AddressInfo(
-        id=row.id,
-        url=row.url,
-        is_default=bool(row.is_default),
-        schedule=row.schedule,
-        state=row.state,
-        state_at=clock.iso(row.state_at),
-        failing_since=moment(row.failing_since),
-        rest_until=moment(row.rest_until),
-        waiting_since=moment(row.waiting_since),
-        dead=row.dead,
-        created_at=clock.iso(row.created_at),
-        secret=secret,
-    )
+    return info(row, secret)

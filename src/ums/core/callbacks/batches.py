@@ -44,7 +44,8 @@ _DUE = Hot(
 )
 _LOCK = Hot(
     "SELECT a.id, a.channel_id, a.url, a.schedule, a.secret, a.old_secret, a.old_secret_until,"
-    f" a.failing_since, a.failures, {_READY} AS ready FROM callback_addresses a"
+    " a.form, a.username, a.password, a.failing_since, a.failures,"
+    f" {_READY} AS ready FROM callback_addresses a"
     " WHERE a.id = :id AND a.state = 'verified'"
     " AND (a.rest_until IS NULL OR a.rest_until <= :at) $lock(a)"
 )
@@ -126,6 +127,9 @@ class Batch(Struct, frozen=True):
     secret: str  # sealed
     old_secret: str | None  # sealed
     old_secret_until: int | None
+    form: str
+    username: str
+    password: str | None  # sealed
     failing_since: int | None
     failures: int
 
@@ -170,7 +174,7 @@ async def _made(tx: Tx, owner: str, address: Any, most: int, now: int) -> Batch 
 
 def _batch(address: Any, id: int, webhook_id: str, tries: int) -> Batch:
     fields = ("channel_id", "url", "schedule", "secret", "old_secret", "old_secret_until")
-    fields = (*fields, "failing_since", "failures")
+    fields = (*fields, "form", "username", "password", "failing_since", "failures")
     own = {name: getattr(address, name) for name in fields}
     return Batch(id=id, webhook_id=webhook_id, tries=tries, address_id=address.id, **own)
 

@@ -1,7 +1,7 @@
 """One request to a receiver: the check of an address, or a batch (ums-spec 5.1, 5.2).
 
-Both prove by Basic auth that they come from here; a batch is signed as Standard Webhooks has it
-as well. The receiver is a stranger: see `outbound`.
+How they prove that they come from here is in `proof`; a batch is always signed as well, as
+Standard Webhooks has it. The receiver is a stranger: see `outbound`.
 """
 
 import asyncio
@@ -21,9 +21,7 @@ import structlog
 from msgspec import Struct
 
 from ums import clock
-from ums.core.access import channel_context
 from ums.core.callbacks.schedule import HOSTED
-from ums.core.directory import Channel
 from ums.core.guard import Guard, GuardedNetwork, parse_networks
 from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
 from ums.core.system import System
@@ -60,12 +58,11 @@ def signature(secret: str, id: str, at: int, body: bytes) -> str:
     return "v1," + base64.b64encode(mac.digest()).decode()
 
 
-async def check(system: System, channel: Channel, url: httpx.URL) -> Reply:
+async def check(system: System, url: httpx.URL, headers: dict[bytes, bytes]) -> Reply:
     """Ask the address to give a random word back, and see that it gives that alone."""
     word = secrets.token_hex(16)
     mark = b"&" if b"?" in url.raw_path else b"?"
     target = url.raw_path + mark + b"echostr=" + word.encode()
-    headers = {b"Authorization": _basic(system, channel)}
 
     async def work(network: GuardedNetwork) -> Reply:
         async with exchange(network, "GET", url, headers=headers, target=target) as response:
@@ -79,17 +76,11 @@ async def check(system: System, channel: Channel, url: httpx.URL) -> Reply:
 
 
 async def post(
-    system: System,
-    channel: Channel,
-    url: str,
-    schedule: str,
-    headers: dict[bytes, bytes],
-    body: bytes,
+    system: System, url: str, schedule: str, headers: dict[bytes, bytes], body: bytes
 ) -> Reply:
     """Send a batch; whether it was taken is a matter of the answer's status alone."""
     place = parse_url(url)
     sent = {
-        b"Authorization": _basic(system, channel),
         b"Content-Type": b"application/json",
         b"Content-Length": str(len(body)).encode(),
         **headers,
@@ -115,11 +106,6 @@ def signed(id: str, signing: list[str], body: bytes) -> dict[bytes, bytes]:
         b"webhook-timestamp": str(at).encode(),
         b"webhook-signature": marks.encode(),
     }
-
-
-def _basic(system: System, channel: Channel) -> bytes:
-    secret = system.seal.open(channel.secret, channel_context(channel.key))
-    return b"Basic " + base64.b64encode(f"{channel.key}:{secret}".encode())
 
 
 def _judged(response: httpcore.Response, schedule: str) -> Reply:

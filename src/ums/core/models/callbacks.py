@@ -27,6 +27,9 @@ callback_addresses = table(
     Column("url", Text, nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("schedule", String(10), nullable=False),  # hosted | standard
+    Column("form", String(10), nullable=False, server_default="signed"),  # signed | hosted
+    Column("username", Text, nullable=False, server_default=""),  # of Basic, where it wants that
+    Column("password", Text),  # sealed; belongs to `username`
     Column("secret", Text, nullable=False),  # sealed; signs what it is sent
     Column("old_secret", Text),  # sealed; signs as well until old_secret_until
     Column("old_secret_until", Time),

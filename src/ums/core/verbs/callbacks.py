@@ -1,15 +1,22 @@
 """Verbs of callbacks."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from ums import clock
 from ums.core import channels
-from ums.core.callbacks import addresses, listing
+from ums.core.callbacks import addresses, kept, listing
+from ums.core.callbacks.addresses import Changes
+from ums.core.callbacks.proof import SIGNED, Proof
 from ums.core.callbacks.schedule import HOSTED
 from ums.core.directory import Channel
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Hours, Id, Verb
+
+LOCAL_MAY: Final = True
+"""Who has the machine replaces any MasterSecret anyway."""
 
 
 class CallbackChannel(Struct):
@@ -21,10 +28,21 @@ class CallbackAdd(Struct):
     url: str
     schedule: str = HOSTED
 
+    form: str = SIGNED
+    username: str = ""
+    password: str = ""
+
 
 class CallbackAddress(Struct):
     channel: str
     address: str  # its id or its URL
+
+
+class CallbackChange(CallbackAddress):
+    url: str | None = None  # None leaves a thing as it is
+    form: str | None = None
+    username: str | None = None
+    password: str | None = None
 
 
 class CallbackRotate(CallbackAddress):
@@ -57,44 +75,53 @@ async def _channel(system: System, key: str) -> Channel:
 
 
 async def _id(system: System, channel: Channel, address: str | None) -> int | None:
-    return None if address is None else await addresses.find(system, channel, address)
+    return None if address is None else await kept.find(system, channel, address)
 
 
 async def _add(system: System, _: Intake, p: CallbackAdd) -> object:
-    return await addresses.add(system, await _channel(system, p.channel), p.url, p.schedule)
+    channel, proof = await _channel(system, p.channel), Proof(p.form, p.username, p.password)
+    return await addresses.add(system, channel, p.url, p.schedule, proof, may_see_secret=LOCAL_MAY)
+
+
+async def _change(system: System, _: Intake, p: CallbackChange) -> object:
+    channel = await _channel(system, p.channel)
+    id = await kept.find(system, channel, p.address)
+    given = {"url": p.url, "form": p.form, "username": p.username, "password": p.password}
+    changes = Changes(**{name: value for name, value in given.items() if value is not None})
+    return await addresses.change(system, channel, id, changes, may_see_secret=LOCAL_MAY)
 
 
 async def _list(system: System, _: Intake, p: CallbackChannel) -> object:
-    return await addresses.list_addresses(system, await _channel(system, p.channel))
+    return await kept.list_addresses(system, await _channel(system, p.channel))
 
 
 async def _verify(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    return await addresses.verify(system, channel, await addresses.find(system, channel, p.address))
+    return await addresses.verify(system, channel, await kept.find(system, channel, p.address))
 
 
 async def _default(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    id = await addresses.find(system, channel, p.address)
+    id = await kept.find(system, channel, p.address)
     return await addresses.set_default(system, channel, id)
 
 
 async def _delete(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    id = await addresses.find(system, channel, p.address)
+    id = await kept.find(system, channel, p.address)
     await addresses.delete(system, channel, id)
     return {"id": id}
 
 
 async def _rotate(system: System, _: Intake, p: CallbackRotate) -> object:
     channel = await _channel(system, p.channel)
-    id = await addresses.find(system, channel, p.address)
+    id = await kept.find(system, channel, p.address)
     return await addresses.rotate(system, channel, id, round(p.overlap_hours * clock.HOUR))
 
 
 async def _test(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    return await addresses.test(system, channel, await addresses.find(system, channel, p.address))
+    return await addresses.test(system, channel, await kept.find(system, channel, p.address))
 
 
 async def _batches(system: System, _: Intake, p: CallbackBatches) -> object:
@@ -120,6 +147,7 @@ async def _replay(system: System, _: Intake, p: CallbackReplay) -> object:
 
 VERBS = {
     "callback.add": Verb(CallbackAdd, _add, seals=True),
+    "callback.change": Verb(CallbackChange, _change, seals=True),
     "callback.list": Verb(CallbackChannel, _list),
     "callback.verify": Verb(CallbackAddress, _verify),
     "callback.default": Verb(CallbackAddress, _default),

@@ -1,8 +1,17 @@
 """callback endpoints: credentials and their form; approval by a second person"""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0026"
 down_revision = "0025"
 
 
 def upgrade() -> None:
-    """Change nothing yet."""
+    # Every address is `signed` from here on, also those that were sent the MasterSecret: a
+    # receiver that insists on it refuses with 401 or 403, which is seen and can be replayed.
+    form = sa.Column("form", sa.String(length=10), server_default="signed", nullable=False)
+    op.add_column("callback_addresses", form)
+    user = sa.Column("username", sa.Text(), server_default="", nullable=False)
+    op.add_column("callback_addresses", user)
+    op.add_column("callback_addresses", sa.Column("password", sa.Text(), nullable=True))

@@ -1,0 +1,97 @@
+"""How a request to a receiver proves that it comes from here.
+
+    signed   a Standard Webhooks signature with the secret of the address; where the receiver
+             wants it, Basic with a user and a password of the address's own
+    hosted   as the hosted UMS: also Basic with ChannelKey and MasterSecret, on the check too
+
+The MasterSecret opens the whole channel, so the form `hosted` is an explicit choice of somebody
+who may replace that secret anyway (`Caller.may_see_secret`), and `authorization` is the only
+place that opens it for a receiver: over https, or to a private address that stands in the URL.
+"""
+
+import base64
+from typing import Any, Final, Literal, Self
+
+import httpx
+from msgspec import Struct
+
+from ums.core.access import channel_context
+from ums.core.directory import Channel
+from ums.core.guard import is_inside
+from ums.core.system import System
+from ums.errors import Forbidden, Invalid
+
+ProofForm = Literal["signed", "hosted"]
+SIGNED: Final = "signed"
+HOSTED: Final = "hosted"
+MOST: Final = 255  # characters of a user or password
+
+
+class Proof(Struct, frozen=True):
+    """What an address is sent beside the signature; `username` and `password` are its own."""
+
+    form: str = SIGNED
+    username: str = ""
+    password: str = ""
+
+    @classmethod
+    def of(cls, system: System, channel: Channel, row: Any) -> Self:
+        """That of an address or a batch. Raises Invalid with a wrong key."""
+        if row.password is None:
+            return cls(row.form, row.username)
+        password = system.seal.open(row.password, password_context(channel.key, row.url))
+        return cls(row.form, row.username, password)
+
+    def sealed(self, system: System, channel: Channel, url: str) -> dict[str, Any]:
+        """The columns that keep it with the address."""
+        context = password_context(channel.key, url)
+        password = system.seal.close(self.password, context) if self.password else None
+        return {"form": self.form, "username": self.username, "password": password}
+
+    def check(self, url: httpx.URL, *, may_see_secret: bool) -> None:
+        """Raises Invalid (callback_form, callback_basic, callback_hosted_insecure), Forbidden
+        (callback_hosted) for who may not choose the form `hosted`."""
+        if self.form not in (SIGNED, HOSTED):
+            raise Invalid("callback_form", field="form")
+        _check_basic(self)
+        if self.form != HOSTED:
+            return
+        if not may_see_secret:
+            raise Forbidden("callback_hosted")
+        _check_secure(url)
+
+
+def password_context(key: str, url: str) -> str:
+    """What the password of an address is bound to."""
+    return f"callback-password:{key}:{url}"
+
+
+def authorization(
+    system: System, channel: Channel, url: httpx.URL, proof: Proof
+) -> dict[bytes, bytes]:
+    """The `Authorization` of a request to `url`, if the form has one. Raises Invalid."""
+    if proof.form == HOSTED:
+        _check_secure(url)
+        secret = system.seal.open(channel.secret, channel_context(channel.key))
+        return _basic(channel.key, secret)
+    return _basic(proof.username, proof.password) if proof.username else {}
+
+
+def _basic(user: str, password: str) -> dict[bytes, bytes]:
+    return {b"Authorization": b"Basic " + base64.b64encode(f"{user}:{password}".encode())}
+
+
+def _check_basic(proof: Proof) -> None:
+    for field, value in (("username", proof.username), ("password", proof.password)):
+        if len(value) > MOST or not (value.isprintable() or not value):
+            raise Invalid("bad_value", field=field)
+    if ":" in proof.username or bool(proof.username) != bool(proof.password):
+        raise Invalid("callback_basic", field="username")
+    if proof.username and proof.form == HOSTED:
+        raise Invalid("callback_basic_hosted", field="username")
+
+
+def _check_secure(url: httpx.URL) -> None:
+    """Raises Invalid for http over a network that is not the operator's own."""
+    if url.scheme != "https" and not is_inside(url.host):
+        raise Invalid("callback_hosted_insecure", field="url")
