@@ -130,7 +130,7 @@ async def test_a_stored_address_that_is_not_safe_is_sent_nothing(
         async with running(system):
             await telling.flow.send("a@example.cn")
             [waiting] = await until_state(telling, "waiting")
-        assert waiting.last_error == "cannot be sent: Invalid"
+        assert waiting.last_error.startswith("cannot be sent: ")
         assert len(telling.receiver.asked) == asked
 
 

@@ -7,7 +7,16 @@ from sqlalchemy import delete, func, select, update
 
 from spreadsheets import table
 from ums import clock
-from ums.core import import_drafts, import_undo, imports, queue, sheet_reader, user_pages, users
+from ums.core import (
+    audit,
+    import_drafts,
+    import_undo,
+    imports,
+    queue,
+    sheet_reader,
+    user_pages,
+    users,
+)
 from ums.core.callers import Caller
 from ums.core.import_undo import Lost
 from ums.core.models import import_batches
@@ -166,3 +175,23 @@ async def test_old_drafts_are_forgotten(system: System, tmp_path: Path) -> None:
         await shown(system, made.id)
     async with system.database.write() as tx:
         await tx.run(delete(rows))
+
+
+async def test_shared_addresses_are_in_the_audit_log_once_for_each_batch(
+    system: System, tmp_path: Path
+) -> None:
+    draft = UserDraft(addresses={"email": {"all": ["one@example.org"]}})
+    await user_pages.put(system, await administrator(system), "zhangsan", draft)
+    rows = [["zhangsan", "two@example.org"], ["lisi", "lisi@example.org"]]
+    id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email"], *rows))
+    await undone(system, id)
+    async with system.database.read() as tx:
+        log = (await audit.list_audit(tx, action="user.shared", sort="created_at")).items
+    assert [entry.detail for entry in log[1:]] == [
+        f"import {id}, 2 changed",
+        f"undo of import {id}, 2 changed",
+    ]
+    was = ["zhangsan email: one@example.org", "lisi email: "]
+    now = ["zhangsan email: two@example.org", "lisi email: lisi@example.org"]
+    assert (log[1].before, log[1].after) == ({"from 1": was}, {"from 1": now})
+    assert set((log[2].after or {})["from 1"]) == set(was)

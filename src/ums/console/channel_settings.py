@@ -16,7 +16,14 @@ from ums.core.rules import Rules
 from ums.errors import Invalid, UmsError
 
 STATUSES: Final = range(9)
-_TICKS: Final = ("approval", "word_filter", "callbacks", "submitted_is_delivered")
+_TICKS: Final = (
+    "approval",
+    "word_filter",
+    "key_replaces_shared",
+    "bound_replace_shared",
+    "callbacks",
+    "submitted_is_delivered",
+)
 _FIELDS: Final = {
     "quiet_hours": "quiet_start",
     "quiet_hours.start": "quiet_start",

@@ -4,6 +4,8 @@ Each batch of the import left a record of its differences. They are taken back l
 each with its record in one transaction, so that a crash neither skips nor repeats one.
 """
 
+from typing import Any
+
 import msgspec
 from sqlalchemy import delete, select
 
@@ -83,7 +85,7 @@ async def step(system: System, import_id: int, owner: str) -> bool:
         if row is None:
             await tx.run(_FINISH, {**ours, "at": clock.now()})
             return False
-        undone, kept = await _take_back(tx, msgspec.json.decode(row.changes, type=_Differences))
+        undone, kept = await _take_back(tx, row)
         if await tx.value(_COUNT, {**ours, "undone": undone, "kept": kept}) is None:
             raise Lost
         await tx.run(delete(import_batches).where(mine, import_batches.c.number == row.number))
@@ -93,8 +95,9 @@ async def step(system: System, import_id: int, owner: str) -> bool:
 _Differences = list[Difference]
 
 
-async def _take_back(tx: Tx, differences: list[Difference]) -> tuple[int, int]:
+async def _take_back(tx: Tx, batch: Any) -> tuple[int, int]:
     """How many users are as before, and how many somebody changed since."""
+    differences = msgspec.json.decode(batch.changes, type=_Differences)
     userids = sorted(one.userid for one in differences)
     known = select(users_table.c.id, users_table.c.userid, users_table.c.attributes).where(
         users_table.c.userid.in_(userids)
@@ -109,7 +112,7 @@ async def _take_back(tx: Tx, differences: list[Difference]) -> tuple[int, int]:
         # Deleted since, and perhaps made anew: then it is another user.
         if state is not None and state.id == one.id and _restore(state, one):
             undone += 1
-    await write(tx, states.values())
+    await write(tx, states, by=f"undo of import {batch.import_id}")
     return undone, len(differences) - undone
 
 

@@ -260,7 +260,7 @@ class _Work:
     async def _apply(self, tx: Tx, lines: list[Line], entries: list[Entry | UmsError]) -> None:
         good = [entry for entry in entries if isinstance(entry, Entry)]
         differences: list[Difference] = []
-        applied = iter(await apply(tx, good, differences))
+        applied = iter(await apply(tx, good, differences, by=f"import {self._row.id}"))
         counts = {"added": 0, "changed": 0, "unchanged": 0, "rejected": 0}
         rejects: list[tuple[object, ...]] = []
         for line, entry in zip(lines, entries, strict=True):

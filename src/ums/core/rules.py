@@ -27,6 +27,9 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     zone: str = "UTC"  # IANA name of the time zone its days and hours go by
     approval: bool = False  # an operator has to approve what comes by API
     word_filter: bool = True
+    # Addresses under the bind id `all` are used by every channel. Who may replace or remove them:
+    key_replaces_shared: bool = True  # the channel's own key, as in the hosted UMS
+    bound_replace_shared: bool = False  # operators and tokens that are bound to channels
     quiet_hours: QuietHours | None = None
     frequency_cap: FrequencyCap | None = None
     broadcasts_per_day: int = 10  # 0: as many as it likes

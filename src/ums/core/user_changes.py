@@ -4,13 +4,14 @@ The users of a batch are locked, loaded, changed in memory and written back as a
 the same few statements whatever their number.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from ums import clock
+from ums.core.shared_addresses import SharedChange, is_shared, note
 from ums.core.user_entries import MAX_ATTRIBUTES, Change, Entry, Slot
 from ums.core.user_kinds import KINDS
 from ums.db import Hot, Tx, rows_json
@@ -90,17 +91,22 @@ class Difference(Struct, array_like=True, gc=False):
 
 
 async def apply(
-    tx: Tx, entries: Sequence[Entry], differences: list[Difference] | None = None
+    tx: Tx,
+    entries: Sequence[Entry],
+    differences: list[Difference] | None = None,
+    *,
+    by: str = "",
 ) -> list[Outcome]:
     """Apply `entries` in their order, each wholly or not at all; one outcome for each.
 
-    A user whose entries all failed is not created. `differences` gets what became different.
+    A user whose entries all failed is not created. `differences` gets what became different; `by`
+    names in the audit log what asked for it, such as an import.
     """
     if not entries:
         return []
     states = await _take(tx, {entry.userid for entry in entries})
     outcomes: list[Outcome] = [_attempt(states[entry.userid], entry) for entry in entries]
-    await write(tx, states.values())
+    await write(tx, states, by=by)
     if differences is not None:
         differences += [found for key, one in states.items() if (found := _difference(key, one))]
     return outcomes
@@ -163,6 +169,8 @@ def change(state: State, entry: Entry) -> bool:
     for slot, values in draft.items():
         if len(values) > KINDS[slot[0]].limit:
             raise Invalid("limit", kind=slot[0], bind_id=slot[1], limit=KINDS[slot[0]].limit)
+        if not entry.replaces_shared and is_shared(slot) and _current(state, slot) - values:
+            raise Invalid("shared_address", field=f"{slot[0]}:{slot[1]}")
     changed = _describe(state, entry.attributes) if entry.attributes is not None else False
     for slot, values in draft.items():
         changed = changed or values != _current(state, slot)
@@ -197,14 +205,18 @@ def _describe(state: State, given: dict[str, Any]) -> bool:
     return True
 
 
-async def write(tx: Tx, states: Collection[State]) -> None:
-    """Store the slots in `now`, and remove the new users that nothing was `kept` of."""
+async def write(tx: Tx, users: Mapping[str, State], *, by: str = "") -> None:
+    """Store the slots in `now`, and remove the new users that nothing was `kept` of. Changes of
+    addresses that all channels use go into the audit log."""
+    states, shared = users.values(), list[SharedChange]()
     gone: list[tuple[object, ...]] = []
     new: list[tuple[object, ...]] = []
-    for state in states:
+    for userid, state in users.items():
         for (kind, bind_id), values in state.now.items():
             before = state.before.get((kind, bind_id), NOTHING)
             if values != before:
+                if is_shared((kind, bind_id)):
+                    shared.append(SharedChange(userid, kind, before, values))
                 gone += [(state.id, kind, bind_id, value) for value in before - values]
                 new += [(state.id, kind, bind_id, value) for value in values - before]
     await _each(tx, gone, _REMOVE_ADDRESSES, _REMOVE_TAGS)
@@ -212,6 +224,7 @@ async def write(tx: Tx, states: Collection[State]) -> None:
     described = [(state.id, state.attributes) for state in states if state.described]
     await _run(tx, _SET_ATTRIBUTES, described)
     await _run(tx, REMOVE_USERS, [(state.id,) for state in states if not state.kept and state.new])
+    await note(tx, shared, by)
 
 
 async def _each(tx: Tx, rows: list[tuple[object, ...]], addresses: Hot, tags: Hot) -> None:

@@ -36,14 +36,24 @@ class Entry(Struct, frozen=True, gc=False):
     userid: str
     changes: tuple[Change, ...]
     attributes: dict[str, Any] | None = None  # merged into those held; null removes one
+    replaces_shared: bool = True  # also addresses of `all`, which every channel uses
 
 
 class Rights:
-    """Which bind ids a caller may write: those of its channels, or every one where it has none."""
+    """Which bind ids a caller may write: those of its channels, or every one where it has none.
+
+    `replaces_shared`: whether it may also replace and remove addresses of `all`; adding one where
+    there is none is allowed to everybody.
+    """
 
     def __init__(
-        self, snapshot: Snapshot, channels: Channel | Sequence[Channel] | None = None
+        self,
+        snapshot: Snapshot,
+        channels: Channel | Sequence[Channel] | None = None,
+        *,
+        replaces_shared: bool = True,
     ) -> None:
+        self.replaces_shared = replaces_shared
         own = [channels] if isinstance(channels, Channel) else channels
         keys: Collection[str] = snapshot.channels if own is None else {one.key for one in own}
         ids: Collection[int] = (
@@ -82,7 +92,7 @@ def parse(raw: object, rights: Rights) -> Entry:
                 reading.read(key, f"{key}.{name}", name, given)
         else:
             reading.read("set", key, key, value)
-    return reading.entry(userid)
+    return reading.entry(userid, replaces_shared=rights.replaces_shared)
 
 
 class _Reading:
@@ -115,11 +125,12 @@ class _Reading:
                 read = _many if kind.many else _one
                 self._changes[op].append(Change(op, (name, bind_id), read(op, name, where, given)))
 
-    def entry(self, userid: str) -> Entry:
+    def entry(self, userid: str, *, replaces_shared: bool) -> Entry:
         changes, attributes = self._changes, self._attributes
         _refuse_twice(changes["set"], attributes)
         ordered = (*changes["set"], *changes["add"], *changes["del"])
-        return Entry(userid, ordered, attributes[0] if attributes else None)
+        given = attributes[0] if attributes else None
+        return Entry(userid, ordered, given, replaces_shared)
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:

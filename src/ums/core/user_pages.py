@@ -55,7 +55,17 @@ class UserDraft(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def rights_of(caller: Caller) -> Rights:
-    return Rights(caller.snapshot, channels_of(caller))
+    own = channels_of(caller)
+    return Rights(caller.snapshot, own, replaces_shared=_replaces_shared(caller, own))
+
+
+def _replaces_shared(caller: Caller, own: Sequence[Channel] | None) -> bool:
+    """Whether it may replace and remove addresses that all channels use."""
+    if own is None:
+        return True
+    if isinstance(caller.account, Channel):
+        return caller.account.rules.key_replaces_shared
+    return any(one.rules.bound_replace_shared for one in own)
 
 
 def channels_of(caller: Caller) -> Sequence[Channel] | None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from ums.core.directory import AccessKey, Channel
 from ums.core.models import addresses, tags, users
 from ums.core.requests import check_channel
+from ums.core.shared_addresses import note_removed
 from ums.core.system import System
 from ums.core.user_changes import REMOVE_USERS, apply
 from ums.core.user_entries import Entry, Rights, parse
@@ -60,7 +61,9 @@ async def opt(system: System, caller: Caller, body: object, language: str = "en"
     if isinstance(caller, Channel):
         check_channel(caller)
     snapshot = await system.directory.now()
-    rights = Rights(snapshot, caller if isinstance(caller, Channel) else None)
+    own = caller if isinstance(caller, Channel) else None
+    replaces = own is None or own.rules.key_replaces_shared
+    rights = Rights(snapshot, own, replaces_shared=replaces)
     return await opt_with(system, rights, body, language)
 
 
@@ -159,6 +162,7 @@ async def remove(tx: Tx, userids: set[str]) -> set[str]:
     # Locked in one order, the one `apply` takes: see there.
     held = select(users.c.id, users.c.userid).where(users.c.userid.in_(sorted(userids)))
     rows = await tx.rows(held.order_by(users.c.userid).with_for_update())
+    await note_removed(tx, [row.id for row in rows])
     await tx.run(REMOVE_USERS, {"r": rows_json((row.id,) for row in rows)})
     return {row.userid for row in rows}
 
