@@ -21,9 +21,35 @@
 Codes and statuses: ums-spec 3.1 and 3.2. The `reason` is ours: a stable word for programs.
 """
 
+import json
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+_DETAILS: dict[str, dict[str, str]] = tomllib.loads(
+    Path(__file__).with_name("details.toml").read_text("utf-8")
+)
+
+
+class Detail(str):
+    """A part of an error's words that has words in each language itself; as text it is English."""
+
+    __slots__ = ("reason", "values")
+    reason: str
+    values: dict[str, object]
+
+    def __new__(cls, reason: str, /, **values: object) -> Self:
+        made = super().__new__(cls, _DETAILS[reason]["en"].format(**values))
+        made.reason, made.values = reason, values
+        return made
+
+    def words(self, language: str = "en") -> str:
+        """The text in `language`."""
+        return _DETAILS[self.reason][_side(language)].format(**self.values)
+
+
+def _side(language: str) -> str:
+    return "zh" if language.startswith("zh") else "en"
 
 
 class UmsError(Exception):
@@ -39,9 +65,12 @@ class UmsError(Exception):
 
     def words(self, language: str = "en") -> str:
         """The message in `language` ("en" or "zh"), short and free of internals."""
-        english, chinese = WORDS[self.reason]
-        text = chinese if language.startswith("zh") else english
-        return text.format(**self.values) if self.values else text
+        text = WORDS[self.reason][_side(language) == "zh"]
+        values = {
+            name: value.words(language) if isinstance(value, Detail) else value
+            for name, value in self.values.items()
+        }
+        return text.format(**values) if values else text
 
     def __str__(self) -> str:
         return self.words()
@@ -132,3 +161,28 @@ WORDS: dict[str, tuple[str, str]] = {name: (row["en"], row["zh"]) for name, row 
 
 CODES: dict[str, int] = {name: row["code"] for name, row in _TABLE.items() if "code" in row}
 """The reasons that have a code of their own."""
+
+
+def dump(error: UmsError) -> str:
+    """The error as text from which `recall` gets its words, in any language, later."""
+    values = {name: _plain(value) for name, value in error.values.items()}
+    return json.dumps({"reason": error.reason, "values": values}, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Detail):
+        return {"detail": value.reason, "values": value.values}
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def recall(text: str, language: str = "en") -> str:
+    """The words of an error that was dumped; what is no dump stays as it is."""
+    if not text.startswith('{"reason":'):
+        return text
+    held = json.loads(text)
+    values = {name: _restored(value) for name, value in held["values"].items()}
+    return UmsError(held["reason"], **values).words(language)
+
+
+def _restored(value: Any) -> object:
+    return Detail(value["detail"], **value["values"]) if isinstance(value, dict) else value

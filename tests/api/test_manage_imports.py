@@ -109,8 +109,8 @@ async def test_rejected_rows_are_a_workbook(shared: Door, admin: Token) -> None:
     assert answer.headers["content-disposition"].endswith(f'"import-{id}-rejected.xlsx"')
     sheet = openpyxl.load_workbook(BytesIO(answer.raw)).active
     rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
-    assert rows[0] == ["row", "userid", "email", "reason"]
-    assert rows[1][:3] == ["2", "r1", "bad"]
+    assert rows[0] == ["userid", "email", "note", "row", "reason"]
+    assert rows[1][:4] == ["r1", "bad", None, "2"]
     assert list(shared.system.settings.data_dir.glob("tmp*.xlsx")) == []
 
 
@@ -137,6 +137,42 @@ async def test_the_columns_can_be_chosen(shared: Door, admin: Token) -> None:
     assert user["addresses"] == {"email": {channel.key: ["c1@c.org"]}}
     late = await shared.send("PATCH", path, given, admin)
     assert late.told == (409, 4004, "import_state")
+
+
+async def test_sheet_header_and_columns_are_chosen(shared: Door, admin: Token) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["userid", "email"])  # type: ignore[union-attr]
+    book.active.append(["n1", "n1@x.org"])  # type: ignore[union-attr]
+    other = book.create_sheet("会员")
+    for row in (["Members"], ["会员号", "City", "Mail"], ["n2", "Ulm", "n2@x.org"]):
+        other.append(row)
+    held = BytesIO()
+    book.save(held)
+    made = await upload(shared, admin, held.getvalue(), sheet="会员", header_row="2")
+    told = {name: made.body[name] for name in ("sheet", "header_row", "columns", "size")}
+    columns = ["userid", "user.city", "email"]
+    assert told == {"sheet": "会员", "header_row": 2, "columns": columns, "size": 1}
+    path = f"/api/imports/{made.body['id']}"
+    seen = (await shared.get(f"{path}/preview", admin)).body
+    assert (seen["sheet"], seen["header_row"], seen["top"][0]["row"]) == ("会员", 2, 1)
+    changed = await shared.send("PATCH", path, {"sheet": "Sheet", "header_row": 1}, admin)
+    assert (changed.body["sheet"], changed.body["columns"]) == ("Sheet", ["userid", "email"])
+    back = await shared.send("PATCH", path, {"sheet": "会员"}, admin)
+    assert (back.body["header_row"], back.body["columns"]) == (2, columns)
+    wrong = await shared.send("PATCH", path, {"fields": {"Colour": "email"}}, admin)
+    assert wrong.told == (400, 4004, "sheet_columns")
+    given = {"fields": {"City": "user.town", "C": ""}}
+    mapped = await shared.send("PATCH", path, given, admin)
+    assert mapped.body["columns"] == ["userid", "user.town", ""]
+    counted = (await shared.get(f"{path}/dry-run", admin)).body
+    assert (counted["new"], counted["users"], counted["shared"]) == (1, 1, 0)
+    await shared.post(f"{path}/start", b"", admin)
+    await until(shared, admin, made.body["id"], "done")
+    user = (await shared.get("/api/users/n2", admin)).body
+    assert (user["attributes"], user["addresses"]) == ({"town": "Ulm"}, {})
+    for header_row in ("0", "1048577", "x"):
+        bad = await upload(shared, admin, held.getvalue(), header_row=header_row)
+        assert bad.status == 400
 
 
 async def test_a_draft_is_thrown_away(shared: Door, admin: Token) -> None:

@@ -172,21 +172,40 @@ def test_users_are_imported_and_rejected_rows_come_back(ums: Ums, tmp_path: Path
     done = ums("user", "import", str(file), "--bind-id", "all", "--json").json
     assert (done["state"], done["added"], done["rejected"]) == ("done", 1, 1)
     sheet = CalamineWorkbook.from_path(done["rejected_rows"]).get_sheet_by_index(0).to_python()
-    assert sheet[0] == ["row", "userid", "email", "reason"]
-    assert sheet[1][:3] == ["3", "u2", "nonsense"]
+    assert sheet[0] == ["userid", "email", "row", "reason"]
+    assert sheet[1][:3] == ["u2", "nonsense", "3"]
     assert done["rejected_rows"] == str(tmp_path / "users-rejected.xlsx")
 
 
 def test_a_spreadsheet_that_cannot_be_imported(ums: Ums, tmp_path: Path) -> None:
     gone = tmp_path / "gone.csv"
     assert ums("user", "import", str(gone)).complaint == "There is no file gone.csv."
-    gone.write_text("userid,userid\nu1,u1\n")
+    gone.write_text("colour\nred\n")
     refused = ums("user", "import", str(gone), "--json")
-    assert json.loads(refused.out)["state"] == "failed"
-    assert refused.error["reason"] == "import"
-    assert refused.error["message"] == json.loads(refused.out)["detail"] != ""
+    assert refused.error["reason"] == "sheet_columns"
+    assert "email+userid" in refused.error["message"]
+    wrong = ums("user", "import", str(gone), "--map", "colour")
+    assert wrong.complaint == "colour: give COLUMN=FIELD, such as Member=userid or City=user.city"
     nowhere = ("--rejects", str(tmp_path / "no" / "where.xlsx"))
     assert "--rejects" in ums("user", "import", str(gone), *nowhere).complaint
+
+
+def test_sheet_header_and_columns_of_an_import_are_chosen(ums: Ums, tmp_path: Path) -> None:
+    import xlsxwriter
+
+    file = tmp_path / "users.xlsx"
+    with xlsxwriter.Workbook(str(file)) as book:
+        book.add_worksheet("notes").write_row(0, 0, ["userid", "note"])
+        sheet = book.add_worksheet("list")
+        sheet.write_row(0, 0, ["title"])
+        sheet.write_row(1, 0, ["No", "Address", "Town"])
+        sheet.write_row(2, 0, ["1", "a@a.org", "Ulm"])
+    how = ("--sheet", "list", "--header-row", "2", "--map", "No=userid", "--map", "B=email")
+    done = ums("user", "import", str(file), *how, "--map", "Town=user.city", "--json").json
+    assert (done["state"], done["added"], done["header_row"]) == ("done", 1, 2)
+    assert (done["columns"], done["ignored"]) == ("No=userid, Address=email, Town=user.city", "")
+    again = ums("user", "import", str(file), *how, "--ignore", "Town", "--json").json
+    assert (again["unchanged"], again["ignored"]) == (1, "Town")
 
 
 def test_migrate(ums: Ums) -> None:

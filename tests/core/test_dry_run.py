@@ -10,6 +10,7 @@ import xlsxwriter
 from spreadsheets import ME, counts, prepare, shown
 from ums.core import import_drafts, imports
 from ums.core.dry_run import dry_run
+from ums.core.import_columns import Choice
 from ums.core.import_drafts import ImportInfo
 from ums.core.system import System
 from ums.errors import Invalid
@@ -95,8 +96,8 @@ async def test_a_sheet_is_chosen(system: System, tmp_path: Path) -> None:
     assert seen.sheets == ["empty", "一月", "二月"]
     for wrong in ("三月", "empty"):
         with pytest.raises(Invalid):
-            await import_drafts.change(system, made.id, sheet=wrong)
-    changed = await import_drafts.change(system, made.id, sheet="二月")
+            await import_drafts.change(system, made.id, choice=Choice(wrong))
+    changed = await import_drafts.change(system, made.id, choice=Choice("二月"))
     assert (changed.sheet, changed.size, changed.columns) == ("二月", 2, ["email", "userid"])
     assert (await dry_run(system, made.id)).new == 2
     assert await ran(system, made.id) == (2, 0, 0, 0)

@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 
 from spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
-from ums.core import imports, queue, sheet_reader, sheets, users
+from ums.core import imports, queue, sheet_reader, users
+from ums.core.headings import COLUMNS
 from ums.core.models import addresses, import_rejects
 from ums.core.models import imports as imports_table
 from ums.core.models import users as users_table
 from ums.core.system import System, open_system
-from ums.errors import Invalid, NotFound
+from ums.errors import Invalid, NotFound, recall
 
 on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 """For what has nothing to do with the database."""
@@ -43,7 +44,7 @@ async def reasons(system: System, import_id: int) -> list[tuple[int, str]]:
     async with system.database.read() as tx:
         mine = import_rejects.c.import_id == import_id
         rows = await tx.rows(select(import_rejects).where(mine).order_by(import_rejects.c.row))
-    return [(row[1], row[3]) for row in rows]
+    return [(row[1], recall(row[3])) for row in rows]
 
 
 def copies(system: System) -> list[Path]:
@@ -77,7 +78,7 @@ async def test_guides_table(world: System, tmp_path: Path) -> None:
 async def test_general_format(world: System, tmp_path: Path) -> None:
     path = table(
         tmp_path / "users.xlsx",
-        ["tag", "bind_id", *sheets.COLUMNS[2:-1], "userid"],
+        ["tag", "bind_id", *COLUMNS[2:-1], "userid"],
         ["a, b，c", "all", 13800138000, "a@a.org", "", "", "", "", "d1", "w1", "C/u,D/v", "u1"],
         ["", "MINE", "", "", "r1,r2", "mp", "ali", "oa", "", "", "", "u1"],
         ["x", "", "", "", "", "", "", "", "", "", "", "u1"],
@@ -115,14 +116,19 @@ async def test_csv_in_gb18030(world: System, tmp_path: Path) -> None:
 async def test_file_that_cannot_be_read_changes_nothing(world: System, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text('userid,email\nu1,a@a.org\nu2,"b@a.org\n')  # cut off
-    one = await done(world, path)
-    assert one.state == "failed"
-    assert "line 3" in one.detail
-    assert counts(one) == (0, 0, 0, 0)
+    with pytest.raises(Invalid, match="line 3"):
+        await imports.open_import(world, path, bind_id="A", name="users.csv")
     async with world.database.read() as tx:
         assert await users.find(tx, "u1") is None
     assert copies(world) == []
-    await imports.run(world, one.id, ME)  # nothing more happens
+
+
+@on_sqlite
+async def test_an_import_that_failed_does_nothing_more(world: System, tmp_path: Path) -> None:
+    one = await done(world, people(tmp_path / "a.xlsx", 2), "MINE")
+    assert (one.state, counts(one)) == ("failed", (0, 0, 0, 0))
+    assert copies(world) == []
+    await imports.run(world, one.id, ME)
     assert await shown(world, one.id) == one
     assert not await imports.step(world, one.id, ME)
 
@@ -131,7 +137,8 @@ async def test_file_that_cannot_be_read_changes_nothing(world: System, tmp_path:
 async def test_bind_id_that_suits_no_row_fails_the_import(world: System, tmp_path: Path) -> None:
     one = await done(world, people(tmp_path / "a.xlsx", 2), "MINE")
     assert (one.state, one.rejected) == ("failed", 0)
-    assert one.detail == "email: bind id MINE cannot be used here."
+    assert recall(one.detail) == "email: bind id MINE cannot be used here."
+    assert recall(one.detail, "zh") != recall(one.detail)
 
 
 @on_sqlite

@@ -29,24 +29,41 @@ def user_import(
     rejects: Annotated[
         Path | None, typer.Option(help="Where rejected rows go; default FILE-rejected.xlsx.")
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Which sheet of a workbook; default is the first table.")
+    ] = None,
+    header_row: Annotated[
+        int | None, typer.Option(help="The row with the headings; default is to find it.", min=1)
+    ] = None,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(help="COLUMN=FIELD: what a column holds; repeatable.", metavar="COLUMN=FIELD"),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column that is not read; repeatable.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Read addresses from an .xlsx or .csv with the columns `userid` and `email`."""
+    """Read users from an .xlsx, .ods or .csv: addresses, tags and attributes."""
     target = rejects or file.with_name(f"{file.stem}-rejected.xlsx")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         fail(f"{target}: cannot be written; say with --rejects where rejected rows may go")
-    result = asyncio.run(_import(file, bind_id, target, quiet=json))
+    given = {"bind_id": bind_id, "sheet": sheet, "header_row": header_row}
+    given |= {"map": map or [], "ignore": ignore or []}
+    result = asyncio.run(_import(file, given, target, quiet=json))
     show.record(result, raw=json)
     if result["state"] == "failed":
         fail(str(result["detail"]), "import")
 
 
-async def _import(file: Path, bind_id: str, target: Path, *, quiet: bool) -> dict[str, Any]:
+async def _import(
+    file: Path, given: dict[str, Any], target: Path, *, quiet: bool
+) -> dict[str, Any]:
     path = str(file.absolute())
     from ums.cli.door import opened  # noqa: PLC0415
 
     async with opened() as door:
-        found = await door.call("import.open", path=path, bind_id=bind_id, name=file.name)
+        found = await door.call("import.open", path=path, name=file.name, **given)
         work = asyncio.create_task(door.run_import(found["id"]))
         try:
             result = await _watch(door, found["id"], work, quiet=quiet)

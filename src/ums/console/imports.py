@@ -21,8 +21,9 @@ from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import dry_run
+from ums.core.headings import COLUMNS
+from ums.core.import_columns import Choice
 from ums.core.import_drafts import ImportInfo
-from ums.core.sheets import COLUMNS
 from ums.core.sorting import ByName
 from ums.core.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
@@ -186,7 +187,7 @@ async def start_import(
         columns = fields.get("column", [])
         sheet = (fields.get("sheet") or [""])[-1]
         if "take" in fields:
-            await import_drafts.change(system, id, bind_id=bind_id, sheet=sheet)
+            await import_drafts.change(system, id, bind_id=bind_id, choice=Choice(sheet or None))
             return go(f"/imports/{id}")
         await import_drafts.change(system, id, columns=columns, bind_id=bind_id)
         if "start" in fields:

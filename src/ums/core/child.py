@@ -15,7 +15,7 @@ from typing import Final
 import ums
 
 KEPT: Final = 64 * 1024  # octets of a line, unless told otherwise
-_ROOT: Final = str(Path(ums.__file__).parents[1])
+ROOT: Final = str(Path(ums.__file__).parents[1])
 _PROGRAM: Final = "import sys; sys.path.insert(0, sys.argv[1]); from {} import main; main()"
 
 
@@ -46,7 +46,7 @@ async def answer(
     """What the `main` of `module` writes when it reads `task`, and its exit code: -9 and nothing
     where that takes more than `patience` seconds."""
     program = _PROGRAM.format(module)
-    process = await start("-c", program, _ROOT, fed=True, environment=environment)
+    process = await start("-c", program, ROOT, fed=True, environment=environment)
     try:
         async with asyncio.timeout(patience):
             output, _ = await process.communicate(task)

@@ -144,7 +144,7 @@ def _address(text: str, field: str) -> str:
     try:
         return clean(text)
     except BadAddress as error:
-        raise Invalid("bad_address", field=field, detail=str(error)) from None
+        raise Invalid("bad_address", field=field, detail=error.detail) from None
 
 
 # -- what -------------------------------------------------------------------------------------

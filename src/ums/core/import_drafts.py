@@ -6,36 +6,30 @@ from typing import IO, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core import audit, sheet_reader
 from ums.core.editing import Expect, anything
+from ums.core.headings import letters
+from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table
 from ums.core.imports import SELECT, Import, check_bind_id, is_kept
 from ums.core.models import imports
 from ums.core.paging import MOST, Page, cut
-from ums.core.sheets import COLUMNS, Sight, letters
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.core.user_entries import Rights
 from ums.core.user_kinds import ALL
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, NotFound, recall
 
 SHOWN = 20  # rows of a preview
 _ORDER = Order(imports.c.id, (imports.c.name,))
 KEPT_FOR = 7 * clock.DAY  # how long a draft waits to be started
 State = Literal["draft", "waiting", "running", "done", "failed", "undoing", "undone"]
-_ALSO = {
-    "userid": ("user", "user id", "user_id", "id", "用户", "用户id", "用户标识", "账号"),
-    "email": ("e-mail", "mail", "邮箱", "邮件", "电子邮箱", "邮箱地址", "email address"),
-    "phone": ("mobile", "telephone", "tel", "手机", "手机号", "手机号码", "电话"),
-    "tag": ("tags", "标签"),
-    "bind_id": ("bind id", "绑定标识"),
-}
-_GUESSES = {name: column for column, names in _ALSO.items() for name in names}
 
 
 class ImportInfo(Struct, frozen=True):
@@ -48,7 +42,11 @@ class ImportInfo(Struct, frozen=True):
     detail: Annotated[str, Meta(description="Why it failed.")]
     columns: Annotated[
         list[str] | None,
-        Meta(description='What each column holds, "" nothing; null: as its header says.'),
+        Meta(
+            description="What each column holds: a field, `user.` and the name of an attribute, "
+            '`email+userid` for an address that is the userid too, or "" for nothing; null: as its '
+            "header says."
+        ),
     ]
     read: Annotated[int, Meta(description="Rows done.")]
     size: Annotated[int, Meta(description="Rows in the sheet; 0 while not known.")]
@@ -59,6 +57,9 @@ class ImportInfo(Struct, frozen=True):
     undone: Annotated[int, Meta(description="Users whose change was taken back.")]
     kept: Annotated[int, Meta(description="Users not taken back: somebody changed them since.")]
     sheet: Annotated[str | None, Meta(description="Of a workbook; null: its first.")]
+    header_row: Annotated[
+        int | None, Meta(description="The number of the row with the headings; null: the first.")
+    ]
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -69,7 +70,16 @@ class ColumnView(Struct, frozen=True):
 
     letter: str
     header: str
-    holds: Annotated[str, Meta(description='One of the columns of an import; "" nothing.')]
+    holds: Annotated[
+        str, Meta(description='A field of the user, or `user.` and an attribute; "" nothing.')
+    ]
+
+
+class TopRow(Struct, frozen=True):
+    """A row at the top of a sheet."""
+
+    row: int
+    cells: list[str]
 
 
 class Preview(Struct, frozen=True):
@@ -79,27 +89,37 @@ class Preview(Struct, frozen=True):
     rows: list[list[str]]
     size: int
     sheets: Annotated[list[str], Meta(description="Of a workbook, those that are shown.")]
+    sheet: Annotated[str | None, Meta(description="Of a workbook, the one that is read.")] = None
+    header_row: Annotated[int, Meta(description="The row with the headings.")] = 1
+    top: Annotated[
+        list[TopRow], Meta(description="The first rows of the sheet: one of them is the header.")
+    ] = []
 
 
-async def upload(system: System, source: IO[bytes], name: str, *, bind_id: str = ALL) -> ImportInfo:
-    """Keep the spreadsheet as a draft, with a guess of what its columns hold. Raises Invalid."""
+async def upload(
+    system: System,
+    source: IO[bytes],
+    name: str,
+    *,
+    bind_id: str = ALL,
+    choice: Choice | None = None,
+) -> ImportInfo:
+    """Keep the spreadsheet as a draft, with a guess of what its columns hold, where `choice` does
+    not say it. Raises Invalid."""
     await check_bind_id(system, bind_id)
     copy, digest = await keep_stream(system.settings, source, name)
     try:
         await sheet_reader.check(copy, system.settings)
-        sight = await sheet_reader.look(copy, system.settings, 0)
-        header = _header(sight)
+        found = await look(system, copy, choice or Choice(), remembered=True)
         row = {
+            **found.values(),
             "file": str(copy),
-            "sheet": sight.sheet,
-            "header": header,
             "name": _printable(name),
             "digest": digest,
             "bind_id": bind_id,
             "state": "draft",
             "detail": "",
             "cursor": 0,
-            "size": sight.size,
             "added": 0,
             "changed": 0,
             "unchanged": 0,
@@ -107,7 +127,6 @@ async def upload(system: System, source: IO[bytes], name: str, *, bind_id: str =
             "created_at": clock.now(),
         }
         async with system.database.write() as tx:
-            row["mapping"] = await _remembered(tx, header) or _guessed(sight)
             id = await tx.value(insert(imports).returning(imports.c.id), row)
             await audit.note(tx, "import.upload", str(id), _printable(name))
             return info(await _row(tx, id))
@@ -120,26 +139,19 @@ def _printable(name: str) -> str:
     return "".join(char if char.isprintable() else " " for char in name)[:200]
 
 
-def guess(header: list[str]) -> list[str]:
-    """What the columns hold, going by their names; "" where they tell nothing, or it again."""
-    found: list[str] = []
-    for cell in header:
-        name = cell.strip().lower()
-        column = name if name in COLUMNS else _GUESSES.get(name, "")
-        found.append("" if column in found else column)
-    return found
-
-
 async def preview(system: System, import_id: int) -> Preview:
     """The first rows of a draft. Raises NotFound, Conflict."""
     row, file = await file_of(system, import_id)
-    sight = await sheet_reader.look(file, system.settings, SHOWN, row.sheet)
+    sight = await sheet_reader.look(file, system.settings, SHOWN, row.sheet, row.header_row)
     holds = columns_of(row)
     columns = [
         ColumnView(letters(place), header, holds[place] if place < len(holds) else "")
         for place, header in enumerate(sight.header)
     ]
-    return Preview(columns, sight.rows, sight.size, sight.sheets)
+    top = [TopRow(number, cells) for number, cells in sight.above]
+    return Preview(
+        columns, sight.rows, sight.size, sight.sheets, sight.sheet, sight.header_row, top
+    )
 
 
 async def file_of(system: System, import_id: int) -> tuple[Import, Path]:
@@ -158,17 +170,17 @@ async def change(
     *,
     columns: list[str] | None = None,
     bind_id: str | None = None,
-    sheet: str | None = None,
+    choice: Choice | None = None,
     expect: Expect = anything,
 ) -> ImportInfo:
-    """Say what the columns of a draft hold, where its values go, or which sheet is meant, whose
-    columns are then guessed unless they are given. Raises NotFound, Conflict, Invalid, and what
-    `expect` raises."""
+    """Say what the columns of a draft hold, where its values go, or with `choice` which sheet and
+    header are meant, whose columns are then guessed unless they are given. Raises NotFound,
+    Conflict, Invalid, and what `expect` raises."""
     if bind_id is not None:
         await check_bind_id(system, bind_id)
     values: dict[str, Any] = {} if bind_id is None else {"bind_id": bind_id}
-    if sheet is not None:
-        values |= await _of_sheet(system, import_id, sheet)
+    if choice is not None and choice != Choice():
+        values |= await _as_chosen(system, import_id, choice)
     if columns is not None:
         check_columns(columns)
         values["mapping"] = msgspec.json.encode(columns).decode()
@@ -180,41 +192,18 @@ async def change(
         return info(await _row(tx, import_id))
 
 
-async def _of_sheet(system: System, import_id: int, sheet: str) -> dict[str, Any]:
-    _, file = await file_of(system, import_id)
-    sight = await sheet_reader.look(file, system.settings, 0, sheet)
-    header = _header(sight)
-    async with system.database.read() as tx:
-        mapping = await _remembered(tx, header) or _guessed(sight)
-    return {"sheet": sheet, "size": sight.size, "header": header, "mapping": mapping}
-
-
-def _header(sight: Sight) -> str:
-    return msgspec.json.encode([cell.strip().lower() for cell in sight.header]).decode()
-
-
-def _guessed(sight: Sight) -> str:
-    return msgspec.json.encode(guess(sight.header)).decode()
-
-
-async def _remembered(tx: Tx, header: str) -> str | None:
-    """What the columns of the last file with this header held."""
-    started = imports.c.state.notin_(("draft", "failed")) & imports.c.mapping.is_not(None)
-    same = select(imports.c.mapping).where((imports.c.header == header) & started)
-    return await tx.value(same.order_by(imports.c.id.desc()).limit(1))
-
-
-def check_columns(columns: list[str]) -> None:
-    """Raises Invalid for names that there are not, or twice, or without a userid."""
-    named = [name for name in columns if name]
-    unknown = [name for name in named if name not in COLUMNS]
-    if unknown:
-        detail = f"unknown: {unknown[0][:40]}; there are: {', '.join(COLUMNS)}"
-        raise Invalid("sheet_columns", field="columns", detail=detail)
-    if len(set(named)) < len(named):
-        raise Invalid("sheet_columns", field="columns", detail="one is given twice")
-    if "userid" not in named:
-        raise Invalid("sheet_columns", field="columns", detail="there is no column userid")
+async def _as_chosen(system: System, import_id: int, choice: Choice) -> dict[str, Any]:
+    row, file = await file_of(system, import_id)
+    same = choice.sheet is None and choice.header_row is None
+    if choice.sheet is None:
+        header = row.header_row if same else choice.header_row
+        choice = replace(choice, sheet=row.sheet, header_row=header)
+    found = await look(system, file, choice, remembered=True)
+    if same and row.mapping is not None:  # what is not chosen stays
+        found = found.over(columns_of(row), choice)
+    if choice.fields:
+        check_columns(found.columns)
+    return found.values()
 
 
 async def start(system: System, import_id: int) -> ImportInfo:
@@ -243,7 +232,7 @@ async def remove(system: System, import_id: int, expect: Expect = anything) -> N
 
 async def forget(system: System) -> None:
     """Remove drafts that nobody started; `imports.sweep` removes their files."""
-    old = (imports.c.state == "draft") & (imports.c.created_at < clock.now() - KEPT_FOR)
+    old = imports.c.state.in_(("draft", "list")) & (imports.c.created_at < clock.now() - KEPT_FOR)
     async with system.database.write() as tx:
         await tx.run(delete(imports).where(old))
 
@@ -257,20 +246,20 @@ async def list_imports(
     limit: int = MOST,
 ) -> Page[ImportInfo]:
     """Imports, the newest first unless `sort` says another."""
-    query = SELECT
+    query = SELECT.where(imports.c.state != "list")
     if state is not None:
         query = query.where(imports.c.state == state)
     rows = await tx.rows(_ORDER.sort(query, sort, after).limit(limit + 1))
     return cut(rows, limit, lambda row: info(Import(*row)), _ORDER.place(sort))
 
 
-async def show(tx: Tx, import_id: int) -> ImportInfo:
+async def show(tx: Tx, import_id: int, language: str = "en") -> ImportInfo:
     """Raises NotFound."""
-    return info(await _row(tx, import_id))
+    return info(await _row(tx, import_id), language)
 
 
 async def _row(tx: Tx, import_id: int, *, lock: bool = False) -> Import:
-    query = SELECT.where(imports.c.id == import_id)
+    query = SELECT.where((imports.c.id == import_id) & (imports.c.state != "list"))
     row = await tx.first(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound("import_unknown", id=import_id)
@@ -289,13 +278,13 @@ def columns_of(row: Import) -> list[str]:
     return msgspec.json.decode(row.mapping, type=list[str]) if row.mapping else []
 
 
-def info(row: Import) -> ImportInfo:
+def info(row: Import, language: str = "en") -> ImportInfo:
     return ImportInfo(
         id=row.id,
         name=row.name,
         bind_id=row.bind_id,
         state=row.state,
-        detail=row.detail,
+        detail=recall(row.detail, language),
         columns=None if row.mapping is None else columns_of(row),
         read=row.cursor,
         size=row.size,
@@ -306,6 +295,7 @@ def info(row: Import) -> ImportInfo:
         undone=row.undone,
         kept=row.kept,
         sheet=row.sheet,
+        header_row=row.header_row,
         started_at=clock.iso_or_none(row.started_at),
         created_at=clock.iso(row.created_at),
         finished_at=clock.iso_or_none(row.finished_at),

@@ -4,9 +4,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from ums.core.sheets import Line, letters
+from ums.core.headings import BOTH, letters
+from ums.core.requests import is_userid
+from ums.core.sheet_items import Line
 from ums.core.user_entries import Entry, Rights, parse
-from ums.core.user_kinds import ALL, KINDS
+from ums.core.user_kinds import ALL, KINDS, read_value
 from ums.errors import Invalid, UmsError
 
 KIND_OF = {
@@ -30,12 +32,13 @@ class Table(Struct, frozen=True):
     columns: list[str]
     bind_id: str  # where the row does not give one
     rights: Rights
+    header: list[str] = []  # the headings as they stand in the file
 
     def check(self) -> None:
         """Raises Invalid when no row could be right: the bind id does not suit a column."""
         if "bind_id" in self.columns:
             return
-        for column in self.columns:
+        for column in ("email" if column == BOTH else column for column in self.columns):
             if column in KIND_OF and KINDS[KIND_OF[column]].scope != ALL:
                 self.rights.check(KIND_OF[column], self.bind_id)
 
@@ -44,8 +47,12 @@ class Table(Struct, frozen=True):
         if line.flaw:
             raise Invalid(line.flaw, field=line.column)
         cells = {name: cell for name, cell in zip(self.columns, line.cells, strict=True) if cell}
+        if BOTH in self.columns:
+            cells |= _both(cells.pop(BOTH, ""))
         bind_id = cells.get("bind_id") or self.bind_id
         raw: dict[str, Any] = {"userid": cells.get("userid")}
+        if line.attributes:
+            raw["attributes"] = line.attributes
         for column, cell in cells.items():
             name = KIND_OF.get(column)
             if name is not None:
@@ -55,10 +62,14 @@ class Table(Struct, frozen=True):
         return parse(raw, self.rights)
 
     def named(self, line: Line) -> dict[str, str]:
-        """The row's cells under their column's name, for the workbook of rejected rows."""
-        names = [*self.columns, *[""] * len(line.cells)]
-        cells = enumerate(line.cells)
-        return {names[i] or letters(i): cell for i, cell in cells if cell or names[i]}
+        """The row's cells under their headings, for the workbook of rejected rows."""
+        names = [*(self.header or self.columns), *[""] * len(line.cells)]
+        found: dict[str, str] = {}
+        for place, cell in enumerate(line.cells):
+            if cell or names[place]:
+                name = names[place] or letters(place)
+                found[f"{name} ({letters(place)})" if name in found else name] = cell
+        return found
 
 
 def read(table: Table, line: Line) -> Entry | UmsError:
@@ -66,6 +77,16 @@ def read(table: Table, line: Line) -> Entry | UmsError:
         return table.entry(line)
     except UmsError as error:
         return error
+
+
+def _both(cell: str) -> dict[str, str]:
+    """The address, and its normal form as the userid. Raises Invalid."""
+    if not cell:
+        raise Invalid("missing", field="email")
+    address = read_value("email", cell, "email")
+    if not is_userid(address):
+        raise Invalid("address_no_userid", field="email")
+    return {"email": cell, "userid": address}
 
 
 def _split(cell: str) -> list[str]:

@@ -129,8 +129,24 @@ def _restore(state: State, difference: Difference) -> bool:
             state.now[slot] = frozenset(before)
         else:
             whole = False
+    whole = _restore_attributes(state, difference) and whole
     state.new = difference.made and whole and _is_empty(state)
     return whole and (state.new or not difference.made)
+
+
+def _restore_attributes(state: State, difference: Difference) -> bool:
+    held: dict[str, Any] = msgspec.json.decode(state.attributes)
+    whole = True
+    for name, before, after in difference.attributes:
+        if held.get(name) != after:
+            whole = False
+        elif before is None:
+            held.pop(name, None)
+        else:
+            held[name] = before
+        state.described = True
+    state.attributes = msgspec.json.encode(held).decode()
+    return whole
 
 
 def _is_empty(state: State) -> bool:

@@ -17,22 +17,23 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core import import_undo, sheet_reader
+from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table, read
 from ums.core.import_undo import Lost
 from ums.core.models import imports
 from ums.core.rejects import rejected_workbook
+from ums.core.sheet_items import Batch, End, Head, Line
 from ums.core.sheet_reader import Reader
-from ums.core.sheets import Batch, End, Head, Line
 from ums.core.system import System
 from ums.core.upload import discard, keep, leave_only
 from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, Rights
 from ums.core.user_kinds import ALL
 from ums.db import Hot, Tx, rows_json
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import Invalid, NotFound, UmsError, dump
 
 __all__ = ["Import", "claim", "open_import", "rejected_workbook", "run", "show", "step", "sweep"]
-UNFINISHED = ("draft", "waiting", "running")
+UNFINISHED = ("draft", "list", "waiting", "running")
 
 _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = imports.owner AND w.lease_until > $now)"
 _FREE = f"(state = 'waiting' OR (state = 'running' AND (owner = :owner OR NOT {_ALIVE})))"
@@ -40,8 +41,9 @@ _OURS = "id = :id AND owner = :owner AND state = 'running'"
 
 _OPEN = Hot("""
     INSERT INTO imports (file, name, digest, bind_id, state, detail, cursor, size, added, changed,
-        unchanged, rejected, created_at)
-    VALUES (:file, :name, :digest, :bind_id, 'waiting', '', 0, 0, 0, 0, 0, 0, :at) RETURNING id
+        unchanged, rejected, created_at, mapping, sheet, header, header_row)
+    VALUES (:file, :name, :digest, :bind_id, 'waiting', '', 0, :size, 0, 0, 0, 0, :at, :mapping,
+        :sheet, :header, :header_row) RETURNING id
 """)
 _CANDIDATES = Hot(f"SELECT id, file FROM imports WHERE {_FREE} ORDER BY id LIMIT 20 $skip_locked")
 _TAKE = Hot(
@@ -91,6 +93,8 @@ class Import(Struct, frozen=True):
     started_at: int | None = None
     sheet: str | None = None
     mapping: str | None = None  # JSON: what each column holds; None: as the header says
+    header: str | None = None  # JSON: the headings
+    header_row: int | None = None
     undone: int = 0  # users whose change was taken back
     kept: int = 0  # users whose change was not: somebody changed them since
 
@@ -98,24 +102,30 @@ class Import(Struct, frozen=True):
 SELECT = select(*[imports.c[field] for field in Import.__struct_fields__])
 
 
-async def open_import(system: System, path: Path, *, bind_id: str = ALL, name: str) -> Import:
+async def open_import(
+    system: System, path: Path, *, bind_id: str = ALL, name: str, choice: Choice | None = None
+) -> Import:
     """Keep a copy of the file at `path` to be imported; the engine, or `run`, does the rest.
 
     `bind_id` is where values go whose row names none: `all`, a ChannelKey or a sender code. The
-    same file with the same bind id, when its import has not finished, is that import. Raises
-    Invalid when the file or the bind id cannot be used (ums-spec 4; threats 14 and 31).
+    same file read in the same way, when its import has not finished, is that import. Raises
+    Invalid when the file, its columns or the bind id cannot be used (ums-spec 4; threats 14
+    and 31).
     """
     await check_bind_id(system, bind_id)
     copy, digest = await keep(system.settings, path)
     known: Import | None = None
     try:
         await sheet_reader.check(copy, system.settings)
+        found = await look(system, copy, choice or Choice())
+        check_columns(found.columns)
+        read_as = found.values()
         async with system.database.write() as tx:
-            known = await _unfinished(tx, digest, bind_id)
+            known = await _unfinished(tx, digest, bind_id, read_as)
             if known is None:
                 shown = "".join(char if char.isprintable() else " " for char in name)[:200]
                 new = {"file": str(copy), "name": shown, "digest": digest, "bind_id": bind_id}
-                number = await tx.value(_OPEN, {**new, "at": clock.now()})
+                number = await tx.value(_OPEN, {**new, **read_as, "at": clock.now()})
                 return await _found(tx, number)
             return known
     finally:
@@ -207,7 +217,9 @@ async def _read_all(system: System, row: Any, owner: str) -> None:
 
 def _reading(system: System, row: Any) -> AbstractAsyncContextManager[Reader]:
     names: list[str] | None = None if row.mapping is None else msgspec.json.decode(row.mapping)
-    return sheet_reader.reading(Path(row.file), system.settings, row.cursor, names, row.sheet)
+    return sheet_reader.reading(
+        Path(row.file), system.settings, row.cursor, names, row.sheet, row.header_row
+    )
 
 
 class _Work:
@@ -224,9 +236,10 @@ class _Work:
         work = cls(system, row, owner, reader)
         head = await reader.next()
         if not isinstance(head, Head):
-            raise Invalid("sheet_unreadable", detail="the reader lost its way")
+            raise sheet_reader.lost()
         rights = Rights(await system.directory.now())
-        work._size, work._table = head.size, Table(head.columns, row.bind_id, rights)
+        work._size = head.size
+        work._table = Table(head.columns, row.bind_id, rights, head.header)
         work._table.check()
         return work
 
@@ -236,7 +249,7 @@ class _Work:
             await self._batch(item.lines)
             return True
         if self._cursor != self._size or not isinstance(item, End):
-            raise Invalid("sheet_unreadable", detail="the reader lost its way")
+            raise sheet_reader.lost()
         await _finish(self._system, self._row, self._owner, None)
         return False
 
@@ -267,7 +280,7 @@ class _Work:
             outcome = next(applied) if isinstance(entry, Entry) else entry
             counts["rejected" if isinstance(outcome, UmsError) else outcome] += 1
             if isinstance(outcome, UmsError):
-                rejects.append((line.number, self._told(line), _clear(outcome.words())))
+                rejects.append((line.number, self._told(line), _clear(dump(outcome))))
         await tx.run(_COUNT, {"id": self._row.id, **counts})
         if differences:
             changes = msgspec.json.encode(differences).decode()
@@ -305,7 +318,7 @@ async def _release(system: System, import_id: int, owner: str) -> None:
 async def _finish(system: System, row: Any, owner: str, error: Invalid | None) -> None:
     end = {"state": "done", "detail": ""}
     if error is not None:
-        end = {"state": "failed", "detail": _clear(error.words())}
+        end = {"state": "failed", "detail": _clear(dump(error))}
     ours = {"id": row.id, "owner": owner, "at": clock.now()}
     async with system.database.write() as tx:
         file = await tx.value(_FINISH, {**ours, **end})
@@ -313,9 +326,10 @@ async def _finish(system: System, row: Any, owner: str, error: Invalid | None) -
         await discard(Path(file))
 
 
-async def _unfinished(tx: Tx, digest: str, bind_id: str) -> Import | None:
+async def _unfinished(tx: Tx, digest: str, bind_id: str, read_as: dict[str, Any]) -> Import | None:
     same = (imports.c.digest == digest) & (imports.c.bind_id == bind_id)
-    same &= imports.c.mapping.is_(None)
+    for name in ("mapping", "sheet", "header_row"):
+        same &= imports.c[name].is_not_distinct_from(read_as[name])
     open_ = imports.c.state.in_(("waiting", "running"))
     for row in await tx.rows(select(imports).where(same & open_).order_by(imports.c.id)):
         if await asyncio.to_thread(Path(row.file).exists):

@@ -222,7 +222,7 @@ def _cleaned(entry: Entry, number: int) -> tuple[str, str]:
     try:
         return entry.kind, clean(entry.value)
     except BadAddress as error:
-        raise Invalid("bad_address", field=f"entries[{number}]", detail=str(error)) from None
+        raise Invalid("bad_address", field=f"entries[{number}]", detail=error.detail) from None
 
 
 def _of(channel: Channel, kind: ListKind) -> ColumnElement[bool]:

@@ -11,10 +11,10 @@ from typing import IO, Any, Final
 from msgspec import Struct
 
 from ums.core import sheet_reader
-from ums.core.import_drafts import guess
+from ums.core.headings import BOTH, guess, letters
 from ums.core.outgoing import MAX_RECIPIENTS, Recipient
 from ums.core.requests import is_userid
-from ums.core.sheets import Batch, Line, Sight, letters
+from ums.core.sheet_items import Batch, Line, Sight
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.errors import Invalid
@@ -56,7 +56,9 @@ async def read(
             raise Invalid("list_long", limit=MAX_RECIPIENTS)
         names = [header or letters(place) for place, header in enumerate(sight.header)]
         lines: list[Line] = []
-        async with sheet_reader.reading(copy, system.settings, 0, names, sight.sheet) as reader:
+        async with sheet_reader.reading(
+            copy, system.settings, 0, names, sight.sheet, sight.header_row
+        ) as reader:
             await reader.next()  # the head
             while isinstance(item := await reader.next(), Batch):
                 lines += item.lines
@@ -66,7 +68,7 @@ async def read(
 
 
 def _columns(sight: Sight) -> _Columns:
-    holds = guess(sight.header)
+    holds = ["email" if column == BOTH else column for column in guess(sight.header)]
     address = holds.index("email") if "email" in holds else None
     userid = holds.index("userid") if "userid" in holds else None
     if address is None and userid is None:

@@ -10,12 +10,12 @@ import xlsxwriter
 from sqlalchemy import select
 
 from ums.core.models import import_rejects, imports
-from ums.core.sheets import COLUMNS
 from ums.core.system import System
-from ums.errors import NotFound
+from ums.errors import NotFound, recall
 
 _PAGE = 2_000
 _LONGEST = 32_767  # characters that a cell holds
+_ADDED = {"en": ("row", "reason"), "zh": ("行号", "原因")}
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -24,27 +24,30 @@ _OPTIONS = {
 }
 
 
-async def rejected_workbook(system: System, import_id: int, target: Path) -> None:
+async def rejected_workbook(
+    system: System, import_id: int, target: Path, language: str = "en"
+) -> None:
     """Write the rejected rows of an import to an .xlsx file at `target`.
 
-    Its columns: the row's number in the file that was imported, the cells, the reason. Every
-    cell is text, so that none is a formula (threat 30). Raises NotFound.
+    Its columns: those of the file that was imported under their headings, the row's number in
+    it, the reason in `language`. Every cell is text, so that none is a formula (threat 30).
+    Raises NotFound.
     """
     names = await _names(system, import_id)
     book = xlsxwriter.Workbook(str(target), {**_OPTIONS, "tmpdir": str(target.parent)})
     try:
         sheet = book.add_worksheet("rejected")
-        _write(sheet, 0, ["row", *names, "reason"])
+        _write(sheet, 0, [*names, *_ADDED[language[:2]]])
         place = 1
         async for page in _pages(system, import_id):
-            await asyncio.to_thread(_write_page, sheet, place, page, names)
+            await asyncio.to_thread(_write_page, sheet, place, page, names, language)
             place += len(page)
     finally:
         await asyncio.to_thread(book.close)
 
 
 async def _names(system: System, import_id: int) -> list[str]:
-    """The columns of the workbook: those of the import in our order, then the nameless ones."""
+    """The columns of the workbook: those of the file in its order, then the nameless ones."""
     async with system.database.read() as tx:
         if await tx.first(select(imports.c.id).where(imports.c.id == import_id)) is None:
             raise NotFound("import_unknown", id=import_id)
@@ -52,8 +55,7 @@ async def _names(system: System, import_id: int) -> list[str]:
     async for page in _pages(system, import_id):
         for row in page:
             names.update(dict.fromkeys(row.cells))
-    order = {name: place for place, name in enumerate(COLUMNS)}
-    return sorted(names, key=lambda name: (order.get(name, len(order)), len(name), name))
+    return list(names)
 
 
 async def _pages(system: System, import_id: int) -> AsyncGenerator[list["_Row"]]:
@@ -77,10 +79,10 @@ class _Row:
         self.reason: str = row[3]
 
 
-def _write_page(sheet: Any, place: int, page: list[_Row], names: list[str]) -> None:
+def _write_page(sheet: Any, place: int, page: list[_Row], names: list[str], language: str) -> None:
     for offset, row in enumerate(page):
         cells = [row.cells.get(name, "") for name in names]
-        _write(sheet, place + offset, [str(row.number), *cells, row.reason])
+        _write(sheet, place + offset, [*cells, str(row.number), recall(row.reason, language)])
 
 
 def _write(sheet: Any, place: int, cells: list[str]) -> None:

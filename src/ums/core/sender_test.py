@@ -223,7 +223,7 @@ def _recipient(to: str) -> str:
     try:
         return clean(to)
     except BadAddress as error:
-        raise Invalid("bad_address", field="to", detail=str(error)) from None
+        raise Invalid("bad_address", field="to", detail=error.detail) from None
 
 
 def _words(outcome: Outcome) -> str:

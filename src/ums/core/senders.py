@@ -290,7 +290,7 @@ def _settings(given: NewSender, free: frozenset[int], *, own_port: bool) -> Emai
     try:
         address, name = clean(given.from_address), clean_display_name(given.from_name)
     except BadAddress as error:
-        raise Invalid("bad_address", field="from", detail=str(error)) from None
+        raise Invalid("bad_address", field="from", detail=error.detail) from None
     return EmailSettings(
         host=given.host,
         port=given.port,

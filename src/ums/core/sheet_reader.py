@@ -13,12 +13,18 @@ import msgspec
 
 from ums.config import Settings
 from ums.core import child, sheets
-from ums.core.sheets import Batch, End, Fault, Head, Item, Order, Sight
-from ums.errors import Invalid
+from ums.core.sheet_items import Batch, End, Fault, Head, Item, Order, Sight
+from ums.errors import Detail, Invalid
 
 BATCH = 1_000  # rows in one transaction: the web must not wait long behind it
 _LONGEST = 8 * 1024 * 1024  # of a line; see sheets.MAX_LINE
 _MEGABYTE = 1024 * 1024
+
+# The package's own modules, and nothing else of what `-I` leaves out.
+_PROGRAM = (
+    "import sys, runpy; sys.path.insert(0, sys.argv[1]); del sys.argv[:2];"
+    " runpy.run_path(sys.argv[0], run_name='__main__')"
+)
 
 _items = msgspec.json.Decoder(Item)
 
@@ -40,7 +46,7 @@ class Reader:
         except TimeoutError:
             raise self._too_slow() from None
         except ValueError:
-            raise Invalid("sheet_limit", detail="a row is too long") from None
+            raise _failed("sheet_limit", "long_row") from None
         # Only waiting counts: a slow database is not the file's fault.
         self._left -= time.monotonic() - began
         return self._understand(line) if line.endswith(b"\n") else await self._died()
@@ -49,10 +55,10 @@ class Reader:
         try:
             item = _items.decode(line)
         except msgspec.DecodeError:
-            raise Invalid("sheet_unreadable", detail="the reader lost its way") from None
+            raise lost() from None
         if isinstance(item, Fault):
             reason = item.reason if item.reason.startswith("sheet_") else "sheet_unreadable"
-            raise Invalid(reason, detail=item.detail)
+            raise _told(reason, item)
         return item
 
     async def _died(self) -> Head:
@@ -64,12 +70,12 @@ class Reader:
             raise self._too_slow()
         if code in {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS}:
             most = self._settings.import_memory // _MEGABYTE
-            raise Invalid("sheet_limit", detail=f"reading it takes more than {most} MB of memory")
-        raise Invalid("sheet_unreadable", detail="the reader stopped in the middle of it")
+            raise _failed("sheet_limit", "memory", limit=most)
+        raise _failed("sheet_unreadable", "stopped")
 
     def _too_slow(self) -> Invalid:
         most = f"{self._settings.import_seconds:g}"
-        return Invalid("sheet_limit", detail=f"reading it takes more than {most} seconds")
+        return _failed("sheet_limit", "slow", limit=most)
 
     async def close(self) -> None:
         if self._process.returncode is None:
@@ -82,6 +88,22 @@ class Reader:
         await self._process.wait()
 
 
+def lost() -> Invalid:
+    """What a reader that tells nonsense comes to."""
+    return _failed("sheet_unreadable", "lost")
+
+
+def _told(reason: str, fault: Fault) -> Invalid:
+    try:
+        return _failed(reason, fault.detail, **fault.values)
+    except (KeyError, IndexError, ValueError):  # no words of ours: it tells nonsense
+        return lost()
+
+
+def _failed(reason: str, detail: str, **values: object) -> Invalid:
+    return Invalid(reason, detail=Detail(f"sheet_{detail}", **values))
+
+
 @asynccontextmanager
 async def reading(
     path: Path,
@@ -89,25 +111,32 @@ async def reading(
     start: int,
     names: list[str] | None = None,
     sheet: str | None = None,
+    header: int | None = None,
 ) -> AsyncGenerator[Reader]:
     """A reader of the file at `path` that passes over its first `start` rows.
 
-    `names` says what each column holds, whatever the header does.
+    `names` says what each column holds, whatever the header does; `header` is its row's number.
     """
     order = _order(path, settings, "read", start)
-    order.names, order.sheet = names, sheet
+    order.names, order.sheet, order.header = names, sheet, header
     async with _started(order, settings) as reader:
         yield reader
 
 
-async def look(path: Path, settings: Settings, show: int, sheet: str | None = None) -> Sight:
+async def look(
+    path: Path,
+    settings: Settings,
+    show: int,
+    sheet: str | None = None,
+    header: int | None = None,
+) -> Sight:
     """The header and the first `show` rows of the file. Raises Invalid for one that is none."""
     order = _order(path, settings, "look", 0)
-    order.show, order.sheet = show, sheet
+    order.show, order.sheet, order.header = show, sheet, header
     async with _started(order, settings) as reader:
         item = await reader.next()
     if not isinstance(item, Sight):
-        raise Invalid("sheet_unreadable", detail="the reader lost its way")
+        raise lost()
     return item
 
 
@@ -134,7 +163,7 @@ def _order(
 @asynccontextmanager
 async def _started(order: Order, settings: Settings) -> AsyncGenerator[Reader]:
     program, argument = str(Path(sheets.__file__)), msgspec.json.encode(order).decode()
-    process = await child.start(program, argument, limit=_LONGEST)
+    process = await child.start("-c", _PROGRAM, child.ROOT, program, argument, limit=_LONGEST)
     reader = Reader(process, cast(asyncio.StreamReader, process.stdout), settings)
     try:
         yield reader

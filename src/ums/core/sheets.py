@@ -3,110 +3,58 @@
     python sheets.py ORDER     ORDER is the JSON of `Order`; JSON lines of `Item` on stdout
 
 The parent (`core.sheet_reader`) gives this process no secrets: an empty environment, a file name
-and limits. So this file runs by itself and imports nothing of UMS. Formulas are not evaluated:
-the reader sees the values that the spreadsheet program saved. The whole sheet is looked through
-before the first row is told, so that what is wrong with the file as a whole comes before any
-row is applied (reliability.md F41, threats 14 and 15).
+and limits. Formulas are not evaluated: the reader sees the values that the spreadsheet program
+saved. The whole sheet is looked through before the first row is told, so that what is wrong with
+the file as a whole comes before any row is applied (reliability.md F41, threats 14 and 15).
 """
 
-import csv
 import os
+import re
 import resource
 import sys
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
+from itertools import islice
+from math import isfinite
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-MAX_CELL = 32_768  # characters; a spreadsheet program's own limit is one less
-MAX_ROW = 100_000
-MAX_NAME = 200  # of a cell that is only shown
-MAX_SHEETS = 100  # that are offered
-MAX_LINE = 1_000_000  # characters in one line of output, about
-EXACT = 10**15  # a spreadsheet keeps 15 digits of a number
-_WECHAT = ("wechatmp_openid", "alipaylife_userid", "wechatoa_openid", "dingtalk_userid")
-_WORK = ("wechatwk_userid", "wechatwk_linkedcorp_userid", "tag")
-COLUMNS = ("userid", "bind_id", "phone", "email", "app_regid", *_WECHAT, *_WORK)
+from ums.core.headings import ATTRIBUTE, guess, letters, rank
+from ums.core.sheet_files import (
+    Rows,
+    book_rows,
+    check_archive,
+    is_workbook,
+    likely_sheet,
+    open_book,
+    shown_sheets,
+    text_rows,
+)
+from ums.core.sheet_items import (
+    MAX_CELL,
+    MAX_LINE,
+    MAX_NAME,
+    MAX_ROW,
+    Batch,
+    CellError,
+    End,
+    Fault,
+    Head,
+    Item,
+    Line,
+    Numbered,
+    Order,
+    SheetError,
+    Sight,
+)
 
-Numbered = tuple[int, list[Any]]
-
-
-class Order(Struct):
-    """What to read, and how much it may take. Sizes in bytes, times in seconds."""
-
-    path: str
-    action: Literal["check", "look", "read"]
-    sheet: str | None = None  # of a workbook; None: a look takes the first that holds something
-    start: int = 0  # rows to pass over
-    names: list[str] | None = None  # what each column holds, "" nothing; None: as the header says
-    show: int = 0  # rows that a look shows
-    batch: int = 1_000  # rows in a batch
-    rows: int = 100_000
-    columns: int = 200
-    unpacked: int = 200 * 1024 * 1024
-    ratio: int = 100
-    entries: int = 2_000
-    memory: int = 512 * 1024 * 1024
-    seconds: int = 300
-
-
-class Head(Struct, tag="head"):
-    """The columns, in their order ("" where one has no name), and how many rows there are."""
-
-    columns: list[str]
-    size: int
-
-
-class Sight(Struct, tag="sight"):
-    """The header as it stands, the first rows, how many rows there are, and the sheets."""
-
-    header: list[str]
-    rows: list[list[str]]
-    size: int
-    sheets: list[str] = []  # of a workbook, those that are shown
-    sheet: str | None = None  # the one that was read
-
-
-class Line(Struct, array_like=True, gc=False):
-    """A row: its number as the spreadsheet program counts, its cells as text, what is wrong."""
-
-    number: int
-    cells: list[str]
-    flaw: str = ""  # a reason of ums.errors
-    column: str = ""
-
-
-class Batch(Struct, tag="batch"):
-    lines: list[Line]
-
-
-class End(Struct, tag="end"):
-    """There is nothing more. A stream without it was cut off."""
-
-
-class Fault(Struct, tag="fault"):
-    """The file cannot be imported."""
-
-    reason: str
-    detail: str
-
-
-Item = Head | Sight | Batch | End | Fault
-
-
-class SheetError(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.fault = Fault(reason, detail)
-
-
-class CellError(Exception):
-    def __init__(self, reason: str, column: int) -> None:
-        super().__init__(reason)
-        self.reason, self.column = reason, column
+EXACT: Final = 10**15  # a spreadsheet keeps 15 digits of a number
+_SEARCHED: Final = 20  # filled rows among which the header is looked for
+_SHOWN_ABOVE: Final = 8
+# Text that is a number for sure: as a program writes it, without zeros in front or behind.
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{0,5}[1-9])?").fullmatch
 
 
 def main(argument: str) -> None:
@@ -118,13 +66,9 @@ def main(argument: str) -> None:
     except SheetError as stop:
         _tell(stop.fault)
     except MemoryError:
-        _tell(Fault("sheet_limit", "reading it takes too much memory"))
-    except Exception as error:  # whatever the parsers raise on a broken file
-        _tell(Fault("sheet_unreadable", _words(error)))
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        _tell(Fault("sheet_limit", "memory", {"limit": order.memory // 2**20}))
+    except Exception:  # whatever the parsers raise on a broken file: their words help nobody
+        _tell(Fault("sheet_unreadable", "damaged"))
 
 
 def _tell(item: Item) -> None:
@@ -140,69 +84,47 @@ def confine(order: Order) -> None:
     os.nice(5)  # mail goes first
 
 
-def is_workbook(path: str) -> bool:
-    """Whether the content, not the name, is that of an .xlsx file."""
-    with open(path, "rb") as file:
-        start = file.read(8)
-    if start.startswith(b"\xd0\xcf\x11\xe0"):
-        detail = "it is an old .xls or a protected file; save it as .xlsx"
-        raise SheetError("sheet_unreadable", detail)
-    if start.startswith(b"PK\x03\x04"):
-        return True
-    if path.endswith(".xlsx"):
-        raise SheetError("sheet_unreadable", "it is not an .xlsx workbook, or was cut off")
-    return False
-
-
 def check(order: Order) -> Iterator[Item]:
-    """Look at the zip directory, before anything is unpacked."""
+    """Whether the file is one that may be read at all."""
     if is_workbook(order.path):
-        with zipfile.ZipFile(order.path) as archive:
-            entries = archive.infolist()
-        unpacked = sum(entry.file_size for entry in entries)
-        packed = sum(entry.compress_size for entry in entries)
-        if len(entries) > order.entries:
-            raise SheetError("sheet_limit", f"more than {order.entries} parts")
-        if unpacked > order.unpacked:
-            raise SheetError("sheet_limit", f"more than {order.unpacked // 2**20} MB unpacked")
-        if unpacked > order.ratio * max(packed, 10_000):
-            raise SheetError("sheet_limit", f"packed more than {order.ratio} times")
+        check_archive(order)
     yield End()
 
 
 def look(order: Order) -> Iterator[Item]:
     """What an operator is shown before deciding what the columns hold."""
-    book = _book(order) if is_workbook(order.path) else None
-    if book is not None and order.sheet is None:
-        order.sheet = _filled(book)
-    filled = (row for _, row in _rows(order)() if not _blank(row))
-    header = [_plain(cell).strip()[:MAX_NAME] for cell in next(filled, [])]
-    if not header:
-        raise SheetError("sheet_columns", "the sheet is empty")
-    if len(header) > order.columns:
-        raise SheetError("sheet_limit", f"more than {order.columns} columns")
+    rows, sheets = _open(order)
+    table = _Table.find(rows, order)
     shown: list[list[str]] = []
     size = 0
-    for row in filled:
+    for _, row in table.below(rows):
         size += 1
         if size > order.rows:
-            raise SheetError("sheet_limit", f"more than {order.rows} rows")
+            raise SheetError("sheet_limit", "many_rows", limit=order.rows)
         if len(shown) < order.show:
             shown.append([_plain(cell)[:MAX_NAME] for cell in row[: order.columns]])
-    yield Sight(header, shown, size, [] if book is None else _shown(book), order.sheet)
-
-
-def _rows(order: Order) -> Callable[[], Iterator[Numbered]]:
-    return _workbook(order) if is_workbook(order.path) else _text_file(order)
+    above = [
+        (number, [_plain(cell)[:MAX_NAME] for cell in row[: order.columns]])
+        for number, row in islice(_filled(rows()), _SHOWN_ABOVE)
+    ]
+    header = [cell[:MAX_NAME] for cell in table.header]
+    yield Sight(header, shown, size, sheets, order.sheet, table.number, above)
 
 
 def read(order: Order) -> Iterator[Item]:
-    rows = _rows(order)
-    columns, size = _look(rows(), order)
-    yield Head(columns, size)
+    """The rows, in batches."""
+    rows, sheets = _open(order)
+    table = _Table.find(rows, order)
+    columns = guess(table.header) if order.names is None else order.names
+    size, numeric = _look_through(table.below(rows), columns, order)
+    if sheets:  # a workbook says itself what is a number
+        numeric = set[int]()
+    yield Head(columns, size, table.header)
     lines: list[Line] = []
     length = 0
-    for line in _lines(rows(), columns, order):
+    reading = _Reading(columns, numeric)
+    for number, row in islice(table.below(rows), order.start, None):
+        line = reading.line(number, row)
         lines.append(line)
         length += sum(map(len, line.cells))
         if len(lines) == order.batch or length > MAX_LINE:
@@ -212,84 +134,131 @@ def read(order: Order) -> Iterator[Item]:
     yield End()
 
 
-def _look(rows: Iterator[Numbered], order: Order) -> tuple[list[str], int]:
-    filled = (row for _, row in rows if not _blank(row))
-    header = next(filled, None)
-    if header is None:
-        raise SheetError("sheet_columns", "the sheet is empty")
-    columns = _columns(header, order)
+def _open(order: Order) -> tuple[Rows, list[str]]:
+    """The rows of the sheet that is meant, and the sheets that there are."""
+    if not is_workbook(order.path):
+        if order.sheet is not None:
+            raise SheetError("sheet_unreadable", "no_sheets")
+        return text_rows(order), []
+    book = open_book(order)
+    if order.sheet is None:
+        order.sheet = likely_sheet(book, _looks_like_table)
+    return book_rows(book, order), shown_sheets(book)
+
+
+def _looks_like_table(rows: Iterator[Numbered]) -> int:
+    """0 for an empty sheet, more than 1 for one with headings that are known."""
+    ranks = [_rank(row) for _, row in islice(_filled(rows), _SEARCHED)]
+    return 1 + max(known for known, _ in ranks) if ranks else 0
+
+
+def _rank(row: list[Any]) -> tuple[int, int]:
+    return rank([_plain(cell) for cell in row[:200]])
+
+
+class _Table(Struct):
+    """Where in a sheet the table is: its header, and the number of the header's row."""
+
+    header: list[str]
+    number: int
+
+    @classmethod
+    def find(cls, rows: Rows, order: Order) -> "_Table":
+        first = list(islice(_filled(rows()), _SEARCHED))
+        if order.header is not None:
+            first = [one for one in islice(rows(), order.header) if one[0] == order.header]
+        if not first:
+            reason = "empty" if order.header is None else "no_such_row"
+            raise SheetError("sheet_columns", reason, row=order.header or 0)
+        number, row = max(first, key=_likelihood)
+        header = [_plain(cell).strip() for cell in row]
+        if order.header is not None and not any(header):
+            raise SheetError("sheet_columns", "no_such_row", row=number)
+        if len(header) > order.columns:
+            raise SheetError("sheet_limit", "many_columns", limit=order.columns)
+        return cls(header, number)
+
+    def below(self, rows: Rows) -> Iterator[Numbered]:
+        return (row for row in _filled(rows()) if row[0] > self.number)
+
+
+def _likelihood(one: Numbered) -> tuple[int, bool]:
+    """The row with most known headings; with none, the first that is more than a title."""
+    known, filled = _rank(one[1])
+    return known, filled > 1
+
+
+def _filled(rows: Iterable[Numbered]) -> Iterator[Numbered]:
+    return (row for row in rows if not _blank(row[1]))
+
+
+def _look_through(
+    rows: Iterator[Numbered], columns: list[str], order: Order
+) -> tuple[int, set[int]]:
+    """How many rows there are, and in which columns of attributes all text is numbers."""
+    numeric = {place for place, name in enumerate(columns) if name.startswith(ATTRIBUTE)}
     size = 0
-    for _ in filled:
+    for _, row in rows:
         size += 1
         if size > order.rows:
-            raise SheetError("sheet_limit", f"more than {order.rows} rows")
-    return columns, size
+            raise SheetError("sheet_limit", "many_rows", limit=order.rows)
+        if numeric:
+            numeric -= {place for place in numeric if not _may_be_number(row, place)}
+    return size, numeric
 
 
-def _columns(header: list[Any], order: Order) -> list[str]:
-    if order.names is not None:
-        return order.names
-    names = [_plain(cell).strip().lower() for cell in header]
-    while names and not names[-1]:
-        names.pop()
-    if len(names) > order.columns:
-        raise SheetError("sheet_limit", f"more than {order.columns} columns")
-    if unknown := [name[:40] for name in names if name and name not in COLUMNS]:
-        known = ", ".join(COLUMNS)
-        raise SheetError("sheet_columns", f"unknown: {', '.join(unknown[:10])}; there are: {known}")
-    if twice := {name for name in names if name and names.count(name) > 1}:
-        raise SheetError("sheet_columns", f"twice: {', '.join(sorted(twice))}")
-    if "userid" not in names:
-        raise SheetError("sheet_columns", "there is no column userid")
-    return names
+def _may_be_number(row: list[Any], place: int) -> bool:
+    cell = row[place] if place < len(row) else ""
+    return not isinstance(cell, str) or not cell.strip() or _NUMBER(cell.strip()) is not None
 
 
-def _lines(rows: Iterator[Numbered], columns: list[str], order: Order) -> Iterator[Line]:
-    filled = (row for row in rows if not _blank(row[1]))
-    for index, (number, row) in enumerate(filled, -1):  # -1 is the header
-        if index >= order.start:
-            yield _line(number, row if order.names is None else _wanted(row, columns), columns)
+class _Reading:
+    """Rows to lines."""
 
+    def __init__(self, columns: list[str], numeric: set[int]) -> None:
+        self._columns, self._numeric = columns, numeric
+        self._attributes = [
+            (place, name.removeprefix(ATTRIBUTE))
+            for place, name in enumerate(columns)
+            if name.startswith(ATTRIBUTE)
+        ]
 
-def _wanted(row: list[Any], columns: list[str]) -> list[Any]:
-    """The row without what stands in columns that were put aside."""
-    return [cell if name else "" for cell, name in zip(row, columns, strict=False)]
+    def line(self, number: int, row: list[Any]) -> Line:
+        columns = self._columns
+        try:
+            cells = [self._cell(cell, place) for place, cell in enumerate(row)]
+            attributes = self._typed(row)
+        except CellError as flaw:
+            cells = [_plain(cell)[:MAX_CELL] for cell in row]
+            return Line(number, _short(cells), flaw.reason, self._name(flaw.column))
+        del cells[len(columns) :]
+        cells += [""] * (len(columns) - len(cells))
+        if sum(len(cell) for cell, name in zip(cells, columns, strict=True) if name) > MAX_ROW:
+            return Line(number, _short(cells), "row_long")
+        return Line(number, cells, attributes=attributes)
 
+    def _name(self, place: int) -> str:
+        return (self._columns[place] if place < len(self._columns) else "") or letters(place)
 
-def _line(number: int, row: list[Any], columns: list[str]) -> Line:
-    try:
-        cells = [_text(cell, place) for place, cell in enumerate(row)]
-        _refuse_nameless(cells, columns)
-    except CellError as flaw:
-        cells = [_plain(cell)[:MAX_CELL] for cell in row]
-        names = dict(enumerate(columns))
-        column = names.get(flaw.column) or letters(flaw.column)
-        return Line(number, _short(cells), flaw.reason, column)
-    del cells[len(columns) :]
-    cells += [""] * (len(columns) - len(cells))
-    if sum(map(len, cells)) > MAX_ROW:
-        return Line(number, _short(cells), "row_long")
-    return Line(number, cells)
-
-
-def _refuse_nameless(cells: list[str], columns: list[str]) -> None:
-    for place, cell in enumerate(cells):
-        if cell and (place >= len(columns) or not columns[place]):
+    def _cell(self, cell: Any, place: int) -> str:
+        if place < len(self._columns) and not self._columns[place]:
+            return _plain(cell).strip()[:1_000]  # not wanted: kept for whoever reads of the row
+        text = _text(cell, place)
+        if text and place >= len(self._columns):
             raise CellError("cell_nameless", place)
+        return text
+
+    def _typed(self, row: list[Any]) -> dict[str, str | int | float | bool]:
+        found = {
+            name: _typed(row[place], place, number=place in self._numeric)
+            for place, name in self._attributes
+            if place < len(row)
+        }
+        return {name: value for name, value in found.items() if value != ""}
 
 
 def _short(cells: list[str]) -> list[str]:
-    return [cell[:1_000] for cell in cells[:100]]
-
-
-def letters(place: int) -> str:
-    """The name a spreadsheet program gives the column at `place`, from 0: A, Z, AA."""
-    text = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
-        text = chr(65 + rest) + text
-    return text
+    return [cell[:1_000] for cell in cells[:200]]
 
 
 def _blank(row: list[Any]) -> bool:
@@ -297,11 +266,23 @@ def _blank(row: list[Any]) -> bool:
 
 
 def _text(cell: Any, place: int) -> str:
-    if isinstance(cell, float) and abs(cell) >= EXACT:
+    if isinstance(cell, float | int) and abs(cell) >= EXACT:
         raise CellError("cell_number", place)
     text = _plain(cell).strip()
     if len(text) > MAX_CELL:
         raise CellError("cell_long", place)
+    return text
+
+
+def _typed(cell: Any, place: int, *, number: bool) -> str | int | float | bool:
+    """A cell as the value of an attribute: numbers and truth values stay what they are."""
+    text = _text(cell, place)
+    if isinstance(cell, bool):
+        return cell
+    if isinstance(cell, float | int) and isfinite(cell):
+        return int(cell) if cell == int(cell) else cell
+    if number and isinstance(cell, str) and text:
+        return float(text) if "." in text else int(text)
     return text
 
 
@@ -315,85 +296,6 @@ def _plain(cell: Any) -> str:
     if isinstance(cell, datetime | date | time):
         return cell.isoformat()
     return "" if cell is None else str(cell) if isinstance(cell, timedelta) else f"{cell}"
-
-
-def _workbook(order: Order) -> Callable[[], Iterator[Numbered]]:
-    book = _book(order)
-    names = _shown(book)
-    if order.sheet is not None and order.sheet not in names:
-        raise SheetError("sheet_unreadable", "there is no such sheet in it")
-    sheet = book.get_sheet_by_name(names[0] if order.sheet is None else order.sheet)
-    if sheet.total_width > order.columns:
-        raise SheetError("sheet_limit", f"more than {order.columns} columns")
-    return lambda: enumerate(sheet.iter_rows(), 1)
-
-
-def _book(order: Order) -> Any:
-    from python_calamine import CalamineWorkbook  # noqa: PLC0415
-
-    return CalamineWorkbook.from_path(order.path)
-
-
-def _shown(book: Any) -> list[str]:
-    from python_calamine import SheetTypeEnum, SheetVisibleEnum  # noqa: PLC0415
-
-    tables = [one for one in book.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
-    shown = [one.name for one in tables if one.visible == SheetVisibleEnum.Visible]
-    if not shown:
-        raise SheetError("sheet_unreadable", "there is no sheet in it")
-    return shown[:MAX_SHEETS]
-
-
-def _filled(book: Any) -> str | None:
-    """The first sheet that holds something."""
-    sheets = ((name, book.get_sheet_by_name(name)) for name in _shown(book))
-    return next((n for n, one in sheets if not all(map(_blank, one.iter_rows()))), None)
-
-
-def _text_file(order: Order) -> Callable[[], Iterator[Numbered]]:
-    encoding = _encoding(order.path)
-    delimiter = _delimiter(order.path, encoding)
-    csv.field_size_limit(MAX_LINE)
-
-    def rows() -> Iterator[Numbered]:
-        with open(order.path, encoding=encoding, newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            try:
-                yield from enumerate(reader, 1)
-            except csv.Error as error:
-                raise SheetError("sheet_unreadable", f"line {reader.line_num}: {error}") from None
-
-    return rows
-
-
-def _encoding(path: str) -> str:
-    with open(path, "rb") as file:
-        start = file.read(3)
-    if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return "utf-16"  # what Excel calls Unicode text
-    for encoding in ("utf-8-sig", "gb18030"):
-        if _decodes(path, encoding):
-            return encoding
-    raise SheetError("sheet_unreadable", "it is neither UTF-8 nor GB18030 text")
-
-
-def _decodes(path: str, encoding: str) -> bool:
-    try:
-        with open(path, encoding=encoding, newline="") as file:
-            for piece in iter(lambda: file.read(65_536), ""):
-                if "\x00" in piece:
-                    raise SheetError("sheet_unreadable", "it is no text file: it holds NUL bytes")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _delimiter(path: str, encoding: str) -> str:
-    with open(path, encoding=encoding, newline="") as file:
-        for line in iter(lambda: file.readline(65_536), ""):
-            if line.strip():
-                return max(",;\t", key=line.count)
-    return ","
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def _cleaned(address: str, place: int) -> str:
     try:
         return clean(address)
     except BadAddress as error:
-        raise Invalid("bad_address", field=f"addresses[{place}]", detail=str(error)) from None
+        raise Invalid("bad_address", field=f"addresses[{place}]", detail=error.detail) from None
 
 
 def _sought(address: str) -> str:

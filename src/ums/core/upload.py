@@ -10,7 +10,7 @@ from typing import IO
 
 from ums import clock
 from ums.config import Settings
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 _PIECE = 256 * 1024
 _MEGABYTE = 1024 * 1024
@@ -64,7 +64,7 @@ def _keep(settings: Settings, path: Path) -> tuple[Path, str]:
 
 
 def _take(settings: Settings, source: IO[bytes], name: str) -> tuple[Path, str]:
-    suffix = ".xlsx" if name.lower().endswith(".xlsx") else ".csv"
+    suffix = ".xlsx" if name.lower().endswith((".xlsx", ".xlsm")) else ".csv"
     copy = _folder(settings) / f"{secrets.token_hex(16)}{suffix}"
     try:
         return copy, _copy(source, copy, settings.import_size)
@@ -80,7 +80,7 @@ def _copy(source: IO[bytes], copy: Path, most: int) -> str:
         while piece := source.read(_PIECE):
             size += len(piece)
             if size > most:
-                raise Invalid("sheet_limit", detail=f"more than {most // _MEGABYTE} MB")
+                raise Invalid("sheet_limit", detail=Detail("sheet_size", limit=most // _MEGABYTE))
             digest.update(piece)
             target.write(piece)
         target.flush()

@@ -79,6 +79,7 @@ class State(Struct, gc=False):  # holds no cycle, and there are thousands
     now: dict[Slot, Values]  # the slots that an entry touched
     kept: bool = False  # an entry succeeded
     described: bool = False  # the attributes changed
+    was: str = ""  # the attributes before, if they changed
 
 
 class Difference(Struct, array_like=True, gc=False):
@@ -88,6 +89,7 @@ class Difference(Struct, array_like=True, gc=False):
     userid: str
     made: bool  # the user was not there before
     slots: list[tuple[str, str, list[str], list[str]]]  # kind, bind id, before, after
+    attributes: list[tuple[str, Any, Any]] = []  # name, before, after; null where there is none
 
 
 async def apply(
@@ -119,7 +121,19 @@ def _difference(userid: str, state: State) -> Difference | None:
         if now != (before := state.before.get((kind, bind_id), NOTHING))
     ]
     made = state.new and state.kept
-    return Difference(state.id, userid, made, slots) if made or slots else None
+    attributes = _different(state) if state.described else []
+    if not (made or slots or attributes):
+        return None
+    return Difference(state.id, userid, made, slots, attributes)
+
+
+def _different(state: State) -> list[tuple[str, Any, Any]]:
+    was: dict[str, Any] = msgspec.json.decode(state.was)
+    now: dict[str, Any] = msgspec.json.decode(state.attributes)
+    names = {**was, **now}
+    return [
+        (name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name)
+    ]
 
 
 async def _take(tx: Tx, userids: Collection[str]) -> dict[str, State]:
@@ -201,6 +215,7 @@ def _describe(state: State, given: dict[str, Any]) -> bool:
     text = msgspec.json.encode(merged)
     if len(text) > MAX_ATTRIBUTES:
         raise Invalid("attributes_large", limit=MAX_ATTRIBUTES)
+    state.was = state.was or state.attributes
     state.attributes, state.described = text.decode(), True
     return True
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from ums.core.requests import is_tag, is_userid
 from ums.errors import Invalid
+from ums.senders.address import BadAddress
 from ums.senders.address import clean as clean_email
 
 ALL = "all"
@@ -101,7 +102,8 @@ def read_value(name: str, text: str, field: str) -> str:
         return kind.clean(text)
     except ValueError as error:
         refuse_control(text, field)
-        raise Invalid(kind.reason, field=field, detail=str(error)) from None
+        detail = error.detail if isinstance(error, BadAddress) else str(error)
+        raise Invalid(kind.reason, field=field, detail=detail) from None
 
 
 def refuse_control(text: str, field: str) -> None:

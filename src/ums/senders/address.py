@@ -13,6 +13,7 @@ from functools import lru_cache
 import idna
 from email_validator import EmailNotValidError, validate_email
 
+from ums.errors import Detail
 from ums.senders.headers import has_control
 
 MAX_BYTES = 254  # RFC 5321 section 4.5.3.1.3 with erratum 1690
@@ -35,7 +36,11 @@ _NO_SYMBOL = "＠﹫"
 
 
 class BadAddress(ValueError):
-    """No address, or no display name, that mail can be sent with; the text is for people."""
+    """No address, or no display name, that mail can be sent with; the detail is for people."""
+
+    def __init__(self, detail: Detail) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 def clean(text: str) -> str:
@@ -75,39 +80,39 @@ def clean_display_name(text: str) -> str:
     """
     name = unicodedata.normalize("NFC", text.strip(_BLANKS))
     if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
-        raise BadAddress(f"the name is longer than {MAX_NAME_BYTES} bytes")
+        raise BadAddress(Detail("address_name_long", limit=MAX_NAME_BYTES))
     if has_control(name):
-        raise BadAddress("the name holds a line break or control character")
+        raise BadAddress(Detail("address_name_control"))
     if _BIDI.search(name):
-        raise BadAddress("the name holds a character that changes the reading direction")
+        raise BadAddress(Detail("address_name_direction"))
     return name
 
 
 def _clean_slowly(text: str) -> str:
     if len(text) > MAX_BYTES:  # before anything that takes time for every character
-        raise BadAddress(f"the address is longer than {MAX_BYTES} bytes")
+        raise BadAddress(Detail("address_long", limit=MAX_BYTES))
     local, domain = _split(text)
     address = f"{_clean_local(local)}@{_clean_domain(domain)}"
     if len(address.encode()) > MAX_BYTES:
-        raise BadAddress(f"the address is longer than {MAX_BYTES} bytes")
+        raise BadAddress(Detail("address_long", limit=MAX_BYTES))
     return address
 
 
 def _split(text: str) -> tuple[str, str]:
     if text.count("@") != 1:
         if any(symbol in text for symbol in _NO_SYMBOL):
-            raise BadAddress("the address holds a full-width @ sign")
-        raise BadAddress("an address needs exactly one @ sign")
+            raise BadAddress(Detail("address_full_width"))
+        raise BadAddress(Detail("address_one_sign"))
     local, _, domain = text.partition("@")
     if not local or not domain:
-        raise BadAddress("something is missing before or after the @ sign")
+        raise BadAddress(Detail("address_half"))
     return local, domain
 
 
 def _clean_local(local: str) -> str:
     local = unicodedata.normalize("NFC", local)
     if "=?" in local:  # proper, but a header's reader would decode it (RFC 2047), perhaps to CRLF
-        raise BadAddress("the address holds what looks like an encoded word")
+        raise BadAddress(Detail("address_encoded_word"))
     try:
         # The shortest domain stands in; the library's lower-casing of "INFO" is not taken over.
         validate_email(f"{local}@a.b", check_deliverability=False)
@@ -116,22 +121,23 @@ def _clean_local(local: str) -> str:
     return local
 
 
-def _reason(error: EmailNotValidError) -> str:
+def _reason(error: EmailNotValidError) -> Detail:
     text = str(error).removeprefix("The email address ").rstrip(".")
-    return f"the address {text}" if str(error).startswith("The email address ") else text
+    told = f"the address {text}" if str(error).startswith("The email address ") else text
+    return Detail("address_local", told=told)
 
 
 @lru_cache(maxsize=4096)  # uploads repeat a few domains; bounded, and each at most 254 characters
 def _clean_domain(domain: str) -> str:
     if domain.startswith("["):
-        raise BadAddress("an IP address in brackets is not accepted as a domain")
+        raise BadAddress(Detail("address_ip_literal"))
     if any(unicodedata.category(char)[0] in "CZ" for char in domain):
-        raise BadAddress("the domain holds a blank, control or invisible character")
+        raise BadAddress(Detail("address_domain_blank"))
     try:
         folded = idna.encode(idna.uts46_remap(domain), strict=True).decode()
         _check_direction(folded)
     except (idna.IDNAError, UnicodeError):
-        raise BadAddress("the domain is not a proper domain name") from None
+        raise BadAddress(Detail("address_domain")) from None
     _check_ascii_domain(folded)
     return folded
 
@@ -149,8 +155,8 @@ def _check_direction(folded: str) -> None:
 def _check_ascii_domain(domain: str) -> None:
     labels = domain.split(".")
     if len(domain) > _MAX_DOMAIN or not all(map(_LABEL.fullmatch, labels)):
-        raise BadAddress("the domain is not a proper domain name")
+        raise BadAddress(Detail("address_domain"))
     if len(labels) == 1 and domain not in _SINGLE_LABELS:
-        raise BadAddress("the domain has no dot")
+        raise BadAddress(Detail("address_no_dot"))
     if not domain[-1].isalpha():  # Punycode ends in a letter too (RFC 3492 section 5)
-        raise BadAddress("the domain ends in a number")
+        raise BadAddress(Detail("address_number_end"))

@@ -17,6 +17,7 @@ from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import DryRun, dry_run
+from ums.core.import_columns import Choice, HeaderRow, Sheet
 from ums.core.import_drafts import ImportInfo, Preview, State
 from ums.core.paging import Page
 from ums.core.sorting import ByName
@@ -26,10 +27,17 @@ _PIECE = 256 * 1024
 
 
 class Upload(Struct, frozen=True, forbid_unknown_fields=True):
-    """A spreadsheet, .xlsx or .csv."""
+    """A spreadsheet, .xlsx, .ods or .csv."""
 
     file: UploadFile
     bind_id: str = "all"
+    sheet: Annotated[
+        Sheet | None, Meta(description="Of a workbook; if not given, the first with a table.")
+    ] = None
+    header_row: Annotated[
+        HeaderRow | None,
+        Meta(description="The number of the row with the headings; if not given, it is found."),
+    ] = None
 
 
 class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,9 +47,20 @@ class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
         list[str] | None,
         Meta(description='What each column of the file holds, in its order; "" nothing.'),
     ] = None
+    fields: Annotated[
+        dict[str, str] | None,
+        Meta(
+            description="What some columns hold, by heading or letter; the others stay. A field, "
+            '`user.` and an attribute, `email+userid`, or "" for nothing.'
+        ),
+    ] = None
     sheet: Annotated[
-        str | None,
+        Sheet | None,
         Meta(description="Which sheet of a workbook; its columns are guessed if not given."),
+    ] = None
+    header_row: Annotated[
+        HeaderRow | None,
+        Meta(description="The row with the headings; its columns are guessed if not given."),
     ] = None
     bind_id: Annotated[
         str | None, Meta(description="Where values go whose row names no bind id.")
@@ -71,7 +90,11 @@ async def upload_import(
     """Upload a spreadsheet as a draft; what its columns hold is guessed from their names."""
     caller.unbound()
     made = await import_drafts.upload(
-        system, data.file.file, data.file.filename, bind_id=data.bind_id
+        system,
+        data.file.file,
+        data.file.filename,
+        bind_id=data.bind_id,
+        choice=Choice(data.sheet, data.header_row),
     )
     return shown(request, made, 201)
 
@@ -97,7 +120,7 @@ async def change_import(
         id,
         columns=data.columns,
         bind_id=data.bind_id,
-        sheet=data.sheet,
+        choice=Choice(data.sheet, data.header_row, data.fields or {}),
         expect=expected(request),
     )
     return shown(request, changed)

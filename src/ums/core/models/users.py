@@ -45,7 +45,7 @@ imports = table(
     Column("name", Text, nullable=False),  # what the operator called it
     Column("digest", String(64), nullable=False),  # SHA-256: the same file is recognised
     Column("bind_id", String(32), nullable=False),
-    # draft | waiting | running | done | failed | undoing | undone
+    # draft | waiting | running | done | failed | undoing | undone; list: recipients of a message
     Column("state", String(12), nullable=False),
     Column("detail", Text, nullable=False),
     Column("cursor", Integer, nullable=False),  # rows read so far
@@ -57,12 +57,14 @@ imports = table(
     Column("mapping", Text),  # JSON: what each column of the file holds; null: as its header says
     Column("sheet", Text),  # of a workbook; null: its first that is shown
     Column("header", Text),  # JSON: what stands above the columns, to know such a file again
+    Column("header_row", Integer),  # its number in the sheet; null: the first that is not empty
     Column("undone", Integer, nullable=False, server_default="0"),  # changes taken back
     Column("kept", Integer, nullable=False, server_default="0"),  # not: somebody changed it since
     Column("owner", String(40)),
     Column("created_at", Time, nullable=False),
     Column("started_at", Time),
     Column("finished_at", Time),
+    Column("dismissed_at", Time),  # since when nobody needs to be told of it
 )
 
 import_rejects = table(

@@ -92,7 +92,7 @@ async def send_test(
         address = clean(to)
         content = _rendered(found, Person(address, person.userid, person.attributes), given)
     except BadAddress as error:
-        raise Invalid("bad_address", field="to", detail=str(error)) from None
+        raise Invalid("bad_address", field="to", detail=error.detail) from None
     except RenderError as error:
         raise refusal(error) from None
     except BadContent as error:

@@ -8,16 +8,22 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core import imports, rejects
+from ums.core.headings import letters
+from ums.core.import_columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Id, Verb
-from ums.errors import Invalid
+from ums.errors import Invalid, recall
 
 
 class ImportOpen(Struct):
     path: str
     bind_id: str
     name: str
+    sheet: str | None = None
+    header_row: HeaderRow | None = None
+    map: list[str] = []  # COLUMN=FIELD
+    ignore: list[str] = []
 
 
 class ImportId(Struct):
@@ -30,7 +36,11 @@ class ImportRejects(Struct):
 
 
 async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
-    return await imports.open_import(system, Path(p.path), bind_id=p.bind_id, name=p.name)
+    choice = Choice(p.sheet, p.header_row, read_fields(p.map), p.ignore)
+    found = await imports.open_import(
+        system, Path(p.path), bind_id=p.bind_id, name=p.name, choice=choice
+    )
+    return _shown(found)
 
 
 async def _import_show(system: System, _: Intake, p: ImportId) -> object:
@@ -38,7 +48,17 @@ async def _import_show(system: System, _: Intake, p: ImportId) -> object:
         found = await imports.show(tx, p.id)
     if found is None:
         raise Invalid("import_unknown", id=p.id)
+    return _shown(found)
+
+
+def _shown(found: imports.Import) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(found)
+    shown["detail"] = recall(found.detail)
+    header: list[str] = msgspec.json.decode(shown.pop("header") or b"[]")
+    columns: list[str] = msgspec.json.decode(shown.pop("mapping") or b"[]")
+    named = [(heading or letters(i), columns[i]) for i, heading in enumerate(header)]
+    shown["columns"] = ", ".join(f"{heading}={column}" for heading, column in named if column)
+    shown["ignored"] = ", ".join(heading for heading, column in named if not column)
     times = {name: shown[name] for name in ("created_at", "finished_at") if shown[name]}
     return shown | {name: clock.iso(moment) for name, moment in times.items()}
 

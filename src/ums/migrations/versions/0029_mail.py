@@ -1,4 +1,4 @@
-"""release addresses that a server's routing trouble suppressed"""
+"""release addresses that a server's routing trouble suppressed; where an import's header stands"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,9 @@ down_revision = "0028"
 
 def upgrade() -> None:
     release()
+    with op.batch_alter_table("imports", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("header_row", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("dismissed_at", sa.BigInteger(), nullable=True))
 
 
 def release() -> None:

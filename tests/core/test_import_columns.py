@@ -1,0 +1,257 @@
+"""Which table of a spreadsheet is read, what its columns hold, and what becomes of it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+import xlsxwriter
+
+from spreadsheets import ME, counts, prepare, shown
+from ums.core import import_drafts, import_undo, imports, users
+from ums.core.dry_run import dry_run
+from ums.core.headings import guess
+from ums.core.import_columns import Choice
+from ums.core.imports import Import
+from ums.core.system import System
+from ums.errors import Invalid, recall
+
+on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+"""For what has nothing to do with the database."""
+Rows = list[list[Any]]
+ROWS: Rows = [["会员号", "电子邮件", "姓名", "备注"], ["007", "a@a.org", "张三", "x"]]
+
+
+@pytest.fixture
+async def world(system: System) -> System:
+    await prepare(system)
+    return system
+
+
+async def done(system: System, path: Path, **chosen: Any) -> Import:
+    opened = await imports.open_import(
+        system, path, bind_id="all", name=path.name, choice=Choice(**chosen)
+    )
+    await imports.run(system, opened.id, ME)
+    return await shown(system, opened.id)
+
+
+async def held(system: System, userid: str) -> users.User:
+    async with system.database.read() as tx:
+        found = await users.find(tx, userid)
+    assert found is not None
+    return found
+
+
+def by_openpyxl(path: Path, rows: Rows) -> Path:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)  # type: ignore[union-attr]
+    book.save(path)
+    return path
+
+
+def by_xlsxwriter(path: Path, rows: Rows) -> Path:
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return path
+
+
+def as_text(encoding: str, mark: str) -> Callable[[Path, Rows], Path]:
+    def write(path: Path, rows: Rows) -> Path:
+        path = path.with_suffix(".csv")
+        text = "".join(mark.join(map(str, row)) + "\r\n" for row in rows)
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "write",
+    [by_openpyxl, by_xlsxwriter, as_text("gbk", ","), as_text("utf-16", "\t")],
+    ids=["openpyxl", "xlsxwriter", "gbk", "utf-16"],
+)
+@pytest.mark.parametrize("above", [0, 2], ids=["header-first", "below-a-title"])
+async def test_a_table_is_read_as_it_comes(
+    world: System, tmp_path: Path, write: Callable[[Path, Rows], Path], above: int
+) -> None:
+    title: Rows = [["2026 年会员名单"], []][:above]
+    one = await done(world, write(tmp_path / "a.xlsx", [*title, *ROWS]))
+    assert (one.state, counts(one), one.header_row) == ("done", (1, 0, 0, 0), above + 1)
+    user = await held(world, "007")
+    assert user.addresses == {"email": {"all": ["a@a.org"]}}
+    assert user.attributes == {"name": "张三"}
+
+
+@on_sqlite
+async def test_the_sheet_with_the_table_is_found_or_chosen(world: System, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["A note on this file"])  # type: ignore[union-attr]
+    for name, userid in (("members", "m1"), ("more", "m2")):
+        sheet = book.create_sheet(name)
+        sheet.append(["userid", "email"])
+        sheet.append([userid, "a@a.org"])
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    one = await done(world, path)
+    assert (one.sheet, counts(one)) == ("members", (1, 0, 0, 0))
+    one = await done(world, path, sheet="more")
+    assert (one.sheet, counts(one)) == ("more", (1, 0, 0, 0))
+    with pytest.raises(Invalid, match="there are: Sheet, members, more"):
+        await done(world, path, sheet="gone")
+
+
+@on_sqlite
+async def test_the_header_row_is_chosen(world: System, tmp_path: Path) -> None:
+    rows: Rows = [["userid", "email"], ["名", "址"], ["u1", "a@a.org"]]
+    path = by_openpyxl(tmp_path / "a.xlsx", rows)
+    chosen: dict[str, Any] = {"header_row": 2, "fields": {"名": "userid", "B": "email"}}
+    assert counts(await done(world, path, **chosen)) == (1, 0, 0, 0)
+    for row in (4, 100_000):
+        with pytest.raises(Invalid, match=f"row {row} is empty or not there"):
+            await done(world, path, header_row=row)
+
+
+async def test_columns_are_mapped_and_ignored(world: System, tmp_path: Path) -> None:
+    head = ["ID", "Number", "Mail", "City", "Phone", "Joined"]
+    path = by_openpyxl(tmp_path / "a.xlsx", [head, ["x", "u1", "a@a.org", "Ulm", "123456", "2020"]])
+    fields = {"number": "userid", "F": "user.joined"}
+    one = await done(world, path, fields=fields, ignore=["Phone"])
+    assert (one.state, counts(one)) == ("done", (1, 0, 0, 0))
+    user = await held(world, "u1")
+    assert user.addresses == {"email": {"all": ["a@a.org"]}}
+    assert user.attributes == {"city": "Ulm", "joined": "2020"}
+    for wrong, words in (
+        ({"Colour": "email"}, "no column Colour; it has: ID, Number"),
+        ({"City": "colour"}, "unknown: colour"),
+        ({"City": "user.a b"}, "unknown: user.a b"),
+        ({"City": "user.userid"}, "unknown: user.userid"),
+        ({"Number": "phone", "City": "phone"}, "phone is given twice"),
+    ):
+        with pytest.raises(Invalid, match=words):
+            await done(world, path, fields=wrong)
+    with pytest.raises(Invalid, match="no column holds the userid"):
+        await done(world, path, ignore=["ID", "Mail"])
+
+
+async def test_attributes_keep_their_type(world: System, tmp_path: Path) -> None:
+    head = ["userid", "user.zip", "user.age", "user.vip", "user.score"]
+    path = by_openpyxl(tmp_path / "a.xlsx", [head, ["u1", "01067", 42, True, 8.5], ["u2"]])
+    await done(world, path)
+    wanted = {"zip": "01067", "age": 42, "vip": True, "score": 8.5}
+    assert (await held(world, "u1")).attributes == wanted
+    assert (await held(world, "u2")).attributes == {}
+    text = as_text("utf-8", ",")(
+        tmp_path / "b.csv",
+        [head, ["t1", "01067", "42", "TRUE", "8.5"], ["t2", "10115", "", "", "1e5"]],
+    )
+    await done(world, text)
+    # Only where every cell of a column is a number for sure, text is one.
+    wanted = {"zip": "01067", "age": 42, "vip": "TRUE", "score": "8.5"}
+    assert (await held(world, "t1")).attributes == wanted
+    assert (await held(world, "t2")).attributes == {"zip": "10115", "score": "1e5"}
+
+
+async def test_an_empty_cell_keeps_an_attribute_and_the_undo_restores(
+    world: System, tmp_path: Path
+) -> None:
+    head = ["userid", "city", "name"]
+    first = by_openpyxl(tmp_path / "a.xlsx", [head, ["u1", "Ulm", "Ann"]])
+    await done(world, first)
+    one = await done(
+        world, by_openpyxl(tmp_path / "b.xlsx", [head, ["u1", "Bonn", ""], ["u2", "Kiel", ""]])
+    )
+    assert counts(one) == (1, 1, 0, 0)
+    assert (await held(world, "u1")).attributes == {"city": "Bonn", "name": "Ann"}
+    await import_undo.request(world, one.id)
+    await imports.run(world, one.id, ME)
+    assert (await held(world, "u1")).attributes == {"city": "Ulm", "name": "Ann"}
+    async with world.database.read() as tx:
+        assert await users.find(tx, "u2") is None
+    assert ((await shown(world, one.id)).undone, (await shown(world, one.id)).kept) == (2, 0)
+
+
+async def test_an_address_alone_is_enough(world: System, tmp_path: Path) -> None:
+    rows: Rows = [["E-mail Address"], ["a@Example.org"], ["o'hara@a.org"], ["nobody"]]
+    path = by_openpyxl(tmp_path / "a.xlsx", rows)
+    with path.open("rb") as file:
+        made = await import_drafts.upload(world, file, "a.xlsx")
+    assert made.columns == ["email+userid"]
+    told = await dry_run(world, made.id, "zh")
+    assert (told.new, told.invalid, told.users) == (1, 2, 1)
+    assert "不能用作 userid" in told.examples[0].reason
+    one = await done(world, path)
+    assert counts(one) == (1, 0, 0, 2)
+    assert (await held(world, "a@example.org")).addresses == {"email": {"all": ["a@example.org"]}}
+
+
+async def test_the_same_address_under_two_userids_is_told(world: System, tmp_path: Path) -> None:
+    head = ["userid", "email"]
+    await done(world, by_openpyxl(tmp_path / "a.xlsx", [head, ["old", "a@a.org"]]))
+    rows: Rows = [head, ["u1", "a@a.org"], ["u2", "b@a.org"], ["u3", "b@a.org"], ["u3", "b@a.org"]]
+    with by_openpyxl(tmp_path / "b.xlsx", rows).open("rb") as file:
+        made = await import_drafts.upload(world, file, "b.xlsx")
+    told = await dry_run(world, made.id)
+    assert (told.new, told.duplicate, told.users, told.shared) == (3, 1, 3, 3)
+    assert [(one.row, one.other) for one in told.shared_examples] == [
+        (2, "old"),
+        (4, "u2"),
+        (5, "u2"),
+    ]
+
+
+HTML = b"<html><table><tr><td>userid</td></tr></table></html>"
+FODS = b'<?xml version="1.0"?>\n<office:document xmlns:office="urn:x"/>'
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.xls", HTML, "it is a web page or XML"),
+        ("a.xlsx", b"\xef\xbb\xbf  " + HTML, "it is a web page or XML"),
+        ("a.fods", FODS, "it is a web page or XML"),
+        ("a.xlsx", b"PK\x03\x04" + os.urandom(100), "it is not an .xlsx workbook"),
+        ("a.xlsx", b"nonsense", "it is not an .xlsx workbook"),
+        ("a.csv", b"userid\n\x00", "it is no text file"),
+        ("a.csv", b"\xff\xfe\x00", "neither UTF-8 nor GB18030"),
+        ("a.csv", b"", "the sheet is empty"),
+        ("a.xls", b"\xd0\xcf\x11\xe0", "old .xls"),
+    ],
+)
+async def test_what_is_wrong_with_a_file_is_said_in_both_languages(
+    world: System, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with path.open("rb") as file, pytest.raises(Invalid) as refused:
+        await import_drafts.upload(world, file, name)
+    assert words in refused.value.words()
+    assert "zip" not in refused.value.words()
+    chinese = refused.value.words("zh")
+    assert words not in chinese
+    assert "sheet" not in chinese
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        (["会员号", "手机号", "邮箱"], ["userid", "phone", "email"]),
+        (["客户编号", "电子邮件"], ["userid", "email"]),
+        (["Member ID", "E-Mail Address", "City"], ["userid", "email", "user.city"]),
+        (["手机号", "邮箱（必填）"], ["phone", "email+userid"]),
+        (["userid", "user_id", "*email:"], ["userid", "", "email"]),
+        (["备注", "user.age", "USER.X Y"], ["", "user.age", ""]),
+    ],
+)
+def test_headings_that_are_known(header: list[str], columns: list[str]) -> None:
+    assert guess(header) == columns
+
+
+def test_what_is_stored_of_an_error_has_words_in_both_languages() -> None:
+    assert recall("as it was stored before") == "as it was stored before"
