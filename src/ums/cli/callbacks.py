@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import After, AsJson, Limit, app, ask, read_password
 from ums.cli.failing import fail
@@ -158,9 +159,13 @@ def callback_dead(
 @callback.command("replay")
 def callback_replay(
     channel: Channel,
-    batch: Annotated[int | None, typer.Option(help="This batch.")] = None,
-    first: Annotated[int | None, typer.Option(help="Batches from this id on.")] = None,
-    last: Annotated[int | None, typer.Option(help="Batches up to this id.")] = None,
+    batch: Annotated[int | None, typer.Option(help="This batch.", min=1, max=MOST_ID)] = None,
+    first: Annotated[
+        int | None, typer.Option(help="Batches from this id on.", min=1, max=MOST_ID)
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option(help="Batches up to this id.", min=1, max=MOST_ID)
+    ] = None,
     address: Of = None,
     json: AsJson = False,
 ) -> None:

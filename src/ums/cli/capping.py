@@ -30,7 +30,8 @@ def sender_caps(
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Take all caps away.")] = False,
     urgent_share: Annotated[
-        int | None, typer.Option(help="Percent of each cap that only urgent mail may use.")
+        int | None,
+        typer.Option(help="Percent of each cap that only urgent mail may use.", min=0, max=90),
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -47,10 +48,13 @@ def sender_caps(
 def sender_warm_up(
     code: str,
     target: Annotated[
-        int | None, typer.Option(help="Mails a day at which it ends; begins the plan.")
+        int | None,
+        typer.Option(help="Mails a day at which it ends; begins the plan.", min=1, max=10**7),
     ] = None,
-    start: Annotated[int, typer.Option(help="Mails on the first day.")] = 50,
-    growth: Annotated[int, typer.Option(help="Percent more each day that went well.")] = 50,
+    start: Annotated[int, typer.Option(help="Mails on the first day.", min=1, max=10**6)] = 50,
+    growth: Annotated[
+        int, typer.Option(help="Percent more each day that went well.", min=1, max=200)
+    ] = 50,
     zone: Annotated[str, typer.Option(help="By whose clock days are counted.")] = "Asia/Shanghai",
     end: Annotated[bool, typer.Option("--end", help="End the plan.")] = False,
     json: AsJson = False,

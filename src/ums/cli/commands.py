@@ -138,7 +138,9 @@ def sender_create(
     code: Annotated[str, typer.Option(help="1 to 30 letters and digits; never changes.")],
     name: Annotated[str, typer.Option(help="1 to 30 characters.")],
     host: Annotated[str, typer.Option(help="The server's name.")],
-    port: Annotated[int, typer.Option(help="25, 80, 443, 465; others with --allow-port.")],
+    port: Annotated[
+        int, typer.Option(help="25, 80, 443, 465; others with --allow-port.", min=1, max=65535)
+    ],
     encryption: Annotated[str, typer.Option(help="none, ssl or starttls.")],
     from_: Annotated[str, typer.Option("--from", help='ADDR or "Name <ADDR>".')],
     account: Annotated[str, typer.Option(help="The login; empty for none.")] = "",
@@ -205,10 +207,11 @@ def sender_authorise(
     channel: Annotated[str, typer.Option(help="The ChannelKey.")],
     default: Annotated[bool, typer.Option(help="Make it the channel's default.")] = False,
     rank: Annotated[
-        int | None, typer.Option(help="Its place in the channel's route, 1 to 9; 0: none.")
+        int | None,
+        typer.Option(help="Its place in the channel's route, 1 to 9; 0: none.", min=0, max=9),
     ] = None,
     weight: Annotated[
-        int | None, typer.Option(help="Its part of what its rank shares, 1 to 100.")
+        int | None, typer.Option(help="Its part of what its rank shares, 1 to 100.", min=1, max=100)
     ] = None,
     json: AsJson = False,
 ) -> None:

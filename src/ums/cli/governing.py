@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import After, AsJson, Limit, app, ask
 from ums.cli.failing import fail
@@ -13,7 +14,7 @@ ChannelKey = Annotated[str, typer.Option("--channel", help="The ChannelKey.")]
 OneChannel = Annotated[
     str | None, typer.Option("--channel", help="The ChannelKey; without it, for every channel.")
 ]
-ListId = Annotated[int, typer.Argument(help="The list's id.")]
+ListId = Annotated[int, typer.Argument(help="The list's id.", min=1, max=MOST_ID)]
 Name = Annotated[str, typer.Argument(help="1 to 60 characters.")]
 Values = Annotated[list[str] | None, typer.Argument(help="Addresses; userids with --userids.")]
 Userids = Annotated[bool, typer.Option("--userids", help="They are userids, not addresses.")]
@@ -202,7 +203,7 @@ def strategy_list(
 
 @strategy.command("delete")
 def strategy_delete(
-    id: Annotated[int, typer.Argument(help="The strategy's id.")],
+    id: Annotated[int, typer.Argument(help="The strategy's id.", min=1, max=MOST_ID)],
     channel: ChannelKey,
     json: AsJson = False,
 ) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 from ums.cli.sending import message
@@ -67,7 +68,8 @@ def message_resolve(
         bool, typer.Option("--arrived/--not-arrived", help="What was found out of them.")
     ],
     delivery: Annotated[
-        list[int] | None, typer.Option(help="The id of one; repeatable. Else all.")
+        list[int] | None,
+        typer.Option(help="The id of one; repeatable. Else all.", min=1, max=MOST_ID),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -13,7 +13,9 @@ from ums.cli.failing import fail
 def sender_mailbox(
     code: str,
     host: Annotated[str | None, typer.Option(help="Its IMAP server; sets the mailbox.")] = None,
-    port: Annotated[int, typer.Option(help="Mostly 993, or 143 with STARTTLS.")] = 993,
+    port: Annotated[
+        int, typer.Option(help="Mostly 993, or 143 with STARTTLS.", min=1, max=65535)
+    ] = 993,
     encryption: Annotated[str, typer.Option(help="none, ssl or starttls.")] = "ssl",
     account: Annotated[str, typer.Option(help="The login; empty for the sender's.")] = "",
     password_file: Annotated[

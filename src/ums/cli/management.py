@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import After, AsJson, Limit, app, ask, operator, read_password
 
@@ -33,7 +34,9 @@ def token_create(
     channel: Annotated[
         list[str] | None, typer.Option(help="A ChannelKey it is bound to; repeatable.")
     ] = None,
-    days: Annotated[float | None, typer.Option(help="It ends after so long.")] = None,
+    days: Annotated[
+        float | None, typer.Option(help="It ends after so long.", min=0, max=36500)
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Make a token of the management API and show it, this once."""
@@ -49,7 +52,9 @@ def token_list(after: After = None, limit: Limit = 100, json: AsJson = False) ->
 
 @token.command("revoke")
 def token_revoke(
-    id: Annotated[int, typer.Argument(help="The token's id, as the list shows it.", min=0)],
+    id: Annotated[
+        int, typer.Argument(help="The token's id, as the list shows it.", min=1, max=MOST_ID)
+    ],
     json: AsJson = False,
 ) -> None:
     """End a token, from its next request on."""
@@ -103,7 +108,9 @@ def import_list(after: After = None, limit: Limit = 100, json: AsJson = False) -
 
 @imports.command("undo")
 def import_undo(
-    id: Annotated[int, typer.Argument(help="The import's id, as the list shows it.", min=0)],
+    id: Annotated[
+        int, typer.Argument(help="The import's id, as the list shows it.", min=1, max=MOST_ID)
+    ],
     json: AsJson = False,
 ) -> None:
     """Take an import back: what nobody changed since is as it was before."""

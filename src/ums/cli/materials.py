@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 
@@ -16,7 +17,7 @@ MATERIAL = ("id", "name", "content_type", "size", "channelkey", "expires_at", "n
 @material.command("upload")
 def material_upload(
     file: Path,
-    ttl: Annotated[int, typer.Option(help="Hours it is kept, 1 to 168.")] = 24,
+    ttl: Annotated[int, typer.Option(help="Hours it is kept, 1 to 168.", min=1, max=168)] = 24,
     json: AsJson = False,
 ) -> None:
     """Store a file and show the URL under which messages can name it."""
@@ -26,7 +27,9 @@ def material_upload(
 @material.command("list")
 def material_list(
     after: Annotated[str | None, typer.Option(help="The `next` of the page before.")] = None,
-    limit: Annotated[int, typer.Option(help="Materials on a page, at most 500.")] = 100,
+    limit: Annotated[
+        int, typer.Option(help="Materials on a page, at most 500.", min=1, max=500)
+    ] = 100,
     json: AsJson = False,
 ) -> None:
     """All materials, the newest first."""
@@ -35,6 +38,8 @@ def material_list(
 
 
 @material.command("delete")
-def material_delete(id: int, json: AsJson = False) -> None:
+def material_delete(
+    id: Annotated[int, typer.Argument(help="Its id.", min=1, max=MOST_ID)], json: AsJson = False
+) -> None:
     """End a material's time; it goes as soon as no unfinished message needs it."""
     show.record(ask("material.delete", id=id), raw=json)

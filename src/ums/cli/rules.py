@@ -17,9 +17,11 @@ def channel_rules(
         str | None, typer.Option("--set", help="A JSON object of the rules that change.")
     ] = None,
     requests_per_second: Annotated[
-        int | None, typer.Option(help="Calls of the API; 0: any number.")
+        int | None, typer.Option(help="Calls of the API; 0: any number.", min=0, max=1_000_000)
     ] = None,
-    broadcasts_per_day: Annotated[int | None, typer.Option(help="0: any number.")] = None,
+    broadcasts_per_day: Annotated[
+        int | None, typer.Option(help="0: any number.", min=0, max=1_000_000)
+    ] = None,
     zone: Annotated[
         str | None, typer.Option(help="The time zone of its days, such as Asia/Shanghai.")
     ] = None,

@@ -22,7 +22,9 @@ def serve(
     ] = None,
     processes: Annotated[
         int,
-        typer.Option(help="Delivering processes in all; more than 1 needs PostgreSQL.", min=1),
+        typer.Option(
+            help="Delivering processes in all; more than 1 needs PostgreSQL.", min=1, max=256
+        ),
     ] = 1,
 ) -> None:
     """Run the web server and the engine."""

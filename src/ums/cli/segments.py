@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 from ums.cli.failing import fail
@@ -13,8 +14,10 @@ from ums.cli.governing import After, Limit, Name
 
 segment = typer.Typer(help="Saved selections of users.", no_args_is_help=True)
 app.add_typer(segment, name="segment")
-SegmentId = Annotated[int, typer.Argument(help="The segment's id.")]
-OneId = Annotated[int | None, typer.Argument(help="A segment's id; or give --conditions.")]
+SegmentId = Annotated[int, typer.Argument(help="The segment's id.", min=1, max=MOST_ID)]
+OneId = Annotated[
+    int | None, typer.Argument(help="A segment's id; or give --conditions.", min=1, max=MOST_ID)
+]
 Conditions = Annotated[str | None, typer.Option(help="JSON, or a file with it; {} is everyone.")]
 SEGMENT = ("id", "name", "conditions", "created_at")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 from ums.cli.failing import fail
@@ -110,8 +111,12 @@ def send(
     on_doubt: Annotated[
         str | None, typer.Option(help="hold or resend what has an unknown outcome.")
     ] = None,
-    block_list: Annotated[int | None, typer.Option(help="A blocklist's id.")] = None,
-    allow_list: Annotated[int | None, typer.Option(help="An allowlist's id.")] = None,
+    block_list: Annotated[
+        int | None, typer.Option(help="A blocklist's id.", min=1, max=MOST_ID)
+    ] = None,
+    allow_list: Annotated[
+        int | None, typer.Option(help="An allowlist's id.", min=1, max=MOST_ID)
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Accept a message; a running server delivers it."""
@@ -148,7 +153,9 @@ def message_show(
     deliveries: Annotated[bool, typer.Option(help="With its deliveries.")] = False,
     state: Annotated[str | None, typer.Option(help="Only deliveries in this state.")] = None,
     after: Annotated[str | None, typer.Option(help="The `next` of the page before.")] = None,
-    limit: Annotated[int, typer.Option(help="Deliveries on a page, at most 500.")] = 100,
+    limit: Annotated[
+        int, typer.Option(help="Deliveries on a page, at most 500.", min=1, max=500)
+    ] = 100,
     json: AsJson = False,
 ) -> None:
     """A message with counts by state."""

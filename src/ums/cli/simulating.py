@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from ums.bounds import MOST, MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app
 from ums.cli.failing import fail
@@ -29,12 +30,14 @@ def simulate(
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = 2525,
     over: Annotated[
-        int | None, typer.Option(help="For rules that limit a rate: so many ...", min=0)
+        int | None, typer.Option(help="For rules that limit a rate: so many ...", min=0, max=MOST)
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="... within so many seconds.", min=0)
+        float | None, typer.Option(help="... within so many seconds.", min=0, max=MOST)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes chance the same each time.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Makes chance the same each time.", min=0, max=MOST_ID)
+    ] = None,
     ledger: Annotated[
         Path | None, typer.Option(help="Write down each mail that is taken: JSON, one a line.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 from ums.cli.failing import fail
@@ -15,7 +16,7 @@ app.add_typer(template, name="template")
 COLUMNS = ("id", "name", "open", "version", "subject", "required", "updated_at")
 
 Channel = Annotated[str, typer.Option(help="The ChannelKey it belongs to.")]
-Number = Annotated[int, typer.Argument(help="Its id.", metavar="ID")]
+Number = Annotated[int, typer.Argument(help="Its id.", metavar="ID", min=1, max=MOST_ID)]
 Html = Annotated[Path | None, typer.Option(help="A file with the HTML; - reads the input.")]
 Text = Annotated[Path | None, typer.Option(help="A file with the text; else made of the HTML.")]
 Mjml = Annotated[Path | None, typer.Option(help="A file with MJML, in place of HTML.")]
@@ -23,7 +24,9 @@ Default = Annotated[
     list[str] | None,
     typer.Option(help="NAME=VALUE, where nothing else gives a value; repeatable."),
 ]
-Version = Annotated[int | None, typer.Option(help="A version, else the newest.")]
+Version = Annotated[
+    int | None, typer.Option(help="A version, else the newest.", min=1, max=MOST_ID)
+]
 Userid = Annotated[str | None, typer.Option(help="A user whose attributes are used.")]
 Para = Annotated[str | None, typer.Option(help="Values as a JSON object, as template_para.")]
 
@@ -85,7 +88,9 @@ def update(
 def list_templates(
     channel: Channel,
     after: Annotated[str | None, typer.Option(help="The `next` of the page before.")] = None,
-    limit: Annotated[int, typer.Option(help="Templates on a page, at most 500.")] = 100,
+    limit: Annotated[
+        int, typer.Option(help="Templates on a page, at most 500.", min=1, max=500)
+    ] = 100,
     json: AsJson = False,
 ) -> None:
     """The channel's templates."""

@@ -5,10 +5,10 @@ once there are more sender types; with email alone there is one step, and it has
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from ums import clock
@@ -34,7 +34,7 @@ class Step(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     those for whom `condition` still holds of the step before."""
 
     type: str
-    wait: int = 0
+    wait: Annotated[int, Meta(ge=0, le=MAX_WAIT, description="Seconds.")] = 0
     condition: Unless | None = None
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from litestar import Request
 from litestar.types import HTTPReceiveMessage, Receive
 
+from ums.bounds import STORED, is_stored
 from ums.config import Settings
 from ums.errors import Invalid, TooLarge
 
 UPLOAD_EXTRA = 64 * 1024  # what a multipart body is more than its file
 UPLOAD_SLOWER = 10  # times as long as another body an upload may take
-_SUSPECT = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
+_SUSPECT = re.compile(rb"\\u(0000|[dD][89a-fA-F])|\d{19}")
 
 
 class Body:
@@ -63,7 +64,8 @@ class Body:
 
 
 class Call(Request[Any, Any, Any]):
-    """A request whose JSON holds only what a database can: no NUL, no half characters."""
+    """A request whose JSON holds only what a database can: no NUL, no half characters, no whole
+    number beyond 64 bits."""
 
     async def json(self) -> Any:
         if _SUSPECT.search(await self.body()):
@@ -75,6 +77,8 @@ def _refuse(value: Any, where: str) -> None:
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
             raise Invalid("control_characters", field=where)
+    elif isinstance(value, int) and not is_stored(value):
+        raise Invalid("misfit", field=where, detail=STORED)
     elif isinstance(value, dict):
         for name, inner in value.items():
             _refuse(name, where)

@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 from ums import __version__
 from ums.api.manage.door import OPEN
 from ums.api.problems import MEDIA_TYPE, Problem
+from ums.bounds import MOST_ID
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 _ABOUT = """What UMS does, for programs: channels, senders, users, messages, statistics.
@@ -41,6 +42,7 @@ _STATUSES = {
     500: "Our fault.",
     503: "Try again.",
 }
+_ID = {"minimum": 1, "maximum": MOST_ID}
 
 
 def document(app: Litestar) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def _parameter(drawn: dict[str, Any]) -> dict[str, Any]:
         if limit in schema:
             schema[limit] = int(schema[limit])
     if drawn["in"] == "path":
-        schema.setdefault("minLength" if schema["type"] == "string" else "minimum", 1)
+        schema |= {"minLength": 1} if schema["type"] == "string" else _ID
     kept = {
         name: drawn[name] for name in ("name", "in", "description", "required") if name in drawn
     }

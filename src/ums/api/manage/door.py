@@ -24,6 +24,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ums.api.callers import count
 from ums.api.manage.body import Body
 from ums.api.manage.repeats import once
+from ums.bounds import MOST_ID
 from ums.core import audit
 from ums.core.callers import caller_of
 from ums.core.messages import check_key
@@ -35,7 +36,6 @@ OPEN = "open"
 """The scope of what anybody may see: the schema."""
 
 _JSON = "application/json"
-_LARGEST_ID = 2**63 - 1
 Call = Request[Any, Any, Any]
 
 
@@ -79,7 +79,7 @@ def _check(request: Call, handler: Any) -> None:
     """Raises Invalid or NotFound for what no value of the route can be."""
     ascii_path = request.scope["path"].isascii()  # int() would read the digits of any script
     for value in request.path_params.values():
-        if isinstance(value, int) and not (ascii_path and 0 <= value <= _LARGEST_ID):
+        if isinstance(value, int) and not (ascii_path and 0 <= value <= MOST_ID):
             raise NotFound("not_found")
         if isinstance(value, str) and not _storable(value):
             raise NotFound("not_found")

@@ -9,6 +9,7 @@ from msgspec import Meta
 from ums.api.answers import language_of
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, shown
+from ums.bounds import MOST_ID
 from ums.core import audit, reports, user_pages, users
 from ums.core.paging import Page
 from ums.core.reports import UserDelivery
@@ -26,7 +27,9 @@ async def list_users(
     prefix: Annotated[str | None, QueryParameter(description="How the userid begins.")] = None,
     address: Annotated[str | None, QueryParameter(description="An address it has.")] = None,
     tag: Annotated[str | None, QueryParameter(description="A tag it has.")] = None,
-    segment: Annotated[int | None, QueryParameter(description="A segment it belongs to.")] = None,
+    segment: Annotated[
+        int | None, QueryParameter(ge=1, le=MOST_ID, description="A segment it belongs to.")
+    ] = None,
     sort: FromQuery[UserOrder] = "created_at",
 ) -> Page[UserInfo]:
     """Users in the order they came, unless `sort` says another."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ums.bounds import STORED, is_stored
 from ums.core import checkup
 from ums.core.messages import Intake
 from ums.core.system import System
@@ -66,7 +67,7 @@ async def _prepared(system: System, name: str, params: object) -> tuple[Verb, An
         given = msgspec.convert(params, verb.params)
     except msgspec.ValidationError as error:
         raise Invalid("misfit", field=name, detail=str(error)) from None
-    _refuse_null(name, given)
+    _refuse_unstored(name, given)
     if verb.seals:
         # A folder without the right key has made one of its own: what it sealed, no other
         # machine could read.
@@ -74,9 +75,13 @@ async def _prepared(system: System, name: str, params: object) -> tuple[Verb, An
     return verb, given
 
 
-def _refuse_null(name: str, given: Struct) -> None:
-    """PostgreSQL cannot so much as look for a text with a null character."""
+def _refuse_unstored(name: str, given: Struct) -> None:
+    """PostgreSQL cannot so much as look for a text with a null character, nor either database for
+    a number beyond 64 bits."""
     for value in msgspec.structs.asdict(given).values():
-        texts: list[object] = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\x00" in text for text in texts):
-            raise Invalid("control_characters", field=name)
+        parts: list[object] = value if isinstance(value, list) else [value]
+        for part in parts:
+            if isinstance(part, str) and "\x00" in part:
+                raise Invalid("control_characters", field=name)
+            if isinstance(part, int) and not is_stored(part):
+                raise Invalid("misfit", field=name, detail=STORED)

@@ -1,0 +1,21 @@
+"""The bounds of whole numbers that come from outside, said once for every door."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+MOST_ID: Final = 2**63 - 1
+"""What a database numbers its rows up to."""
+MOST: Final = 10**9
+"""More than any count or limit has a use for."""
+
+LEAST: Final = -(2**63)
+STORED: Final = f"a whole number from {LEAST} to {MOST_ID}"
+"""What every store takes, and so what stands free in a body has to be."""
+
+Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
+
+
+def is_stored(number: int) -> bool:
+    """Whether a database takes the number."""
+    return LEAST <= number <= MOST_ID
