@@ -59,7 +59,7 @@ async def make(door: Door) -> World:
     await door.done(msgid, owner)
     deliveries = (await door.get(f"/api/messages/{msgid}/deliveries", owner)).body["items"]
     token = {"name": "theirs", "scopes": ["admin"], "channels": [owner.key]}
-    operator = {"name": f"op{owner.key}", "password": "x" * 12, "role": "viewer"}
+    operator = {"name": f"op{owner.key}", "password": "seven grey herons", "role": "viewer"}
     await door.post("/api/operators", operator, admin)
     values = {
         "key": owner.key,

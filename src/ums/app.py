@@ -17,7 +17,7 @@ from ums.console import failing as console_failing
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.core import answers, audit, operators
+from ums.core import answers, audit, grants, operators
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
 from ums.db import patience
@@ -73,10 +73,12 @@ def _audited(app: ASGIApp) -> ASGIApp:
 
 
 def _impatient(app: ASGIApp) -> ASGIApp:
-    """Whoever asks is told after some seconds that the database says nothing."""
+    """Whoever asks is told after some seconds that the database says nothing, and may grant
+    nothing before its door says who it is."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         patience.set(PATIENCE)
+        grants.distrust()
         await app(scope, receive, send)
 
     return run

@@ -31,7 +31,11 @@ MADE: list[tuple[str, str, Any]] = [
     ("POST", "/api/senders", SENDER),
     ("PUT", "/api/senders/{code}/mailbox", MAILBOX),
     ("PUT", "/api/senders/{code}/warm-up", {"start": 50, "growth": 50, "target": 100}),
-    ("POST", "/api/operators", {"name": "twice", "password": "x" * 12, "role": "viewer"}),
+    (
+        "POST",
+        "/api/operators",
+        {"name": "twice", "password": "seven grey herons", "role": "viewer"},
+    ),
     ("POST", "/api/segments", {"name": "twice"}),
     ("POST", "/api/reply-rules", {"text": "twice", "reason": "rate"}),
     ("POST", "/api/tokens", {"name": "twice", "scopes": ["messages:read"]}),

@@ -29,7 +29,7 @@ async def lists(shared: Door, admin: Token) -> AsyncIterator[dict[str, str]]:
         template = {"name": name, "subject": "s", "text": "t"}
         await shared.post(f"{mine}/templates", template, admin)
         await shared.post("/api/tokens", {"name": name, "scopes": ["stats:read"]}, admin)
-        operator = {"name": f"sorted{number}", "password": "x" * 12, "role": "viewer"}
+        operator = {"name": f"sorted{number}", "password": "seven grey herons", "role": "viewer"}
         await shared.post("/api/operators", operator, admin)
         address = {"addresses": [f"{number * 7 % 5}{number}@example.org"]}
         await shared.post(f"{mine}/suppressions", address, admin)

@@ -159,9 +159,10 @@ def test_segments_and_operators(ums: Ums, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("long enough, I hope")
     options = ("--password-file", str(password), "--json")
-    assert ums("operator", "set", "admin", *options).json == {"name": "admin"}
+    made = ums("operator", "create", "admin", *options).json
+    assert (made["name"], made["role"]) == ("admin", "administrator")
     password.write_text("short")
-    assert ums("operator", "set", "admin", *options).error["reason"] == "short_password"
+    assert ums("operator", "create", "li", *options).error["reason"] == "short_password"
 
 
 def test_users_are_imported_and_rejected_rows_come_back(ums: Ums, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_operators_are_listed_and_changed(ums: Ums, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(PASSWORD)
     for name in ("wang", "zhao"):
-        assert ums("operator", "set", name, "--password-file", str(file)).status == 0
+        assert ums("operator", "create", name, "--password-file", str(file)).status == 0
     changed = ums("operator", "change", "zhao", "--role", "viewer", "--disable", "--json").json
     assert (changed["role"], changed["disabled"]) == ("viewer", True)
     listed = ums("operator", "list", "--json").json["items"]
@@ -92,6 +92,22 @@ def test_operators_are_listed_and_changed(ums: Ums, tmp_path: Path) -> None:
     assert last.error["reason"] == "last_administrator"
     nobody = ums("operator", "change", "nobody", "--role", "viewer", "--json")
     assert nobody.error["reason"] == "operator_unknown"
-    file.write_text("short")
-    short = ums("operator", "change", "wang", "--password-file", str(file), "--json")
-    assert short.error["reason"] == "short_password"
+
+
+def test_a_password_is_changed_and_nothing_else(ums: Ums, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    given = ("--password-file", str(file), "--json")
+    ums("operator", "create", "wang", *given)
+    made = ums("operator", "create", "zhao", "--role", "viewer", *given).json
+    assert (made["role"], made["disabled"]) == ("viewer", False)
+    for name in ("zhao", "Zhao"):
+        assert ums("operator", "create", name, *given).error["reason"] == "name_taken"
+    ums("operator", "change", "zhao", "--disable")
+    file.write_text("another of my passwords")
+    changed = ums("operator", "password", "zhao", *given).json
+    assert (changed["role"], changed["disabled"]) == ("viewer", True)
+    assert ums("operator", "password", "nobody", *given).error["reason"] == "operator_unknown"
+    for bad, reason in (("short", "short_password"), ("password1234", "common_password")):
+        file.write_text(bad)
+        assert ums("operator", "password", "wang", *given).error["reason"] == reason

@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.api.answers import Call, answer, body_of, intake_of, json_of, system_of
-from ums.core import audit, verbs
+from ums.core import audit, grants, verbs
 from ums.errors import NotAuthenticated, NotFound
 from ums.web.proxies import PROXIED
 
@@ -24,13 +24,16 @@ from ums.web.proxies import PROXIED
 async def call(request: Call, name: FromPath[str]) -> Response[bytes]:
     """Run a verb of core.verbs."""
     params = await _params(request)
-    return answer(await verbs.call(system_of(request), intake_of(request), name, params))
+    with grants.asking(grants.LOCAL):
+        return answer(await verbs.call(system_of(request), intake_of(request), name, params))
 
 
 @post("/local/{name:str}/steps", status_code=200)
 async def follow(request: Call, name: FromPath[str]) -> Stream:
     """The same for a verb that tells its steps: each in a line, as it goes."""
-    steps = await verbs.follow(system_of(request), name, await _params(request))
+    params = await _params(request)
+    with grants.asking(grants.LOCAL):
+        steps = await verbs.follow(system_of(request), name, params)
 
     async def lines() -> AsyncGenerator[bytes]:
         async for step in steps:

@@ -258,16 +258,6 @@ def _test_seen(code: str, to: str | None) -> bool:
     return went[-1]
 
 
-@operator.command("set")
-def operator_set(
-    name: str,
-    password_file: Annotated[str, typer.Option(help="A file with the password; - the input.")],
-    json: AsJson = False,
-) -> None:
-    """Make an operator, or give one a new password."""
-    show.record(ask("operator.set", name=name, password=read_password(password_file)), raw=json)
-
-
 def main() -> None:
     """The entry point: errors are one line that says what to do, never a trace."""
     os.umask(0o077)  # what UMS writes holds addresses, texts and secrets

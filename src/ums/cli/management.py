@@ -1,4 +1,4 @@
-"""Commands of tokens, statistics, imports that ran, and operators."""
+"""Commands of tokens, statistics, and imports that ran."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from ums.bounds import MOST_ID
 from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask, operator, read_password
+from ums.cli.commands import After, AsJson, Limit, app, ask
 
 token = typer.Typer(help="Tokens of the management API.", no_args_is_help=True)
 imports = typer.Typer(help="Imports that ran.", no_args_is_help=True)
@@ -115,33 +115,3 @@ def import_undo(
 ) -> None:
     """Take an import back: what nobody changed since is as it was before."""
     show.record(ask("import.undo", id=id), raw=json)
-
-
-@operator.command("list")
-def operator_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
-    """All operators."""
-    page = ask("operator.list", after=after, limit=limit)
-    show.page(page, ("name", "role", "disabled", "created_at"), raw=json)
-
-
-@operator.command("change")
-def operator_change(
-    name: Annotated[str, typer.Argument(help="The name to log in with.")],
-    role: Annotated[str | None, typer.Option(help="administrator, operator or viewer.")] = None,
-    password_file: Annotated[
-        str | None, typer.Option(help="A file with a new password; - the input.")
-    ] = None,
-    disable: Annotated[
-        bool | None, typer.Option("--disable/--enable", help="Let the operator in no more.")
-    ] = None,
-    json: AsJson = False,
-) -> None:
-    """Give an operator another role or password, disable or enable one."""
-    changed = ask(
-        "operator.change",
-        name=name,
-        role=role,
-        password=read_password(password_file),
-        disabled=disable,
-    )
-    show.record(changed, raw=json)

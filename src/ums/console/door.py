@@ -24,7 +24,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
 from ums.config import Settings
 from ums.console.visitor import COOKIE, AnyRequest, Visitor, visitor_of
-from ums.core import audit, sessions
+from ums.core import audit, grants, sessions
 from ums.core.scopes import SCOPES
 from ums.errors import Forbidden, Invalid, TooLarge
 
@@ -64,7 +64,8 @@ class Door:
         body = Bounded(receive, request.app.state.system.settings, upload=handler.opt.get("upload"))
         if visitor is not None:
             audit.acts(visitor.caller.name)
-        await self._app(scope, body, send)
+        with grants.asking(visitor.caller.grantor if visitor else grants.NOBODY):
+            await self._app(scope, body, send)
 
 
 class Bounded:

@@ -60,6 +60,8 @@ _FIELD_OF = {
     "key_shape": "key",
     "key_taken": "key",
     "short_password": "password",
+    "common_password": "password",
+    "password_like_name": "password",
     "wrong_password": "password",
 }
 

@@ -36,6 +36,7 @@ async def visitor_of(request: AnyRequest, signed_in: SignedIn) -> Visitor:
         scopes=OF_ROLE[signed_in.role],
         channels=signed_in.channels,
         snapshot=snapshot,
+        operator_id=signed_in.operator_id,
     )
     return Visitor(signed_in, caller)
 

@@ -9,8 +9,11 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
+from ums.core import grants
 from ums.core.directory import AccessKey, Channel, touch
+from ums.core.grants import Rights
 from ums.core.models import access_keys
+from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL
 from ums.core.sealing import Seal
 from ums.core.system import System
 from ums.errors import Broken, Invalid, NotAuthenticated
@@ -31,6 +34,12 @@ def new_key() -> str:
     return secrets.token_hex(12)
 
 
+def need_secret(channel_id: int | None) -> None:
+    """Raises Forbidden for a caller that may not be shown the MasterSecret of this channel, or of
+    a new one: who has it may do all that the channel may."""
+    grants.need(Rights(OF_CHANNEL, None if channel_id is None else frozenset({channel_id})))
+
+
 def channel_context(key: str) -> str:
     return f"channel:{key}"
 
@@ -40,7 +49,8 @@ def access_key_context(key: str) -> str:
 
 
 async def create_access_key(system: System) -> AccessKeySecret:
-    """Make a further access key pair."""
+    """Make a further access key pair. Raises Forbidden for a caller that has not its rights."""
+    grants.need(Rights(OF_ACCESS_KEY))
     made = AccessKeySecret(new_key(), new_key())
     row = {
         "key": made.accesskey,

@@ -5,6 +5,7 @@ from msgspec import Struct
 from ums.core import tokens
 from ums.core.access import authenticate
 from ums.core.directory import AccessKey, Channel, Snapshot
+from ums.core.grants import Grantor, Rights
 from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, REPLACES_SECRETS, holds
 from ums.core.system import System
 from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
@@ -18,6 +19,13 @@ class Caller(Struct, frozen=True):
     channels: frozenset[int] | None  # ids of those it is bound to; None: it sees every one
     snapshot: Snapshot
     account: Channel | AccessKey | None = None  # what its key is of; None with a token
+    operator_id: int | None = None
+    token_id: int | None = None
+
+    @property
+    def grantor(self) -> Grantor:
+        """The same as somebody who may grant what it has."""
+        return Grantor(Rights(self.scopes, self.channels), self.operator_id, self.token_id)
 
     def need(self, scope: str) -> None:
         """Raises Forbidden when the caller may not do this."""
@@ -103,4 +111,4 @@ async def _bearer(system: System, given: str) -> Caller:
         raise NotAuthenticated("bad_token")
     snapshot = await system.directory.now()
     name = f"token:{token.id}:{token.name}"[:60]
-    return Caller(name, token.scopes, token.channels, snapshot)
+    return Caller(name, token.scopes, token.channels, snapshot, token_id=token.id)

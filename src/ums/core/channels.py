@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core import audit
-from ums.core.access import channel_context, new_key
+from ums.core.access import channel_context, need_secret, new_key
 from ums.core.directory import Channel, Snapshot, load, touch
 from ums.core.editing import Expect, anything
 from ums.core.models import channels, senders
@@ -62,7 +62,9 @@ def check_name(name: str) -> None:
 
 
 async def create(system: System, name: str, key: str | None = None) -> ChannelInfo:
-    """Make a channel; `key` chooses its ChannelKey. Raises Invalid."""
+    """Make a channel; `key` chooses its ChannelKey. Raises Invalid, and Forbidden for a caller
+    that may not have its MasterSecret."""
+    need_secret(None)
     check_name(name)
     key = new_key() if key is None else key
     if not _KEY.fullmatch(key) or key == "all":
@@ -93,7 +95,11 @@ async def _check_free(tx: Tx, name: str, key: str) -> None:
 
 
 async def rotate(system: System, key: str, overlap: int = OVERLAP) -> ChannelInfo:
-    """Give the channel a new MasterSecret; the old one stays good for `overlap` ms."""
+    """Give the channel a new MasterSecret; the old one stays good for `overlap` ms.
+
+    Raises Forbidden for a caller that may not have it.
+    """
+    need_secret(find(await system.directory.now(), key).id)
     secret = new_key()
     values = {
         "old_secret": channels.c.secret,

@@ -12,9 +12,8 @@ from msgspec import Struct
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit, operators
+from ums.core import audit, authority, grants, operators
 from ums.core.models import invitations
-from ums.core.models import operators as rows
 from ums.core.operators import Role
 from ums.core.system import System
 from ums.db import Tx
@@ -33,14 +32,19 @@ class Invitation(Struct, frozen=True):
 async def create(
     system: System, role: Role, channels: list[int] | None = None, *, actor: str
 ) -> str:
-    """Make an invitation; what its link holds, which nobody can be shown again."""
+    """Make an invitation; what its link holds, which nobody can be shown again.
+
+    Raises Forbidden for a role or channels that the caller has not itself.
+    """
     operators.check_role(role)
+    grants.need(operators.rights(role, channels))
     token, now = secrets.token_urlsafe(32), clock.now()
     row = {
         "digest": _digest(token),
         "role": role,
         "channels": None if channels is None else msgspec.json.encode(channels).decode(),
         "created_by": actor[:60],
+        "operator_id": grants.grantor().operator_id,
         "created_at": now,
         "expires_at": now + GOOD_FOR,
     }
@@ -53,32 +57,45 @@ async def create(
 async def find(system: System, token: str) -> Invitation:
     """Raises NotFound for one that is not there, used, or over."""
     async with system.database.read() as tx:
-        row = await _row(tx, token)
-    channels = row.channels
-    ids = None if channels is None else msgspec.json.decode(channels, type=list[int])
-    return Invitation(row.role, ids)
+        row = await tx.first(select(invitations).where(_good(token)))
+        return await _read(tx, row)
 
 
 async def accept(system: System, token: str, name: str, password: str) -> None:
-    """Become an operator. Raises NotFound, Conflict for a name that is taken, Invalid."""
-    found = await find(system, token)
-    await operators.add(system, name, password, found.role)
-    channels = None if found.channels is None else msgspec.json.encode(found.channels).decode()
+    """Become an operator, in one transaction with the end of the invitation: of several who
+    accept at once one becomes an operator, and the others nothing.
+
+    Raises NotFound, Conflict for a name that is taken, Invalid.
+    """
+    await find(system, token)  # no password is hashed for a stranger
+    hashed = await operators.hash_of(name, password)
     async with system.database.write() as tx:
-        await _row(tx, token)
-        used = {"used_by": name, "used_at": clock.now()}
-        mine = invitations.c.digest == _digest(token)
-        await tx.run(update(invitations).where(mine).values(used))
-        await tx.run(update(rows).where(rows.c.name == name).values(channels=channels))
+        found = await _claim(tx, token, name)
+        await operators.insert_into(tx, name, hashed, found.role, found.channels)
+        await audit.note(tx, "operator.accept", name, found.role, actor=f"operator:{name}")
 
 
-async def _row(tx: Tx, token: str) -> Any:
-    mine = (invitations.c.digest == _digest(token)) & invitations.c.used_at.is_(None)
-    good = mine & (invitations.c.expires_at > clock.now())
-    row = await tx.first(select(invitations).where(good).with_for_update())
+async def _claim(tx: Tx, token: str, name: str) -> Invitation:
+    used = {"used_by": name, "used_at": clock.now()}
+    claim = update(invitations).where(_good(token)).values(used)
+    return await _read(tx, await tx.first(claim.returning(*invitations.c)))
+
+
+async def _read(tx: Tx, row: Any) -> Invitation:
+    """Raises NotFound, also where whoever invited could not give as much any more."""
     if row is None:
         raise NotFound("invitation_gone")
-    return row
+    channels = operators.channel_ids(row.channels)
+    if row.operator_id is not None:
+        own = await authority.of_operator(tx, row.operator_id)
+        if own is None or not own.cover(operators.rights(row.role, channels)):
+            raise NotFound("invitation_gone")
+    return Invitation(row.role, channels)
+
+
+def _good(token: str) -> Any:
+    mine = (invitations.c.digest == _digest(token)) & invitations.c.used_at.is_(None)
+    return mine & (invitations.c.expires_at > clock.now())
 
 
 def _digest(token: str) -> str:

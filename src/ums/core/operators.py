@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -13,10 +13,12 @@ from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import func, insert, select, update
 
 from ums import clock
-from ums.core import audit, sessions
+from ums.core import audit, grants, names, passwords, sessions
 from ums.core.editing import Expect, anything
+from ums.core.grants import Rights
 from ums.core.models import operators
 from ums.core.paging import MOST, Page, cut
+from ums.core.scopes import OF_ROLE
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
@@ -25,8 +27,6 @@ from ums.errors import Conflict, Invalid, NotFound
 Role = Literal["administrator", "operator", "viewer"]
 ADMINISTRATOR: Role = "administrator"
 _ORDER = Order(operators.c.id, (operators.c.name,))
-SHORTEST_PASSWORD = 12
-LONGEST_PASSWORD = 1_000
 _hasher = PasswordHasher()
 
 
@@ -45,33 +45,53 @@ async def create(
     password: str,
     role: Role = ADMINISTRATOR,
     *,
+    channels: Iterable[int] | None = None,
     must_change: bool = False,
-) -> None:
-    """Make an operator; one who exists gets the new password and role. Raises Invalid.
+) -> OperatorInfo:
+    """Make an operator; `channels` are ids of those it may work for, None is all.
 
-    With `must_change` the console asks for another password at once.
+    With `must_change` the console asks for another password at once. Raises Conflict where there
+    is one of this name or of one that looks like it, Forbidden for a role or channels that the
+    caller has not itself, Invalid.
     """
-    _check(name, role)
-    values = {"password_hash": await _hashed(password), "role": role, "disabled": False}
-    values["must_change"] = must_change
+    check_role(role)
+    grants.need(rights(role, channels))
+    hashed = await hash_of(name, password)
     async with system.database.write() as tx:
-        mine = operators.c.name == name
-        done = await tx.run(update(operators).where(mine).values(values))
-        if done.count == 0:
-            await tx.run(insert(operators), {**values, "name": name, "created_at": clock.now()})
-        await audit.note(tx, "operator.create", name, role)
-
-
-async def add(system: System, name: str, password: str, role: Role) -> OperatorInfo:
-    """Make an operator. Raises Conflict when there is one of this name, Invalid."""
-    _check(name, role)
-    values = {"password_hash": await _hashed(password), "role": role, "disabled": False}
-    async with system.database.write() as tx:
-        if await tx.first(select(operators.c.id).where(operators.c.name == name)):
-            raise Conflict("name_taken", name=name)
-        await tx.run(insert(operators), {**values, "name": name, "created_at": clock.now()})
+        await insert_into(tx, name, hashed, role, channels, must_change=must_change)
         await audit.note(tx, "operator.create", name, role)
         return _info(await _row(tx, name))
+
+
+async def insert_into(
+    tx: Tx,
+    name: str,
+    hashed: str,
+    role: str,
+    channels: Iterable[int] | None,
+    *,
+    must_change: bool = False,
+) -> None:
+    """The row alone, whoever may ask for it. Raises Conflict."""
+    key = names.key(name)
+    if await tx.first(select(operators.c.id).where(operators.c.name_key == key)):
+        raise Conflict("name_taken", name=name)
+    row = {
+        "name": name,
+        "name_key": key,
+        "password_hash": hashed,
+        "role": role,
+        "channels": _json(channels),
+        "must_change": must_change,
+        "created_at": clock.now(),
+    }
+    await tx.run(insert(operators), row)
+
+
+async def hash_of(name: str, password: str) -> str:
+    """The hash of what is to be the password of `name`. Raises Invalid for either."""
+    names.check(name)
+    return await passwords.hashed(password, name)
 
 
 async def change(
@@ -90,32 +110,69 @@ async def change(
     Another password, and being disabled, end the operator's sessions in the console, but for the
     one `keep`.
 
-    Raises NotFound, Invalid, what `expect` raises, and Conflict where no administrator would be
-    left.
+    Raises NotFound, Invalid, what `expect` raises, Forbidden for an operator above the caller and
+    for what the caller has not itself, and Conflict where no administrator would be left.
     """
     if role is not None:
-        _check(name, role)
+        check_role(role)
     given: dict[str, Any] = {"role": role, "disabled": disabled}
     values = {field: value for field, value in given.items() if value is not None}
     if channels is not UNSET:
-        values["channels"] = None if channels is None else msgspec.json.encode(channels).decode()
+        values["channels"] = _json(channels)
     told = ", ".join(f"{field}: {value}" for field, value in values.items())
     if password is not None:
-        values |= {"password_hash": await _hashed(password), "must_change": False}
+        hashed = await passwords.hashed(password, name)
+        values |= {"password_hash": hashed, "must_change": False}
         told = f"{told}, password" if told else "password"
     async with system.database.write() as tx:
         # All of them, in one order: two who demote each other take turns.
         await tx.rows(select(operators.c.id).order_by(operators.c.id).with_for_update())
-        before = _info(await _row(tx, name))
+        row = await _row(tx, name)
+        before = _info(row)
         expect(before)
         if values:
+            grants.need_over(rights_of(row))
             await tx.run(update(operators).where(operators.c.name == name).values(values))
+            grants.need(rights_of(await _row(tx, name)))
             if before.role == ADMINISTRATOR and not before.disabled:
                 await _keep_one(tx)
             if password is not None or disabled:
-                await sessions.forget(tx, (await _row(tx, name)).id, but=keep)
-            await audit.note(tx, "operator.change", name, told)
+                await sessions.forget(tx, row.id, but=keep)
+            after = _noted(await _row(tx, name))
+            await audit.note(tx, "operator.change", name, told, before=_noted(row), after=after)
         return _info(await _row(tx, name))
+
+
+def _noted(row: Any) -> dict[str, object]:
+    channels = channel_ids(row.channels)
+    return {"role": row.role, "disabled": bool(row.disabled), "channels": channels}
+
+
+async def set_password(
+    system: System, name: str, password: str, *, keep: int | None = None
+) -> OperatorInfo:
+    """Give an operator another password: nothing else changes, and all its sessions end but for
+    the one `keep`. Raises as `change`."""
+    return await change(system, name, password=password, keep=keep)
+
+
+def rights(role: str, channels: Iterable[int] | None) -> Rights:
+    """What an operator of this role may do, with these channels."""
+    return Rights(OF_ROLE[role], None if channels is None else frozenset(channels))
+
+
+def rights_of(row: Any) -> Rights:
+    """The same of one that is there."""
+    return rights(row.role, channel_ids(row.channels))
+
+
+def channel_ids(stored: str | None) -> list[int] | None:
+    """The channels of a row; None: all."""
+    return None if stored is None else msgspec.json.decode(stored, type=list[int])
+
+
+def _json(channels: Iterable[int] | None) -> str | None:
+    return None if channels is None else msgspec.json.encode(sorted(channels)).decode()
 
 
 async def _keep_one(tx: Tx) -> None:
@@ -143,10 +200,7 @@ async def channels_of(system: System, names: Collection[str]) -> dict[str, list[
     query = select(operators.c.name, operators.c.channels).where(operators.c.name.in_(names))
     async with system.database.read() as tx:
         rows = await tx.rows(query)
-    return {
-        row.name: None if row.channels is None else msgspec.json.decode(row.channels)
-        for row in rows
-    }
+    return {row.name: channel_ids(row.channels) for row in rows}
 
 
 async def show(system: System, name: str) -> OperatorInfo:
@@ -178,20 +232,6 @@ def check_role(role: str) -> None:
     """Raises Invalid for a role that there is not."""
     if role not in get_args(Role):
         raise Invalid("bad_value", field="role")
-
-
-def _check(name: str, role: str) -> None:
-    if not 1 <= len(name) <= 60 or not name.isprintable() or set(name) & set(":/"):
-        raise Invalid("bad_value", field="name")
-    check_role(role)
-
-
-async def _hashed(password: str) -> str:
-    if len(password) < SHORTEST_PASSWORD:
-        raise Invalid("short_password", limit=SHORTEST_PASSWORD)
-    if len(password) > LONGEST_PASSWORD:
-        raise Invalid("bad_value", field="password")
-    return await asyncio.to_thread(_hasher.hash, password)
 
 
 async def _row(tx: Tx, name: str) -> Any:

@@ -14,8 +14,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, authority, grants
 from ums.core.directory import Snapshot
+from ums.core.grants import Rights
 from ums.core.models import tokens
 from ums.core.moments import milliseconds
 from ums.core.paging import MOST, Page, cut
@@ -23,7 +24,7 @@ from ums.core.scopes import SCOPES, Scope
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound
 
 PREFIX = "ums_"
 _ORDER = Order(tokens.c.id, (tokens.c.name,))
@@ -40,7 +41,8 @@ class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="The keys of the channels it is bound to; null: every channel."),
     ] = None
     expires_at: Annotated[
-        Annotated[datetime, Meta(tz=True)] | None, Meta(description="When it ends; null: never.")
+        Annotated[datetime, Meta(tz=True)] | None,
+        Meta(description="When it ends, or when the token it is made with does; null: never."),
     ] = None
 
 
@@ -53,6 +55,7 @@ class TokenInfo(Struct, frozen=True):
     scopes: list[str]
     channels: Annotated[list[str] | None, Meta(description="Keys; null: every channel.")]
     created_by: str
+    parent: Annotated[int | None, Meta(description="The token it was made with, and ends with.")]
     created_at: str
     expires_at: str | None
     last_used_at: Annotated[str | None, Meta(description="Exact to a minute.")]
@@ -70,21 +73,29 @@ class Token(Struct, frozen=True):
 
 
 async def create(system: System, given: NewToken, created_by: str = audit.LOCAL) -> TokenInfo:
-    """Make a token. Raises Invalid, NotFound for a channel that is not there."""
+    """Make a token. It ends with the token, or the operator, that it is made by.
+
+    Raises Invalid, NotFound for a channel that is not there, and Forbidden for rights that the
+    caller has not itself.
+    """
     _check(given)
-    snapshot = await system.directory.now()
+    snapshot, maker = await system.directory.now(), grants.grantor()
+    ids = _ids(given.channels, snapshot)
+    grants.need(Rights(frozenset(given.scopes), None if ids is None else frozenset(ids)))
     token = PREFIX + secrets.token_urlsafe(32)
     row = {
         "name": given.name,
         "digest": digest(token),
         "hint": token[-4:],
         "scopes": msgspec.json.encode(sorted(set(given.scopes))).decode(),
-        "channels": msgspec.json.encode(_ids(given.channels, snapshot)).decode(),
+        "channels": msgspec.json.encode(ids).decode(),
         "created_by": created_by,
+        "parent_id": maker.token_id,
+        "operator_id": maker.operator_id,
         "created_at": clock.now(),
-        "expires_at": _end(given),
     }
     async with system.database.write() as tx:
+        row["expires_at"] = await _end_of(tx, given, maker.token_id)
         id = await tx.value(insert(tokens).returning(tokens.c.id), row)
         await audit.note(tx, "token.create", str(id), f"{given.name}: {' '.join(given.scopes)}")
         found = await _row(tx, id)
@@ -106,6 +117,15 @@ def _check(given: NewToken) -> None:
         raise Invalid("past", field="expires_at")
 
 
+async def _end_of(tx: Tx, given: NewToken, parent_id: int | None) -> int | None:
+    """When it ends: no later than its parent. Raises Conflict where too many stand above it."""
+    if await authority.depth(tx, parent_id) >= authority.DEEPEST:
+        raise Conflict("token_depth", limit=authority.DEEPEST)
+    above = select(tokens.c.expires_at).where(tokens.c.id == parent_id)
+    ends = [_end(given), None if parent_id is None else await tx.value(above)]
+    return min((end for end in ends if end is not None), default=None)
+
+
 def _ids(keys: list[str] | None, snapshot: Snapshot) -> list[int] | None:
     if keys is None:
         return None
@@ -124,19 +144,16 @@ def digest(token: str) -> str:
 
 
 async def authenticate(system: System, given: str) -> Token | None:
-    """The token `given` if it is good, which is noted as used."""
+    """The token `given` if it and whoever made it are good, which is noted as used."""
     now = clock.now()
     async with system.database.read() as tx:
         row = await tx.first(select(tokens).where(tokens.c.digest == digest(given)))
-    if row is None or row.revoked_at is not None:
-        return None
-    if row.expires_at is not None and row.expires_at <= now:
+        rights = None if row is None else await authority.of_token(tx, row)
+    if row is None or rights is None:
         return None
     if (row.used_at or 0) < now - USED_EVERY:
         await _use(system, row.id, now)
-    channels: list[int] | None = msgspec.json.decode(row.channels)
-    bound = None if channels is None else frozenset(channels)
-    return Token(row.id, row.name, frozenset(msgspec.json.decode(row.scopes)), bound)
+    return Token(row.id, row.name, rights.scopes, rights.channels)
 
 
 async def _use(system: System, id: int, now: int) -> None:
@@ -167,14 +184,28 @@ async def show(system: System, id: int) -> TokenInfo:
 
 
 async def revoke(system: System, id: int) -> TokenInfo:
-    """End the token, from the next request on. To revoke one again changes nothing."""
+    """End the token, and those that were made with it, from the next request on. To revoke one
+    again changes nothing. Raises Forbidden for a token of more rights than the caller has."""
     async with system.database.write() as tx:
-        await _row(tx, id)
-        good = (tokens.c.id == id) & tokens.c.revoked_at.is_(None)
-        done = await tx.run(update(tokens).where(good).values(revoked_at=clock.now()))
-        if done.count:
-            await audit.note(tx, "token.revoke", str(id))
+        rights = await authority.of_token(tx, await _row(tx, id))
+        if rights is not None:
+            grants.need_over(rights)
+        for each in await _family(tx, id):
+            good = (tokens.c.id == each) & tokens.c.revoked_at.is_(None)
+            done = await tx.run(update(tokens).where(good).values(revoked_at=clock.now()))
+            if done.count:
+                await audit.note(tx, "token.revoke", str(each))
     return await show(system, id)
+
+
+async def _family(tx: Tx, id: int) -> list[int]:
+    """The token, and those made with it, and so on."""
+    found, last = [id], [id]
+    while last:
+        rows = await tx.rows(select(tokens.c.id).where(tokens.c.parent_id.in_(last)))
+        last = [row.id for row in rows]
+        found += last
+    return found
 
 
 async def _row(tx: Tx, id: int) -> Any:
@@ -195,6 +226,7 @@ def _info(row: Any, snapshot: Snapshot) -> TokenInfo:
         scopes=msgspec.json.decode(row.scopes),
         channels=keys,
         created_by=row.created_by,
+        parent=row.parent_id,
         created_at=clock.iso(row.created_at),
         expires_at=clock.iso_or_none(row.expires_at),
         last_used_at=clock.iso_or_none(row.used_at),

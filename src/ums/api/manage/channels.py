@@ -55,7 +55,8 @@ async def list_channels(
 async def create_channel(
     system: System, caller: Caller, request: Call, data: JSONBody[NewChannel]
 ) -> Response[ChannelInfo]:
-    """Make a channel. Its MasterSecret stands in this answer alone."""
+    """Make a channel, with rights that its key will have. Its MasterSecret stands in this answer
+    alone."""
     caller.unbound()
     await checkup.require_key(system)
     return shown(request, await channels.create(system, data.name, data.key), 201)
@@ -85,7 +86,8 @@ async def change_channel(
 async def rotate_secret(
     system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[Rotation]
 ) -> Response[ChannelInfo]:
-    """Give it a new MasterSecret, which stands in this answer alone."""
+    """Give it a new MasterSecret, which stands in this answer alone; the caller has to have the
+    rights that it gives."""
     own = caller.channel(key).key
     await checkup.require_key(system)
     return shown(request, await channels.rotate(system, own, round(data.overlap_hours * 3_600_000)))

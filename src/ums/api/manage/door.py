@@ -25,7 +25,7 @@ from ums.api.callers import count
 from ums.api.manage.body import Body
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
-from ums.core import audit
+from ums.core import audit, grants
 from ums.core.callers import caller_of
 from ums.core.messages import check_key
 from ums.core.scopes import SCOPES
@@ -60,7 +60,8 @@ class Door:
         _check(request, handler)
         body = Body(receive, system.settings, upload=handler.opt["takes"] not in ("", _JSON))
         audit.acts(caller.name)
-        await self._answer(request, body, send)
+        with grants.asking(caller.grantor):
+            await self._answer(request, body, send)
 
     async def _answer(self, request: Call, body: Body, send: Send) -> None:
         key = request.headers.get("idempotency-key")

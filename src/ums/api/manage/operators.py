@@ -9,11 +9,12 @@ from msgspec import Meta, Struct
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import operators
-from ums.core.operators import LONGEST_PASSWORD, SHORTEST_PASSWORD, OperatorInfo, Role
+from ums.core.operators import OperatorInfo, Role
 from ums.core.paging import Page
+from ums.core.passwords import LONGEST, SHORTEST
 from ums.core.sorting import ByName
 
-Password = Annotated[str, Meta(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
+Password = Annotated[str, Meta(min_length=SHORTEST, max_length=LONGEST)]
 
 
 class NewOperator(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,9 +49,9 @@ async def list_operators(
 async def create_operator(
     system: System, caller: Caller, request: Call, data: JSONBody[NewOperator]
 ) -> Response[OperatorInfo]:
-    """Make an operator."""
+    """Make an operator with rights that the caller has."""
     caller.unbound()
-    made = await operators.add(system, data.name, data.password, data.role)
+    made = await operators.create(system, data.name, data.password, data.role)
     return shown(request, made, 201)
 
 
@@ -71,7 +72,8 @@ async def change_operator(
     name: FromPath[str],
     data: JSONBody[OperatorChange],
 ) -> Response[OperatorInfo]:
-    """Change role or password, disable or enable. One administrator is always left."""
+    """Change role or password, disable or enable one who has no more rights than the caller. One
+    administrator is always left."""
     caller.unbound()
     changed = await operators.change(
         system,

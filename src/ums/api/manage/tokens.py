@@ -7,10 +7,8 @@ from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, shown
 from ums.core import tokens
 from ums.core.paging import Page
-from ums.core.scopes import holds
 from ums.core.sorting import ByName
 from ums.core.tokens import NewToken, TokenInfo
-from ums.errors import Forbidden
 
 
 @get("/api/tokens", scope="tokens:read")
@@ -29,11 +27,9 @@ async def list_tokens(
 async def create_token(
     system: System, caller: Caller, request: Call, data: JSONBody[NewToken]
 ) -> Response[TokenInfo]:
-    """Make a token with rights that the caller has. It stands in this answer alone."""
+    """Make a token with rights that the caller has; it ends with the caller's own. It stands in
+    this answer alone."""
     caller.unbound()
-    for scope in data.scopes:
-        if not holds(caller.scopes, scope):
-            raise Forbidden("scope_beyond", scope=scope)
     return shown(request, await tokens.create(system, data, caller.name), 201)
 
 
@@ -50,7 +46,7 @@ async def show_token(
 async def revoke_token(
     system: System, caller: Caller, request: Call, id: FromPath[int]
 ) -> Response[TokenInfo]:
-    """End it, from the next request on."""
+    """End it and those made with it, from the next request on."""
     caller.unbound()
     return shown(request, await tokens.revoke(system, id))
 

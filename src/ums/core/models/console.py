@@ -24,6 +24,7 @@ invitations = table(
     Column("role", String(20), nullable=False),
     Column("channels", Text),  # JSON, ids; null: every channel
     Column("created_by", String(60), nullable=False),
+    Column("operator_id", Id),  # who invited; null: somebody at the machine
     Column("created_at", Time, nullable=False),
     Column("expires_at", Time, nullable=False),
     Column("used_by", String(60)),

@@ -13,6 +13,9 @@ tokens = table(
     Column("scopes", Text, nullable=False),  # JSON, names
     Column("channels", Text, nullable=False),  # JSON, ids; null: every channel
     Column("created_by", String(60), nullable=False),
+    # Whose rights it was made with, and lasts no longer than: a token's or an operator's.
+    Column("parent_id", Id, index=True),
+    Column("operator_id", Id),
     Column("created_at", Time, nullable=False),
     Column("expires_at", Time),
     Column("used_at", Time),

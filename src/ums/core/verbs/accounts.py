@@ -1,4 +1,4 @@
-"""Verbs of channels, senders, keys and operators."""
+"""Verbs of channels, senders and keys."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -11,7 +11,6 @@ from ums.core import (
     channels,
     looking,
     mailboxes,
-    operators,
     routing,
     sender_test,
     senders,
@@ -82,11 +81,6 @@ class Authorise(Struct):
     default: bool = False
     rank: int | None = None
     weight: int | None = None
-
-
-class OperatorCreate(Struct):
-    name: str
-    password: str
 
 
 async def _channel_create(system: System, _: Intake, p: ChannelCreate) -> object:
@@ -182,11 +176,6 @@ async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
     return shown
 
 
-async def _operator_create(system: System, _: Intake, p: OperatorCreate) -> object:
-    await operators.create(system, p.name, p.password)
-    return {"name": p.name}
-
-
 VERBS = {
     "channel.create": Verb(ChannelCreate, _channel_create, seals=True),
     "channel.list": Verb(Nothing, _channel_list),
@@ -204,5 +193,4 @@ VERBS = {
     "sender.warm_up": Verb(SenderWarmUp, _sender_warm_up),
     "sender.mailbox": Verb(SenderMailbox, _sender_mailbox, seals=True),
     "sender.authorise": Verb(Authorise, _sender_authorise),
-    "operator.set": Verb(OperatorCreate, _operator_create),
 }

@@ -1,17 +1,15 @@
-"""Verbs of tokens, statistics, imports that ran, and operators."""
+"""Verbs of tokens, statistics, and imports that ran."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import import_drafts, import_undo, operators, stats, tokens
+from ums.core import import_drafts, import_undo, stats, tokens
 from ums.core.channels import find
 from ums.core.messages import Intake
 from ums.core.moments import milliseconds
-from ums.core.operators import Role
 from ums.core.stats_sql import Asked, By
 from ums.core.system import System
 from ums.core.tokens import NewToken
@@ -46,13 +44,6 @@ class StatsShow(Struct):
     zone: str = "UTC"
     after: str | None = None
     limit: int = 100
-
-
-class OperatorChange(Struct):
-    name: str
-    role: Role | None = None
-    password: str | None = None
-    disabled: bool | None = None
 
 
 async def _token_create(system: System, _: Intake, p: TokenCreate) -> object:
@@ -114,15 +105,6 @@ async def _import_undo(system: System, _: Intake, p: ImportId) -> object:
         return await import_drafts.show(tx, p.id)
 
 
-async def _operator_list(system: System, _: Intake, p: Part) -> object:
-    return await operators.list_operators(system, after=p.after, limit=p.limit)
-
-
-async def _operator_change(system: System, _: Intake, p: OperatorChange) -> object:
-    given: dict[str, Any] = msgspec.structs.asdict(p)
-    return await operators.change(system, given.pop("name"), **given)
-
-
 VERBS = {
     "token.create": Verb(TokenCreate, _token_create),
     "token.list": Verb(Part, _token_list),
@@ -130,6 +112,4 @@ VERBS = {
     "stats.show": Verb(StatsShow, _stats_show),
     "import.list": Verb(Part, _import_list),
     "import.undo": Verb(ImportId, _import_undo),
-    "operator.list": Verb(Part, _operator_list),
-    "operator.change": Verb(OperatorChange, _operator_change),
 }

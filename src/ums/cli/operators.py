@@ -1,0 +1,60 @@
+"""Commands of operators."""
+
+from typing import Annotated
+
+import typer
+
+from ums.cli import show
+from ums.cli.commands import After, AsJson, Limit, ask, operator, read_password
+
+Name = Annotated[str, typer.Argument(help="The name to log in with.")]
+PasswordFile = Annotated[str, typer.Option(help="A file with the password; - the input.")]
+Channel = Annotated[
+    list[str] | None, typer.Option(help="A ChannelKey it may work for; repeatable.")
+]
+SHOWN = ("name", "role", "disabled", "created_at")
+
+
+@operator.command("create")
+def create(
+    name: Name,
+    password_file: PasswordFile,
+    role: Annotated[str, typer.Option(help="administrator, operator or viewer.")] = "administrator",
+    channel: Channel = None,
+    json: AsJson = False,
+) -> None:
+    """Make an operator; a name that is taken is refused."""
+    password = read_password(password_file)
+    made = ask("operator.create", name=name, password=password, role=role, channels=channel or None)
+    show.record(made, raw=json)
+
+
+@operator.command("password")
+def password(name: Name, password_file: PasswordFile, json: AsJson = False) -> None:
+    """Give an operator another password and end its sessions; nothing else changes."""
+    given = read_password(password_file)
+    show.record(ask("operator.password", name=name, password=given), raw=json)
+
+
+@operator.command("list")
+def list_operators(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
+    """All operators."""
+    show.page(ask("operator.list", after=after, limit=limit), SHOWN, raw=json)
+
+
+@operator.command("change")
+def change(
+    name: Name,
+    role: Annotated[str | None, typer.Option(help="administrator, operator or viewer.")] = None,
+    disable: Annotated[
+        bool | None, typer.Option("--disable/--enable", help="Let the operator in no more.")
+    ] = None,
+    channel: Channel = None,
+    every_channel: Annotated[bool, typer.Option(help="It may work for all of them.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Give an operator another role or other channels, disable or enable one."""
+    given: dict[str, object] = {"role": role, "disabled": disable}
+    if channel or every_channel:
+        given["channels"] = None if every_channel else channel
+    show.record(ask("operator.change", name=name, **given), raw=json)

@@ -1,0 +1,48 @@
+"""Names of operators: what one may be, and which two are taken for the same by a reader."""
+
+import hashlib
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from ums.errors import Invalid
+
+LONGEST: Final = 60
+_TABLE: Final = Path(__file__).with_name("confusables.txt")
+# Characters that nobody sees although they count as printable.
+_INVISIBLE: Final = dict.fromkeys(
+    [
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+    ]
+)
+
+
+def check(name: str) -> None:
+    """Raises Invalid."""
+    good = 1 <= len(name) <= LONGEST and name.isprintable() and not set(name) & set(":/")
+    if not good or not _skeleton(name):
+        raise Invalid("bad_value", field="name")
+
+
+def key(name: str) -> str:
+    """The same for names that differ in case, in blanks, or in characters that look alike; the
+    database has it unique. A digest, as some characters become many."""
+    return hashlib.sha256(_skeleton(name).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _skeleton(name: str) -> str:
+    """As in UTS #39, of the folded name (https://www.unicode.org/reports/tr39/)."""
+    return "".join(_folded(name).translate(_INVISIBLE).translate(_confusables()).split())
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+@cache
+def _confusables() -> dict[int, str]:
+    lines = [line for line in _TABLE.read_text("utf-8").splitlines() if not line.startswith("#")]
+    pairs = (line.split(" ") for line in lines)
+    return {ord(source): target for target, sources in pairs for source in sources}
