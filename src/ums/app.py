@@ -11,13 +11,14 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api import callers, failing, health, local, manage, v1
+from ums.api.audited import Audited
 from ums.config import Settings
 from ums.console import door as console_door
 from ums.console import failing as console_failing
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.core import answers, audit, grants, operators
+from ums.core import answers, grants, operators
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
 from ums.db import patience
@@ -48,7 +49,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         ],
         exception_handlers=console_failing.for_all(failing.handlers),
         before_send=[callers.tell_rate],
-        middleware=[_audited, _impatient],
+        middleware=[Audited, _impatient],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
         openapi_config=manage.document.config(),
@@ -59,17 +60,6 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     console_door.settle(app)
     app.state.describe_api = partial(manage.document.document, app)
     return app
-
-
-def _audited(app: ASGIApp) -> ASGIApp:
-    """What a request changes is noted with where it came from; the doors say whose it is."""
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        client = scope.get("client")
-        with audit.acting(audit.ANYBODY, client[0] if client else ""):
-            await app(scope, receive, send)
-
-    return run
 
 
 def _impatient(app: ASGIApp) -> ASGIApp:
@@ -107,3 +97,4 @@ async def _lifespan(
             yield
             app.state.stopping = True
             await intake.drain()
+            await system.failures.flush(now=True)

@@ -142,6 +142,7 @@ async def test_a_sender_from_making_to_pausing(shared: Door, admin: Token) -> No
     assert [action for action, _ in await actions(shared, "Life", admin)] == [
         "sender.open",
         "sender.close",
+        "sender.test",
         "sender.create",
     ]
 
@@ -264,6 +265,7 @@ async def test_a_token_from_making_to_revoking(shared: Door, admin: Token) -> No
     again = await shared.post(f"/api/tokens/{id}/revoke", b"", admin)
     assert again.body["revoked_at"] == revoked.body["revoked_at"]
     assert [action for action, _ in await actions(shared, str(id), admin)] == [
+        "token.revoke",
         "token.revoke",
         "token.create",
     ]

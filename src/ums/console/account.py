@@ -7,7 +7,7 @@ from ums.console.forms import Form, given, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.visitor import address_of, current, inside, session_cookie, throttle_of
-from ums.core import operators, sessions, signing_in
+from ums.core import audit, operators, sessions, signing_in
 from ums.errors import Invalid, UmsError
 
 
@@ -24,6 +24,7 @@ async def log_in(request: AnyRequest, system: System) -> Response[str]:
     fields = await given(request)
     name, password = fields.get("name", ""), fields.get("password", "")
     address = address_of(request)
+    audit.about(name)
     values = {"name": name, "password": "", "next": fields.get("next", "")}
     try:
         operator = await signing_in.check_password(

@@ -11,11 +11,11 @@ from ums import __version__
 from ums.console.forms import Form, chosen, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import audit, invitations, operators, restoring, tokens
+from ums.core import invitations, operators, restoring, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
-from ums.core.sorting import ByName, ByTime
+from ums.core.sorting import ByName
 from ums.core.tokens import NewToken
 from ums.errors import Invalid, UmsError
 
@@ -175,31 +175,6 @@ async def revoke_token(system: System, visitor: Visitor, id: FromPath[int]) -> R
     return go("/tokens", "administration.did_revoke")
 
 
-@get("/audit", scope="audit:read")
-async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
-    sort = sort_of(request, ByTime, "-created_at")
-    asked = {name: request.query_params.get(name, "") for name in ("actor", "action", "subject")}
-    async with system.database.read() as tx:
-        found = await audit.list_audit(
-            tx,
-            actor=asked["actor"].strip() or None,
-            action=asked["action"].strip() or None,
-            subject=asked["subject"].strip() or None,
-            sort=sort,
-            after=request.query_params.get("after"),
-            limit=50,
-        )
-    return page(
-        request,
-        "administration/audit.html",
-        found=found,
-        sort=sort,
-        form=Form(asked),
-        filtered=any(asked.values()),
-    )
-
-
 @get("/about", scope="any")
 async def about(request: AnyRequest, system: System) -> Response[str]:
     facts = {
@@ -239,7 +214,6 @@ handlers = [
     list_tokens,
     create_token,
     revoke_token,
-    audit_log,
     about,
     show_restored,
     confirm_restored,

@@ -6,6 +6,7 @@ from litestar.di import Provide
 from ums.console import (
     account,
     administration,
+    auditing,
     callbacks,
     caps,
     channel_lists,
@@ -80,6 +81,7 @@ def router() -> Router:
             *users.handlers,
             *imports.handlers,
             *administration.handlers,
+            *auditing.handlers,
             *settings.handlers,
             sandbox.router,
         ],

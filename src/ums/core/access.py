@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import grants
+from ums.core import audit, grants
 from ums.core.directory import AccessKey, Channel, touch
 from ums.core.grants import Rights
 from ums.core.models import access_keys
@@ -59,6 +59,7 @@ async def create_access_key(system: System) -> AccessKeySecret:
     }
     async with system.database.write() as tx:
         await tx.run(insert(access_keys), row)
+        await audit.note(tx, "accesskey.create", made.accesskey)
         await touch(tx)
     system.directory.forget()
     return made
@@ -82,6 +83,8 @@ async def _find(system: System, key: str, secret: str) -> Caller:
     now = await system.directory.now()
     channel = now.channels.get(key)
     access_key = now.access_keys.get(key)
+    if channel is not None or access_key is not None:
+        audit.about(f"{'channel' if channel is not None else 'accesskey'}:{key}")
     if channel is not None and _channel_secret(system.seal, channel, secret):
         return channel
     if access_key is not None and _same(

@@ -49,6 +49,7 @@ class Acting(Struct):
     actor: str
     address: str
     notes: int = 0
+    about: str = ""  # what it is about, where no entry says it
 
 
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
@@ -70,6 +71,23 @@ def acts(actor: str) -> None:
     found = _acting.get()
     if found is not None:
         found.actor = actor[:LONGEST_ACTOR]
+
+
+def about(subject: str) -> None:
+    """What the request is about, for the entry that the gate writes by itself."""
+    found = _acting.get()
+    if found is not None:
+        found.about = subject[:120]
+
+
+@contextmanager
+def tracing() -> Generator[Acting]:
+    """Who acts, with the entries that this block leaves; a command where no door has said it."""
+    found = _acting.get()
+    with acting(LOCAL) if found is None else acting(found.actor, found.address) as by:
+        yield by
+    if found is not None:
+        found.notes += by.notes
 
 
 def source() -> Acting:
@@ -94,6 +112,7 @@ async def note(
     before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
     actor: str | None = None,
+    times: int = 1,
 ) -> None:
     """Write down what was done, in the transaction that does it; by whom `acting` says.
 
@@ -105,7 +124,7 @@ async def note(
         before, after = difference(before, after)
     row = _row(action, subject, (actor or by.actor)[:LONGEST_ACTOR], by)
     row |= {"detail": masked_text(detail, 4 * LONGEST), "before": _json(before)}
-    await tx.run(insert(audit), {**row, "after": _json(after)})
+    await tx.run(insert(audit), {**row, "after": _json(after), "times": times})
     by.notes += 1
 
 

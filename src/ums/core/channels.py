@@ -143,7 +143,9 @@ async def change_rules(
         check_rules(rules)
         text = msgspec.json.encode(rules).decode()
         await tx.run(update(channels).where(mine).values(rules=text))
-        await _changed(tx, "channel.rules", key)
+        was, now = msgspec.to_builtins(before), msgspec.to_builtins(rules)
+        await audit.note(tx, "channel.rules", key, before=was, after=now)
+        await touch(tx)
     system.directory.forget()
     return rules
 
@@ -178,13 +180,16 @@ async def change(
     async with system.database.write() as tx:
         await tx.run(select(channels.c.id).where(channels.c.key == key).with_for_update())
         snapshot = await load(tx)
-        expect(describe(find(snapshot, key), snapshot))
+        channel = find(snapshot, key)
+        expect(describe(channel, snapshot))
         others = (channels.c.name == name) & (channels.c.key != key)
         if await tx.first(select(channels.c.id).where(others)):
             raise Invalid("name_taken", name=name)
         if values:
             await tx.run(update(channels).where(channels.c.key == key).values(values))
-            await audit.note(tx, "channel.change", key, _told(values))
+            before = {field: getattr(channel, field) for field in values}
+            told = _told(values)
+            await audit.note(tx, "channel.change", key, told, before=before, after=values)
             await touch(tx)
     return await _shown(system, key)
 

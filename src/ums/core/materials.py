@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, update
 
 from ums import clock
+from ums.core import audit
 from ums.core.models import channels as channels_table
 from ums.core.models import deliveries, files, material_chunks, materials, messages
 from ums.core.paging import Page, cut, page_size
@@ -100,6 +101,7 @@ async def delete_material(system: System, id: int, channels: Channels = None) ->
     async with system.database.write() as tx:
         still = (materials.c.id == id) & (materials.c.expires_at > now)
         await tx.run(update(materials).where(still).values(expires_at=now))
+        await audit.note(tx, "material.delete", str(id))
     left = await show(system, id, channels)
     await _remove(system, id)
     return left

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
-from ums.core import audit, learnt, spending
+from ums.core import audit, learnt, sender_notes, spending
 from ums.core.channels import check_name, find
 from ums.core.directory import Sender, touch
 from ums.core.editing import Expect, anything
@@ -115,7 +115,9 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
         id = await tx.value(insert(senders).returning(senders.c.id), row)
         for key in given.channels:
             await _authorise(tx, id, key)
-        await _changed(tx, "sender.create", given, free_ports(system))
+        approved = _is_approved(system, given)
+        after = sender_notes.told(settings, given)
+        await sender_notes.note(tx, "sender.create", given.code, approved=approved, after=after)
     return await show(system, given.code)
 
 
@@ -151,7 +153,12 @@ async def change(
             await learnt.start_anew(tx, old.id)
         for key in given.channels:
             await _authorise(tx, old.id, key)
-        await _changed(tx, "sender.change", given, free_ports(system))
+        both = {
+            "before": sender_notes.told(before, old),
+            "after": sender_notes.told(settings, given, "" if given.password is None else "new"),
+        }
+        approved = _is_approved(system, given)
+        await sender_notes.note(tx, "sender.change", given.code, approved=approved, **both)
     return await show(system, given.code)
 
 
@@ -349,12 +356,8 @@ async def _authorise(tx: Tx, sender_id: int, key: str, *, default: bool = False)
         await tx.run(update(links).where(mine, links.c.sender_id == sender_id).values(row))
 
 
-async def _changed(tx: Tx, action: str, given: NewSender, free: frozenset[int]) -> None:
-    detail = f"{given.host}:{given.port} {given.encryption}"
-    if given.allow_port and given.port not in free:
-        detail += " port approved"
-    await audit.note(tx, action, given.code, detail)
-    await touch(tx)
+def _is_approved(system: System, given: NewSender) -> bool:
+    return given.allow_port and given.port not in free_ports(system)
 
 
 def _later(moment: int | None) -> int | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from ums.config import Settings, SettingsError
 from ums.core import installation, restoring, schema
+from ums.core.audit_gate import Failures
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
 from ums.core.lexicon import WordFilter
@@ -33,6 +34,7 @@ class System:
         seal.follow(lambda: self.directory.sealing_key)
         self.rates = Rates()
         self.recent = Recent()
+        self.failures = Failures(database)
         self.words = WordFilter(database)
         self.templates = Library(database)
         self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox

@@ -7,6 +7,7 @@ senders, and changes nothing else.
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import Column, ColumnElement, TextClause, exists, select, text
 
@@ -194,8 +195,8 @@ async def put(
         expect(None if held is None else _shown(held, caller))
         raw = _raw(userid, given, None if held is None else _shown(held, caller))
         await _apply(tx, parse(raw, rights))
-        await audit.note(tx, "user.put", userid)
         found = await users.find(tx, userid)
+        await _note(tx, "user.put", userid, held, found)
     return _shown(found, caller) if found else _gone(), held is None
 
 
@@ -216,8 +217,8 @@ async def patch(
             raise NotFound("user_unknown")
         expect(_shown(held, caller))
         await _apply(tx, entry)
-        await audit.note(tx, "user.change", userid)
         found = await users.find(tx, userid)
+        await _note(tx, "user.change", userid, held, found)
     return _shown(found, caller) if found else _gone()
 
 
@@ -231,6 +232,11 @@ async def delete(system: System, userid: str, caller: Caller, expect: Expect = a
         expect(_shown(held, caller))
         await users.remove(tx, {userid})
         await audit.note(tx, "user.delete", userid)
+
+
+async def _note(tx: Tx, action: str, userid: str, before: User | None, after: User | None) -> None:
+    was, now = (None if user is None else msgspec.structs.asdict(user) for user in (before, after))
+    await audit.note(tx, action, userid, before=was, after=now)
 
 
 async def _held(tx: Tx, userid: str) -> User | None:

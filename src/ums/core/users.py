@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
+from ums.core import audit
 from ums.core.directory import AccessKey, Channel
 from ums.core.models import addresses, tags, users
 from ums.core.requests import check_channel
@@ -75,6 +76,7 @@ async def opt_with(system: System, rights: Rights, body: object, language: str =
     if entries:
         async with system.database.write() as tx:
             outcomes = iter(await apply(tx, entries))
+            await _note(tx, "user.put", [entry.userid for entry in entries])
         results = [next(outcomes) if isinstance(one, Entry) else one for one in results]
     return _report([_named(raw) for raw in given], results, language)
 
@@ -92,12 +94,22 @@ async def delete(system: System, caller: Caller, body: object, language: str = "
     if wanted:
         async with system.database.write() as tx:
             known = await remove(tx, wanted)
+            await _note(tx, "user.delete", sorted(known))
         for number, one in enumerate(results):
             if isinstance(one, str) and one not in known:
                 results[number] = Invalid("user_unknown")
             elif isinstance(one, str):
                 known.remove(one)  # the same userid again: it is not there any more
     return _report([show_userid(one) for one in given], results, language)
+
+
+async def _note(tx: Tx, action: str, userids: Sequence[str]) -> None:
+    """Of many at once, how many and who the first are."""
+    if len(userids) == 1:
+        await audit.note(tx, action, userids[0])
+    elif userids:
+        told = {"count": len(userids), "userids": list(userids)}
+        await audit.note(tx, action, f"{len(userids)} users", after=told)
 
 
 async def find(tx: Tx, userid: str) -> User | None:

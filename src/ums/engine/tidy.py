@@ -40,6 +40,7 @@ async def tidy(system: System, since: int) -> bool:
         await tx.run(delete(idempotency).where(over))
         for part in (contacts, evidence, full_mailboxes, learnt, lists, *_OTHERS):
             await part.forget(tx)
+    await system.failures.flush()
     await restoring.see(system)
     await warming.grow(system)
     await answers.forget(system)

@@ -10,7 +10,7 @@ from ums.api.answers import language_of
 from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, shown
 from ums.bounds import MOST_ID
-from ums.core import audit, reports, user_pages, users
+from ums.core import reports, user_pages, users
 from ums.core.paging import Page
 from ums.core.reports import UserDelivery
 from ums.core.user_pages import UserDraft, UserInfo, UserOrder
@@ -53,11 +53,7 @@ async def change_users(
 ) -> Report:
     """Make and change many: entries as `POST /v1/user/opt` takes them, each for itself."""
     rights = user_pages.rights_of(caller)
-    report = await users.opt_with(system, rights, data, language_of(request))
-    if report.success:
-        async with system.database.write() as tx:
-            await audit.note(tx, "user.bulk", f"{len(report.success)} users")
-    return report
+    return await users.opt_with(system, rights, data, language_of(request))
 
 
 @get("/api/users/{userid:str}", scope="users:read")

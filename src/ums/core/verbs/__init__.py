@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.bounds import STORED, is_stored
-from ums.core import checkup
+from ums.core import audit, audit_gate, checkup
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs import (
@@ -46,11 +46,28 @@ VERBS: dict[str, Verb] = {
     **users.VERBS,
 }
 
+UNAUDITED = {name: "reads" for name in VERBS if name.endswith((".list", ".show"))} | {
+    "callback.batch": "reads",
+    "callback.batches": "reads",
+    "doctor": "looks, and changes nothing",
+    "message.send": "the message names who asked for it, and its acceptance is noted",
+    "segment.count": "counts, and changes nothing",
+    "segment.sample": "reads",
+    "template.preview": "renders, and changes nothing",
+    "version": "reads",
+}
+"""The verbs that leave no entry in the audit log by themselves, and why. All others do."""
+_NAMES = ("channel", "key", "code", "id", "msgid", "name", "userid", "path")
+
 
 async def call(system: System, intake: Intake, name: str, params: object) -> object:
     """Run the verb. Raises UmsError, Invalid("verb_unknown") among them."""
     verb, given = await _prepared(system, name, params)
-    return await verb.run(system, intake, given)
+    with audit.tracing() as by:
+        answer = await verb.run(system, intake, given)
+        if name not in UNAUDITED:
+            await audit_gate.settle(system.database, by, name, _subject(given))
+    return answer
 
 
 async def follow(system: System, name: str, params: object) -> AsyncGenerator[object]:
@@ -58,7 +75,10 @@ async def follow(system: System, name: str, params: object) -> AsyncGenerator[ob
     verb, given = await _prepared(system, name, params)
     if verb.steps is None:
         raise Invalid("verb_unknown", name=name[:40])
-    return await verb.steps(system, given)
+    with audit.tracing() as by:
+        steps = await verb.steps(system, given)
+        await audit_gate.settle(system.database, by, name, _subject(given))
+    return steps
 
 
 async def _prepared(system: System, name: str, params: object) -> tuple[Verb, Any]:
@@ -75,6 +95,12 @@ async def _prepared(system: System, name: str, params: object) -> tuple[Verb, An
         # machine could read.
         await checkup.require_key(system)
     return verb, given
+
+
+def _subject(given: Struct) -> str:
+    """What names the things that a verb is about."""
+    named = [str(getattr(given, name, None) or "") for name in _NAMES]
+    return " ".join(filter(None, named))
 
 
 def _refuse_unstored(name: str, given: Struct) -> None:

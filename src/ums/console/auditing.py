@@ -1,0 +1,98 @@
+"""The audit log as a page and as a file."""
+
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get
+from litestar.response import Stream
+
+from ums.console.exporting import CSV, MARK, lines, saved_as
+from ums.console.forms import Form, sort_of
+from ums.console.pages import AnyRequest, page
+from ums.console.shapes import System, Visitor
+from ums.core import audit
+from ums.core.audit import AuditEntry
+from ums.core.sorting import ByTime
+
+_FILTERS: Final = ("actor", "action", "subject")
+_COLUMNS: Final = (
+    "id",
+    "at",
+    "actor",
+    "address",
+    "action",
+    "subject",
+    "times",
+    "detail",
+    "before",
+    "after",
+)
+
+
+@get("/audit", scope="audit:read")
+async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Who did what, from where, with what was before and after."""
+    visitor.caller.unbound()
+    sort = sort_of(request, ByTime, "-created_at")
+    asked = _asked(request)
+    after = request.query_params.get("after")
+    async with system.database.read() as tx:
+        found = await audit.list_audit(tx, **_wanted(asked), sort=sort, after=after, limit=50)
+    return page(
+        request,
+        "administration/audit.html",
+        found=found,
+        sort=sort,
+        form=Form(asked),
+        filtered=any(asked.values()),
+        changes=changes,
+    )
+
+
+@get("/audit.csv", scope="audit:read")
+async def export_audit(request: AnyRequest, system: System, visitor: Visitor) -> Stream:
+    """The entries that the page's filters leave, the oldest first."""
+    visitor.caller.unbound()
+    text = _lines(system, _wanted(_asked(request)))
+    return Stream(text, media_type=CSV, headers=saved_as("audit.csv"))
+
+
+def changes(entry: AuditEntry) -> Iterator[tuple[str, str, str]]:
+    """(field, as it was, as it is) of what changed; "" where there was or is none."""
+    before, after = entry.before or {}, entry.after or {}
+    for field in {**before, **after}:
+        yield field, _text(before.get(field)), _text(after.get(field))
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _asked(request: AnyRequest) -> dict[str, str]:
+    return {name: request.query_params.get(name, "") for name in _FILTERS}
+
+
+def _wanted(asked: dict[str, str]) -> dict[str, Any]:
+    return {name: value.strip() or None for name, value in asked.items()}
+
+
+async def _lines(system: Any, wanted: dict[str, Any]) -> AsyncGenerator[str]:
+    yield MARK + lines([_COLUMNS])
+    after: str | None = None
+    while True:
+        async with system.database.read() as tx:
+            found = await audit.list_audit(tx, **wanted, sort="created_at", after=after)
+        yield lines(map(_cells, found.items))
+        after = found.next
+        if after is None:
+            return
+
+
+def _cells(entry: AuditEntry) -> list[object]:
+    return [_text(getattr(entry, name)) for name in _COLUMNS]
+
+
+handlers = [audit_log, export_audit]

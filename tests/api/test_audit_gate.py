@@ -1,0 +1,171 @@
+"""The audit gate: whatever is changed, given out or refused at sign-in leaves an entry."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from litestar.routes import HTTPRoute
+from sqlalchemy import func, select
+
+import ums.core.verbs as verbs
+from doors import Answer, Door
+from ums.api.audited import NAMES, UNAUDITED, Audited
+from ums.core import audit_gate
+from ums.core.models import audit, messages
+from ums.core.verbs.base import Nothing, Verb
+from worlds import OPERATIONS, World, make
+
+READS = ("GET", "HEAD", "OPTIONS")
+MAIL = {"aud_email": [{"data": ["a@example.org"]}], "msg_email": [{"subject": "s", "text": "t"}]}
+
+
+async def _entries(door: Door) -> list[Any]:
+    async with door.system.database.read() as tx:
+        return list(await tx.rows(select(audit).order_by(audit.c.id)))
+
+
+async def _count(door: Door) -> int:
+    async with door.system.database.read() as tx:
+        return await tx.value(select(func.count()).select_from(audit))
+
+
+def _routes(door: Door) -> Iterator[tuple[str, str, Any]]:
+    for route in door.app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                yield method, route.path_format, handler
+
+
+async def _stub(_: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def test_every_writing_route_leaves_a_trace(shared: Door) -> None:
+    """Each as if its handler had written nothing by itself."""
+    app, walked = SimpleNamespace(state=SimpleNamespace(system=shared.system)), 0
+
+    async def send(message: Any) -> None:
+        assert message["status"] == 200
+
+    for method, path, handler in _routes(shared):
+        assert Audited in handler.resolve_middleware(), path
+        if method in READS:
+            continue
+        scope: Any = {"type": "http", "method": method, "path": path, "path_template": path}
+        scope |= {"route_handler": handler, "path_params": {}, "client": ("192.0.2.9", 1)}
+        before = await _count(shared)
+        await Audited(_stub)({**scope, "litestar_app": app}, None, send)  # type: ignore[arg-type]
+        silent = f"{method} {path}" in UNAUDITED
+        assert await _count(shared) - before == (0 if silent else 1), (method, path)
+        walked += not silent
+    assert walked > 120
+
+
+async def test_the_tables_name_routes_that_are_there(shared: Door) -> None:
+    there = {f"{method} {path}" for method, path, _ in _routes(shared)}
+    assert set(UNAUDITED) | set(NAMES) <= there
+    assert all(UNAUDITED.values())
+
+
+async def test_every_writing_verb_leaves_a_trace(
+    shared: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(*_: object) -> object:
+        return {}
+
+    async def prepared(*_: object) -> tuple[Verb, Nothing]:
+        return Verb(Nothing, run), Nothing()
+
+    monkeypatch.setattr(verbs, "_prepared", prepared)
+    assert set(verbs.UNAUDITED) <= set(verbs.VERBS)
+    for name in verbs.VERBS:
+        before = await _count(shared)
+        await verbs.call(shared.system, None, name, {})  # type: ignore[arg-type]
+        silent = name in verbs.UNAUDITED
+        assert await _count(shared) - before == (0 if silent else 1), name
+
+
+async def test_every_change_by_the_management_api_is_noted_with_its_token(shared: Door) -> None:
+    world: World = await make(shared)
+    admin = await shared.api_token()
+    changes = [one for one in OPERATIONS if one[0] not in READS]
+    done = 0
+    for operation in sorted(changes, key=lambda one: one[0] == "DELETE"):
+        method, path, _ = operation
+        if f"{method} {path}" in UNAUDITED:
+            continue
+        before = len(await _entries(shared))
+        answer = await world.ask(operation, admin)
+        if answer.status >= 300:
+            continue
+        new = [row for row in (await _entries(shared))[before:] if row.actor.startswith("token:")]
+        assert new, (method, path)
+        assert {row.address for row in new} == {"127.0.0.1"}
+        done += 1
+    assert done > 20
+
+
+@pytest.mark.parametrize("path", ["/v1/sent", "/v1/broadcast"])
+async def test_of_what_v1_sends_the_message_is_the_record(shared: Door, path: str) -> None:
+    channel = await shared.channel()
+    body = MAIL if path == "/v1/sent" else {"msg_email": MAIL["msg_email"]}
+    msgid = (await shared.post(path, body, channel)).body["msgid"]
+    async with shared.system.database.read() as tx:
+        row = await tx.first(select(messages).where(messages.c.msgid == msgid))
+    assert (row.requested_by, row.requested_from) == (f"channel:{channel.key}", "127.0.0.1")
+
+
+async def test_users_that_v1_changes_are_noted_with_their_key(shared: Door) -> None:
+    basic = await shared.access_key()
+    people = [{"userid": f"noted{n}", "email": {"all": f"n{n}@example.org"}} for n in range(30)]
+    await shared.post("/v1/user/opt", people, basic)
+    await shared.post("/v1/user/delete", ["noted0"], basic)
+    mine = [row for row in await _entries(shared) if row.actor == f"accesskey:{basic[0]}"]
+    (put,) = [row for row in mine if row.action == "user.put"]
+    (deleted,) = [row for row in mine if row.action == "user.delete"]
+    assert put.subject == "30 users"
+    assert '"count":30' in put.after
+    assert "noted9" in put.after
+    assert deleted.subject == "noted0"
+
+
+async def _log_in(door: Door, name: str) -> Answer:
+    origin = f"http://127.0.0.1:{door.port}"
+    data = {"name": name, "password": "not this one"}
+    return await door.ask("POST", "/login", headers={"Origin": origin}, data=data)
+
+
+async def test_failed_sign_ins_are_noted_and_repeats_are_counted(door: Door) -> None:
+    for _ in range(4):
+        assert (await _log_in(door, "my-own-password")).status in (401, 429)
+    await door.system.failures.flush(now=True)
+    rows = [row for row in await _entries(door) if row.action.startswith("sign_in.")]
+    assert sum(row.times for row in rows) == 4
+    assert {(row.subject, row.address) for row in rows} == {("unknown", "127.0.0.1")}
+    assert "my-own-password" not in repr(rows)
+
+
+async def test_refused_programs_are_noted(door: Door) -> None:
+    channel = await door.channel()
+    for _ in range(3):
+        await door.get("/api/channels", "ums_" + "x" * 43)
+        await door.post("/v1/sent", MAIL, (channel.key, "wrong"))
+        await door.post("/local/channel.list", {}, "wrong")
+    await door.system.failures.flush(now=True)
+    rows = [row for row in await _entries(door) if row.action == "access.failed"]
+    assert sum(row.times for row in rows) == 9
+    assert f"channel:{channel.key}" in {row.subject for row in rows}
+
+
+async def test_a_stranger_cannot_fill_the_log(door: Door) -> None:
+    before = await _count(door)
+    for number in range(1000):
+        await door.system.failures.count(
+            "access.failed", "", f"10.{number // 250}.0.{number % 250}"
+        )
+        await door.system.failures.count("access.failed", "", f"2001:db8::{number:x}")
+    await door.system.failures.flush(now=True)
+    rows = (await _entries(door))[before:]
+    assert len(rows) <= 2 * audit_gate.MOST + 4
+    assert sum(row.times for row in rows) == 2000

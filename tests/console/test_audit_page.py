@@ -1,0 +1,54 @@
+"""The audit log's page, and what the console leaves in it."""
+
+import httpx
+import pytest
+
+from console.conftest import Visit
+from doors import Door, OneChannel
+from ums.core import audit
+from ums.core.audit import AuditEntry
+
+
+async def _last(door: Door, action: str) -> AuditEntry:
+    async with door.system.database.read() as tx:
+        return (await audit.list_audit(tx, action=action, limit=1)).items[0]
+
+
+async def _rename(visitor: httpx.AsyncClient, channel: OneChannel, name: str) -> None:
+    answer = await visitor.post(f"/channels/{channel.key}", data={"name": name})
+    assert answer.status_code == 303, answer.text
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Save as CSV"), ("zh", "导出 CSV")])
+async def test_the_page_shows_from_where_and_what_changed(
+    door: Door, visit: Visit, language: str, words: str
+) -> None:
+    visitor, channel = await visit(language=language), await door.channel()
+    await _rename(visitor, channel, "After <b>")
+    shown = (await visitor.get("/audit?action=channel.change")).text
+    assert "operator:administrator0" in shown
+    assert "127.0.0.1" in shown
+    assert "<ins>After &lt;b&gt;</ins>" in shown
+    assert "<del>channel " in shown
+    assert words in shown
+
+
+async def test_the_log_can_be_saved_which_is_noted(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    await _rename(visitor, channel, "=cmd|x")
+    saved = await visitor.get("/audit.csv?action=channel.change")
+    header, row = saved.text.lstrip("\ufeff").splitlines()
+    assert header == "id,at,actor,address,action,subject,times,detail,before,after"
+    assert "operator:administrator0,127.0.0.1,channel.change" in row
+    noted = await _last(door, "audit.export")
+    assert (noted.actor, noted.address) == ("operator:administrator0", "127.0.0.1")
+
+
+async def test_exports_and_leaving_are_noted(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    await visitor.get(f"/channels/{channel.key}/suppressions.csv")
+    assert (await _last(door, "suppression.export")).subject == channel.key
+    await visitor.get("/statistics.csv")
+    await visitor.post("/logout")
+    for action in ("statistics.export", "operator.sign_out", "operator.sign_in"):
+        assert (await _last(door, action)).actor == "operator:administrator0"
