@@ -23,6 +23,8 @@ from ums.core.messages import Intake
 from ums.core.system import System, open_system
 from ums.db import patience
 from ums.engine.loop import running
+from ums.web import bodies
+from ums.web.bodies import Gate
 
 Announce = Callable[[System, str], None]
 PATIENCE = 8.0  # seconds that a request waits for one statement
@@ -44,20 +46,22 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
                     static_files,
                     api_docs,
                 ],
+                opt={"body": "json"},
                 include_in_schema=False,
             ),
         ],
         exception_handlers=console_failing.for_all(failing.handlers),
         before_send=[callers.tell_rate],
-        middleware=[Audited, _impatient],
+        middleware=[Audited, Gate, _impatient],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
         openapi_config=manage.document.config(),
         logging_config=None,  # ums.logs does it for the whole process
-        request_max_body_size=None,  # our own limit speaks the caller's format
+        request_max_body_size=None,  # the gate's limits speak the caller's format
     )
     manage.settle(app)
     console_door.settle(app)
+    bodies.settle(app)
     app.state.describe_api = partial(manage.document.document, app)
     return app
 

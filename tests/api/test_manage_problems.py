@@ -151,14 +151,14 @@ async def test_a_body_that_is_too_large(shared: Door, admin: Token) -> None:
 
 async def test_a_body_that_does_not_come(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     token = await door.api_token()
-    monkeypatch.setattr("ums.api.manage.body.UPLOAD_SLOWER", 0.001)
+    monkeypatch.setattr("ums.web.bodies.UPLOAD_SLOWER", 0.001)
     head = (
         f"POST /api/imports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 10\r\n"
         "Connection: close\r\n\r\n"
     )
     async with asyncio.timeout(30):
-        problem(await door.wire(head.encode() + b"--b"), 400, "too_slow")
+        problem(await door.wire(head.encode() + b"--b"), 408, "too_slow")
 
 
 async def test_the_callers_language(shared: Door, admin: Token) -> None:

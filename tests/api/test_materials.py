@@ -283,7 +283,7 @@ async def test_uploads_that_break_off_or_never_end(settings: Settings) -> None:
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         answer = await door.wire(head.encode() + body[:-100])
-        assert answer.told == (400, 4004, "too_slow")
+        assert answer.told == (408, 4004, "too_slow")
         assert await count(door) == (0, 0)
         _, writer = await asyncio.open_connection("127.0.0.1", door.port)
         writer.write(head.encode() + body[:-100])

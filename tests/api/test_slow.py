@@ -14,4 +14,4 @@ async def test_a_body_that_never_comes(settings: Settings) -> None:
             f"Authorization: {channel.header}\r\nContent-Length: 10\r\n\r\n"
         )
         answer = await door.wire(head.encode())
-    assert answer.told == (400, 4004, "too_slow")
+    assert answer.told == (408, 4004, "too_slow")

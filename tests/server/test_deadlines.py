@@ -80,6 +80,19 @@ async def test_the_rest_of_a_body_is_not_waited_for_for_ever(
         assert (await again.answer())[0] == 200
 
 
+async def test_an_answer_reaches_whoever_is_still_sending() -> None:
+    """A connection that is closed with unread data is reset, and its answer is lost."""
+    async with serving() as server:
+        wire = await server.wire()
+        length = 4 * 1024 * 1024
+        head = f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}"
+        wire.say(head.encode() + b"\r\n\r\n" + b"a" * (length - 1))
+        assert (await wire.answer())[0] == 200
+        await wire.writer.drain()
+        wire.say(b"a")
+        assert await wire.ended()
+
+
 async def test_a_client_that_reads_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "STALL", 0.1)
     async with serving() as server:

@@ -1,7 +1,5 @@
 """How the API answers: always a JSON object, whatever the status (ums-spec 3.1)."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -10,7 +8,6 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import (
     ClientException,
     HTTPException,
-    InternalServerException,
     MethodNotAllowedException,
     NotFoundException,
 )
@@ -19,6 +16,7 @@ from ums.core.languages import preferred
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.errors import Broken, Invalid, NotFound, TooLarge, UmsError, WrongMethod
+from ums.web.bodies import check_values
 
 log = structlog.get_logger()
 Call = Request[Any, Any, Any]
@@ -43,39 +41,10 @@ def language_of(request: Call) -> str:
 
 
 async def body_of(request: Call) -> bytes:
-    """The body as it came. Raises TooLarge as soon as it is over the limit."""
-    settings = system_of(request).settings
-    too_large = TooLarge("too_large", limit=settings.body_limit)
-    pieces = pieces_of(request, settings.body_limit, settings.body_seconds, too_large)
-    return b"".join([piece async for piece in pieces])
-
-
-async def pieces_of(
-    request: Call, limit: int, seconds: float, too_large: TooLarge
-) -> AsyncIterator[bytes]:
-    """The body in pieces, as they come: at most `limit` bytes (else `too_large` is raised), all
-    of them within `seconds`."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise too_large
-    size, deadline = 0, asyncio.get_running_loop().time() + seconds
-    stream = request.stream()
-    while True:
-        try:
-            # A caller who announces a body and sends none must not hold us for ever.
-            async with asyncio.timeout_at(deadline):
-                piece = await anext(stream, None)
-        except TimeoutError:
-            raise Invalid("too_slow", limit=f"{seconds:g}") from None
-        except InternalServerException:
-            # The caller hung up: no fault of ours, and nobody to tell.
-            raise Invalid("cut_off") from None
-        if piece is None:
-            return
-        size += len(piece)
-        if size > limit:
-            raise too_large
-        yield piece
+    """The body as it came. Raises TooLarge, also for one that is too laborious to read."""
+    body = await request.body()
+    check_values(body)
+    return body
 
 
 def json_of(body: bytes) -> Any:

@@ -19,7 +19,7 @@ async def login(request: AnyRequest) -> Response[str]:
     return page(request, "account/login.html", form=form)
 
 
-@post("/login", scope="open")
+@post("/login", scope="open", body="open")
 async def log_in(request: AnyRequest, system: System) -> Response[str]:
     fields = await given(request)
     name, password = fields.get("name", ""), fields.get("password", "")

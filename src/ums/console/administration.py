@@ -83,7 +83,7 @@ async def invitation(request: AnyRequest, system: System, token: FromPath[str]) 
     return page(request, "administration/invitation.html", form=form, found=found, token=token)
 
 
-@post("/invitation/{token:str}", scope="open")
+@post("/invitation/{token:str}", scope="open", body="open")
 async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> Response[str]:
     found, fields = await invitations.find(system, token), await given(request)
     name = fields.get("name", "").strip()

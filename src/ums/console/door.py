@@ -13,20 +13,17 @@ operator as the actor of the audit log. `visitor.caller` answers which channels 
 page, as it does in the API: what is another channel's is not found.
 """
 
-import asyncio
-import time
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ums.config import Settings
 from ums.console.visitor import COOKIE, AnyRequest, Visitor, visitor_of
 from ums.core import audit, grants, sessions
 from ums.core.scopes import SCOPES
-from ums.errors import Forbidden, Invalid, TooLarge
+from ums.errors import Forbidden
 
 OPEN: Final = "open"
 """The scope of what anybody may see: the log-in page."""
@@ -61,41 +58,10 @@ class Door:
                 return
             if needed != ANY:
                 visitor.caller.need(needed)
-        body = Bounded(receive, request.app.state.system.settings, upload=handler.opt.get("upload"))
         if visitor is not None:
             audit.acts(visitor.caller.name)
         with grants.asking(visitor.caller.grantor if visitor else grants.NOBODY):
-            await self._app(scope, body, send)
-
-
-class Bounded:
-    """The ASGI `receive` of a page: a form that is not too large, and comes in time."""
-
-    def __init__(self, receive: Receive, settings: Settings, *, upload: bool | None) -> None:
-        largest = max(settings.import_size, settings.file_limit) + 64 * 1024
-        self._limit = largest if upload else settings.body_limit
-        self._seconds = settings.body_seconds * (10 if upload else 1)
-        self._deadline = time.monotonic() + self._seconds
-        self._receive, self._size, self._ended = receive, 0, False
-
-    async def __call__(self) -> HTTPReceiveMessage:
-        if self._ended:
-            return await self._next()  # only the browser's leaving can come yet
-        try:
-            async with asyncio.timeout(max(self._deadline - time.monotonic(), 0)):
-                message = await self._next()
-        except TimeoutError:
-            raise Invalid("too_slow", limit=f"{self._seconds:g}") from None
-        if message["type"] == "http.disconnect":
-            raise Invalid("cut_off")
-        self._size += len(message.get("body", b""))
-        if self._size > self._limit:
-            raise TooLarge("too_large", limit=self._limit)
-        self._ended = not message.get("more_body", False)
-        return message
-
-    async def _next(self) -> Any:
-        return await self._receive()
+            await self._app(scope, receive, send)
 
 
 async def _visitor(request: AnyRequest) -> Visitor | None:

@@ -9,8 +9,6 @@ from ums.console.visitor import AnyRequest
 from ums.console.words import language_of
 from ums.errors import UmsError
 
-MOST_FIELDS = 5_000
-
 
 class Form:
     """A form as it stands on a page; `values` may be anything that is shown as text."""

@@ -56,7 +56,7 @@ async def _uploads(
     )
 
 
-@post("/imports", scope="users:write", upload=True)
+@post("/imports", scope="users:write", body="upload")
 async def upload(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
     data: Any = await request.form()

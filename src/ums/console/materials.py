@@ -46,7 +46,7 @@ async def _list(
     )
 
 
-@post("/materials", scope="materials:write", upload=True)
+@post("/materials", scope="materials:write", body="upload")
 async def upload_material(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Keep a file for as many hours as are asked for."""
     data: Any = await request.form()

@@ -37,6 +37,7 @@ from ums.console.visitor import AnyRequest, Visitor, current
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.errors import NotAuthenticated
+from ums.web.bodies import BoundedRequest
 
 
 def _system(request: AnyRequest) -> System:
@@ -86,6 +87,8 @@ def router() -> Router:
             sandbox.router,
         ],
         middleware=[Door],
+        request_class=BoundedRequest,
+        opt={"body": "form"},
         exception_handlers=failing.handlers,
         include_in_schema=False,
         dependencies={

@@ -103,13 +103,13 @@ async def _form(
     )
 
 
-@post("/send", scope="messages:send", upload=True)
+@post("/send", scope="messages:send", body="upload")
 async def keep(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Keep it as a draft; the next page shows what would become of it."""
     return await _keep(request, system, visitor, None)
 
 
-@post("/send/{draft_id:int}", scope="messages:send", upload=True)
+@post("/send/{draft_id:int}", scope="messages:send", body="upload")
 async def keep_again(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:

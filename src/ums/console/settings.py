@@ -63,7 +63,7 @@ async def change_settings(request: AnyRequest, system: System, visitor: Visitor)
     return go("/settings", "administration.did_settings")
 
 
-@post("/settings/brand", scope="operators:write", upload=True)
+@post("/settings/brand", scope="operators:write", body="upload")
 async def change_brand(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The name and the picture at the head of each page."""
     visitor.caller.unbound()

@@ -66,7 +66,7 @@ async def new_template(request: AnyRequest, visitor: Visitor, key: FromPath[str]
     return page(request, "templates/form.html", channel=channel, form=Form(EMPTY), shown=None)
 
 
-@post("/channels/{key:str}/templates", scope="templates:write")
+@post("/channels/{key:str}/templates", scope="templates:write", body="text")
 async def create_template(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -192,7 +192,7 @@ async def edit_template(
     )
 
 
-@post("/channels/{key:str}/templates/{template_id:int}", scope="templates:write")
+@post("/channels/{key:str}/templates/{template_id:int}", scope="templates:write", body="text")
 async def change_template(
     request: AnyRequest,
     system: System,

@@ -28,7 +28,7 @@ def ask(request: AnyRequest, system: Any, operator: Operator, where: str) -> Res
     return page(request, "account/second.html", form=form)
 
 
-@post("/login/second", scope="open", status_code=200)
+@post("/login/second", scope="open", body="open", status_code=200)
 async def second(request: AnyRequest, system: System) -> Response[str]:
     fields = await given(request)
     values = {"code": "", "ticket": fields.get("ticket", ""), "next": fields.get("next", "")}

@@ -65,6 +65,7 @@ class Protocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None  # of the head, or of the body's rest
         self._stall: asyncio.TimerHandle | None = None
         self._refused: UmsError | None = None
+        self._finishing = False  # the answer is out, and was the last
 
     # -- the connection
 
@@ -156,6 +157,8 @@ class Protocol(HttpToolsProtocol):
         self._set_deadline(None)
         self._census.works(self)
         super().on_headers_complete()
+        cycle: Any = self.cycle
+        cycle.transport = _Lingering(self, self.transport)
 
     def _check_head(self) -> None:
         """RFC 9112 3.2: one Host, which is one; and no head that is too large."""
@@ -182,18 +185,32 @@ class Protocol(HttpToolsProtocol):
         self._body_done = True
         super().on_message_complete()
         cycle: Any = self.cycle  # None before the first
-        if cycle is not None and cycle.response_complete:
+        if self._finishing:
+            self.transport.close()
+        elif cycle is not None and cycle.response_complete:
             self._rest()
 
     def on_response_complete(self) -> None:
         more = bool(self.pipeline)
         super().on_response_complete()
-        if more or self.transport.is_closing():
+        if more or self._finishing or self.transport.is_closing():
             return
         if self._body_done:
             self._rest()
         else:
             self._set_deadline(self.loop.call_later(LINGER, self.transport.close))
+
+    def finish(self) -> None:
+        """Close after an answer. Where a part of the body is still to come it is read and thrown
+        away for some seconds: a closed socket would reset the connection, and the client would
+        never see why."""
+        if self._body_done or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._finishing = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._set_deadline(self.loop.call_later(LINGER, self.transport.close))
 
     def _rest(self) -> None:
         """Nothing is under way until the next head begins."""
@@ -212,6 +229,17 @@ class Protocol(HttpToolsProtocol):
         if cycle is None or cycle.response_complete or not cycle.response_started:
             self.transport.write(_answer(error))
         self.transport.close()
+
+
+class _Lingering:
+    """The transport as an answer sees it: closed with care."""
+
+    def __init__(self, protocol: Protocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self.write, self.is_closing = transport.write, transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.finish()
 
 
 def _answer(error: UmsError) -> bytes:

@@ -30,9 +30,9 @@ from ums.api.manage import (
     tokens,
     users,
 )
-from ums.api.manage.body import Call
 from ums.api.manage.door import Door, settle
 from ums.api.manage.shapes import caller, paging, system
+from ums.web.bodies import BoundedRequest as Call
 
 __all__ = ["document", "router", "settle"]
 
@@ -69,6 +69,7 @@ def router() -> Router:
         ],
         middleware=[Door],
         request_class=Call,
+        opt={"body": "json"},
         dependencies={
             "caller": Provide(caller, sync_to_thread=False),
             "paging": Provide(paging, sync_to_thread=False),

@@ -8,7 +8,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums import clock
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import checkup
 from ums.core.callbacks import addresses, kept, listing
@@ -20,6 +19,7 @@ from ums.core.outgoing import Id
 from ums.core.paging import Page
 from ums.core.sorting import ByTime
 from ums.core.verbs.base import Hours
+from ums.web.bodies import BoundedRequest as Call
 
 Schedule = Literal["hosted", "standard"]
 Form = Annotated[

@@ -6,13 +6,13 @@ from litestar import Response, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import channels, checkup
 from ums.core.channels import ChannelInfo
 from ums.core.paging import Page
 from ums.core.sorting import ByName
 from ums.core.verbs.base import Hours
+from ums.web.bodies import BoundedRequest as Call
 
 
 class NewChannel(Struct, frozen=True, forbid_unknown_fields=True):

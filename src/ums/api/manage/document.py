@@ -33,6 +33,7 @@ _STATUSES = {
     401: "No credentials, or wrong ones.",
     403: "The caller may not do this.",
     404: "There is none, or it is not the caller's.",
+    408: "The body did not arrive in time.",
     409: "What is there stands against it, or the first request is still being answered.",
     412: "It was changed since the caller looked (If-Match).",
     413: "The body is too large.",
@@ -219,7 +220,7 @@ def _can(status: int, method: str) -> bool:
         return method == "post"
     if status == 412:
         return method in ("put", "patch", "delete")
-    return status not in (409, 413, 415) or method != "get"
+    return status not in (408, 409, 413, 415) or method != "get"
 
 
 def _problem(text: str) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api.callers import count
-from ums.api.manage.body import Body
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
 from ums.core import audit, grants
@@ -31,6 +30,7 @@ from ums.core.messages import check_key
 from ums.core.scopes import SCOPES
 from ums.core.system import System
 from ums.errors import Invalid, NotFound, WrongMedia
+from ums.web.bodies import STATE, Body
 
 OPEN = "open"
 """The scope of what anybody may see: the schema."""
@@ -58,17 +58,17 @@ class Door:
             count(request, caller.account)
         caller.need(handler.opt["scope"])
         _check(request, handler)
-        body = Body(receive, system.settings, upload=handler.opt["takes"] not in ("", _JSON))
         audit.acts(caller.name)
         with grants.asking(caller.grantor):
-            await self._answer(request, body, send)
+            await self._answer(request, receive, send)
 
-    async def _answer(self, request: Call, body: Body, send: Send) -> None:
+    async def _answer(self, request: Call, receive: Receive, send: Send) -> None:
         key = request.headers.get("idempotency-key")
         if request.method != "POST" or key is None:
-            await self._app(request.scope, body, send)
+            await self._app(request.scope, receive, send)
             return
         check_key(key)
+        body: Body = request.scope["state"][STATE]
         await once(self._app, request, body, send, key)
 
 

@@ -13,7 +13,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryP
 from litestar.response import Stream
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import DryRun, dry_run
@@ -21,6 +20,7 @@ from ums.core.import_columns import Choice, HeaderRow, Sheet
 from ums.core.import_drafts import ImportInfo, Preview, State
 from ums.core.paging import Page
 from ums.core.sorting import ByName
+from ums.web.bodies import BoundedRequest as Call
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _PIECE = 256 * 1024
@@ -83,7 +83,7 @@ async def list_imports(
         )
 
 
-@post("/api/imports", scope="users:write")
+@post("/api/imports", scope="users:write", body="upload")
 async def upload_import(
     system: System, caller: Caller, request: Call, data: MultipartBody[Upload]
 ) -> Response[ImportInfo]:

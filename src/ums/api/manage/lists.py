@@ -6,11 +6,11 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, shown
 from ums.core import lists
 from ums.core.lists import MAX_ENTRIES, Change, Entry, EntryOrder, ListInfo, ListKind
 from ums.core.paging import Page
+from ums.web.bodies import BoundedRequest as Call
 
 Kind = Annotated[ListKind, QueryParameter(description="Blocklists or allowlists.")]
 

@@ -9,12 +9,12 @@ from litestar.datastructures import UploadFile
 from litestar.params import FromPath, FromQuery, MultipartBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, shown
 from ums.core import material_store, materials
 from ums.core.material_store import CHUNK, HOURS, MOST_HOURS
 from ums.core.materials import MaterialInfo, MaterialOrder
 from ums.core.paging import Page
+from ums.web.bodies import BoundedRequest as Call
 
 
 class MaterialUpload(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ async def list_materials(
     )
 
 
-@post("/api/materials", scope="materials:write")
+@post("/api/materials", scope="materials:write", body="upload")
 async def upload_material(
     system: System, caller: Caller, request: Call, data: MultipartBody[MaterialUpload]
 ) -> Response[MaterialInfo]:

@@ -6,13 +6,13 @@ from litestar import Response, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import operators
 from ums.core.operators import OperatorInfo, Role
 from ums.core.paging import Page
 from ums.core.passwords import LONGEST, SHORTEST
 from ums.core.sorting import ByName
+from ums.web.bodies import BoundedRequest as Call
 
 Password = Annotated[str, Meta(min_length=SHORTEST, max_length=LONGEST)]
 

@@ -13,12 +13,12 @@ from typing import Any
 from litestar import Request
 from litestar.types import ASGIApp, Message, Send
 
-from ums.api.manage.body import Body
 from ums.core import answers
 from ums.core.answers import Kept, Place
 from ums.core.callers import Caller
 from ums.core.system import System
 from ums.errors import UmsError
+from ums.web.bodies import Body
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 REPLAYED = ("idempotency-replayed", "true")

@@ -6,12 +6,12 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import channels, words
 from ums.core.paging import Page
 from ums.core.rule_checks import RulesShown, show, with_changes
 from ums.core.words import Word, WordOrder
+from ums.web.bodies import BoundedRequest as Call
 
 
 class NewWord(Struct, frozen=True, forbid_unknown_fields=True):

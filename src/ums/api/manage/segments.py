@@ -6,12 +6,12 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import segments
 from ums.core.paging import Page
 from ums.core.segments import Segment, SegmentUser
 from ums.core.sorting import ByName
+from ums.web.bodies import BoundedRequest as Call
 
 _Name = Annotated[str, Meta(min_length=1, max_length=60)]
 _Conditions = Annotated[

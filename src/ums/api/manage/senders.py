@@ -7,7 +7,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import (
     checkup,
@@ -33,6 +32,7 @@ from ums.core.warming import Warming
 from ums.errors import NotFound
 from ums.senders.caps import Cap
 from ums.senders.warm_up import WarmUp
+from ums.web.bodies import BoundedRequest as Call
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _Approve = Annotated[

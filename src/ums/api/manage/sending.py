@@ -9,10 +9,10 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from ums.api.answers import intake_of
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller
 from ums.core.messages import Accepted
 from ums.core.outgoing import Outgoing
+from ums.web.bodies import BoundedRequest as Call
 
 
 class NewMessage(Outgoing, frozen=True, forbid_unknown_fields=True):

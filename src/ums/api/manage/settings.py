@@ -6,10 +6,10 @@ from litestar import Response, get, patch
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, System, expected, shown
 from ums.core import adjusting
 from ums.core.adjusting import Setting
+from ums.web.bodies import BoundedRequest as Call
 
 
 class SettingsShown(Struct, frozen=True):

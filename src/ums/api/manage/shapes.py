@@ -11,13 +11,13 @@ from litestar.params import FromQuery, QueryParameter, SkipValidation
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from ums.api.manage.body import Call
 from ums.core import callers
 from ums.core import system as systems
 from ums.core.editing import Expect
 from ums.core.moments import milliseconds
 from ums.core.paging import MOST
 from ums.errors import Outdated
+from ums.web.bodies import BoundedRequest as Call
 
 T = TypeVar("T")
 SHOWN_ONCE = ("mastersecret", "token")

@@ -6,12 +6,12 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import strategies
 from ums.core.paging import Page
 from ums.core.sorting import ByName
 from ums.core.strategies import Step, Strategy
+from ums.web.bodies import BoundedRequest as Call
 
 
 class NewStrategy(Struct, frozen=True, forbid_unknown_fields=True):

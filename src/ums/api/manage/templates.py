@@ -7,7 +7,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ums.api.answers import intake_of
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core.messages import Accepted
 from ums.core.paging import Page
@@ -16,6 +15,7 @@ from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.preview import Rendered
 from ums.core.templates.store import Change, TemplateInfo, TemplateShown, VersionInfo
+from ums.web.bodies import BoundedRequest as Call
 
 _Name = Annotated[str, Meta(min_length=1, max_length=60)]
 _Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]

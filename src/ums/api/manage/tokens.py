@@ -3,12 +3,12 @@
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, Paging, System, shown
 from ums.core import tokens
 from ums.core.paging import Page
 from ums.core.sorting import ByName
 from ums.core.tokens import NewToken, TokenInfo
+from ums.web.bodies import BoundedRequest as Call
 
 
 @get("/api/tokens", scope="tokens:read")

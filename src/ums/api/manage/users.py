@@ -7,7 +7,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from ums.api.answers import language_of
-from ums.api.manage.body import Call
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, shown
 from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
@@ -15,6 +14,7 @@ from ums.core.paging import Page
 from ums.core.reports import UserDelivery
 from ums.core.user_pages import UserDraft, UserInfo, UserOrder
 from ums.core.users import MAX_ENTRIES, Report
+from ums.web.bodies import BoundedRequest as Call
 
 Entries = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_ENTRIES)]
 

@@ -6,32 +6,28 @@ from typing import Final
 
 from litestar import HttpMethod, Response, post, route
 
-from ums.api.answers import Call, answer, pieces_of, system_of
+from ums.api.answers import Call, answer, system_of
 from ums.api.callers import channel_of
 from ums.api.forms import Part, read_form
 from ums.core.file_names import disposition_name
 from ums.core.material_store import HOURS, Storing
 from ums.core.requests import check_channel
 from ums.core.system import System
-from ums.errors import Forbidden, Invalid, TooLarge
+from ums.errors import Forbidden, Invalid
 
 MAX_FIELD: Final = 256  # bytes of a field that is no file
-_AROUND: Final = 64 * 1024  # bytes that a form may have besides its file
 _HOURS: Final = re.compile(r"[0-9]{1,3}")
 
 
-@post("/v1/material", status_code=200)
+@post("/v1/material", body="material", status_code=200)
 async def upload(request: Call) -> Response[bytes]:
     """Take in a file that messages can name in `files`."""
     system = system_of(request)
     channel = await channel_of(request)
     check_channel(channel)
-    limit, seconds = system.settings.material_limit, system.settings.material_seconds
-    too_large = TooLarge("material_large", limit=limit)
-    body = pieces_of(request, limit + _AROUND, seconds, too_large)
     form = _Form(system, channel.id)
     try:
-        async for event in read_form(request.headers.get("content-type", ""), body):
+        async for event in read_form(request.headers.get("content-type", ""), request.stream()):
             await form.take(event)
         url = await form.finish()
     except BaseException:
