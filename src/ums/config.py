@@ -87,6 +87,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern="^(json|text|auto)$",
         ),
     ] = "auto"
+    admin_password: Annotated[
+        str,
+        _about(
+            "Password of `admin`, whom the first start makes. Empty means a random one, shown on"
+            " the terminal or else left in `first-start.txt` in the data folder."
+        ),
+    ] = ""
     demo: Annotated[
         bool, _about("On the first start, create the demo channel and the sandbox sender.")
     ] = True

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import queue
 import signal
 import subprocess
@@ -9,10 +10,10 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ums.config import Settings
 
@@ -54,6 +55,7 @@ class Server:
     """A running `ums serve` or `ums work`; `lines` is what it said so far."""
 
     process: subprocess.Popen[str]
+    voice: TextIO  # what it says on its error output
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,10 +64,10 @@ class Server:
         self._ear.start()
 
     def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip("\n"))
-            self._heard.put(line)
+        with suppress(OSError):  # so a terminal ends
+            for line in self.voice:
+                self.lines.append(line.rstrip("\n"))
+                self._heard.put(line)
         self._heard.put(None)
 
     def hear(self, text: str) -> str:
@@ -132,17 +134,21 @@ class Terminal:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
-    def serve(self, *arguments: str, command: str = "serve") -> Iterator[Server]:
-        """A server that is up."""
+    def serve(
+        self, *arguments: str, command: str = "serve", screen: bool = False
+    ) -> Iterator[Server]:
+        """A server that is up; with `screen` its error output is a terminal."""
+        master, own = pty.openpty() if screen else os.pipe()
         process = subprocess.Popen(
             [sys.executable, "-m", "ums", command, *arguments],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=own,
             text=True,
         )
-        server = Server(process)
+        os.close(own)
+        server = Server(process, os.fdopen(master, encoding="utf-8"))
         try:
             server.hear("UMS is up at" if command == "serve" else "engine started")
             if command == "serve":

@@ -69,7 +69,7 @@ def body(*files: str) -> dict[str, Any]:
 
 def events(server: Server) -> list[dict[str, Any]]:
     """Every line as an event, but for the greeting."""
-    greeting = ("UMS is up at ", "Mail of the sandbox: ", "Administrator: ")
+    greeting = ("UMS is up at ", "Mail of the sandbox: ", "What to begin with")
     lines = [line for line in server.lines if line and not line.startswith(greeting)]
     return [json.loads(line) for line in lines]
 

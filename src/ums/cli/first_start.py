@@ -1,5 +1,8 @@
 """The first start: an administrator, a demo channel and its sandbox sender."""
 
+import os
+from pathlib import Path
+
 from msgspec import Struct, structs
 from sqlalchemy import select
 
@@ -23,16 +26,21 @@ SANDBOX = NewSender(
 )
 
 
+FILE = "first-start.txt"
+
+
 class Greeting(Struct, frozen=True):
     """What is shown once and never again."""
 
-    password: str | None
+    password: str | None  # "" for one that the installer has chosen
     channelkey: str
     mastersecret: str
 
     def lines(self, url: str) -> list[str]:
         lines: list[str] = []
-        if self.password:
+        if self.password == "":
+            lines += ["Administrator: admin, with the password of UMS_ADMIN_PASSWORD", ""]
+        elif self.password:
             lines += [f"Administrator: admin, password {self.password}  (shown this once)", ""]
         if self.channelkey:
             lines += self._try(url)
@@ -58,6 +66,17 @@ class Greeting(Struct, frozen=True):
             f"  {curl}/api/messages",
             "",
         ]
+
+
+def keep(folder: Path, greeting: Greeting, url: str) -> Path:
+    """Leave the greeting where only this user can read it: what a service prints goes to a log."""
+    path = folder / FILE
+    aside = path.with_name(f"{FILE}.{os.getpid()}")
+    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(greeting.lines(url)))
+    aside.replace(path)
+    return path.absolute()
 
 
 async def prepare(settings: Settings) -> Greeting | None:

@@ -16,7 +16,7 @@ from ums.app import build
 from ums.cli import show
 from ums.cli.door import forget_address, write_address
 from ums.cli.failing import fail
-from ums.cli.first_start import Greeting, prepare
+from ums.cli.first_start import Greeting, keep, prepare
 from ums.cli.workers import Workers
 from ums.config import Settings, listening_url
 from ums.core.checkup import require_key
@@ -25,6 +25,7 @@ from ums.db import HeldError
 from ums.engine import loop
 from ums.logs import configure
 from ums.web import server as web
+from ums.web.proxies import Proxies
 
 PATIENCE = 5.0  # seconds over `stop_seconds` that a worker gets
 
@@ -51,33 +52,44 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
     listener = _listen(*address)
     url = listening_url(address[0], listener.getsockname()[1])
     settings = structs.replace(settings, public_url=settings.public_url or url)
+    Proxies(settings)  # a list that cannot be read shows now
     try:
         greeting = asyncio.run(prepare(settings))
     except HeldError:
         folder = settings.data_dir.absolute()
         fail(f"another UMS process holds {folder}; stop it first, or set UMS_DATA_DIR", "held")
     announced: list[str] = []
+    shown = _shown(settings, greeting, url)
 
     def ready(_system: System, token: str) -> None:
         write_address(settings.data_dir, url, token)
         announced.append(token)
-        _greet(url, greeting)
+        _greet(url, shown)
 
     with Workers(processes - 1, settings.stop_seconds + PATIENCE) as workers:
         server = Server(web.config(build(settings, ready), settings), workers)
         try:
             server.run(sockets=[listener])
         finally:
-            _part(settings, url, greeting, announced)
+            _part(settings, shown, announced)
     _end(sound=server.started)
 
 
-def _part(settings: Settings, url: str, greeting: Greeting | None, announced: list[str]) -> None:
+def _shown(settings: Settings, greeting: Greeting | None, url: str) -> list[str]:
+    """The lines that tell what the first start made. Its secrets are for a terminal alone: what
+    a service prints is kept in logs that others read."""
+    if greeting is None or sys.stderr.isatty():
+        return [] if greeting is None else greeting.lines(url)
+    path = keep(settings.data_dir, greeting, url)
+    return [f"What to begin with, and its secrets: {path}  (delete it when you have read it)"]
+
+
+def _part(settings: Settings, shown: list[str], announced: list[str]) -> None:
     for token in announced:
         forget_address(settings.data_dir, token)
-    if not announced and greeting is not None:
+    if not announced and shown:
         # It did not come up, but what is shown only once must be shown.
-        _say(greeting.lines(url))
+        _say(shown)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -139,11 +151,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _greet(url: str, greeting: Greeting | None) -> None:
+def _greet(url: str, shown: list[str]) -> None:
     lines = [f"UMS is up at {url}", f"Mail of the sandbox: {url}/sandbox"]
-    if greeting is not None:
-        lines += ["", *greeting.lines(url)]
-    _say(lines)
+    _say([*lines, "", *shown] if shown else lines)
 
 
 def _say(lines: list[str]) -> None:

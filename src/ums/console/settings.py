@@ -14,7 +14,9 @@ from ums.core.adjusting import ADJUSTABLE, Adjustable
 from ums.errors import Invalid, UmsError
 
 # The key itself, and a URL that may hold a password.
-_SECRET: Final = (f"{PREFIX}SECRET_KEY", f"{PREFIX}DATABASE_URL")
+_SECRET: Final = tuple(
+    f"{PREFIX}{name}" for name in ("SECRET_KEY", "DATABASE_URL", "ADMIN_PASSWORD")
+)
 GROUPS: Final = ("retention", "limits", "sending")
 
 

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import func, insert, select, update
 
 from ums import clock
+from ums.config import SettingsError
 from ums.core import audit, grants, names, passwords, sessions
 from ums.core.editing import Expect, anything
 from ums.core.grants import Rights
@@ -22,7 +23,7 @@ from ums.core.scopes import OF_ROLE
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 Role = Literal["administrator", "operator", "viewer"]
 ADMINISTRATOR: Role = "administrator"
@@ -210,10 +211,20 @@ async def show(system: System, name: str) -> OperatorInfo:
 
 
 async def create_first(system: System) -> str | None:
-    """Make the administrator of a new installation; its password, or None when there is one."""
+    """Make the administrator of a new installation; its password, or None when there is one.
+
+    "" where the installer has chosen the password. Raises SettingsError when it is no good.
+    """
     async with system.database.read() as tx:
         if await tx.first(select(operators.c.id).limit(1)):
             return None
+    chosen = system.settings.admin_password
+    if chosen:
+        try:
+            await create(system, "admin", chosen)
+        except UmsError as error:
+            raise SettingsError(f"UMS_ADMIN_PASSWORD cannot be used: {error.words()}") from None
+        return ""
     password = secrets.token_urlsafe(12)
     await create(system, "admin", password, must_change=True)
     return password

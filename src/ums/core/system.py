@@ -10,6 +10,7 @@ import msgspec
 from ums.config import Settings, SettingsError
 from ums.core import installation, restoring, schema
 from ums.core.audit_gate import Failures
+from ums.core.data_folder import secure
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
 from ums.core.lexicon import WordFilter
@@ -93,7 +94,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     parse_networks(settings.fetch_allow)
     parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
     _check_ports(settings.ports)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    secure(settings.data_dir)
     lock = DataLock(settings.data_dir)
     if settings.is_sqlite:
         lock.take()
