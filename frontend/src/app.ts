@@ -3,17 +3,31 @@ import "htmx.org";
 import { offerCopying } from "./copying";
 import { goLive } from "./live";
 import { sendOnce } from "./once";
-import { localiseTimes } from "./times";
+import { localiseTimes, offerZone } from "./times";
 import { showUploads } from "./upload";
+import { guardWriting } from "./writing";
 
 function enliven(): void {
   localiseTimes(document);
   offerCopying(document);
 }
 
+/** What was just done is told once: loading the page again, or a bookmark, does not repeat it. */
+function forgetDone(): void {
+  const here = new URL(location.href);
+  const did = here.searchParams.get("did");
+  if (did === null) return;
+  document.body.dataset.did = did;
+  here.searchParams.delete("did");
+  history.replaceState(history.state, "", here);
+}
+
 enliven();
+forgetDone();
+offerZone(document);
 goLive(document, enliven);
 sendOnce(document);
 showUploads(document);
+guardWriting(document);
 // Whatever htmx puts into the page holds times in UTC again.
 document.addEventListener("htmx:after:swap", enliven);

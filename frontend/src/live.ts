@@ -22,7 +22,7 @@ function follow(part: HTMLElement, changed: () => void): void {
     });
     source.addEventListener("end", () => {
       stop();
-      location.reload(); // the rest of the page is out of date as well
+      again(); // the rest of the page is out of date as well
     });
     source.addEventListener("error", () => {
       if (source?.readyState === EventSource.CLOSED) setTimeout(start, AGAIN);
@@ -30,6 +30,15 @@ function follow(part: HTMLElement, changed: () => void): void {
   };
   document.addEventListener("visibilitychange", start);
   start();
+}
+
+/** Load the page again, with the word of what was just done. */
+function again(): void {
+  const here = new URL(location.href);
+  const { did } = document.body.dataset;
+  if (did === undefined) return location.reload();
+  here.searchParams.set("did", did);
+  location.replace(here);
 }
 
 /** Replaces what is in `part`; a link that had the focus keeps it. */

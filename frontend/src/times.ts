@@ -1,24 +1,42 @@
-// Times come from the server in UTC; people read them in their own zone and language.
+// Times come from the server in the page's zone; people read them in their own language, and in
+// their own zone where the page has none. Each says which zone it is in.
 
 /** Rewrites every `<time datetime>` below `root` that has not been rewritten yet. */
 export function localiseTimes(root: ParentNode): void {
-  const format = formatter(document.documentElement.lang);
+  const format = formatter(document.documentElement.lang, document.body.dataset.zone);
   for (const element of root.querySelectorAll<HTMLTimeElement>("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const local = format.format(moment);
+    const local = format.format(moment).replace("GMT", "UTC");
     if (element.textContent === local) continue;
     element.textContent = local;
     element.title = element.dateTime;
   }
 }
 
-function formatter(pageLanguage: string): Intl.DateTimeFormat {
+function formatter(pageLanguage: string, zone: string | undefined): Intl.DateTimeFormat {
   // "en-GB" and "en-US" write dates differently: of the page's language, take the reader's kind.
   const [primary = "en"] = pageLanguage.split("-");
   const readers = navigator.languages.find((tag) => tag.split("-")[0] === primary);
-  return new Intl.DateTimeFormat(readers ?? pageLanguage, {
-    dateStyle: "medium",
-    timeStyle: "medium",
-  });
+  const options: Intl.DateTimeFormatOptions = {
+    year: "numeric",
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZoneName: "shortOffset",
+  };
+  try {
+    return new Intl.DateTimeFormat(readers ?? pageLanguage, { ...options, timeZone: zone });
+  } catch {
+    return new Intl.DateTimeFormat(readers ?? pageLanguage, options); // a zone it does not know
+  }
+}
+
+/** A field of a time zone that is empty gets the browser's. */
+export function offerZone(root: ParentNode): void {
+  for (const field of root.querySelectorAll<HTMLInputElement>("input[data-zone-of-browser]")) {
+    field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
 }

@@ -35,7 +35,7 @@ async def test_a_list_is_the_audience(door: Door, visit: Visit) -> None:
     key = {"channel": channel.key}
     for file, words in (
         (None, "required"),
-        (b"name\nx\n", "no column holds addresses or userids"),
+        (b"name\nx\n", "No column holds addresses or userids"),
         (b"email\nnobody\n,x\na@example.org\n", "2 rows name nobody: 2 (nobody), 3 (–)"),
     ):
         refused = await _keep(visitor, file, **key)

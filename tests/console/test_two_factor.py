@@ -36,7 +36,8 @@ async def set_up(visitor: httpx.AsyncClient) -> tuple[str, str, list[str]]:
     used = code_of(secret)
     fields = {"ticket": ticket, "code": used}
     done = await visitor.post("/account/two-factor", data=fields)
-    codes = re.findall(r"<code>([0-9a-f]{10})</code>", done.text)
+    shown = await visitor.get(done.headers["location"])
+    codes = re.findall(r"<code>([0-9a-f]{10})</code>", shown.text)
     assert len(codes) == 10
     return secret, used, codes
 

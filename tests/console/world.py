@@ -28,7 +28,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
     failed = await _messages(door, channel)
     draft, done = await _imports(visitor)
     kept = await _draft(visitor, channel.key, template)
-    await _settings(visitor)
+    shown = await _settings(visitor)
     base = f"/channels/{channel.key}"
     return {
         "home": "/home",
@@ -81,6 +81,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "sender-new": "/senders/new?preset=qq",
         "operators": "/operators",
         "tokens": "/tokens",
+        "shown-once": shown,
         "audit": "/audit",
         "account": "/account",
         "password": "/account/password",
@@ -203,8 +204,9 @@ async def _draft(visitor: httpx.AsyncClient, key: str, template: str) -> str:
     return where.split("/")[2]
 
 
-async def _settings(visitor: httpx.AsyncClient) -> None:
-    await _post(visitor, "/tokens", {"name": "报表 Reports", "scopes": ["stats:read"]})
+async def _settings(visitor: httpx.AsyncClient) -> str:
+    """The page that shows a token once."""
+    shown = await _post(visitor, "/tokens", {"name": "报表 Reports", "scopes": ["stats:read"]})
     await _post(visitor, "/words", {"word": "赌博"})
     await _post(visitor, "/channels/news2026/words", {"word": "赌博", "exempt": "on"})
     await _post(visitor, "/channels/news2026/strategies", {"name": "邮件 By email"})
@@ -212,3 +214,4 @@ async def _settings(visitor: httpx.AsyncClient) -> None:
     answer = await visitor.post("/materials", files=files, data={"hours": "24"})
     assert answer.status_code == 303
     await _post(visitor, "/operators/invite", {"role": "viewer"})
+    return shown

@@ -13,7 +13,7 @@ from flow import open_flow
 from imap import mailbox_at
 from ums import clock
 from ums.config import Settings
-from ums.core import answers, channels, key_rotation, mailboxes, two_factor
+from ums.core import answers, channels, key_rotation, mailboxes, shown_once, two_factor
 from ums.core.access import authenticate, create_access_key
 from ums.core.answers import Kept, Place
 from ums.core.callbacks import addresses, wire
@@ -72,6 +72,7 @@ async def fill(system: System) -> None:
         id = await tx.value(select(operators.c.id).where(operators.c.name == "second"))
         totp = system.seal.close(TOTP.hex(), two_factor.secret_context(id))
         await tx.run(update(operators).where(operators.c.id == id).values(totp=totp))
+    await shown_once.keep(system, id, "token", name="a", secret="a secret")
     place = Place("token:1", "again")
     assert await answers.claim(system, place) is None
     await answers.keep(system, place, "f" * 64, Kept(200, [], "{}"))

@@ -1,5 +1,7 @@
 """Signing in and out, and an operator's own account."""
 
+from typing import Any
+
 from litestar import Response, get, post
 
 from ums.console import two_factor
@@ -7,6 +9,7 @@ from ums.console.forms import Form, given, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.visitor import address_of, current, inside, session_cookie, throttle_of
+from ums.console.zones import known_zones, zone_of
 from ums.core import audit, operators, sessions, signing_in
 from ums.errors import Invalid, UmsError
 
@@ -49,8 +52,33 @@ async def log_out(request: AnyRequest, system: System, visitor: Visitor) -> Resp
 @get("/account", scope="any")
 async def account(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Password and sessions."""
+    return await _account(request, system, visitor, Form({"zone": visitor.zone}))
+
+
+async def _account(
+    request: AnyRequest, system: Any, visitor: Any, form: Form, status: int = 200
+) -> Response[str]:
     found = await sessions.list_sessions(system, visitor.signed_in.operator_id)
-    return page(request, "account/account.html", sessions=found)
+    return page(
+        request,
+        "account/account.html",
+        status=status,
+        sessions=found,
+        zone_form=form,
+        zones=known_zones(),
+    )
+
+
+@post("/account/zone", scope="any")
+async def change_zone(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """In which time zone pages show times; an empty one is the browser's."""
+    name = (await given(request)).get("zone", "").strip()
+    try:
+        await sessions.set_zone(system, visitor.signed_in.operator_id, zone_of(name) and name)
+    except UmsError as error:
+        form = refused(request, {"zone": name}, error)
+        return await _account(request, system, visitor, form, error.status)
+    return go("/account", "account.did_zone")
 
 
 @post("/account/sign-out-everywhere", scope="any")
@@ -100,6 +128,7 @@ handlers = [
     log_in,
     log_out,
     account,
+    change_zone,
     sign_out_everywhere,
     password,
     change_password,

@@ -11,6 +11,7 @@ from ums import __version__
 from ums.console.forms import Form, chosen, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.shown import reveal
 from ums.core import invitations, operators, restoring, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
@@ -29,7 +30,7 @@ async def list_operators(request: AnyRequest, system: System, visitor: Visitor) 
 
 
 async def _operators(
-    request: AnyRequest, system: Any, form: Form, link: str = "", status: int = 200
+    request: AnyRequest, system: Any, form: Form, status: int = 200
 ) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
     found = await operators.list_operators(system, sort=sort, after=after, limit=50)
@@ -46,14 +47,13 @@ async def _operators(
         found=found,
         sort=sort,
         form=form,
-        link=link,
         bound=keys,
         roles=ROLES,
         channels=await list_channels(system),
     )
 
 
-@post("/operators/invite", scope="operators:write", status_code=200)
+@post("/operators/invite", scope="operators:write")
 async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the link."""
     visitor.caller.unbound()
@@ -69,7 +69,7 @@ async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Respo
         form = refused(request, values, error)
         return await _operators(request, system, form, status=error.status)
     link = f"{system.settings.base_url}/invitation/{token}"
-    return await _operators(request, system, Form(values), link)
+    return await reveal(system, visitor, "invitation", secret=link)
 
 
 def _ids(caller: Caller, keys: list[str]) -> list[int] | None:
@@ -132,9 +132,7 @@ async def list_tokens(request: AnyRequest, system: System, visitor: Visitor) -> 
     return await _tokens(request, system, form)
 
 
-async def _tokens(
-    request: AnyRequest, system: Any, form: Form, made: Any = None, status: int = 200
-) -> Response[str]:
+async def _tokens(request: AnyRequest, system: Any, form: Form, status: int = 200) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByName, "-created_at")
     return page(
         request,
@@ -143,13 +141,12 @@ async def _tokens(
         found=await tokens.list_tokens(system, sort=sort, after=after, limit=50),
         sort=sort,
         form=form,
-        made=made,
         scopes=sorted(SCOPES),
         channels=await list_channels(system),
     )
 
 
-@post("/tokens", scope="tokens:write", status_code=200)
+@post("/tokens", scope="tokens:write")
 async def create_token(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the token."""
     visitor.caller.unbound()
@@ -165,7 +162,7 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
     except UmsError as error:
         form = refused(request, values, error)
         return await _tokens(request, system, form, status=error.status)
-    return await _tokens(request, system, Form({**values, "name": ""}), made)
+    return await reveal(system, visitor, "token", name=made.name, secret=str(made.token))
 
 
 @post("/tokens/{id:int}/revoke", scope="tokens:write")

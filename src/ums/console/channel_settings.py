@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.zones import known_zones
 from ums.core import channels
 from ums.core.directory import Channel
 from ums.core.rule_checks import with_changes
@@ -51,6 +52,7 @@ def _rules(request: AnyRequest, channel: Channel, form: Form, status: int = 200)
         channel=channel,
         form=form,
         statuses=STATUSES,
+        zones=known_zones(),
     )
 
 

@@ -9,6 +9,8 @@ from ums import clock
 from ums.console.forms import Form, given, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.shown import reveal
+from ums.console.zones import known_zones, zone_of
 from ums.core import channels, checkup, routing, senders
 from ums.core.channels import ChannelInfo
 from ums.core.sorting import ByName
@@ -27,8 +29,12 @@ async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -
 
 
 @get("/channels/new", scope="channels:write")
-async def new_channel(request: AnyRequest) -> Response[str]:
-    return page(request, "channels/new.html", form=Form({"name": "", "key": ""}))
+async def new_channel(request: AnyRequest, visitor: Visitor) -> Response[str]:
+    return _new(request, Form({"name": "", "key": "", "zone": visitor.zone}))
+
+
+def _new(request: AnyRequest, form: Form, status: int = 200) -> Response[str]:
+    return page(request, "channels/new.html", status=status, form=form, zones=known_zones())
 
 
 @post("/channels", scope="channels:write")
@@ -38,12 +44,19 @@ async def create_channel(request: AnyRequest, system: System, visitor: Visitor) 
     fields = await given(request)
     try:
         await checkup.require_key(system)
-        made = await channels.create(system, fields.get("name", ""), fields.get("key") or None)
+        key, zone = fields.get("key") or None, fields.get("zone", "").strip() or "UTC"
+        zone_of(zone)
+        made = await channels.create(system, fields.get("name", ""), key, zone=zone)
     except UmsError as error:
-        values = {"name": fields.get("name", ""), "key": fields.get("key", "")}
-        form = refused(request, values, error)
-        return page(request, "channels/new.html", status=error.status, form=form)
-    return page(request, "channels/secret.html", status=201, channel=made, made=True)
+        values = {name: fields.get(name, "") for name in ("name", "key", "zone")}
+        return _new(request, refused(request, values, error), error.status)
+    return await _reveal(system, visitor, "channel", made)
+
+
+async def _reveal(system: Any, visitor: Any, kind: str, made: ChannelInfo) -> Response[str]:
+    where = f"/channels/{made.channelkey}"
+    secret = {"key": made.channelkey, "secret": str(made.mastersecret)}
+    return await reveal(system, visitor, kind, name=made.name, where=where, **secret)
 
 
 @get("/channels/{key:str}", scope="channels:read")
@@ -135,7 +148,7 @@ async def close_channel(system: System, visitor: Visitor, key: FromPath[str]) ->
     return go(f"/channels/{own}", "channels.did_close")
 
 
-@post("/channels/{key:str}/rotate", scope="channels:write", status_code=200)
+@post("/channels/{key:str}/rotate", scope="channels:write")
 async def rotate_secret(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -144,7 +157,7 @@ async def rotate_secret(
     overlap = int(hours) if hours in map(str, OVERLAPS) else 24
     await checkup.require_key(system)
     made = await channels.rotate(system, own, overlap * clock.HOUR)
-    return page(request, "channels/secret.html", channel=made, made=False)
+    return await _reveal(system, visitor, "rotated", made)
 
 
 handlers = [

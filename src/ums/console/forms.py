@@ -1,6 +1,7 @@
 """Forms: what was typed, and what is wrong with it, beside the field it is about."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, get_args
 
 from litestar.datastructures import UploadFile
@@ -31,11 +32,11 @@ class Form:
     def _tell(self, error: UmsError, language: str, fields: Mapping[str, str]) -> None:
         named = str(error.values.get("field", "")) or _FIELD_OF.get(error.reason, "")
         field = fields.get(named, named)
-        words = error.words(language)
+        words = _without_name(error, language)
         if field and field in self.values:
-            self.errors[field] = words.removeprefix(f"{named}: ").removeprefix(f"{named}：")
+            self.errors.setdefault(field, words)
         else:
-            self.trouble = words
+            self.trouble = words.replace(_LABEL, named)
 
     def value(self, name: str) -> str:
         found = self.values.get(name)
@@ -47,8 +48,20 @@ class Form:
             return value in found
         return found is True or found == value
 
-    def error(self, name: str) -> str:
-        return self.errors.get(name, "")
+    def error(self, name: str, label: str = "") -> str:
+        """What is wrong with the field, which the page calls `label`."""
+        return self.errors.get(name, "").replace(_LABEL, label or name)
+
+
+_LABEL = "\ue000"  # stands for the field's label, which only the page knows
+
+
+def _without_name(error: UmsError, language: str) -> str:
+    """What is wrong, in the words of a page: without the name that programs know the field by."""
+    told = copy(error)
+    told.values = {**error.values, "field": _LABEL} if "field" in error.values else error.values
+    words = told.words(language).removeprefix(f"{_LABEL}: ").removeprefix(f"{_LABEL}：")
+    return words[:1].upper() + words[1:]
 
 
 # Errors of `core` that are about one field without saying so.

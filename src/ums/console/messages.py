@@ -12,6 +12,7 @@ from ums.console.forms import Form, lists, sort_of
 from ums.console.live import live
 from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
+from ums.console.zones import time_words, typed_as
 from ums.core import approval, halting, reports, resending
 from ums.core.callers import Caller
 from ums.core.forecast import forecast
@@ -33,7 +34,8 @@ MESSAGE_STATES: Final = (
     "retracted",
     "refused",
 )
-MOVING: Final = ("accepted", "expanding", "sending")
+MOVING: Final = ("scheduled", "accepted", "expanding", "sending")
+UNSETTLED: Final = ("queued", "deferred", "claimed", "at_dot")
 RESENDABLE: Final = ("failed", "expired", "unknown")
 HALTS: Final = {
     "pause": halting.pause,
@@ -76,27 +78,30 @@ async def show_message(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:
     """The message with its deliveries."""
-    asked, sort = filters(request), sort_of(request, ByTime, "created_at")
+    return await message_page(request, system, visitor, msgid)
+
+
+async def message_page(
+    request: AnyRequest,
+    system: Any,
+    visitor: Any,
+    msgid: str,
+    start: Form | None = None,
+    status: int = 200,
+) -> Response[str]:
+    """`start`: the form of another start, where it was refused."""
     live = await _live(system, visitor.caller, msgid)
-    async with system.database.read() as tx:
-        found = await reports.list_deliveries(
-            tx,
-            msgid,
-            visitor.caller.channels,
-            **wanted(asked),
-            sort=sort,
-            after=request.query_params.get("after"),
-            limit=50,
-        )
+    table = await _deliveries(request, system, visitor, msgid)
     info: MessageInfo = live["info"]
     return page(
         request,
         "messages/show.html",
+        status=status,
         **live,
-        found=found,
-        sort=sort,
-        form=Form(asked),
-        filtered=any(asked.values()),
+        start=start or Form({"starts_at": _start_of(info, live["page_zone"])}),
+        movable=_is_movable(info),
+        told={"when": time_words(info.starts_at or info.accepted_at, live["page_zone"])},
+        **table,
         states=STATES,
         names=bind_names(visitor.caller),
         resendable=sum(info.counts.get(state, 0) for state in RESENDABLE),
@@ -118,6 +123,42 @@ async def live_message(
     return live(request.app, look)
 
 
+@get("/messages/{msgid:str}/table", scope="messages:read")
+async def live_deliveries(
+    request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
+) -> ServerSentEvent:
+    """The table of deliveries with the page's filters, while it changes."""
+
+    async def look() -> tuple[str, bool]:
+        part = await _live(system, visitor.caller, msgid)
+        table = await _deliveries(request, system, visitor, msgid)
+        html = render(request, "messages/_deliveries.html", **{**part, **table})
+        return html, not part["moving"]
+
+    await look()  # raises NotFound in time
+    return live(request.app, look)
+
+
+async def _deliveries(request: AnyRequest, system: Any, visitor: Any, msgid: str) -> dict[str, Any]:
+    asked, sort = filters(request), sort_of(request, ByTime, "created_at")
+    async with system.database.read() as tx:
+        found = await reports.list_deliveries(
+            tx,
+            msgid,
+            visitor.caller.channels,
+            **wanted(asked),
+            sort=sort,
+            after=request.query_params.get("after"),
+            limit=50,
+        )
+    return {
+        "found": found,
+        "sort": sort,
+        "form": Form(asked),
+        "filtered": any(asked.values()),
+    }
+
+
 async def _live(system: Any, caller: Caller, msgid: str) -> dict[str, Any]:
     """The counts of a large message may be a moment old; they are of one moment."""
 
@@ -129,13 +170,35 @@ async def _live(system: Any, caller: Caller, msgid: str) -> dict[str, Any]:
     info, lost = await system.recent.get(counts_key(caller, msgid), count)
     async with system.database.read() as tx:
         ahead = await forecast(tx, caller.snapshot, info)
+    channel = caller.snapshot.channels.get(info.channelkey)
     return {
+        "page_zone": channel.rules.zone if channel else "",
         "info": info,
         "losses": lost,
         "most": max((loss.count for loss in lost), default=1),
-        "moving": info.state in MOVING,
+        "moving": _is_moving(info),
         "ahead": ahead,
     }
+
+
+def _is_moving(info: MessageInfo) -> bool:
+    """Whether the counts change: also of a halted message, until what was in a worker's hands is
+    settled and what waited is parked."""
+    if info.halt in ("", "approval"):
+        return info.state in MOVING
+    waits = info.halt == "paused" and _is_movable(info)  # nothing is expanded before its start
+    states = UNSETTLED if waits else ("pending", *UNSETTLED)
+    return any(info.counts.get(state) for state in states)
+
+
+def _is_movable(info: MessageInfo) -> bool:
+    """Whether its start can still be changed."""
+    waits = info.halt in ("", "paused", "approval") and info.starts_at is not None
+    return waits and clock.read(info.starts_at or "") > clock.now()
+
+
+def _start_of(info: MessageInfo, zone: str) -> str:
+    return typed_as(info.starts_at, zone) if info.starts_at else ""
 
 
 def _is_young(info: MessageInfo) -> bool:
@@ -216,6 +279,7 @@ handlers = [
     resend,
     halt_message,
     live_message,
+    live_deliveries,
     list_approvals,
     approve,
     refuse,

@@ -26,6 +26,7 @@ from ums.console.words import (
     asked_language,
     language_of,
 )
+from ums.console.zones import time_words
 from ums.core import reasons
 from ums.core.brand import Brand
 
@@ -90,18 +91,10 @@ def size_words(size: int) -> str:
 
 
 def number_words(number: float) -> str:
-    """1234567 as 1,234,567."""
-    return f"{number:,}"
-
-
-def short_time(told: str) -> str:
-    """A time that is ISO 8601 already, before (or without) the script that localises it."""
-    return f"{told[:16].replace('T', ' ')} UTC"
-
-
-def utc_words(moment: int) -> str:
-    """A time as the page shows it before (or without) the script that localises it."""
-    return f"{clock.iso(moment)[:19].replace('T', ' ')} UTC"
+    """1234567 as 1,234,567; of what is not whole, no more digits than anybody reads."""
+    if isinstance(number, float):
+        number = round(number) if number >= 10 else round(number, 1)
+    return f"{number:,}".removesuffix(".0")
 
 
 def _environment() -> Environment:
@@ -113,7 +106,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        iso=clock.iso, utc=utc_words, size=size_words, short=short_time, number=number_words
+        iso=clock.iso, size=size_words, short=time_words, number=number_words
     )
     shared: Any = environment.globals  # typed after Jinja's own entries only
     shared.update(asset=asset, languages=LANGUAGES, html_lang=HTML_LANG)
@@ -161,7 +154,7 @@ def render(request: AnyRequest, template: str, **values: object) -> str:
         help=help_of(request.url.path),
         did=_did(request),
         query=_query(request),
-        **values,
+        **{"page_zone": visitor.zone if visitor else "", "told": {}, **values},
     )
 
 
@@ -213,7 +206,9 @@ def problem(
 
 def _switches(request: AnyRequest) -> dict[str, str]:
     """For each language the address of this same page in it."""
-    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    kept = [
+        (key, value) for key, value in request.query_params.multi_items() if key not in _PASSING
+    ]
     return {code: f"?{urlencode([*kept, ('lang', code)])}" for code in LANGUAGES}
 
 

@@ -1,15 +1,14 @@
 """Sending: to whom, what, when; a look at it with exact counts; and off it goes."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from litestar import MediaType, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from msgspec.structs import replace
 
+from ums import clock
+from ums.console.attaching import attached, kept_files
 from ums.console.compose import (
     came_as_list,
     content_of,
@@ -21,13 +20,15 @@ from ums.console.forms import Form, lists, refused
 from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
-from ums.core import composing, drafts, mailing_list, material_store, segments
+from ums.console.zones import entered
+from ums.core import composing, drafts, mailing_list, reports, segments
 from ums.core.callers import Caller
 from ums.core.directory import Channel
 from ums.core.drafts import Draft
 from ums.core.forecast import estimate
-from ums.core.outgoing import Attachment, Outgoing, Recipient
+from ums.core.outgoing import Outgoing, Recipient
 from ums.core.reach import reach
+from ums.core.scheduling import check_times
 from ums.core.templates import preview, store, written
 from ums.errors import Invalid, NotFound, UmsError
 
@@ -51,7 +52,6 @@ EMPTY: Final = {
     "skip_wrong": "",
     "kept": [],
 }
-KEPT_HOURS: Final = 168
 # The fields of `core` by the form's names.
 FIELDS: Final = {
     "recipients": "people",
@@ -73,10 +73,10 @@ async def write(request: AnyRequest, system: System, visitor: Visitor) -> Respon
     asked = request.query_params.get("channel", "")
     channel = caller.channel(asked if asked in keys else keys[0])
     values = {**EMPTY, "channel": channel.key, "zone": channel.rules.zone}
-    return await _form(request, system, visitor, channel, Form(values))
+    return await form_page(request, system, visitor, channel, Form(values))
 
 
-async def _form(
+async def form_page(
     request: AnyRequest,
     system: Any,
     visitor: Any,
@@ -93,6 +93,8 @@ async def _form(
         request,
         "send/write.html",
         status=status,
+        page_zone=channel.rules.zone,
+        sender=caller.snapshot.sender_for(channel, ""),
         form=form,
         draft=draft,
         channel=channel,
@@ -120,25 +122,32 @@ async def keep_again(
 async def _keep(
     request: AnyRequest, system: Any, visitor: Any, draft: Draft | None
 ) -> Response[str]:
-    given = await lists(request)
-    fields: dict[str, Any] = {
-        name: (given.get(name) or [""])[-1] for name in EMPTY if name != "kept"
-    }
+    fields = await typed(request)
     channel = visitor.caller.channel(fields["channel"])
-    fields["kept"] = given.get("kept", [])
     try:
-        files = [*_kept(fields["kept"]), *await _uploaded(request, system, channel)]
+        fields["kept"] = await attached(request, system, channel, fields["kept"])
         listed = await _listed(request, system, fields, draft)
-        content = content_of(fields, files, _moment(fields), listed)
+        starts = entered(fields["starts"], fields["zone"], "starts")
+        content = content_of(fields, kept_files(fields["kept"]), starts, listed)
         content = await _with_template(system, channel, fields, content, draft)
-        await composing.request_of(system, channel, content)
+        asked = await composing.request_of(system, channel, content)
+        check_times(asked, clock.now())
     except UmsError as error:
         form = refused(request, {**EMPTY, **fields}, _at_the_form(error), FIELDS)
-        return await _form(request, system, visitor, channel, form, draft, error.status)
+        return await form_page(request, system, visitor, channel, form, draft, error.status)
     id = await drafts.save(
         system, visitor.signed_in.operator_id, channel.id, content, draft.id if draft else None
     )
     return go(f"/send/{id}/check")
+
+
+async def typed(request: AnyRequest) -> dict[str, Any]:
+    """The fields of the form as they were sent, whatever is in them."""
+    given = await lists(request)
+    fields: dict[str, Any] = {
+        name: (given.get(name) or [""])[-1] for name in EMPTY if name != "kept"
+    }
+    return {**fields, "kept": given.get("kept", [])}
 
 
 async def _with_template(
@@ -161,28 +170,6 @@ def _at_the_form(error: UmsError) -> UmsError:
     if field:
         error.values["field"] = field
     return error
-
-
-def _kept(urls: list[str]) -> list[Attachment]:
-    """The attachments that the draft had already."""
-    return [Attachment(url=url, name=name) for url, _, name in (one.partition(" ") for one in urls)]
-
-
-async def _uploaded(request: AnyRequest, system: Any, channel: Channel) -> list[Attachment]:
-    data: Any = await request.form()
-    found: list[Attachment] = []
-    for name, file in data.multi_items():
-        if isinstance(file, UploadFile) and file.filename and name == "files":
-            made = await material_store.store(
-                system,
-                _pieces(file),
-                name=file.filename,
-                content_type=file.content_type or "",
-                hours=KEPT_HOURS,
-                channel_id=channel.id,
-            )
-            found.append(Attachment(url=made.url, name=made.name))
-    return found
 
 
 async def _listed(
@@ -208,33 +195,20 @@ async def _listed(
     return found.recipients
 
 
-async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await file.read(material_store.CHUNK):
-        yield piece
-
-
-def _moment(fields: dict[str, Any]) -> datetime | None:
-    """The start: a time on the clock of the writer's zone. Raises Invalid."""
-    if not fields["starts"]:
-        return None
-    try:
-        return datetime.fromisoformat(fields["starts"]).replace(tzinfo=ZoneInfo(fields["zone"]))
-    except (ValueError, ZoneInfoNotFoundError, OSError):
-        raise Invalid("bad_value", field="starts") from None
-
-
 @get("/send/{draft_id:int}", scope="messages:send")
 async def write_on(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
     draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
     channel = _channel(visitor.caller, draft)
-    own = None
-    if draft.content.template is not None:
-        own = await written.find(system, channel, draft.content.template)
-    fields = fields_of(draft.content, channel.rules.zone, own)
+    fields = draft.form
+    if fields is None:
+        own = None
+        if draft.content.template is not None:
+            own = await written.find(system, channel, draft.content.template)
+        fields = fields_of(draft.content, channel.rules.zone, own)
     values = {**EMPTY, **fields, "channel": channel.key}
-    return await _form(request, system, visitor, channel, Form(values), draft)
+    return await form_page(request, system, visitor, channel, Form(values), draft)
 
 
 def _channel(caller: Caller, draft: Draft) -> Channel:
@@ -255,24 +229,33 @@ async def check(
 
 
 async def _check(
-    request: AnyRequest, system: Any, visitor: Any, draft: Draft, form: Form, status: int = 200
+    request: AnyRequest,
+    system: Any,
+    visitor: Any,
+    draft: Draft,
+    form: Form,
+    status: int = 200,
+    problem: str = "",
 ) -> Response[str]:
-    channel, problem, counted, ahead = _channel(visitor.caller, draft), "", None, None
+    """`problem`: why it could not be sent just now."""
+    channel, counted, ahead = _channel(visitor.caller, draft), None, None
     userid = request.query_params.get("userid", "").strip()
     sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
     try:
         asked = await composing.request_of(system, channel, draft.content)
+        check_times(asked, clock.now())
         counted = await reach(system, channel, asked)
         if sender is not None:
             async with system.database.read() as tx:
                 ahead = await estimate(tx, channel, sender.code, asked, counted.goes)
     except UmsError as error:
-        problem = refused(request, {}, error).trouble
+        problem = problem or refused(request, {}, error).trouble
     seen, form_user = await _seen(request, system, channel, draft.content, userid)
     return page(
         request,
         "send/check.html",
         status=status,
+        page_zone=channel.rules.zone,
         draft=draft,
         content=draft.content,
         channel=channel,
@@ -351,7 +334,11 @@ def _trial(content: Outgoing, to: str) -> Outgoing:
 
 @post("/send/{draft_id:int}/go", scope="messages:send")
 async def send(
-    system: System, intake: Intake, visitor: Visitor, draft_id: FromPath[int]
+    request: AnyRequest,
+    system: System,
+    intake: Intake,
+    visitor: Visitor,
+    draft_id: FromPath[int],
 ) -> Response[str]:
     """Off it goes. However often this is pressed, it is one message."""
     draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
@@ -359,9 +346,18 @@ async def send(
         return go(f"/messages/{draft.msgid}")
     channel = _channel(visitor.caller, draft)
     key = f"draft:{draft.id}"
-    accepted = await intake.send(channel, draft.content, key=key, origin="console")
+    try:
+        accepted = await intake.send(channel, draft.content, key=key, origin="console")
+    except UmsError as error:
+        told = refused(request, {}, error).trouble
+        return await _check(
+            request, system, visitor, draft, Form({"to": ""}), error.status, problem=told
+        )
     await drafts.sent(system, draft.id, accepted.msgid)
-    return go(f"/messages/{accepted.msgid}", "send.did_send")
+    async with system.database.read() as tx:
+        state = (await reports.message(tx, accepted.msgid)).state
+    word = {"scheduled": "send.did_schedule", "approval": "send.did_wait"}.get(state)
+    return go(f"/messages/{accepted.msgid}", word or "send.did_send")
 
 
 @post("/send/{draft_id:int}/delete", scope="messages:send")

@@ -11,6 +11,7 @@ from ums import clock
 from ums.console.forms import Form, given, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.shown import reveal
 from ums.console.visitor import address_of, inside, session_cookie, throttle_of
 from ums.core import signing_in, two_factor
 from ums.core.signing_in import Operator
@@ -82,7 +83,7 @@ def _set_up(request: AnyRequest, setup: Setup, form: Form, status: int = 200) ->
     )
 
 
-@post("/account/two-factor", scope="any", status_code=200)
+@post("/account/two-factor", scope="any")
 async def confirm(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the recovery codes."""
     mine, fields = visitor.signed_in, await given(request)
@@ -92,7 +93,7 @@ async def confirm(request: AnyRequest, system: System, visitor: Visitor) -> Resp
     except Invalid as error:
         setup = _again(system, mine, ticket)
         return _set_up(request, setup, refused(request, {"code": ""}, error), error.status)
-    return page(request, "account/recovery.html", codes=codes)
+    return await reveal(system, visitor, "recovery", codes=codes)
 
 
 def _again(system: Any, mine: Any, ticket: str) -> Setup:

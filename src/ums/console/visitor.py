@@ -25,6 +25,11 @@ class Visitor(Struct, frozen=True):
     def name(self) -> str:
         return self.signed_in.name
 
+    @property
+    def zone(self) -> str:
+        """In which zone pages show it times; "" for the browser's."""
+        return self.signed_in.zone
+
     def may(self, scope: str) -> bool:
         return holds(self.caller.scopes, scope)
 

@@ -10,6 +10,7 @@ from ums.core.languages import preferred
 
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
 HTML_LANG: Final = {"en": "en", "zh": "zh-CN"}
+_COUNTS: Final = ("count", "bounced", "complained", "sent", "audience")
 COOKIE: Final = "ums_language"
 
 
@@ -28,14 +29,26 @@ WORDS: Final = _load()
 
 
 class Words:
-    """The catalogue in one language; called with a key, it gives the text."""
+    """The catalogue in one language; called with a key, it gives the text. Where `count` is 1, an
+    English word may have another form (`en_one`); Chinese has one form for all numbers."""
 
     def __init__(self, language: str) -> None:
         self.language = language
 
     def __call__(self, key: str, **values: object) -> str:
-        text = WORDS[key][self.language]
-        return text.format(**values) if values else text
+        told = WORDS[key]
+        one = told.get(f"{self.language}_one") if str(values.get("count")) == "1" else None
+        text = one or told[self.language]
+        return text.format(**{**values, **_grouped(values)}) if values else text
+
+
+def _grouped(values: dict[str, object]) -> dict[str, object]:
+    """Whole numbers as 4,603. What is no number of things (a port) comes as text."""
+    return {
+        name: f"{value:,}"
+        for name, value in values.items()
+        if isinstance(value, int) and not isinstance(value, bool) and name in _COUNTS
+    }
 
 
 def asked_language(request: Request[Any, Any, Any]) -> str | None:

@@ -61,11 +61,15 @@ def check_name(name: str) -> None:
         raise Invalid("control_characters", field="name")
 
 
-async def create(system: System, name: str, key: str | None = None) -> ChannelInfo:
+async def create(
+    system: System, name: str, key: str | None = None, *, zone: str = "UTC"
+) -> ChannelInfo:
     """Make a channel; `key` chooses its ChannelKey. Raises Invalid, and Forbidden for a caller
     that may not have its MasterSecret."""
     need_secret(None)
     check_name(name)
+    rules = Rules(zone=zone)
+    check_rules(rules)
     key = new_key() if key is None else key
     if not _KEY.fullmatch(key) or key == "all":
         raise Invalid("key_shape")
@@ -75,6 +79,7 @@ async def create(system: System, name: str, key: str | None = None) -> ChannelIn
         "key": key,
         "secret": system.seal.close(secret, channel_context(key)),
         "open": True,
+        "rules": msgspec.json.encode(rules).decode(),
         "created_at": clock.now(),
     }
     async with system.database.write() as tx:

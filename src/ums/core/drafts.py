@@ -10,9 +10,11 @@ from ums import clock
 from ums.core.models import drafts
 from ums.core.outgoing import Outgoing
 from ums.core.system import System
-from ums.errors import NotFound
+from ums.errors import NotFound, TooLarge
 
 KEPT = 20  # of one operator, the newest
+LARGEST = 4 * 1024 * 1024  # characters of a form that is being typed
+_EMPTY = msgspec.json.encode(Outgoing()).decode()
 
 
 class Draft(Struct, frozen=True):
@@ -21,19 +23,38 @@ class Draft(Struct, frozen=True):
     id: int
     channel_id: int
     content: Outgoing
+    form: dict[str, Any] | None  # what was typed since, which may not be a message yet
     updated_at: str
     msgid: str | None  # of the message it became
+
+    @property
+    def subject(self) -> str:
+        return str((self.form or {}).get("subject") or self.content.subject or "")
 
 
 async def save(
     system: System, operator_id: int, channel_id: int, content: Outgoing, id: int | None = None
 ) -> int:
     """Keep a new draft, or the draft `id` as it is now; its id. Raises NotFound."""
-    values = {
-        "channel_id": channel_id,
-        "content": msgspec.json.encode(content).decode(),
-        "updated_at": clock.now(),
-    }
+    text = msgspec.json.encode(content).decode()
+    return await _save(system, operator_id, id, channel_id, {"content": text, "form": None})
+
+
+async def save_form(
+    system: System, operator_id: int, channel_id: int, form: dict[str, Any], id: int | None = None
+) -> int:
+    """Keep what was typed, whether or not it is a message by now; the draft's id. Raises NotFound,
+    and TooLarge."""
+    text = msgspec.json.encode(form).decode()
+    if len(text) > LARGEST:
+        raise TooLarge("too_large", limit=LARGEST)
+    return await _save(system, operator_id, id, channel_id, {"form": text})
+
+
+async def _save(
+    system: System, operator_id: int, id: int | None, channel_id: int, given: dict[str, Any]
+) -> int:
+    values = {**given, "channel_id": channel_id, "updated_at": clock.now()}
     async with system.database.write() as tx:
         if id is not None:
             mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
@@ -41,7 +62,7 @@ async def save(
             if (await tx.run(update(drafts).where(open).values(values))).count == 0:
                 raise NotFound("draft_gone")
             return id
-        row = {**values, "operator_id": operator_id}
+        row = {"content": _EMPTY, **values, "operator_id": operator_id}
         made = int(await tx.value(insert(drafts).returning(drafts.c.id), row))
         mine = drafts.c.operator_id == operator_id
         newest = select(drafts.c.id).where(mine).order_by(drafts.c.id.desc()).limit(KEPT)
@@ -81,4 +102,5 @@ async def remove(system: System, operator_id: int, id: int) -> None:
 
 def _draft(row: Any) -> Draft:
     content = msgspec.json.decode(row.content, type=Outgoing)
-    return Draft(row.id, row.channel_id, content, clock.iso(row.updated_at), row.msgid)
+    form = None if row.form is None else msgspec.json.decode(row.form, type=dict[str, Any])
+    return Draft(row.id, row.channel_id, content, form, clock.iso(row.updated_at), row.msgid)

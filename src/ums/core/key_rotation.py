@@ -17,7 +17,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_, update
 
-from ums.core import audit, installation, mailboxes, two_factor
+from ums.core import audit, installation, mailboxes, shown_once, two_factor
 from ums.core.access import access_key_context, channel_context
 from ums.core.answers import Place
 from ums.core.callbacks.proof import password_context
@@ -31,6 +31,7 @@ from ums.core.models import (
     senders,
 )
 from ums.core.models import mailboxes as mailbox_rows
+from ums.core.models import shown_once as shown_rows
 from ums.core.sealing import (
     DERIVATION_ROOT,
     ROOT_CONTEXT,
@@ -101,6 +102,12 @@ SEALED: Final = (
         lambda row: secret_context(row.code, email.read(row.settings)),
     ),
     SealedColumn(mailbox_rows, "secret", _MAILBOX_ROWS, _mailbox_context),
+    SealedColumn(
+        shown_rows,
+        "sealed",
+        select(shown_rows),
+        lambda row: shown_once.context(row.operator_id, row.kind),
+    ),
     SealedColumn(callback_addresses, "secret", _CALLBACK_ROWS, _callback_context),
     SealedColumn(callback_addresses, "old_secret", _CALLBACK_ROWS, _callback_context),
     SealedColumn(

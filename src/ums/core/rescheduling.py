@@ -80,5 +80,5 @@ async def _move(tx: Tx, row: Any, begins: int, ends: int) -> None:
     moved = update(messages).where(still).values(starts_at=begins, expires_at=ends)
     if (await tx.run(moved)).count != 1:
         raise Invalid("already_begun")
-    before, after = clock.iso(row.starts_at), clock.iso(begins)
-    await audit.note(tx, "message.reschedule", row.msgid, f"{before} -> {after}")
+    before, after = {"starts_at": clock.iso(row.starts_at)}, {"starts_at": clock.iso(begins)}
+    await audit.note(tx, "message.reschedule", row.msgid, before=before, after=after)

@@ -34,6 +34,7 @@ class SignedIn(Struct, frozen=True):
     channels: frozenset[int] | None  # ids of those it may work for; None: every channel
     must_change: bool  # its password
     two_factor: bool
+    zone: str = ""  # in which pages show times; "": the browser's
 
 
 class SessionInfo(Struct, frozen=True):
@@ -68,7 +69,7 @@ async def find(system: System, token: str) -> SignedIn | None:
     """The session of a cookie, if it is good."""
     now = clock.now()
     query = select(sessions, operators.c.name, operators.c.role, operators.c.channels)
-    query = query.add_columns(operators.c.must_change, operators.c.totp)
+    query = query.add_columns(operators.c.must_change, operators.c.totp, operators.c.zone)
     query = query.join(operators, operators.c.id == sessions.c.operator_id)
     mine = (sessions.c.digest == _digest(token)) & ~operators.c.disabled & ~_over(now)
     async with system.database.read() as tx:
@@ -100,6 +101,13 @@ async def forget(tx: Tx, operator_id: int, *, but: int | None = None) -> None:
     await tx.run(delete(sessions).where(mine & (sessions.c.id != (but or 0))))
 
 
+async def set_zone(system: System, operator_id: int, zone: str) -> None:
+    """In which time zone the operator's pages show times; "" for the browser's."""
+    mine = operators.c.id == operator_id
+    async with system.database.write() as tx:
+        await tx.run(update(operators).where(mine).values(zone=zone or None))
+
+
 async def list_sessions(system: System, operator_id: int) -> list[SessionInfo]:
     """An operator's sessions, the last seen first."""
     mine = (sessions.c.operator_id == operator_id) & ~_over(clock.now())
@@ -127,6 +135,7 @@ def _signed_in(row: Any) -> SignedIn:
         channels=None if channels is None else frozenset(channels),
         must_change=bool(row.must_change),
         two_factor=row.totp is not None,
+        zone=row.zone or "",
     )
 
 

@@ -36,6 +36,7 @@ operators = table(
     Column("totp", Text),  # sealed: the secret of its second factor
     Column("totp_step", Id),  # the last one used, which is not good again
     Column("recovery", Text),  # JSON, digests of its recovery codes
+    Column("zone", String(60)),  # in which pages show times; null: the browser's
     Column("created_at", Time, nullable=False),
 )
 

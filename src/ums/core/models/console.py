@@ -38,7 +38,19 @@ drafts = table(
     Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
     Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
     Column("content", Text, nullable=False),  # JSON, core.outgoing.Outgoing
+    Column("form", Text),  # JSON: what was typed since, which may not be a message yet
     Column("updated_at", Time, nullable=False),
     Column("msgid", String(80)),  # of the message it became
+    **NEVER_REUSED,
+)
+
+# Secrets that a page shows once, sealed, until they are acknowledged or a few minutes are over.
+shown_once = table(
+    "shown_once",
+    Column("id", Id, primary_key=True),
+    Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
+    Column("kind", String(20), nullable=False),  # core.shown_once.KINDS
+    Column("sealed", Text, nullable=False),  # JSON, sealed for this operator
+    Column("expires_at", Time, nullable=False, index=True),
     **NEVER_REUSED,
 )

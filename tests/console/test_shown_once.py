@@ -1,0 +1,74 @@
+"""Secrets that a page shows once: neither lost nor made again when the page is loaded again."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from console.browser import PHONE, WIDE, fits, log_in, opened
+from console.conftest import PASSWORD, Visit
+from console.test_settings import followed
+from doors import Door
+from ums import clock
+from ums.console.words import Words
+from ums.core import operators, shown_once
+from ums.core.models import shown_once as rows
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("zh", PHONE)])
+async def test_a_new_channel_s_secret_outlives_a_reload(
+    door: Door, browser_path: str | None, language: str, size: tuple[int, int]
+) -> None:
+    await operators.create(door.system, "admin", PASSWORD)
+    async with opened(browser_path, door, language, size) as page:
+        await log_in(page)
+        await page.goto("/channels/new")
+        browsers = await page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+        assert await page.input_value("#zone") == browsers
+        await page.fill("#name", "News")
+        await page.fill("#zone", "Nowhere/None")
+        await page.click("main button.primary")
+        assert await page.locator("#zone-error").is_visible()
+        await page.fill("#zone", "Asia/Shanghai")
+        await page.click("main button.primary")
+        await page.wait_for_url("**/shown/*")
+        secret = await page.locator(".copied-text").nth(1).inner_text()
+        await page.reload()
+        assert await page.locator(".copied-text").nth(1).inner_text() == secret
+        await fits(page)
+        await page.click("main button.primary")
+        await page.wait_for_url("**/channels/*")
+        await page.go_back()
+        assert secret not in await page.content()
+        assert Words(language)("gone_title") in await page.inner_text("h1")
+    (channel,) = (await door.system.directory.now()).channels.values()
+    assert channel.rules.zone == "Asia/Shanghai"
+
+
+async def test_only_who_made_it_sees_it_and_only_for_a_while(
+    door: Door, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, other = await visit(), await visit()
+    made = await visitor.post("/channels", data={"name": "News", "zone": "Asia/Shanghai"})
+    where = made.headers["location"]
+    secret = re.findall(r"[0-9a-z]{24}", await followed(visitor, made))[0]
+    assert secret in (await visitor.get(where)).text
+    for again in (await other.get(where), await other.post(f"{where}/done")):
+        assert secret not in again.text
+    assert secret in (await visitor.get(where)).text  # another's word does not put it away
+    async with door.system.database.read() as tx:
+        (row,) = await tx.rows(select(rows))
+    assert secret not in str(row)
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + shown_once.LIFE + 1)
+    late = await visitor.get(where)
+    assert (late.status_code, secret in late.text) == (404, False)
+
+
+async def test_a_rotated_secret_is_shown_the_same_way(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    rotated = await visitor.post(f"/channels/{channel.key}/rotate", data={"overlap": "0"})
+    assert rotated.status_code == 303
+    first = await followed(visitor, rotated)
+    assert await followed(visitor, rotated) == first
+    assert channel.key in first
