@@ -124,13 +124,16 @@ def _change(
 _list_commands("block", "Whom a message must not reach.")
 _list_commands("allow", "Whom alone a message may reach.")
 
-approval = typer.Typer(help="API messages that wait for an operator.", no_args_is_help=True)
+approval = typer.Typer(help="Messages that wait for a second person.", no_args_is_help=True)
 word = typer.Typer(help="Words that messages must not hold.", no_args_is_help=True)
 strategy = typer.Typer(help="By which sender types a message goes out.", no_args_is_help=True)
 app.add_typer(approval, name="approval")
 app.add_typer(word, name="word")
 app.add_typer(strategy, name="strategy")
 Msgid = Annotated[str, typer.Argument(help="What the acceptance gave back.")]
+As = Annotated[
+    str | None, typer.Option("--as", help="The operator who decides. Default: this machine's user.")
+]
 OneWord = Annotated[str, typer.Argument(help="1 to 100 characters.")]
 
 
@@ -143,19 +146,20 @@ def approval_list(
 
 
 @approval.command("approve")
-def approval_approve(msgid: Msgid, json: AsJson = False) -> None:
-    """Let a message go."""
-    show.record(ask("approval.approve", msgid=msgid), raw=json)
+def approval_approve(msgid: Msgid, as_: As = None, json: AsJson = False) -> None:
+    """Let a message go that somebody else asked for."""
+    show.record(ask("approval.approve", msgid=msgid, by=as_), raw=json)
 
 
 @approval.command("refuse")
 def approval_refuse(
     msgid: Msgid,
     why: Annotated[str, typer.Option(help="For the audit log.")] = "",
+    as_: As = None,
     json: AsJson = False,
 ) -> None:
     """Stop a message for good."""
-    show.record(ask("approval.refuse", msgid=msgid, why=why), raw=json)
+    show.record(ask("approval.refuse", msgid=msgid, why=why, by=as_), raw=json)
 
 
 @word.command("add")

@@ -19,6 +19,7 @@ from ums.errors import Invalid, UmsError
 STATUSES: Final = range(9)
 _TICKS: Final = (
     "approval",
+    "approval_by_hand",
     "word_filter",
     "key_replaces_shared",
     "bound_replace_shared",
@@ -61,6 +62,7 @@ def _values(rules: Rules) -> dict[str, Any]:
     return {
         "zone": rules.zone,
         **{name: getattr(rules, name) for name in _TICKS},
+        "approval_from": rules.approval_from,
         "quiet_start": quiet.start if quiet else "",
         "quiet_end": quiet.end if quiet else "",
         "quiet_action": quiet.action if quiet else "delay",
@@ -104,6 +106,7 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
         }
         if cap
         else None,
+        "approval_from": _number(values["approval_from"] or "1", "approval_from"),
         "broadcasts_per_day": _number(values["broadcasts_per_day"], "broadcasts_per_day"),
         "requests_per_second": _number(values["requests_per_second"], "requests_per_second"),
         "statuses": [int(one) for one in values["statuses"] if one in map(str, STATUSES)],

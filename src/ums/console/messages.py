@@ -10,6 +10,7 @@ from ums import clock
 from ums.console.deliveries import counts_key, filters, wanted
 from ums.console.forms import Form, lists, sort_of
 from ums.console.live import live
+from ums.console.message_mail import content_of
 from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.console.zones import time_words, typed_as
@@ -34,6 +35,7 @@ MESSAGE_STATES: Final = (
     "retracted",
     "refused",
 )
+WAITING: Final = 10  # messages of a page of approvals, each with its mail
 MOVING: Final = ("scheduled", "accepted", "expanding", "sending")
 UNSETTLED: Final = ("queued", "deferred", "claimed", "at_dot")
 RESENDABLE: Final = ("failed", "expired", "unknown")
@@ -102,11 +104,19 @@ async def message_page(
         movable=_is_movable(info),
         told={"when": time_words(info.starts_at or info.accepted_at, live["page_zone"])},
         **table,
+        content=await content_of(request, system, visitor, msgid),
+        own=await _is_own(system, visitor, msgid) if info.state == "approval" else False,
         states=STATES,
         names=bind_names(visitor.caller),
         resendable=sum(info.counts.get(state, 0) for state in RESENDABLE),
         retractable=_is_young(info),
     )
+
+
+async def _is_own(system: Any, visitor: Any, msgid: str) -> bool:
+    """Whether the message waits for somebody else than who looks."""
+    async with system.database.read() as tx:
+        return await approval.is_own(tx, msgid, visitor.caller.name)
 
 
 @get("/messages/{msgid:str}/live", scope="messages:read")
@@ -247,12 +257,21 @@ async def _channel_of(system: Any, caller: Caller, msgid: str) -> int:
 async def list_approvals(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByTime, "created_at")
     found = await approval.list_waiting(
-        system, visitor.caller.channels, sort=sort, after=after, limit=50
+        system,
+        visitor.caller.channels,
+        sort=sort,
+        after=after,
+        limit=WAITING,
+        viewer=visitor.caller.name,
     )
+    contents = {
+        one.msgid: await content_of(request, system, visitor, one.msgid) for one in found.items
+    }
     return page(
         request,
         "messages/approvals.html",
         found=found,
+        contents=contents,
         sort=sort,
         names=bind_names(visitor.caller),
     )

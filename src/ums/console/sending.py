@@ -21,7 +21,7 @@ from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.console.zones import entered
-from ums.core import composing, drafts, mailing_list, reports, segments
+from ums.core import approval, composing, drafts, mailing_list, reports, segments
 from ums.core.callers import Caller
 from ums.core.directory import Channel
 from ums.core.drafts import Draft
@@ -239,10 +239,12 @@ async def _check(
 ) -> Response[str]:
     """`problem`: why it could not be sent just now."""
     channel, counted, ahead = _channel(visitor.caller, draft), None, None
+    second = False  # whether another person has to approve it
     userid = request.query_params.get("userid", "").strip()
     sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
     try:
         asked = await composing.request_of(system, channel, draft.content)
+        second = approval.is_needed(channel, "console", asked.audience)
         check_times(asked, clock.now())
         counted = await reach(system, channel, asked)
         if sender is not None:
@@ -261,6 +263,7 @@ async def _check(
         channel=channel,
         sender=sender,
         counted=counted,
+        second=second,
         ahead=ahead,
         problem=problem,
         seen=seen,
@@ -323,7 +326,8 @@ async def test(
         error.values["field"] = "to"
         form = refused(request, {"to": to}, error)
         return await _check(request, system, visitor, draft, form, error.status)
-    return go(f"/messages/{accepted.msgid}", "send.did_test")
+    waits = await approval.waits(system, accepted.msgid)
+    return go(f"/messages/{accepted.msgid}", "send.did_wait" if waits else "send.did_test")
 
 
 def _trial(content: Outgoing, to: str) -> Outgoing:

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import approval, lists, quiet, quotas, segments, strategies
+from ums.core import approval, audit, lists, quiet, quotas, segments, strategies
+from ums.core.approval import Asking
 from ums.core.callbacks.records import wanted
 from ums.core.directory import Channel, Sender
 from ums.core.quotas import Quota
@@ -20,13 +21,16 @@ from ums.core.system import System
 from ums.core.words import check_words
 from ums.errors import Invalid, Refused
 
+_NOBODY = Asking()
+
 
 class Admission(Struct, frozen=True):
     """On what terms a request becomes a message."""
 
     sender: Sender
     starts_at: int = 0  # not expanded before
-    halt: str = ""  # "approval" where an operator has to let it go
+    halt: str = ""  # "approval" where a second person has to let it go
+    asking: Asking = _NOBODY
     quota: Quota | None = None  # that it takes from
     spills: bool = True  # any sender of the channel's route may carry it
 
@@ -39,10 +43,12 @@ async def admit(
     sender = (await system.directory.now()).sender_for(channel, request.instance)
     if sender is None:
         raise Refused("no_sender")
-    halt = approval.WAITS if approval.is_needed(channel, origin) else ""
-    if halt:
+    halt, asking = "", _NOBODY
+    if approval.is_needed(channel, origin, request.audience):
+        halt = approval.WAITS
         async with system.database.read() as tx:
-            await approval.admit(tx, request.option.owner)
+            actor = audit.source().actor
+            asking = await approval.admit(tx, origin, request.option.owner, actor)
     now = clock.now()
     asked = max(now, request.starts_at)
     begins = quiet.start(
@@ -54,7 +60,7 @@ async def admit(
     if quota is not None:
         await quotas.check(system, quota)
     spills = request.instance != sender.code  # it asked for this one, and gets no other
-    return Admission(sender, begins if begins > now else 0, halt, quota, spills)
+    return Admission(sender, begins if begins > now else 0, halt, asking, quota, spills)
 
 
 async def telling(system: System, channel: Channel, request: Request) -> tuple[int | None, int]:

@@ -1,32 +1,36 @@
-"""Approval: where the channel wants it, an operator lets an API message go or refuses it.
+"""Approval: where the channel wants it, a second person lets a message go or refuses it.
 
 Such a message is stored and not expanded (`messages.halt`): "approval" while it waits, nothing
-once it is approved, "refused" when it never goes out (ums-spec 2.4, code 1015023).
+once it is approved, "refused" when it never goes out (ums-spec 2.4, code 1015023). Whoever asked
+for it, or is named as its owner, cannot approve it: `core.identity` says who that is.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import and_, select, text, update
 
 from ums import clock
-from ums.core import audit, quiet
+from ums.core import audit, identity, quiet
 from ums.core.content import Content
 from ums.core.directory import Channel
+from ums.core.identity import Identity
 from ums.core.models import channels as channels_table
 from ums.core.models import messages, operators
 from ums.core.paging import Page, cut, page_size
 from ums.core.reports import Channels, of_channels
+from ums.core.requests import Audience
 from ums.core.rules import read_rules
 from ums.core.scheduling import lifetime
+from ums.core.scopes import OF_ROLE, holds
 from ums.core.sorting import ByTime, Order
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound, Refused
+from ums.errors import Forbidden, Invalid, NotFound, Refused
 
 WAITS, REFUSED = "approval", "refused"
-ASKED = ("v1", "api")  # origins that need it: who sends by hand at the machine needs no leave
+ASKED = ("v1", "api")  # origins of programs; all others send by hand
 _ORDER = Order(messages.c.id)
 MAX_WHY = 500
 
@@ -40,9 +44,15 @@ _COLUMNS = (
 _QUERY = select(*_COLUMNS).join(channels_table, channels_table.c.id == messages.c.channel_id)
 
 
-def is_needed(channel: Channel, origin: str) -> bool:
-    """Whether the channel's messages of this origin wait for an operator."""
-    return channel.rules.approval and origin in ASKED
+def is_needed(channel: Channel, origin: str, audience: Audience) -> bool:
+    """Whether the message waits for a second person.
+
+    Tags, a segment and everyone count as many: they may grow until the message is expanded.
+    """
+    rules = channel.rules
+    if not (rules.approval if origin in ASKED else rules.approval_by_hand):
+        return False
+    return audience.described or audience.known_size >= rules.approval_from
 
 
 class Waiting(Struct, frozen=True):
@@ -50,7 +60,9 @@ class Waiting(Struct, frozen=True):
 
     msgid: str
     channelkey: str
-    owner: str  # who submitted it
+    owner: str  # the operator whom the request names
+    requested_by: str
+    own: Annotated[bool, Meta(description="The caller asked for it: another has to approve it.")]
     subject: str
     broadcast: bool
     audience: int  # how many, as far as that is known already
@@ -70,12 +82,29 @@ async def list_waiting(
     sort: ByTime = "created_at",
     after: str | None = None,
     limit: int = 50,
+    viewer: str = "",
 ) -> Page[Waiting]:
-    """The messages of `channels` that wait, the oldest first unless `sort` says another."""
+    """The messages of `channels` that wait, the oldest first unless `sort` says another; `viewer`
+    is who looks, as an actor of the audit log."""
     query = _ORDER.sort(_QUERY.where(_WAITING, of_channels(channels)), sort, after)
     async with system.database.read() as tx:
         rows = await tx.rows(query.limit(page_size(limit) + 1))
-    return cut(rows, limit, _shown, _ORDER.place(sort))
+        who = await identity.of(tx, viewer)
+        own = {row.id for row in rows if await _is_own(tx, row, who)}
+    return cut(rows, limit, lambda row: _shown(row, own), _ORDER.place(sort))
+
+
+async def waits(system: System, msgid: str) -> bool:
+    """Whether the message waits for a second person."""
+    async with system.database.read() as tx:
+        halt = await tx.value(select(messages.c.halt).where(messages.c.msgid == msgid))
+    return halt == WAITS
+
+
+async def is_own(tx: Tx, msgid: str, actor: str) -> bool:
+    """Whether `actor` asked for the message or owns it, so that another has to approve it."""
+    row = await tx.first(select(messages).where(messages.c.msgid == msgid))
+    return row is not None and await _is_own(tx, row, await identity.of(tx, actor))
 
 
 async def approve(system: System, msgid: str, actor: str, channels: Channels = None) -> None:
@@ -83,13 +112,15 @@ async def approve(system: System, msgid: str, actor: str, channels: Channels = N
     end that its caller named stays where it is.
 
     Raises NotFound for a message that is not there (or not of `channels`), Invalid for one that
-    does not wait.
+    does not wait, Forbidden (approval_own) where `actor` asked for it.
     """
     async with system.database.write() as tx:
         row = await _found(tx, msgid, channels)
+        if await _is_own(tx, row, await identity.of(tx, actor)):
+            raise Forbidden("approval_own")
         starts = max(row.starts_at, _start(row, clock.now()))
         values = {"halt": "", "halted_at": None, "starts_at": starts}
-        values["expires_at"] = _end(row, starts)
+        values |= {"expires_at": _end(row, starts), "approved_by": actor[:60]}
         await _settle(tx, row, values, "message.approve", "", actor)
     system.wake.set()
 
@@ -107,12 +138,39 @@ async def refuse(
     system.wake.set()
 
 
-async def admit(tx: Tx, owner: str | None) -> None:
-    """Raises Refused (1015023) unless `owner` names an operator."""
-    if not owner:
+class Asking(Struct, frozen=True):
+    """The operators behind a request, by id; None where there is none."""
+
+    asker_id: int | None = None
+    owner_id: int | None = None
+
+
+async def admit(tx: Tx, origin: str, owner: str | None, actor: str) -> Asking:
+    """Who asks. Raises Refused (1015023) where a program does not name an operator as owner."""
+    owner_id = await identity.operator_id(tx, owner) if owner else None
+    if origin in ASKED and not owner:
         raise Refused("owner_missing")
-    if await tx.first(select(operators.c.id).where(operators.c.name == owner)) is None:
-        raise Refused("owner_unknown", owner=owner[:60])
+    if origin in ASKED and owner_id is None:
+        raise Refused("owner_unknown", owner=(owner or "")[:60])
+    return Asking((await identity.of(tx, actor)).operator_id, owner_id)
+
+
+async def approver(tx: Tx, name: str) -> tuple[str, Channels]:
+    """The operator `name` as an actor, and the channels it sees. Raises NotFound, and Forbidden
+    where its role does not approve."""
+    row = await tx.first(select(operators).where(operators.c.name == name))
+    if row is None or row.disabled:
+        raise NotFound("operator_unknown", name=name[:60])
+    if not holds(OF_ROLE[row.role], "messages:approve"):
+        raise Forbidden("scope_missing", scope="messages:approve")
+    bound = None if row.channels is None else msgspec.json.decode(row.channels, type=list[int])
+    return f"operator:{name}"[:60], None if bound is None else frozenset(bound)
+
+
+async def _is_own(tx: Tx, row: Any, who: Identity) -> bool:
+    if who.operator_id is not None and who.operator_id in (row.asker_id, row.owner_id):
+        return True
+    return bool(row.requested_by) and who.key == (await identity.of(tx, row.requested_by)).key
 
 
 def _start(row: Any, now: int) -> int:
@@ -148,11 +206,13 @@ async def _settle(
     await audit.note(tx, action, row.msgid, detail, actor=actor)
 
 
-def _shown(row: Any) -> Waiting:
+def _shown(row: Any, own: set[int]) -> Waiting:
     return Waiting(
         msgid=row.msgid,
         channelkey=row.channelkey,
         owner=msgspec.json.decode(row.options, type=_Given).owner or "",
+        requested_by=row.requested_by,
+        own=row.id in own,
         subject=msgspec.json.decode(row.content, type=Content).subject,
         broadcast=bool(row.broadcast),
         audience=row.size,

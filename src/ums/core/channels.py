@@ -148,7 +148,7 @@ async def change_rules(
         check_rules(rules)
         text = msgspec.json.encode(rules).decode()
         await tx.run(update(channels).where(mine).values(rules=text))
-        was, now = msgspec.to_builtins(before), msgspec.to_builtins(rules)
+        was, now = msgspec.structs.asdict(before), msgspec.structs.asdict(rules)
         await audit.note(tx, "channel.rules", key, before=was, after=now)
         await touch(tx)
     system.directory.forget()

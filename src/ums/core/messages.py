@@ -34,17 +34,17 @@ _INSERT = Hot(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
     " origin, template_id, template_version, callback_id, tells, priority, on_doubt, state,"
     " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at,"
-    " spills, requested_by, requested_from)"
+    " spills, asker_id, owner_id, requested_by, requested_from)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
     " template_id, template_version, callback_id, tells, priority, on_doubt, 'accepted', 0, size,"
     " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at, spills,"
-    " requested_by, requested_from"
+    " asker_id, owner_id, requested_by, requested_from"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
     " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
     " callback_id bigint, tells int, priority smallint, on_doubt text, size bigint,"
     " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
-    " halted_at bigint, starts_at bigint, spills boolean, requested_by text,"
-    " requested_from text)"
+    " halted_at bigint, starts_at bigint, spills boolean, asker_id bigint, owner_id bigint,"
+    " requested_by text, requested_from text)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
@@ -345,6 +345,8 @@ def _row(draft: Draft) -> tuple[object, ...]:
         draft.now if admission.halt else None,
         admission.starts_at,
         admission.spills,
+        admission.asking.asker_id,
+        admission.asking.owner_id,
         draft.by.actor,
         draft.by.address,
     )

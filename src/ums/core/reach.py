@@ -117,6 +117,18 @@ async def reach(system: System, channel: Channel, asked: Request) -> Reach:
     return _sum(rows, needs if lacks else None)
 
 
+async def example(system: System, channel: Channel, asked: Request) -> str:
+    """The userid of somebody whom a described audience reaches; "" where there is nobody."""
+    async with system.database.read() as tx:
+        segment, bound = await _segment(tx, asked.audience)
+        bound["everyone"] = asked.audience.everyone or bound.pop("everyone", False)
+        bound |= {"key": channel.key}
+        bound["g"] = rows_json(await _scoped(tx, channel.key, asked.audience.tags))
+        members = _members(segment, {})
+        first = Hot(f"SELECT t.userid FROM ({members}) t WHERE t.address <> '' LIMIT 1")
+        return str(await tx.value(first, bound) or "")
+
+
 async def _needs(system: System, asked: Request) -> Lacking | None:
     """What the template needs of users; what they bring of their own is checked on acceptance."""
     if asked.template_id is None:

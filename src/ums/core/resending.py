@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import structs
 from sqlalchemy import update
 
 from ums import clock
 from ums.core import audit, poison
+from ums.core.approval import is_needed
+from ums.core.directory import Channel
 from ums.core.halting import Tally, locked, message_id, tally
 from ums.core.models import messages
+from ums.core.requests import Audience
 from ums.core.scheduling import lifetime
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
@@ -57,7 +61,8 @@ async def resend(
     what failed; with reasons alone, in any of the three states.
 
     The history of attempts is kept, the schedule of retries begins anew, and a message whose life
-    is over gets a new one. Raises NotFound; Invalid for other states and for a halted message.
+    is over gets a new one. Raises NotFound; Invalid for other states, for a halted message,
+    and (resend_unapproved) for one that needs an approval now and never had one.
     """
     chosen = set(states or (STATES if reasons else STATES[:1]))
     if not chosen <= set(STATES):
@@ -83,7 +88,7 @@ async def _in_chunks(
     while True:
         async with system.database.write() as tx:
             row = await locked(tx, channel_id, msgid)
-            _check(row)
+            _check(row, await system.directory.channel(row.channel_id))
             which |= {"message": row.id, "after": after}
             after = await tx.value(_END, {**which, "limit": CHUNK})
             if after is None:
@@ -95,7 +100,10 @@ async def _in_chunks(
         count += done.count
 
 
-def _check(row: Any) -> None:
+def _check(row: Any, channel: Channel) -> None:
+    audience = msgspec.json.decode(row.audience, type=Audience)
+    if not row.approved_by and not row.halt and is_needed(channel, row.origin, audience):
+        raise Invalid("resend_unapproved")
     if row.halt == "paused":
         raise Invalid("message_paused")
     if row.halt == "approval":

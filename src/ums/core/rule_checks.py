@@ -22,6 +22,7 @@ def check_rules(rules: Rules) -> None:
         _check_quiet_hours(rules.quiet_hours)
     if rules.frequency_cap is not None:
         _check_cap(rules.frequency_cap)
+    _check_number("approval_from", rules.approval_from, 1, MOST)
     _check_number("broadcasts_per_day", rules.broadcasts_per_day, 0, MOST)
     _check_number("requests_per_second", rules.requests_per_second, 0, MOST)
     if not set(rules.statuses) <= set(_STATUSES) or len(set(rules.statuses)) < len(rules.statuses):

@@ -25,7 +25,9 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     """The rules of one channel."""
 
     zone: str = "UTC"  # IANA name of the time zone its days and hours go by
-    approval: bool = False  # an operator has to approve what comes by API
+    approval: bool = False  # another person has to approve what comes by API
+    approval_by_hand: bool = False  # and what is sent from the console or by command
+    approval_from: int = 1  # recipients from which on; descriptions of users always count as many
     word_filter: bool = True
     # Addresses under the bind id `all` are used by every channel. Who may replace or remove them:
     key_replaces_shared: bool = True  # the channel's own key, as in the hosted UMS

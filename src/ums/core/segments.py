@@ -171,6 +171,13 @@ async def conditions_of(tx: Tx, id: int) -> Conditions | None:
     return None if text is None else msgspec.json.decode(text, type=Conditions)
 
 
+async def name_of(tx: Tx, id: int | None) -> str:
+    """What the segment is called; "" for none, and for one that is gone."""
+    if id is None:
+        return ""
+    return str(await tx.value(select(segments.c.name).where(segments.c.id == id)) or "")
+
+
 async def _checked(system: System, conditions: object) -> str:
     await _read(system, conditions)
     return msgspec.json.encode(conditions).decode()

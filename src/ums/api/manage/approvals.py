@@ -30,13 +30,19 @@ async def list_approvals(
 ) -> Page[Waiting]:
     """The messages that wait, the oldest first."""
     return await approval.list_waiting(
-        system, caller.among(channel), sort=sort, after=paging.after, limit=paging.limit
+        system,
+        caller.among(channel),
+        sort=sort,
+        after=paging.after,
+        limit=paging.limit,
+        viewer=caller.name,
     )
 
 
 @post("/api/messages/{msgid:str}/approve", scope="messages:approve", status_code=200)
 async def approve_message(system: System, caller: Caller, msgid: FromPath[str]) -> MessageInfo:
-    """Let it go. Its lifetime begins now, or when the channel's quiet hours are over."""
+    """Let it go. Its lifetime begins now, or when the channel's quiet hours are over. Not for who
+    asked for it, owns it, or made the token that asked."""
     await approval.approve(system, msgid, caller.name, caller.channels)
     return await _shown(system, caller, msgid)
 

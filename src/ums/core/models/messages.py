@@ -26,6 +26,10 @@ messages = table(
     Column("audience", Text, nullable=False),  # JSON, core.audience.Audience
     Column("content", Text, nullable=False),  # JSON, core.messages.Content
     Column("options", Text, nullable=False),  # JSON: option and callback as given
+    # The operators who asked for it and whom the request names, where a second has to approve it.
+    Column("asker_id", Id),
+    Column("owner_id", Id),
+    Column("approved_by", String(60), nullable=False, server_default=""),
     Column("broadcast", Boolean, nullable=False, server_default=false()),
     Column("origin", String(10), nullable=False, server_default="v1"),  # v1 | api | console | cli
     # Who asked for it, as the audit log names actors, and from which address.

@@ -8,6 +8,7 @@ from ums.core.audit import LOCAL
 from ums.core.directory import Channel
 from ums.core.lists import Entry, EntryKind, ListKind
 from ums.core.messages import Intake
+from ums.core.reports import Channels
 from ums.core.strategies import Step
 from ums.core.system import System
 from ums.core.verbs.base import Id, Verb
@@ -63,10 +64,10 @@ class MaybeChannel(Struct):
 
 class Approve(Struct):
     msgid: str
+    by: str | None = None  # an operator; None: whoever has the machine
 
 
-class Refuse(Struct):
-    msgid: str
+class Refuse(Approve):
     why: str = ""
 
 
@@ -156,13 +157,22 @@ async def _approval_list(system: System, _: Intake, p: MaybeChannel) -> object:
     )
 
 
+async def _approver(system: System, name: str | None) -> tuple[str, Channels]:
+    if name is None:
+        return LOCAL, None
+    async with system.database.read() as tx:
+        return await approval.approver(tx, name)
+
+
 async def _approve(system: System, _: Intake, p: Approve) -> object:
-    await approval.approve(system, p.msgid, LOCAL)
+    actor, seen = await _approver(system, p.by)
+    await approval.approve(system, p.msgid, actor, seen)
     return {"msgid": p.msgid, "approved": True}
 
 
 async def _refuse(system: System, _: Intake, p: Refuse) -> object:
-    await approval.refuse(system, p.msgid, LOCAL, p.why)
+    actor, seen = await _approver(system, p.by)
+    await approval.refuse(system, p.msgid, actor, p.why, seen)
     return {"msgid": p.msgid, "approved": False}
 
 

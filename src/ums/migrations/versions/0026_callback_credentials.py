@@ -15,3 +15,8 @@ def upgrade() -> None:
     user = sa.Column("username", sa.Text(), server_default="", nullable=False)
     op.add_column("callback_addresses", user)
     op.add_column("callback_addresses", sa.Column("password", sa.Text(), nullable=True))
+    id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    for name in ("asker_id", "owner_id"):
+        op.add_column("messages", sa.Column(name, id, nullable=True))
+    by = sa.Column("approved_by", sa.String(length=60), server_default="", nullable=False)
+    op.add_column("messages", by)
