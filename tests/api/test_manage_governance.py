@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from doors import Door, OneChannel, Token
 from ums.core import operators
@@ -241,3 +242,26 @@ async def test_an_end_that_was_named_stays_where_it_is(door: Door) -> None:
     assert kept["expires_at"] == "2027-01-01T00:00:00.000Z"
     moved = (await door.get(f"/api/messages/{usual}", channel)).body
     assert moved["expires_at"] > before["expires_at"]
+
+
+async def test_the_audit_chain_is_verified_and_signed(door: Door) -> None:
+    admin, bound = await door.api_token(), await door.channel()
+    made = await door.post("/api/audit/checkpoint", b"", admin)
+    assert made.status == 200
+    proof = await door.post("/api/audit/verify", {"checkpoint": made.body}, admin)
+    assert (proof.status, proof.body["ok"]) == (200, True)
+    forged = {**made.body, "seq": made.body["seq"] + 1}
+    refused = await door.post("/api/audit/verify", {"checkpoint": forged}, admin)
+    assert (refused.status, refused.body["reason"]) == (400, "checkpoint_foreign")
+    async with door.system.database.write() as tx:
+        await tx.run(text("DELETE FROM audit WHERE seq = 1"))
+    proof = await door.post("/api/audit/verify", {}, admin)
+    assert (proof.body["ok"], proof.body["problem"], proof.body["broken_at"]) == (
+        False,
+        "missing",
+        1,
+    )
+    state = await door.get("/api/audit/chain", admin)
+    assert state.body["verified"] == proof.body
+    assert state.body["checkpoint"] == made.body
+    assert (await door.get("/api/audit/chain", bound)).status == 403

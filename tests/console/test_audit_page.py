@@ -2,11 +2,13 @@
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from console.conftest import Visit
 from doors import Door, OneChannel
 from ums.core import audit
 from ums.core.audit import AuditEntry
+from ums.core.models import audit as rows
 
 
 async def _last(door: Door, action: str) -> AuditEntry:
@@ -52,3 +54,17 @@ async def test_exports_and_leaving_are_noted(door: Door, visit: Visit) -> None:
     await visitor.post("/logout")
     for action in ("statistics.export", "operator.sign_out", "operator.sign_in"):
         assert (await _last(door, action)).actor == "operator:administrator0"
+
+
+async def test_the_page_says_whether_the_log_is_as_it_was_written(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    assert "It was not verified yet" in (await visitor.get("/audit")).text
+    assert (await visitor.post("/audit/verify")).status_code == 303
+    assert "nothing changed or missing" in (await visitor.get("/audit")).text
+    saved = await visitor.post("/audit/checkpoint")
+    assert saved.json()["format"] == "ums-audit-checkpoint-1"
+    assert 'filename="audit-checkpoint.json"' in saved.headers["content-disposition"]
+    async with door.system.database.write() as tx:
+        await tx.run(update(rows).where(rows.c.seq == 1).values(detail="forged"))
+    await visitor.post("/audit/verify")
+    assert "Entry 1 of the chain was changed" in (await visitor.get("/audit")).text

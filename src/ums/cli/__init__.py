@@ -1,6 +1,7 @@
 """The `ums` command: `commands` holds its frame; the others add to it."""
 
 from ums.cli import (
+    auditing,
     callbacks,
     capping,
     commands,
@@ -22,6 +23,7 @@ from ums.cli import (
 from ums.cli.commands import main
 
 __all__ = [
+    "auditing",
     "callbacks",
     "capping",
     "commands",

@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any, Final
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.response import Stream
 
 from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import Form, sort_of
-from ums.console.pages import AnyRequest, page
+from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import audit
+from ums.core import audit, audit_proof
 from ums.core.audit import AuditEntry
 from ums.core.sorting import ByTime
 
@@ -47,6 +47,7 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
         form=Form(asked),
         filtered=any(asked.values()),
         changes=changes,
+        chain=await audit_proof.show(system),
     )
 
 
@@ -95,4 +96,20 @@ def _cells(entry: AuditEntry) -> list[object]:
     return [_text(getattr(entry, name)) for name in _COLUMNS]
 
 
-handlers = [audit_log, export_audit]
+@post("/audit/verify", scope="audit:read")
+async def verify_audit(system: System, visitor: Visitor) -> Response[str]:
+    visitor.caller.unbound()
+    proof = await audit_proof.verify(system)
+    return go("/audit", "administration.did_verify" if proof.ok else "")
+
+
+@post("/audit/checkpoint", scope="audit:read")
+async def save_checkpoint(system: System, visitor: Visitor) -> Response[bytes]:
+    """A file to be kept elsewhere."""
+    visitor.caller.unbound()
+    text = msgspec.json.format(msgspec.json.encode(await audit_proof.checkpoint(system)))
+    headers = saved_as("audit-checkpoint.json")
+    return Response(text, media_type="application/json", headers=headers, status_code=200)
+
+
+handlers = [audit_log, export_audit, verify_audit, save_checkpoint]

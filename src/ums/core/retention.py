@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import delete, select
 
 from ums import clock
+from ums.core import audit_chain
 from ums.core.models import messages
 from ums.core.states import OPEN
 from ums.core.system import System
@@ -42,10 +43,6 @@ _DELIVERIES = Hot("DELETE FROM deliveries WHERE id IN (SELECT r.id FROM $rows(r:
 _SHRINK = Hot(
     "UPDATE messages SET size = CASE WHEN size > :gone THEN size - :gone ELSE 0 END WHERE id = :id"
 )
-_OLD_LOG = Hot(
-    "DELETE FROM audit WHERE id IN"
-    " (SELECT id FROM audit WHERE at < :before ORDER BY id LIMIT :most)"
-)
 
 
 async def sweep(system: System) -> None:
@@ -54,9 +51,7 @@ async def sweep(system: System) -> None:
     if own.message_days:
         await _sweep_messages(system, now - round(own.message_days * clock.DAY))
     if own.audit_days:
-        async with system.database.write() as tx:
-            bound = {"before": now - round(own.audit_days * clock.DAY), "most": AT_ONCE}
-            await tx.run(_OLD_LOG, bound)
+        await audit_chain.forget(system, now - round(own.audit_days * clock.DAY), AT_ONCE)
 
 
 async def _sweep_messages(system: System, before: int) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import delete
 from ums import clock
 from ums.core import (
     answers,
+    audit_chain,
     contacts,
     evidence,
     full_mailboxes,
@@ -41,6 +42,7 @@ async def tidy(system: System, since: int) -> bool:
         for part in (contacts, evidence, full_mailboxes, learnt, lists, *_OTHERS):
             await part.forget(tx)
     await system.failures.flush()
+    await audit_chain.seal(system)
     await restoring.see(system)
     await warming.grow(system)
     await answers.forget(system)

@@ -2,14 +2,22 @@
 
 from typing import Annotated
 
-from litestar import get
-from litestar.params import FromQuery, QueryParameter
+from litestar import get, post
+from litestar.params import FromQuery, JSONBody, QueryParameter
+from msgspec import Struct
 
 from ums.api.manage.shapes import Caller, Moment, Paging, System, ms
-from ums.core import audit
+from ums.core import audit, audit_proof
 from ums.core.audit import AuditEntry
+from ums.core.audit_proof import ChainState, Checkpoint, Proof
 from ums.core.paging import Page
 from ums.core.sorting import ByTime
+
+
+class Verification(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the chain is compared with besides."""
+
+    checkpoint: Checkpoint | None = None
 
 
 @get("/api/audit", scope="audit:read")
@@ -42,4 +50,25 @@ async def list_audit(
         )
 
 
-handlers = [list_audit]
+@get("/api/audit/chain", scope="audit:read")
+async def show_chain(system: System, caller: Caller) -> ChainState:
+    """Where the hash chain of the log ends, what was verified last, and the last checkpoint."""
+    caller.unbound()
+    return await audit_proof.show(system)
+
+
+@post("/api/audit/verify", scope="audit:read", status_code=200)
+async def verify_chain(system: System, caller: Caller, data: JSONBody[Verification]) -> Proof:
+    """Walk the whole chain, and compare it with the last checkpoint and the one given here."""
+    caller.unbound()
+    return await audit_proof.verify(system, data.checkpoint)
+
+
+@post("/api/audit/checkpoint", scope="audit:read", status_code=200)
+async def make_checkpoint(system: System, caller: Caller) -> Checkpoint:
+    """Sign where the chain ends now, to be kept elsewhere."""
+    caller.unbound()
+    return await audit_proof.checkpoint(system)
+
+
+handlers = [list_audit, show_chain, verify_chain, make_checkpoint]

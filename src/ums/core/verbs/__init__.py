@@ -16,6 +16,7 @@ from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs import (
     accounts,
+    auditing,
     callbacks,
     governance,
     halting,
@@ -33,6 +34,7 @@ from ums.errors import Invalid
 
 VERBS: dict[str, Verb] = {
     **accounts.VERBS,
+    **auditing.VERBS,
     **callbacks.VERBS,
     **governance.VERBS,
     **halting.VERBS,

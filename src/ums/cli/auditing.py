@@ -1,0 +1,60 @@
+"""Commands of the audit log."""
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ums.cli import show
+from ums.cli.commands import AsJson, app, ask
+from ums.cli.failing import fail
+
+audit = typer.Typer(help="Whether the audit log is as it was written.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.command("show")
+def audit_show(json: AsJson = False) -> None:
+    """The state of the chain: its end, what was verified last, the last checkpoint."""
+    show.record(ask("audit.show"), raw=json)
+
+
+@audit.command("verify")
+def audit_verify(
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A file that `ums audit checkpoint` wrote.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Walk the whole chain; exit code 1 where an entry was changed or is missing."""
+    given = None if checkpoint is None else _read(checkpoint)
+    proof = ask("audit.verify", checkpoint=given)
+    show.record(proof, raw=json)
+    if not proof["ok"]:
+        raise typer.Exit(1)
+
+
+@audit.command("checkpoint")
+def audit_checkpoint(
+    file: Annotated[Path | None, typer.Option(help="Where to write it; else it is shown.")] = None,
+) -> None:
+    """Sign where the chain ends now; keep it where nobody reaches who reaches the database."""
+    text = json_text.dumps(ask("audit.checkpoint"), indent=2)
+    if file is None:
+        typer.echo(text)
+        return
+    try:
+        file.write_text(f"{text}\n", "utf-8")
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+
+
+def _read(path: Path) -> Any:
+    try:
+        found: Any = json_text.loads(path.read_text("utf-8"))
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except ValueError:
+        fail(f"{path}: no checkpoint; `ums audit checkpoint` writes one")
+    return found

@@ -1,0 +1,208 @@
+"""Proving the audit log: walking its chain, and checkpoints that others can keep and verify."""
+
+import base64
+import json
+from typing import Annotated, Any, Final
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Meta, Struct
+from sqlalchemy import func, select
+
+from ums import clock
+from ums.core import audit, audit_chain, installation
+from ums.core.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
+from ums.core.models import audit as rows
+from ums.core.sealing import Seal
+from ums.core.system import System
+from ums.errors import Invalid
+
+VERIFIED: Final = "audit_verified"
+CHECKPOINT: Final = "audit_checkpoint"
+FORMAT: Final = "ums-audit-checkpoint-1"
+_Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Checkpoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the audit log was at a moment, signed (Ed25519)."""
+
+    format: str
+    seq: Annotated[int, Meta(ge=0, le=2**63 - 1)]  # of the last entry
+    hash: _Hash  # of the last entry
+    entries: Annotated[int, Meta(ge=0, le=2**63 - 1)]  # that were kept
+    at: Annotated[str, Meta(max_length=40)]
+    public_key: Annotated[str, Meta(max_length=100)]  # base64
+    signature: Annotated[str, Meta(max_length=200)]  # base64
+
+
+class Proof(Struct, frozen=True):
+    """What walking the chain has found."""
+
+    ok: bool
+    at: str
+    entries: int  # that were walked
+    seq: int  # of the last good entry
+    problem: str  # "" | changed | missing | cut | forged | checkpoint_missing | checkpoint_differs
+    broken_at: int | None  # the place of the first bad entry
+
+
+class ChainState(Struct, frozen=True):
+    """What is known of the chain without walking it."""
+
+    entries: int  # sealed and kept
+    unsealed: int  # written a moment ago
+    seq: int
+    hash: str
+    begins_after: int  # where old entries were removed
+    public_key: str  # base64, Ed25519
+    verified: Proof | None
+    checkpoint: Checkpoint | None
+
+
+async def show(system: System) -> ChainState:
+    """The state of the chain."""
+    sealed, everything = func.count(rows.c.seq), func.count()
+    async with system.database.read() as tx:
+        counted = await tx.first(select(sealed, everything).select_from(rows))
+        head, began = await audit_chain.last(tx), await audit_chain.first(tx)
+        verified = await installation.value(tx, VERIFIED)
+        kept = await installation.value(tx, CHECKPOINT)
+    return ChainState(
+        entries=counted[0],
+        unsealed=counted[1] - counted[0],
+        seq=head.seq,
+        hash=head.hash,
+        begins_after=began.seq,
+        public_key=_public(system.seal),
+        verified=None if verified is None else msgspec.json.decode(verified, type=Proof),
+        checkpoint=None if kept is None else msgspec.json.decode(kept, type=Checkpoint),
+    )
+
+
+async def checkpoint(system: System) -> Checkpoint:
+    """Seal what there is, and sign where the chain ends."""
+    await audit_chain.seal(system)
+    async with system.database.write() as tx:
+        head = await audit_chain.last(tx)
+        entries = int(await tx.value(select(func.count(rows.c.seq))))
+        told = Checkpoint(
+            FORMAT, head.seq, head.hash, entries, clock.iso(clock.now()), _public(system.seal), ""
+        )
+        made = msgspec.structs.replace(told, signature=_signed(system.seal, told))
+        await installation.put(tx, CHECKPOINT, msgspec.json.encode(made).decode())
+        await audit.note(tx, "audit.checkpoint", str(head.seq), after={"hash": head.hash})
+    return made
+
+
+async def verify(system: System, given: Checkpoint | None = None) -> Proof:
+    """Walk the whole chain, and compare it with the last checkpoint and the one that is given.
+
+    Raises Invalid for a checkpoint that this installation has not signed.
+    """
+    if given is not None:
+        _check(system.seal, given)
+    await audit_chain.seal(system)
+    proof = await _Walk(system, given).run()
+    if proof.problem == "missing":  # unless old entries were removed meanwhile
+        proof = await _Walk(system, given).run()
+    async with system.database.write() as tx:
+        await installation.put(tx, VERIFIED, msgspec.json.encode(proof).decode())
+        result = "sound" if proof.ok else proof.problem
+        await audit.note(tx, "audit.verify", str(proof.seq), result)
+    return proof
+
+
+class _Walk:
+    """One walk along the chain, in slices."""
+
+    def __init__(self, system: System, given: Checkpoint | None) -> None:
+        self._system, self._given = system, given
+        self._entries = 0
+        self._at = Place()
+        self._seen: dict[int, str] = {}  # the hashes that checkpoints ask for
+        self._marks: list[Checkpoint] = []
+
+    async def run(self) -> Proof:
+        async with self._system.database.read() as tx:
+            self._at = began = await audit_chain.first(tx)
+            ours = await audit_chain.is_ours(tx, self._system.seal, ANCHOR)
+            ours = ours and await audit_chain.is_ours(tx, self._system.seal, HEAD)
+            kept = await installation.value(tx, CHECKPOINT)
+            end = await audit_chain.last(tx)
+        stored = None if kept is None else msgspec.json.decode(kept, type=Checkpoint)
+        self._marks = [one for one in (stored, self._given) if one and one.seq >= began.seq]
+        self._seen[began.seq] = began.hash
+        if not ours:
+            return self._told("forged", began.seq + 1)
+        while (found := await self._slice(end)) is None:
+            pass
+        return found if found.problem else self._compared(end)
+
+    async def _slice(self, end: Place) -> Proof | None:
+        """None while there is more."""
+        query = select(rows).where(rows.c.seq > self._at.seq, rows.c.seq <= end.seq)
+        async with self._system.database.read() as tx:
+            part = await tx.rows(query.order_by(rows.c.seq).limit(SLICE))
+        for row in part:
+            if row.seq != self._at.seq + 1:
+                return self._told("missing", self._at.seq + 1)
+            if hash_of(row, self._at) != row.hash:
+                return self._told("changed", row.seq)
+            self._at = Place(row.seq, row.hash)
+            self._entries += 1
+            if any(mark.seq == row.seq for mark in self._marks):
+                self._seen[row.seq] = row.hash
+        return self._told("") if len(part) < SLICE else None
+
+    def _compared(self, end: Place) -> Proof:
+        if self._at.seq < end.seq:
+            return self._told("cut", self._at.seq + 1)
+        if self._at.hash != end.hash:
+            return self._told("changed", end.seq)
+        for mark in self._marks:
+            if mark.seq > self._at.seq:
+                return self._told("checkpoint_missing", self._at.seq + 1)
+            if self._seen.get(mark.seq) != mark.hash:
+                return self._told("checkpoint_differs", mark.seq)
+        return self._told("")
+
+    def _told(self, problem: str, broken_at: int | None = None) -> Proof:
+        at = clock.iso(clock.now())
+        return Proof(not problem, at, self._entries, self._at.seq, problem, broken_at)
+
+
+def read_checkpoint(text: bytes | str) -> Checkpoint:
+    """Raises Invalid for what is none."""
+    try:
+        return msgspec.json.decode(text, type=Checkpoint)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Invalid("checkpoint_bad") from None
+
+
+def _check(seal: Seal, given: Checkpoint) -> None:
+    if given.format != FORMAT or given.public_key != _public(seal):
+        raise Invalid("checkpoint_foreign")
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(given.public_key))
+        key.verify(base64.b64decode(given.signature, validate=True), _bytes(given))
+    except (InvalidSignature, ValueError):
+        raise Invalid("checkpoint_foreign") from None
+
+
+def _signed(seal: Seal, told: Checkpoint) -> str:
+    return base64.b64encode(_key(seal).sign(_bytes(told))).decode()
+
+
+def _public(seal: Seal) -> str:
+    return base64.b64encode(_key(seal).public_key().public_bytes_raw()).decode()
+
+
+def _key(seal: Seal) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(seal.derive("audit checkpoint"))
+
+
+def _bytes(told: Checkpoint) -> bytes:
+    """What is signed: the JSON array of all fields but the signature, in their order."""
+    fields: list[Any] = [getattr(told, name) for name in Checkpoint.__struct_fields__[:-1]]
+    return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode()

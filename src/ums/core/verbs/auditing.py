@@ -1,0 +1,32 @@
+"""Verbs of the audit log's chain."""
+
+from msgspec import Struct
+
+from ums.core import audit_proof
+from ums.core.audit_proof import Checkpoint
+from ums.core.messages import Intake
+from ums.core.system import System
+from ums.core.verbs.base import Nothing, Verb
+
+
+class Verify(Struct):
+    checkpoint: Checkpoint | None = None
+
+
+async def _show(system: System, _: Intake, __: Nothing) -> object:
+    return await audit_proof.show(system)
+
+
+async def _verify(system: System, _: Intake, p: Verify) -> object:
+    return await audit_proof.verify(system, p.checkpoint)
+
+
+async def _checkpoint(system: System, _: Intake, __: Nothing) -> object:
+    return await audit_proof.checkpoint(system)
+
+
+VERBS = {
+    "audit.show": Verb(Nothing, _show),
+    "audit.verify": Verb(Verify, _verify),
+    "audit.checkpoint": Verb(Nothing, _checkpoint),
+}

@@ -1,0 +1,165 @@
+"""The hash chain of the audit log: tampering by SQL shows, wherever it is."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import structs
+from sqlalchemy import delete, select, update
+
+from ums.core import audit, audit_chain, audit_proof, installation
+from ums.core.audit_chain import HEAD
+from ums.core.audit_proof import CHECKPOINT
+from ums.core.models import audit as rows
+from ums.core.system import System
+from ums.errors import Invalid
+
+
+async def _write(system: System, count: int) -> None:
+    async with system.database.write() as tx:
+        for number in range(count):
+            await audit.note(tx, "a.thing", str(number), "你好", before={"x": 1}, after={"x": 2})
+
+
+async def _run(system: System, statement: Any) -> None:
+    async with system.database.write() as tx:
+        await tx.run(statement)
+
+
+async def _walked(system: System) -> tuple[bool, str, int | None]:
+    proof = await audit_proof.verify(system)
+    return proof.ok, proof.problem, proof.broken_at
+
+
+async def test_a_chain_that_nobody_touched_is_sound(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (audit_chain, audit_proof):
+        monkeypatch.setattr(module, "SLICE", 3)
+    assert await _walked(system) == (True, "", None)
+    await _write(system, 10)
+    proof = await audit_proof.verify(system)
+    assert (proof.ok, proof.entries, proof.seq) == (True, 11, 11)
+    shown = await audit_proof.show(system)
+    assert shown.verified == proof
+    assert (shown.entries, shown.unsealed) == (11, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("at", 1),
+        ("actor", "local"),
+        ("action", "b"),
+        ("subject", "b"),
+        ("detail", ""),
+        ("address", "192.0.2.1"),
+        ("before", None),
+        ("after", '{"x":3}'),
+        ("times", 2),
+        ("hash", "0" * 64),
+    ],
+)
+async def test_a_changed_entry_is_found(system: System, field: str, value: object) -> None:
+    with audit.acting("operator:ann", "198.51.100.1"):
+        await _write(system, 5)
+    await audit_chain.seal(system)
+    await _run(system, update(rows).where(rows.c.seq == 3).values({field: value}))
+    assert await _walked(system) == (False, "changed", 3)
+
+
+async def test_a_removed_entry_is_found(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    await _run(system, delete(rows).where(rows.c.seq == 3))
+    assert await _walked(system) == (False, "missing", 3)
+
+
+async def test_a_removed_beginning_is_found(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    await _run(system, delete(rows).where(rows.c.seq <= 2))
+    assert await _walked(system) == (False, "missing", 1)
+
+
+async def test_a_cut_tail_is_found_also_when_the_log_has_gone_on(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    await _run(system, delete(rows).where(rows.c.seq >= 4))
+    await _write(system, 2)
+    assert await _walked(system) == (False, "missing", 4)
+
+
+async def test_swapped_entries_are_found(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    for old, new in ((2, -1), (3, 2), (-1, 3)):
+        await _run(system, update(rows).where(rows.c.seq == old).values(seq=new))
+    assert await _walked(system) == (False, "changed", 2)
+
+
+async def _forge(system: System) -> None:
+    """Write the chain anew after its third entry was changed, without the sealing key."""
+    await _run(system, update(rows).where(rows.c.seq == 3).values(detail="forged"))
+    async with system.database.write() as tx:
+        at = audit_chain.Place()
+        for row in await tx.rows(select(rows).order_by(rows.c.seq)):
+            at = audit_chain.Place(row.seq, audit_chain.hash_of(row, at))
+            await tx.run(update(rows).where(rows.c.id == row.id).values(hash=at.hash))
+        head = {"seq": at.seq, "hash": at.hash, "code": "0" * 64}
+        await installation.put(tx, HEAD, json.dumps(head))
+
+
+async def test_who_has_no_sealing_key_cannot_write_the_chain_anew(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    await _forge(system)
+    assert (await _walked(system))[:2] == (False, "forged")
+
+
+async def test_a_log_that_was_put_back_differs_from_its_checkpoint(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    async with system.database.read() as tx:
+        head = await installation.value(tx, HEAD)
+    await _write(system, 5)
+    kept = await audit_proof.checkpoint(system)
+    # All is put back to an older state that was sound, the checkpoint in the database as well.
+    async with system.database.write() as tx:
+        await tx.run(delete(rows).where(rows.c.id > 5))
+        await installation.put(tx, HEAD, str(head))
+        await installation.remove(tx, CHECKPOINT)
+    assert (await audit_proof.verify(system)).ok
+    proof = await audit_proof.verify(system, kept)
+    assert (proof.ok, proof.problem) == (False, "checkpoint_missing")
+    await _write(system, 10)
+    assert (await audit_proof.verify(system, kept)).problem == "checkpoint_differs"
+
+
+async def test_a_checkpoint_can_be_verified_by_others(system: System) -> None:
+    await _write(system, 3)
+    kept = await audit_proof.checkpoint(system)
+    assert (kept.seq, kept.entries) == (3, 3)
+    fields = list(structs.asdict(kept).values())[:-1]
+    signed = json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode()
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(kept.public_key))
+    key.verify(base64.b64decode(kept.signature), signed)
+    assert (await audit_proof.verify(system, kept)).ok
+    for change in ({"seq": 2}, {"hash": "f" * 64}, {"entries": 9}, {"format": "x"}):
+        with pytest.raises(Invalid):
+            await audit_proof.verify(system, structs.replace(kept, **change))
+
+
+async def test_old_entries_go_and_the_rest_stays_sound(system: System) -> None:
+    await _write(system, 4)
+    await _run(system, update(rows).values(at=1_000))
+    await _write(system, 2)
+    await audit_chain.forget(system, 2_000, 2)
+    assert (await audit_proof.show(system)).begins_after == 2
+    await audit_chain.forget(system, 2_000, 100)
+    assert (await audit_proof.show(system)).begins_after == 4
+    assert await _walked(system) == (True, "", None)
+    await _run(system, delete(rows).where(rows.c.seq == 5))
+    assert await _walked(system) == (False, "missing", 5)
