@@ -13,12 +13,13 @@ from pathlib import Path
 import asyncpg
 import hypothesis
 import pytest
+from argon2 import PasswordHasher
 
 import postgres
 from clocks import Time
 from ums import clock
 from ums.config import Settings
-from ums.core import schema
+from ums.core import hashing, schema
 from ums.core.system import System, open_system
 from ums.db import open_database
 
@@ -90,6 +91,13 @@ def _recorded(found: list[str], failed: int, *, soak: bool) -> str:
         f"- failed: {failed}\n\n"
     )
     return head + "".join(f"- {line}\n" for line in found)
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is slow on purpose would only be slow here."""
+    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(1, 8, 1))
+    hashing._dummy.cache_clear()
 
 
 @pytest.fixture

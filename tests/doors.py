@@ -28,13 +28,14 @@ from msgspec import structs
 from fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
-from ums.core import access, channels, senders, tokens
+from ums.core import access, channels, senders, signing_in, tokens
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.states import FINAL
 from ums.core.system import System
 from ums.core.tokens import NewToken
 from ums.engine import loop
+from ums.errors import NotAuthenticated
 from ums.web import server as web
 
 Basic = tuple[str, str]
@@ -216,6 +217,15 @@ class Door:
     async def access_key(self) -> Basic:
         made = await access.create_access_key(self.system)
         return made.accesskey, made.mastersecret
+
+
+async def password_is(system: System, name: str, password: str) -> bool:
+    """Whether an operator could sign in with it."""
+    try:
+        await signing_in.check_password(system, name, password, signing_in.Client("127.0.0.1"))
+    except NotAuthenticated:
+        return False
+    return True
 
 
 class _Server(uvicorn.Server):

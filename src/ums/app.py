@@ -18,7 +18,7 @@ from ums.console import failing as console_failing
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.core import answers, grants, operators
+from ums.core import answers, grants
 from ums.core.messages import Intake
 from ums.core.system import System, open_system
 from ums.db import patience
@@ -89,7 +89,6 @@ async def _lifespan(
         app.state.db = system.database
         app.state.intake = intake
         app.state.local_token = token
-        app.state.check_operator = partial(operators.check, system)
         await answers.abandon(system)
         async with running(system):
             if ready is not None:

@@ -72,6 +72,14 @@ class UmsError(Exception):
         }
         return text.format(**values) if values else text
 
+    @property
+    def retry_after(self) -> int | None:
+        """After how many seconds it is worth while to try again; None: that would not help."""
+        if self.status not in (429, 503) and self.reason != "still_running":
+            return None
+        told = self.values.get("seconds", 1)
+        return told if isinstance(told, int) else 1
+
     def __str__(self) -> str:
         return self.words()
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from doors import Answer, Door, Token
+from doors import Answer, Door, Token, password_is
 from ums import clock
 from ums.core import grants, invitations, operators, tokens
 from ums.core.grants import Grantor, Rights
@@ -72,7 +72,7 @@ async def test_who_stands_above_is_not_changed(
         maker = await shared.api_token(*scopes)
         answer = await shared.send("PATCH", f"/api/operators/{name}", change, maker)
         assert answer.told == (403, 4005, "stands_above")
-    assert await operators.check(shared.system, name, PASSWORD)
+    assert await password_is(shared.system, name, PASSWORD)
     assert (await operators.show(shared.system, name)).role == "administrator"
 
 

@@ -6,9 +6,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from doors import Answer, Door, Token
+from doors import Answer, Door, Token, password_is
 from ums import clock
-from ums.core import operators
 from ums.core.models import tokens as token_rows
 
 
@@ -227,13 +226,13 @@ async def test_operators(shared: Door, admin: Token) -> None:
     for values in ({"role": "viewer"}, {"disabled": True}):
         assert (await change("first", **values)).told == (409, 4004, "last_administrator")
     await change("second", role="administrator", password="two brown herons")
-    assert not await operators.check(shared.system, "second", "nine grey herons")
-    assert await operators.check(shared.system, "second", "two brown herons")
+    assert not await password_is(shared.system, "second", "nine grey herons")
+    assert await password_is(shared.system, "second", "two brown herons")
     assert (await change("first", disabled=True)).body["disabled"] is True
-    assert not await operators.check(shared.system, "first", "seven grey herons")
+    assert not await password_is(shared.system, "first", "seven grey herons")
     assert (await change("second", disabled=True)).status == 409
     assert (await change("first", disabled=False)).status == 200
-    assert await operators.check(shared.system, "first", "seven grey herons")
+    assert await password_is(shared.system, "first", "seven grey herons")
     names = [one["name"] for one in await shared.listed("/api/operators", admin, 1)]
     assert names[-2:] == ["first", "second"]
     for body in ({"role": "king"}, {"password": "short"}, {"colour": "x"}):

@@ -1,12 +1,14 @@
 """Signing in and out, passwords, sessions."""
 
 import httpx
+from msgspec import structs
 
+from clocks import Time
 from console.conftest import PASSWORD, Visit, browsing, log_in
-from doors import Door
+from doors import Door, open_door
+from ums.config import Settings
 from ums.core import operators
-from ums.core.signing_in import FREE, Throttle
-from ums.errors import Busy
+from ums.core.signing_in import FREE
 
 
 async def test_in_and_out(door: Door) -> None:
@@ -49,40 +51,58 @@ async def test_whoever_guesses_has_to_wait(door: Door) -> None:
     async with browsing(door) as client:
         statuses = [(await log_in(client, "li", f"guess {n}")).status_code for n in range(FREE + 1)]
         assert statuses == [401] * FREE + [429]
-        assert (await log_in(client, "li")).status_code == 429  # the right one as well
+        held = await log_in(client, "li")  # the right one as well
+        assert held.status_code == 429
+        assert 1 <= int(held.headers["retry-after"]) <= 5
 
 
-def test_the_wait_grows_and_ends() -> None:
-    now = [0.0]
-    throttle = Throttle(lambda: now[0])
+async def test_a_browser_that_was_used_before_is_not_kept_out(door: Door, time: Time) -> None:
+    await operators.create(door.system, "li", PASSWORD)
+    async with browsing(door) as known, browsing(door) as guesser:
+        await log_in(known, "li")
+        await known.post("/logout")
+        for _ in range(FREE + 1):
+            await log_in(guesser, "li", "guess")
+        assert (await log_in(guesser, "li")).status_code == 429
+        assert (await log_in(known, "li")).status_code == 303
 
-    def waits() -> float:
-        try:
-            throttle.check("name:li")
-        except Busy as error:
-            return float(str(error.values["seconds"]))
-        return 0.0
 
-    for _ in range(FREE - 1):
-        throttle.failed("name:li")
-        assert waits() == 0
-    grown: list[float] = []
-    for _ in range(12):
-        throttle.failed("name:li")
-        grown.append(waits())
-    assert grown == sorted(grown)
-    assert grown[-1] == 900
-    now[0] += 901
-    assert waits() == 0
-    throttle.failed("name:li")
-    assert waits() == 900  # it goes on where it was
-    now[0] += 1801
-    throttle.failed("name:li")
-    assert waits() == 0  # long ago
-    for _ in range(FREE):
-        throttle.failed("name:li", "address:office")
-    throttle.succeeded("name:li")
-    throttle.check("name:li", "address:office")
+async def test_under_tls_only_cookies_of_this_host_count(settings: Settings) -> None:
+    settings = structs.replace(settings, public_url="https://ums.example.org")
+    async with open_door(settings) as door, browsing(door) as client:
+        await operators.create(door.system, "li", PASSWORD)
+        headers = {"Origin": "https://ums.example.org"}
+        fields = {"name": "li", "password": PASSWORD}
+        entered = await client.post("/login?lang=zh", data=fields, headers=headers)
+        told = entered.headers.get_list("set-cookie")
+        assert sorted(one.partition("=")[0] for one in told) == [
+            "__Host-ums_device",
+            "__Host-ums_session",
+        ]
+        language = (await client.get("/login?lang=zh")).headers["set-cookie"]
+        for one in (*told, language):
+            parts = {part.strip().lower() for part in one.split(";")[1:]}
+            assert {"secure", "path=/", "httponly", "samesite=lax"} <= parts, one
+            assert not any(part.startswith("domain") for part in parts), one
+            assert one.startswith("__Host-")
+        held = next(one for one in told if "session" in one).partition("=")[2].partition(";")[0]
+        for name, status in (("__Host-ums_session", 200), ("ums_session", 303)):
+            asked = await client.get("/home", headers={"Cookie": f"{name}={held}"})
+            assert asked.status_code == status, name
+        chinese = await client.get("/login", headers={"Cookie": "ums_language=zh"})
+        assert 'lang="zh-CN"' not in chinese.text.partition(">")[2][:40]
+
+
+async def test_a_session_that_was_put_into_a_browser_is_not_signed_in(door: Door) -> None:
+    await operators.create(door.system, "li", PASSWORD)
+    async with browsing(door) as client:
+        client.cookies.set("ums_session", "chosen-by-somebody-else")
+        entered = await log_in(client, "li")
+        told = next(one for one in entered.headers.get_list("set-cookie") if "session" in one)
+        assert "chosen-by-somebody-else" not in told
+        planted = {"Cookie": "ums_session=chosen-by-somebody-else"}
+        async with browsing(door) as other:
+            assert (await other.get("/home", headers=planted)).status_code == 303
 
 
 async def test_a_password_that_a_program_made_has_to_be_changed(door: Door) -> None:

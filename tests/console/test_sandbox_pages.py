@@ -75,7 +75,7 @@ class Operators:
 
 
 def application(system: System) -> Litestar:
-    state = State({"db": system.database, "check_operator": Operators()})
+    state = State({"db": system.database, "system": system, "check_operator": Operators()})
     return Litestar([router, static_files], state=state, openapi_config=None)
 
 

@@ -1,5 +1,6 @@
 """The second factor: set up, asked for, good once, and got around by recovery codes alone."""
 
+import hashlib
 import html
 import re
 import time
@@ -8,9 +9,12 @@ from base64 import b32decode
 import httpx
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from sqlalchemy import select
 
-from console.conftest import PASSWORD, Visit, browsing, log_in
+from console.conftest import Visit, browsing, log_in
 from doors import Door
+from ums.core import recovery
+from ums.core.models import operators
 from ums.core.signing_in import FREE
 
 HIDDEN = re.compile(r'name="ticket" value="([^"]+)"')
@@ -37,8 +41,8 @@ async def set_up(visitor: httpx.AsyncClient) -> tuple[str, str, list[str]]:
     fields = {"ticket": ticket, "code": used}
     done = await visitor.post("/account/two-factor", data=fields)
     shown = await visitor.get(done.headers["location"])
-    codes = re.findall(r"<code>([0-9a-f]{10})</code>", shown.text)
-    assert len(codes) == 10
+    codes = re.findall(r"<code>([a-z2-7-]{19})</code>", shown.text)
+    assert len(set(codes)) == 10
     return secret, used, codes
 
 
@@ -82,12 +86,50 @@ async def test_codes_cannot_be_guessed(door: Door, visit: Visit) -> None:
         assert (await answer(client, "made up", "000000")).status_code in (401, 429)
 
 
-async def test_it_is_removed_with_the_password_alone(door: Door, visit: Visit) -> None:
+async def test_a_code_opens_once_whatever_its_dashes_and_is_noted(door: Door, visit: Visit) -> None:
+    _, _, codes = await set_up(await visit())
+    async with browsing(door) as client:
+        ticket = ticket_of((await log_in(client, "administrator0")).text)
+        spelt = codes[1].replace("-", " ").upper()
+        assert (await answer(client, ticket, spelt)).status_code == 303
+        assert "9 recovery codes are left" in (await client.get("/account")).text
+    token = await door.api_token()
+    noted = await door.listed("/api/audit?action=operator.recovery_code", token)
+    assert [one["detail"] for one in noted] == ["9 left"]
+    assert all(code not in str(noted) for code in codes)
+
+
+async def test_codes_are_stored_so_that_they_cannot_be_found(door: Door, visit: Visit) -> None:
+    _, _, codes = await set_up(await visit())
+    async with door.system.database.read() as tx:
+        stored = str(await tx.value(select(operators.c.recovery)))
+    kept = recovery.read(stored)
+    for code in codes:
+        plain = code.replace("-", "")
+        assert len(plain) * 5 >= 80  # bits
+        assert plain not in stored
+        assert hashlib.sha256(plain.encode()).hexdigest() not in stored
+        assert await recovery.digest(kept, plain) in kept.digests
+
+
+async def test_new_codes_take_the_place_of_the_old_ones(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    assert (await visitor.post("/account/two-factor/codes")).status_code == 409
+    _, _, old = await set_up(visitor)
+    renewed = await visitor.post("/account/two-factor/codes")
+    shown = await visitor.get(renewed.headers["location"])
+    new = re.findall(r"<code>([a-z2-7-]{19})</code>", shown.text)
+    assert len(new) == 10
+    async with browsing(door) as client:
+        ticket = ticket_of((await log_in(client, "administrator0")).text)
+        assert (await answer(client, ticket, old[0])).status_code == 401
+        assert (await answer(client, ticket, new[0])).status_code == 303
+
+
+async def test_it_is_removed_by_its_operator(door: Door, visit: Visit) -> None:
     visitor = await visit()
     await set_up(visitor)
-    refused = await visitor.post("/account/two-factor/remove", data={"password": "not this"})
-    assert refused.status_code == 401
-    await visitor.post("/account/two-factor/remove", data={"password": PASSWORD})
+    await visitor.post("/account/two-factor/remove")
     async with browsing(door) as client:
         entered = await log_in(client, "administrator0")
         assert entered.headers["location"] == "/home"

@@ -86,6 +86,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "account": "/account",
         "password": "/account/password",
         "two-factor": "/account/two-factor",
+        "confirm": "/account/confirm",
         "help": "/help",
         "about": "/about",
         "sandbox": "/sandbox",

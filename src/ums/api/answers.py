@@ -69,8 +69,8 @@ def failed(request: Call, error: UmsError) -> Response[bytes]:
     response = answer(content, error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="UMS", charset="UTF-8"'
-    if error.status in (429, 503):
-        response.headers["Retry-After"] = "1"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -60,8 +60,8 @@ def tell(request: Call, error: UmsError, flaws: list[Flaw] | UnsetType = UNSET) 
     response.media_type = MEDIA_TYPE
     if error.status == 401:
         response.headers["WWW-Authenticate"] = _CHALLENGE
-    if error.status in (429, 503) or error.reason == "still_running":
-        response.headers["Retry-After"] = "1"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -5,12 +5,13 @@ from typing import Any
 from litestar import Response, get, post
 
 from ums.console import two_factor
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, wait
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.console.visitor import address_of, current, inside, session_cookie, throttle_of
+from ums.console.visitor import client_of, cookies_of, current, inside, session_cookie
 from ums.console.zones import known_zones, zone_of
 from ums.core import audit, operators, sessions, signing_in
+from ums.core.two_factor import codes_left
 from ums.errors import Invalid, UmsError
 
 
@@ -25,22 +26,18 @@ async def login(request: AnyRequest) -> Response[str]:
 @post("/login", scope="open", body="open")
 async def log_in(request: AnyRequest, system: System) -> Response[str]:
     fields = await given(request)
-    name, password = fields.get("name", ""), fields.get("password", "")
-    address = address_of(request)
+    name, password, client = fields.get("name", ""), fields.get("password", ""), client_of(request)
     audit.about(name)
     values = {"name": name, "password": "", "next": fields.get("next", "")}
     try:
-        operator = await signing_in.check_password(
-            system, throttle_of(request), name, password, address
-        )
+        operator = await signing_in.check_password(system, name, password, client)
     except UmsError as error:
-        form = refused(request, values, error)
-        return page(request, "account/login.html", status=error.status, form=form)
+        form, status = refused(request, values, error), error.status
+        return page(request, "account/login.html", status=status, headers=wait(error), form=form)
     if operator.two_factor:
         return two_factor.ask(request, system, operator, values["next"])
-    agent = request.headers.get("user-agent", "")
-    token = await signing_in.sign_in(system, operator, address, agent)
-    return go(inside(values["next"]), cookies=[session_cookie(request, token)])
+    done = await signing_in.sign_in(system, operator, client)
+    return go(inside(values["next"]), cookies=cookies_of(request, done))
 
 
 @post("/logout", scope="any")
@@ -58,12 +55,14 @@ async def account(request: AnyRequest, system: System, visitor: Visitor) -> Resp
 async def _account(
     request: AnyRequest, system: Any, visitor: Any, form: Form, status: int = 200
 ) -> Response[str]:
-    found = await sessions.list_sessions(system, visitor.signed_in.operator_id)
+    id = visitor.signed_in.operator_id
+    found, left = await sessions.list_sessions(system, id), await codes_left(system, id)
     return page(
         request,
         "account/account.html",
         status=status,
         sessions=found,
+        codes_left=left,
         zone_form=form,
         zones=known_zones(),
     )
@@ -88,17 +87,17 @@ async def sign_out_everywhere(system: System, visitor: Visitor) -> Response[str]
     return go("/account", "account.did_sign_out")
 
 
-@get("/account/password", scope="any")
+@get("/account/password", scope="any", recent=True)
 async def password(request: AnyRequest) -> Response[str]:
     form = Form({"old": "", "password": "", "again": ""})
     return page(request, "account/password.html", form=form)
 
 
-@post("/account/password", scope="any")
+@post("/account/password", scope="any", recent=True)
 async def change_password(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     fields = await given(request)
     try:
-        await _check_new(request, system, visitor, fields)
+        await _check_new(system, visitor, fields)
         await operators.change(
             system,
             visitor.name,
@@ -107,16 +106,18 @@ async def change_password(request: AnyRequest, system: System, visitor: Visitor)
         )
     except UmsError as error:
         form = refused(request, {"old": "", "password": "", "again": ""}, error)
-        return page(request, "account/password.html", status=error.status, form=form)
+        return page(
+            request,
+            "account/password.html",
+            status=error.status,
+            headers=wait(error),
+            form=form,
+        )
     return go("/home", "account.did_password")
 
 
-async def _check_new(
-    request: AnyRequest, system: System, visitor: Visitor, fields: dict[str, str]
-) -> None:
-    await signing_in.check_password(
-        system, throttle_of(request), visitor.name, fields.get("old", ""), address_of(request)
-    )
+async def _check_new(system: System, visitor: Visitor, fields: dict[str, str]) -> None:
+    await signing_in.check_current(system, visitor.signed_in, fields.get("old", ""))
     if fields.get("password", "") != fields.get("again", ""):
         raise Invalid("passwords_differ", field="again")
     if fields.get("password") == fields.get("old"):

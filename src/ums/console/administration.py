@@ -12,7 +12,8 @@ from ums.console.forms import Form, chosen, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
-from ums.core import invitations, operators, restoring, tokens
+from ums.console.visitor import client_of
+from ums.core import invitations, operators, restoring, signing_in, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
@@ -23,7 +24,7 @@ from ums.errors import Invalid, UmsError
 ROLES: Final = ("administrator", "operator", "viewer")
 
 
-@get("/operators", scope="operators:read")
+@get("/operators", scope="operators:read", recent=True)
 async def list_operators(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
     return await _operators(request, system, Form({"role": "operator", "channels": []}))
@@ -53,7 +54,7 @@ async def _operators(
     )
 
 
-@post("/operators/invite", scope="operators:write")
+@post("/operators/invite", scope="operators:write", recent="/operators")
 async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the link."""
     visitor.caller.unbound()
@@ -78,14 +79,19 @@ def _ids(caller: Caller, keys: list[str]) -> list[int] | None:
 
 @get("/invitation/{token:str}", scope="open")
 async def invitation(request: AnyRequest, system: System, token: FromPath[str]) -> Response[str]:
-    found = await invitations.find(system, token)
+    found = await _invitation(request, system, token)
     form = Form({"name": "", "password": "", "again": ""})
     return page(request, "administration/invitation.html", form=form, found=found, token=token)
 
 
+async def _invitation(request: AnyRequest, system: Any, token: str) -> invitations.Invitation:
+    async with signing_in.invited(system, client_of(request)):
+        return await invitations.find(system, token)
+
+
 @post("/invitation/{token:str}", scope="open", body="open")
 async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> Response[str]:
-    found, fields = await invitations.find(system, token), await given(request)
+    found, fields = await _invitation(request, system, token), await given(request)
     name = fields.get("name", "").strip()
     try:
         if fields.get("password") != fields.get("again"):
@@ -104,7 +110,7 @@ async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> R
     return go("/login", "administration.did_accept")
 
 
-@post("/operators/{name:str}", scope="operators:write")
+@post("/operators/{name:str}", scope="operators:write", recent="/operators")
 async def change_operator(
     request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str]
 ) -> Response[str]:
@@ -125,7 +131,7 @@ async def change_operator(
     return go("/operators", "administration.did_change")
 
 
-@get("/tokens", scope="tokens:read")
+@get("/tokens", scope="tokens:read", recent=True)
 async def list_tokens(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
     form = Form({"name": "", "scopes": [], "channels": [], "days": ""})
@@ -146,7 +152,7 @@ async def _tokens(request: AnyRequest, system: Any, form: Form, status: int = 20
     )
 
 
-@post("/tokens", scope="tokens:write")
+@post("/tokens", scope="tokens:write", recent=True)
 async def create_token(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the token."""
     visitor.caller.unbound()
@@ -165,7 +171,7 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
     return await reveal(system, visitor, "token", name=made.name, secret=str(made.token))
 
 
-@post("/tokens/{id:int}/revoke", scope="tokens:write")
+@post("/tokens/{id:int}/revoke", scope="tokens:write", recent="/tokens")
 async def revoke_token(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     visitor.caller.unbound()
     await tokens.revoke(system, id)
@@ -189,7 +195,7 @@ async def show_restored(request: AnyRequest, system: System) -> Response[str]:
     return page(request, "administration/restored.html", found=await restoring.show(system))
 
 
-@post("/restored", scope="operators:write")
+@post("/restored", scope="operators:write", recent=True)
 async def confirm_restored(system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
     await restoring.confirm(system, actor=visitor.caller.name)

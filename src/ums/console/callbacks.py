@@ -20,7 +20,7 @@ from ums.errors import Invalid, NotFound, UmsError
 _NEW: Final = {"url": "", "schedule": HOSTED, "form": SIGNED, "username": "", "password": ""}
 
 
-@get("/channels/{key:str}/callbacks", scope="callbacks:read")
+@get("/channels/{key:str}/callbacks", scope="callbacks:read", recent=True)
 async def show_callbacks(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -57,7 +57,7 @@ async def _callbacks(
     )
 
 
-@post("/channels/{key:str}/callbacks", scope="callbacks:write", status_code=200)
+@post("/channels/{key:str}/callbacks", scope="callbacks:write", status_code=200, recent=True)
 async def add_callback(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -85,7 +85,7 @@ async def _typed(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
     return {n: value if n == "password" else value.strip() for n, value in typed.items()}
 
 
-@get("/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
+@get("/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write", recent=True)
 async def show_callback(
     request: AnyRequest,
     system: System,
@@ -105,7 +105,7 @@ def _callback(
     return page(request, "channels/callback.html", status=status, channel=channel, id=id, form=form)
 
 
-@post("/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
+@post("/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write", recent=True)
 async def edit_callback(
     request: AnyRequest,
     system: System,
@@ -134,6 +134,7 @@ async def edit_callback(
     "/channels/{key:str}/callbacks/{callback_id:int}/{verb:str}",
     scope="callbacks:write",
     status_code=200,
+    recent="/channels/{key}/callbacks",
 )
 async def change_callback(
     request: AnyRequest,

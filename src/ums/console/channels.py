@@ -28,7 +28,7 @@ async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -
     return page(request, "channels/list.html", found=found, sort=sort)
 
 
-@get("/channels/new", scope="channels:write")
+@get("/channels/new", scope="channels:write", recent=True)
 async def new_channel(request: AnyRequest, visitor: Visitor) -> Response[str]:
     return _new(request, Form({"name": "", "key": "", "zone": visitor.zone}))
 
@@ -37,7 +37,7 @@ def _new(request: AnyRequest, form: Form, status: int = 200) -> Response[str]:
     return page(request, "channels/new.html", status=status, form=form, zones=known_zones())
 
 
-@post("/channels", scope="channels:write")
+@post("/channels", scope="channels:write", recent="/channels/new")
 async def create_channel(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the MasterSecret."""
     visitor.caller.unbound()
@@ -148,7 +148,7 @@ async def close_channel(system: System, visitor: Visitor, key: FromPath[str]) ->
     return go(f"/channels/{own}", "channels.did_close")
 
 
-@post("/channels/{key:str}/rotate", scope="channels:write")
+@post("/channels/{key:str}/rotate", scope="channels:write", recent="/channels/{key}")
 async def rotate_secret(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:

@@ -73,7 +73,7 @@ async def resolve(
     return go(where, "messages.did_resolve")
 
 
-@get("/messages/{msgid:str}/deliveries.csv", scope="messages:read")
+@get("/messages/{msgid:str}/deliveries.csv", scope="messages:read", recent="/messages/{msgid}")
 async def export(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
@@ -84,7 +84,7 @@ async def export(
     return Stream(text, media_type=CSV, headers=saved_as("deliveries.csv"))
 
 
-@get("/messages/{msgid:str}/deliveries.xlsx", scope="messages:read")
+@get("/messages/{msgid:str}/deliveries.xlsx", scope="messages:read", recent="/messages/{msgid}")
 async def export_workbook(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:

@@ -9,18 +9,22 @@ A page is a plain Litestar handler that says what it takes to see it, in the wor
 
 The door finds the operator of the session cookie, sends who has none to the log-in page, refuses
 forms that come from elsewhere and pages that the operator's role does not open, and notes the
-operator as the actor of the audit log. `visitor.caller` answers which channels there are for the
-page, as it does in the API: what is another channel's is not found.
+operator as the actor of the audit log. A page with `recent=True` asks for password and second
+factor when that was not done a moment ago (console.confirming): so do those with secrets, rights
+and exports of addresses, together with the pages that hold their forms. `visitor.caller` answers
+which channels there are for the page, as it does in the API: what is another channel's is not
+found.
 """
 
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ums.console.visitor import COOKIE, AnyRequest, Visitor, visitor_of
+from ums.console import confirming, cookies
+from ums.console.visitor import AnyRequest, Visitor, visitor_of
 from ums.core import audit, grants, sessions
 from ums.core.scopes import SCOPES
 from ums.errors import Forbidden
@@ -32,7 +36,7 @@ ANY: Final = "any"
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 PASSWORD_PAGE: Final = "/account/password"  # noqa: S105
-_BEFORE_PASSWORD: Final = (PASSWORD_PAGE, "/logout")
+_BEFORE_PASSWORD: Final = (PASSWORD_PAGE, confirming.PAGE, "/logout")
 
 
 class Door:
@@ -53,11 +57,15 @@ class Door:
         handler: Any = scope["route_handler"]
         needed: str = handler.opt["scope"]
         if needed != OPEN:
-            if visitor is None or (visitor.signed_in.must_change and _waits(request)):
-                await _elsewhere(request, visitor, send)
+            where = _first(request, visitor)
+            if visitor is None or where:
+                await _elsewhere(request, where, send)
                 return
             if needed != ANY:
                 visitor.caller.need(needed)
+            if handler.opt.get("recent") and not confirming.is_recent(request, visitor):
+                await _elsewhere(request, confirming.page_for(request), send)
+                return
         if visitor is not None:
             audit.acts(visitor.caller.name)
         with grants.asking(visitor.caller.grantor if visitor else grants.NOBODY):
@@ -65,7 +73,7 @@ class Door:
 
 
 async def _visitor(request: AnyRequest) -> Visitor | None:
-    token = request.cookies.get(COOKIE, "")
+    token = cookies.read(request, cookies.SESSION)
     signed_in = await sessions.find(request.app.state.system, token) if token else None
     if signed_in is None:
         return None
@@ -74,21 +82,20 @@ async def _visitor(request: AnyRequest) -> Visitor | None:
     return visitor
 
 
-def _waits(request: AnyRequest) -> bool:
-    """Whether a page has to wait until the operator has a password of its own."""
-    return request.scope["path"] not in _BEFORE_PASSWORD
-
-
-async def _elsewhere(request: AnyRequest, visitor: Visitor | None, send: Send) -> None:
-    """Send the browser to the log-in page, or to the one for another password."""
+def _first(request: AnyRequest, visitor: Visitor | None) -> str:
+    """Where whoever asks has to go before this page; "" for nowhere."""
+    path = request.scope["path"]
     if visitor is not None:
-        where = PASSWORD_PAGE
-    elif request.method in _SAFE and request.scope["path"] != "/home":
-        query = request.scope["query_string"].decode("latin-1")
-        path = request.scope["path"] + (f"?{query}" if query else "")
-        where = f"/login?next={quote(path, safe='')}"
-    else:
-        where = "/login"
+        # An operator whose password a program made chooses one of its own before all else.
+        waits = visitor.signed_in.must_change and path not in _BEFORE_PASSWORD
+        return PASSWORD_PAGE if waits else ""
+    if request.method in _SAFE and path != "/home":
+        return f"/login?next={confirming.here(request)}"
+    return "/login"
+
+
+async def _elsewhere(request: AnyRequest, where: str, send: Send) -> None:
+    """Send the browser to another page, such as the one to log in."""
     # Into a part of a page no form fits: then the whole page goes there.
     part = request.headers.get("hx-request") == "true"
     header = (b"hx-redirect" if part else b"location", where.encode())

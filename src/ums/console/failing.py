@@ -7,6 +7,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from ums.console.forms import wait
 from ums.console.pages import AnyRequest, problem
 from ums.console.words import Words, language_of
 from ums.errors import UmsError
@@ -25,7 +26,8 @@ def wants_page(request: AnyRequest) -> bool:
 def told(request: AnyRequest, error: UmsError) -> Response[str]:
     language = language_of(request)
     words, key = Words(language), _KNOWN.get(error.status, "trouble")
-    return problem(request, error.status, words(f"{key}_title"), error.words(language))
+    title, headers = words(f"{key}_title"), wait(error)
+    return problem(request, error.status, title, error.words(language), headers=headers)
 
 
 def told_http(request: AnyRequest, error: HTTPException) -> Response[str]:

@@ -104,6 +104,11 @@ def refused(
     return Form(values, error=error, language=language_of(request), fields=fields)
 
 
+def wait(error: UmsError) -> dict[str, str]:
+    """The headers of a page that tells somebody to wait."""
+    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+
+
 def sort_of(request: AnyRequest, orders: Any, usual: str) -> Any:
     """The order that the address asks for, if it is one of the literal type `orders`."""
     asked = request.query_params.get("sort")

@@ -217,7 +217,7 @@ async def undo(system: System, visitor: Visitor, id: FromPath[int]) -> Response[
     return go(f"/imports/{id}")
 
 
-@get("/imports/{id:int}/rejects", scope="users:read")
+@get("/imports/{id:int}/rejects", scope="users:read", recent="/imports/{id}")
 async def download_rejects(system: System, visitor: Visitor, id: FromPath[int]) -> Stream:
     """The rejected rows as a workbook, each with its reason."""
     visitor.caller.unbound()

@@ -15,10 +15,10 @@ from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
 from ums import clock
+from ums.console import cookies as jar
 from ums.console.menu import help_of, menu_of
 from ums.console.visitor import current
 from ums.console.words import (
-    COOKIE,
     HTML_LANG,
     LANGUAGES,
     WORDS,
@@ -241,4 +241,4 @@ def _remembered(request: AnyRequest) -> list[Cookie]:
     language = asked_language(request)
     if language is None:
         return []
-    return [Cookie(COOKIE, value=language, max_age=YEAR, httponly=True, samesite="lax")]
+    return [jar.make(request, jar.LANGUAGE, language, YEAR)]

@@ -12,6 +12,7 @@ from ums.console import (
     channel_lists,
     channel_settings,
     channels,
+    confirming,
     deliveries,
     failing,
     governing,
@@ -64,6 +65,7 @@ def router() -> Router:
         path="/",
         route_handlers=[
             *account.handlers,
+            *confirming.handlers,
             *two_factor.handlers,
             *home.handlers,
             *message_mail.handlers,

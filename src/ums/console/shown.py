@@ -20,7 +20,7 @@ async def reveal(system: Any, visitor: Any, kind: str, **values: object) -> Resp
     return go(f"/shown/{id}")
 
 
-@get("/shown/{shown_id:int}", scope="any")
+@get("/shown/{shown_id:int}", scope="any", recent=True)
 async def show(
     request: AnyRequest, system: System, visitor: Visitor, shown_id: FromPath[int]
 ) -> Response[str]:

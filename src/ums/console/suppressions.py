@@ -86,7 +86,11 @@ async def lift_suppressions(
     return go(where, "lists.did_lift")
 
 
-@get("/channels/{key:str}/suppressions.csv", scope="lists:read")
+@get(
+    "/channels/{key:str}/suppressions.csv",
+    scope="lists:read",
+    recent="/channels/{key}/suppressions",
+)
 async def export_suppressions(system: System, visitor: Visitor, key: FromPath[str]) -> Stream:
     """All of the channel's."""
     channel = visitor.caller.channel(key)

@@ -8,11 +8,11 @@ import segno
 from litestar import Response, get, post
 
 from ums import clock
-from ums.console.forms import Form, given, refused
+from ums.console.forms import Form, given, refused, wait
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
-from ums.console.visitor import address_of, inside, session_cookie, throttle_of
+from ums.console.visitor import client_of, cookies_of, inside
 from ums.core import signing_in, two_factor
 from ums.core.signing_in import Operator
 from ums.core.two_factor import Setup
@@ -33,24 +33,16 @@ def ask(request: AnyRequest, system: Any, operator: Operator, where: str) -> Res
 async def second(request: AnyRequest, system: System) -> Response[str]:
     fields = await given(request)
     values = {"code": "", "ticket": fields.get("ticket", ""), "next": fields.get("next", "")}
-    throttle = throttle_of(request)
+    client = client_of(request)
     try:
         operator = _opened(system, values["ticket"])
-        keys = (f"second:{operator.id}", f"address:{address_of(request)}")
-        throttle.check(*keys)
-        try:
-            await two_factor.check(system, operator.id, fields.get("code", ""))
-        except NotAuthenticated:
-            throttle.failed(*keys)
-            raise
-        throttle.succeeded(keys[0])
+        await signing_in.check_code(system, operator, fields.get("code", ""), client)
     except UmsError as error:
         error.values.setdefault("field", "code")
-        form = refused(request, values, error)
-        return page(request, "account/second.html", status=error.status, form=form)
-    agent = request.headers.get("user-agent", "")
-    token = await signing_in.sign_in(system, operator, address_of(request), agent)
-    return go(inside(values["next"]), cookies=[session_cookie(request, token)])
+        form, status = refused(request, values, error), error.status
+        return page(request, "account/second.html", status=status, headers=wait(error), form=form)
+    done = await signing_in.sign_in(system, operator, client)
+    return go(inside(values["next"]), cookies=cookies_of(request, done))
 
 
 def _opened(system: Any, ticket: str) -> Operator:
@@ -64,7 +56,7 @@ def _opened(system: Any, ticket: str) -> Operator:
     return Operator(int(id), name, two_factor=True)
 
 
-@get("/account/two-factor", scope="any")
+@get("/account/two-factor", scope="any", recent=True)
 async def set_up(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     mine = visitor.signed_in
     setup = two_factor.begin(system, mine.operator_id, mine.name)
@@ -83,7 +75,7 @@ def _set_up(request: AnyRequest, setup: Setup, form: Form, status: int = 200) ->
     )
 
 
-@post("/account/two-factor", scope="any")
+@post("/account/two-factor", scope="any", recent=True)
 async def confirm(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the recovery codes."""
     mine, fields = visitor.signed_in, await given(request)
@@ -103,15 +95,17 @@ def _again(system: Any, mine: Any, ticket: str) -> Setup:
         return two_factor.begin(system, mine.operator_id, mine.name)
 
 
-@post("/account/two-factor/remove", scope="any")
-async def remove(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    """Only with the password: whoever finds an open browser shall not."""
-    password = (await given(request)).get("password", "")
-    await signing_in.check_password(
-        system, throttle_of(request), visitor.name, password, address_of(request)
-    )
+@post("/account/two-factor/remove", scope="any", recent="/account")
+async def remove(system: System, visitor: Visitor) -> Response[str]:
     await two_factor.remove(system, visitor.signed_in.operator_id)
     return go("/account", "account.did_remove")
 
 
-handlers = [second, set_up, confirm, remove]
+@post("/account/two-factor/codes", scope="any", recent="/account")
+async def renew_codes(system: System, visitor: Visitor) -> Response[str]:
+    """The page after it is the only one that shows them."""
+    codes = await two_factor.renew_codes(system, visitor.signed_in.operator_id)
+    return await reveal(system, visitor, "recovery", codes=codes)
+
+
+handlers = [second, set_up, confirm, remove, renew_codes]

@@ -1,17 +1,18 @@
 """Who looks at a page: an operator who is signed in."""
 
-from typing import Any, Final
+from typing import Any
 
 from litestar import Request
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
+from ums.console import cookies
 from ums.core.callers import Caller
+from ums.core.known_devices import GOOD_FOR
 from ums.core.scopes import OF_ROLE, holds
 from ums.core.sessions import LONGEST, SignedIn
-from ums.core.signing_in import Throttle
+from ums.core.signing_in import Client, SignIn
 
-COOKIE: Final = "ums_session"
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -53,31 +54,24 @@ def current(request: AnyRequest) -> Visitor | None:
 
 def session_cookie(request: AnyRequest, token: str) -> Cookie:
     """The cookie of a session; an empty `token` takes it away."""
-    return Cookie(
-        COOKIE,
-        value=token,
-        max_age=LONGEST // 1000 if token else 0,
-        httponly=True,
-        secure=_is_secure(request),
-        samesite="lax",
-    )
+    return cookies.make(request, cookies.SESSION, token, LONGEST // 1000)
+
+
+def cookies_of(request: AnyRequest, done: SignIn) -> list[Cookie]:
+    """What the browser keeps of a sign-in."""
+    device = cookies.make(request, cookies.DEVICE, done.device, GOOD_FOR // 1000)
+    return [session_cookie(request, done.session), device]
+
+
+def client_of(request: AnyRequest) -> Client:
+    """From where somebody signs in."""
+    agent = request.headers.get("user-agent", "")
+    return Client(address_of(request), agent, cookies.read(request, cookies.DEVICE))
 
 
 def address_of(request: AnyRequest) -> str:
     """Where the request comes from; behind a trusted proxy, the address that this one tells."""
     return request.client.host if request.client else ""
-
-
-def _is_secure(request: AnyRequest) -> bool:
-    public: str = request.app.state.system.settings.public_url
-    return request.url.scheme == "https" or public.startswith("https:")
-
-
-def throttle_of(request: AnyRequest) -> Throttle:
-    found: Any = request.app.state.get("throttle")
-    if found is None:
-        found = request.app.state["throttle"] = Throttle()
-    return found
 
 
 def inside(where: str) -> str:

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from litestar import Request
 
+from ums.console import cookies
 from ums.core.languages import preferred
 
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
 HTML_LANG: Final = {"en": "en", "zh": "zh-CN"}
 _COUNTS: Final = ("count", "bounced", "complained", "sent", "audience")
-COOKIE: Final = "ums_language"
 
 
 def _load() -> dict[str, dict[str, str]]:
@@ -59,7 +59,7 @@ def asked_language(request: Request[Any, Any, Any]) -> str | None:
 
 def language_of(request: Request[Any, Any, Any]) -> str:
     """What the reader chose just now or before; else what the browser prefers."""
-    chosen = asked_language(request) or request.cookies.get(COOKIE, "")
+    chosen = asked_language(request) or cookies.read(request, cookies.LANGUAGE)
     if chosen in LANGUAGES:
         return chosen
     return preferred(request.headers.get("accept-language", ""))

@@ -1,14 +1,10 @@
 """Operators: the people who work with the console."""
 
-import asyncio
 import secrets
 from collections.abc import Collection, Iterable
-from functools import cache
 from typing import Any, Literal, get_args
 
 import msgspec
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import func, insert, select, update
 
@@ -28,7 +24,6 @@ from ums.errors import Conflict, Invalid, NotFound, UmsError
 Role = Literal["administrator", "operator", "viewer"]
 ADMINISTRATOR: Role = "administrator"
 _ORDER = Order(operators.c.id, (operators.c.name,))
-_hasher = PasswordHasher()
 
 
 class OperatorInfo(Struct, frozen=True):
@@ -230,15 +225,6 @@ async def create_first(system: System) -> str | None:
     return password
 
 
-async def check(system: System, name: str, password: str) -> bool:
-    """Whether `password` is the operator's; takes as long for a name that does not exist."""
-    good = (operators.c.name == name) & ~operators.c.disabled
-    async with system.database.read() as tx:
-        stored = await tx.value(select(operators.c.password_hash).where(good))
-    right = await asyncio.to_thread(_verify, stored, password)
-    return right and stored is not None
-
-
 def check_role(role: str) -> None:
     """Raises Invalid for a role that there is not."""
     if role not in get_args(Role):
@@ -254,16 +240,3 @@ async def _row(tx: Tx, name: str) -> Any:
 
 def _info(row: Any) -> OperatorInfo:
     return OperatorInfo(row.name, row.role, bool(row.disabled), clock.iso(row.created_at))
-
-
-@cache
-def _dummy() -> str:
-    # Not when the module is loaded: it takes as long as it is meant to.
-    return _hasher.hash(secrets.token_hex(16))
-
-
-def _verify(hashed: str | None, password: str) -> bool:
-    try:
-        return _hasher.verify(hashed or _dummy(), password)
-    except (VerificationError, InvalidHashError):
-        return False

@@ -4,15 +4,13 @@ As NIST SP 800-63B has it: long enough, not among the common ones, not like the 
 composition.
 """
 
-import asyncio
 import re
 import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from argon2 import PasswordHasher
-
+from ums.core import hashing
 from ums.errors import Invalid
 
 SHORTEST: Final = 12
@@ -28,7 +26,6 @@ _RUNS: Final = (
 )
 _LEET: Final = str.maketrans("@431!057$", "aaeiiosts")
 _LIST: Final = Path(__file__).with_name("common_passwords.txt")
-_hasher = PasswordHasher()
 
 
 def check(password: str, name: str = "") -> None:
@@ -47,7 +44,7 @@ def check(password: str, name: str = "") -> None:
 async def hashed(password: str, name: str = "") -> str:
     """The Argon2 hash of a password that `check` lets pass; in a thread, as it takes its time."""
     check(password, name)
-    return await asyncio.to_thread(_hasher.hash, password)
+    return await hashing.hashed(password)
 
 
 def _storable(password: str) -> bool:

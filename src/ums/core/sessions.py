@@ -34,7 +34,13 @@ class SignedIn(Struct, frozen=True):
     channels: frozenset[int] | None  # ids of those it may work for; None: every channel
     must_change: bool  # its password
     two_factor: bool
+    proved_at: int  # when password and factor were last asked for
     zone: str = ""  # in which pages show times; "": the browser's
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """What a page that is already open rests on."""
+        return self.role, self.channels, self.must_change
 
 
 class SessionInfo(Struct, frozen=True):
@@ -58,6 +64,7 @@ async def begin(system: System, operator_id: int, address: str, agent: str) -> s
         "created_at": now,
         "seen_at": now,
         "expires_at": now + LONGEST,
+        "proved_at": now,
     }
     async with system.database.write() as tx:
         await tx.run(insert(sessions), row)
@@ -68,18 +75,39 @@ async def begin(system: System, operator_id: int, address: str, agent: str) -> s
 async def find(system: System, token: str) -> SignedIn | None:
     """The session of a cookie, if it is good."""
     now = clock.now()
-    query = select(sessions, operators.c.name, operators.c.role, operators.c.channels)
-    query = query.add_columns(operators.c.must_change, operators.c.totp, operators.c.zone)
-    query = query.join(operators, operators.c.id == sessions.c.operator_id)
-    mine = (sessions.c.digest == _digest(token)) & ~operators.c.disabled & ~_over(now)
-    async with system.database.read() as tx:
-        row = await tx.first(query.where(mine))
+    row = await _good(system, sessions.c.digest == _digest(token))
     if row is None:
         return None
     if row.seen_at < now - SEEN_EVERY:
         async with system.database.write() as tx:
             await tx.run(update(sessions).where(sessions.c.id == row.id).values(seen_at=now))
     return _signed_in(row)
+
+
+async def again(system: System, signed_in: SignedIn) -> bool:
+    """Whether a session that was found before is still good, with the same rights."""
+    row = await _good(system, sessions.c.id == signed_in.session_id)
+    return row is not None and _signed_in(row).rights == signed_in.rights
+
+
+async def _good(system: System, mine: Any) -> Any:
+    query = select(sessions, operators.c.name, operators.c.role, operators.c.channels)
+    query = query.add_columns(operators.c.must_change, operators.c.totp, operators.c.zone)
+    query = query.join(operators, operators.c.id == sessions.c.operator_id)
+    good = mine & ~operators.c.disabled & ~_over(clock.now())
+    async with system.database.read() as tx:
+        return await tx.first(query.where(good))
+
+
+async def renew(system: System, session_id: int, name: str) -> str:
+    """The operator has authenticated again: gives the session's new cookie, which alone is good
+    from now on."""
+    token = secrets.token_urlsafe(32)
+    values = {"digest": _digest(token), "proved_at": clock.now()}
+    async with system.database.write() as tx:
+        await tx.run(update(sessions).where(sessions.c.id == session_id).values(values))
+        await audit.note(tx, "operator.confirm", name)
+    return token
 
 
 async def end(system: System, session_id: int) -> None:
@@ -135,6 +163,7 @@ def _signed_in(row: Any) -> SignedIn:
         channels=None if channels is None else frozenset(channels),
         must_change=bool(row.must_change),
         two_factor=row.totp is not None,
+        proved_at=row.proved_at,
         zone=row.zone or "",
     )
 

@@ -1,57 +1,50 @@
-"""Signing in to the console: name and password, held back when somebody guesses."""
+"""Signing in to the console: name, password and second factor, behind the throttle.
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable
+Who may try how often, before waits begin that grow (core.throttle):
+
+- one account from one address, and one code of one account from one address: 5
+- one account from everywhere: 20, and its waits stay under a minute, so that nobody can keep an
+  operator out by guessing. An account with a second factor is not even held up: its right
+  password leads on to the code
+- one address on all accounts: 100
+- a browser in which the operator has signed in before: 10, whatever others do elsewhere
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core import audit, operators, sessions
+from ums.core import audit, hashing, known_devices, sessions, throttle, two_factor
 from ums.core.models import operators as rows
 from ums.core.system import System
+from ums.core.throttle import Key, Limit
 from ums.errors import Busy, NotAuthenticated
 
-FREE = 5  # failures in a row before one has to wait
-FREE_OF_ADDRESS = 20  # a whole office may share one
-LONGEST_WAIT = 900.0  # seconds; after as long without a failure all is forgotten
-KEPT = 10_000
+FREE: Final = 5
+_PAIR: Final = Limit("pair", FREE, 900, own=True)
+_ACCOUNT: Final = Limit("account", 20, 60)
+_ADDRESS: Final = Limit("address", 100, 60, leak=30_000)
+_DEVICE: Final = Limit("device", 10, 900, own=True)
+_CODE: Final = Limit("code", FREE, 900, own=True)
+_CODES: Final = Limit("codes", 20, 900)
+_CODE_OF_DEVICE: Final = Limit("devcode", FREE, 900, own=True)
+_PROOF: Final = Limit("proof", FREE, 900, own=True)
+_INVITATION: Final = Limit("invitation", 20, 300)
 
 
-class _Failures(Struct):
-    count: int
-    until: float
+class Client(Struct, frozen=True):
+    """From where somebody signs in."""
 
+    address: str
+    agent: str = ""
+    device: str = ""  # the cookie of core.known_devices
 
-class Throttle:
-    """Failures of each account and each address, in this process's memory."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
-
-    def check(self, *keys: str) -> None:
-        """Raises Busy while one of `keys` has to wait."""
-        for key in keys:
-            found = self._failures.get(key)
-            left = 0.0 if found is None else found.until - self._now()
-            if left > 0:
-                raise Busy("too_many_tries", seconds=round(left + 0.5))
-
-    def failed(self, *keys: str) -> None:
-        for key in keys:
-            found, now = self._failures.pop(key, None), self._now()
-            fresh = found is not None and found.until > now - LONGEST_WAIT
-            count = 1 + (found.count if found is not None and fresh else 0)
-            free = FREE_OF_ADDRESS if key.startswith("address:") else FREE
-            wait = min(2.0 ** (count - free), LONGEST_WAIT) if count >= free else 0.0
-            self._failures[key] = _Failures(count, now + wait)
-        while len(self._failures) > KEPT:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, *keys: str) -> None:
-        for key in keys:
-            self._failures.pop(key, None)
+    @property
+    def network(self) -> str:
+        return throttle.network(self.address)
 
 
 class Operator(Struct, frozen=True):
@@ -62,29 +55,108 @@ class Operator(Struct, frozen=True):
     two_factor: bool
 
 
-async def check_password(
-    system: System, throttle: Throttle, name: str, password: str, address: str
-) -> Operator:
+class SignIn(Struct, frozen=True):
+    """What the browser keeps of a sign-in: the session's cookie, and the one by which it is known
+    again."""
+
+    session: str
+    device: str
+
+
+async def check_password(system: System, name: str, password: str, client: Client) -> Operator:
     """The operator of this name and password. Raises NotAuthenticated, and Busy for whoever has
     to wait after failures."""
-    keys = (f"name:{name[:60].lower()}", f"address:{address}")
-    throttle.check(*keys)
-    if not await operators.check(system, name, password):
-        throttle.failed(*keys)
+    row = await _row(system, name)
+    hard, soft = _keys(system, row, name, client)
+    late = await _reserve(system, hard, soft)
+    good = await hashing.verify(row.password_hash if row else None, password)
+    if late is not None and not (good and row is not None and row.totp is not None):
+        raise late
+    if not good or row is None:
         raise NotAuthenticated("wrong_password")
-    throttle.succeeded(keys[0])
-    async with system.database.read() as tx:
-        row = await tx.first(select(rows.c.id, rows.c.name, rows.c.totp).where(rows.c.name == name))
-    if row is None:
-        raise NotAuthenticated("wrong_password")
+    async with system.database.write() as tx:
+        await throttle.give_back(tx, *hard, *([] if late else soft))
     return Operator(row.id, row.name, row.totp is not None)
 
 
-async def sign_in(system: System, operator: Operator, address: str, agent: str) -> str:
-    """Begin a session; gives the cookie."""
-    token = await sessions.begin(system, operator.id, address, agent)
+async def _row(system: System, name: str) -> Any:
+    query = select(rows.c.id, rows.c.name, rows.c.totp, rows.c.password_hash)
+    async with system.database.read() as tx:
+        return await tx.first(query.where((rows.c.name == name) & ~rows.c.disabled))
+
+
+def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key], list[Key]]:
+    """What a try of a password is counted at; the second ones hold nobody up who has a second
+    factor."""
+    device = known_devices.read(system.seal, client.device, row.id) if row else None
+    if device is not None:
+        return [_DEVICE.key(row.id, device)], []
+    account = name[:60].casefold()
+    pair = _PAIR.key(client.network, account)
+    wide = [_ACCOUNT.key(account), _ADDRESS.key(client.network)]
+    return ([pair], wide) if row and row.totp is not None else ([pair, *wide], [])
+
+
+async def _reserve(system: System, hard: list[Key], soft: list[Key]) -> Busy | None:
+    """Reserve the try; what is to be told at its end where `soft` ones have to wait."""
+    async with system.database.write() as tx:
+        late = [busy for key in soft if (busy := await throttle.waits(tx, key))]
+        await throttle.reserve(tx, *hard, *([] if late else soft))
+    return late[0] if late else None
+
+
+async def check_code(system: System, operator: Operator, code: str, client: Client) -> None:
+    """Take the second factor of an operator whose password was right. Raises NotAuthenticated,
+    Busy."""
+    device = known_devices.read(system.seal, client.device, operator.id)
+    if device is not None:
+        keys = [_CODE_OF_DEVICE.key(operator.id, device)]
+    else:
+        keys = [_CODE.key(client.network, operator.id), _CODES.key(operator.id)]
+    async with throttle.attempt(system.database, *keys):
+        await two_factor.check(system, operator.id, code)
+
+
+async def sign_in(system: System, operator: Operator, client: Client) -> SignIn:
+    """Begin a session."""
+    token = await sessions.begin(system, operator.id, client.address, client.agent)
     async with system.database.write() as tx:
         await audit.note(
-            tx, "operator.sign_in", operator.name, address, actor=f"operator:{operator.name}"
+            tx,
+            "operator.sign_in",
+            operator.name,
+            client.address,
+            actor=f"operator:{operator.name}",
         )
-    return token
+    return SignIn(token, known_devices.issue(system.seal, operator.id))
+
+
+async def prove(system: System, session: sessions.SignedIn, password: str, code: str) -> str:
+    """Authenticate again in an open session, with the second factor where there is one; the
+    session's new cookie. Raises NotAuthenticated, Busy."""
+    async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
+        await _check_own(system, session, password)
+        if session.two_factor:
+            await two_factor.check(system, session.operator_id, code)
+    return await sessions.renew(system, session.session_id, session.name)
+
+
+async def check_current(system: System, session: sessions.SignedIn, password: str) -> None:
+    """The password that is about to be changed. Raises NotAuthenticated, Busy."""
+    async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
+        await _check_own(system, session, password, field="old")
+
+
+async def _check_own(
+    system: System, session: sessions.SignedIn, password: str, field: str = "password"
+) -> None:
+    row = await _row(system, session.name)
+    if not await hashing.verify(row.password_hash if row else None, password):
+        raise NotAuthenticated("not_your_password", field=field)
+
+
+@asynccontextmanager
+async def invited(system: System, client: Client) -> AsyncGenerator[None]:
+    """Look an invitation up in this block: what raises counts as a guess. Raises Busy."""
+    async with throttle.attempt(system.database, _INVITATION.key(client.network)):
+        yield

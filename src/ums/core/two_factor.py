@@ -1,16 +1,14 @@
 """The second factor: codes of an authenticator (TOTP, RFC 6238), and recovery codes.
 
 A code is good for its half minute and the one before and after, and once: the last step that was
-used is kept. Recovery codes are good once each; the database has their SHA-256.
+used is kept. Recovery codes are good once each (core.recovery). Who calls `check` counts the tries
+(core.signing_in).
 """
 
-import hashlib
 import os
-import secrets
 from base64 import b32encode
 from typing import Any, Final
 
-import msgspec
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
@@ -18,14 +16,13 @@ from msgspec import Struct
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, recovery
 from ums.core.models import operators
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotAuthenticated
+from ums.errors import Conflict, Invalid, NotAuthenticated
 
 STEP: Final = 30  # seconds
-CODES: Final = 10
 _BYTES: Final = 20  # of a secret (RFC 4226 section 4)
 
 
@@ -59,16 +56,36 @@ async def confirm(system: System, operator_id: int, ticket: str, code: str) -> l
     step = _step_of(key, code, after=0)
     if step is None:
         raise Invalid("wrong_code", field="code")
-    recovery = [secrets.token_hex(5) for _ in range(CODES)]
+    codes, kept = await recovery.make()
     values = {
         "totp": system.seal.close(key.hex(), secret_context(operator_id)),
         "totp_step": step,
-        "recovery": msgspec.json.encode([_digest(one) for one in recovery]).decode(),
+        "recovery": kept.stored(),
     }
     async with system.database.write() as tx:
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
         await audit.note(tx, "operator.second_factor", str(operator_id), "on")
-    return recovery
+    return codes
+
+
+async def renew_codes(system: System, operator_id: int) -> list[str]:
+    """Other recovery codes; those of before are good no more. Raises Conflict without a second
+    factor."""
+    codes, kept = await recovery.make()
+    mine = (operators.c.id == operator_id) & operators.c.totp.is_not(None)
+    async with system.database.write() as tx:
+        done = await tx.run(update(operators).where(mine).values(recovery=kept.stored()))
+        if not done.count:
+            raise Conflict("no_second_factor")
+        await audit.note(tx, "operator.recovery_codes", str(operator_id), "renewed")
+    return codes
+
+
+async def codes_left(system: System, operator_id: int) -> int:
+    """How many recovery codes are still good."""
+    query = select(operators.c.recovery).where(operators.c.id == operator_id)
+    async with system.database.read() as tx:
+        return len(recovery.read(await tx.value(query)).digests)
 
 
 async def remove(system: System, operator_id: int) -> None:
@@ -82,32 +99,34 @@ async def remove(system: System, operator_id: int) -> None:
 async def check(system: System, operator_id: int, code: str) -> None:
     """Take a code, or a recovery code. Raises NotAuthenticated for one that is not good."""
     given = code.replace(" ", "").replace("-", "").lower()
+    mine = operators.c.id == operator_id
+    async with system.database.read() as tx:
+        stored = await tx.value(select(operators.c.recovery).where(mine))
+    digest = await recovery.digest(recovery.read(stored), given)  # slow: outside the transaction
     async with system.database.write() as tx:
-        mine = operators.c.id == operator_id
         row = await tx.first(select(operators).where(mine).with_for_update())
-        values = None if row is None else _used(system, row, given)
+        values = _used(system, row, given, digest)
         if values is None:
-            raise NotAuthenticated("wrong_code")
+            raise NotAuthenticated("wrong_code", field="code")
         await tx.run(update(operators).where(mine).values(values))
         await _tell(tx, row, values)
 
 
-def _used(system: System, row: Any, given: str) -> dict[str, Any] | None:
+def _used(system: System, row: Any, given: str, digest: str) -> dict[str, Any] | None:
     """What to keep of a good code; None for another."""
+    if row is None or row.totp is None:
+        return None
     key = bytes.fromhex(system.seal.open(row.totp, secret_context(row.id)))
     step = _step_of(key, given, after=row.totp_step or 0)
     if step is not None:
         return {"totp_step": step}
-    left: list[str] = msgspec.json.decode(row.recovery or "[]", type=list[str])
-    if _digest(given) in left:
-        left.remove(_digest(given))
-        return {"recovery": msgspec.json.encode(left).decode()}
-    return None
+    left = recovery.read(row.recovery)
+    return {"recovery": left.without(digest).stored()} if digest in left.digests else None
 
 
 async def _tell(tx: Tx, row: Any, values: dict[str, Any]) -> None:
     if "recovery" in values:
-        left = len(msgspec.json.decode(values["recovery"], type=list[str]))
+        left = len(recovery.read(values["recovery"]).digests)
         await audit.note(tx, "operator.recovery_code", row.name, f"{left} left")
 
 
@@ -131,7 +150,3 @@ def _totp(key: bytes) -> TOTP:
 
 def secret_context(operator_id: int) -> str:
     return f"totp:{operator_id}"
-
-
-def _digest(code: str) -> str:
-    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()

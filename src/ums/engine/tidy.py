@@ -21,6 +21,7 @@ from ums.core import (
     restoring,
     retention,
     suppressions,
+    throttle,
     warming,
 )
 from ums.core.callbacks import sweep
@@ -28,7 +29,7 @@ from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
 
-_OTHERS = (poison, quotas, suppressions)
+_OTHERS = (poison, quotas, suppressions, throttle)
 
 
 async def tidy(system: System, since: int) -> bool:

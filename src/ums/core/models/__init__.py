@@ -16,7 +16,7 @@ from ums.core.models.accounts import (
 )
 from ums.core.models.base import metadata
 from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
-from ums.core.models.console import drafts, invitations, sessions, shown_once
+from ums.core.models.console import drafts, invitations, sessions, shown_once, throttle
 from ums.core.models.governance import (
     contacts,
     full_mailboxes,
@@ -91,6 +91,7 @@ __all__ = [
     "tags",
     "template_versions",
     "templates",
+    "throttle",
     "tokens",
     "usage",
     "users",

@@ -1,6 +1,6 @@
-"""What the console keeps: who is signed in, and who is invited."""
+"""What the console keeps: who is signed in, who guesses, and who is invited."""
 
-from sqlalchemy import Column, ForeignKey, String, Text
+from sqlalchemy import Column, ForeignKey, Integer, String, Text
 
 from ums.core.models.base import NEVER_REUSED, Id, Time, table
 
@@ -14,7 +14,18 @@ sessions = table(
     Column("created_at", Time, nullable=False),
     Column("seen_at", Time, nullable=False),
     Column("expires_at", Time, nullable=False, index=True),
+    # When password and second factor were last asked for.
+    Column("proved_at", Time, nullable=False, server_default="0"),
     **NEVER_REUSED,
+)
+
+# Tries that were not good, or are being looked at (core.throttle).
+throttle = table(
+    "throttle",
+    Column("key", String(50), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("at", Time, nullable=False, index=True),  # of the last one
+    Column("until", Time, nullable=False),  # no other before this moment
 )
 
 invitations = table(

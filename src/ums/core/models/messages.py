@@ -198,5 +198,6 @@ sandbox_mails = table(
     Column("subject", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("source", LargeBinary, nullable=False),
+    Column("channel_id", Id, index=True),  # null: of none, such as a test of a sender
     **NEVER_REUSED,
 )

@@ -1,0 +1,281 @@
+"""Guessing is held back: counted before anything is verified, by all processes together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from clocks import Time
+from ums import clock
+from ums.core import hashing, known_devices, operators, sessions, signing_in, throttle, two_factor
+from ums.core.signing_in import Client, Operator
+from ums.core.system import System
+from ums.core.throttle import Key, Limit
+from ums.db import open_database
+from ums.errors import Busy, NotAuthenticated, UmsError
+
+PASSWORD = "correct horse battery"
+HERE = Client("192.0.2.1")
+LIMIT = Limit("test", 3, 60, own=True)
+WIDE = Limit("wide", 3, 60)
+
+
+@pytest.fixture
+def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that were really looked at."""
+    found: list[str] = []
+    verify = hashing.verify
+
+    async def counted(stored: str | None, password: str) -> bool:
+        found.append(password)
+        return await verify(stored, password)
+
+    monkeypatch.setattr(hashing, "verify", counted)
+    return found
+
+
+@pytest.fixture
+async def other(system: System) -> AsyncIterator[System]:
+    """A second process on the same database; SQLite has one alone."""
+    if system.settings.is_sqlite:
+        yield system
+        return
+    database = open_database(system.settings.database_url, system.settings.data_dir)
+    yield System(system.settings, database, system.seal)
+    await database.close()
+
+
+async def fails(system: System, *keys: Key) -> float:
+    """Fail once; the seconds to wait where it was not even tried."""
+    try:
+        async with throttle.attempt(system.database, *keys):
+            raise NotAuthenticated("wrong_password")  # noqa: TRY301
+    except Busy as error:
+        return float(error.retry_after or 0)
+    except NotAuthenticated:
+        return 0.0
+
+
+async def outcome(system: System, name: str, password: str, client: Client = HERE) -> str:
+    try:
+        await signing_in.check_password(system, name, password, client)
+    except UmsError as error:
+        return error.reason
+    return "good"
+
+
+async def test_a_hundred_log_ins_at_once_are_not_all_looked_at(
+    system: System, other: System, evaluated: list[str], time: Time
+) -> None:
+    await operators.create(system, "li", PASSWORD)
+    tries = [outcome((system, other)[n % 2], "li", f"guess {n}") for n in range(100)]
+    told = await asyncio.gather(*tries)
+    assert len(evaluated) == signing_in.FREE
+    assert sorted(told) == ["too_many_tries"] * 95 + ["wrong_password"] * 5
+
+
+async def test_three_hundred_codes_at_once_are_not_all_looked_at(
+    system: System, other: System, monkeypatch: pytest.MonkeyPatch, time: Time
+) -> None:
+    seen: list[str] = []
+
+    async def counted(_system: System, _id: int, code: str) -> None:
+        seen.append(code)
+        raise NotAuthenticated("wrong_code")
+
+    monkeypatch.setattr(two_factor, "check", counted)
+
+    async def guess(n: int) -> None:
+        operator = Operator(1, "li", two_factor=True)
+        with pytest.raises((NotAuthenticated, Busy)):
+            await signing_in.check_code((system, other)[n % 2], operator, f"{n:06}", HERE)
+
+    await asyncio.gather(*map(guess, range(300)))
+    assert len(seen) == signing_in.FREE
+
+
+async def test_the_wait_grows_ends_and_is_forgotten(system: System, time: Time) -> None:
+    key = LIMIT.key("li")
+    waits: list[float] = []
+    assert await fails(system, key) == 0
+    for _ in range(11):
+        assert await fails(system, key) == 0
+        async with system.database.read() as tx:
+            busy = await throttle.waits(tx, key)
+        waits.append(float(busy.retry_after or 0) if busy else 0.0)
+        time.at += int(waits[-1] * 1000)
+    assert waits == [0, 5, 10, 20, 40, *[60] * 6]
+    time.at += throttle.KEPT + 1
+    assert [await fails(system, key) for _ in range(4)] == [0, 0, 0, 5]
+
+
+async def test_a_good_try_is_given_back(system: System, time: Time) -> None:
+    wide = WIDE.key("address")
+    for _ in range(10):
+        async with throttle.attempt(system.database, wide):
+            pass
+    assert [await fails(system, wide) for _ in range(4)] == [0, 0, 0, 5]
+    own = LIMIT.key("li")
+    for _ in range(2):
+        await fails(system, own)
+    async with throttle.attempt(system.database, own):
+        pass
+    assert [await fails(system, own) for _ in range(4)] == [0, 0, 0, 5]
+
+
+async def test_a_try_that_one_key_holds_back_counts_at_no_other(system: System, time: Time) -> None:
+    blocked, free = LIMIT.key("li"), WIDE.key("office")
+    for _ in range(3):
+        await fails(system, blocked)
+    for _ in range(10):
+        assert await fails(system, blocked, free) > 0
+    assert await fails(system, free) == 0
+
+
+async def test_tries_leak_where_the_limit_says_so(system: System, time: Time) -> None:
+    key = Limit("leaking", 3, 60, leak=clock.MINUTE).key("x")
+    for _ in range(2):
+        await fails(system, key)
+    time.at += 2 * clock.MINUTE
+    assert [await fails(system, key) for _ in range(4)] == [0, 0, 0, 5]
+
+
+async def test_nobody_can_be_kept_out_from_elsewhere(system: System, time: Time) -> None:
+    await operators.create(system, "li", PASSWORD)
+    id = (await signing_in.check_password(system, "li", PASSWORD, HERE)).id
+    for n in range(40):  # every guess from another address
+        await outcome(system, "li", "guess", Client(f"198.51.100.{n}"))
+    assert await outcome(system, "li", PASSWORD, Client("203.0.113.1")) == "too_many_tries"
+    device = known_devices.issue(system.seal, id)
+    assert await outcome(system, "li", PASSWORD, Client("203.0.113.1", "", device)) == "good"
+    for wrong in (device[:-1], device + "0", known_devices.issue(system.seal, id + 1), "é", "."):
+        client = Client("203.0.113.1", "", wrong)
+        assert await outcome(system, "li", PASSWORD, client) == "too_many_tries", wrong
+
+
+async def test_a_known_device_is_no_way_to_guess(system: System, time: Time) -> None:
+    await operators.create(system, "li", PASSWORD)
+    id = (await signing_in.check_password(system, "li", PASSWORD, HERE)).id
+    client = Client("192.0.2.1", "", known_devices.issue(system.seal, id))
+    told = [await outcome(system, "li", "guess", client) for _ in range(11)]
+    assert told == ["wrong_password"] * 10 + ["too_many_tries"]
+
+
+async def test_a_right_password_with_a_second_factor_gets_through(
+    system: System, time: Time
+) -> None:
+    await operators.create(system, "li", PASSWORD)
+    await operators.create(system, "wang", PASSWORD)
+    id = (await signing_in.check_password(system, "li", PASSWORD, HERE)).id
+    await _second_factor(system, id)
+    for n in range(40):
+        for name in ("li", "wang"):
+            await outcome(system, name, "guess", Client(f"198.51.100.{n}"))
+    fresh = Client("203.0.113.1")
+    assert await outcome(system, "wang", PASSWORD, fresh) == "too_many_tries"
+    assert await outcome(system, "li", "guess", fresh) == "too_many_tries"
+    assert await outcome(system, "li", PASSWORD, fresh) == "good"
+
+
+async def _second_factor(system: System, id: int) -> None:
+    from sqlalchemy import update
+
+    from ums.core.models import operators as rows
+
+    async with system.database.write() as tx:
+        await tx.run(update(rows).where(rows.c.id == id).values(totp="sealed"))
+
+
+async def test_an_office_is_not_shut_out_by_one_guesser(system: System, time: Time) -> None:
+    for name in ("li", "wang"):
+        await operators.create(system, name, PASSWORD)
+    for _ in range(30):
+        await outcome(system, "li", "guess")
+    assert await outcome(system, "li", PASSWORD) == "too_many_tries"
+    assert await outcome(system, "wang", PASSWORD) == "good"
+
+
+async def test_one_address_has_an_end_too(system: System, evaluated: list[str], time: Time) -> None:
+    for n in range(130):
+        await outcome(system, f"nobody {n}", "guess", Client(f"2001:db8:1:2::{n:x}"))
+    assert len(evaluated) == 100  # one network of IPv6 is one client
+    assert await outcome(system, "x", "guess", Client("2001:db8:1:3::1")) == "wrong_password"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_what_one_client_has(address: str, network: str) -> None:
+    assert throttle.network(address) == network
+
+
+async def test_to_authenticate_again_is_held_back_in_one_session_alone(
+    system: System, time: Time
+) -> None:
+    await operators.create(system, "li", PASSWORD)
+    operator = await signing_in.check_password(system, "li", PASSWORD, HERE)
+    here, there = [(await signing_in.sign_in(system, operator, HERE)).session for _ in range(2)]
+    session, second = await sessions.find(system, here), await sessions.find(system, there)
+    assert session is not None
+    assert second is not None
+
+    async def proves(who: sessions.SignedIn, password: str) -> str:
+        try:
+            await signing_in.prove(system, who, password, "")
+        except UmsError as error:
+            return error.reason
+        return "good"
+
+    told = await asyncio.gather(*(proves(session, f"guess {n}") for n in range(50)))
+    assert told.count("not_your_password") == signing_in.FREE
+    assert await proves(session, PASSWORD) == "too_many_tries"
+    assert await proves(second, PASSWORD) == "good"
+    assert await sessions.find(system, there) is None  # it has another cookie now
+    assert await sessions.find(system, here) is not None
+
+
+async def test_what_is_over_is_removed(system: System, time: Time) -> None:
+    from sqlalchemy import func, select
+
+    from ums.core.models import throttle as rows
+    from ums.engine.tidy import tidy
+
+    await fails(system, LIMIT.key("li"))
+    time.at += throttle.KEPT - 1000
+    await fails(system, LIMIT.key("wang"))
+    time.at += 2000
+    await tidy(system, clock.now())
+    async with system.database.read() as tx:
+        assert await tx.value(select(func.count()).select_from(rows)) == 1
+
+
+async def test_a_flood_of_passwords_takes_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = 0, 0
+
+    async def one() -> None:
+        await hashing.verify(None, "guess")
+
+    slow = hashing._verify
+
+    def counted(stored: str | None, password: str) -> bool:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        found = slow(stored, password)
+        running -= 1
+        return found
+
+    monkeypatch.setattr(hashing, "_verify", counted)
+    monkeypatch.setattr(hashing, "LONGEST_QUEUE", 12)
+    told = await asyncio.gather(*(one() for _ in range(40)), return_exceptions=True)
+    assert most <= hashing.AT_ONCE
+    assert sum(isinstance(one, Busy) for one in told) == 28
+    assert await hashing.verify(None, "afterwards") is False
