@@ -16,11 +16,16 @@ _RATE = "ums_rate"
 async def caller_of(request: Call) -> Caller:
     """The caller. Raises NotAuthenticated, and Busy when it calls too often."""
     system = system_of(request)
-    caller = await authenticate(system, request.headers.get("authorization"))
+    caller = await authenticate(system, request.headers.get("authorization"), address_of(request))
     kind = "accesskey" if isinstance(caller, AccessKey) else "channel"
     audit.acts(f"{kind}:{caller.key}")
     count(request, caller)
     return caller
+
+
+def address_of(request: Call) -> str:
+    """From where the request comes."""
+    return request.client.host if request.client else ""
 
 
 async def channel_of(request: Call) -> Channel:

@@ -65,11 +65,17 @@ async def create_access_key(system: System) -> AccessKeySecret:
     return made
 
 
-async def authenticate(system: System, authorization: str | None) -> Caller:
-    """The caller whose credentials the header holds. Raises NotAuthenticated."""
+async def authenticate(system: System, authorization: str | None, address: str) -> Caller:
+    """The caller whose credentials the header holds; `address` sends them. Raises
+    NotAuthenticated, and Busy after too many that were wrong."""
     if not authorization or authorization.isspace():
         raise NotAuthenticated("no_credentials")
     key, secret = _basic(authorization)
+    async with system.api_throttle.verifying(authorization, key, address):
+        return await _known(system, key, secret)
+
+
+async def _known(system: System, key: str, secret: str) -> Caller:
     try:
         return await _find(system, key, secret)
     except NotAuthenticated:

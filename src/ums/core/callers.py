@@ -87,17 +87,20 @@ class Caller(Struct, frozen=True):
         return frozenset(found)
 
 
-async def caller_of(system: System, authorization: str | None) -> Caller:
-    """Whose credentials the header holds: a token's, a channel's or the access key's.
+async def caller_of(system: System, authorization: str | None, address: str) -> Caller:
+    """Whose credentials the header holds: a token's, a channel's or the access key's. `address`
+    sends them.
 
-    Raises NotAuthenticated.
+    Raises NotAuthenticated, and Busy after too many that were wrong.
     """
     scheme, *given = (authorization or "").split(None, 1) or [""]
     if scheme.lower() == "bearer":
-        return await _bearer(system, "".join(given).strip())
+        text = "".join(given).strip()
+        async with system.api_throttle.verifying(text, "", address):
+            return await _bearer(system, text)
     if scheme.lower() != "basic":
         raise NotAuthenticated("no_credentials")
-    account = await authenticate(system, authorization)
+    account = await authenticate(system, authorization, address)
     snapshot = await system.directory.now()
     if isinstance(account, AccessKey):
         return Caller(f"accesskey:{account.key}", OF_ACCESS_KEY, None, snapshot, account)

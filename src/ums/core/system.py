@@ -9,6 +9,7 @@ import msgspec
 
 from ums.config import Settings, SettingsError
 from ums.core import installation, restoring, schema
+from ums.core.api_throttle import ApiThrottle
 from ums.core.audit_gate import Failures
 from ums.core.data_folder import secure
 from ums.core.directory import Directory
@@ -34,6 +35,7 @@ class System:
         self.directory = Directory(database)
         seal.follow(lambda: self.directory.sealing_key)
         self.rates = Rates()
+        self.api_throttle = ApiThrottle(database)
         self.recent = Recent()
         self.failures = Failures(database)
         self.words = WordFilter(database)

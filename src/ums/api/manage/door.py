@@ -21,7 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ums.api.callers import count
+from ums.api.callers import address_of, count
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
 from ums.core import audit, grants
@@ -52,7 +52,7 @@ class Door:
             return
         request: Call = Request(scope)
         system: System = request.app.state.system
-        caller = await caller_of(system, request.headers.get("authorization"))
+        caller = await caller_of(system, request.headers.get("authorization"), address_of(request))
         scope["auth"] = caller
         if caller.account is not None:  # a token is an administrator's own
             count(request, caller.account)
