@@ -264,8 +264,8 @@ async def test_the_sandbox_keeps_what_is_sent_to_it(system: System) -> None:
         msgid = await flow.send("a@example.cn")
         assert await flow.until_settled(msgid) == {"sent": 1}
     async with system.database.read() as tx:
-        (caught,) = await sandbox.recent(tx)
-        found = await sandbox.source(tx, caught.id)
+        (caught,) = await sandbox.recent(tx, None)
+        found = await sandbox.source(tx, None, caught.id)
     assert (caught.rcpt_to, caught.subject) == ("a@example.cn", "Hello 你好")
     assert found is not None
     assert parsed(found[1])["To"] == "a@example.cn"

@@ -11,6 +11,7 @@ from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import Form, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.watching import watched
 from ums.core import audit, audit_proof
 from ums.core.audit import AuditEntry
 from ums.core.sorting import ByTime
@@ -51,12 +52,12 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
     )
 
 
-@get("/audit.csv", scope="audit:read")
+@get("/audit.csv", scope="audit:read", recent="/audit")
 async def export_audit(request: AnyRequest, system: System, visitor: Visitor) -> Stream:
     """The entries that the page's filters leave, the oldest first."""
     visitor.caller.unbound()
     text = _lines(system, _wanted(_asked(request)))
-    return Stream(text, media_type=CSV, headers=saved_as("audit.csv"))
+    return Stream(watched(request, text), media_type=CSV, headers=saved_as("audit.csv"))
 
 
 def changes(entry: AuditEntry) -> Iterator[tuple[str, str, str]]:

@@ -16,6 +16,7 @@ from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import lists, whole
 from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.watching import watched
 from ums.core import reports, resolving
 from ums.core.callers import Caller
 from ums.core.reports import STATES, DeliveryInfo
@@ -81,7 +82,7 @@ async def export(
     async with system.database.read() as tx:
         await reports.message(tx, msgid, visitor.caller.channels)  # raises NotFound in time
     text = _lines(_parts(system, visitor.caller, msgid, filters(request)))
-    return Stream(text, media_type=CSV, headers=saved_as("deliveries.csv"))
+    return Stream(watched(request, text), media_type=CSV, headers=saved_as("deliveries.csv"))
 
 
 @get("/messages/{msgid:str}/deliveries.xlsx", scope="messages:read", recent="/messages/{msgid}")
@@ -99,7 +100,9 @@ async def export_workbook(
         file = await asyncio.to_thread(path.open, "rb")
     finally:
         path.unlink()  # whoever has it open reads on
-    return Stream(_pieces(file), media_type=XLSX, headers=saved_as("deliveries.xlsx"))
+    return Stream(
+        watched(request, _pieces(file)), media_type=XLSX, headers=saved_as("deliveries.xlsx")
+    )
 
 
 async def _parts(

@@ -1,32 +1,14 @@
-"""Who may look at the sandbox: operators who are signed in, and people at this very machine."""
+"""Whether somebody at this very machine asks."""
 
-import base64
-import binascii
-from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
-from litestar.exceptions import NotAuthorizedException
-from litestar.handlers import BaseRouteHandler
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 PROXY_HEADERS: Final = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip"})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
-CheckOperator = Callable[[str, str], Awaitable[bool]]
-
-
-async def local_only(connection: Connection, _: BaseRouteHandler) -> None:
-    """Lets operators and requests of this machine pass; others need a name and a password.
-
-    Raises NotAuthorizedException, with the challenge that makes browsers ask for them.
-    """
-    signed_in = connection.scope.get("state", {}).get("visitor") is not None
-    if signed_in or is_local(connection) or await _is_operator(connection):
-        return
-    challenge = {"WWW-Authenticate": 'Basic realm="UMS", charset="UTF-8"'}
-    raise NotAuthorizedException(headers=challenge)
 
 
 def is_local(connection: Connection) -> bool:
@@ -66,22 +48,3 @@ def _proxied(connection: Connection) -> bool:
         return True
     names = (name.lower() for name in connection.headers)
     return any(name in PROXY_HEADERS or name.startswith("x-forwarded") for name in names)
-
-
-async def _is_operator(connection: Connection) -> bool:
-    given = _credentials(connection.headers.get("authorization", ""))
-    check: CheckOperator | None = connection.app.state.get("check_operator")
-    return given is not None and check is not None and await check(*given)
-
-
-def _credentials(header: str) -> tuple[str, str] | None:
-    """Name and password of an HTTP Basic header (RFC 7617)."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        plain = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    name, colon, password = plain.partition(":")
-    return (name, password) if colon else None

@@ -88,7 +88,7 @@ async def live_home(request: AnyRequest, system: System, visitor: Visitor) -> Se
             running = await _running(tx, visitor.caller)
         return render(request, "messages/_running.html", running=running), not running
 
-    return live(request.app, look)
+    return live(request, look)
 
 
 def _of_refusals(days: Sequence[Stats]) -> list[Notice]:

@@ -19,6 +19,7 @@ from ums.console.forms import Form, lists, refused, sort_of
 from ums.console.live import live
 from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
+from ums.console.watching import watched
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import dry_run
 from ums.core.headings import COLUMNS
@@ -118,7 +119,7 @@ async def live_import(
         return html, found.state not in MOVING
 
     await look()  # raises NotFound in time
-    return live(request.app, look)
+    return live(request, look)
 
 
 def _progress(found: ImportInfo) -> dict[str, Any]:
@@ -218,7 +219,9 @@ async def undo(system: System, visitor: Visitor, id: FromPath[int]) -> Response[
 
 
 @get("/imports/{id:int}/rejects", scope="users:read", recent="/imports/{id}")
-async def download_rejects(system: System, visitor: Visitor, id: FromPath[int]) -> Stream:
+async def download_rejects(
+    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
+) -> Stream:
     """The rejected rows as a workbook, each with its reason."""
     visitor.caller.unbound()
     number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
@@ -231,7 +234,7 @@ async def download_rejects(system: System, visitor: Visitor, id: FromPath[int]) 
         path.unlink()  # whoever has it open reads on
     shown = f'attachment; filename="import-{id}-rejected.xlsx"'
     headers = {**SAFE_HEADERS, "Content-Disposition": shown}
-    return Stream(_pieces(file), media_type=XLSX, headers=headers)
+    return Stream(watched(request, _pieces(file)), media_type=XLSX, headers=headers)
 
 
 async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:

@@ -2,6 +2,9 @@
 
 The page holds the part as it was when it was made, with `data-live` naming its stream, so it
 reads the same without scripts. `live.ts` asks for the stream while the tab is seen.
+
+A stream ends as soon as its visitor's session does, or when the operator gets other rights
+(console.watching).
 """
 
 import asyncio
@@ -9,10 +12,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from litestar import Litestar
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ums.console.pages import PAGE_HEADERS
+from ums.console.visitor import AnyRequest
+from ums.console.watching import Watch
 from ums.errors import Busy, UmsError
 
 EVERY: Final = 1.0  # seconds between two looks
@@ -23,27 +27,30 @@ Look = Callable[[], Awaitable[tuple[str, bool]]]
 """The HTML of the part, and whether it will not change any more."""
 
 
-def live(app: Litestar, look: Look) -> ServerSentEvent:
+def live(request: AnyRequest, look: Look) -> ServerSentEvent:
     """Events `part` where the HTML has changed, `end` after the last. Raises Busy."""
-    if app.state.setdefault("live", 0) >= MOST:
+    if request.app.state.setdefault("live", 0) >= MOST:
         raise Busy("busy")
-    return ServerSentEvent(_events(app, look), headers={**PAGE_HEADERS, "X-Accel-Buffering": "no"})
+    headers = {**PAGE_HEADERS, "X-Accel-Buffering": "no"}
+    return ServerSentEvent(_events(request, look), headers=headers)
 
 
-async def _events(app: Litestar, look: Look) -> AsyncGenerator[ServerSentEventMessage]:
-    app.state["live"] += 1
+async def _events(request: AnyRequest, look: Look) -> AsyncGenerator[ServerSentEventMessage]:
+    request.app.state["live"] += 1
     try:
-        async for event in _told(look):
+        async for event in _told(look, Watch(request)):
             yield event
     finally:
-        app.state["live"] -= 1
+        request.app.state["live"] -= 1
 
 
-async def _told(look: Look) -> AsyncGenerator[ServerSentEventMessage]:
+async def _told(look: Look, watch: Watch) -> AsyncGenerator[ServerSentEventMessage]:
     seen = ""
     for number in range(LONGEST):
         with suppress(UmsError):  # the database is away: it is looked at again
             html, over = await look()
+            if (html != seen or over or watch.is_due) and not await watch.is_good():
+                return
             if html != seen:
                 yield ServerSentEventMessage(event="part", data=html)
                 seen = html

@@ -130,7 +130,7 @@ async def live_message(
         return render(request, "messages/_live.html", **part), not part["moving"]
 
     await look()  # raises NotFound in time
-    return live(request.app, look)
+    return live(request, look)
 
 
 @get("/messages/{msgid:str}/table", scope="messages:read")
@@ -146,7 +146,7 @@ async def live_deliveries(
         return html, not part["moving"]
 
     await look()  # raises NotFound in time
-    return live(request.app, look)
+    return live(request, look)
 
 
 async def _deliveries(request: AnyRequest, system: Any, visitor: Any, msgid: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What all pages share: rendering, response headers, the bundle of scripts and styles."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from ums import clock
 from ums.console import cookies as jar
 from ums.console.menu import help_of, menu_of
 from ums.console.visitor import current
+from ums.console.watching import watched
 from ums.console.words import (
     HTML_LANG,
     LANGUAGES,
@@ -159,7 +160,7 @@ def render(request: AnyRequest, template: str, **values: object) -> str:
 
 
 def streamed(
-    request: AnyRequest, template: str, pieces: AsyncIterable[str], **values: object
+    request: AnyRequest, template: str, pieces: AsyncGenerator[str], **values: object
 ) -> Stream:
     """A page that grows: where `template` says `{{ stream }}`, the pieces appear as they come.
 
@@ -170,7 +171,7 @@ def streamed(
 
     async def parts() -> AsyncGenerator[str]:
         yield head
-        async for piece in pieces:
+        async for piece in watched(request, pieces):
             yield piece
         yield tail
 

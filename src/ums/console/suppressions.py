@@ -11,6 +11,7 @@ from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.watching import watched
 from ums.core import suppressions
 from ums.core.directory import Channel
 from ums.core.suppressions import SuppressionOrder
@@ -91,11 +92,13 @@ async def lift_suppressions(
     scope="lists:read",
     recent="/channels/{key}/suppressions",
 )
-async def export_suppressions(system: System, visitor: Visitor, key: FromPath[str]) -> Stream:
+async def export_suppressions(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Stream:
     """All of the channel's."""
     channel = visitor.caller.channel(key)
     headers = saved_as("suppressions.csv")
-    return Stream(_lines(system, channel), media_type=CSV, headers=headers)
+    return Stream(watched(request, _lines(system, channel)), media_type=CSV, headers=headers)
 
 
 async def _lines(system: Any, channel: Channel) -> AsyncGenerator[str]:

@@ -2,11 +2,13 @@
 
 from email import policy
 from email.parser import BytesHeaderParser
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, true
 
 from ums import clock
+from ums.core.models import deliveries, messages
 from ums.core.models import sandbox_mails as mails
 from ums.db import Tx
 
@@ -25,8 +27,17 @@ class Caught(Struct, frozen=True):
     size: int
 
 
-async def keep(tx: Tx, mail_from: str, rcpt_to: str, source: bytes, *, limit: int) -> None:
-    """Store a mail; of more than `limit` the oldest go."""
+async def keep(
+    tx: Tx,
+    mail_from: str,
+    rcpt_to: str,
+    source: bytes,
+    *,
+    limit: int,
+    delivery_id: int | None = None,
+) -> None:
+    """Store a mail, for those to see who work for its delivery's channel; of more than `limit` the
+    oldest go."""
     row = {
         "received_at": clock.now(),
         "mail_from": mail_from,
@@ -34,30 +45,55 @@ async def keep(tx: Tx, mail_from: str, rcpt_to: str, source: bytes, *, limit: in
         "subject": _subject(source),
         "size": len(source),
         "source": source,
+        "channel_id": await _channel(tx, delivery_id),
     }
     await tx.run(insert(mails), row)
     newest = await tx.value(select(func.max(mails.c.id)))
     await tx.run(delete(mails).where(mails.c.id <= newest - limit))
 
 
-async def recent(tx: Tx, *, before: int | None = None, limit: int = 50) -> list[Caught]:
-    """The newest mails first; `before` an id for the next page."""
-    query = select(*_HEAD).order_by(mails.c.id.desc()).limit(limit)
+async def _channel(tx: Tx, delivery_id: int | None) -> int | None:
+    if delivery_id is None:
+        return None
+    query = select(messages.c.channel_id).join(deliveries, deliveries.c.message_id == messages.c.id)
+    return await tx.value(query.where(deliveries.c.id == delivery_id))
+
+
+async def recent(
+    tx: Tx, channels: frozenset[int] | None, *, before: int | None = None, limit: int = 50
+) -> list[Caught]:
+    """The newest mails of these channels (ids; None: of all, and those of none) first; `before` an
+    id for the next page."""
+    query = select(*_HEAD).where(_of(channels)).order_by(mails.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(mails.c.id < before)
     return [Caught(*row) for row in await tx.rows(query)]
 
 
-async def source(tx: Tx, id: int) -> tuple[Caught, bytes] | None:
-    """A mail with its source as it came over the wire."""
-    row = await tx.first(select(*_HEAD, mails.c.source).where(mails.c.id == id))
+async def source(tx: Tx, channels: frozenset[int] | None, id: int) -> tuple[Caught, bytes] | None:
+    """A mail of one of these channels, with its source as it came over the wire."""
+    mine = (mails.c.id == id) & _of(channels)
+    row = await tx.first(select(*_HEAD, mails.c.source).where(mine))
     return None if row is None else (Caught(*row[:-1]), bytes(row[-1]))
 
 
+def message_id(source: bytes) -> str:
+    """The Message-ID of a mail, "" where there is none to read."""
+    return _header(source, "Message-ID")
+
+
+def _of(channels: frozenset[int] | None) -> Any:
+    return true() if channels is None else mails.c.channel_id.in_(sorted(channels))
+
+
 def _subject(source: bytes) -> str:
+    return _header(source, "Subject")[:1000]
+
+
+def _header(source: bytes, name: str) -> str:
     try:
-        subject = BytesHeaderParser(policy=policy.default).parsebytes(source)["subject"]
+        found = BytesHeaderParser(policy=policy.default).parsebytes(source)[name]
     except Exception:  # the parser gives up on some hostile headers; the mail is kept all the same
         return ""
     # PostgreSQL takes no NUL in a text.
-    return "" if subject is None else str(subject).replace("\x00", "")[:1000]
+    return "" if found is None else str(found).replace("\x00", "")

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ums.core import sandbox
+from ums.core.message_ids import signer_of
 from ums.core.system import System
 from ums.errors import UmsError
 
@@ -21,15 +22,18 @@ class _Keeper:
     """aiosmtpd's handler: stores each mail before it is acknowledged."""
 
     def __init__(self, system: System) -> None:
-        self._system = system
+        self._system, self._signer = system, signer_of(system.seal)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         source = envelope.content if isinstance(envelope.content, bytes) else b""
         sender, recipient = envelope.mail_from or "", ", ".join(envelope.rcpt_tos)
         keep = self._system.settings.sandbox_keep
+        delivery_id = self._signer.read(sandbox.message_id(source))
         try:
             async with self._system.database.write() as tx:
-                await sandbox.keep(tx, sender, recipient, source, limit=keep)
+                await sandbox.keep(
+                    tx, sender, recipient, source, limit=keep, delivery_id=delivery_id
+                )
         except UmsError:
             return "451 4.3.0 the sandbox could not store this mail"
         return "250 2.0.0 kept in the sandbox"
