@@ -125,6 +125,21 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern=r"^(\d{1,5}( ?, ?\d{1,5})*)?$",
         ),
     ] = ""
+    ca_file: Annotated[
+        str,
+        _about(
+            "A PEM file with certificates of authorities of your own, which are believed besides"
+            " the system's: by senders, mailboxes, callbacks and downloads."
+        ),
+    ] = ""
+    ehlo_name: Annotated[
+        str,
+        _about(
+            "The name that senders give in EHLO; empty means this machine's full name, or else an"
+            " address literal.",
+            pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f.:IPv]{2,60}\])?$",
+        ),
+    ] = ""
     connect_seconds: Annotated[float, _about("Wait for a TCP or TLS connection to a server.")] = (
         20.0
     )

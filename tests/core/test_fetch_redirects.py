@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trustme
 
-from ums.core import outbound
+from ums import trust
 from ums.senders.mime import File
 from web import Resolver, Server, one, refusal, serving
 
@@ -104,7 +104,7 @@ async def secure(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     authority.issue_cert("files.example").configure_cert(context)
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
-    monkeypatch.setattr(outbound, "trust", lambda: trusted)
+    monkeypatch.setattr(trust, "context", lambda: trusted)
     async with serving(tls=context) as server:
         yield server
 
@@ -127,6 +127,6 @@ async def test_tls_for_another_name_is_refused(secure: Server, resolver: Resolve
 
 
 def test_the_system_is_trusted() -> None:
-    context = outbound.trust()
+    context = trust.context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

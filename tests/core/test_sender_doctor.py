@@ -4,11 +4,11 @@ import pytest
 
 from fakes import Certificates, SmtpServer
 from flow import account
+from ums import trust
 from ums.core import channels, sender_test, senders
 from ums.core.reasons import REASONS, meaning, remedy
 from ums.core.sender_test import StepReport
 from ums.core.system import System
-from ums.senders import smtp_connect
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def stages(steps: list[StepReport]) -> list[tuple[str, bool]]:
 async def test_a_good_account_passes_every_step(
     system: System, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smtp_connect, "_system_trust", certificates.client)
+    monkeypatch.setattr(trust, "context", certificates.client)
     async with SmtpServer(
         tls="starttls", context=certificates.server(), users={"me": "right"}
     ) as server:

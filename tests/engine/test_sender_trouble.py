@@ -10,12 +10,12 @@ import pytest
 from fakes import DROP, Act, Call, Certificates, SmtpServer
 from flow import Flow, account, open_flow, until, with_settings
 from postgres import reserved_port
+from ums import trust
 from ums.core import resting, sender_test, senders, verdicts
 from ums.core.directory import touch
 from ums.core.models import senders as sender_table
 from ums.core.system import System
 from ums.engine.loop import running
-from ums.senders import smtp_connect
 
 LOGIN = {"account": "news", "password": "right"}
 
@@ -106,7 +106,7 @@ async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
 ) -> None:
     monkeypatch.setattr(resting, "CONFIGURATION", (3_600_000,))
     made = Certificates()
-    monkeypatch.setattr(smtp_connect, "_system_trust", made.client)
+    monkeypatch.setattr(trust, "context", made.client)
     context: ssl.SSLContext = made.server("other.example")
     async with SmtpServer(
         tls="ssl" if encryption == "ssl" else "starttls", context=context, users={"news": "right"}
@@ -125,7 +125,7 @@ async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
 
 async def test_tls_that_is_right_is_used(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Certificates()
-    monkeypatch.setattr(smtp_connect, "_system_trust", made.client)
+    monkeypatch.setattr(trust, "context", made.client)
     async with SmtpServer(tls="starttls", context=made.server(), users={"news": "right"}) as server:
         flow = await open_flow(system, server, host="localhost", encryption="starttls", **LOGIN)
         async with running(system):

@@ -19,8 +19,9 @@ from telling import (
     steps,
     until_state,
 )
+from ums import trust
 from ums.config import Settings
-from ums.core import channels, outbound
+from ums.core import channels
 from ums.core.callbacks import addresses, batches, wire
 from ums.core.models import callback_addresses
 from ums.core.system import System, open_system
@@ -107,7 +108,7 @@ async def test_tls_has_to_be_trusted(system: System, monkeypatch: pytest.MonkeyP
             assert refused.value.values["detail"] == "its TLS cannot be trusted"
             client = certificates.client()
             with monkeypatch.context() as patch:
-                patch.setattr(outbound, "trust", lambda: client)
+                patch.setattr(trust, "context", lambda: client)
                 made = await add_hosted(system, channel, secure.url)
                 assert (await addresses.test(system, channel, made.id)).ok
             async with running(system):

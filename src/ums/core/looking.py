@@ -129,7 +129,7 @@ async def _visit(system: System, row: Any, sought: frozenset[str], since: list[i
         place=Place(row.uidvalidity, row.uid),
         letters_since=_day(now - LETTERS_BACK),
     )
-    return await _seen(Task(mailbox.read(row.settings), password, what))
+    return await _seen(Task(mailbox.read(row.settings), password, what, system.settings.ca_file))
 
 
 async def _seen(task: Task) -> Seen:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from ums import trust
 from ums.core.confine import Limits, confine
 from ums.senders.mailbox import MailboxError, MailboxSettings, Seen, Sought, visit
 
@@ -23,6 +24,7 @@ class Task(Struct, frozen=True):
     settings: MailboxSettings
     password: str
     sought: Sought
+    ca_file: str = ""
 
 
 class Failure(Struct, frozen=True, tag=True):
@@ -43,6 +45,7 @@ Answer = Success | Failure
 def main() -> None:
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     signal.alarm(LONGEST)  # and nobody else may be left to end it
+    trust.use(task.ca_file)
     confine(LIMITS)
     sys.stdout.buffer.write(msgspec.json.encode(_answer(task)))
 

@@ -6,16 +6,14 @@ no proxy is used, nothing is decompressed, and each request has a connection of 
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from functools import cache
 from typing import Final, TypeVar, cast
 
 import httpcore
 import httpx
 
-from ums import __version__
+from ums import __version__, trust
 from ums.core.guard import Denied, Guard, GuardedNetwork
 
 T = TypeVar("T")
@@ -92,17 +90,11 @@ async def exchange(
         content=body,
         extensions={"timeout": {"connect": CONNECT_SECONDS}},
     )
-    context = trust() if url.scheme == "https" else None
+    context = trust.context() if url.scheme == "https" else None
     async with httpcore.AsyncHTTPConnection(
         place.origin, context, network_backend=network
     ) as connection:
         yield await connection.handle_async_request(request)
-
-
-@cache
-def trust() -> ssl.SSLContext:
-    """The certificates trusted here: the system's. Cached, as reading them takes long."""
-    return ssl.create_default_context()
 
 
 async def octets(response: httpcore.Response) -> AsyncGenerator[bytes]:

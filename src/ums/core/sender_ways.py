@@ -41,7 +41,15 @@ async def ways_of(own: EmailSettings) -> list[Way]:
     wanted = dict.fromkeys([*((own.port, mode) for mode in modes), *USUAL])
     wanted.pop((own.port, own.encryption), None)
     found = await asyncio.gather(*(_try(own.host, port, mode) for port, mode in wanted))
-    return [way for way in found if way is not None]
+    return [way for way in found if way is not None and _would_do(way, own)]
+
+
+def _would_do(way: Way, own: EmailSettings) -> bool:
+    """In clear, a server that offers STARTTLS mostly demands it, and one that offers no log-in
+    takes none."""
+    if way.encryption is not Encryption.NONE:
+        return True
+    return "STARTTLS" not in way.features and (not own.account or "AUTH" in way.features)
 
 
 async def _try(host: str, port: int, encryption: Encryption) -> Way | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ums import trust
 from ums.config import Settings, SettingsError
 from ums.core import installation, restoring, schema
 from ums.core.api_throttle import ApiThrottle
@@ -40,7 +41,8 @@ class System:
         self.failures = Failures(database)
         self.words = WordFilter(database)
         self.templates = Library(database)
-        self.types: dict[str, SenderType] = {"email": Email()}  # the engine adds the sandbox
+        # The engine adds the sandbox.
+        self.types: dict[str, SenderType] = {"email": Email(settings.ehlo_name)}
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed
 
@@ -67,6 +69,14 @@ class System:
         given, usual = self._started, self.default_settings
         names = Settings.__struct_fields__
         return {name for name in names if getattr(given, name) != getattr(usual, name)}
+
+
+def _trust(settings: Settings) -> None:
+    try:
+        trust.use(settings.ca_file)
+    except OSError as error:
+        told = f"UMS_CA_FILE={settings.ca_file!r} cannot be used: {error.strerror or 'no PEM'}"
+        raise SettingsError(told) from None
 
 
 def _check_ports(text: str) -> None:
@@ -96,6 +106,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     parse_networks(settings.fetch_allow)
     parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
     _check_ports(settings.ports)
+    _trust(settings)
     secure(settings.data_dir)
     lock = DataLock(settings.data_dir)
     if settings.is_sqlite:

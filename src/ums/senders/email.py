@@ -58,10 +58,15 @@ class Email:
 
     name: ClassVar[str] = "email"
 
+    def __init__(self, ehlo_name: str = "") -> None:
+        self._ehlo_name = ehlo_name
+
     async def open(
         self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
     ) -> Session:
-        return await connect(server(read(settings), secret, timeouts), watch)
+        own = server(read(settings), secret, timeouts)
+        named = msgspec.structs.replace(own, local_name=self._ehlo_name)
+        return await connect(named, watch)
 
     def build(self, settings: str, content: Content, *, automatic: bool) -> Skeleton:
         own = read(settings)
@@ -79,6 +84,7 @@ class Sandbox(Email):
     name: ClassVar[str] = "sandbox"
 
     def __init__(self, port: int) -> None:
+        super().__init__()
         self._port = port
 
     async def open(

@@ -17,6 +17,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 from imapclient.imapclient import SENT, IMAPClient
 from msgspec import Struct
 
+from ums import trust
 from ums.senders import dsn
 from ums.senders.base import Encryption
 
@@ -110,7 +111,7 @@ def visit(
 def _open(
     settings: MailboxSettings, password: str, tls: ssl.SSLContext | None
 ) -> Generator[IMAPClient]:
-    context = tls or ssl.create_default_context()
+    context = tls or trust.context()
     secure = settings.encryption is Encryption.SSL
     with _errors():
         client = IMAPClient(

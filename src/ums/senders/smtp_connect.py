@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from ums import trust
 from ums.senders.base import Encryption, Reply, Stage
 from ums.senders.certificates import facts_of
 from ums.senders.smtp_command import encode
@@ -178,15 +179,10 @@ async def _secure(server: Server, wire: Wire, watch: Watch) -> None:
 
 
 def _context(server: Server) -> ssl.SSLContext:
-    context = server.tls or _system_trust()
+    context = server.tls or trust.context()
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         raise SmtpError(Kind.TLS, Stage.TLS, "this TLS context does not verify the server")
     return context
-
-
-@cache
-def _system_trust() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _explain(error: ssl.SSLError) -> str:
