@@ -8,6 +8,7 @@ from functools import partial
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api import callers, failing, health, local, manage, v1
@@ -52,13 +53,14 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         ],
         exception_handlers=console_failing.for_all(failing.handlers),
         before_send=[callers.tell_rate],
-        middleware=[Audited, Gate, _impatient],
+        middleware=[Audited, Gate, _impatient, _options],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
         openapi_config=manage.document.config(),
         logging_config=None,  # ums.logs does it for the whole process
         request_max_body_size=None,  # the gate's limits speak the caller's format
     )
+    app.state.methods = _methods(app)
     manage.settle(app)
     console_door.settle(app)
     bodies.settle(app)
@@ -74,6 +76,29 @@ def _impatient(app: ASGIApp) -> ASGIApp:
         patience.set(PATIENCE)
         grants.distrust()
         await app(scope, receive, send)
+
+    return run
+
+
+def _methods(app: Litestar) -> dict[str, str]:
+    """What `Allow` says of each path."""
+    routes = [route for route in app.routes if isinstance(route, HTTPRoute)]
+    return {route.path_format: ", ".join(sorted(route.methods)) for route in routes}
+
+
+def _options(app: ASGIApp) -> ASGIApp:
+    """OPTIONS names every method of the path; Litestar's own handler knows only those of the file
+    that it met first."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        known: dict[str, str] = scope["litestar_app"].state.methods
+        allow = known.get(scope.get("path_template", ""))
+        if scope["type"] != "http" or scope["method"] != "OPTIONS" or allow is None:
+            await app(scope, receive, send)
+            return
+        headers = [(b"allow", allow.encode())]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return run
 

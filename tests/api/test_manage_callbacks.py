@@ -38,7 +38,7 @@ async def test_an_address_from_its_verification_to_its_end(door: Door) -> None:
         rotated = await door.post(f"{one}/rotate", {"overlap_hours": 0}, channel)
         assert rotated.body["secret"] not in ("", secret)
         again = await door.post(path, {"url": receiver.url, "form": "hosted"}, channel)
-        assert again.told == (400, 4004, "callback_taken")
+        assert again.told == (409, 4004, "callback_taken")
         last = await door.ask("DELETE", one, channel)
         assert last.told == (400, 4004, "callback_default")
         second = await door.post(

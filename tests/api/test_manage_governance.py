@@ -97,7 +97,7 @@ async def test_a_list_from_its_making_to_its_end(shared: Door, who: OneChannel, 
     refused = await shared.post(f"{one}/entries", wrong, who)
     assert (refused.told, refused.body["field"]) == ((400, 4004, "bad_address"), "entries[1]")
     taken = await shared.post(path, {"kind": kind, "name": "投诉"}, who)
-    assert taken.told == (400, 4004, "name_taken")
+    assert taken.told == (409, 4004, "name_taken")
     assert (await shared.ask("DELETE", one, who)).status == 204
     assert (await shared.get(one, who)).told == (404, 4004, "list_unknown")
 

@@ -99,7 +99,7 @@ async def test_a_name_that_is_taken(shared: Door, admin: Token) -> None:
     name = (await shared.get(f"/api/channels/{one.key}", admin)).body["name"]
     path = f"/api/channels/{two.key}"
     assert (await shared.send("PATCH", path, {"name": name}, admin)).told == (
-        400,
+        409,
         4004,
         "name_taken",
     )

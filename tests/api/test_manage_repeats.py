@@ -82,7 +82,7 @@ async def test_a_key_is_its_callers_own(shared: Door, admin: Token) -> None:
 async def test_what_failed_did_nothing_and_may_be_tried_again(shared: Door, admin: Token) -> None:
     await channels.create(shared.system, "taken")
     refused = await shared.post("/api/channels", {"name": "taken"}, admin, Idempotency_Key="k5")
-    assert refused.told == (400, 4004, "name_taken")
+    assert refused.told == (409, 4004, "name_taken")
     made = await shared.post("/api/channels", {"name": "not taken"}, admin, Idempotency_Key="k5")
     assert made.status == 201
 

@@ -108,5 +108,5 @@ async def test_what_is_refused(
 async def test_names_are_one_channels_own(shared: Door, who: OneChannel) -> None:
     other = await shared.channel()
     assert (await make(shared, who, name="same")).status == 201
-    assert (await make(shared, who, name="same")).told == (400, 4004, "name_taken")
+    assert (await make(shared, who, name="same")).told == (409, 4004, "name_taken")
     assert (await make(shared, other, name="same")).status == 201

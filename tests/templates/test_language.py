@@ -108,6 +108,21 @@ def test_a_missing_variable_is_named(source: str, name: str) -> None:
     assert (caught.value.reason, str(caught.value)) == ("variable_missing", name)
 
 
+def test_variables_of_any_name() -> None:
+    """The hosted UMS's SDK gives `user` and `url` in its example of template_para."""
+    assert (
+        rendered("{{ user }}: {{ url }}", user="张三", url="https://x.cn") == "张三: https://x.cn"
+    )
+    loop = "{% for n in l %}{{ loop }}{{ loop.index }}{% endfor %}"
+    assert rendered(loop, l=["a", "b"], loop="#") == "#1#2"
+    made = version(text="{{ user }} {{ user.city }}")
+    assert made.paths == [["user"], ["user.city"]]
+    assert made.text is not None
+    person = Person("x@y.test", "u1", {"city": "杭州"})
+    assert made.text.text(made.values(person, {"user": "张三"})) == "张三 杭州"
+    assert made.lacking({"url": 1}, {"city": "x"}) == ["user"]
+
+
 def test_what_is_required() -> None:
     made = version("{{ a }}", "{{ o.n }}{{ o.m|default(1) }}{{ user.x }}{{ user.userid }}",
                    "{% if b is defined %}{{ b.c }}{% endif %}{{ a }}")  # fmt: skip

@@ -20,7 +20,7 @@ from ums.core.rules import Rules, read_rules
 from ums.core.sorting import ByName, Kept
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound
 
 _ORDER: Kept[Channel] = Kept(
     lambda one: one.id, {"created_at": lambda one: one.id, "name": lambda one: one.name}
@@ -91,12 +91,12 @@ async def create(
 
 async def _check_free(tx: Tx, name: str, key: str) -> None:
     if await tx.first(select(channels.c.id).where(channels.c.name == name)):
-        raise Invalid("name_taken", name=name)
+        raise Conflict("name_taken", name=name)
     if await tx.first(select(channels.c.id).where(channels.c.key == key)):
-        raise Invalid("key_taken", key=key)
+        raise Conflict("key_taken", key=key)
     # A bind id is a channel's key or a sender's code, so one word must never mean both.
     if await tx.first(select(senders.c.id).where(senders.c.code == key)):
-        raise Invalid("key_taken", key=key)
+        raise Conflict("key_taken", key=key)
 
 
 async def rotate(system: System, key: str, overlap: int = OVERLAP) -> ChannelInfo:
@@ -189,7 +189,7 @@ async def change(
         expect(describe(channel, snapshot))
         others = (channels.c.name == name) & (channels.c.key != key)
         if await tx.first(select(channels.c.id).where(others)):
-            raise Invalid("name_taken", name=name)
+            raise Conflict("name_taken", name=name)
         if values:
             await tx.run(update(channels).where(channels.c.key == key).values(values))
             before = {field: getattr(channel, field) for field in values}

@@ -18,7 +18,7 @@ from ums.core.paging import Page, after_id, page, page_size
 from ums.core.requests import is_userid
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
-from ums.errors import Invalid, NotFound, Refused
+from ums.errors import Conflict, Invalid, NotFound, Refused
 from ums.senders.address import BadAddress, clean
 
 ListKind = Literal["block", "allow"]
@@ -79,7 +79,7 @@ async def create(
     async with system.database.write() as tx:
         same = (lists.c.name == name) & _of(channel, kind)
         if await tx.first(select(lists.c.id).where(same)):
-            raise Invalid("name_taken", name=name)
+            raise Conflict("name_taken", name=name)
         id = int(await tx.value(insert(lists).returning(lists.c.id), row))
         await audit.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor=actor)
     return ListInfo(id, kind, name, 0, clock.iso(now))

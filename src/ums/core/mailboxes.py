@@ -21,7 +21,7 @@ from ums.senders.mailbox import MailboxSettings
 class NewMailbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the mailbox of a sender's account is opened over IMAP."""
 
-    host: str
+    host: Annotated[str, Meta(min_length=1, max_length=253)]
     port: Annotated[int, Meta(ge=1, le=65535)] = 993
     encryption: Literal["none", "ssl", "starttls"] = "ssl"
     account: Annotated[str, Meta(description="Empty: the sender's own.")] = ""

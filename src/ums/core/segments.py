@@ -18,7 +18,7 @@ from ums.core.requests import Audience
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Hot, Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound
 
 Conditions = dict[str, Any]
 
@@ -192,7 +192,7 @@ async def _read(system: System, conditions: object) -> Node | None:
 
 async def _check_free(tx: Tx, name: str) -> None:
     if await tx.first(select(segments.c.id).where(segments.c.name == name)):
-        raise Invalid("name_taken", name=name)
+        raise Conflict("name_taken", name=name)
 
 
 async def _found(tx: Tx, id: int) -> Any:

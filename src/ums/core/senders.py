@@ -17,7 +17,7 @@ from ums.core.paging import MOST, Page
 from ums.core.sorting import Kept
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound
 from ums.senders import caps, email
 from ums.senders.address import BadAddress, clean, clean_display_name
 from ums.senders.base import Encryption
@@ -317,7 +317,7 @@ def refuse_controls(text: str, field: str) -> None:
 async def _check_name(tx: Tx, given: NewSender) -> None:
     others = (senders.c.name == given.name) & (senders.c.code != given.code)
     if await tx.first(select(senders.c.id).where(others)):
-        raise Invalid("name_taken", name=given.name)
+        raise Conflict("name_taken", name=given.name)
 
 
 async def _check_free(tx: Tx, given: NewSender) -> None:
@@ -325,7 +325,7 @@ async def _check_free(tx: Tx, given: NewSender) -> None:
     codes = {row.code.lower() for row in await tx.rows(select(senders.c.code))}
     keys = {row.key for row in await tx.rows(select(channels.c.key))}
     if given.code.lower() in codes or given.code in keys:
-        raise Invalid("code_taken", code=given.code)
+        raise Conflict("code_taken", code=given.code)
 
 
 async def authorise(system: System, code: str, key: str, *, default: bool = False) -> SenderInfo:

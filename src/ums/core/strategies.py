@@ -21,7 +21,7 @@ from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound, Refused
+from ums.errors import Conflict, Invalid, NotFound, Refused
 
 Unless = Literal["not_submitted", "not_delivered", "not_clicked"]
 _ORDER = Order(strategies.c.id, (strategies.c.name,))
@@ -65,7 +65,7 @@ async def create(
     async with system.database.write() as tx:
         same = (strategies.c.channel_id == channel.id) & (strategies.c.name == name)
         if await tx.first(select(strategies.c.id).where(same)):
-            raise Invalid("name_taken", name=name)
+            raise Conflict("name_taken", name=name)
         id = int(await tx.value(insert(strategies).returning(strategies.c.id), row))
         await audit.note(tx, "strategy.create", f"{channel.key} {id}", name, actor=actor)
     return Strategy(id, name, list(steps), valid=True, created_at=clock.iso(now))

@@ -13,7 +13,8 @@ calls `core` and answers; `caller.channel(key)` gives a channel that is the call
 NotFound.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, get_args
 
 from litestar import Litestar, Request
 from litestar.enums import RequestEncodingType
@@ -29,7 +30,7 @@ from ums.core.callers import caller_of
 from ums.core.messages import check_key
 from ums.core.scopes import SCOPES
 from ums.core.system import System
-from ums.errors import Invalid, NotFound, WrongMedia
+from ums.errors import Detail, Invalid, NotFound, WrongMedia
 from ums.web.bodies import STATE, Body
 
 OPEN = "open"
@@ -84,7 +85,7 @@ def _check(request: Call, handler: Any) -> None:
             raise NotFound("not_found")
         if isinstance(value, str) and not _storable(value):
             raise NotFound("not_found")
-    _check_query(request, handler.opt["query"])
+    _check_query(request, handler.opt["query"], handler.opt["untexted"])
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     takes: str = handler.opt["takes"]
     if takes and media != takes and not (takes == _JSON and _is_json(media)):
@@ -95,7 +96,7 @@ def _is_json(media: str) -> bool:
     return media.startswith("application/") and media.endswith("+json")
 
 
-def _check_query(request: Call, known: frozenset[str]) -> None:
+def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str]) -> None:
     seen: set[str] = set()
     for name, value in request.query_params.multi_items():
         if name not in known:
@@ -104,6 +105,9 @@ def _check_query(request: Call, known: frozenset[str]) -> None:
             raise Invalid("bad_filter", field=name, detail="it is given twice")
         if not _storable(value):
             raise Invalid("bad_filter", field=name, detail="it holds a character no value has")
+        if name in untexted and value.strip().lower() in ("", "null"):
+            # msgspec would read it as if it was not there.
+            raise Invalid("bad_filter", field=name, detail=Detail("no_value"))
         seen.add(name)
     limit = request.query_params.get("limit", "1")
     if not (limit.isascii() and limit.isdigit()):
@@ -126,14 +130,25 @@ def settle(app: Litestar) -> None:
         if isinstance(route, HTTPRoute) and route.path.startswith("/api/"):
             for method, (handler, model) in route.route_handler_map.items():
                 if method != "OPTIONS":
-                    _settle(handler, {one.field_alias for one in model.expected_query_params})
+                    _settle(handler, model.expected_query_params)
 
 
-def _settle(handler: HTTPRouteHandler, query: set[str]) -> None:
+def _settle(handler: HTTPRouteHandler, query: Iterable[Any]) -> None:
     if handler.opt.get("scope") not in {*SCOPES, OPEN}:
         raise RuntimeError(f"{handler} does not say which scope it needs")
-    handler.opt["query"] = frozenset(query)
+    handler.opt["query"] = frozenset(one.field_alias for one in query)
+    fields = handler.parsed_fn_signature.parameters
+    handler.opt["untexted"] = frozenset(
+        one.field_alias
+        for one in query
+        if one.field_name in fields and not _is_text(fields[one.field_name])
+    )
     handler.opt["takes"] = _takes(handler)
+
+
+def _is_text(field: Any) -> bool:
+    """Whether the parameter may be any text."""
+    return field.annotation is str or str in get_args(field.annotation)
 
 
 def _takes(handler: HTTPRouteHandler) -> str:

@@ -15,7 +15,7 @@ from ums.core.reply_rules import ReplyRule, Unclear
 class NewReplyRule(Struct, frozen=True, forbid_unknown_fields=True):
     """A reply that holds the text means the reason, whatever our table says."""
 
-    text: Annotated[str, Meta(description="In any case of letters.", max_length=200)]
+    text: Annotated[str, Meta(description="In any case of letters.", min_length=3, max_length=200)]
     reason: Annotated[str, Meta(description="One of the reasons of deliveries.", max_length=40)]
     code: Annotated[str, Meta(description="Such as 550 or 5xx; empty: any.", max_length=3)] = ""
 

@@ -6,12 +6,15 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.shapes import Caller, Paging, System, expected, shown
+from ums.api.manage.shapes import Caller, Paging, System, expected, named, shown
 from ums.core import channels, words
 from ums.core.paging import Page
 from ums.core.rule_checks import RulesShown, show, with_changes
+from ums.core.rules import Rules
 from ums.core.words import Word, WordOrder
 from ums.web.bodies import BoundedRequest as Call
+
+Patched = Annotated[dict[str, Any], named(Rules.__struct_fields__)]
 
 
 class NewWord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +43,7 @@ async def change_rules(
     caller: Caller,
     request: Call,
     key: FromPath[str],
-    data: JSONBody[dict[str, Any]],
+    data: JSONBody[Patched],
 ) -> Response[RulesShown]:
     """Change those that are named; null brings back the default."""
     expect = expected(request)

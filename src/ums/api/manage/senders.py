@@ -48,14 +48,20 @@ _Share = Annotated[
 class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sender to be made."""
 
-    code: Annotated[str, Meta(description="1 to 30 letters and digits; never changes.")]
+    code: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9]{1,30}$",
+            description="Letters and digits; never changes. Not `all`.",
+        ),
+    ]
     name: Annotated[str, Meta(min_length=1, max_length=30)]
-    host: str
+    host: Annotated[str, Meta(min_length=1, max_length=253)]
     port: Port
     encryption: Literal["none", "ssl", "starttls"]
     account: Annotated[str, Meta(description="The login; empty for none.")] = ""
     password: Annotated[str | None, Meta(description="Never shown again.")] = None
-    from_address: str
+    from_address: Annotated[str, Meta(min_length=3, max_length=254)]
     from_name: str = ""
     channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
     allow_port: _Approve = False

@@ -1,15 +1,17 @@
 """Settings that administrators may change while UMS runs."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get, patch
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from ums.api.manage.shapes import Caller, System, expected, shown
+from ums.api.manage.shapes import Caller, System, expected, named, shown
 from ums.core import adjusting
-from ums.core.adjusting import Setting
+from ums.core.adjusting import ADJUSTABLE, Setting
 from ums.web.bodies import BoundedRequest as Call
+
+Changed = Annotated[dict[str, Any], named(one.name for one in ADJUSTABLE)]
 
 
 class SettingsShown(Struct, frozen=True):
@@ -27,7 +29,7 @@ async def show_settings(system: System, caller: Caller, request: Call) -> Respon
 
 @patch("/api/settings", scope="operators:write")
 async def change_settings(
-    system: System, caller: Caller, request: Call, data: JSONBody[dict[str, Any]]
+    system: System, caller: Caller, request: Call, data: JSONBody[Changed]
 ) -> Response[SettingsShown]:
     """Change those that are named, all or none; null brings back the default."""
     caller.unbound()

@@ -1,6 +1,7 @@
 """What the routes of the management API share: paging, times, ETags."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -8,7 +9,7 @@ import msgspec
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter, SkipValidation
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
 from ums.core import callers
@@ -21,6 +22,11 @@ from ums.web.bodies import BoundedRequest as Call
 
 T = TypeVar("T")
 SHOWN_ONCE = ("mastersecret", "token")
+
+
+def named(names: Iterable[str]) -> Meta:
+    """Of a body that is an object of these names and no others."""
+    return Meta(extra_json_schema={"propertyNames": {"enum": sorted(names)}})
 
 
 class Part(Struct, frozen=True):
@@ -40,7 +46,9 @@ ChannelKey = Annotated[str | None, QueryParameter(description="A ChannelKey.")]
 
 def paging(
     limit: Annotated[int, QueryParameter(ge=1, le=MOST, description="Items in a part.")] = 50,
-    after: Annotated[str | None, QueryParameter(description="`next` of the part before.")] = None,
+    after: Annotated[
+        str | None, QueryParameter(min_length=1, description="`next` of the part before.")
+    ] = None,
 ) -> Part:
     return Part(limit, after)
 

@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from ums.api.answers import language_of
-from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, shown
+from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, named, shown
 from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
 from ums.core.paging import Page
@@ -16,6 +16,7 @@ from ums.core.user_pages import UserDraft, UserInfo, UserOrder
 from ums.core.users import MAX_ENTRIES, Report
 from ums.web.bodies import BoundedRequest as Call
 
+Patched = Annotated[dict[str, Any], named(UserDraft.__struct_fields__)]
 Entries = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
@@ -84,7 +85,7 @@ async def change_user(
     caller: Caller,
     request: Call,
     userid: FromPath[str],
-    data: JSONBody[dict[str, Any]],
+    data: JSONBody[Patched],
 ) -> Response[UserInfo]:
     """Change it by an entry of `POST /v1/user/opt`: `set`, `add`, `del`, `attributes`."""
     return shown(request, await user_pages.patch(system, caller, userid, data, expected(request)))

@@ -260,7 +260,7 @@ async def _check_free(tx: Tx, channel: Channel, url: str) -> bool:
     """Whether the channel has none yet. Raises Invalid when it has this one, or five."""
     held = [row.url for row in await tx.rows(mine(channel))]
     if url in held:
-        raise Invalid("callback_taken")
+        raise Conflict("callback_taken")
     if len(held) >= MOST:
         raise Invalid("callback_limit", limit=MOST)
     return not held
@@ -276,7 +276,7 @@ async def _check_same(tx: Tx, channel: Channel, before: Any, url: str, expect: E
         raise Conflict("callback_changed")
     others = (addresses.c.url == url) & (addresses.c.id != before.id)
     if await tx.first(mine(channel).where(others)) is not None:
-        raise Invalid("callback_taken")
+        raise Conflict("callback_taken")
 
 
 def _after(system: System, channel: Channel, row: Any, changes: Changes) -> tuple[str, Proof]:

@@ -219,10 +219,8 @@ class _Reader:
         slot = self._local(node.name)
         if slot is not None:
             return syntax.Local(slot, node.name)
-        if node.name == "user":
-            raise _Refused(node, "user stands with a name: user.city")
-        if node.name == "loop" and self._places:
-            raise _Refused(node, f"loop stands with one of: {', '.join(LOOP_FIELDS)}")
+        # `user` and `loop` alone are variables like any other, as in templates of the hosted UMS;
+        # with a member they are the recipient and the loop that is going on.
         _check_text(node, node.name)
         return syntax.Var(node.name)
 

@@ -20,7 +20,7 @@ from ums.core.templates.compiling import check_sources, compile_sources
 from ums.core.templates.para import check_defaults
 from ums.core.templates.syntax import Compiled
 from ums.db import Hot, Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound
 
 _ORDER = Order(templates.c.id, (templates.c.name,))
 _INSERT = Hot(
@@ -98,7 +98,7 @@ async def create(
         values = {"channel": channel.id, "name": name, "listed": listed, "at": clock.now()}
         row = await tx.first(_INSERT, values)
         if row is None:
-            raise Invalid("name_taken", name=name)
+            raise Conflict("name_taken", name=name)
         await _add(tx, row.id, 1, sources, declared, compiled)
         await audit.note(tx, "template.create", str(row.id), name)
         return await _shown(tx, channel, row.id, None)
@@ -226,7 +226,7 @@ def _merged(old: TemplateShown, wanted: Change) -> Sources:
 async def _check_free(tx: Tx, channel: Channel, id: int, name: str) -> None:
     same = (templates.c.channel_id == channel.id) & (templates.c.name == name)
     if await tx.first(select(templates.c.id).where(same & (templates.c.id != id))):
-        raise Invalid("name_taken", name=name)
+        raise Conflict("name_taken", name=name)
 
 
 async def _add(
