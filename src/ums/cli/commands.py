@@ -20,7 +20,7 @@ app = typer.Typer(
     name="ums",
     help="UMS: accept, send, retry and account for every message.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 channel = typer.Typer(help="Business lines that ask for messages.", no_args_is_help=True)
@@ -84,6 +84,34 @@ def version(
     if asked:
         print(__version__)
         raise typer.Exit
+
+
+@app.command("help")
+def help_of(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="A command, such as: sender test")
+    ] = None,
+) -> None:
+    """Say what a command does; without one, which there are."""
+    found: Any = context.find_root().command
+    here: Any = context.find_root()
+    for word in words or []:
+        inner = found.get_command(here, word) if hasattr(found, "get_command") else None
+        if inner is None:
+            fail(f"there is no command {' '.join(words or [])}; see `ums help`")
+        here = type(context)(inner, info_name=word, parent=here)
+        found = inner
+    typer.echo(found.get_help(here))
+
+
+@channel.command("show")
+def channel_show(key: Key, json: AsJson = False) -> None:
+    """A channel, and which senders it uses."""
+    known = {one["channelkey"]: one for one in ask("channel.list")}
+    if key not in known:
+        fail(f"there is no channel {key}; see `ums channel list`", "channel_unknown")
+    show.record(known[key], raw=json)
 
 
 @channel.command("create")

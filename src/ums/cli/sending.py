@@ -34,7 +34,10 @@ def user_import(
         str | None, typer.Option(help="Which sheet of a workbook; default is the first table.")
     ] = None,
     header_row: Annotated[
-        int | None, typer.Option(help="The row with the headings; default is to find it.", min=1)
+        int | None,
+        typer.Option(
+            help="The row with the headings; default is to find it.", min=1, max=1_048_576
+        ),
     ] = None,
     map: Annotated[
         list[str] | None,

@@ -20,6 +20,7 @@ from ums import __version__
 from ums.api.manage.door import OPEN
 from ums.api.problems import MEDIA_TYPE, Problem
 from ums.bounds import MOST_ID
+from ums.core.import_columns import HeaderRow
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 _ABOUT = """What UMS does, for programs: channels, senders, users, messages, statistics.
@@ -162,6 +163,9 @@ def _inline(body: dict[str, Any], schemas: dict[str, Any]) -> None:
     content = body["content"]["multipart/form-data"]
     schema = content["schema"]
     found = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for one in found["properties"].get("header_row", {}).get("oneOf", []):
+        if one.get("type") == "integer":  # Litestar leaves its bounds out
+            one.update(msgspec.json.schema(HeaderRow))
     content["schema"] = {**found, "additionalProperties": False}
 
 
