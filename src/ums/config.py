@@ -156,8 +156,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         _about(
             "Where callers reach this server, such as `https://ums.example.com`; it begins the"
-            " URLs of materials. Empty means host and port.",
-            pattern=r"^(https?://[^\s/?#@\\]+(/[^\s?#]*)?)?$",
+            " URLs of materials. Empty means host and port. UMS needs a host name of its own: it"
+            " cannot be served below a path.",
+            pattern=r"^(https?://[^\s/?#@\\]+/?)?$",
         ),
     ] = ""
     material_limit: Annotated[int, _about("Largest material.")] = 20 * 1024 * 1024

@@ -59,6 +59,8 @@ class Server:
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        cookies = urllib.request.HTTPCookieProcessor()
+        self._opener = urllib.request.build_opener(cookies)
         self._heard: queue.Queue[str | None] = queue.Queue()
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
@@ -87,8 +89,14 @@ class Server:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(self.url + path, timeout=SECONDS) as answer:
+        with self._opener.open(self.url + path, timeout=SECONDS) as answer:
             return answer.read().decode()
+
+    def enter(self) -> str:
+        """Follow the link that a screen shows; the sandbox's page."""
+        [line] = [line for line in self.lines if "Mail of the sandbox: " in line]
+        link = line.partition("sandbox: ")[2].partition(" ")[0]
+        return self.get(link.removeprefix(self.url))
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send the signal; its exit status, which a graceful stop must give within 20 s."""

@@ -64,7 +64,7 @@ def test_the_printed_lines_make_mail_appear_and_nothing_is_told_twice(fresh: Ter
         msgid = paste(send)["msgid"]
         message = pasted_until_done(look)
         assert (message["msgid"], message["counts"]) == (msgid, {"sent": 1})
-        assert "Hello from UMS 你好" in server.get("/sandbox")
+        assert "Hello from UMS 你好" in server.enter()
         assert "It works." in server.get("/sandbox/1/html")
         password = re.search(r"password (\S+)  \(", "\n".join(server.lines))
         assert password is not None

@@ -30,7 +30,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
 
 @pytest.fixture(scope="module")
 def server(place: Terminal) -> Iterator[Server]:
-    with place.serve() as running:
+    with place.also(UMS_LOG_FORMAT="json").serve(screen=True) as running:
+        running.enter()
         yield running
         assert running.end() == 0
 

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from litestar.routes import HTTPRoute
+from msgspec import structs
 
-from console.conftest import Visit, browsing, log_in
-from doors import Door
+from console.conftest import PASSWORD, Visit, browsing, log_in
+from doors import Door, open_door
 from ums.app import build
 from ums.config import Settings
 from ums.console.door import ANY, OPEN
@@ -74,6 +76,100 @@ async def test_forms_of_other_sites_are_refused(door: Door, visit: Visit) -> Non
                 answer = await visitor.post(path, headers=headers)
                 assert answer.status_code == 403, (path, headers)
     assert (await visitor.get("/home")).status_code == 200  # and nobody is signed out
+
+
+async def test_a_refused_form_says_what_to_do(door: Door) -> None:
+    async with browsing(door) as stranger:
+        answer = await stranger.post("/login", headers={"Origin": "https://evil.example"})
+        chinese = await stranger.post(
+            "/login", headers={"Origin": "null", "Accept-Language": "zh-CN"}
+        )
+    assert (answer.status_code, chinese.status_code) == (403, 403)
+    assert "This form was not accepted" in answer.text
+    assert "UMS_PUBLIC_URL" in answer.text
+    assert "Not with your role" not in answer.text
+    assert ("表单未被接受" in chinese.text, "UMS_PUBLIC_URL" in chinese.text) == (True, True)
+
+
+async def test_forms_of_our_own_pages_pass_behind_proxies(settings: Settings) -> None:
+    """`proxy_set_header Host $host` drops the port; browsers say themselves what is the same."""
+    fields = {"name": "nobody", "password": "nothing"}
+    passed: list[dict[str, str]] = [
+        {"Host": "localhost", "Origin": "https://localhost:18443", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "ums.example", "Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "ums.example", "Origin": "https://ums.example"},
+        {"Host": "ums.example:443", "Origin": "https://ums.example"},
+        {"Host": "10.0.0.1:8080", "Origin": "https://mail.example:8443"},  # the public URL
+        {"Host": "a", "X-Forwarded-Host": "b.example:1", "Origin": "https://b.example:1"},
+        {"Host": "b.example", "X-Forwarded-Port": "81", "Origin": "http://b.example:81"},
+    ]
+    refused: list[dict[str, str]] = [
+        {"Host": "localhost", "Origin": "https://localhost:18443"},
+        {"Host": "ums.example", "Origin": "https://ums.example", "Sec-Fetch-Site": "cross-site"},
+        {"Host": "ums.example", "Origin": "https://ums.example.evil.example"},
+        {"Host": "ums.example", "Origin": "https://evil.example?ums.example"},
+        {"Host": "10.0.0.1:8080", "Origin": "http://mail.example:8443"},
+        {"Host": "ums.example", "Origin": "http://["},
+        {"Host": "ums.example", "Origin": "http://ums.example:x"},
+        {"Host": "ums.example", "Origin": "ums.example"},
+        {"Host": "ums.example", "Origin": ""},
+        {"Host": "ums.example"},
+    ]
+    public = structs.replace(
+        settings, public_url="https://mail.example:8443", trusted_proxies="127.0.0.1"
+    )
+    async with (
+        open_door(public) as door,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{door.port}", trust_env=False) as browser,
+    ):
+        for headers in passed:
+            answer = await browser.post("/login", data=fields, headers=headers)
+            assert answer.status_code != 403, headers
+        for headers in refused:
+            answer = await browser.post("/login", data=fields, headers=headers)
+            assert answer.status_code == 403, headers
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/home\r\nSet-Cookie: a=b",
+        "/home\nX: y",
+        " //evil.example",
+        "",
+    ],
+)
+async def test_nobody_is_led_elsewhere_after_signing_in(
+    door: Door, visit: Visit, where: str
+) -> None:
+    await visit()
+    async with browsing(door) as client:
+        fields = {"name": "administrator0", "password": PASSWORD, "next": where}
+        answer = await client.post("/login", data=fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/home")
+    assert [name for name, _ in answer.cookies.items() if name == "a"] == []
+
+
+async def test_an_address_with_line_breaks_makes_no_header(door: Door) -> None:
+    async with browsing(door) as stranger:
+        for path in ("/users%0d%0aX-Evil:1", "/users?q=%0d%0aX-Evil:%201", "/home%0aX-Evil:1"):
+            answer = await stranger.get(path)
+            assert "x-evil" not in answer.headers, path
+            assert "\n" not in answer.headers.get("location", "")
+
+
+async def test_a_foreign_host_shows_in_no_link(door: Door) -> None:
+    async with browsing(door) as stranger:
+        headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+        for path in ("/login", "/home", "/users", "/", "/nothing"):
+            answer = await stranger.get(path, headers=headers)
+            assert "evil.example" not in answer.text + answer.headers.get("location", ""), path
 
 
 async def test_pages_carry_their_policy(

@@ -30,7 +30,7 @@ LOOKS = (
 SERIOUS = ("serious", "critical")
 # Files, parts of pages, and pages that other tests look at.
 ELSEWHERE = re.compile(
-    r"\.csv$|\.xlsx$|/rejects$|/mail$|/html$|/source$|/files/|/live$|^/invitation/|^/login$"
+    r"\.csv$|\.xlsx$|/rejects$|/mail$|/html$|/source$|/files/|/live$|^/invitation/|^/sandbox/enter/|^/login$"
     r"|^/sandbox/|^/brand/"
 )
 BUDGET = 40_000  # bytes of script, gzipped

@@ -13,6 +13,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 
 from ums.console.door import Door
+from ums.console.guests import COOKIE, guests_of
 from ums.console.pages import static_files
 from ums.console.sandbox import router
 from ums.console.words import LANGUAGES, WORDS
@@ -77,8 +78,10 @@ def application(system: System) -> Litestar:
 LOCAL = ("127.0.0.1", 40_000)
 
 
-def client_of(system: System, address: Any = LOCAL, version: str = "1.1") -> AsyncClient:
-    """A browser whose requests come from `address`.
+def client_of(
+    system: System, address: Any = LOCAL, version: str = "1.1", *, guest: bool = True
+) -> AsyncClient:
+    """A browser whose requests come from `address`; a guest's has followed the terminal's link.
 
     Not Litestar's test client: that runs the application in a loop of its own, and a database
     stays in the loop it was opened in.
@@ -89,7 +92,9 @@ def client_of(system: System, address: Any = LOCAL, version: str = "1.1") -> Asy
         await app({**scope, "client": address, "http_version": version}, receive, send)
 
     transport = ASGITransport(arrived)
-    return AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
+    guests = guests_of(app.state)
+    given = {COOKIE: str(guests.enter(guests.invite()))} if guest else {}
+    return AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", cookies=given)
 
 
 @pytest.fixture
@@ -343,9 +348,13 @@ STRANGERS: list[tuple[Any, str, dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("address", "host", "headers", "version"), ASIDE)
-async def test_people_at_this_machine_may_look(
+async def test_an_address_is_no_proof(
     system: System, address: Any, host: str, headers: dict[str, str], version: str
 ) -> None:
+    """A proxy on this machine asks from the same one, for anybody."""
+    async with client_of(system, address, version, guest=False) as client:
+        answer = await client.get("/sandbox", headers={**headers, "Host": host})
+    assert answer.status_code != 200
     async with client_of(system, address, version) as client:
         answer = await client.get("/sandbox", headers={**headers, "Host": host})
     assert answer.status_code == 200
@@ -358,7 +367,7 @@ async def test_everybody_else_signs_in(
     await operators.create(system, "li", "correct horse battery")
     basic = base64.b64encode(b"li:correct horse battery").decode()
     for more in ({}, {"Authorization": f"Basic {basic}"}):
-        async with client_of(system, address, version) as client:
+        async with client_of(system, address, version, guest=False) as client:
             answer = await client.get("/sandbox", headers={**headers, **more, "Host": host})
         assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fsandbox")
         assert "www-authenticate" not in answer.headers

@@ -19,6 +19,7 @@ from ums.cli.failing import fail
 from ums.cli.first_start import Greeting, keep, prepare
 from ums.cli.workers import Workers
 from ums.config import Settings, listening_url
+from ums.console.guests import PATH, guests_of
 from ums.core.checkup import require_key
 from ums.core.system import System, open_system
 from ums.db import HeldError
@@ -64,10 +65,11 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
     def ready(_system: System, token: str) -> None:
         write_address(settings.data_dir, url, token)
         announced.append(token)
-        _greet(url, shown)
+        _greet(url, shown, guests_of(app.state).invite() if sys.stderr.isatty() else "")
 
+    app = build(settings, ready)
     with Workers(processes - 1, settings.stop_seconds + PATIENCE) as workers:
-        server = Server(web.config(build(settings, ready), settings), workers)
+        server = Server(web.config(app, settings), workers)
         try:
             server.run(sockets=[listener])
         finally:
@@ -151,8 +153,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _greet(url: str, shown: list[str]) -> None:
-    lines = [f"UMS is up at {url}", f"Mail of the sandbox: {url}/sandbox"]
+def _greet(url: str, shown: list[str], link: str) -> None:
+    """`link` opens the sandbox to whoever reads it, so only a terminal gets one."""
+    sandbox = f"{url}{PATH}{link}  (once, within 30 minutes)" if link else f"{url}/sandbox"
+    lines = [f"UMS is up at {url}", f"Mail of the sandbox: {sandbox}"]
     _say([*lines, "", *shown] if shown else lines)
 
 

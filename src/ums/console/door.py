@@ -120,18 +120,33 @@ def _check_origin(request: AnyRequest) -> None:
     Every browser of today says with a POST where it comes from (Fetch Metadata, or Origin).
     """
     site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    if origin is not None and origin != "null":
-        known = {request.headers.get("host", ""), _public_host(request)}
-        good = urlsplit(origin).netloc in known
-    else:
+    if site is not None:
+        # The browser knows the port, which a proxy may have dropped from Host.
         good = site == "same-origin"
-    if not good or site not in (None, "same-origin"):
+    else:
+        origin = request.headers.get("origin", "")
+        scheme = origin.partition(":")[0]
+        known = (f"{scheme}://{request.headers.get('host', '')}", _public_url(request))
+        good = _place(origin) != "" and _place(origin) in map(_place, known)
+    if not good:
         raise Forbidden("foreign_form")
 
 
-def _public_host(request: AnyRequest) -> str:
-    return urlsplit(request.app.state.system.settings.public_url).netloc
+def _place(url: str) -> str:
+    """Scheme, host and port of a URL, these as browsers write them; "" for what is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port or usual}"
+
+
+def _public_url(request: AnyRequest) -> str:
+    return request.app.state.system.settings.public_url
 
 
 def settle(app: Litestar) -> None:

@@ -26,6 +26,10 @@ def wants_page(request: AnyRequest) -> bool:
 def told(request: AnyRequest, error: UmsError) -> Response[str]:
     language = language_of(request)
     words, key = Words(language), _KNOWN.get(error.status, "trouble")
+    if error.reason == "foreign_form":
+        key = "foreign"  # which is no matter of roles
+    if error.reason == "sandbox_link":
+        key = "link"
     title, headers = words(f"{key}_title"), wait(error)
     return problem(request, error.status, title, error.words(language), headers=headers)
 
