@@ -14,6 +14,7 @@ from ums import clock
 from ums.core.shared_addresses import SharedChange, is_shared, note
 from ums.core.user_entries import MAX_ATTRIBUTES, Change, Entry, Slot
 from ums.core.user_kinds import KINDS
+from ums.core.user_search import store, texts_of
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 
@@ -239,7 +240,20 @@ async def write(tx: Tx, users: Mapping[str, State], *, by: str = "") -> None:
     described = [(state.id, state.attributes) for state in states if state.described]
     await _run(tx, _SET_ATTRIBUTES, described)
     await _run(tx, REMOVE_USERS, [(state.id,) for state in states if not state.kept and state.new])
+    await store(tx, [(one.id, _texts(key, one)) for key, one in users.items() if _is_other(one)])
     await note(tx, shared, by)
+
+
+def _is_other(state: State) -> bool:
+    """Whether the user stays and is not what it was."""
+    if state.new:
+        return state.kept
+    slots = state.now.items()
+    return state.described or any(now != state.before.get(slot, NOTHING) for slot, now in slots)
+
+
+def _texts(userid: str, state: State) -> dict[str, str]:
+    return texts_of(userid, state.attributes, {**state.before, **state.now})
 
 
 async def _each(tx: Tx, rows: list[tuple[object, ...]], addresses: Hot, tags: Hot) -> None:

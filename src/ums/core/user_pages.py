@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
-from sqlalchemy import Column, ColumnElement, TextClause, exists, select, text
+from sqlalchemy import Column, ColumnElement, TextClause, exists, func, select, text
 
 from ums import clock
-from ums.core import audit, users
+from ums.core import audit, user_search, users
 from ums.core.callers import Caller
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
@@ -20,7 +20,7 @@ from ums.core.directory import Channel, Snapshot
 from ums.core.editing import Expect, anything
 from ums.core.models import addresses, tags
 from ums.core.models import users as table
-from ums.core.paging import MOST, Page, cut, number, plain
+from ums.core.paging import MOST, Page, number, plain
 from ums.core.segments import conditions_of
 from ums.core.system import System
 from ums.core.user_changes import apply
@@ -31,6 +31,7 @@ from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 Bound = dict[str, list[str]]
+Reach = Channel | Literal["nowhere"] | None
 UserOrder = Literal["created_at", "-created_at", "userid", "-userid"]
 
 
@@ -45,6 +46,14 @@ class UserInfo(Struct, frozen=True):
     tags: Annotated[Bound, Meta(description="By bind id.")]
     created_at: str
     updated_at: Annotated[str, Meta(description="When it was last written, changed or not.")]
+
+
+class UserPage(Page[UserInfo], frozen=True):
+    """Part of the users that were searched for."""
+
+    previous: Annotated[
+        str | None, Meta(description="The `before` of the page in front; null on the first.")
+    ] = None
 
 
 class UserDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,40 +90,84 @@ async def search(
     tx: Tx,
     caller: Caller,
     *,
+    search: str | None = None,
     prefix: str | None = None,
     address: str | None = None,
     tag: str | None = None,
-    reach: Channel | Literal["nowhere"] | None = None,
+    reach: Reach = None,
     segment: int | None = None,
     sort: UserOrder = "created_at",
     after: str | None = None,
+    before: str | None = None,
     limit: int = MOST,
-) -> Page[UserInfo]:
-    """Users whose userid begins with `prefix`, who have the address and the tag, and whom `reach`
-    can write to; "nowhere" finds those without any email address that the caller sees. Raises
-    Invalid, and Forbidden for a bound caller's `segment`, which goes by what it may not see."""
-    query = select(table)
+) -> UserPage:
+    """The users of a page, after or before a place.
+
+    `search` is any part of what is known of a user (`core.user_search`), `prefix` the beginning
+    of the userid; with an address, a tag, within `reach` of a channel ("nowhere": without any
+    email address that the caller sees). Raises Invalid, and Forbidden for a bound caller's
+    `segment`, which goes by what it may not see.
+    """
+    wanted = await _wanted(tx, caller, search, prefix, address, tag, reach, segment)
+    backwards = before is not None
+    place = before if backwards else after
+    if place is not None:
+        wanted.append(_beyond(sort, place, backwards=backwards))
+    column = _sorted_by(sort)
+    order = column.desc() if sort.startswith("-") != backwards else column
+    rows = list(await tx.rows(select(table).where(*wanted).order_by(order).limit(limit + 1)))
+    more, rows = len(rows) > limit, rows[:limit]
+    if backwards:
+        rows.reverse()
+    found = {user.id: user for user in await users.gather(tx, rows)}
+    first, last = (
+        (str(getattr(row, column.name)) for row in (rows[0], rows[-1])) if rows else ("", "")
+    )
+    return UserPage(
+        [_shown(found[row.id], caller) for row in rows],
+        next=last if rows and (more or backwards) else None,
+        previous=first if rows and (more if backwards else after is not None) else None,
+    )
+
+
+async def count(
+    tx: Tx,
+    caller: Caller,
+    *,
+    most: int,
+    search: str | None = None,
+    prefix: str | None = None,
+    address: str | None = None,
+    tag: str | None = None,
+    reach: Reach = None,
+    segment: int | None = None,
+) -> int:
+    """How many users there are of those that `search` gives; at most `most`."""
+    wanted = await _wanted(tx, caller, search, prefix, address, tag, reach, segment)
+    few = select(table.c.id).where(*wanted).limit(most).subquery()
+    return int(await tx.value(select(func.count()).select_from(few)) or 0)
+
+
+async def _wanted(
+    tx: Tx,
+    caller: Caller,
+    search: str | None,
+    prefix: str | None,
+    address: str | None,
+    tag: str | None,
+    reach: Reach,
+    segment: int | None,
+) -> list[ColumnElement[bool] | TextClause]:
+    sought = "" if search is None else plain(search, "search").strip()
     wanted = (
+        await user_search.matching(tx, sought, caller.bind_ids()) if sought else None,
         None if prefix is None else _begins(tx, plain(prefix, "prefix")),
         None if address is None else _has_address(plain(address, "address"), caller),
         None if tag is None else _has_tag(plain(tag, "tag"), caller.snapshot, caller),
         None if reach is None else _reached(reach, caller),
         None if segment is None else await _in_segment(tx, segment, caller),
-        None if after is None else _beyond(sort, after),
     )
-    for one in wanted:
-        if one is not None:
-            query = query.where(one)
-    column = _sorted_by(sort)
-    order = column.desc() if sort.startswith("-") else column
-    rows = await tx.rows(query.order_by(order).limit(limit + 1))
-    found = {user.id: user for user in await users.gather(tx, rows[:limit])}
-    return cut(
-        rows,
-        limit,
-        lambda row: _shown(found[row.id], caller),
-        lambda row: getattr(row, column.name),
-    )
+    return [one for one in wanted if one is not None]
 
 
 def _sorted_by(sort: UserOrder) -> Column[Any]:
@@ -122,10 +175,10 @@ def _sorted_by(sort: UserOrder) -> Column[Any]:
     return table.c.userid if sort.endswith("userid") else table.c.id
 
 
-def _beyond(sort: UserOrder, after: str) -> ColumnElement[bool]:
-    column = _sorted_by(sort)
-    place = plain(after, "after") if sort.endswith("userid") else number(after, "after")
-    return column < place if sort.startswith("-") else column > place
+def _beyond(sort: UserOrder, given: str, *, backwards: bool) -> ColumnElement[bool]:
+    column, field = _sorted_by(sort), "before" if backwards else "after"
+    place = plain(given, field) if sort.endswith("userid") else number(given, field)
+    return column < place if sort.startswith("-") != backwards else column > place
 
 
 def _begins(tx: Tx, prefix: str) -> ColumnElement[bool]:

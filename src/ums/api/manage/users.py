@@ -12,7 +12,8 @@ from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
 from ums.core.paging import Page
 from ums.core.reports import UserDelivery
-from ums.core.user_pages import UserDraft, UserInfo, UserOrder
+from ums.core.user_pages import UserDraft, UserInfo, UserOrder, UserPage
+from ums.core.user_search import LONGEST
 from ums.core.users import MAX_ENTRIES, Report
 from ums.web.bodies import BoundedRequest as Call
 
@@ -25,25 +26,37 @@ async def list_users(
     system: System,
     caller: Caller,
     paging: Paging,
+    search: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=LONGEST,
+            description="Any part of the userid, an address, an attribute or a tag; no case.",
+        ),
+    ] = None,
     prefix: Annotated[str | None, QueryParameter(description="How the userid begins.")] = None,
     address: Annotated[str | None, QueryParameter(description="An address it has.")] = None,
     tag: Annotated[str | None, QueryParameter(description="A tag it has.")] = None,
     segment: Annotated[
         int | None, QueryParameter(ge=1, le=MOST_ID, description="A segment it belongs to.")
     ] = None,
+    before: Annotated[
+        str | None, QueryParameter(description="The `previous` of the page behind.")
+    ] = None,
     sort: FromQuery[UserOrder] = "created_at",
-) -> Page[UserInfo]:
+) -> UserPage:
     """Users in the order they came, unless `sort` says another."""
     async with system.database.read() as tx:
         return await user_pages.search(
             tx,
             caller,
+            search=search,
             prefix=prefix,
             address=address,
             tag=tag,
             segment=segment,
             sort=sort,
             after=paging.after,
+            before=before,
             limit=paging.limit,
         )
 

@@ -42,7 +42,15 @@ from ums.core.models.messages import (
     sandbox_mails,
 )
 from ums.core.models.templates import template_versions, templates
-from ums.core.models.users import addresses, import_rejects, imports, segments, tags, users
+from ums.core.models.users import (
+    addresses,
+    import_rejects,
+    imports,
+    segments,
+    tags,
+    user_search,
+    users,
+)
 
 __all__ = [
     "access_keys",
@@ -94,6 +102,7 @@ __all__ = [
     "throttle",
     "tokens",
     "usage",
+    "user_search",
     "users",
     "words",
     "workers",

@@ -1,6 +1,6 @@
 """The people who can be reached, and how they came in."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 
 from ums.core.models.base import Document, Id, Time, table
 
@@ -28,6 +28,17 @@ tags = table(
     Column("bind_id", String(32), primary_key=True),
     Column("tag", String(40), primary_key=True),
     Index("ix_tags_tag", "bind_id", "tag", "user_id"),
+)
+
+# What users are searched by (core.user_search): folded text, indexed by trigrams. The index is made
+# by hand in the migration, as each database has its own.
+user_search = table(
+    "user_search",
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("bind_id", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("user_id", "bind_id"),
 )
 
 segments = table(
