@@ -1,5 +1,6 @@
 // The one script of every page. Pages work without it; it makes them livelier.
 import "htmx.org";
+import { offerChoosing } from "./choosing";
 import { offerCopying } from "./copying";
 import { goLive } from "./live";
 import { sendOnce } from "./once";
@@ -19,6 +20,7 @@ function forgetDone(): void {
   if (did === null) return;
   document.body.dataset.did = did;
   here.searchParams.delete("did");
+  here.searchParams.delete("done");
   history.replaceState(history.state, "", here);
 }
 
@@ -27,6 +29,7 @@ forgetDone();
 offerZone(document);
 goLive(document, enliven);
 sendOnce(document);
+offerChoosing(document);
 showUploads(document);
 guardWriting(document);
 // Whatever htmx puts into the page holds times in UTC again.

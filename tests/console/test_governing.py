@@ -40,9 +40,13 @@ async def test_users_are_found_by_reach_and_changed_together(door: Door, visit: 
     await followed(visitor, await visitor.post("/users-chosen", data=taken))
     assert await found("tag=vip") == {"nowhere"}
     nothing = await visitor.post("/users-chosen", data={"userid": ["here"], "doing": "add"})
-    assert "Nothing was done" in await followed(visitor, nothing)
-    gone = await visitor.post("/users-chosen", data={"userid": ["nowhere"], "doing": "delete"})
-    await followed(visitor, gone)
+    assert "Nothing was changed" in await followed(visitor, nothing)
+    asked = await visitor.post("/users-chosen", data={"userid": ["nowhere"], "doing": "delete"})
+    assert (asked.status_code, "Delete 1 user" in asked.text) == (200, True)
+    assert await found("") == {"everywhere", "here", "nowhere"}
+    sure = {"userid": ["nowhere"], "doing": "delete", "sure": "1"}
+    gone = await visitor.post("/users-chosen", data=sure)
+    assert "1 user deleted." in await followed(visitor, gone)
     assert await found("") == {"everywhere", "here"}
 
 

@@ -65,7 +65,7 @@ async def test_nothing_that_is_shown_breaks_out(door: Door, visit: Visit) -> Non
         *("/senders/main/edit", "/users/evil", "/users/evil/edit", "/messages", "/imports"),
         *(f"/messages/{msgid}", f"/deliveries/{delivery}", draft.headers["location"]),
         *(kept.headers["location"], kept.headers["location"].removesuffix("/check"), "/send"),
-        f"/users?prefix={EVIL}",
+        f"/users?search={EVIL}",
         f"/login?next={EVIL}",
     ):
         answer = await visitor.get(path)

@@ -157,7 +157,7 @@ async def test_users_of_a_segment_are_found(door: Door, visit: Visit) -> None:
     visitor = await visit()
     await _people(door)
     await _post(visitor)
-    found = (await visitor.get("/users?segment=1&prefix=seg")).text
+    found = (await visitor.get("/users?segment=1&search=seg")).text
     assert ("seg10" in found, "seg20" in found, "seg30" in found) == (False, True, True)
     assert (await visitor.get("/users?segment=9")).status_code == 400
     assert (await visitor.get("/users?segment=x")).status_code == 400

@@ -13,6 +13,7 @@ from ums.core.models import user_search as table
 from ums.core.models import users as user_rows
 from ums.core.system import System
 from ums.core.user_entries import Rights
+from ums.core.user_pages import Found
 
 PEOPLE: list[dict[str, Any]] = [
     {"userid": "Zhang-0001", "email": {"all": "San.Zhang@Example.CN"}},
@@ -36,7 +37,9 @@ async def put(system: System, entries: Sequence[dict[str, Any]]) -> None:
 
 async def found(system: System, sought: str, *keys: str, **more: Any) -> list[str]:
     async with system.database.read() as tx:
-        page = await user_pages.search(tx, await caller(system, *keys), search=sought, **more)
+        page = await user_pages.search(
+            tx, await caller(system, *keys), Found(search=sought), **more
+        )
     return [user.userid for user in page.items]
 
 
@@ -109,7 +112,7 @@ async def test_what_another_channel_stored_is_not_found(system: System) -> None:
 async def test_pages_go_both_ways(system: System) -> None:
     await put(system, [{"userid": f"user{number:03d}"} for number in range(25)])
     async with system.database.read() as tx:
-        who, more = await caller(system), {"search": "USER", "limit": 10}
+        who, more = await caller(system), {"found": Found(search="USER"), "limit": 10}
         first = await user_pages.search(tx, who, **more)
         second = await user_pages.search(tx, who, after=first.next, **more)
         third = await user_pages.search(tx, who, after=second.next, **more)

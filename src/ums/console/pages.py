@@ -37,7 +37,7 @@ XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
 YEAR: Final = 365 * 24 * 3600
 
 AnyRequest = Request[Any, Any, Any]
-_PASSING: Final = ("did", "lang")  # parameters that are for one look only
+_PASSING: Final = ("did", "done", "lang")  # parameters that are for one look only
 
 SAFE_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",

@@ -1,78 +1,113 @@
 """Users: the people that channels reach."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.forms import Form, given, lists, parted, refused, sort_of
+from ums.console.forms import Form, given, lists, parted, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reports, segments, suppressions, user_pages
+from ums.core import reports, segments, suppressions, user_bulk, user_pages
 from ums.core.paging import number
-from ums.core.user_pages import UserDraft, UserInfo, UserOrder
+from ums.core.user_bulk import TagChange
+from ums.core.user_pages import Found, UserDraft, UserInfo, UserOrder
+from ums.core.user_search import LONGEST
 from ums.core.visibility import bind_names
 from ums.errors import Invalid, UmsError
 
-FILTERS = ("prefix", "address", "tag", "reach", "segment")
-CHOSEN = 50  # users of one page
+FILTERS = ("search", "tag", "reach", "segment")
+PAGE = 50
+COUNTED = 10_000  # more are told as "over 10,000"
 NOWHERE = "-"  # no ChannelKey looks like this
 
 
 @get("/users", scope="users:read")
 async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
-    form = Form(asked)
     sort = sort_of(request, UserOrder, "created_at")
-    reach: Any = None
-    if asked["reach"]:
-        found_nowhere = asked["reach"] == NOWHERE
-        reach = "nowhere" if found_nowhere else visitor.caller.channel(asked["reach"])
+    wanted = _wanted(asked, visitor)
     async with system.database.read() as tx:
         found = await user_pages.search(
             tx,
             visitor.caller,
-            prefix=asked["prefix"] or None,
-            address=asked["address"] or None,
-            tag=asked["tag"] or None,
-            reach=reach,
-            segment=number(asked["segment"], "segment") if asked["segment"] else None,
+            wanted,
             sort=sort,
             after=request.query_params.get("after"),
-            limit=50,
+            before=request.query_params.get("before"),
+            limit=PAGE,
         )
-    filtered = any(asked.values())
-    unbound = visitor.caller.channels is None
-    channels = [(key, name) for key, name in bind_names(visitor.caller).items() if name]
+        total = await user_pages.count(tx, visitor.caller, wanted, most=COUNTED + 1)
     return page(
         request,
         "users/list.html",
         found=found,
-        form=form,
-        filtered=filtered,
-        channels=channels,
+        total=min(total, COUNTED),
+        over=total > COUNTED,
+        form=Form(asked),
+        asked=asked,
+        filtered=any(asked.values()),
+        channels=[(key, name) for key, name in bind_names(visitor.caller).items() if name],
         sort=sort,
-        segments=await segments.list_segments(system) if unbound else [],
+        segments=await _segments(system, visitor),
         nowhere=NOWHERE,
+        told={"count": whole(request.query_params.get("done", "")) or 0},
+    )
+
+
+async def _segments(system: System, visitor: Visitor) -> Any:
+    return await segments.list_segments(system) if visitor.caller.channels is None else []
+
+
+def _wanted(asked: Mapping[str, str], visitor: Visitor) -> Found:
+    reach: Any = asked["reach"] or None
+    if reach is not None:
+        reach = "nowhere" if reach == NOWHERE else visitor.caller.channel(reach)
+    return Found(
+        search=asked["search"][:LONGEST] or None,
+        tag=asked["tag"] or None,
+        reach=reach,
+        segment=number(asked["segment"], "segment") if asked["segment"] else None,
     )
 
 
 @post("/users-chosen", scope="users:write")
 async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    """Give those that were ticked a tag, take one from them, or delete them."""
+    """Give those that were ticked, or all that the filter finds, a tag, take one from them, or
+    delete them, which is asked once more."""
     fields = await lists(request)
-    chosen = fields.get("userid", [])[:CHOSEN]
+    asked = {name: fields.get(f"filter_{name}", [""])[-1].strip() for name in FILTERS}
     doing, tag = fields.get("doing", [""])[-1], fields.get("tag", [""])[-1].strip()
+    back = _list_with(asked)
+    every = bool(fields.get("every", [""])[-1])
+    if every:
+        chosen = await user_bulk.find(system, visitor.caller, _wanted(asked, visitor))
+    else:
+        chosen = fields.get("userid", [])[:PAGE]
+    if not chosen:
+        return go(back, "users.did_choose_none")
+    if doing == "delete" and fields.get("sure", [""])[-1] != str(len(chosen)):
+        # Asked again as well where more or fewer match than were told.
+        visitor.caller.unbound()
+        return page(
+            request, "users/delete.html", chosen=chosen, asked=asked, every=every, back=back
+        )
     if doing == "delete":
-        for userid in chosen:
-            await user_pages.delete(system, userid, visitor.caller)
-        return go("/users", "users.did_delete")
+        done = await user_bulk.delete(system, visitor.caller, chosen)
+        return go(_list_with(asked, done=str(done)), "users.did_delete_many")
     if not tag or doing not in ("add", "del"):
-        return go("/users", "users.did_nothing")
-    for userid in chosen:
-        await user_pages.patch(system, visitor.caller, userid, {doing: {"tag": {"all": [tag]}}})
-    return go("/users", "users.did_tag")
+        return go(back, "users.did_nothing")
+    done = await user_bulk.tag(system, visitor.caller, chosen, TagChange(doing, tag))
+    return go(_list_with(asked, done=str(done)), "users.did_tag")
+
+
+def _list_with(asked: Mapping[str, str], **more: str) -> str:
+    """The address of the list as it was filtered."""
+    query = urlencode({name: text for name, text in {**asked, **more}.items() if text})
+    return f"/users?{query}" if query else "/users"
 
 
 @get("/users/new", scope="users:write")

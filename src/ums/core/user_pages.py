@@ -31,7 +31,6 @@ from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 Bound = dict[str, list[str]]
-Reach = Channel | Literal["nowhere"] | None
 UserOrder = Literal["created_at", "-created_at", "userid", "-userid"]
 
 
@@ -86,16 +85,23 @@ def channels_of(caller: Caller) -> Sequence[Channel] | None:
     return [known[id] for id in sorted(caller.channels) if id in known]
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """Which users are searched for; what is None does not matter."""
+
+    search: str | None = None  # any part of what is known of a user (core.user_search)
+    prefix: str | None = None  # how the userid begins
+    address: str | None = None
+    tag: str | None = None
+    # The channel that can write to them; "nowhere": without any email address that is seen.
+    reach: Channel | Literal["nowhere"] | None = None
+    segment: int | None = None
+
+
 async def search(
     tx: Tx,
     caller: Caller,
+    found: Found,
     *,
-    search: str | None = None,
-    prefix: str | None = None,
-    address: str | None = None,
-    tag: str | None = None,
-    reach: Reach = None,
-    segment: int | None = None,
     sort: UserOrder = "created_at",
     after: str | None = None,
     before: str | None = None,
@@ -103,71 +109,52 @@ async def search(
 ) -> UserPage:
     """The users of a page, after or before a place.
 
-    `search` is any part of what is known of a user (`core.user_search`), `prefix` the beginning
-    of the userid; with an address, a tag, within `reach` of a channel ("nowhere": without any
-    email address that the caller sees). Raises Invalid, and Forbidden for a bound caller's
-    `segment`, which goes by what it may not see.
+    Raises Invalid, and Forbidden for a bound caller's segment, which goes by what it may not see.
     """
-    wanted = await _wanted(tx, caller, search, prefix, address, tag, reach, segment)
+    where = await conditions(tx, caller, found)
     backwards = before is not None
     place = before if backwards else after
     if place is not None:
-        wanted.append(_beyond(sort, place, backwards=backwards))
+        where.append(_beyond(sort, place, backwards=backwards))
     column = _sorted_by(sort)
     order = column.desc() if sort.startswith("-") != backwards else column
-    rows = list(await tx.rows(select(table).where(*wanted).order_by(order).limit(limit + 1)))
+    rows = list(await tx.rows(select(table).where(*where).order_by(order).limit(limit + 1)))
     more, rows = len(rows) > limit, rows[:limit]
     if backwards:
         rows.reverse()
-    found = {user.id: user for user in await users.gather(tx, rows)}
-    first, last = (
-        (str(getattr(row, column.name)) for row in (rows[0], rows[-1])) if rows else ("", "")
-    )
+    users_of = {user.id: user for user in await users.gather(tx, rows)}
+    ends = [str(getattr(row, column.name)) for row in (*rows[:1], *rows[-1:])] or [None, None]
     return UserPage(
-        [_shown(found[row.id], caller) for row in rows],
-        next=last if rows and (more or backwards) else None,
-        previous=first if rows and (more if backwards else after is not None) else None,
+        [_shown(users_of[row.id], caller) for row in rows],
+        next=ends[1] if more or backwards else None,
+        previous=ends[0] if (more if backwards else after is not None) else None,
     )
 
 
-async def count(
-    tx: Tx,
-    caller: Caller,
-    *,
-    most: int,
-    search: str | None = None,
-    prefix: str | None = None,
-    address: str | None = None,
-    tag: str | None = None,
-    reach: Reach = None,
-    segment: int | None = None,
-) -> int:
-    """How many users there are of those that `search` gives; at most `most`."""
-    wanted = await _wanted(tx, caller, search, prefix, address, tag, reach, segment)
-    few = select(table.c.id).where(*wanted).limit(most).subquery()
+async def count(tx: Tx, caller: Caller, found: Found, *, most: int) -> int:
+    """How many users are found; at most `most`."""
+    few = select(table.c.id).where(*await conditions(tx, caller, found)).limit(most).subquery()
     return int(await tx.value(select(func.count()).select_from(few)) or 0)
 
 
-async def _wanted(
-    tx: Tx,
-    caller: Caller,
-    search: str | None,
-    prefix: str | None,
-    address: str | None,
-    tag: str | None,
-    reach: Reach,
-    segment: int | None,
+async def conditions(
+    tx: Tx, caller: Caller, found: Found
 ) -> list[ColumnElement[bool] | TextClause]:
-    sought = "" if search is None else plain(search, "search").strip()
-    wanted = (
-        await user_search.matching(tx, sought, caller.bind_ids()) if sought else None,
-        None if prefix is None else _begins(tx, plain(prefix, "prefix")),
-        None if address is None else _has_address(plain(address, "address"), caller),
-        None if tag is None else _has_tag(plain(tag, "tag"), caller.snapshot, caller),
-        None if reach is None else _reached(reach, caller),
-        None if segment is None else await _in_segment(tx, segment, caller),
-    )
-    return [one for one in wanted if one is not None]
+    """What holds of the users that are found. Raises as `search` does."""
+    where: list[ColumnElement[bool] | TextClause] = []
+    if found.search and (sought := plain(found.search, "search").strip()):
+        where.append(await user_search.matching(tx, sought, caller.bind_ids()))
+    if found.prefix is not None:
+        where.append(_begins(tx, plain(found.prefix, "prefix")))
+    if found.address is not None:
+        where.append(_has_address(plain(found.address, "address"), caller))
+    if found.tag is not None:
+        where.append(_has_tag(plain(found.tag, "tag"), caller.snapshot, caller))
+    if found.reach is not None:
+        where.append(_reached(found.reach, caller))
+    if found.segment is not None:
+        where.append(await _in_segment(tx, found.segment, caller))
+    return where
 
 
 def _sorted_by(sort: UserOrder) -> Column[Any]:

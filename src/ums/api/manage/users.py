@@ -12,7 +12,7 @@ from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
 from ums.core.paging import Page
 from ums.core.reports import UserDelivery
-from ums.core.user_pages import UserDraft, UserInfo, UserOrder, UserPage
+from ums.core.user_pages import Found, UserDraft, UserInfo, UserOrder, UserPage
 from ums.core.user_search import LONGEST
 from ums.core.users import MAX_ENTRIES, Report
 from ums.web.bodies import BoundedRequest as Call
@@ -49,11 +49,7 @@ async def list_users(
         return await user_pages.search(
             tx,
             caller,
-            search=search,
-            prefix=prefix,
-            address=address,
-            tag=tag,
-            segment=segment,
+            Found(search=search, prefix=prefix, address=address, tag=tag, segment=segment),
             sort=sort,
             after=paging.after,
             before=before,

@@ -1,0 +1,76 @@
+"""One change to many users: those that are named, or all that a search finds."""
+
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from ums.core import audit, user_pages, users
+from ums.core.callers import Caller
+from ums.core.models import users as table
+from ums.core.system import System
+from ums.core.user_changes import apply
+from ums.core.user_entries import Entry, parse
+from ums.core.user_kinds import ALL
+from ums.core.user_pages import Found, rights_of
+from ums.errors import Invalid
+
+MOST: Final = 10_000
+SLICE: Final = 500  # users in one transaction
+
+
+class TagChange(Struct, frozen=True):
+    """A tag for all channels that users get or lose."""
+
+    op: Literal["add", "del"]
+    tag: str
+
+
+async def find(system: System, caller: Caller, found: Found) -> list[str]:
+    """The userids of all that `found` finds. Raises Invalid where they are more than MOST."""
+    async with system.database.read() as tx:
+        where = await user_pages.conditions(tx, caller, found)
+        query = select(table.c.userid).where(*where).order_by(table.c.id).limit(MOST + 1)
+        userids = [row.userid for row in await tx.rows(query)]
+    if len(userids) > MOST:
+        raise Invalid("too_many_users", limit=MOST)
+    return userids
+
+
+async def tag(system: System, caller: Caller, userids: list[str], change: TagChange) -> int:
+    """Change a tag of those that are there; how many. Raises Invalid for what is no tag."""
+    rights, done = rights_of(caller), 0
+    for part in _slices(userids):
+        async with system.database.write() as tx:
+            held = select(table.c.userid).where(table.c.userid.in_(part)).order_by(table.c.userid)
+            there = [row.userid for row in await tx.rows(held.with_for_update())]
+            entries: list[Entry] = [parse(_raw(userid, change), rights) for userid in there]
+            outcomes = await apply(tx, entries)
+            done += sum(not isinstance(one, Invalid) for one in outcomes)
+            await audit.note(tx, "user.bulk", _told(there), f"{change.op} tag {change.tag}")
+    return done
+
+
+async def delete(system: System, caller: Caller, userids: list[str]) -> int:
+    """Delete those that are there; how many. Raises Forbidden for a bound caller."""
+    caller.unbound()
+    done = 0
+    for part in _slices(userids):
+        async with system.database.write() as tx:
+            gone = await users.remove(tx, set(part))
+            done += len(gone)
+            await audit.note(tx, "user.delete", _told(sorted(gone)))
+    return done
+
+
+def _raw(userid: str, change: TagChange) -> dict[str, Any]:
+    return {"userid": userid, change.op: {"tag": {ALL: [change.tag]}}}
+
+
+def _slices(userids: list[str]) -> list[list[str]]:
+    return [userids[start : start + SLICE] for start in range(0, len(userids), SLICE)]
+
+
+def _told(userids: list[str]) -> str:
+    """How many, and who the first ones are."""
+    return f"{len(userids)} users: {', '.join(userids[:5])}"
