@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 import openapi
 from doors import Answer, Door, OneChannel
 from ums import clock
-from ums.core import material_store
+from ums.core import material_store, sessions
 from ums.core.callbacks import wire
-from ums.core.models import callback_addresses, callback_batches
+from ums.core.models import callback_addresses, callback_batches, operators
 
 DOCUMENT = openapi.the_document()
 OPERATIONS = list(openapi.operations(DOCUMENT))
@@ -68,11 +68,21 @@ async def make(door: Door) -> World:
         "delivery_id": str(deliveries[0]["id"]),
         "userid": entry["userid"],
         "name": operator["name"],
+        "session_id": str(await _signed_in(door, operator["name"])),
         "id": str((await door.post("/api/tokens", token, admin)).body["id"]),
         **await _settled(door, owner, admin),
         **await _told(door, owner),
     }
     return World(door, owner, values)
+
+
+async def _signed_in(door: Door, name: str) -> int:
+    """A session of the operator's."""
+    mine = operators.c.name == name
+    async with door.system.database.read() as tx:
+        id = await tx.value(select(operators.c.id).where(mine))
+    await sessions.begin(door.system, id, "127.0.0.1", "")
+    return (await sessions.list_sessions(door.system, id))[0].id
 
 
 async def _settled(door: Door, owner: OneChannel, admin: str) -> dict[str, str]:

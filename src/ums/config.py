@@ -187,6 +187,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_sessions: Annotated[
         int, _about("Callback addresses told at the same time, per process.", ge=2)
     ] = 50
+    two_factor_roles: Annotated[
+        str,
+        _about(
+            "Roles that have to sign in to the console with a second factor: `administrator`,"
+            " `operator`, `viewer` (comma). Empty requires it of none.",
+            pattern=("^((administrator|operator|viewer)( ?, ?(administrator|operator|viewer))*)?$"),
+        ),
+    ] = ""
     callback_dead_days: Annotated[
         float, _about("Days for which callbacks that nobody took are kept, to be replayed.")
     ] = 30.0

@@ -111,3 +111,17 @@ def test_a_password_is_changed_and_nothing_else(ums: Ums, tmp_path: Path) -> Non
     for bad, reason in (("short", "short_password"), ("password1234", "common_password")):
         file.write_text(bad)
         assert ums("operator", "password", "wang", *given).error["reason"] == reason
+
+
+def test_sessions_and_lost_factors(ums: Ums, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    ums("operator", "create", "wang", "--password-file", str(file))
+    assert ums("operator", "sessions", "wang", "--json").json == []
+    assert ums("operator", "end-session", "wang", "--json").json == []
+    none = ums("operator", "end-session", "wang", "7", "--json")
+    assert none.error["reason"] == "session_unknown"
+    shown = ums("operator", "reset-second-factor", "wang", "--json").json
+    assert (shown["name"], shown["two_factor"]) == ("wang", False)
+    nobody = ums("operator", "sessions", "nobody", "--json")
+    assert nobody.error["reason"] == "operator_unknown"

@@ -80,6 +80,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "provider": "/senders/new",
         "sender-new": "/senders/new?preset=qq",
         "operators": "/operators",
+        "operator": "/operators/administrator0",
         "tokens": "/tokens",
         "shown-once": shown,
         "audit": "/audit",

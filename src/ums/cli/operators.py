@@ -12,7 +12,8 @@ PasswordFile = Annotated[str, typer.Option(help="A file with the password; - the
 Channel = Annotated[
     list[str] | None, typer.Option(help="A ChannelKey it may work for; repeatable.")
 ]
-SHOWN = ("name", "role", "disabled", "created_at")
+SHOWN = ("name", "role", "disabled", "two_factor", "created_at")
+SESSION = ("id", "device", "address", "created_at", "seen_at")
 
 
 @operator.command("create")
@@ -58,3 +59,27 @@ def change(
     if channel or every_channel:
         given["channels"] = None if every_channel else channel
     show.record(ask("operator.change", name=name, **given), raw=json)
+
+
+@operator.command("sessions")
+def sessions(name: Name, json: AsJson = False) -> None:
+    """Where an operator is signed in to the console."""
+    show.records(ask("operator.sessions", name=name), SESSION, raw=json)
+
+
+@operator.command("end-session")
+def end_session(
+    name: Name,
+    id: Annotated[
+        int | None, typer.Argument(help="The session's id, as the list shows it; all.", min=0)
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Sign an operator out, in one browser or in all; what is left is shown."""
+    show.records(ask("operator.end_session", name=name, id=id), SESSION, raw=json)
+
+
+@operator.command("reset-second-factor")
+def reset_second_factor(name: Name, json: AsJson = False) -> None:
+    """Take away a second factor that was lost, and sign the operator out everywhere."""
+    show.record(ask("operator.reset_second_factor", name=name), raw=json)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 
 from ums.console import two_factor
 from ums.console.forms import Form, given, refused, wait
@@ -10,7 +11,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.visitor import client_of, cookies_of, current, inside, session_cookie
 from ums.console.zones import known_zones, zone_of
-from ums.core import audit, operators, sessions, signing_in
+from ums.core import audit, operator_access, operators, sessions, signing_in
 from ums.core.two_factor import codes_left
 from ums.errors import Invalid, UmsError
 
@@ -87,6 +88,12 @@ async def sign_out_everywhere(system: System, visitor: Visitor) -> Response[str]
     return go("/account", "account.did_sign_out")
 
 
+@post("/account/sessions/{id:int}/end", scope="any")
+async def end_session(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
+    await operator_access.end_session(system, visitor.name, id)
+    return go("/account", "account.did_end_session")
+
+
 @get("/account/password", scope="any", recent=True)
 async def password(request: AnyRequest) -> Response[str]:
     form = Form({"old": "", "password": "", "again": ""})
@@ -131,6 +138,7 @@ handlers = [
     account,
     change_zone,
     sign_out_everywhere,
+    end_session,
     password,
     change_password,
 ]

@@ -13,7 +13,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.visitor import client_of
-from ums.core import invitations, operators, restoring, signing_in, tokens
+from ums.core import invitations, operator_access, operators, restoring, signing_in, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
 from ums.core.scopes import SCOPES
@@ -50,6 +50,8 @@ async def _operators(
         form=form,
         bound=keys,
         roles=ROLES,
+        required=operator_access.required_roles(system),
+        factor_fixed="two_factor_roles" in system.fixed_settings,
         channels=await list_channels(system),
     )
 

@@ -37,6 +37,7 @@ ANY: Final = "any"
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 PASSWORD_PAGE: Final = "/account/password"  # noqa: S105
+FACTOR_PAGE: Final = "/account/two-factor"
 _BEFORE_PASSWORD: Final = (PASSWORD_PAGE, confirming.PAGE, "/logout")
 
 
@@ -90,12 +91,20 @@ def _first(request: AnyRequest, visitor: Visitor | None) -> str:
     """Where whoever asks has to go before this page; "" for nowhere."""
     path = request.scope["path"]
     if visitor is not None:
-        # An operator whose password a program made chooses one of its own before all else.
-        waits = visitor.signed_in.must_change and path not in _BEFORE_PASSWORD
-        return PASSWORD_PAGE if waits else ""
+        return _before(path, visitor)
     if request.method in _SAFE and path != "/home":
         return f"/login?next={confirming.here(request)}"
     return "/login"
+
+
+def _before(path: str, visitor: Visitor) -> str:
+    """What an operator has to go through before all else: first a password of its own, then the
+    second factor that its role needs."""
+    if visitor.signed_in.must_change:
+        return "" if path in _BEFORE_PASSWORD else PASSWORD_PAGE
+    if visitor.factor_first:
+        return "" if path in (*_BEFORE_PASSWORD, FACTOR_PAGE) else FACTOR_PAGE
+    return ""
 
 
 async def _elsewhere(request: AnyRequest, where: str, send: Send) -> None:

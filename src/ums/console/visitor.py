@@ -9,6 +9,7 @@ from msgspec import Struct
 from ums.console import cookies
 from ums.core.callers import Caller
 from ums.core.known_devices import GOOD_FOR
+from ums.core.operator_access import required_roles
 from ums.core.scopes import OF_ROLE, holds
 from ums.core.sessions import LONGEST, SignedIn
 from ums.core.signing_in import Client, SignIn
@@ -21,6 +22,7 @@ class Visitor(Struct, frozen=True):
 
     signed_in: SignedIn
     caller: Caller
+    factor_required: bool = False  # by its role
 
     @property
     def name(self) -> str:
@@ -30,6 +32,11 @@ class Visitor(Struct, frozen=True):
     def zone(self) -> str:
         """In which zone pages show it times; "" for the browser's."""
         return self.signed_in.zone
+
+    @property
+    def factor_first(self) -> bool:
+        """Whether a second factor has to be set up before anything else."""
+        return self.factor_required and not self.signed_in.two_factor
 
     def may(self, scope: str) -> bool:
         return holds(self.caller.scopes, scope)
@@ -44,7 +51,8 @@ async def visitor_of(request: AnyRequest, signed_in: SignedIn) -> Visitor:
         snapshot=snapshot,
         operator_id=signed_in.operator_id,
     )
-    return Visitor(signed_in, caller)
+    required = signed_in.role in required_roles(request.app.state.system)
+    return Visitor(signed_in, caller, required)
 
 
 def current(request: AnyRequest) -> Visitor | None:

@@ -9,14 +9,15 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from ums.config import SettingsError, read_setting
-from ums.core import audit, installation
+from ums.core import audit, grants, installation
 from ums.core.adjusted import PREFIX
 from ums.core.directory import touch
+from ums.core.operator_access import read_roles
 from ums.core.system import System
 from ums.errors import Invalid
 from ums.senders.email import read_ports
 
-Group = Literal["sending", "limits", "retention"]
+Group = Literal["access", "sending", "limits", "retention"]
 MB: Final = 1024 * 1024
 
 
@@ -31,6 +32,7 @@ class Adjustable(Struct, frozen=True):
 
 
 ADJUSTABLE: Final = (
+    Adjustable("two_factor_roles", "access"),
     Adjustable("ports", "sending"),
     Adjustable("sessions", "sending", 1, 100),
     Adjustable("session_messages", "sending", 1, 1_000),
@@ -76,7 +78,10 @@ def show(system: System) -> list[Setting]:
 async def change(
     system: System, changes: Mapping[str, Any], *, actor: str | None = None
 ) -> list[Setting]:
-    """Change these, all or none; None is the default. Raises Invalid."""
+    """Change these, all or none; None is the default. Raises Invalid, and Forbidden for a caller
+    that may not say how others sign in."""
+    if any(_BY_NAME[name].group == "access" for name in changes if name in _BY_NAME):
+        grants.need(grants.ALL)
     values = {name: _checked(system, name, value) for name, value in changes.items()}
     old = {name: getattr(system.settings, name) for name in values}
     told = ", ".join(f"{name} {values[name]}" for name in values if values[name] != old[name])
@@ -106,7 +111,7 @@ def _checked(system: System, name: str, given: Any) -> Any:
         return getattr(system.default_settings, name)
     if not isinstance(given, str | int | float) or isinstance(given, bool):
         raise Invalid("bad_value", field=name)
-    return _ports(given) if name == "ports" else _number(one, given)
+    return _TEXTS[name](given) if name in _TEXTS else _number(one, given)
 
 
 def _ports(given: object) -> str:
@@ -116,6 +121,13 @@ def _ports(given: object) -> str:
     except (SettingsError, ValueError):
         raise Invalid("bad_value", field="ports") from None
     return value
+
+
+def _roles(given: object) -> str:
+    return ", ".join(sorted(read_roles(str(given))))
+
+
+_TEXTS: Final = {"ports": _ports, "two_factor_roles": _roles}
 
 
 def _number(one: Adjustable, given: object) -> Any:

@@ -32,6 +32,7 @@ class OperatorInfo(Struct, frozen=True):
     name: str
     role: str
     disabled: bool
+    two_factor: bool
     created_at: str
 
 
@@ -239,4 +240,5 @@ async def _row(tx: Tx, name: str) -> Any:
 
 
 def _info(row: Any) -> OperatorInfo:
-    return OperatorInfo(row.name, row.role, bool(row.disabled), clock.iso(row.created_at))
+    factor, since = row.totp is not None, clock.iso(row.created_at)
+    return OperatorInfo(row.name, row.role, bool(row.disabled), factor, since)

@@ -15,6 +15,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.devices import name_of
 from ums.core.models import operators, sessions
 from ums.core.system import System
 from ums.db import Tx
@@ -48,7 +49,8 @@ class SessionInfo(Struct, frozen=True):
 
     id: int
     address: str
-    agent: str
+    device: str  # such as "Chrome 131 · Windows"; "" where it is not known
+    agent: str  # what the browser says of itself
     created_at: str
     seen_at: str
 
@@ -170,5 +172,10 @@ def _signed_in(row: Any) -> SignedIn:
 
 def _info(row: Any) -> SessionInfo:
     return SessionInfo(
-        row.id, row.address, row.agent, clock.iso(row.created_at), clock.iso(row.seen_at)
+        id=row.id,
+        address=row.address,
+        device=name_of(row.agent),
+        agent=row.agent,
+        created_at=clock.iso(row.created_at),
+        seen_at=clock.iso(row.seen_at),
     )

@@ -18,9 +18,10 @@ from sqlalchemy import select, update
 from ums import clock
 from ums.core import audit, recovery
 from ums.core.models import operators
+from ums.core.operator_access import required_roles
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotAuthenticated
+from ums.errors import Conflict, Forbidden, Invalid, NotAuthenticated
 
 STEP: Final = 30  # seconds
 _BYTES: Final = 20  # of a secret (RFC 4226 section 4)
@@ -89,9 +90,12 @@ async def codes_left(system: System, operator_id: int) -> int:
 
 
 async def remove(system: System, operator_id: int) -> None:
-    """Do without it again."""
+    """Do without it again. Raises Forbidden for a role that has to have one."""
     values = {"totp": None, "totp_step": None, "recovery": None}
     async with system.database.write() as tx:
+        role = await tx.value(select(operators.c.role).where(operators.c.id == operator_id))
+        if role in required_roles(system):
+            raise Forbidden("second_factor_required")
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
         await audit.note(tx, "operator.second_factor", str(operator_id), "off")
 

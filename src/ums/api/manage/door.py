@@ -79,9 +79,9 @@ def _is_open(handler: Any) -> bool:
 
 def _check(request: Call, handler: Any) -> None:
     """Raises Invalid or NotFound for what no value of the route can be."""
-    ascii_path = request.scope["path"].isascii()  # int() would read the digits of any script
+    numbers = _numbers(request.scope["path"])
     for value in request.path_params.values():
-        if isinstance(value, int) and not (ascii_path and 0 <= value <= MOST_ID):
+        if isinstance(value, int) and not (value in numbers and 0 <= value <= MOST_ID):
             raise NotFound("not_found")
         if isinstance(value, str) and not _storable(value):
             raise NotFound("not_found")
@@ -90,6 +90,12 @@ def _check(request: Call, handler: Any) -> None:
     takes: str = handler.opt["takes"]
     if takes and media != takes and not (takes == _JSON and _is_json(media)):
         raise WrongMedia("wrong_media", wanted=takes)
+
+
+def _numbers(path: str) -> set[int]:
+    """Those of a path; int() alone would read the digits of any script."""
+    parts = [part for part in path.split("/") if part.isascii() and part.isdigit()]
+    return {int(part) for part in parts if len(part) <= 20}
 
 
 def _is_json(media: str) -> bool:

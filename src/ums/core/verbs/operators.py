@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ums.core import operators
+from ums.core import operator_access, operators
 from ums.core.channels import find
 from ums.core.messages import Intake
 from ums.core.operators import ADMINISTRATOR, Role
 from ums.core.system import System
-from ums.core.verbs.base import Verb
+from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.management import Part
 
 
@@ -24,6 +24,15 @@ class OperatorCreate(Struct):
 class OperatorPassword(Struct):
     name: str
     password: str
+
+
+class OperatorName(Struct):
+    name: str
+
+
+class OperatorSession(Struct):
+    name: str
+    id: Id | None = None  # None: all of them
 
 
 class OperatorChange(Struct):
@@ -53,6 +62,22 @@ async def _change(system: System, _: Intake, p: OperatorChange) -> object:
     return await operators.change(system, given.pop("name"), **given)
 
 
+async def _sessions(system: System, _: Intake, p: OperatorName) -> object:
+    return await operator_access.sessions_of(system, p.name)
+
+
+async def _end_session(system: System, _: Intake, p: OperatorSession) -> object:
+    if p.id is None:
+        await operator_access.end_sessions(system, p.name)
+    else:
+        await operator_access.end_session(system, p.name, p.id)
+    return await operator_access.sessions_of(system, p.name)
+
+
+async def _reset_second_factor(system: System, _: Intake, p: OperatorName) -> object:
+    return await operator_access.reset_second_factor(system, p.name)
+
+
 async def _ids(system: System, keys: list[str] | None) -> list[int] | None:
     """Raises NotFound for a key that no channel has."""
     system.directory.forget()
@@ -65,4 +90,7 @@ VERBS = {
     "operator.password": Verb(OperatorPassword, _password),
     "operator.list": Verb(Part, _list),
     "operator.change": Verb(OperatorChange, _change),
+    "operator.sessions": Verb(OperatorName, _sessions),
+    "operator.end_session": Verb(OperatorSession, _end_session),
+    "operator.reset_second_factor": Verb(OperatorName, _reset_second_factor),
 }
