@@ -121,7 +121,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ports: Annotated[
         str,
         _about(
-            "Ports besides 25, 80, 443 and 465 that senders may use without an approval (comma).",
+            "Ports besides 25, 80, 443, 465, 587 and 2525 that need no approval (comma).",
             pattern=r"^(\d{1,5}( ?, ?\d{1,5})*)?$",
         ),
     ] = ""

@@ -18,12 +18,12 @@ from ums.errors import Invalid
 async def test_a_change_counts_at_once_and_is_written_down(system: System) -> None:
     shown = {one.name: one for one in adjusting.show(system)}
     assert (shown["message_days"].value, shown["message_days"].fixed) == (0, False)
-    await adjusting.change(system, {"message_days": "90", "ports": "587, 2525", "sessions": 7})
+    await adjusting.change(system, {"message_days": "90", "ports": "588, 2526", "sessions": 7})
     assert (system.settings.message_days, system.settings.sessions) == (90, 7)
-    assert free_ports(system) == {25, 80, 443, 465, 587, 2525}
+    assert free_ports(system) == {25, 80, 443, 465, 587, 588, 2525, 2526}
     async with system.database.read() as tx:
         (note,) = (await audit.list_audit(tx, action="settings.change")).items
-    assert note.detail == "message_days 90.0, ports 587, 2525, sessions 7"
+    assert note.detail == "message_days 90.0, ports 588, 2526, sessions 7"
     await adjusting.change(system, {"message_days": None, "ports": ""})
     assert (system.settings.message_days, system.settings.ports) == (0, "")
     assert system.settings.sessions == 7

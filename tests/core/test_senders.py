@@ -37,13 +37,13 @@ async def test_a_sender_is_shown_without_its_password(system: System) -> None:
 
 
 async def test_free_ports_need_no_approval(system: System) -> None:
-    for port in (25, 80, 443, 465):
+    for port in (25, 80, 443, 465, 587, 2525):
         given = account(port, allow_port=False, code=f"c{port}", name=f"Port {port}")
         assert (await senders.create(system, given)).port == port
 
 
 REFUSED: list[tuple[dict[str, object], str]] = [
-    ({"port": 587, "allow_port": False}, "port_approval"),
+    ({"port": 2600, "allow_port": False}, "port_approval"),
     ({"port": 0}, "port_range"),
     ({"port": 65536}, "port_range"),
     ({"encryption": "tls"}, "encryption"),

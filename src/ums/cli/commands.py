@@ -167,7 +167,10 @@ def sender_create(
     name: Annotated[str, typer.Option(help="1 to 30 characters.")],
     host: Annotated[str, typer.Option(help="The server's name.")],
     port: Annotated[
-        int, typer.Option(help="25, 80, 443, 465; others with --allow-port.", min=1, max=65535)
+        int,
+        typer.Option(
+            help="25, 80, 443, 465, 587, 2525; others with --allow-port.", min=1, max=65535
+        ),
     ],
     encryption: Annotated[str, typer.Option(help="none, ssl or starttls.")],
     from_: Annotated[str, typer.Option("--from", help='ADDR or "Name <ADDR>".')],

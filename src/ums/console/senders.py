@@ -52,6 +52,18 @@ OF_REASON = {
 }
 
 
+# Which step of the connection test comes after which.
+AFTER = {
+    "resolve": "connect",
+    "connect": "tls",
+    "tls": "greeting",
+    "greeting": "ehlo",
+    "ehlo": "auth",
+    "auth": "mail",
+    "mail": "rcpt",
+}
+
+
 @get("/senders", scope="senders:read")
 async def list_senders(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
@@ -222,9 +234,13 @@ async def _told(
     request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[sender_test.StepReport]
 ) -> AsyncGenerator[str]:
     last = None
+    yield render(request, "senders/_working.html", stage="resolve")
     async for step in steps:
         last = step if step.stage != sender_test.WAYS else last
         yield render(request, "senders/_step.html", step=step)
+        following = _following(sender, step)
+        if following:
+            yield render(request, "senders/_working.html", stage=following)
         if step.stage == sender_test.WAYS or not step.ok:
             yield render(
                 request,
@@ -235,6 +251,18 @@ async def _told(
             )
     if last is not None:
         yield render(request, "senders/_verdict.html", ok=last.ok, step=last)
+
+
+def _following(sender: SenderInfo, step: sender_test.StepReport) -> str:
+    """The step that runs now; "" where none does. With STARTTLS there is a second EHLO."""
+    if not step.ok or step.stage not in AFTER:
+        return ""
+    following = AFTER[step.stage]
+    if following == "tls" and sender.encryption.value != "ssl":
+        return "greeting"
+    if following == "auth" and not sender.account:
+        return "mail"
+    return following
 
 
 @post("/senders/{code:str}/way", scope="senders:write")

@@ -12,7 +12,7 @@ from ums.senders.mime import Content, Skeleton
 from ums.senders.smtp import Session, connect
 from ums.senders.smtp_connect import Server, Timeouts, Watch, unwatched
 
-FREE_PORTS = frozenset({25, 80, 443, 465})
+FREE_PORTS = frozenset({25, 80, 443, 465, 587, 2525})
 
 
 def read_ports(text: str) -> frozenset[int]:

@@ -37,7 +37,7 @@ from ums.web.bodies import BoundedRequest as Call
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _Approve = Annotated[
     bool,
-    Meta(description="Approve a port other than 25, 80, 443 and 465; needs `senders:approve`."),
+    Meta(description="Approve a port that is not among the usual; needs `senders:approve`."),
 ]
 
 _Share = Annotated[
