@@ -6,6 +6,7 @@ import stat
 from typing import Any
 
 import msgspec
+import pytest
 from sqlalchemy import select, update
 
 from doors import Answer, Basic, Door, OneChannel, open_door
@@ -207,3 +208,20 @@ async def test_a_change_of_another_process_counts_when_the_directory_looks_again
             await directory.touch(tx)
         shared.system.directory.forget()  # stands for the second that passes
         assert (await shared.post("/v1/sent", body, channel)).status == status
+
+
+@pytest.mark.parametrize("path", ["/v1/sent", "/v1/user/opt", "/v1/retract/x", "/api/messages"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_no_page_of_another_site_uses_a_password_that_a_browser_remembers(
+    shared: Door, path: str, site: str
+) -> None:
+    channel = await shared.channel()
+    said = {"Sec-Fetch-Site": site, "Content-Type": "application/json"}
+    refused = await shared.ask("POST", path, channel, content=b"{}", headers=said)
+    assert refused.told == (403, 4005, "foreign_site")
+    for own in ("same-origin", "none"):
+        headers = {**said, "Sec-Fetch-Site": own}
+        answer = await shared.ask("POST", path, channel, content=b"{}", headers=headers)
+        assert answer.body["reason"] != "foreign_site"
+    looked = await shared.ask("GET", "/api/messages", channel, headers=said)
+    assert looked.status == 200

@@ -105,6 +105,17 @@ async def test_a_session_that_was_put_into_a_browser_is_not_signed_in(door: Door
             assert (await other.get("/home", headers=planted)).status_code == 303
 
 
+async def test_who_logs_in_again_leaves_no_session_behind(door: Door) -> None:
+    await operators.create(door.system, "li", PASSWORD)
+    async with browsing(door) as client, browsing(door) as thief:
+        await log_in(client, "li")
+        stolen = {"Cookie": f"ums_session={client.cookies['ums_session']}"}
+        assert (await thief.get("/home", headers=stolen)).status_code == 200
+        await log_in(client, "li")
+        assert (await client.get("/home")).status_code == 200
+        assert (await thief.get("/home", headers=stolen)).status_code == 303
+
+
 async def test_a_password_that_a_program_made_has_to_be_changed(door: Door) -> None:
     first = await operators.create_first(door.system)
     assert first is not None

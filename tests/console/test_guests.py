@@ -1,9 +1,11 @@
 """The link of the terminal: it opens the sandbox, once, and nothing else."""
 
 import pytest
+from msgspec import structs
 
 from console.conftest import browsing
-from doors import Door
+from doors import Door, open_door
+from ums.config import Settings
 from ums.console import guests
 from ums.console.guests import COOKIE, PATH, Guests, guests_of
 
@@ -15,13 +17,26 @@ async def test_a_link_opens_the_sandbox_once(door: Door) -> None:
         entered = await guest.get(link)
         assert (entered.status_code, entered.headers["location"]) == (303, "/sandbox")
         cookie = entered.headers["set-cookie"].lower()
-        assert all(word in cookie for word in ("path=/sandbox", "httponly", "samesite=lax"))
+        assert all(word in cookie for word in ("path=/", "httponly", "samesite=lax"))
         assert (await guest.get("/sandbox")).status_code == 200
         assert (await guest.get("/home")).status_code == 303  # to the log-in page
         again = await late.get(link)
         assert (again.status_code, "set-cookie" in again.headers) == (403, False)
         assert "once" in again.text
         assert (await late.get("/sandbox")).status_code != 200
+
+
+async def test_under_tls_only_a_pass_of_this_host_counts(settings: Settings) -> None:
+    settings = structs.replace(settings, public_url="https://ums.example.org")
+    async with open_door(settings) as door, browsing(door) as guest:
+        link = PATH + guests_of(door.app.state).invite()
+        told = (await guest.get(link)).headers["set-cookie"]
+        assert told.startswith(f"__Host-{COOKIE}=")
+        assert {"secure", "path=/"} <= {part.strip().lower() for part in told.split(";")[1:]}
+        given = told.partition("=")[2].partition(";")[0]
+        for name, status in ((f"__Host-{COOKIE}", 200), (COOKIE, 303)):
+            asked = await guest.get("/sandbox", headers={"Cookie": f"{name}={given}"})
+            assert asked.status_code == status, name
 
 
 async def test_a_pass_is_no_session(door: Door) -> None:

@@ -36,6 +36,10 @@ async def test_answers_are_hardened(secure: Door) -> None:
             assert said["cross-origin-opener-policy"] == "same-origin", (method, path)
             assert said["cross-origin-resource-policy"] == "same-origin", (method, path)
             assert "server" not in said
+            assert "access-control-allow-origin" not in said, (method, path)
+            policy = said["content-security-policy"] or ""
+            for part in ("default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+                assert part in policy, (method, path)
 
 
 async def test_what_says_so_itself_is_kept(secure: Door) -> None:

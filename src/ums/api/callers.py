@@ -11,16 +11,27 @@ from ums.core.rates import Rate
 from ums.errors import Busy, Forbidden
 
 _RATE = "ums_rate"
+_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 async def caller_of(request: Call) -> Caller:
     """The caller. Raises NotAuthenticated, and Busy when it calls too often."""
+    refuse_foreign(request)
     system = system_of(request)
     caller = await authenticate(system, request.headers.get("authorization"), address_of(request))
     kind = "accesskey" if isinstance(caller, AccessKey) else "channel"
     audit.acts(f"{kind}:{caller.key}")
     count(request, caller)
     return caller
+
+
+def refuse_foreign(request: Call) -> None:
+    """Raises Forbidden for a change that another site's page asks for with a Basic password that
+    the browser remembers. Browsers say so (Fetch Metadata); programs do not send the header."""
+    site = request.headers.get("sec-fetch-site")
+    token = request.headers.get("authorization", "").lower().startswith("bearer ")
+    if request.method not in _SAFE and site in ("cross-site", "same-site") and not token:
+        raise Forbidden("foreign_site")
 
 
 def address_of(request: Call) -> str:

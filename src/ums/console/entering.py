@@ -13,7 +13,7 @@ async def enter(request: AnyRequest, token: FromPath[str]) -> Response[str]:
     given = guests_of(request.app.state).enter(token)
     if given is None:
         raise Forbidden("sandbox_link")
-    return go("/sandbox", cookies=[pass_cookie(given, secure=request.url.scheme == "https")])
+    return go("/sandbox", cookies=[pass_cookie(request, given)])
 
 
 handlers = [enter]

@@ -9,15 +9,17 @@ import secrets
 import time
 from typing import Any, Final
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 from litestar.datastructures import Cookie
+
+from ums.console import cookies
 
 COOKIE: Final = "ums_sandbox"
 PATH: Final = "/sandbox/enter/"
 LINK_SECONDS: Final = 1800.0
 PASS_SECONDS: Final = 12 * 3600.0
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 
 class Guests:
@@ -59,19 +61,11 @@ def guests_of(state: Any) -> Guests:
     return found
 
 
-def is_guest(connection: Connection) -> bool:
+def is_guest(request: AnyRequest) -> bool:
     """Whether somebody asks whom a link let in."""
-    return guests_of(connection.app.state).knows(connection.cookies.get(COOKIE, ""))
+    return guests_of(request.app.state).knows(cookies.read(request, COOKIE))
 
 
-def pass_cookie(token: str, *, secure: bool) -> Cookie:
-    """The cookie of a pass: for the sandbox's pages alone."""
-    return Cookie(
-        COOKIE,
-        value=token,
-        path="/sandbox",
-        max_age=round(PASS_SECONDS),
-        httponly=True,
-        secure=secure,
-        samesite="lax",
-    )
+def pass_cookie(request: AnyRequest, token: str) -> Cookie:
+    """The cookie of a pass."""
+    return cookies.make(request, COOKIE, token, round(PASS_SECONDS))

@@ -74,7 +74,12 @@ def cookies_of(request: AnyRequest, done: SignIn) -> list[Cookie]:
 def client_of(request: AnyRequest) -> Client:
     """From where somebody signs in."""
     agent = request.headers.get("user-agent", "")
-    return Client(address_of(request), agent, cookies.read(request, cookies.DEVICE))
+    return Client(
+        address_of(request),
+        agent,
+        device=cookies.read(request, cookies.DEVICE),
+        session=cookies.read(request, cookies.SESSION),
+    )
 
 
 def address_of(request: AnyRequest) -> str:

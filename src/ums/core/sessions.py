@@ -55,8 +55,11 @@ class SessionInfo(Struct, frozen=True):
     seen_at: str
 
 
-async def begin(system: System, operator_id: int, address: str, agent: str) -> str:
-    """Sign an operator in; gives the cookie."""
+async def begin(
+    system: System, operator_id: int, address: str, agent: str, *, replaces: str = ""
+) -> str:
+    """Sign an operator in; gives the cookie. The session whose cookie the browser had until now,
+    `replaces`, ends."""
     token, now = secrets.token_urlsafe(32), clock.now()
     row = {
         "digest": _digest(token),
@@ -70,7 +73,7 @@ async def begin(system: System, operator_id: int, address: str, agent: str) -> s
     }
     async with system.database.write() as tx:
         await tx.run(insert(sessions), row)
-        await tx.run(delete(sessions).where(_over(now)))
+        await tx.run(delete(sessions).where(_over(now) | (sessions.c.digest == _digest(replaces))))
     return token
 
 

@@ -41,6 +41,7 @@ class Client(Struct, frozen=True):
     address: str
     agent: str = ""
     device: str = ""  # the cookie of core.known_devices
+    session: str = ""  # the cookie of the session that it has until now
 
     @property
     def network(self) -> str:
@@ -119,7 +120,9 @@ async def check_code(system: System, operator: Operator, code: str, client: Clie
 
 async def sign_in(system: System, operator: Operator, client: Client) -> SignIn:
     """Begin a session."""
-    token = await sessions.begin(system, operator.id, client.address, client.agent)
+    token = await sessions.begin(
+        system, operator.id, client.address, client.agent, replaces=client.session
+    )
     async with system.database.write() as tx:
         await audit.note(
             tx,

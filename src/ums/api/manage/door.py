@@ -22,7 +22,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ums.api.callers import address_of, count
+from ums.api.callers import address_of, count, refuse_foreign
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
 from ums.core import audit, grants
@@ -52,6 +52,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         request: Call = Request(scope)
+        refuse_foreign(request)
         system: System = request.app.state.system
         caller = await caller_of(system, request.headers.get("authorization"), address_of(request))
         scope["auth"] = caller
