@@ -105,3 +105,13 @@ async def test_too_many_at_once_are_refused(
     await people(door, 12)
     refused = await visitor.post("/users-chosen", data={"every": "yes", "doing": "delete"})
     assert (refused.status_code, "Narrow the search down" in refused.text) == (400, True)
+
+
+async def test_a_userid_of_any_signs_leads_to_its_page(visit: Visit) -> None:
+    visitor, userid = await visit(), "a#b\uffe5|c&d"
+    made = await visitor.post("/users", data={"userid": userid})
+    assert made.status_code == 303
+    assert "a#b\uffe5|c&amp;d" in (await visitor.get(made.headers["location"])).text
+    changed = await visitor.post(made.headers["location"], data={"attributes": '{"city": "x"}'})
+    assert changed.status_code == 303
+    assert (await visitor.get(changed.headers["location"])).status_code == 200

@@ -215,6 +215,19 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
     assert server.logins == 0
 
 
+async def test_no_password_goes_out_in_clear_except_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with ImapServer() as server:
+        await seen(server, sought(), encryption=Encryption.NONE)
+        assert server.logins == 1
+        monkeypatch.setattr("ums.senders.mailbox._is_here", lambda client: False)
+        with pytest.raises(MailboxError) as caught:
+            await seen(server, sought(), encryption=Encryption.NONE)
+        assert caught.value.reason == "mailbox_tls"
+        assert server.logins == 1
+
+
 async def test_no_password_goes_out_in_clear_where_starttls_is_refused() -> None:
     async with ImapServer() as server:  # knows no STARTTLS
         with pytest.raises(MailboxError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -133,7 +133,12 @@ async def create_user(request: AnyRequest, system: System, visitor: Visitor) -> 
             user=None,
             binds=bind_names(visitor.caller),
         )
-    return go(f"/users/{userid}", "users.did_create")
+    return go(_page_of(userid), "users.did_create")
+
+
+def _page_of(userid: str) -> str:
+    # A userid may hold # and ￥, and no header holds the latter.
+    return f"/users/{quote(userid, safe='')}"
 
 
 def _is_new(found: object) -> None:
@@ -200,7 +205,7 @@ async def change_user(
         form = refused(request, fields, error)
         status = error.status
         return page(request, "users/form.html", status=status, form=form, user=user, binds=binds)
-    return go(f"/users/{userid}", "users.did_change")
+    return go(_page_of(userid), "users.did_change")
 
 
 @post("/users/{userid:str}/delete", scope="users:write")

@@ -5,6 +5,7 @@ looked at, and nothing is marked as read.
 """
 
 import contextlib
+import ipaddress
 import re
 import ssl
 from collections.abc import Collection, Generator, Mapping, Sequence
@@ -124,11 +125,18 @@ def _open(
         try:
             if settings.encryption is Encryption.STARTTLS:
                 client.starttls(context)
+            if settings.encryption is Encryption.NONE and not _is_here(client):
+                raise MailboxError("mailbox_tls", "no log-in without encryption")
             _log_in(client, settings.account, password)
             yield client
         finally:
             with contextlib.suppress(Exception):
                 client.logout()
+
+
+def _is_here(client: IMAPClient) -> bool:
+    """Whether the server is this machine: in clear a password goes nowhere else."""
+    return ipaddress.ip_address(client.socket().getpeername()[0]).is_loopback
 
 
 @contextlib.contextmanager
