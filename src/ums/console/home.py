@@ -39,6 +39,7 @@ class Notice(Struct, frozen=True):
     where: str
     values: dict[str, object] = {}
     bad: bool = False
+    dismiss: str = ""  # where to say that it was seen
 
 
 @get("/home", scope="any")
@@ -129,7 +130,7 @@ async def _notices(system: Any, visitor: Any) -> list[Notice]:
         found += _of_senders(await senders.list_senders(system))
         found += await _of_bounces(system)
         found += await _of_mailboxes(system)
-        found += await _of_imports(system)
+        found += await _of_imports(system, may_dismiss=visitor.may("users:write"))
     if visitor.may("messages:read"):
         found += await _of_paused(system, visitor.caller)
     if visitor.may("messages:approve"):
@@ -201,19 +202,18 @@ async def _of_paused(system: Any, caller: Caller) -> list[Notice]:
     ]
 
 
-async def _of_imports(system: Any) -> list[Notice]:
+async def _of_imports(system: Any, *, may_dismiss: bool) -> list[Notice]:
     async with system.database.read() as tx:
-        recent = (await import_drafts.list_imports(tx, limit=5)).items
-    since = clock.now() - clock.DAY
-    young = [one for one in recent if clock.read(one.created_at) > since]
-    failed = [one for one in young if one.state == "failed"]
-    rejected = [one for one in young if one.state == "done" and one.rejected]
+        found = await import_drafts.in_need(tx, clock.now() - clock.DAY, 5)
     return [
-        *(Notice("failed", f"/imports/{i.id}", {"name": i.name}, bad=True) for i in failed),
-        *(
-            Notice("rejects", f"/imports/{i.id}", {"name": i.name, "count": i.rejected})
-            for i in rejected
-        ),
+        Notice(
+            "failed" if one.state == "failed" else "rejects",
+            f"/imports/{one.id}",
+            {"name": one.name, "count": f"{one.rejected:,}"},
+            bad=one.state == "failed",
+            dismiss=f"/imports/{one.id}/dismiss" if may_dismiss else "",
+        )
+        for one in found
     ]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
@@ -15,16 +15,19 @@ from litestar.params import FromPath
 from litestar.response import ServerSentEvent, Stream
 
 from ums import clock
-from ums.console.forms import Form, lists, refused, sort_of
+from ums.console.forms import Form, lists, refused, sort_of, whole
 from ums.console.live import live
 from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
+from ums.console.words import language_of
 from ums.core import import_drafts, import_undo, rejects
+from ums.core.callers import Caller
 from ums.core.dry_run import dry_run
-from ums.core.headings import COLUMNS
-from ums.core.import_columns import Choice
-from ums.core.import_drafts import ImportInfo
+from ums.core.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
+from ums.core.import_columns import Choice, has_userid
+from ums.core.import_drafts import ColumnView, ImportInfo, TopRow
+from ums.core.import_rows import KIND_OF
 from ums.core.sorting import ByName
 from ums.core.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
@@ -93,14 +96,20 @@ async def show_import(
     """Before it is started what its columns hold; then how far it is."""
     visitor.caller.unbound()
     async with system.database.read() as tx:
-        found = await import_drafts.show(tx, id)
+        found = await import_drafts.show(tx, id, language_of(request))
     if found.state == "draft":
         return await _draft(
             request,
             system,
             visitor,
             found,
-            Form({"bind_id": found.bind_id, "sheet": found.sheet or ""}),
+            Form(
+                {
+                    "bind_id": found.bind_id,
+                    "sheet": found.sheet or "",
+                    "header_row": found.header_row or 1,
+                }
+            ),
         )
     return page(request, "imports/show.html", **_progress(found))
 
@@ -114,7 +123,7 @@ async def live_import(
 
     async def look() -> tuple[str, bool]:
         async with system.database.read() as tx:
-            found = await import_drafts.show(tx, id)
+            found = await import_drafts.show(tx, id, language_of(request))
         html = render(request, "imports/_progress.html", **_progress(found))
         return html, found.state not in MOVING
 
@@ -141,14 +150,25 @@ async def count_import(
 ) -> Response[str]:
     """What a draft would do. htmx asks for that part while the page is read."""
     visitor.caller.unbound()
-    counted, form = None, Form({})
-    try:
-        counted = await dry_run(system, id)
-    except (Conflict, Invalid) as error:
-        form = refused(request, {}, error)
+    return await _counted(request, system, id)
+
+
+async def _counted(
+    request: AnyRequest, system: Any, id: int, error: UmsError | None = None
+) -> Response[str]:
+    counted = None
+    if error is None:
+        try:
+            counted = await dry_run(system, id, language_of(request))
+        except (Conflict, Invalid) as found:
+            error = found
+    form = Form({}) if error is None else refused(request, {}, error)
     part = request.headers.get("hx-request") == "true"
     name = "imports/_dry_run.html" if part else "imports/dry_run.html"
-    return page(request, name, counted=counted, form=form, id=id)
+    why = "trouble" if counted is None else "" if counted.users else "no_good_row"
+    if counted is not None and not counted.size:
+        why = "no_rows"
+    return page(request, name, counted=counted, form=form, id=id, why=why, part=part)
 
 
 async def _draft(
@@ -158,11 +178,13 @@ async def _draft(
     found: ImportInfo,
     form: Form,
     status: int = 200,
+    typed: Sequence[str] = (),
 ) -> Response[str]:
     try:
         preview = await import_drafts.preview(system, found.id)
-    except Conflict as error:  # its file lies on another machine
+    except (Conflict, Invalid) as error:  # its file lies on another machine, say
         preview, form = None, refused(request, form.values, error)
+    holds = list(typed) or ([one.holds for one in preview.columns] if preview else [])
     return page(
         request,
         "imports/draft.html",
@@ -170,10 +192,50 @@ async def _draft(
         found=found,
         preview=preview,
         form=form,
-        known=COLUMNS,
+        holds=holds,
+        known=_offered(visitor.caller, holds),
+        names=[_attribute(one, preview.columns[i]) for i, one in enumerate(holds)]
+        if preview
+        else [],
         sheets=[] if preview is None else [(name, name) for name in preview.sheets],
+        tops=[] if preview is None else [(one.row, _top(one)) for one in preview.top],
+        counted=None,
+        part=False,
+        why="no_rows" if not found.size else "" if has_userid(holds) else "no_userid",
         binds=bind_names(visitor.caller),
     )
+
+
+def _offered(caller: Caller, holds: Sequence[str]) -> list[str]:
+    """The fields that a column may hold: those of senders that there are, and those in use."""
+    kinds = {"email", "phone", "tag", *(one.type for one in caller.snapshot.senders.values())}
+    usual = ("userid", BOTH, "email", *COLUMNS)
+    return [
+        name
+        for name in dict.fromkeys(usual)
+        if name in holds or KIND_OF.get(name, "email") in kinds
+    ]
+
+
+def _attribute(holds: str, column: ColumnView) -> str:
+    """The name of the attribute that the column fills, or would."""
+    if holds.startswith(ATTRIBUTE):
+        return holds.removeprefix(ATTRIBUTE)
+    return attribute_for(column.header) or column.letter.lower()
+
+
+def _top(one: TopRow) -> str:
+    return f"{one.row}: {' · '.join(cell for cell in one.cells if cell)}"[:80]
+
+
+def _columns(fields: dict[str, list[str]]) -> list[str]:
+    """What was chosen for each column."""
+    columns = fields.get("column", [])
+    names = [*fields.get("attribute", []), *[""] * len(columns)]
+    return [
+        f"{ATTRIBUTE}{name.strip()}" if one == ATTRIBUTE else one
+        for one, name in zip(columns, names, strict=False)
+    ]
 
 
 @post("/imports/{id:int}", scope="users:write")
@@ -183,12 +245,13 @@ async def start_import(
     """Keep what the columns hold, and with `start` do it."""
     visitor.caller.unbound()
     fields = await lists(request)
-    bind_id = (fields.get("bind_id") or ["all"])[-1]
+    last = {name: values[-1] for name, values in fields.items()}
+    bind_id, columns = last.get("bind_id") or "all", _columns(fields)
+    part = request.headers.get("hx-request") == "true"
     try:
-        columns = fields.get("column", [])
-        sheet = (fields.get("sheet") or [""])[-1]
         if "take" in fields:
-            await import_drafts.change(system, id, bind_id=bind_id, choice=Choice(sheet or None))
+            choice = Choice(last.get("sheet") or None, _row_of(last))
+            await import_drafts.change(system, id, bind_id=bind_id, choice=choice)
             return go(f"/imports/{id}")
         await import_drafts.change(system, id, columns=columns, bind_id=bind_id)
         if "start" in fields:
@@ -196,11 +259,29 @@ async def start_import(
     except Conflict:
         return go(f"/imports/{id}")  # somebody was quicker: the page says how it stands
     except UmsError as error:
+        if part:
+            return await _counted(request, system, id, error)
         async with system.database.read() as tx:
             found = await import_drafts.show(tx, id)
-        form = refused(request, {"bind_id": bind_id, "sheet": found.sheet or ""}, error)
-        return await _draft(request, system, visitor, found, form, error.status)
-    return go(f"/imports/{id}")
+        values = {"bind_id": bind_id, "sheet": found.sheet or "", "header_row": found.header_row}
+        form = refused(request, values, error)
+        return await _draft(request, system, visitor, found, form, error.status, columns)
+    return await _counted(request, system, id) if part else go(f"/imports/{id}")
+
+
+def _row_of(fields: dict[str, str]) -> int | None:
+    """The header's row, where another than before was chosen: a sheet that changed has its own."""
+    if fields.get("sheet", "") != fields.get("sheet_before", ""):
+        return None
+    return whole(fields.get("header_row", ""), 7) or None
+
+
+@post("/imports/{id:int}/dismiss", scope="users:write")
+async def dismiss(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
+    """Show it on the first page no more."""
+    visitor.caller.unbound()
+    await import_drafts.dismiss(system, id)
+    return go("/home")
 
 
 @post("/imports/{id:int}/delete", scope="users:write")
@@ -228,7 +309,7 @@ async def download_rejects(
     os.close(number)
     path = Path(name)
     try:
-        await rejects.rejected_workbook(system, id, path)
+        await rejects.rejected_workbook(system, id, path, language_of(request))
         file = await asyncio.to_thread(path.open, "rb")
     finally:
         path.unlink()  # whoever has it open reads on
@@ -253,5 +334,6 @@ handlers = [
     start_import,
     delete_import,
     undo,
+    dismiss,
     download_rejects,
 ]

@@ -230,6 +230,23 @@ async def remove(system: System, import_id: int, expect: Expect = anything) -> N
     await discard(Path(file))
 
 
+async def dismiss(system: System, import_id: int) -> None:
+    """Tell of the import's rejected rows, or of its failure, no more. Raises NotFound."""
+    async with system.database.write() as tx:
+        row = await _row(tx, import_id, lock=True)
+        mine = (imports.c.id == import_id) & imports.c.dismissed_at.is_(None)
+        await tx.run(update(imports).where(mine).values(dismissed_at=clock.now()))
+        await audit.note(tx, "import.dismiss", str(import_id), row.name)
+
+
+async def in_need(tx: Tx, since: int, limit: int) -> list[ImportInfo]:
+    """Imports that failed or rejected rows since then, and that nobody dismissed; newest first."""
+    bad = (imports.c.state == "failed") | ((imports.c.state == "done") & (imports.c.rejected > 0))
+    open_ = bad & (imports.c.created_at > since) & imports.c.dismissed_at.is_(None)
+    rows = await tx.rows(SELECT.where(open_).order_by(imports.c.id.desc()).limit(limit))
+    return [info(Import(*row)) for row in rows]
+
+
 async def forget(system: System) -> None:
     """Remove drafts that nobody started; `imports.sweep` removes their files."""
     old = imports.c.state.in_(("draft", "list")) & (imports.c.created_at < clock.now() - KEPT_FOR)
