@@ -1,5 +1,6 @@
 """Writing a message: an uploaded list as its audience, and what the check says before it goes."""
 
+import re
 from email import message_from_bytes
 from typing import Any
 
@@ -20,6 +21,49 @@ async def _keep(
 ) -> httpx.Response:
     files = {"list": ("list.csv", file)} if file is not None else {"list": ("", b"")}
     return await visitor.post(path, data={**EMPTY, **fields}, files=files)
+
+
+def _kept_list(answer: httpx.Response) -> str:
+    """The list that the form names, so that its file need not be chosen again."""
+    found = re.search(r'name="list_kept" value="(\d+)"', answer.text)
+    assert found is not None
+    return found[1]
+
+
+async def test_a_line_that_names_nobody_is_named(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    people = "a@example.org; zhang\nno body\n\nx@@y, b@example.org"
+    fields = {"channel": channel.key, "to": "people", "people": people}
+    wrong = await _keep(visitor, None, **fields)
+    assert wrong.status_code == 400
+    # As an address x@@y is none, but a userid may look so.
+    assert "1 lines hold no address and no userid: 2 (no body)." in wrong.text
+    assert 'name="skip_bad"' in wrong.text
+    shown = await followed(visitor, await _keep(visitor, None, skip_bad="on", **fields))
+    assert "Send to 2" in shown  # nobody has the other userids
+    nobody = {**fields, "people": "no body"}
+    assert (await _keep(visitor, None, skip_bad="on", **nobody)).status_code == 400
+
+
+async def test_a_list_stays_chosen_after_an_error(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    fields = {"channel": channel.key, "body": ""}
+    rows = "email\n" + "".join(f"u{n}@example.org\n" for n in range(1_200))
+    wrong = await _keep(visitor, rows.encode(), **fields)
+    assert wrong.status_code == 400
+    assert "list.csv is uploaded: 1,200 rows." in wrong.text
+    kept = _kept_list(wrong)
+    fields["body"] = "t"
+    shown = await followed(visitor, await _keep(visitor, None, list_kept=kept, **fields))
+    assert "Send to 1,200" in shown
+    other = await visit()  # another operator
+    stolen = await _keep(other, None, list_kept=kept, **fields)
+    assert stolen.status_code == 400
+    assert "list is not kept any more" in stolen.text
+    admin = await door.api_token()
+    assert (await door.get(f"/api/imports/{kept}", admin)).status == 404
+    assert (await visitor.get(f"/imports/{kept}")).status_code == 404
+    assert "list.csv" not in (await visitor.get("/imports")).text
 
 
 async def _template(door: Door, visitor: httpx.AsyncClient, key: str, text: str) -> str:
@@ -54,7 +98,11 @@ async def test_a_list_brings_values_of_each_one(door: Door, visit: Visit) -> Non
     fields = {"channel": channel.key, "with": "template", "template": id}
     lacks = await _keep(visitor, b"email,name\na@example.org,A\nb@example.org,\n", **fields)
     assert lacks.status_code == 400
-    assert "name (b@example.org)" in lacks.text
+    assert "1 recipients have no value for a variable" in lacks.text
+    assert re.search(r"<code>name</code>.*b@example\.org", lacks.text, re.DOTALL)
+    held = _kept_list(lacks)
+    left = await _keep(visitor, None, skip_lacking="on", list_kept=held, **fields)
+    assert "Send to 1" in await followed(visitor, left)
     kept = await _keep(visitor, b"email,name\na@example.org,A\nb@example.org,B\n", **fields)
     assert "Send to 2" in await followed(visitor, kept)
     path = kept.headers["location"].removesuffix("/check")

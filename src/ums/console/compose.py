@@ -1,5 +1,6 @@
 """Between the form of a message and the message that `core` takes."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -7,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
 from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
+from ums.core.requests import is_userid
 from ums.core.templates.build import Sources
 from ums.errors import Invalid
 from ums.senders.address import BadAddress, clean
 
 MAX_PEOPLE: Final = 1000  # that are typed; more come as a list
+MAX_TOLD: Final = 100  # lines that name nobody
 
 
 def content_of(
@@ -50,19 +53,38 @@ def _whom(fields: dict[str, Any]) -> tuple[list[Recipient], Among | None]:
         return [], Among(tags=parted(fields["tags"]))
     if fields["to"] == "segment":
         return [], Among(segment=_number(fields["segment"], "segment"))
-    lines = fields["people"].replace(",", "\n").replace(";", "\n").split("\n")
-    people = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if len(people) > MAX_PEOPLE:
+    return _people(fields["people"], skip=bool(fields.get("skip_bad"))), None
+
+
+def _people(text: str, *, skip: bool) -> list[Recipient]:
+    """Those who are named, one a line or between commas; the lines that name nobody are left out
+    if `skip`. Raises Invalid."""
+    found: dict[str, Recipient] = {}
+    bad: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        for one in re.split("[,;，；]", line):
+            if one.strip():
+                person = _person(one.strip())
+                if person is None:
+                    bad.append(f"{number} ({one.strip()[:60]})")
+                else:
+                    found[one.strip()] = person
+    if len(found) > MAX_PEOPLE:
         raise Invalid("too_many", field="people", limit=MAX_PEOPLE)
-    return [_person(one) for one in people], None
+    if bad and not skip:
+        lines = ", ".join(bad[:MAX_TOLD]) + (" …" if len(bad) > MAX_TOLD else "")
+        raise Invalid("people_wrong", field="people", count=len(bad), lines=lines)
+    return list(found.values())
 
 
-def _person(text: str) -> Recipient:
-    """An address, if it is one; else a userid."""
+def _person(text: str) -> Recipient | None:
+    """An address, if it is one; else a userid; None for what is neither."""
     try:
-        return Recipient(address=clean(text)) if "@" in text else Recipient(userid=text)
+        if "@" in text:
+            return Recipient(address=clean(text))
     except BadAddress:
-        return Recipient(userid=text)
+        pass
+    return Recipient(userid=text) if is_userid(text) else None
 
 
 def _number(text: str, field: str) -> int:

@@ -3,14 +3,13 @@
 from typing import Any, Final
 
 from litestar import MediaType, Response, get, post
-from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from msgspec.structs import replace
 
 from ums import clock
+from ums.console import recipients
 from ums.console.attaching import attached, kept_files
 from ums.console.compose import (
-    came_as_list,
     content_of,
     fields_of,
     sources_of,
@@ -21,7 +20,7 @@ from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.console.zones import entered
-from ums.core import approval, composing, drafts, mailing_list, reports, segments
+from ums.core import approval, composing, drafts, reports, segments
 from ums.core.callers import Caller
 from ums.core.directory import Channel
 from ums.core.drafts import Draft
@@ -30,7 +29,7 @@ from ums.core.outgoing import Outgoing, Recipient
 from ums.core.reach import reach
 from ums.core.scheduling import check_times
 from ums.core.templates import preview, store, written
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import NotFound, UmsError
 
 EMPTY: Final = {
     "channel": "",
@@ -48,9 +47,11 @@ EMPTY: Final = {
     "zone": "UTC",
     "priority": "",
     "files": "",
-    "list": "",
-    "skip_wrong": "",
+    **recipients.FIELDS,
+    "skip_bad": "",
+    "skip_lacking": "",
     "kept": [],
+    "lacks": [],
 }
 # The fields of `core` by the form's names.
 FIELDS: Final = {
@@ -126,10 +127,13 @@ async def _keep(
     channel = visitor.caller.channel(fields["channel"])
     try:
         fields["kept"] = await attached(request, system, channel, fields["kept"])
-        listed = await _listed(request, system, fields, draft)
+        listed = await recipients.listed(
+            request, system, visitor.signed_in.operator_id, fields, draft
+        )
         starts = entered(fields["starts"], fields["zone"], "starts")
         content = content_of(fields, kept_files(fields["kept"]), starts, listed)
         content = await _with_template(system, channel, fields, content, draft)
+        content = await recipients.complete(system, channel, fields, content)
         asked = await composing.request_of(system, channel, content)
         check_times(asked, clock.now())
     except UmsError as error:
@@ -145,7 +149,7 @@ async def typed(request: AnyRequest) -> dict[str, Any]:
     """The fields of the form as they were sent, whatever is in them."""
     given = await lists(request)
     fields: dict[str, Any] = {
-        name: (given.get(name) or [""])[-1] for name in EMPTY if name != "kept"
+        name: (given.get(name) or [""])[-1] for name in EMPTY if name not in ("kept", "lacks")
     }
     return {**fields, "kept": given.get("kept", [])}
 
@@ -170,29 +174,6 @@ def _at_the_form(error: UmsError) -> UmsError:
     if field:
         error.values["field"] = field
     return error
-
-
-async def _listed(
-    request: AnyRequest, system: Any, fields: dict[str, Any], draft: Draft | None
-) -> list[Recipient]:
-    """The recipients of the list that was uploaded, else of the one that the draft has already."""
-    if fields["to"] != "list":
-        return []
-    file: Any = (await request.form()).get("list")
-    if not isinstance(file, UploadFile) or not file.filename:
-        if draft is not None and came_as_list(draft.content):
-            return draft.content.recipients
-        raise Invalid("missing", field="list")
-    named = fields["with"] == "template" or written.is_needed(sources_of(fields))
-    try:
-        found = await mailing_list.read(system, file.file, file.filename, with_variables=named)
-        if found.wrong and not fields["skip_wrong"]:
-            rows = ", ".join(found.wrong[: mailing_list.TOLD])
-            raise Invalid("list_wrong", count=len(found.wrong), rows=rows)
-    except UmsError as error:
-        error.values["field"] = "list"
-        raise
-    return found.recipients
 
 
 @get("/send/{draft_id:int}", scope="messages:send")

@@ -6,6 +6,7 @@ recipient, under the column's name, for a template's variables.
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Any, Final
 
 from msgspec import Struct
@@ -50,20 +51,25 @@ async def read(
     copy, _ = await keep_stream(system.settings, source, name)
     try:
         await sheet_reader.check(copy, system.settings)
-        sight = await sheet_reader.look(copy, system.settings, 0)
-        columns = _columns(sight)
-        if sight.size > MAX_RECIPIENTS:
-            raise Invalid("list_long", limit=MAX_RECIPIENTS)
-        names = [header or letters(place) for place, header in enumerate(sight.header)]
-        lines: list[Line] = []
-        async with sheet_reader.reading(
-            copy, system.settings, 0, names, sight.sheet, sight.header_row
-        ) as reader:
-            await reader.next()  # the head
-            while isinstance(item := await reader.next(), Batch):
-                lines += item.lines
+        return await read_file(system, copy, with_variables=with_variables)
     finally:
         await discard(copy)
+
+
+async def read_file(system: System, file: Path, *, with_variables: bool = False) -> MailingList:
+    """The same of a file that is kept and was checked."""
+    sight = await sheet_reader.look(file, system.settings, 0)
+    columns = _columns(sight)
+    if sight.size > MAX_RECIPIENTS:
+        raise Invalid("list_long", limit=MAX_RECIPIENTS)
+    names = [header or letters(place) for place, header in enumerate(sight.header)]
+    lines: list[Line] = []
+    async with sheet_reader.reading(
+        file, system.settings, 0, names, sight.sheet, sight.header_row
+    ) as reader:
+        await reader.next()  # the head
+        while isinstance(item := await reader.next(), Batch):
+            lines += item.lines
     return _listed(lines, columns, with_variables=with_variables)
 
 

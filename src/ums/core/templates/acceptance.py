@@ -47,7 +47,7 @@ async def choose(
     What can be known now is refused now: a variable that is nowhere, values that the template
     cannot be rendered with. `para` has passed `check_para`.
     """
-    version = await _newest(system, channel, template_id)
+    version = await newest(system, channel, template_id)
     used = {name: para[name] for name in version.names if para.get(name) is not None}
     if audience.variables:
         await _check_each(system, version, used, audience)
@@ -58,7 +58,8 @@ async def choose(
     return Chosen(version, Content(version.source_subject, para=used))
 
 
-async def _newest(system: System, channel: Channel, template_id: int) -> Version:
+async def newest(system: System, channel: Channel, template_id: int) -> Version:
+    """The newest version of an open template of the channel. Raises Refused."""
     query = select(templates.c.open, templates.c.version)
     mine = (templates.c.id == template_id) & (templates.c.channel_id == channel.id)
     async with system.database.read() as tx:
