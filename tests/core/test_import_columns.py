@@ -139,6 +139,18 @@ async def test_columns_are_mapped_and_ignored(world: System, tmp_path: Path) -> 
         await done(world, path, ignore=["ID", "Mail"])
 
 
+async def test_columns_of_which_nothing_is_said_are_not_read(world: System, tmp_path: Path) -> None:
+    path = by_openpyxl(tmp_path / "a.xlsx", [["A", "B", "C"], ["u1", "a@a.org", "x"]])
+    with path.open("rb") as file:
+        made = await import_drafts.upload(world, file, "a.xlsx")
+    await import_drafts.change(world, made.id, columns=["userid"])
+    told = await dry_run(world, made.id)
+    assert (told.new, told.invalid) == (1, 0)
+    await import_drafts.start(world, made.id)
+    await imports.run(world, made.id, ME)
+    assert counts(await shown(world, made.id)) == (1, 0, 0, 0)
+
+
 async def test_attributes_keep_their_type(world: System, tmp_path: Path) -> None:
     head = ["userid", "user.zip", "user.age", "user.vip", "user.score"]
     path = by_openpyxl(tmp_path / "a.xlsx", [head, ["u1", "01067", 42, True, 8.5], ["u2"]])

@@ -184,7 +184,8 @@ async def _draft(
         preview = await import_drafts.preview(system, found.id)
     except (Conflict, Invalid) as error:  # its file lies on another machine, say
         preview, form = None, refused(request, form.values, error)
-    holds = list(typed) or ([one.holds for one in preview.columns] if preview else [])
+    columns = preview.columns if preview else []
+    holds = [typed[place] if place < len(typed) else one.holds for place, one in enumerate(columns)]
     return page(
         request,
         "imports/draft.html",
@@ -194,9 +195,7 @@ async def _draft(
         form=form,
         holds=holds,
         known=_offered(visitor.caller, holds),
-        names=[_attribute(one, preview.columns[i]) for i, one in enumerate(holds)]
-        if preview
-        else [],
+        names=[_attribute(one, column) for one, column in zip(holds, columns, strict=True)],
         sheets=[] if preview is None else [(name, name) for name in preview.sheets],
         tops=[] if preview is None else [(one.row, _top(one)) for one in preview.top],
         counted=None,

@@ -10,7 +10,7 @@ from ums.core import sheet_reader
 from ums.core.import_columns import check_columns
 from ums.core.import_drafts import columns_of, file_of
 from ums.core.import_rows import Table, read
-from ums.core.sheet_items import Batch, Line
+from ums.core.sheet_items import Batch, Head, Line
 from ums.core.system import System
 from ums.core.user_changes import State, change, fill
 from ums.core.user_entries import Entry, Rights
@@ -165,13 +165,15 @@ async def dry_run(system: System, import_id: int, language: str = "en") -> DryRu
     row, file = await file_of(system, import_id)
     columns = columns_of(row)
     check_columns(columns)
-    table = Table(columns, row.bind_id, Rights(await system.directory.now()))
-    table.check()
-    count = _Count(table, language)
+    rights = Rights(await system.directory.now())
+    Table(columns, row.bind_id, rights).check()
     async with sheet_reader.reading(
         file, system.settings, 0, columns, row.sheet, row.header_row
     ) as reader:
-        await reader.next()  # the head
+        head = await reader.next()
+        if not isinstance(head, Head):
+            raise sheet_reader.lost()
+        count = _Count(Table(head.columns, row.bind_id, rights), language)
         while isinstance(item := await reader.next(), Batch):
             async with system.database.read() as tx:
                 await count.batch(tx, item.lines)

@@ -116,6 +116,7 @@ def read(order: Order) -> Iterator[Item]:
     rows, sheets = _open(order)
     table = _Table.find(rows, order)
     columns = guess(table.header) if order.names is None else order.names
+    columns += [""] * (len(table.header) - len(columns))  # of those nothing was said
     size, numeric = _look_through(table.below(rows), columns, order)
     if sheets:  # a workbook says itself what is a number
         numeric = set[int]()
