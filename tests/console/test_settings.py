@@ -101,8 +101,8 @@ async def test_callbacks_are_verified_tested_and_forgotten(door: Door, visit: Vi
         none = await visitor.post(path, data={"url": "nonsense", "schedule": "hosted"})
         assert (none.status_code, 'id="url-error"' in none.text) == (400, True)
         fields = {"url": receiver.url, "schedule": "hosted", "form": "hosted"}
-        made = await visitor.post(path, data=fields)
-        secret = re.findall(r"whsec_[\w+/=]+", made.text)[0]
+        made = await followed(visitor, await visitor.post(path, data=fields))
+        secret = re.findall(r"whsec_[\w+/=]+", made)[0]
         assert secret not in (await visitor.get(path)).text
         tested = await visitor.post(f"{path}/1/test")
         assert "It took the sample record" in tested.text

@@ -3,12 +3,15 @@
 import re
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
 from console.test_settings import followed
 from doors import Door
+from flow import with_settings
+from receiver import receiving
+from telling import ALLOWED
 from ums import clock
 from ums.console.words import Words
 from ums.core import operators, shown_once
@@ -45,9 +48,7 @@ async def test_a_new_channel_s_secret_outlives_a_reload(
     assert channel.rules.zone == "Asia/Shanghai"
 
 
-async def test_only_who_made_it_sees_it_and_only_for_a_while(
-    door: Door, visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_who_made_it_sees_it_and_only_for_a_while(door: Door, visit: Visit) -> None:
     visitor, other = await visit(), await visit()
     made = await visitor.post("/channels", data={"name": "News", "zone": "Asia/Shanghai"})
     where = made.headers["location"]
@@ -59,8 +60,9 @@ async def test_only_who_made_it_sees_it_and_only_for_a_while(
     async with door.system.database.read() as tx:
         (row,) = await tx.rows(select(rows))
     assert secret not in str(row)
-    real = clock.now
-    monkeypatch.setattr(clock, "now", lambda: real() + shown_once.LIFE + 1)
+    assert clock.now() < row.expires_at <= clock.now() + shown_once.LIFE
+    async with door.system.database.write() as tx:
+        await tx.run(update(rows).values(expires_at=clock.now()))
     late = await visitor.get(where)
     assert (late.status_code, secret in late.text) == (404, False)
 
@@ -72,3 +74,25 @@ async def test_a_rotated_secret_is_shown_the_same_way(door: Door, visit: Visit) 
     first = await followed(visitor, rotated)
     assert await followed(visitor, rotated) == first
     assert channel.key in first
+
+
+async def test_the_signing_secret_of_a_callback_is_shown_the_same_way(
+    door: Door, visit: Visit
+) -> None:
+    with_settings(door.system, **ALLOWED)
+    visitor, channel = await visit(), await door.channel()
+    path = f"/channels/{channel.key}/callbacks"
+    async with receiving("", "") as receiver:
+        made = await visitor.post(path, data={"url": receiver.url, "schedule": "hosted"})
+        rotated = await visitor.post(f"{path}/1/rotate")
+    secrets: list[str] = []
+    for told in (made, rotated):
+        assert told.status_code == 303
+        assert "whsec_" not in told.text
+        secrets += set(re.findall(r"whsec_[\w+/=]+", await followed(visitor, told)))
+        assert secrets[-1] in await followed(visitor, told)  # loaded again, it is the same one
+    assert len(set(secrets)) == len(secrets) == 2
+    assert not set(secrets) & set(re.findall(r"whsec_[\w+/=]+", (await visitor.get(path)).text))
+    done = await visitor.post(f"{rotated.headers['location']}/done")
+    assert done.headers["location"] == path
+    assert (await visitor.get(rotated.headers["location"])).status_code == 404

@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
+from ums.console.shown import reveal
 from ums.core import checkup
 from ums.core.callbacks import addresses, kept, listing
 from ums.core.callbacks.addresses import Changes
@@ -34,7 +35,6 @@ async def _callbacks(
     channel: Channel,
     form: Form,
     *,
-    secret: str = "",
     tested: Any = None,
     status: int = 200,
 ) -> Response[str]:
@@ -52,7 +52,6 @@ async def _callbacks(
         dead=dead,
         sort=sort,
         form=form,
-        secret=secret,
         tested=tested,
     )
 
@@ -61,7 +60,7 @@ async def _callbacks(
 async def add_callback(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
-    """The page after it is the only one that shows the signing secret."""
+    """Its signing secret is shown once, on a page of its own."""
     channel = visitor.caller.channel(key)
     values = await _typed(request, tuple(_NEW))
     try:
@@ -75,7 +74,12 @@ async def add_callback(
         error.values.setdefault("field", "form" if error.reason == "callback_hosted" else "url")
         form = refused(request, {**values, "password": ""}, error)
         return await _callbacks(request, system, channel, form, status=error.status)
-    return await _callbacks(request, system, channel, Form(_NEW), secret=str(made.secret))
+    return await _reveal(system, visitor, channel, str(made.secret))
+
+
+async def _reveal(system: Any, visitor: Any, channel: Channel, secret: str) -> Response[str]:
+    where = f"/channels/{channel.key}/callbacks"
+    return await reveal(system, visitor, "callback", secret=secret, where=where)
 
 
 async def _typed(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
@@ -145,13 +149,14 @@ async def change_callback(
     verb: FromPath[str],
 ) -> Response[str]:
     """Verify, test, make it the default, give it a new secret, or forget it."""
-    channel, secret, tested = visitor.caller.channel(key), "", None
+    channel, tested = visitor.caller.channel(key), None
     form = Form(_NEW)
     try:
         if verb == "test":
             tested = await addresses.test(system, channel, callback_id)
         elif verb == "rotate":
-            secret = str((await addresses.rotate(system, channel, callback_id)).secret)
+            made = await addresses.rotate(system, channel, callback_id)
+            return await _reveal(system, visitor, channel, str(made.secret))
         else:
             await _simply(system, channel, callback_id, verb)
     except Invalid as error:
@@ -159,7 +164,7 @@ async def change_callback(
             raise
         form = refused(request, {}, error)
         form.values |= _NEW
-    return await _callbacks(request, system, channel, form, secret=secret, tested=tested)
+    return await _callbacks(request, system, channel, form, tested=tested)
 
 
 async def _simply(system: Any, channel: Channel, id: int, verb: str) -> None:
