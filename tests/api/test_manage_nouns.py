@@ -53,6 +53,13 @@ async def test_a_channel_from_making_to_closing(shared: Door) -> None:
     ]
 
 
+async def test_a_channel_is_made_with_its_zone(shared: Door, admin: Token) -> None:
+    for given, zone in (({"zone": "Asia/Shanghai"}, "Asia/Shanghai"), ({}, "UTC")):
+        made = await shared.post("/api/channels", {"name": f"at {zone}", **given}, admin)
+        rules = await shared.get(f"/api/channels/{made.body['channelkey']}/rules", admin)
+        assert rules.body["zone"] == zone
+
+
 async def test_a_channels_key_changes_no_channel(shared: Door) -> None:
     channel = await shared.channel()
     path = f"/api/channels/{channel.key}"
@@ -86,6 +93,7 @@ async def test_lists_of_channels_go_on(shared: Door, admin: Token) -> None:
         ({"name": "x\n"}, "name_length"),
         ({"name": "new", "key": "a-b"}, "key_shape"),
         ({"name": "new", "key": "all"}, "key_shape"),
+        ({"name": "new", "zone": "Moon/Base"}, "bad_rule"),
     ],
 )
 async def test_a_channel_that_cannot_be(

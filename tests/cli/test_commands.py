@@ -43,6 +43,11 @@ def test_a_channel_from_its_making_to_its_closing(ums: Ums) -> None:
 
 def test_a_chosen_key_is_optional_and_its_refusal_is_told(ums: Ums) -> None:
     assert SECRET.fullmatch(ums("channel", "create", "One", "--json").json["channelkey"])
+    table = ums("channel", "create", "East", "--key", "east", "--zone", "Asia/Shanghai").out
+    assert "created_at (UTC)" in table
+    assert ums("channel", "rules", "east", "--json").json["zone"] == "Asia/Shanghai"
+    wrong = ums("channel", "create", "Moon", "--zone", "Moon/Base", "--json").error
+    assert wrong["reason"] == "bad_rule"
     assert ums("channel", "create", "One").complaint == "The name One is taken."
     refused = ums("channel", "create", "Two", "--key", "all", "--json").error
     assert (refused["code"], refused["reason"]) == (4004, "key_shape")

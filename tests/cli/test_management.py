@@ -54,7 +54,10 @@ def test_statistics_add_up(orders: Ums) -> None:
     assert (day["total"]["messages"], day["total"]["target"]) == (2, 3)
     one = orders("stats", "--by", "message", "--message", msgid, "--json").json
     assert [(item["key"], item["target"]) for item in one["items"]] == [(msgid, 1)]
-    assert orders("stats", "--channel", "1234", "--by", "channel").status == 0
+    by_channel = orders("stats", "--channel", "1234", "--by", "channel").out
+    assert by_channel.split()[:2] == ["key", "messages"]
+    by_day = orders("stats", "--zone", "Asia/Shanghai").out
+    assert by_day.split()[:3] == ["key", "(Asia/Shanghai)", "messages"]
     total = orders("stats", "--by", "sender").out.splitlines()[-1].split()
     assert total[:4] == ["total", "2", "3", "3"]  # all are pending: no engine has run yet
     unknown = orders("stats", "--channel", "5678", "--json")

@@ -40,7 +40,7 @@ async def test_the_log_can_be_saved_which_is_noted(door: Door, visit: Visit) -> 
     await _rename(visitor, channel, "=cmd|x")
     saved = await visitor.get("/audit.csv?action=channel.change")
     header, row = saved.text.lstrip("\ufeff").splitlines()
-    assert header == "id,at,actor,address,action,subject,times,detail,before,after"
+    assert header == "id,at (UTC),actor,address,action,subject,times,detail,before,after"
     assert "operator:administrator0,127.0.0.1,channel.change" in row
     noted = await _last(door, "audit.export")
     assert (noted.actor, noted.address) == ("operator:administrator0", "127.0.0.1")

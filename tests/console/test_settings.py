@@ -14,6 +14,7 @@ from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
 from ums.core import channels, senders
+from ums.core.rules import Rules
 from ums.core.senders import NewSender
 
 
@@ -194,6 +195,40 @@ async def test_statistics_say_what_the_api_says(door: Door, visit: Visit) -> Non
     assert exported[1].startswith(f"{channel.key},1,2")
 
 
+async def test_days_are_counted_by_each_channel_s_clock(door: Door, visit: Visit) -> None:
+    visitor, east, west = await visit(), await door.channel(), await door.channel()
+    zones = {east.key: "Pacific/Kiritimati", west.key: "Pacific/Pago_Pago"}  # 25 hours apart
+    for channel in (east, west):
+        await channels.set_rules(door.system, channel.key, Rules(zone=zones[channel.key]))
+        body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
+        sent = await door.post("/api/messages", body, channel)
+        await door.done(sent.body["msgid"], channel)
+    path = "/statistics.csv?days=7&channel="
+    days: dict[str, str] = {}
+    for channel in (east, west):
+        lines = (await visitor.get(path + channel.key)).text.splitlines()
+        assert lines[0].startswith(f"\ufeffkey ({zones[channel.key]}),messages,")
+        (days[channel.key],) = [line[:10] for line in lines[1:-1] if line[10:13] == ",1,"]
+    assert days[west.key] < days[east.key]
+    both = (await visitor.get(path)).text
+    assert both.startswith('\ufeff"key (Pacific/Kiritimati, Pacific/Pago_Pago)",messages,')
+    assert {line[:10] for line in both.splitlines()[1:-1] if line[10:13] == ",1,"} == {
+        *days.values()
+    }
+    told = "Days are those of each channel’s own time zone (Pacific/Kiritimati, Pacific/Pago_Pago)."
+    assert told in (await visitor.get("/statistics?by=day")).text
+    assert told not in (await visitor.get("/statistics?by=channel")).text
+    assert "Days and hours are those of UTC." in (await visitor.get("/statistics?by=hour")).text
+    home = (await visitor.get("/home")).text
+    assert told in home
+    tile = home.partition("<h2>Today</h2>")[2].partition("<dd>")[2].partition("</dd>")[0]
+    assert tile == "2"  # what is today in Kiritimati and what is today in Pago Pago
+    one = await visitor.get(f"/statistics?by=day&channel={west.key}")
+    assert "Days and hours are those of Pacific/Pago_Pago." in one.text
+    chinese = await visitor.get("/statistics?by=day", headers={"Accept-Language": "zh"})
+    assert "日期按各渠道自己的时区计算" in chinese.text
+
+
 async def test_a_segment_is_counted_before_it_is_saved(door: Door, visit: Visit) -> None:
     visitor = await visit()
     people = [{"userid": f"seg{age}", "attributes": {"age": age}} for age in (10, 20, 30)]
@@ -283,6 +318,8 @@ async def test_what_is_unknown_is_found_out_and_exported(door: Door, visit: Visi
     ]
     lines = (await visitor.get(f"/messages/{msgid}/deliveries.csv?address=a@example.org")).text
     assert len(lines.splitlines()) == 2
+    assert lines.splitlines()[0].endswith(",updated_at (UTC)")
+    assert rows[0][-1] == "updated_at (UTC)"
     strange = await visitor.get("/messages/nothing/deliveries.xlsx")
     assert strange.status_code == 404
 

@@ -251,6 +251,48 @@ async def test_days_are_those_of_the_wall_clock(system: System) -> None:
     ]
 
 
+async def test_each_channel_s_days_are_those_of_its_own_zone(system: System) -> None:
+    own, out = await prepare(system)
+    one_zone = stats.zones_of(await system.directory.now(), None)
+    assert one_zone == {"UTC": None}
+    zones = dict(zip(own, ("Asia/Shanghai", "America/New_York"), strict=True))
+    async with system.database.write() as tx:
+        for id, zone in zones.items():
+            rules = msgspec.json.encode(Rules(zone=zone)).decode()
+            await tx.run(update(channel_rows).where(channel_rows.c.id == id).values(rules=rules))
+        await touch(tx)
+    system.directory.forget()
+    made = await fill(system, own, out, 60)
+    now = await system.directory.now()
+    until = START + 2 * clock.DAY + 10 * 3_600_000  # 22:00 UTC: the next day in Shanghai
+    asked = Asked(by="day", since=START, until=until)
+    async with system.database.read() as tx:
+        found = await stats.own_days(tx, now, asked)
+        only = await stats.own_days(
+            tx, now, msgspec.structs.replace(asked, channels=frozenset(own[1:]))
+        )
+        none = await stats.own_days(tx, now, msgspec.structs.replace(asked, channels=frozenset()))
+    counted = [one for one in made if one[3] < until]
+    days: dict[str, list[Any]] = {}
+    for one in counted:
+        days.setdefault(local(one[3], zones[one[1]])[:10], []).append(one)
+    assert [row.key for row in found.report.items] == sorted(days)
+    assert len(days) == 4
+    for row in found.report.items:
+        check(row, days[row.key], set())
+    check(found.report.total, counted, set())
+    today = {own[0]: "2026-03-10", own[1]: "2026-03-09"}
+    assert found.today.key == "2026-03-09"
+    check(
+        found.today,
+        [one for one in counted if local(one[3], zones[one[1]])[:10] == today[one[1]]],
+        set(),
+    )
+    assert [row.key for row in only.report.items] == ["2026-03-07", "2026-03-08", "2026-03-09"]
+    check(only.report.total, [one for one in counted if one[1] == own[1]], set())
+    assert {row.messages for row in none.report.items} == {0}
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -118,10 +118,13 @@ def channel_show(key: Key, json: AsJson = False) -> None:
 def channel_create(
     name: Annotated[str, typer.Argument(help="1 to 30 characters.")],
     key: Annotated[str | None, typer.Option(help="Choose the ChannelKey.")] = None,
+    zone: Annotated[
+        str, typer.Option(help="The time zone of its days and hours, such as Asia/Shanghai.")
+    ] = "UTC",
     json: AsJson = False,
 ) -> None:
     """Make a channel and show its MasterSecret, this once."""
-    show.record(ask("channel.create", name=name, key=key), raw=json)
+    show.record(ask("channel.create", name=name, key=key, zone=zone), raw=json)
 
 
 @channel.command("list")

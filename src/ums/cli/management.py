@@ -92,7 +92,8 @@ def stats(
     if json:
         show.as_json(report)
         return
-    show.records([*report["items"], report["total"]], FUNNEL, raw=False)
+    clock = zone if by in ("day", "hour") else ""
+    show.records([*report["items"], report["total"]], FUNNEL, raw=False, zone=clock)
     if report["total"]["losses"]:
         show.out.print()
         show.records(report["total"]["losses"], ("step", "state", "reason", "count"), raw=False)

@@ -31,21 +31,29 @@ def record(value: dict[str, Any], *, raw: bool) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, field in value.items():
-        table.add_row(Text(name, style="bold"), _text(field))
+        table.add_row(Text(_head(name), style="bold"), _text(field))
     out.print(table)
 
 
-def records(values: Sequence[dict[str, Any]], columns: Sequence[str], *, raw: bool) -> None:
-    """Several things, a row each."""
+def records(
+    values: Sequence[dict[str, Any]], columns: Sequence[str], *, raw: bool, zone: str = ""
+) -> None:
+    """Several things, a row each; `zone` is whose days the first column has."""
     if raw:
         as_json(list(values))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        named = f"{column} ({zone})" if zone and not place else _head(column)
+        table.add_column(named, overflow="fold")
     for value in values:
         table.add_row(*(_text(value.get(column)) for column in columns))
     out.print(table)
+
+
+def _head(name: str) -> str:
+    """What stands above a column or before a field: times say that they are in UTC."""
+    return f"{name} (UTC)" if name == "at" or name.endswith("_at") else name
 
 
 def step(one: dict[str, Any], language: str) -> None:

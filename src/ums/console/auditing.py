@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.response import Stream
 
-from ums.console.exporting import CSV, MARK, lines, saved_as
+from ums.console.exporting import CSV, MARK, heads, lines, saved_as
 from ums.console.forms import Form, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
@@ -82,7 +82,7 @@ def _wanted(asked: dict[str, str]) -> dict[str, Any]:
 
 
 async def _lines(system: Any, wanted: dict[str, Any]) -> AsyncGenerator[str]:
-    yield MARK + lines([_COLUMNS])
+    yield MARK + lines([heads(_COLUMNS)])
     after: str | None = None
     while True:
         async with system.database.read() as tx:

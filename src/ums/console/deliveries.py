@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from ums.console.exporting import CSV, MARK, lines, saved_as
+from ums.console.exporting import CSV, MARK, heads, lines, saved_as
 from ums.console.forms import lists, whole
 from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
@@ -121,7 +121,7 @@ async def _parts(
 
 
 async def _lines(parts: AsyncGenerator[list[DeliveryInfo]]) -> AsyncGenerator[str]:
-    yield MARK + lines([_EXPORTED])
+    yield MARK + lines([heads(_EXPORTED)])
     async for part in parts:
         yield lines(map(_cells, part))
 
@@ -143,7 +143,7 @@ async def _workbook(path: Path, parts: AsyncGenerator[list[DeliveryInfo]]) -> No
 
 def _sheet(book: Any) -> Any:
     sheet = book.add_worksheet()
-    sheet.write_row(0, 0, _EXPORTED)
+    sheet.write_row(0, 0, heads(_EXPORTED))
     return sheet
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ums.console.pages import SAFE_HEADERS
@@ -14,6 +14,11 @@ MARK: Final = "\ufeff"  # by it Excel knows that a file is UTF-8
 def saved_as(name: str) -> dict[str, str]:
     """The headers of an answer that a browser saves as a file of this name."""
     return {**SAFE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def heads(columns: Sequence[str]) -> list[str]:
+    """The heads of a file's columns: those with times say that they are in UTC."""
+    return [f"{name} (UTC)" if name == "at" or name.endswith("_at") else name for name in columns]
 
 
 def lines(rows: Iterable[Iterable[object]]) -> str:

@@ -25,7 +25,7 @@ from ums.core import (
 from ums.core.callers import Caller
 from ums.core.forecast import Forecast, forecast
 from ums.core.reports import MessageInfo
-from ums.core.stats import Stats, StatsReport
+from ums.core.stats import OwnDays, Stats
 from ums.core.stats_sql import Asked
 
 DAYS: Final = 14
@@ -50,11 +50,13 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
         by="day", since=now - (DAYS - 1) * clock.DAY, until=now + 1, channels=caller.channels
     )
 
-    async def count() -> StatsReport:
+    async def count() -> OwnDays:
         async with system.database.read() as tx:
-            return await stats.statistics(tx, caller.snapshot, asked)
+            return await stats.own_days(tx, caller.snapshot, asked)
 
-    report = await system.recent.get(("home", caller.channels), count)
+    zones = [*stats.zones_of(caller.snapshot, caller.channels)]
+    counted = await system.recent.get(("home", caller.channels, *zones), count)
+    report, today = counted.report, counted.today
     async with system.database.read() as tx:
         steps = await _steps(tx, caller)
         running = await _running(tx, caller)
@@ -63,11 +65,13 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
         request,
         "home.html",
         days=days,
-        today=days[-1] if days else report.total,
+        today=today,
+        zone=", ".join(zones),
+        zones=zones,
         most=max((day.target for day in days), default=0),
         total=report.total,
         running=running,
-        notices=[*await _notices(system, visitor), *_of_refusals(days)],
+        notices=[*await _notices(system, visitor), *_of_refusals(days, today)],
         steps=None if report.total.messages else steps,
     )
 
@@ -92,13 +96,12 @@ async def live_home(request: AnyRequest, system: System, visitor: Visitor) -> Se
     return live(request, look)
 
 
-def _of_refusals(days: Sequence[Stats]) -> list[Notice]:
+def _of_refusals(days: Sequence[Stats], now: Stats) -> list[Notice]:
     """Whether more is refused today than was usual: it begins so when a list is stale, or when a
     receiver takes the mail for spam."""
-    if not days:
-        return []
-    *before, today = [(_failed(day), day.submitted) for day in days]
-    failed, tried = today[0], sum(today)
+    before = [(_failed(day), day.submitted) for day in days if day.key < now.key]
+    failed = _failed(now)
+    tried = failed + now.submitted
     usual = sum(bad for bad, _ in before) / max(1, sum(map(sum, before)))
     if failed < FEW or failed / tried < max(0.05, 2 * usual):
         return []

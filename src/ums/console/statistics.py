@@ -34,6 +34,7 @@ _COLUMNS: Final = (
 async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     form = _form(request)
     report = await _report(system, visitor.caller, form)
+    zones = _zones(visitor.caller, form)
     return page(
         request,
         "statistics.html",
@@ -44,15 +45,17 @@ async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> R
         most_lost=max((loss.count for loss in report.total.losses), default=1),
         by=BY,
         days=DAYS,
-        zone=_zone(visitor.caller, form),
+        zone=", ".join(zones),
+        zones=zones,
     )
 
 
 @get("/statistics.csv", scope="stats:read")
 async def export(request: AnyRequest, system: System, visitor: Visitor) -> Response[bytes]:
-    report = await _report(system, visitor.caller, _form(request))
+    form = _form(request)
+    report = await _report(system, visitor.caller, form)
     rows = [[getattr(one, name) for name in _COLUMNS] for one in (*report.items, report.total)]
-    content = (MARK + lines([_COLUMNS, *rows])).encode()
+    content = (MARK + lines([_heads(visitor.caller, form), *rows])).encode()
     return Response(content, media_type=CSV, headers=saved_as("statistics.csv"))
 
 
@@ -66,33 +69,38 @@ def _form(request: AnyRequest) -> Form:
     return Form({"by": by, "days": days, "channel": query.get("channel", "")})
 
 
-def _zone(caller: Caller, form: Form) -> str:
-    """The clock that days go by: the channel's, or the one that all channels have."""
-    chosen = form.value("channel")
-    seen = [
-        channel.rules.zone
-        for key, channel in caller.snapshot.channels.items()
-        if caller.sees(channel.id) and chosen in ("", key)
-    ]
-    return seen[0] if len(set(seen)) == 1 else "UTC"
+def _heads(caller: Caller, form: Form) -> list[str]:
+    """The heads of the file's columns; that of days and hours says by whose clock they are."""
+    if form.value("by") not in ("day", "hour"):
+        return [*_COLUMNS]
+    return [f"key ({', '.join(_zones(caller, form))})", *_COLUMNS[1:]]
+
+
+def _zones(caller: Caller, form: Form) -> list[str]:
+    """The clocks that days go by: the channels' own. Hours need one for all, or else UTC."""
+    zones = [*stats.zones_of(caller.snapshot, caller.among(form.value("channel") or None))]
+    return zones if form.value("by") != "hour" or len(zones) == 1 else ["UTC"]
 
 
 async def _report(system: Any, caller: Caller, form: Form) -> StatsReport:
     now = clock.now()
     by: Any = form.value("by")
+    zones = _zones(caller, form)
     asked = Asked(
         by=by,
         since=now - int(form.value("days")) * clock.DAY,
         until=now + 1,
         channels=caller.among(form.value("channel") or None),
-        zone=_zone(caller, form),
+        zone=zones[0],
     )
 
     async def count() -> StatsReport:
         async with system.database.read() as tx:
+            if by == "day":
+                return (await stats.own_days(tx, caller.snapshot, asked)).report
             return await stats.statistics(tx, caller.snapshot, asked)
 
-    key = ("statistics", by, form.value("days"), asked.channels, asked.zone)
+    key = ("statistics", by, form.value("days"), asked.channels, *zones)
     return await system.recent.get(key, count)
 
 

@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from ums.console.exporting import CSV, MARK, lines, saved_as
+from ums.console.exporting import CSV, MARK, heads, lines, saved_as
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
@@ -102,7 +102,7 @@ async def export_suppressions(
 
 
 async def _lines(system: Any, channel: Channel) -> AsyncGenerator[str]:
-    yield MARK + lines([COLUMNS])
+    yield MARK + lines([heads(COLUMNS)])
     after: str | None = None
     while True:
         found = await suppressions.list_suppressions(system, channel, after=after, limit=500)

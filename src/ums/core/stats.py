@@ -147,14 +147,59 @@ async def _domains(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
 
 
 async def _series(tx: Tx, snapshot: Snapshot, asked: Asked) -> StatsReport:
-    buckets = _buckets(asked)
-    sums = await _sums(tx, snapshot, asked, buckets)
     total, rows = _Sum("total"), list[Stats]()
-    for start, _, name in buckets:
-        one = sums.get(start, _Sum(name))
+    for name, one in await _in_order(tx, snapshot, asked):
         total.add(one)
         rows.append(one.shown(name))
     return StatsReport(rows, total.shown("total"), None)
+
+
+async def _in_order(tx: Tx, snapshot: Snapshot, asked: Asked) -> list[tuple[str, "_Sum"]]:
+    """Every day or hour of the range, also those without a message."""
+    buckets = _buckets(asked)
+    sums = await _sums(tx, snapshot, asked, buckets)
+    return [(name, sums.get(start, _Sum(name))) for start, _, name in buckets]
+
+
+class OwnDays(Struct, frozen=True):
+    """The days of several channels. `today` adds up the day that each has now; its key is the
+    earliest of these days, which differ while midnight goes round the world."""
+
+    report: StatsReport
+    today: Stats
+
+
+async def own_days(tx: Tx, snapshot: Snapshot, asked: Asked) -> OwnDays:
+    """Statistics by day, each channel's by the clock of its own zone; days of the same date are
+    one row. Raises Invalid."""
+    days: dict[str, _Sum] = {}
+    total, today, dates = _Sum("total"), _Sum("today"), list[str]()
+    for zone, channels in zones_of(snapshot, asked.channels).items():
+        part = msgspec.structs.replace(asked, by="day", zone=zone, channels=channels)
+        found = await _in_order(tx, snapshot, part)
+        for name, one in found:
+            days.setdefault(name, _Sum(name)).add(one)
+            total.add(one)
+        for name, one in found[-1:]:
+            today.add(one)
+            dates.append(name)
+    rows = [one.shown(name) for name, one in sorted(days.items())]
+    report = StatsReport(rows, total.shown("total"), None)
+    return OwnDays(report, today.shown(min(dates, default="")))
+
+
+def zones_of(
+    snapshot: Snapshot, channels: frozenset[int] | None
+) -> dict[str, frozenset[int] | None]:
+    """The zones that these channels go by, by name, with the channels of each; None: all there
+    are. UTC where there is no channel."""
+    found: dict[str, set[int]] = {}
+    for id, channel in snapshot.channel_ids.items():
+        if channels is None or id in channels:
+            found.setdefault(channel.rules.zone, set()).add(id)
+    if len(found) < 2:  # no need to name the channels
+        return {next(iter(found), "UTC"): channels}
+    return {zone: frozenset(found[zone]) for zone in sorted(found)}
 
 
 def _buckets(asked: Asked) -> list[tuple[int, int, str]]:

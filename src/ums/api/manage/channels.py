@@ -22,6 +22,10 @@ class NewChannel(Struct, frozen=True, forbid_unknown_fields=True):
     key: Annotated[
         str | None, Meta(description="Its ChannelKey: 1 to 32 letters and digits; null: chosen.")
     ] = None
+    zone: Annotated[
+        str,
+        Meta(description="The IANA name of the time zone its days and hours go by: Asia/Shanghai."),
+    ] = "UTC"
 
 
 class ChannelChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +63,8 @@ async def create_channel(
     alone."""
     caller.unbound()
     await checkup.require_key(system)
-    return shown(request, await channels.create(system, data.name, data.key), 201)
+    made = await channels.create(system, data.name, data.key, zone=data.zone)
+    return shown(request, made, 201)
 
 
 @get("/api/channels/{key:str}", scope="channels:read")

@@ -31,6 +31,7 @@ from ums.senders.warm_up import WarmUp
 class ChannelCreate(Struct):
     name: str
     key: str | None = None
+    zone: str = "UTC"
 
 
 class ChannelKey(Struct):
@@ -84,7 +85,7 @@ class Authorise(Struct):
 
 
 async def _channel_create(system: System, _: Intake, p: ChannelCreate) -> object:
-    return await channels.create(system, p.name, p.key)
+    return await channels.create(system, p.name, p.key, zone=p.zone)
 
 
 async def _channel_list(system: System, _: Intake, _p: Nothing) -> object:
