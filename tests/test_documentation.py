@@ -35,6 +35,7 @@ TALKING += ("core/reports.py", "core/attachments.py", "core/material*.py")
 """The modules whose errors callers of the API can meet."""
 UNSEEN = {"local_token"}  # the local door's, which is no API
 UNSEEN |= {"no_material", "file_missing"}  # of commands
+UNSEEN |= {"too_many_users"}  # of the console
 
 
 def named(path: Path) -> str:

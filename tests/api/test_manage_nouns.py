@@ -166,16 +166,16 @@ async def test_a_change_of_a_sender_keeps_the_rest(shared: Door, admin: Token) -
     assert changed.body["open"] is False
     moved = await shared.send("PATCH", path, {"host": "127.0.0.2"}, plain)
     assert moved.told == (400, 4004, "password_again")
-    port = await shared.send("PATCH", path, {"port": 2525, "password": "x"}, plain)
+    port = await shared.send("PATCH", path, {"port": 2526, "password": "x"}, plain)
     assert port.told == (400, 4004, "port_approval")
-    approved = {"port": 2525, "password": "x", "allow_port": True}
+    approved = {"port": 2526, "password": "x", "allow_port": True}
     assert (await shared.send("PATCH", path, approved, plain)).told == (
         403,
         4005,
         "scope_missing",
     )
     able = await shared.api_token("senders:write", "senders:approve")
-    assert (await shared.send("PATCH", path, approved, able)).body["port"] == 2525
+    assert (await shared.send("PATCH", path, approved, able)).body["port"] == 2526
     entry = (await shared.get("/api/audit?subject=Edit&limit=1", admin)).body["items"][0]
     assert "port approved" in entry["detail"]
     assert b"pppp" not in (await shared.get(path, admin)).raw

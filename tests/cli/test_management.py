@@ -41,7 +41,7 @@ def test_tokens_that_cannot_be(orders: Ums) -> None:
     nowhere = orders("token", "create", "x", "--scope", "admin", "--channel", "5678", "--json")
     assert nowhere.error["reason"] == "channel_unknown"
     never = orders("token", "create", "x", "--scope", "admin", "--days", "-1", "--json")
-    assert never.error["reason"] == "bad_value"
+    assert never.status == 2
     assert orders("token", "revoke", "99", "--json").error["reason"] == "token_unknown"
     assert orders("token", "list", "--json").json["items"] == []
 

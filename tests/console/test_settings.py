@@ -263,7 +263,7 @@ async def test_a_list_is_filled_and_emptied(door: Door, visit: Visit) -> None:
     await followed(visitor, await visitor.post(one, data={"remove": "zhang"}))
     assert "1 entry" in (await visitor.get(base)).text
     twice = await visitor.post(base, data={"kind": "block", "name": "投诉"})
-    assert (twice.status_code, 'id="name-error"' in twice.text) == (400, True)
+    assert (twice.status_code, 'id="name-error"' in twice.text) == (409, True)
     await followed(visitor, await visitor.post(f"{one}/delete"))
     assert (await visitor.get(one)).status_code == 404
 
