@@ -8,6 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 import xlsxwriter
+from sqlalchemy import text
 
 from spreadsheets import ME, counts, prepare, shown
 from ums.core import import_drafts, import_undo, imports, users
@@ -196,7 +197,9 @@ async def test_an_address_alone_is_enough(world: System, tmp_path: Path) -> None
     assert made.columns == ["email+userid"]
     told = await dry_run(world, made.id, "zh")
     assert (told.new, told.invalid, told.users) == (1, 2, 1)
-    assert "不能用作 userid" in told.examples[0].reason
+    # The reasons name the column as the file does.
+    assert told.examples[0].reason.startswith("E-mail Address：该地址不能用作 userid")
+    assert told.examples[1].reason.startswith("E-mail Address：邮箱地址不合法（")
     one = await done(world, path)
     assert counts(one) == (1, 0, 0, 2)
     assert (await held(world, "a@example.org")).addresses == {"email": {"all": ["a@example.org"]}}
@@ -267,3 +270,41 @@ def test_headings_that_are_known(header: list[str], columns: list[str]) -> None:
 
 def test_what_is_stored_of_an_error_has_words_in_both_languages() -> None:
     assert recall("as it was stored before") == "as it was stored before"
+
+
+async def test_reasons_name_the_headings_of_the_file(world: System, tmp_path: Path) -> None:
+    rows: Rows = [["会员号", "邮箱", "手机"], ["a b", "", ""], ["", "a@a.org", ""]]
+    rows += [["u1", "nobody", ""], ["u2", "", 1e16]]
+    with by_openpyxl(tmp_path / "a.xlsx", rows).open("rb") as file:
+        made = await import_drafts.upload(world, file, "a.xlsx")
+    await import_drafts.change(world, made.id, columns=["userid", "email", "phone"])
+    told = [one.reason for one in (await dry_run(world, made.id, "zh")).examples]
+    assert told[0].startswith("会员号：")
+    assert "会员号" in told[1]
+    assert told[2].startswith("邮箱：邮箱地址不合法")
+    assert told[3].startswith("手机：")
+    await import_drafts.start(world, made.id)
+    await imports.run(world, made.id, ME)
+    async with world.database.read() as tx:
+        rejected = await tx.rows(text("SELECT reason FROM import_rejects ORDER BY row"))
+    assert [recall(row.reason, "zh") for row in rejected] == told
+
+
+async def test_an_ods_file_of_libreoffice(world: System) -> None:
+    """A package that LibreOffice saved: a title, blank cells to the end of the sheet, cells that
+    stand for several, a link, a date."""
+    path = Path(__file__).with_name("members.ods")
+    with path.open("rb") as file:
+        made = await import_drafts.upload(world, file, path.name)
+    assert (made.sheet, made.header_row, made.size) == ("会员", 3, 3)
+    columns = ["email+userid", "user.name", "user.level", "user.since"]
+    await import_drafts.change(world, made.id, columns=columns)
+    told = await dry_run(world, made.id)
+    assert [(one.row, one.cells[0]) for one in told.examples] == [(6, "nobody")]
+    await import_drafts.start(world, made.id)
+    await imports.run(world, made.id, ME)
+    assert counts(await shown(world, made.id)) == (2, 0, 0, 1)
+    wanted = {"name": "张三", "level": 7, "since": "2021-01-31"}
+    assert (await held(world, "a@a.org")).attributes == wanted
+    wanted = {"name": "O'Neil   & Co", "level": 8.5}
+    assert (await held(world, "b@a.org")).attributes == wanted

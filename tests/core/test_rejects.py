@@ -60,7 +60,7 @@ async def test_the_file_s_own_columns_and_headings_are_kept(world: System, tmp_p
     header, row = sheet.iter_rows(values_only=True)
     assert header == ("备注", "会员号", "E-mail", "备注 (D)", "行号", "原因")
     assert row[:5] == ("first", "m1", "nobody", "second", "2")
-    assert row[5] == "email：邮箱地址不合法（地址须有且仅有一个 @）"
+    assert row[5] == "E-mail：邮箱地址不合法（地址须有且仅有一个 @）"
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -173,7 +173,7 @@ async def dry_run(system: System, import_id: int, language: str = "en") -> DryRu
         head = await reader.next()
         if not isinstance(head, Head):
             raise sheet_reader.lost()
-        count = _Count(Table(head.columns, row.bind_id, rights), language)
+        count = _Count(Table(head.columns, row.bind_id, rights, head.header), language)
         while isinstance(item := await reader.next(), Batch):
             async with system.database.read() as tx:
                 await count.batch(tx, item.lines)

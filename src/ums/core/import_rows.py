@@ -24,6 +24,7 @@ KIND_OF = {
     "tag": "tag",
 }
 """The kind that each column of values holds."""
+MAX_HEADING = 60  # characters of a heading that a reason quotes
 
 
 class Table(Struct, frozen=True):
@@ -61,6 +62,22 @@ class Table(Struct, frozen=True):
                     raw[name] = values if KINDS[name].scope == ALL else {bind_id: values}
         return parse(raw, self.rights)
 
+    def told(self, error: UmsError) -> UmsError:
+        """The error naming the column as the file does, so that its reader finds the cell."""
+        place = self._place(str(error.values.get("field", "")))
+        if place is not None:
+            names = self.header[place : place + 1]
+            error.values["field"] = "".join(names)[:MAX_HEADING].strip() or letters(place)
+        return error
+
+    def _place(self, field: str) -> int | None:
+        """Where the column stands that holds a field of an entry."""
+        for place, column in enumerate(self.columns):
+            both = column == BOTH and field in BOTH.split("+")
+            if field and (both or field in (column, KIND_OF.get(column))):
+                return place
+        return None
+
     def named(self, line: Line) -> dict[str, str]:
         """The row's cells under their headings, for the workbook of rejected rows."""
         names = [*(self.header or self.columns), *[""] * len(line.cells)]
@@ -76,7 +93,7 @@ def read(table: Table, line: Line) -> Entry | UmsError:
     try:
         return table.entry(line)
     except UmsError as error:
-        return error
+        return table.told(error)
 
 
 def _both(cell: str) -> dict[str, str]:
