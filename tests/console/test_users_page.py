@@ -115,3 +115,26 @@ async def test_a_userid_of_any_signs_leads_to_its_page(visit: Visit) -> None:
     changed = await visitor.post(made.headers["location"], data={"attributes": '{"city": "x"}'})
     assert changed.status_code == 303
     assert (await visitor.get(changed.headers["location"])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "An address needs exactly one @ sign"), ("zh", "邮箱地址不合法")],
+)
+async def test_what_is_wrong_with_a_user_stands_beside_its_field(
+    door: Door, visit: Visit, language: str, told: str
+) -> None:
+    visitor, channel = await visit("administrator", language), await door.channel()
+    for name, value in (
+        (f"email:{channel.key}", "nobody"),
+        ("tags:all", "a b"),
+        ("attributes", '{"a": "\\u0000"}'),
+    ):
+        for path in ("/users", "/users/user000"):
+            await people(door, 1)
+            fields = {"userid": "new", "email:all": "a@example.org", name: value}
+            answer = await visitor.post(path, data=fields)
+            assert answer.status_code == 400
+            assert f'id="{name}-error"' in answer.text
+            assert (told in answer.text) == name.startswith("email")
+            assert "set." not in answer.text

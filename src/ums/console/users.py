@@ -14,6 +14,7 @@ from ums.console.shapes import System, Visitor
 from ums.core import reports, segments, suppressions, user_bulk, user_pages
 from ums.core.paging import number
 from ums.core.user_bulk import TagChange
+from ums.core.user_kinds import read_value
 from ums.core.user_pages import Found, UserDraft, UserInfo, UserOrder
 from ums.core.user_search import LONGEST
 from ums.core.visibility import bind_names
@@ -23,6 +24,7 @@ FILTERS = ("search", "tag", "reach", "segment")
 PAGE = 50
 COUNTED = 10_000  # more are told as "over 10,000"
 NOWHERE = "-"  # no ChannelKey looks like this
+FIELDS = {"set.attributes": "attributes"}  # fields of `core` by the form's names
 
 
 @get("/users", scope="users:read")
@@ -124,7 +126,7 @@ async def create_user(request: AnyRequest, system: System, visitor: Visitor) -> 
         draft = _draft(fields, None, list(bind_names(visitor.caller)))
         await user_pages.put(system, visitor.caller, userid, draft, _is_new)
     except UmsError as error:
-        form = refused(request, {"userid": "", **fields}, error)
+        form = refused(request, {"userid": "", **fields}, error, FIELDS)
         return page(
             request,
             "users/form.html",
@@ -202,7 +204,7 @@ async def change_user(
     try:
         await user_pages.put(system, visitor.caller, userid, _draft(fields, user, list(binds)))
     except UmsError as error:
-        form = refused(request, fields, error)
+        form = refused(request, fields, error, FIELDS)
         status = error.status
         return page(request, "users/form.html", status=status, form=form, user=user, binds=binds)
     return go(_page_of(userid), "users.did_change")
@@ -231,16 +233,20 @@ def _draft(fields: dict[str, str], user: UserInfo | None, binds: list[str]) -> U
     emails, tags = dict(addresses.get("email", {})), dict(user.tags) if user else {}
     for bind in binds:
         if f"email:{bind}" in fields:
-            email = fields[f"email:{bind}"].strip()
-            emails[bind] = [email] if email else []
+            emails[bind] = _values("email", f"email:{bind}", [fields[f"email:{bind}"].strip()])
         if f"tags:{bind}" in fields:
-            tags[bind] = parted(fields[f"tags:{bind}"])
+            tags[bind] = _values("tag", f"tags:{bind}", parted(fields[f"tags:{bind}"]))
     addresses["email"] = {bind: values for bind, values in emails.items() if values}
     return UserDraft(
         attributes=_attributes(fields.get("attributes", "")),
         addresses=addresses,
         tags={bind: values for bind, values in tags.items() if values},
     )
+
+
+def _values(kind: str, field: str, given: list[str]) -> list[str]:
+    """What a field holds. Raises Invalid naming the form's field, which `core` does not know."""
+    return [read_value(kind, one, field) for one in given if one]
 
 
 def _attributes(text: str) -> dict[str, object]:
