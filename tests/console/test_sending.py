@@ -2,15 +2,18 @@
 
 import re
 from email import message_from_bytes
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from console.browser import WIDE, log_in, opened
+from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
 from console.test_settings import followed
 from doors import Door
 from flow import until
+from ums.console.words import Words
 from ums.core import operators
 
 EMPTY = {"to": "list", "with": "text", "subject": "s", "body": "t", "zone": "UTC", "priority": "2"}
@@ -36,13 +39,17 @@ async def test_a_line_that_names_nobody_is_named(door: Door, visit: Visit) -> No
     fields = {"channel": channel.key, "to": "people", "people": people}
     wrong = await _keep(visitor, None, **fields)
     assert wrong.status_code == 400
-    # As an address x@@y is none, but a userid may look so.
-    assert "1 lines hold no address and no userid: 2 (no body)." in wrong.text
+    assert "2 lines hold no address and no userid: 2 (no body), 4 (x@@y)." in wrong.text
     assert 'name="skip_bad"' in wrong.text
     shown = await followed(visitor, await _keep(visitor, None, skip_bad="on", **fields))
     assert "Send to 2" in shown  # nobody has the other userids
     nobody = {**fields, "people": "no body"}
     assert (await _keep(visitor, None, skip_bad="on", **nobody)).status_code == 400
+    # What looks like a mistyped address is the userid of somebody all the same.
+    entry = {"userid": "x@@y", "email": {"all": "c@example.org"}}
+    await door.post("/v1/user/opt", [entry], await door.access_key())
+    one = {**fields, "people": "x@@y"}
+    assert "Send to 1" in await followed(visitor, await _keep(visitor, None, **one))
 
 
 async def test_a_list_stays_chosen_after_an_error(door: Door, visit: Visit) -> None:
@@ -64,6 +71,51 @@ async def test_a_list_stays_chosen_after_an_error(door: Door, visit: Visit) -> N
     assert (await door.get(f"/api/imports/{kept}", admin)).status == 404
     assert (await visitor.get(f"/imports/{kept}")).status_code == 404
     assert "list.csv" not in (await visitor.get("/imports")).text
+
+
+async def test_another_language_keeps_a_list(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    fields = {"channel": channel.key, "body": "", "lang": "zh"}
+    for file in (b"email\na@example.org\n", b"PK\x03\x04junk"):
+        moved = await _keep(visitor, file, "/send/language", **fields)
+        shown = (await visitor.get(moved.headers["location"])).text
+        assert ("已上传 list.csv，共 1 行" in shown) == (b"junk" not in file)
+    wrong = await _keep(visitor, b"email\na@example.org\n", **fields)
+    given = {
+        name: re.findall(f'name="{name}" value="([^"]*)"', wrong.text)[0]
+        for name in ("list_kept", "list_name", "list_size")
+    }
+    saved = await visitor.post("/send/save", data={**EMPTY, **fields, **given})
+    assert "已上传 list.csv，共 1 行" in (await visitor.get(f"/send/{saved.text}")).text
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("zh", PHONE)])
+async def test_a_list_is_chosen_in_a_browser(
+    door: Door, browser_path: str | None, tmp_path: Path, language: str, size: tuple[int, int]
+) -> None:
+    await door.channel()
+    await operators.create(door.system, "admin", PASSWORD)
+    words, path = Words(language), tmp_path / "名单.csv"
+    path.write_text("邮箱\na@example.org\nnobody\n", "utf-8")
+    async with opened(browser_path, door, language, size) as page:
+        await log_in(page)
+        await page.goto("/send")
+        await page.click("label[for=to-list]")
+        async with page.expect_file_chooser() as chooser:
+            await page.click("#list")
+        await (await chooser.value).set_files(path)
+        await page.click("label[for=with-text]")
+        await page.fill("#subject", "s")
+        await page.fill("#body", "t")
+        await page.click("main form button.primary")
+        assert "3 (nobody)" in await page.inner_text("#list-error")
+        kept = words("send.list_file", name="名单.csv", count="2")
+        assert kept in await page.inner_text("main")
+        await fits(page)
+        await page.click("label[for=skip_wrong-on]")
+        await page.click("main form button.primary")
+        await page.wait_for_url("**/check")
+        assert await page.inner_text("form[data-once] button") == words("send.go", count=1)
 
 
 async def _template(door: Door, visitor: httpx.AsyncClient, key: str, text: str) -> str:

@@ -1,7 +1,7 @@
 """Between the form of a message and the message that `core` takes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -22,9 +22,11 @@ def content_of(
     files: list[Attachment],
     starts_at: datetime | None,
     listed: Sequence[Recipient] = (),
+    userids: Collection[str] = (),
 ) -> Outgoing:
-    """What was typed, and whom the uploaded list names. Raises Invalid."""
-    recipients, audience = _whom(fields)
+    """What was typed, and whom the uploaded list names; `userids` are those of `doubtful` that
+    somebody has. Raises Invalid."""
+    recipients, audience = _whom(fields, userids)
     if fields["to"] == "list":
         recipients = list(listed)
     own = fields["with"] != "template"
@@ -44,7 +46,7 @@ def content_of(
     )
 
 
-def _whom(fields: dict[str, Any]) -> tuple[list[Recipient], Among | None]:
+def _whom(fields: dict[str, Any], userids: Collection[str]) -> tuple[list[Recipient], Among | None]:
     if fields["to"] == "list":
         return [], None
     if fields["to"] == "everyone":
@@ -53,22 +55,20 @@ def _whom(fields: dict[str, Any]) -> tuple[list[Recipient], Among | None]:
         return [], Among(tags=parted(fields["tags"]))
     if fields["to"] == "segment":
         return [], Among(segment=_number(fields["segment"], "segment"))
-    return _people(fields["people"], skip=bool(fields.get("skip_bad"))), None
+    return _people(fields["people"], userids, skip=bool(fields.get("skip_bad"))), None
 
 
-def _people(text: str, *, skip: bool) -> list[Recipient]:
+def _people(text: str, userids: Collection[str], *, skip: bool) -> list[Recipient]:
     """Those who are named, one a line or between commas; the lines that name nobody are left out
     if `skip`. Raises Invalid."""
     found: dict[str, Recipient] = {}
     bad: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        for one in re.split("[,;，；]", line):
-            if one.strip():
-                person = _person(one.strip())
-                if person is None:
-                    bad.append(f"{number} ({one.strip()[:60]})")
-                else:
-                    found[one.strip()] = person
+    for number, one in _named(text):
+        person = _person(one, userids)
+        if person is None:
+            bad.append(f"{number} ({one[:60]})")
+        else:
+            found[one] = person
     if len(found) > MAX_PEOPLE:
         raise Invalid("too_many", field="people", limit=MAX_PEOPLE)
     if bad and not skip:
@@ -77,14 +77,34 @@ def _people(text: str, *, skip: bool) -> list[Recipient]:
     return list(found.values())
 
 
-def _person(text: str) -> Recipient | None:
+def _named(text: str) -> Iterator[tuple[int, str]]:
+    """What stands between commas and line ends, with the number of its line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        for one in re.split("[,;，；]", line):
+            if one.strip():
+                yield number, one.strip()
+
+
+def doubtful(text: str) -> list[str]:
+    """What is no address but has an @: a mistyped one, unless it is somebody's userid."""
+    found = dict.fromkeys(one for _, one in _named(text) if "@" in one and _address(one) is None)
+    return [one for one in found if is_userid(one)][:MAX_PEOPLE]
+
+
+def _person(text: str, userids: Collection[str]) -> Recipient | None:
     """An address, if it is one; else a userid; None for what is neither."""
+    address = _address(text) if "@" in text else None
+    if address is not None:
+        return Recipient(address=address)
+    is_one = text in userids if "@" in text else is_userid(text)
+    return Recipient(userid=text) if is_one else None
+
+
+def _address(text: str) -> str | None:
     try:
-        if "@" in text:
-            return Recipient(address=clean(text))
+        return clean(text)
     except BadAddress:
-        pass
-    return Recipient(userid=text) if is_userid(text) else None
+        return None
 
 
 def _number(text: str, field: str) -> int:

@@ -3,12 +3,13 @@
 A list's file is kept from the first time that it came, so that no error asks for it again.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
 from litestar.datastructures import UploadFile
 from msgspec.structs import replace
 
-from ums.console.compose import came_as_list, sources_of
+from ums.console.compose import came_as_list, doubtful, sources_of
 from ums.console.forms import whole
 from ums.console.pages import AnyRequest
 from ums.core import kept_lists, mailing_list
@@ -18,6 +19,7 @@ from ums.core.kept_lists import KeptList
 from ums.core.outgoing import Outgoing, Recipient
 from ums.core.recipient_lacks import lacks_of
 from ums.core.templates import written
+from ums.core.templates.people import attributes_of
 from ums.errors import Invalid, UmsError
 
 FIELDS: Final = {"list": "", "list_kept": "", "list_name": "", "list_size": "", "skip_wrong": ""}
@@ -52,6 +54,12 @@ def _of_draft(fields: dict[str, Any], draft: Draft | None) -> list[Recipient]:
     raise Invalid("missing", field="list")
 
 
+async def hold(request: AnyRequest, system: Any, operator_id: int, fields: dict[str, Any]) -> None:
+    """Keep an uploaded list for the form to name; one that cannot be read has to come again."""
+    with suppress(Invalid):
+        await _kept(request, system, operator_id, fields)
+
+
 async def _kept(
     request: AnyRequest, system: Any, operator_id: int, fields: dict[str, Any]
 ) -> KeptList | None:
@@ -66,6 +74,15 @@ async def _kept(
         return None
     fields |= {"list_kept": str(kept.id), "list_name": kept.name, "list_size": f"{kept.size:,}"}
     return kept
+
+
+async def userids_of(system: Any, fields: dict[str, Any]) -> frozenset[str]:
+    """The userids among what looks like a mistyped address."""
+    unsure = doubtful(fields["people"]) if fields["to"] == "people" else []
+    if not unsure:
+        return frozenset()
+    async with system.database.read() as tx:
+        return frozenset(await attributes_of(tx, unsure))
 
 
 async def complete(

@@ -131,7 +131,8 @@ async def _keep(
             request, system, visitor.signed_in.operator_id, fields, draft
         )
         starts = entered(fields["starts"], fields["zone"], "starts")
-        content = content_of(fields, kept_files(fields["kept"]), starts, listed)
+        userids = await recipients.userids_of(system, fields)
+        content = content_of(fields, kept_files(fields["kept"]), starts, listed, userids)
         content = await _with_template(system, channel, fields, content, draft)
         content = await recipients.complete(system, channel, fields, content)
         asked = await composing.request_of(system, channel, content)

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, post
 
+from ums.console import recipients
 from ums.console.attaching import attached
 from ums.console.forms import Form, given, whole
 from ums.console.pages import AnyRequest, go
@@ -46,6 +47,7 @@ async def _read(request: AnyRequest, system: Any, visitor: Any) -> tuple[Channel
     fields: dict[str, Any] = {**EMPTY, **await typed(request)}
     channel = visitor.caller.channel(fields["channel"])
     fields["kept"] = await attached(request, system, channel, fields["kept"])
+    await recipients.hold(request, system, visitor.signed_in.operator_id, fields)
     fields["zone"] = channel.rules.zone
     return channel, fields
 
