@@ -47,6 +47,8 @@ def example(schema: dict[str, Any], found: dict[str, Any]) -> Any:
     if kind == "array":
         return [example(schema.get("items", {}), found)] * schema.get("minItems", 0)
     if kind == "string":
+        if schema.get("format") == "date-time":
+            return "2030-01-01T00:00:00Z"
         return "x" * max(schema.get("minLength", 1), 1)
     return {"integer": schema.get("minimum", 1), "number": 1.0, "boolean": False}.get(kind)
 

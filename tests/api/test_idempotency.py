@@ -40,9 +40,9 @@ async def test_the_same_again_gets_the_same_answer_and_one_message(shared: Door)
     assert (await count(shared, channel), shown["counts"]) == (1, {"sent": 1})
 
 
-async def test_a_hundred_at_once_make_one_message_for_each_key(shared: Door) -> None:
+async def test_many_at_once_make_one_message_for_each_key(shared: Door) -> None:
     channel = await shared.channel()
-    keys = [f"k{n}" for n in range(4)] * 100
+    keys = [f"k{n}" for n in range(4)] * 45  # as many connections as one address may have
     asked = (shared.wire(request(channel, key.encode())) for key in keys)
     answers = await asyncio.gather(*asked)
     assert {answer.status for answer in answers} == {200}

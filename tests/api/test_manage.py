@@ -64,6 +64,8 @@ async def test_a_message(shared: Door) -> None:
         "subject": "你好",
         "priority": 3,
         "on_doubt": "resend",
+        "requested_by": f"channel:{channel.key}",
+        "requested_from": "127.0.0.1",
         "audience": 3,
         "counts": {"sent": 2, "invalid": 1},
     }

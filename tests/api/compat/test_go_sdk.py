@@ -189,7 +189,9 @@ async def test_11_every_answer_is_a_json_object(settings: Settings) -> None:
             await call(door, "POST", "/v1/user/delete", closed, b"[]"),
             await call(door, "POST", "/v1/nothing", closed, b"null"),
             await call(door, "GET", "/v1/sent", closed),
-            await door.wire(raw("POST", "/v1/sent", header(closed), "Content-Length: 20000000")),
+            await door.wire(
+                raw("POST", "/v1/sent", "Host: ums", header(closed), "Content-Length: 20000000")
+            ),
             await call(door, "POST", "/v1/sent", channel, go_json(MESSAGE)),
             await call(door, "POST", "/v1/sent", channel, go_json(MESSAGE)),
             await door.wire(b"\x16\x03\x01\r\n\r\n"),
