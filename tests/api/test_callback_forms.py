@@ -8,6 +8,7 @@ from doors import Door
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
+from ums.core.scopes import OF_CHANNEL
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,8 @@ from telling import ALLOWED
         (("callbacks:write",), True, 403),
         (("callbacks:write",), False, 403),
         (("callbacks:write", "channels:read", "messages:send"), True, 403),
-        (("callbacks:write", "channels:write"), True, 201),
+        (("callbacks:write", "channels:write"), True, 403),
+        (tuple(sorted(OF_CHANNEL)), True, 201),
         (("admin",), False, 201),
     ],
 )

@@ -240,3 +240,12 @@ async def test_a_channels_operator_sees_that_channel_alone(door: Door) -> None:
         assert (
             await li.post("/send", data={**sent, "subject": "s", "body": "t"})
         ).status_code == 404
+
+
+async def test_a_page_of_another_role_says_which(door: Door, visit: Visit) -> None:
+    for language, wanted in (("en", "needs another role: Administrator"), ("zh", "角色：管理员")):
+        refused = await (await visit("viewer", language)).get("/tokens")
+        assert (refused.status_code, wanted in refused.text) == (403, True)
+        assert "tokens:read" not in refused.text
+    refused = await (await visit("viewer", "en")).get("/send")
+    assert "Administrator or Operator" in refused.text

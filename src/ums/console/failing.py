@@ -10,6 +10,7 @@ from litestar.types import ExceptionHandlersMap
 from ums.console.forms import wait
 from ums.console.pages import AnyRequest, problem
 from ums.console.words import Words, language_of
+from ums.core.scopes import OF_ROLE, holds
 from ums.errors import UmsError
 
 log = structlog.get_logger()
@@ -31,7 +32,16 @@ def told(request: AnyRequest, error: UmsError) -> Response[str]:
     if error.reason == "sandbox_link":
         key = "link"
     title, headers = words(f"{key}_title"), wait(error)
-    return problem(request, error.status, title, error.words(language), headers=headers)
+    text = _roles(error, words) if error.reason == "scope_missing" else error.words(language)
+    return problem(request, error.status, title, text, headers=headers)
+
+
+def _roles(error: UmsError, words: Words) -> str:
+    """Which roles open the page, in the words of people rather than of programs."""
+    scope = str(error.values["scope"])
+    roles = [role for role, held in OF_ROLE.items() if holds(held, scope)]
+    joined = words("list_or").join(words(f"role_{role}") for role in roles)
+    return words("forbidden_role", roles=joined)
 
 
 def told_http(request: AnyRequest, error: HTTPException) -> Response[str]:

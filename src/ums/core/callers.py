@@ -6,7 +6,7 @@ from ums.core import tokens
 from ums.core.access import authenticate
 from ums.core.directory import AccessKey, Channel, Snapshot
 from ums.core.grants import Grantor, Rights
-from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, REPLACES_SECRETS, holds
+from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
 from ums.core.system import System
 from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
 
@@ -47,7 +47,8 @@ class Caller(Struct, frozen=True):
         key, or may replace that secret."""
         if isinstance(self.account, Channel):
             return self.account.id == channel.id
-        return self.sees(channel.id) and holds(self.scopes, REPLACES_SECRETS)
+        replacing = Rights(OF_CHANNEL, frozenset({channel.id}))
+        return Rights(self.scopes, self.channels).cover(replacing)
 
     def sees(self, channel_id: int) -> bool:
         return self.channels is None or channel_id in self.channels

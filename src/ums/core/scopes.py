@@ -41,9 +41,6 @@ Scope = Literal[
 SCOPES: frozenset[str] = frozenset(get_args(Scope))
 """Every scope there is."""
 
-REPLACES_SECRETS: Scope = "channels:write"
-"""What it takes to give a channel another MasterSecret, and so to see it."""
-
 OF_CHANNEL = frozenset(
     {
         "callbacks:write",
