@@ -7,7 +7,7 @@ from typing import Any, get_args
 from litestar.datastructures import UploadFile
 
 from ums.console.visitor import AnyRequest
-from ums.console.words import language_of
+from ums.console.words import Words, language_of
 from ums.errors import UmsError
 
 
@@ -19,24 +19,26 @@ class Form:
         values: Mapping[str, Any] | None = None,
         *,
         error: UmsError | None = None,
+        others: Sequence[UmsError] = (),
         language: str = "en",
         fields: Mapping[str, str] | None = None,
     ) -> None:
-        """`fields` names the form's field for each field of `core` that is called otherwise."""
+        """`others` are what is wrong besides `error`, which may be among them; `fields` names the
+        form's field for each field of `core` that is called otherwise."""
         self.values: dict[str, Any] = dict(values or {})
         self.errors: dict[str, str] = {}
         self.trouble = ""  # what is wrong with no single field
-        if error is not None:
-            self._tell(error, language, fields or {})
+        for one in (*([] if error is None else [error]), *others):
+            self._tell(one, language, fields or {})
 
     def _tell(self, error: UmsError, language: str, fields: Mapping[str, str]) -> None:
         named = str(error.values.get("field", "")) or _FIELD_OF.get(error.reason, "")
         field = fields.get(named, named)
-        words = _without_name(error, language)
-        if field and field in self.values:
-            self.errors.setdefault(field, words)
+        words, known = _without_name(error, language), field and field in self.values
+        if known:
+            self.errors[field] = _with(self.errors.get(field, ""), words)
         else:
-            self.trouble = words.replace(_LABEL, named)
+            self.trouble = _with(self.trouble, _of_no_field(error, words, language))
 
     def value(self, name: str) -> str:
         found = self.values.get(name)
@@ -53,14 +55,33 @@ class Form:
         return self.errors.get(name, "").replace(_LABEL, label or name)
 
 
+def _with(told: str, words: str) -> str:
+    """One line for each thing that is wrong, each once."""
+    lines = told.split("\n") if told else []
+    return "\n".join(lines if words in lines else [*lines, words])
+
+
+def _of_no_field(error: UmsError, words: str, language: str) -> str:
+    """What is wrong, in words that name no field: the page has none of this name."""
+    if error.reason == "missing":
+        return Words(language)("fill_in_all")
+    told = words.replace(_LABEL, Words(language)("some_field"))
+    return told[:1].upper() + told[1:]
+
+
 _LABEL = "\ue000"  # stands for the field's label, which only the page knows
 
 
 def _without_name(error: UmsError, language: str) -> str:
     """What is wrong, in the words of a page: without the name that programs know the field by."""
+    if error.reason == "missing":
+        return Words(language)("fill_in")
     told = copy(error)
     told.values = {**error.values, "field": _LABEL} if "field" in error.values else error.values
-    words = told.words(language).removeprefix(f"{_LABEL}: ").removeprefix(f"{_LABEL}：")
+    words = told.words(language)
+    for name in (_LABEL, "subject"):
+        for mark in (": ", "：", " 不合法："):
+            words = words.removeprefix(name + mark)
     return words[:1].upper() + words[1:]
 
 
@@ -74,6 +95,8 @@ _FIELD_OF = {
     "common_password": "password",
     "password_like_name": "password",
     "wrong_password": "password",
+    "bad_subject": "subject",
+    "template_empty": "html",
 }
 
 
@@ -99,9 +122,11 @@ def refused(
     values: Mapping[str, Any],
     error: UmsError,
     fields: Mapping[str, str] | None = None,
+    others: Sequence[UmsError] = (),
 ) -> Form:
     """The form again, with what is wrong in the reader's language."""
-    return Form(values, error=error, language=language_of(request), fields=fields)
+    language = language_of(request)
+    return Form(values, error=error, others=others, language=language, fields=fields)
 
 
 def wait(error: UmsError) -> dict[str, str]:

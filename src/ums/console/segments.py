@@ -15,7 +15,7 @@ from ums.console.words import Words, language_of
 from ums.core import segments
 from ums.core.sorting import ByName
 from ums.core.visibility import bind_names
-from ums.errors import Invalid, UmsError
+from ums.errors import Detail, Invalid, UmsError
 
 SAMPLE: Final = 20
 NOT_YET: Final[dict[str, Any]] = {"counted": None, "sample": None}
@@ -183,7 +183,7 @@ def _conditions(values: dict[str, Any]) -> dict[str, Any]:
     try:
         return msgspec.json.decode(values["conditions"] or "{}", type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError):
-        raise Invalid("misfit", field="conditions", detail="not a JSON object") from None
+        raise Invalid("misfit", field="conditions", detail=Detail("not_an_object")) from None
 
 
 def _lacking(request: AnyRequest, values: dict[str, Any]) -> Form:

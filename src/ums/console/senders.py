@@ -40,7 +40,7 @@ EMPTY = {
     "allow_port": "",
 }
 # What `core` calls otherwise.
-FIELDS = {"from": "from_address", "account or password": "account"}
+FIELDS = {"from": "from_address"}
 OF_REASON = {
     "code_shape": "code",
     "code_taken": "code",
@@ -120,7 +120,8 @@ async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -
         await senders.create(system, _sender(values, visitor, caps=preset and preset.caps))
     except UmsError as error:
         name = values["preset"]
-        form = _refused(request, values, error)
+        others = await _flaws(system, values, visitor, new=True)
+        form = _refused(request, values, error, others)
         return await _form(request, system, form, PRESETS.get(name), name, status=error.status)
     return go(f"/senders/{values['code']}", "senders.did_create")
 
@@ -181,7 +182,8 @@ async def change_sender(
         for key in set(sender.channels) - set(values["channels"]):
             await senders.unauthorise(system, code, key)
     except UmsError as error:
-        form = _refused(request, values, error)
+        others = await _flaws(system, values, visitor, new=False)
+        form = _refused(request, values, error, others)
         preset = preset_of(str(values["host"]))
         return await _form(request, system, form, preset, "", sender=sender, status=error.status)
     return go(f"/senders/{code}", "senders.did_change")
@@ -325,11 +327,26 @@ def _sender(
     )
 
 
-def _refused(request: AnyRequest, values: dict[str, Any], error: UmsError) -> Form:
+async def _flaws(system: Any, values: dict[str, Any], visitor: Any, *, new: bool) -> list[UmsError]:
+    """All that is wrong with the form, as far as the visitor may save it at all."""
+    try:
+        given = _sender(values, visitor, keep=not new)
+    except Forbidden as error:
+        return [error]
+    return await senders.flaws_of(system, given, new=new)
+
+
+def _refused(
+    request: AnyRequest,
+    values: dict[str, Any],
+    error: UmsError,
+    others: Sequence[UmsError] = (),
+) -> Form:
     """The form again. The password is not: it has to be typed once more."""
-    if "field" not in error.values and error.reason in OF_REASON:
-        error.values["field"] = OF_REASON[error.reason]
-    return refused(request, {**values, "password": ""}, error, FIELDS)
+    for one in (error, *others):
+        if "field" not in one.values and one.reason in OF_REASON:
+            one.values["field"] = OF_REASON[one.reason]
+    return refused(request, {**values, "password": ""}, error, FIELDS, others)
 
 
 handlers = [

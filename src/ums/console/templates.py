@@ -17,7 +17,7 @@ from ums.core.sorting import ByName
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change, TemplateShown
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import Detail, Invalid, NotFound, UmsError
 
 EMPTY: Final = {
     "name": "",
@@ -75,7 +75,8 @@ async def create_template(
         sources, defaults = _sources(fields), _defaults(fields)
         made = await store.create(system, channel, fields["name"].strip(), sources, defaults)
     except UmsError as error:
-        form = refused(request, fields, error, FIELDS)
+        others = await _flaws(system, channel, fields)
+        form = refused(request, fields, error, FIELDS, others)
         return page(
             request,
             "templates/form.html",
@@ -214,7 +215,8 @@ async def change_template(
         )
         await store.change(system, channel, template_id, change)
     except UmsError as error:
-        form = refused(request, fields, error, FIELDS)
+        others = await _flaws(system, channel, fields, template_id)
+        form = refused(request, fields, error, FIELDS, others)
         return page(
             request,
             "templates/form.html",
@@ -263,6 +265,19 @@ async def test_template(
     return go(f"/messages/{sent.msgid}", "send.did_test")
 
 
+async def _flaws(
+    system: Any, channel: Channel, fields: dict[str, str], id: int = 0
+) -> list[UmsError]:
+    """All that is wrong with the form."""
+    name, sources, defaults = fields["name"].strip(), _sources(fields), dict[str, Any]()
+    found: list[UmsError] = []
+    try:
+        defaults = _defaults(fields)
+    except Invalid as error:
+        found.append(error)
+    return [*found, *await store.flaws_of(system, channel, name, sources, defaults, id=id)]
+
+
 def _sources(fields: dict[str, str]) -> Sources:
     mjml = fields["kind"] == "mjml"
     html = fields["html"] if fields["html"].strip() else None
@@ -280,7 +295,7 @@ def _defaults(fields: dict[str, str]) -> dict[str, Any]:
     try:
         return msgspec.json.decode(fields["defaults"], type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError):
-        raise Invalid("misfit", field="defaults", detail="not a JSON object") from None
+        raise Invalid("misfit", field="defaults", detail=Detail("not_an_object")) from None
 
 
 def _fields_of(shown: TemplateShown) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ums.core.user_kinds import read_value
 from ums.core.user_pages import Found, UserDraft, UserInfo, UserOrder
 from ums.core.user_search import LONGEST
 from ums.core.visibility import bind_names
-from ums.errors import Invalid, UmsError
+from ums.errors import Detail, Invalid, UmsError
 
 FILTERS = ("search", "tag", "reach", "segment")
 PAGE = 50
@@ -255,7 +255,7 @@ def _attributes(text: str) -> dict[str, object]:
     try:
         return msgspec.json.decode(text, type=dict[str, object])
     except (msgspec.MsgspecError, RecursionError):
-        raise Invalid("misfit", field="attributes", detail="not a JSON object") from None
+        raise Invalid("misfit", field="attributes", detail=Detail("not_an_object")) from None
 
 
 handlers = [

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.models import mailboxes, senders
-from ums.core.senders import refuse_controls
+from ums.core.sender_checks import refuse_controls
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound

@@ -9,17 +9,18 @@ from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
 from ums.core import audit, learnt, sender_notes, spending
-from ums.core.channels import check_name, find
+from ums.core.channels import find
 from ums.core.directory import Sender, touch
 from ums.core.editing import Expect, anything
+from ums.core.flaws import Check, all_of
 from ums.core.models import channel_senders, channels, senders
 from ums.core.paging import MOST, Page
+from ums.core.sender_checks import check_moved, checks_of, settings_of
 from ums.core.sorting import Kept
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound, UmsError
 from ums.senders import caps, email
-from ums.senders.address import BadAddress, clean, clean_display_name
 from ums.senders.base import Encryption
 from ums.senders.caps import Cap
 from ums.senders.email import EmailSettings
@@ -97,9 +98,8 @@ def secret_context(code: str, settings: EmailSettings) -> str:
 
 async def create(system: System, given: NewSender, type: str = "email") -> SenderInfo:
     """Make a sender and authorise it for the channels it names. Raises Invalid."""
-    if not _CODE.fullmatch(given.code) or given.code.lower() == "all":
-        raise Invalid("code_shape")
-    settings = _settings(given, free_ports(system), own_port=type != "email")
+    _check_code(given.code)
+    settings = settings_of(given, free_ports(system), own_port=type != "email")
     row = {
         "code": given.code,
         "name": given.name,
@@ -131,10 +131,9 @@ async def change(
     old = await system.directory.sender(given.code)
     before = email.read(old.settings)
     own_port = given.port == before.port or old.type != "email"
-    settings = _settings(given, free_ports(system), own_port=own_port)
+    settings = settings_of(given, free_ports(system), own_port=own_port)
+    check_moved(before, given)
     moved = email.binding(before) != email.binding(settings)
-    if moved and given.password is None:
-        raise Invalid("password_again")
     values: dict[str, Any] = {
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
@@ -282,36 +281,35 @@ def free_ports(system: System) -> frozenset[int]:
     return email.FREE_PORTS | email.read_ports(system.settings.ports)
 
 
-def _settings(given: NewSender, free: frozenset[int], *, own_port: bool) -> EmailSettings:
-    check_name(given.name)
-    if given.encryption not in set(Encryption):
-        raise Invalid("encryption")
-    if not 1 <= given.port <= 65535:
-        raise Invalid("port_range")
-    if not own_port and given.port not in free and not given.allow_port:
-        raise Invalid("port_approval", port=given.port)
-    if not email.is_host(given.host):
-        raise Invalid("host_shape", host=given.host)
-    for field in (given.account, given.password or ""):
-        refuse_controls(field, "account or password")
-    try:
-        address, name = clean(given.from_address), clean_display_name(given.from_name)
-    except BadAddress as error:
-        raise Invalid("bad_address", field="from", detail=error.detail) from None
-    return EmailSettings(
-        host=given.host,
-        port=given.port,
-        encryption=Encryption(given.encryption),
-        account=given.account,
-        from_address=address,
-        from_name=name,
-    )
+def _check_code(code: str) -> None:
+    if not _CODE.fullmatch(code) or code.lower() == "all":
+        raise Invalid("code_shape")
 
 
-def refuse_controls(text: str, field: str) -> None:
-    """Raises Invalid where `text` would break out of its line of a protocol."""
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise Invalid("control_characters", field=field)
+async def flaws_of(system: System, given: NewSender, *, new: bool) -> list[UmsError]:
+    """All that is wrong with a sender that is to be made (`new`) or changed."""
+    free = free_ports(system)
+    checks: list[Check] = [lambda: _check_code(given.code)] if new else []
+    if new:
+        checks += checks_of(given, free, own_port=False)
+    else:
+        old = await system.directory.sender(given.code)
+        before = email.read(old.settings)
+        own_port = given.port == before.port or old.type != "email"
+        checks += checks_of(given, free, own_port=own_port)
+        checks.append(lambda: check_moved(before, given))
+    return [*all_of(checks), *await _taken(system, given, new=new)]
+
+
+async def _taken(system: System, given: NewSender, *, new: bool) -> list[UmsError]:
+    found: list[UmsError] = []
+    async with system.database.read() as tx:
+        for check in (_check_name, _check_code_free) if new else (_check_name,):
+            try:
+                await check(tx, given)
+            except Conflict as error:
+                found.append(error)
+    return found
 
 
 async def _check_name(tx: Tx, given: NewSender) -> None:
@@ -322,6 +320,10 @@ async def _check_name(tx: Tx, given: NewSender) -> None:
 
 async def _check_free(tx: Tx, given: NewSender) -> None:
     await _check_name(tx, given)
+    await _check_code_free(tx, given)
+
+
+async def _check_code_free(tx: Tx, given: NewSender) -> None:
     codes = {row.code.lower() for row in await tx.rows(select(senders.c.code))}
     keys = {row.key for row in await tx.rows(select(channels.c.key))}
     if given.code.lower() in codes or given.code in keys:

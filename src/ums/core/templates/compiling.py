@@ -1,17 +1,20 @@
 """The parent's side of `templates.child`: hand over the sources, outlive what comes of it."""
 
+from functools import partial
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from ums.core import child
 from ums.core.confine import Limits
+from ums.core.flaws import Check, all_of
 from ums.core.system import System
 from ums.core.templates.build import MOST, Built, Flawed, Result, Sources
 from ums.core.templates.child import Task
 from ums.core.templates.parse import Problem
 from ums.core.templates.syntax import Compiled
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid, UmsError
 
 PATIENCE: Final = 60.0  # seconds, on a machine that has other things to do
 _MEGABYTE: Final = 1024 * 1024
@@ -25,8 +28,11 @@ async def compile_sources(system: System, sources: Sources, limits: Limits = USU
     result = await _compiled(system, sources, limits)
     if isinstance(result, Built):
         return result.compiled
-    first = result.problems[0]
-    raise Invalid("template_source", field=first.part, line=first.line, detail=first.detail)
+    raise _told(result.problems[0])
+
+
+def _told(problem: Problem) -> Invalid:
+    return Invalid("template_source", field=problem.part, line=problem.line, detail=problem.detail)
 
 
 async def validate(system: System, sources: Sources) -> list[Problem]:
@@ -38,18 +44,45 @@ async def validate(system: System, sources: Sources) -> list[Problem]:
     return result.problems if isinstance(result, Flawed) else []
 
 
+async def flaws_of(system: System, sources: Sources) -> list[UmsError]:
+    """All that is wrong with `sources`, each with its part and line."""
+    found = all_of([lambda: _check_parts(sources), *_checks_of(sources)])
+    subject = all_of([lambda: _check_subject(sources.subject)])
+    if found:
+        return [*subject, *found]
+    # What else is wrong is told although the subject is.
+    whole = structs.replace(sources, subject="-") if subject else sources
+    try:
+        return [*subject, *map(_told, await validate(system, whole))]
+    except Invalid as error:
+        return [*subject, error]
+
+
 def check_sources(sources: Sources) -> None:
     """Raises Invalid for what need not be compiled to be refused."""
+    _check_parts(sources)
+    _check_subject(sources.subject)
+    for check in _checks_of(sources):
+        check()
+
+
+def _check_parts(sources: Sources) -> None:
     if sources.html is not None and sources.mjml is not None:
         raise Invalid("template_twice")
     if sources.html is None and sources.mjml is None and sources.text is None:
         raise Invalid("template_empty")
-    if not sources.subject.strip():
-        raise Invalid("bad_subject", detail="it is empty")
-    for part in ("subject", "html", "text", "mjml"):
-        source: str | None = getattr(sources, part)
-        if source is not None:
-            _check(source, part, 2000 if part == "subject" else MOST)
+
+
+def _check_subject(subject: str) -> None:
+    if not subject.strip():
+        raise Invalid("bad_subject", detail=Detail("empty"))
+    _check(subject, "subject", 2000)
+
+
+def _checks_of(sources: Sources) -> list[Check]:
+    """A check for each source but the subject."""
+    parts = (("html", sources.html), ("text", sources.text), ("mjml", sources.mjml))
+    return [partial(_check, source, part, MOST) for part, source in parts if source is not None]
 
 
 def _check(source: str, part: str, most: int) -> None:

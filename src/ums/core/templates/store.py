@@ -10,17 +10,19 @@ from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
+from ums.core.flaws import all_of
 from ums.core.models import template_versions as versions
 from ums.core.models import templates
 from ums.core.paging import Page, cut, number, page_size
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
+from ums.core.templates import compiling
 from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources
 from ums.core.templates.para import check_defaults
 from ums.core.templates.syntax import Compiled
 from ums.db import Hot, Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 _ORDER = Order(templates.c.id, (templates.c.name,))
 _INSERT = Hot(
@@ -102,6 +104,25 @@ async def create(
         await _add(tx, row.id, 1, sources, declared, compiled)
         await audit.note(tx, "template.create", str(row.id), name)
         return await _shown(tx, channel, row.id, None)
+
+
+async def flaws_of(
+    system: System,
+    channel: Channel,
+    name: str,
+    sources: Sources,
+    defaults: dict[str, Any],
+    *,
+    id: int = 0,
+) -> list[UmsError]:
+    """All that is wrong with a template that is to be made, or with what `id` is to be."""
+    found = all_of([lambda: check_name(name), lambda: check_defaults(defaults)])
+    try:
+        async with system.database.read() as tx:
+            await _check_free(tx, channel, id, name)
+    except Conflict as error:
+        found.append(error)
+    return [*found, *await compiling.flaws_of(system, sources)]
 
 
 async def change(

@@ -1,0 +1,137 @@
+"""Forms tell all that is wrong at once, beside the fields, in the reader's language."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from console.conftest import Visit
+from console.test_settings import followed
+from doors import Door
+from ums.console.forms import Form
+from ums.core import senders
+from ums.core.senders import NewSender
+from ums.errors import Invalid
+
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+SENDER: dict[str, Any] = {
+    "preset": "custom",
+    "name": "Main",
+    "code": "main",
+    "host": "smtp.example.org",
+    "port": "465",
+    "encryption": "ssl",
+    "account": "a@example.org",
+    "password": "secret",
+    "from_address": "a@example.org",
+    "from_name": "",
+}
+
+
+def told(page: str) -> dict[str, str]:
+    """What stands beside each field."""
+    found = re.findall(r'<p class="error" id="([\w-]+)-error">([^<]*)</p>', page)
+    return {name: unescape(words) for name, words in found}
+
+
+def in_language(words: list[str], language: str) -> bool:
+    return all(bool(CHINESE.search(one)) == (language == "zh") for one in words)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_new_sender(door: Door, visit: Visit, language: str) -> None:
+    visitor = await visit()
+    wrong = {
+        "name": "x" * 31,
+        "code": "a b",
+        "host": "no host",
+        "port": "x",
+        "account": "a\x01",
+        "password": "p\x01",
+        "from_address": "nobody",
+        "from_name": "a\x01",
+    }
+    headers = {"Accept-Language": language}
+    refused = await visitor.post("/senders", data={**SENDER, **wrong}, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert set(errors) == set(wrong)
+    assert in_language([*errors.values()], language)
+    assert "from_address" not in "".join(errors.values())
+    assert "p\x01" not in refused.text
+    await followed(visitor, await visitor.post("/senders", data=SENDER))
+    other = {**SENDER, "code": "other"}
+    await followed(visitor, await visitor.post("/senders", data={**other, "name": "Other"}))
+    taken = await visitor.post("/senders", data={**other, "port": "0"}, headers=headers)
+    assert set(told(taken.text)) == {"name", "code", "port"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_sender_that_changes(door: Door, visit: Visit, language: str) -> None:
+    visitor = await visit()
+    for code in ("main", "other"):
+        fields = {name: SENDER[name] for name in ("host", "account", "password", "from_address")}
+        new = NewSender(code=code, name=code, port=465, encryption="ssl", **fields)
+        await senders.create(door.system, new)
+    moved = {"name": "other", "host": "smtp2.example.org", "password": "", "from_address": "no"}
+    refused = await visitor.post(
+        "/senders/main", data={**SENDER, **moved}, headers={"Accept-Language": language}
+    )
+    errors = told(refused.text)
+    assert set(errors) == {"name", "password", "from_address"}
+    assert in_language([*errors.values()], language)
+    assert (await senders.show(door.system, "main")).host == "smtp.example.org"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_template(door: Door, visit: Visit, language: str) -> None:
+    visitor, channel = await visit(), await door.channel()
+    base, headers = f"/channels/{channel.key}/templates", {"Accept-Language": language}
+    good = {"name": "One", "subject": "s", "kind": "html", "html": "<p>x</p>"}
+    first = await visitor.post(base, data=good)
+    made = first.headers["location"].partition("?")[0]
+    await visitor.post(base, data={**good, "name": "Two"})
+    wrong = {"subject": " ", "html": "{{ a\n\n{% nothing %}", "text": "{{", "defaults": "["}
+    for path, name in ((base, "x" * 61), (base, "One"), (made, "Two")):
+        refused = await visitor.post(path, data={**good, **wrong, "name": name}, headers=headers)
+        assert refused.status_code in (400, 409)
+        errors = told(refused.text)
+        assert set(errors) == {"name", *wrong}, path
+        assert in_language([*errors.values()], language)
+    empty = await visitor.post(base, data={**good, "html": "", "name": ""}, headers=headers)
+    assert set(told(empty.text)) == {"name", "html"}
+    (name_of_source,) = re.findall(r'<label for="html">([^<]*?) *<', empty.text)
+    assert name_of_source in errors["html"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_no_error_has_the_name_of_a_parameter(
+    door: Door, visit: Visit, language: str
+) -> None:
+    visitor = await visit()
+    headers = {"Accept-Language": language}
+    refused = await visitor.post("/tokens", data={"name": "ci"}, headers=headers)
+    (words,) = re.findall(r'<p class="(?:error|trouble)"[^>]*>([^<]*)</p>', refused.text)
+    assert "scopes" not in words
+    assert in_language([words], language)
+    for reason, values in (
+        ("missing", {}),
+        ("control_characters", {}),
+        ("one_value", {}),
+        ("bad_value", {}),
+    ):
+        error = Invalid(reason, field="msg_scopes", **values)
+        for known in ({}, {"msg_scopes": ""}):
+            form = Form(known, error=error, language=language)
+            words = form.trouble or form.error("msg_scopes", "Scopes")
+            assert "msg_scopes" not in words
+            assert words[:1].upper() == words[:1]
+
+
+def test_what_is_wrong_with_one_field_is_told_once_each() -> None:
+    errors = [Invalid("port_range", field="port"), Invalid("zone_unknown", field="port")]
+    form = Form({"port": ""}, error=errors[0], others=errors)
+    assert len(form.error("port").splitlines()) == 2
+    form = Form({}, error=errors[0], others=errors)
+    assert len(form.trouble.splitlines()) == 2
