@@ -2,10 +2,13 @@
 
 import httpx
 import pytest
-from sqlalchemy import update
+import structlog
+from sqlalchemy import func, select, update
 
-from console.conftest import Visit
+from clocks import Time
+from console.conftest import Visit, browsing
 from doors import Door, OneChannel
+from ums.console.confirming import PAGE, RECENT
 from ums.core import audit
 from ums.core.audit import AuditEntry
 from ums.core.models import audit as rows
@@ -68,3 +71,30 @@ async def test_the_page_says_whether_the_log_is_as_it_was_written(door: Door, vi
         await tx.run(update(rows).where(rows.c.seq == 1).values(detail="forged"))
     await visitor.post("/audit/verify")
     assert "Entry 1 of the chain was changed" in (await visitor.get("/audit")).text
+
+
+async def test_who_is_turned_away_leaves_no_entry(door: Door, visit: Visit, time: Time) -> None:
+    visitor = await visit()
+    before = await _count(door)
+    async with browsing(door) as stranger:
+        for path in ("/tokens", "/operators/invite", "/users", "/logout"):
+            assert (await stranger.post(path, data={"name": "x"})).status_code == 303, path
+    time.at += RECENT + 1
+    sent = await visitor.post("/tokens", data={"name": "x", "scopes": "admin"})
+    assert sent.headers["location"].startswith(PAGE)
+    assert await _count(door) == before
+
+
+async def _count(door: Door) -> int:
+    async with door.system.database.read() as tx:
+        return int(await tx.value(select(func.count()).select_from(rows)))
+
+
+async def test_who_asks_for_too_much_is_logged(door: Door, visit: Visit) -> None:
+    viewer, token = await visit("viewer"), await door.api_token("users:read")
+    with structlog.testing.capture_logs() as logs:
+        assert (await viewer.post("/tokens", data={"name": "x"})).status_code == 403
+        assert (await door.get("/api/audit", token)).status == 403
+    found = [(one["actor"].partition(":")[0], one["route"]) for one in logs]
+    assert found == [("operator", "POST /tokens"), ("token", "GET /api/audit")]
+    assert {one["event"] for one in logs} == {"forbidden"}

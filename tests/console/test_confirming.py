@@ -31,6 +31,7 @@ OPEN_TO_ALL = {
     ("GET", "/invitation/{token}"): "whoever has the link has no account yet",
     ("POST", "/invitation/{token}"): "whoever has the link has no account yet",
     ("POST", "/login/second"): "it is the authentication itself",
+    ("GET", "/sandbox/enter/{token}"): "a link of its own, for the sandbox alone",
     ("GET", "/statistics.csv"): "counts, no addresses",
     ("GET", "/imports/template.xlsx"): "an empty sheet",
     ("GET", "/restored"): "it only tells",

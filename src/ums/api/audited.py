@@ -9,6 +9,7 @@ leaves none, so that a new route is noted before anybody has thought of it.
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ums.core import audit, audit_gate
@@ -16,6 +17,7 @@ from ums.core.audit import Acting
 from ums.core.system import System
 from ums.errors import UmsError
 
+log = structlog.get_logger()
 UNAUDITED: Final = {
     "POST /v1/sent": "the message names who asked for it",
     "POST /v1/broadcast": "the message names who asked for it",
@@ -93,14 +95,17 @@ async def _answered(scope: Any, by: Acting, status: int, headers: _Headers) -> N
         await _refused(scope, by, status)
         return
     reads = scope["method"] in _READS and not _is_file(headers)
-    if reads or _REPLAYED in headers or route_of(scope) in UNAUDITED:
+    if by.turned_away or reads or _REPLAYED in headers or route_of(scope) in UNAUDITED:
         return
     subject = by.about or _subject(scope)
     await audit_gate.settle(_system(scope).database, by, _action(scope), subject)
 
 
 async def _refused(scope: Any, by: Acting, status: int) -> None:
-    """Count failed sign-ins and credentials that are not good."""
+    """Count failed sign-ins and credentials that are not good, and log who asked for more than it
+    may."""
+    if status == 403 and by.actor != audit.ANYBODY:
+        log.info("forbidden", actor=by.actor, address=by.address, route=route_of(scope))
     if status not in (401, 429) or (status == 429 and by.actor != audit.ANYBODY):
         return  # whoever is known and calls too often is no stranger who guesses
     word = "failed" if status == 401 else "throttled"

@@ -81,14 +81,14 @@ async def change_zone(request: AnyRequest, system: System, visitor: Visitor) -> 
     return go("/account", "account.did_zone")
 
 
-@post("/account/sign-out-everywhere", scope="any")
+@post("/account/sign-out-everywhere", scope="any", recent="/account")
 async def sign_out_everywhere(system: System, visitor: Visitor) -> Response[str]:
     mine = visitor.signed_in
     await sessions.end_all(system, mine.operator_id, but=mine.session_id)
     return go("/account", "account.did_sign_out")
 
 
-@post("/account/sessions/{id:int}/end", scope="any")
+@post("/account/sessions/{id:int}/end", scope="any", recent="/account")
 async def end_session(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     await operator_access.end_session(system, visitor.name, id)
     return go("/account", "account.did_end_session")

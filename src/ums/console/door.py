@@ -56,6 +56,8 @@ class Door:
             _check_origin(request)
         scope["state"]["brand"] = (await request.app.state.system.directory.now()).brand
         visitor = await _visitor(request)
+        if visitor is not None:
+            audit.acts(visitor.caller.name)
         handler: Any = scope["route_handler"]
         needed: str = handler.opt["scope"]
         if needed != OPEN:
@@ -71,8 +73,6 @@ class Door:
             if handler.opt.get("recent") and not confirming.is_recent(request, visitor):
                 await _elsewhere(request, confirming.page_for(request), send)
                 return
-        if visitor is not None:
-            audit.acts(visitor.caller.name)
         with grants.asking(visitor.caller.grantor if visitor else grants.NOBODY):
             await self._app(scope, receive, send)
 
@@ -109,6 +109,7 @@ def _before(path: str, visitor: Visitor) -> str:
 
 async def _elsewhere(request: AnyRequest, where: str, send: Send) -> None:
     """Send the browser to another page, such as the one to log in."""
+    audit.turn_away()
     # Into a part of a page no form fits: then the whole page goes there.
     part = request.headers.get("hx-request") == "true"
     header = (b"hx-redirect" if part else b"location", where.encode())

@@ -50,6 +50,7 @@ class Acting(Struct):
     address: str
     notes: int = 0
     about: str = ""  # what it is about, where no entry says it
+    turned_away: bool = False  # a door has sent it elsewhere, and nothing was done
 
 
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
@@ -78,6 +79,14 @@ def about(subject: str) -> None:
     found = _acting.get()
     if found is not None:
         found.about = subject[:120]
+
+
+def turn_away() -> None:
+    """The request is sent elsewhere, to sign in for one, and does nothing that could be noted: else
+    anybody could fill the log."""
+    found = _acting.get()
+    if found is not None:
+        found.turned_away = True
 
 
 @contextmanager

@@ -58,9 +58,9 @@ class Door:
         scope["auth"] = caller
         if caller.account is not None:  # a token is an administrator's own
             count(request, caller.account)
+        audit.acts(caller.name)
         caller.need(handler.opt["scope"])
         _check(request, handler)
-        audit.acts(caller.name)
         with grants.asking(caller.grantor):
             await self._answer(request, receive, send)
 
