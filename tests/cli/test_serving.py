@@ -17,6 +17,7 @@ from cli.conftest import Ums
 from cli.terminal import SECONDS, Server, Terminal
 from ums.cli import door
 from ums.cli.first_start import FILE
+from ums.cli.serving import is_in_clear
 from ums.config import Settings
 from ums.core import schema
 from ums.db import DataLock, HeldError
@@ -236,3 +237,21 @@ main()
     assert done.returncode == 1
     assert '"engine loop failed"' in done.stderr
     assert '"engine stopped"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "warns"),
+    [
+        ("127.0.0.1", "", False),
+        ("::1", "", False),
+        ("localhost", "", False),
+        ("0.0.0.0", "https://ums.example", False),
+        ("0.0.0.0", "", True),
+        ("::", "http://ums.example", True),
+        ("ums.example", "", True),
+    ],
+)
+def test_who_listens_to_others_without_tls_is_warned(
+    host: str, public_url: str, *, warns: bool
+) -> None:
+    assert is_in_clear(host, public_url) == warns

@@ -216,6 +216,28 @@ async def test_nobody_listens_there(settings: Settings) -> None:
     await database.close()
 
 
+async def test_a_database_that_is_reached_by_tls_alone_hears_nothing_in_clear(
+    settings: Settings,
+) -> None:
+    asks_for_tls, heard = bytes.fromhex("0000000804d2162f"), bytearray()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.readexactly(len(asks_for_tls)))
+        writer.write(b"N")
+        heard.extend(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://ums:hidden@127.0.0.1:{port}/none?ssl=require"
+        database = open_database(url, settings.data_dir)
+        with pytest.raises(Unavailable):
+            await count(database)
+        await database.close()
+    assert heard
+    assert not heard.replace(asks_for_tls, b"")
+
+
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_full_disk_is_unavailable_and_passes(database: Database) -> None:
     async with database.write() as tx:

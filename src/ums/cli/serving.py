@@ -6,8 +6,10 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from ipaddress import ip_address
 from types import FrameType
 
+import structlog
 import uvicorn
 import uvloop
 from msgspec import structs
@@ -28,6 +30,8 @@ from ums.logs import configure
 from ums.web import server as web
 from ums.web.proxies import Proxies
 
+log = structlog.get_logger()
+_TLS = "put a proxy with TLS before it, and set UMS_PUBLIC_URL (docs/how-to/behind-a-proxy.md)"
 PATIENCE = 5.0  # seconds over `stop_seconds` that a worker gets
 
 
@@ -50,6 +54,8 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
         # uvicorn has its own while it runs, and raises what it caught again when it has ended.
         signal.signal(number, _leave)
     address = (host or settings.host, settings.port if port is None else port)
+    if is_in_clear(address[0], settings.public_url):
+        log.warning("other machines reach this server without TLS", host=address[0], help=_TLS)
     listener = _listen(*address)
     url = listening_url(address[0], listener.getsockname()[1])
     settings = structs.replace(settings, public_url=settings.public_url or url)
@@ -75,6 +81,16 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
         finally:
             _part(settings, shown, announced)
     _end(sound=server.started)
+
+
+def is_in_clear(host: str, public_url: str) -> bool:
+    """Whether passwords may come over a network in clear: it listens to more than this machine,
+    and nobody says that there is TLS before it."""
+    try:
+        here = ip_address(host).is_loopback
+    except ValueError:
+        here = host == "localhost"
+    return not here and not public_url.startswith("https:")
 
 
 def _shown(settings: Settings, greeting: Greeting | None, url: str) -> list[str]:
