@@ -29,7 +29,7 @@ async def test_limits_are_set_shown_and_taken_away(door: Door, visit: Visit) -> 
         assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True)
         assert 'value="1000"' in wrong.text
     wrong = await visitor.post(page, data={**fields, "reset_0": "noon"})
-    assert (wrong.status_code, "noon is not when a cap begins anew" in wrong.text) == (400, True)
+    assert (wrong.status_code, "A cap cannot begin anew at noon" in wrong.text) == (400, True)
     gone = await visitor.post(page, data={"count_0": "", "urgent_share": "10"})
     assert "None: it sends as fast as its server takes mail." in await followed(visitor, gone)
 

@@ -121,6 +121,6 @@ def _is_used(key: str, parts: set[str]) -> bool:
 
 def test_both_languages_fill_in_the_same_values() -> None:
     for key, told in WORDS.items():
-        assert set(told) == set(LANGUAGES), key
+        assert set(told) - {"en_one"} == set(LANGUAGES), key
         names = [sorted(re.findall(r"\{(\w+)\}", told[language])) for language in LANGUAGES]
         assert names[0] == names[1], key

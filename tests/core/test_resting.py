@@ -67,7 +67,7 @@ async def test_the_reason_is_kept_for_the_operator(flow: Flow) -> None:
         await resting.rest(tx, sender.id, outcome)
     row = await flow.sender()
     assert row.rest_reason == "credentials"
-    assert row.rest_detail.startswith("no such password")
+    assert row.rest_detail.startswith("no\ufffd such password")
     assert len(row.rest_detail) == 1000
 
 
