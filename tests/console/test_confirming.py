@@ -30,8 +30,6 @@ NOUNS = re.compile(
 OPEN_TO_ALL = {
     ("GET", "/invitation/{token}"): "whoever has the link has no account yet",
     ("POST", "/invitation/{token}"): "whoever has the link has no account yet",
-    ("GET", "/sandbox/enter/{token}"): "the link is shown on the terminal once",
-    ("POST", "/account/sessions/{id}/end"): "it takes rights away",
     ("POST", "/login/second"): "it is the authentication itself",
     ("GET", "/sandbox/enter/{token}"): "a link of its own, for the sandbox alone",
     ("GET", "/statistics.csv"): "counts, no addresses",
