@@ -39,6 +39,7 @@ PASSWORD = "a long sentence for tests"
 YES, NO, NONE = "yes", "no", "-"
 # Asked for last, as they end what the others stand on.
 LAST = ("/logout", "/account")
+LINK = "/sandbox/enter/{token}"  # opens nothing to whoever has not the link itself
 
 
 class Row(NamedTuple):
@@ -128,13 +129,13 @@ ROLES: dict[str, set[str]] = {
 }
 
 
-def test_roles_and_keys_hold_what_they_held() -> None:
+async def test_roles_and_keys_hold_what_they_held() -> None:
     assert scopes.OF_CHANNEL == CHANNEL
-    assert scopes.OF_ACCESS_KEY == {"users:write"}
+    assert {"users:write"} == scopes.OF_ACCESS_KEY
     assert scopes.OF_ROLE == ROLES
 
 
-def test_every_route_has_its_row() -> None:
+async def test_every_route_has_its_row() -> None:
     told = {(row.method, row.path, row.needs) for row in ROWS}
     assert len(told) == len(ROWS)
     assert told == set(routes(build(Settings())))
@@ -251,6 +252,10 @@ async def test_the_commands_way_in_is_for_its_token(shared: Door) -> None:
             assert await asked(shared, row, shared.token) not in (401, 403), row
 
 
+async def test_a_link_that_was_not_given_out_opens_nothing(shared: Door) -> None:
+    assert (await shared.get(LINK.format(token="x" * 43), None)).status == 403
+
+
 async def test_open_routes_ask_for_nothing(shared: Door) -> None:
     for row in ROWS:
         if row.path in PUBLIC:
@@ -282,7 +287,7 @@ async def signed_in(
 
 
 def page_rows() -> list[Row]:
-    rows = [row for row in ROWS if is_page(row) and row.path != "/logout"]
+    rows = [row for row in ROWS if is_page(row) and row.path not in ("/logout", LINK)]
     return sorted(rows, key=lambda row: (row.path.startswith(LAST), row.method == "POST"))
 
 
