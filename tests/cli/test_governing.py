@@ -107,7 +107,7 @@ def test_a_route(orders: Ums) -> None:
         {"sender": "two", "rank": 2, "weight": 5},
     ]
     wrong = orders("sender", "authorise", "two", "--channel", "1234", "--rank", "10")
-    assert "less than or equal to 9" in wrong.complaint
+    assert (wrong.status, "less than or equal to 9" in wrong.err) == (2, True)
 
 
 def test_words(orders: Ums) -> None:
