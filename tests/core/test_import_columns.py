@@ -290,9 +290,10 @@ async def test_reasons_name_the_headings_of_the_file(world: System, tmp_path: Pa
     assert [recall(row.reason, "zh") for row in rejected] == told
 
 
-async def test_an_ods_file_of_libreoffice(world: System) -> None:
-    """A package that LibreOffice saved: a title, blank cells to the end of the sheet, cells that
-    stand for several, a link, a date."""
+async def test_an_ods_file_with_the_shapes_of_libreoffice(world: System) -> None:
+    """The package, styles and settings are those of a file that LibreOffice 7.3 saved; its cells
+    were written anew by a script, in the same markup: a title, blank cells to the end of the sheet,
+    cells that stand for several, a link, a date."""
     path = Path(__file__).with_name("members.ods")
     with path.open("rb") as file:
         made = await import_drafts.upload(world, file, path.name)
