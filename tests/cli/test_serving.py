@@ -15,6 +15,7 @@ import pytest
 
 from cli.conftest import Ums
 from cli.terminal import SECONDS, Server, Terminal
+from ums import __version__
 from ums.cli import door
 from ums.cli.first_start import FILE
 from ums.cli.serving import is_in_clear
@@ -95,8 +96,24 @@ def test_users_are_imported_by_the_server(
 
 def test_doctor_finds_the_server(place: Terminal, server: Server, here: Ums) -> None:
     findings = {one["check"]: one for one in here(place, "doctor", "--json").json}
-    assert "runs and answers" in findings["server"]["finding"]
+    # The place's port is 0: where it listens is told by the server alone.
+    assert findings["server"]["finding"].endswith(f" runs and answers at {server.url}")
+    assert findings["settings"]["finding"].endswith(", set to listen on 127.0.0.1:0")
     assert findings["secrets"]["ok"]
+
+
+def test_the_status_tells_where_the_server_is(place: Terminal, server: Server, here: Ums) -> None:
+    found = here(place, "status", "--json").json
+    assert (found["server"], found["version"]) == (server.url, __version__)
+
+
+def test_a_server_on_postgresql_is_found_too(terminal: Terminal, here: Ums) -> None:
+    """Commands go to the database by themselves there."""
+    with terminal.serve() as running:
+        assert here(terminal, "status", "--json").json["server"] == running.url
+        found = {one["check"]: one for one in json.loads(here(terminal, "doctor", "--json").out)}
+        assert found["server"]["finding"].endswith(running.url)
+        assert running.end() == 0
 
 
 def test_a_second_server_on_the_folder_is_refused(place: Terminal, server: Server) -> None:

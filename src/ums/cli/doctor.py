@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from ums import __version__
-from ums.cli.door import ADDRESS_FILE, Door, opened
+from ums.cli.door import opened, running
 from ums.cli.failing import told
 from ums.config import Settings, SettingsError, load
 from ums.core.sealing import KEY_FILE, load_seal
@@ -50,7 +50,8 @@ def _versions() -> Finding:
 
 def _told_settings(settings: Settings) -> str:
     kind = "SQLite" if settings.is_sqlite else "PostgreSQL"
-    return f"{kind}, data in {settings.data_dir.absolute()}, {settings.host}:{settings.port}"
+    where = f"{settings.host}:{settings.port}"
+    return f"{kind}, data in {settings.data_dir.absolute()}, set to listen on {where}"
 
 
 def _folder(settings: Settings) -> Finding:
@@ -65,7 +66,7 @@ async def _system(settings: Settings) -> list[Finding]:
     try:
         async with opened(settings) as door:
             found: list[Finding] = await door.call("doctor")
-            return [*await _server(door), *found]
+            return [*await _server(settings), *found]
     except SettingsError as error:
         return [_finding("start", False, str(error), "correct what it names")]
     except Exception as error:  # whatever it is, here it is a finding
@@ -74,12 +75,11 @@ async def _system(settings: Settings) -> list[Finding]:
         return [_finding("database", False, message, advice)]
 
 
-async def _server(door: Door) -> list[Finding]:
-    if door.system is not None:
+async def _server(settings: Settings) -> list[Finding]:
+    url, version = await running(settings)
+    if not url:
         return []
-    version = (await door.call("version"))["version"]
-    where = door.settings.data_dir / ADDRESS_FILE
-    told = f"UMS {version} runs and answers ({where})"
+    told = f"UMS {version} runs and answers at {url}"
     return [_finding("server", version == __version__, told, "restart it: it is another version")]
 
 

@@ -139,6 +139,15 @@ async def opened(settings: Settings | None = None) -> AsyncGenerator[Door]:
         yield await _reach(settings, stack)
 
 
+async def running(settings: Settings) -> tuple[str, str]:
+    """(URL, version) of the server that runs on the data folder; ("", "") when none answers."""
+    async with AsyncExitStack() as stack:
+        client = await _server(settings, stack)
+        if client is None:
+            return "", ""
+        return str(client.base_url).rstrip("/"), (await _ask(client, "version", {}))["version"]
+
+
 def _quiet(level: str) -> str:
     return "warning" if level == "info" else level
 

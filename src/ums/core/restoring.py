@@ -93,9 +93,13 @@ async def show(system: "System") -> Restored:
         held = await installation.value(tx, HELD)
         if held is None:
             return Restored(None, 0)
-        waiting = select(deliveries.c.id).where(deliveries.c.state.in_(WAITING)).limit(MOST)
-        count = await tx.value(select(func.count()).select_from(waiting.subquery()))
-    return Restored(clock.iso(int(held)), int(count))
+        return Restored(clock.iso(int(held)), await count_waiting(tx))
+
+
+async def count_waiting(tx: Tx) -> int:
+    """How many deliveries wait to be sent; at most `MOST`."""
+    waiting = select(deliveries.c.id).where(deliveries.c.state.in_(WAITING)).limit(MOST)
+    return int(await tx.value(select(func.count()).select_from(waiting.subquery())))
 
 
 async def is_held(tx: Tx) -> bool:

@@ -56,6 +56,7 @@ UNAUDITED = {name: "reads" for name in VERBS if name.endswith((".list", ".show")
     "operator.sessions": "reads",
     "segment.count": "counts, and changes nothing",
     "segment.sample": "reads",
+    "status": "reads",
     "template.preview": "renders, and changes nothing",
     "version": "reads",
 }

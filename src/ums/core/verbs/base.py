@@ -6,9 +6,11 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, Struct
 
 from ums.core.messages import Intake
+from ums.core.paging import MOST
 from ums.core.system import System
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Limit = Annotated[int, Meta(ge=1, le=MOST)]  # how many on a page
 Hours = Annotated[float, Meta(ge=0, le=366 * 24)]
 
 

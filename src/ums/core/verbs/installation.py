@@ -1,7 +1,7 @@
 """Verbs of the installation itself."""
 
 from ums import __version__
-from ums.core import checkup, key_rotation, restoring, schema
+from ums.core import checkup, key_rotation, overview, restoring, schema
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Nothing, Verb
@@ -9,6 +9,10 @@ from ums.core.verbs.base import Nothing, Verb
 
 async def _version(_system: System, _: Intake, _p: Nothing) -> object:
     return {"version": __version__}
+
+
+async def _status(system: System, _: Intake, _p: Nothing) -> object:
+    return await overview.overview(system)
 
 
 async def _migrate(system: System, _: Intake, _p: Nothing) -> object:
@@ -46,6 +50,7 @@ async def _key_retire(system: System, _: Intake, _p: Nothing) -> object:
 
 VERBS = {
     "version": Verb(Nothing, _version),
+    "status": Verb(Nothing, _status),
     "migrate": Verb(Nothing, _migrate),
     "doctor": Verb(Nothing, _doctor),
     "key.show": Verb(Nothing, _key_show),

@@ -7,10 +7,12 @@ from msgspec import Struct
 
 from ums.core import channels, reports
 from ums.core.messages import Intake
+from ums.core.reports import MessageState
 from ums.core.requests import parse
 from ums.core.scheduling import moment
 from ums.core.system import System
-from ums.core.verbs.base import Verb
+from ums.core.verbs.base import Limit, Verb
+from ums.errors import NotFound
 
 
 class Send(Struct):
@@ -31,6 +33,15 @@ class MessageShow(Struct):
     limit: int = 100
 
 
+class MessageList(Struct):
+    channel: str | None = None
+    state: MessageState | None = None
+    sender: str | None = None
+    subject: str | None = None  # a part of it
+    after: str | None = None
+    limit: Limit = 100
+
+
 async def _send(system: System, intake: Intake, p: Send) -> object:
     system.directory.forget()
     channel = channels.find(await system.directory.now(), p.channel)
@@ -46,6 +57,24 @@ async def _send(system: System, intake: Intake, p: Send) -> object:
     return await intake.take(channel, request, msgspec.json.encode(p), key=p.key, origin="cli")
 
 
+async def _message_list(system: System, _: Intake, p: MessageList) -> object:
+    system.directory.forget()
+    now = await system.directory.now()
+    channel = None if p.channel is None else channels.find(now, p.channel).id
+    if p.sender is not None and p.sender not in now.sender_codes:
+        raise NotFound("sender_unknown", code=p.sender[:30])
+    async with system.database.read() as tx:
+        return await reports.list_messages(
+            tx,
+            channel,
+            state=p.state,
+            sender=p.sender,
+            subject=p.subject,
+            after=p.after,
+            limit=p.limit,
+        )
+
+
 async def _message_show(system: System, _: Intake, p: MessageShow) -> object:
     async with system.database.read() as tx:
         shown: dict[str, Any] = msgspec.to_builtins(await reports.message(tx, p.msgid))
@@ -59,6 +88,7 @@ async def _message_show(system: System, _: Intake, p: MessageShow) -> object:
 
 
 VERBS = {
+    "message.list": Verb(MessageList, _message_list),
     "message.send": Verb(Send, _send),
     "message.show": Verb(MessageShow, _message_show),
 }

@@ -1,18 +1,21 @@
-"""Verbs of users: imports."""
+"""Verbs of users: searched, shown, and brought in by imports."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ums import clock
-from ums.core import imports, rejects
+from ums.core import imports, rejects, user_pages
+from ums.core.callers import Caller
 from ums.core.headings import letters
 from ums.core.import_columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.verbs.base import Id, Verb
+from ums.core.user_pages import Found, UserOrder
+from ums.core.user_search import LONGEST
+from ums.core.verbs.base import Id, Limit, Verb
 from ums.errors import Invalid, recall
 
 
@@ -33,6 +36,40 @@ class ImportId(Struct):
 class ImportRejects(Struct):
     id: Id
     target: str
+
+
+class UserList(Struct):
+    search: Annotated[str, Meta(max_length=LONGEST)] | None = None
+    prefix: str | None = None
+    address: str | None = None
+    tag: str | None = None
+    segment: Id | None = None
+    sort: UserOrder = "created_at"
+    after: str | None = None
+    limit: Limit = 100
+
+
+class UserShow(Struct):
+    userid: str
+
+
+async def _local(system: System) -> Caller:
+    """Who is on the machine sees what every channel stored."""
+    return Caller("local", frozenset({"admin"}), None, await system.directory.now())
+
+
+async def _user_list(system: System, _: Intake, p: UserList) -> object:
+    system.directory.forget()
+    found = Found(search=p.search, prefix=p.prefix, address=p.address, tag=p.tag, segment=p.segment)
+    caller = await _local(system)
+    async with system.database.read() as tx:
+        return await user_pages.search(tx, caller, found, sort=p.sort, after=p.after, limit=p.limit)
+
+
+async def _user_show(system: System, _: Intake, p: UserShow) -> object:
+    caller = await _local(system)
+    async with system.database.read() as tx:
+        return await user_pages.show(tx, caller, p.userid)
 
 
 async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
@@ -69,6 +106,8 @@ async def _import_rejects(system: System, _: Intake, p: ImportRejects) -> object
 
 
 VERBS = {
+    "user.list": Verb(UserList, _user_list),
+    "user.show": Verb(UserShow, _user_show),
     "import.open": Verb(ImportOpen, _import_open),
     "import.show": Verb(ImportId, _import_show),
     "import.rejects": Verb(ImportRejects, _import_rejects),

@@ -1,0 +1,67 @@
+"""The installation in a few figures: what waits, what went out today, what is held back."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from sqlalchemy import and_, func, select, text
+
+from ums import __version__, clock
+from ums.core import restoring, senders, stats
+from ums.core.models import deliveries, messages
+from ums.core.senders import SenderInfo
+from ums.core.stats_sql import Asked
+from ums.core.system import System
+from ums.db import Tx
+
+
+class Overview(Struct, frozen=True):
+    """How the installation is."""
+
+    version: str
+    database: str
+    waiting: int  # recipients still to be sent to, now or later (deliveries up to `restoring.MOST`)
+    sent_today: int  # of what was accepted today, by the days of each channel's zone
+    senders_on_hold: dict[str, str]  # by code: why
+    restored_from: str | None  # the time of the backup, while sending is held for it
+
+
+async def overview(system: System) -> Overview:
+    system.directory.forget()
+    snapshot, now = await system.directory.now(), clock.now()
+    asked = Asked(by="day", since=now, until=now + 1)
+    async with system.database.read() as tx:
+        waiting = await restoring.count_waiting(tx) + await _pending(tx)
+        today = (await stats.own_days(tx, snapshot, asked)).today
+    return Overview(
+        version=__version__,
+        database="SQLite" if system.database.dialect == "sqlite" else "PostgreSQL",
+        waiting=waiting,
+        sent_today=today.submitted,
+        senders_on_hold=on_hold(await senders.list_senders(system)),
+        restored_from=(await restoring.show(system)).backup_at,
+    )
+
+
+async def _pending(tx: Tx) -> int:
+    """Recipients of messages that are not stopped, who have no delivery yet."""
+    # As the partial index has it: a parameter would have the database walk all messages.
+    going = and_(text("messages.state <> 'expanded'"), messages.c.halt == "")
+    made = select(func.count()).select_from(deliveries).join(messages).where(going)
+    sizes = select(func.coalesce(func.sum(messages.c.size), 0)).where(going)
+    return max(int(await tx.value(sizes)) - int(await tx.value(made)), 0)
+
+
+def on_hold(known: Sequence[SenderInfo]) -> dict[str, str]:
+    """The senders that send nothing now, or nothing to several people, and why."""
+    told = {one.code: _why(one) for one in known}
+    return {code: why for code, why in told.items() if why}
+
+
+def _why(one: SenderInfo) -> str:
+    if not one.open:
+        return "paused"
+    if one.stopped_at:
+        return "stopped until it is confirmed"
+    if one.rest_until and one.rest_until > clock.iso(clock.now()):
+        return f"rests ({one.rest_reason})"
+    return "has reached a cap" if one.spent_until else ""
