@@ -26,6 +26,7 @@ function forgetDone(): void {
 
 enliven();
 forgetDone();
+document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest" });
 offerZone(document);
 goLive(document, enliven);
 sendOnce(document);

@@ -34,9 +34,10 @@ function formatter(pageLanguage: string, zone: string | undefined): Intl.DateTim
   }
 }
 
-/** A field of a time zone that is empty gets the browser's. */
+/** A field of a time zone that nobody has chosen yet gets the browser's. */
 export function offerZone(root: ParentNode): void {
   for (const field of root.querySelectorAll<HTMLInputElement>("input[data-zone-of-browser]")) {
-    field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (field.value !== field.defaultValue) continue; // the browser brought back what was typed
+    field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || field.value;
   }
 }

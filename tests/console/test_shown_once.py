@@ -18,6 +18,20 @@ from ums.core import operators, shown_once
 from ums.core.models import shown_once as rows
 
 
+async def test_without_scripts_a_new_channel_s_zone_is_utc(
+    door: Door, browser_path: str | None
+) -> None:
+    """A required field that nobody fills would stop the form."""
+    await operators.create(door.system, "admin", PASSWORD)
+    async with opened(browser_path, door, "en", WIDE, scripts=False) as page:
+        await log_in(page)
+        await page.goto("/channels/new")
+        assert await page.input_value("#zone") == "UTC"
+        await page.fill("#name", "News")
+        await page.click("main button.primary")
+        await page.wait_for_url("**/shown/*")
+
+
 @pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("zh", PHONE)])
 async def test_a_new_channel_s_secret_outlives_a_reload(
     door: Door, browser_path: str | None, language: str, size: tuple[int, int]

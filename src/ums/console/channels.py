@@ -30,11 +30,22 @@ async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -
 
 @get("/channels/new", scope="channels:write", recent=True)
 async def new_channel(request: AnyRequest, visitor: Visitor) -> Response[str]:
-    return _new(request, Form({"name": "", "key": "", "zone": visitor.zone}))
+    """The zone is the visitor's; else a script's answer, and UTC where no script runs."""
+    form = Form({"name": "", "key": "", "zone": visitor.zone or "UTC"})
+    return _new(request, form, by_browser=not visitor.zone)
 
 
-def _new(request: AnyRequest, form: Form, status: int = 200) -> Response[str]:
-    return page(request, "channels/new.html", status=status, form=form, zones=known_zones())
+def _new(
+    request: AnyRequest, form: Form, status: int = 200, *, by_browser: bool = False
+) -> Response[str]:
+    return page(
+        request,
+        "channels/new.html",
+        status=status,
+        form=form,
+        zones=known_zones(),
+        by_browser=by_browser,
+    )
 
 
 @post("/channels", scope="channels:write", recent="/channels/new")
