@@ -233,3 +233,45 @@ async def test_a_start_that_passed_while_one_looked_is_not_sent(door: Door, visi
     refused = await visitor.post(f"/send/{draft}/go")
     assert (refused.status_code, "This time is over" in refused.text) == (400, True)
     assert door.smtp.mails == []
+
+
+async def _leaves(page: Page, selector: str, *, accept: bool) -> str:
+    """Click what leads away; the kind of question that comes."""
+    asked: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(dialog: Dialog) -> None:
+        asked.put_nowait(dialog.type)
+        await (dialog.accept() if accept else dialog.dismiss())
+
+    page.on("dialog", answer)
+    await page.click(selector, no_wait_after=True)
+    kind = await asyncio.wait_for(asked.get(), 30)
+    page.remove_listener("dialog", answer)
+    return kind
+
+
+@pytest.mark.parametrize("field", ["#text", "#account", "#host", "#name"])
+async def test_other_forms_warn_as_well_before_what_is_typed_is_lost(
+    door: Door, browser_path: str | None, field: str
+) -> None:
+    first, _ = await _two_channels(door)
+    path = {
+        "#text": f"/channels/{first.key}/templates/1/edit",
+        "#account": f"/senders/{first.sender}/edit",
+        "#host": f"/senders/{first.sender}/mailbox",
+        "#name": "/channels/new",
+    }[field]
+    async with opened(browser_path, door, "en", WIDE) as page:
+        await log_in(page)
+        await page.wait_for_url("**/home")
+        await page.goto(path)
+        await page.click(field)
+        await page.click("nav.languages a[lang=zh-CN]")  # untouched: nobody is asked
+        await page.wait_for_url("**lang=zh")
+        await page.click(field)
+        await page.keyboard.type("typed")
+        assert await _leaves(page, "nav.languages a[lang=en]", accept=False) == "beforeunload"
+        assert "typed" in await page.input_value(field)
+        assert await _leaves(page, "nav.languages a[lang=en]", accept=True) == "beforeunload"
+        await page.wait_for_url("**lang=en")
+        assert "typed" not in await page.input_value(field)
