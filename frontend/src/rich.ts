@@ -2,6 +2,7 @@
 import DOMPurify from "dompurify";
 import Squire from "squire-rte";
 import { keep } from "./code";
+import { leftOut, withoutStyles } from "./pasting";
 
 const BLOCKS = ["P", "DIV", "H1", "H2", "H3", "UL", "OL", "LI", "BLOCKQUOTE"];
 const INLINE = ["B", "STRONG", "I", "EM", "U", "S", "DEL", "A", "BR"];
@@ -61,6 +62,7 @@ const TOOLS: Tool[] = [
 /** Whether nothing of `html` would be lost in the rich text. */
 export function isSimple(html: string): boolean {
   if (/<(!doctype|html|head|body|style)\b/i.test(html)) return false;
+  if (withoutStyles(html) !== html) return false;
   const { body } = new DOMParser().parseFromString(html, "text/html");
   return [...body.querySelectorAll("*")].every(
     (one) =>
@@ -72,6 +74,7 @@ export function isSimple(html: string): boolean {
 export class RichEditor {
   readonly element = document.createElement("div");
   private readonly root = document.createElement("div");
+  private readonly note = document.createElement("p");
   private readonly squire: Squire;
   private readonly buttons = new Map<Tool, HTMLButtonElement>();
 
@@ -90,15 +93,40 @@ export class RichEditor {
     })) {
       this.root.setAttribute(name, value);
     }
-    this.element.append(this.toolbar(label), this.root);
+    this.note.className = "tool-note";
+    this.note.setAttribute("role", "status");
+    this.element.append(this.toolbar(label), this.root, this.note);
     this.squire = new Squire(this.root, {
       blockTag: "P",
       sanitizeToDOMFragment: (html) =>
-        DOMPurify.sanitize(html, { ...ALLOWED, RETURN_DOM_FRAGMENT: true }),
+        DOMPurify.sanitize(withoutStyles(html), { ...ALLOWED, RETURN_DOM_FRAGMENT: true }),
     });
     this.squire.addEventListener("input", () => this.kept());
+    this.squire.addEventListener("willPaste", (event: Event) => {
+      const { detail } = event as CustomEvent<{ html?: string }>;
+      this.tell(leftOut(detail.html ?? ""));
+    });
+    this.squire.addEventListener("pasteImage", () => this.tell(["left_pictures"]));
+    for (const kind of ["dragover", "drop"]) this.root.addEventListener(kind, (e) => this.file(e));
     this.squire.addEventListener("pathChange", () => this.light());
     this.squire.addEventListener("select", () => this.light());
+  }
+
+  /** A file that is dropped would take the page's place. */
+  private file(event: Event): void {
+    const types = (event as DragEvent).dataTransfer?.types ?? [];
+    if (!types.includes("Files") || types.some((one) => one.startsWith("text/"))) return;
+    event.preventDefault();
+    if (event.type === "drop") this.tell(["left_files"]);
+  }
+
+  /** Say what of something pasted is not in the text. */
+  private tell(lost: string[]): void {
+    const list = new Intl.ListFormat(document.documentElement.lang);
+    const { left_out, left_end, left_how } = this.words;
+    const what = list.format(lost.map((one) => this.words[one] ?? one));
+    const how = lost.includes("left_pictures") ? left_how : "";
+    this.note.textContent = lost.length ? [left_out, what, left_end, how].join("") : "";
   }
 
   private kept(): void {
