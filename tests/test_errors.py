@@ -1,6 +1,7 @@
 """Every error that the source raises has words in both languages, with the values they want."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
@@ -80,3 +81,19 @@ def test_words_of_a_reason(reason: str) -> None:
     assert english.isascii()
     assert not chinese.isascii()
     assert "\n" not in english + chinese
+
+
+def test_every_counted_error_has_its_singular() -> None:
+    """`1 lines hold` is no English: where a count stands before a plural, there is one for one."""
+    table = tomllib.loads((PACKAGE / "errors.toml").read_text("utf-8"))
+    counted = [name for name, row in table.items() if "{count}" in row["en"]]
+    assert counted
+    assert [name for name in counted if "en_one" not in table[name]] == []
+    for name in counted:
+        values = dict.fromkeys(wanted(table[name]["en"]), "x")
+        for count in (1, "1"):
+            one = errors.Invalid(name, **{**values, "count": count})
+            assert one.words().startswith("1 "), name
+            assert one.words("zh") == table[name]["zh"].format(**{**values, "count": 1})
+            assert one.words() != table[name]["en"].format(**{**values, "count": 1})
+        assert errors.Invalid(name, **{**values, "count": 2}).words().startswith("2 ")

@@ -65,12 +65,17 @@ class UmsError(Exception):
 
     def words(self, language: str = "en") -> str:
         """The message in `language` ("en" or "zh"), short and free of internals."""
-        text = WORDS[self.reason][_side(language) == "zh"]
+        text = self._text(_side(language))
         values = {
             name: value.words(language) if isinstance(value, Detail) else value
             for name, value in self.values.items()
         }
         return text.format(**values) if values else text
+
+    def _text(self, side: str) -> str:
+        """With its placeholders; English has another one where `count` is 1."""
+        one = _ONE.get(self.reason) if str(self.values.get("count")) == "1" else None
+        return one if one and side == "en" else WORDS[self.reason][side == "zh"]
 
     @property
     def retry_after(self) -> int | None:
@@ -166,6 +171,8 @@ _TABLE: dict[str, dict[str, Any]] = tomllib.loads(
 
 WORDS: dict[str, tuple[str, str]] = {name: (row["en"], row["zh"]) for name, row in _TABLE.items()}
 """The message of each reason in English and Chinese."""
+
+_ONE: dict[str, str] = {name: row["en_one"] for name, row in _TABLE.items() if "en_one" in row}
 
 CODES: dict[str, int] = {name: row["code"] for name, row in _TABLE.items() if "code" in row}
 """The reasons that have a code of their own."""

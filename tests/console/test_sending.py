@@ -150,7 +150,7 @@ async def test_a_list_brings_values_of_each_one(door: Door, visit: Visit) -> Non
     fields = {"channel": channel.key, "with": "template", "template": id}
     lacks = await _keep(visitor, b"email,name\na@example.org,A\nb@example.org,\n", **fields)
     assert lacks.status_code == 400
-    assert "1 recipients have no value for a variable" in lacks.text
+    assert "1 recipient has no value for a variable" in lacks.text
     assert re.search(r"<code>name</code>.*b@example\.org", lacks.text, re.DOTALL)
     held = _kept_list(lacks)
     left = await _keep(visitor, None, skip_lacking="on", list_kept=held, **fields)
