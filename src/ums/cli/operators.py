@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import After, AsJson, Limit, ask, operator, read_password
 
@@ -71,7 +72,8 @@ def sessions(name: Name, json: AsJson = False) -> None:
 def end_session(
     name: Name,
     id: Annotated[
-        int | None, typer.Argument(help="The session's id, as the list shows it; all.", min=0)
+        int | None,
+        typer.Argument(help="The session's id, as the list shows it; all.", min=0, max=MOST_ID),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -54,9 +54,9 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
         # uvicorn has its own while it runs, and raises what it caught again when it has ended.
         signal.signal(number, _leave)
     address = (host or settings.host, settings.port if port is None else port)
+    listener = _listen(*address)
     if is_in_clear(address[0], settings.public_url):
         log.warning("other machines reach this server without TLS", host=address[0], help=_TLS)
-    listener = _listen(*address)
     url = listening_url(address[0], listener.getsockname()[1])
     settings = structs.replace(settings, public_url=settings.public_url or url)
     Proxies(settings)  # a list that cannot be read shows now
