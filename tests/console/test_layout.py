@@ -67,10 +67,10 @@ async def test_in_a_low_window_the_menu_scrolls_by_itself(
 ) -> None:
     async with opened(browser_path, door, "en", LOW) as page:
         await _long_list(page, door)
-        last = page.locator(".menu ul a").last
+        menu, last = page.locator(".menu"), page.locator(".menu ul a").last
         await page.mouse.move(100, 200)
         await page.mouse.wheel(0, 300)
-        await page.wait_for_function("document.querySelector('.menu').scrollTop > 0")
+        await settled(lambda: menu.evaluate("one => one.scrollTop > 0"))
         assert await _on_top(page, ".menu-foot a")
         await last.click()
         await page.wait_for_url(lambda url: not url.endswith("/users"))
