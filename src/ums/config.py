@@ -55,7 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     connections_per_address: Annotated[
         int,
         _about(
-            "The same from one client address; trusted proxies are not limited so.",
+            "The same of one client (an IPv4 address, the /64 of an IPv6 one);"
+            " trusted proxies are not limited so.",
             ge=1,
         ),
     ] = 200

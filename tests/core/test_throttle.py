@@ -13,6 +13,7 @@ from ums.core.system import System
 from ums.core.throttle import Key, Limit
 from ums.db import open_database
 from ums.errors import Busy, NotAuthenticated, UmsError
+from ums.networks import client_network
 
 PASSWORD = "correct horse battery"
 HERE = Client("192.0.2.1")
@@ -214,7 +215,7 @@ async def test_one_address_has_an_end_too(system: System, evaluated: list[str], 
     ],
 )
 def test_what_one_client_has(address: str, network: str) -> None:
-    assert throttle.network(address) == network
+    assert client_network(address) == network
 
 
 async def test_to_authenticate_again_is_held_back_in_one_session_alone(

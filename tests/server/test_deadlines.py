@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from server.wires import HELLO, Serving, serving
+from server.wires import HELLO, Serving, Wire, serving
 from ums.config import Settings
 from ums.web import server as web
 
@@ -127,12 +127,13 @@ async def test_two_hundred_idle_connections_stop_nobody(start: bytes) -> None:
         await server.until(lambda: len(server.config.census) == 0)
 
 
-async def test_connections_at_work_are_never_given_up_for_others() -> None:
+async def test_whole_requests_are_never_given_up_for_others() -> None:
     async with serving(Settings(connections_per_address=2)) as server:
         gate = server.app.hold["/slow"] = asyncio.Event()
         busy = [await server.wire() for _ in range(2)]
         for wire in busy:
-            wire.say(HELLO.replace(b"GET /", b"GET /slow"))
+            wire.say(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n12")
+            wire.say(HELLO[:20])  # a part of the next request changes nothing
         await server.until(lambda: len(server.app.asked) == 2)
         third = await server.wire()
         status, body = await third.answer()
@@ -155,3 +156,29 @@ async def test_the_limit_in_all_holds_for_whoever_is_not_limited_alone() -> None
         assert (await (await server.wire()).answer())[0] == 503
         gate.set()
         assert {(await wire.answer())[0] for wire in busy} == {200}
+
+
+HALF = b"POST /login HTTP/1.1\r\nHost: ums.example\r\nContent-Length: 10\r\n\r\n12345"
+
+
+async def test_half_bodies_from_many_addresses_keep_nobody_out() -> None:
+    async with serving(Settings(connections=12, connections_per_address=3)) as server:
+        wires: list[Wire] = []
+        for number in range(2, 8):
+            for _ in range(2):
+                wires.append(await server.wire(f"127.0.0.{number}"))
+                wires[-1].say(HALF)
+        await server.until(lambda: len(server.app.asked) == 12)
+        assert (await server.get())["size"] == 0
+        status, body = await wires[0].answer()  # that has been sending longest
+        assert (status, b"too_many_connections" in body) == (503, True)
+        wires[-1].say(b"67890")
+        assert (await wires[-1].answer())[0] == 200
+
+
+async def test_half_bodies_of_one_address_make_room_for_it() -> None:
+    async with serving(Settings(connections_per_address=2)) as server:
+        for _ in range(2):
+            (await server.wire()).say(HALF)
+        await server.until(lambda: len(server.app.asked) == 2)
+        assert (await server.get())["size"] == 0

@@ -85,8 +85,11 @@ class Serving:
         self.app, self.port, self.config = app, port, config
         self._open: list[asyncio.StreamWriter] = []
 
-    async def wire(self) -> Wire:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+    async def wire(self, source: str = "127.0.0.1") -> Wire:
+        """A connection from an address of this machine."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, local_addr=(source, 0)
+        )
         self._open.append(writer)
         return Wire(reader, writer)
 

@@ -31,6 +31,7 @@ from ums.core import throttle
 from ums.core.throttle import Key, Limit
 from ums.db import Database
 from ums.errors import Busy, NotAuthenticated
+from ums.networks import client_network
 
 AT_ONCE: Final = 4
 KNOWN_FOR: Final = 3600.0  # seconds
@@ -54,7 +55,7 @@ class ApiThrottle:
     async def verifying(self, credentials: str, account: str, address: str) -> AsyncGenerator[None]:
         """Verify `credentials` in this block: NotAuthenticated counts as a failure. `account`: of
         whom they say they are; "" where they say nothing. Raises Busy."""
-        network = throttle.network(address)
+        network = client_network(address)
         keys = [self.address.key(network)]
         keys += [self.pair.key(network, account)] if account else []
         digest = hashlib.blake2b(credentials.encode("utf-8", "surrogatepass"), key=self._secret)

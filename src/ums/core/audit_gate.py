@@ -1,7 +1,6 @@
 """The gate of the audit log: what changed something, gave something out or was refused at sign-in
 leaves an entry, also where the code that did it wrote none."""
 
-import ipaddress
 from typing import Final
 
 from msgspec import Struct
@@ -12,6 +11,7 @@ from ums.core import audit
 from ums.core.audit import Acting
 from ums.core.models import operators
 from ums.db import Database, Tx
+from ums.networks import client_network
 
 MOST: Final = 100  # different failures with an entry of their own, in a minute and process
 MANY: Final = "many"
@@ -44,7 +44,7 @@ class Failures:
 
     async def count(self, action: str, subject: str, address: str) -> None:
         await self.flush()
-        failure = _Failure(action, subject, place_of(address))
+        failure = _Failure(action, subject, client_network(address))
         if failure not in self._repeats and len(self._repeats) >= MOST:
             failure = _Failure(action, MANY, "")
         if failure in self._repeats:
@@ -84,16 +84,3 @@ async def _known(tx: Tx, name: str) -> str:
         return MANY
     found = await tx.value(select(operators.c.name).where(operators.c.name == name[:60]))
     return found or "unknown"
-
-
-def place_of(address: str) -> str:
-    """The address, or the network of an IPv6 address: one caller has all of it."""
-    try:
-        given = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:45]
-    if isinstance(given, ipaddress.IPv4Address):
-        return str(given)
-    if given.ipv4_mapped is not None:
-        return str(given.ipv4_mapped)
-    return str(ipaddress.ip_network((given, 64), strict=False))

@@ -22,6 +22,7 @@ from ums.core.models import operators as rows
 from ums.core.system import System
 from ums.core.throttle import Key, Limit
 from ums.errors import Busy, NotAuthenticated
+from ums.networks import client_network
 
 FREE: Final = 5
 _PAIR: Final = Limit("pair", FREE, 900, own=True)
@@ -45,7 +46,7 @@ class Client(Struct, frozen=True):
 
     @property
     def network(self) -> str:
-        return throttle.network(self.address)
+        return client_network(self.address)
 
 
 class Operator(Struct, frozen=True):

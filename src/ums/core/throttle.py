@@ -16,7 +16,6 @@ and the wait ends by itself.
 import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from typing import Final
 
@@ -55,18 +54,6 @@ class Key(Struct, frozen=True):
 
     limit: Limit
     key: str
-
-
-def network(address: str) -> str:
-    """What one client has: an IPv4 address, or the /64 of an IPv6 one."""
-    try:
-        given = ip_address(address)
-    except ValueError:
-        return address[:45]
-    if isinstance(given, IPv6Address):
-        mapped = given.ipv4_mapped
-        return str(mapped or IPv6Network((int(given) >> 64 << 64, 64)))
-    return str(given)
 
 
 # The tries that still count of a row, with this one.

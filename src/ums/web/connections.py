@@ -1,33 +1,85 @@
-"""How many connections there are, in all and of each address, and which one makes room."""
+"""How many connections there are, in all and of each client, and which one makes room."""
 
+import time
 from collections import defaultdict
-from typing import Protocol
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, Protocol
 
 from ums.config import Settings
+from ums.networks import client_network
 from ums.web.proxies import Proxies
+
+GRACE: Final = 1.0  # seconds in a stage before its place in the order of stages counts
+
+
+class Stage(IntEnum):
+    """How far a connection's request has come; the lower is given up first."""
+
+    IDLE = 0
+    HEAD = 1  # a part of a head; or the rest of a body that nobody reads any more
+    BODY = 2  # a body that may be one of those that anybody may send
+    LARGE = 3  # a body of which a handler has taken more than such a one may have
+    WORK = 4  # a whole request, which is never given up
 
 
 class Connection(Protocol):
     """A connection as the limits see it."""
 
     def make_room(self) -> None:
-        """Close, as no request is under way."""
+        """Close, as no whole request is under way."""
+
+
+class _Queues:
+    """Connections without a whole request: each stage in the order in which it was entered."""
+
+    def __init__(self) -> None:
+        self._of: list[dict[Connection, float]] = [{} for _ in range(Stage.WORK)]
+
+    def add(self, connection: Connection, stage: Stage, at: float) -> None:
+        if stage < Stage.WORK:
+            self._of[stage][connection] = at
+
+    def remove(self, connection: Connection, stage: Stage) -> None:
+        if stage < Stage.WORK:
+            self._of[stage].pop(connection, None)
+
+    def first(self, now: float) -> Connection | None:
+        """The first of the lowest stage in which one has been for a while, else of all.
+
+        A client that has just connected is thus not given up for those with half a body.
+        """
+        firsts = [next(iter(queue.items())) for queue in self._of if queue]
+        ripe = [connection for connection, at in firsts if now - at >= GRACE]
+        if ripe:
+            return ripe[0]
+        return min(firsts, key=lambda one: one[1])[0] if firsts else None
+
+
+class _Client:
+    """The connections of one client."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.queues = _Queues()
 
 
 class Census:
     """The open connections of this process.
 
-    Where one more would be too many, the connection that has waited longest without a whole
-    request makes room; one whose request is being answered never does.
+    Where one more would be too many, one without a whole request makes room: an idle one, one
+    with a part of a head, one with a part of a body, in this order. One with a whole request
+    never does.
     """
 
-    def __init__(self, settings: Settings, proxies: Proxies) -> None:
-        self._proxies = proxies
+    def __init__(
+        self, settings: Settings, proxies: Proxies, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._proxies, self._now = proxies, now
         self._most, self._most_of = settings.connections, settings.connections_per_address
-        self._all: dict[Connection, str] = {}
-        self._waiting: dict[Connection, None] = {}
-        self._waiting_of: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
-        self._count_of: defaultdict[str, int] = defaultdict(int)
+        self._all: dict[Connection, tuple[str, Stage]] = {}
+        self._queues = _Queues()
+        self._clients: defaultdict[str, _Client] = defaultdict(_Client)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -36,44 +88,47 @@ class Census:
         """Count a new connection; False when it is one too many and none can make room."""
         # A proxy has as many as it has clients. Its own limit per client is for it to set.
         limited = not self._proxies.trusts(address)
-        if limited and self._count_of[address] >= self._most_of:
-            self._evict(self._waiting_of[address])
+        network = client_network(address)
+        if limited and self._is_full(network):
+            self._evict(self._clients[network].queues)
         if len(self._all) >= self._most:
-            self._evict(self._waiting)
-        over = limited and self._count_of[address] >= self._most_of
-        if over or len(self._all) >= self._most:
+            self._evict(self._queues)
+        if len(self._all) >= self._most or (limited and self._is_full(network)):
             return False
-        self._all[connection] = address
-        self._count_of[address] += 1
-        self.waits(connection)
+        self._clients[network].count += 1
+        self._put(connection, network, Stage.IDLE)
         return True
 
-    def _evict(self, waiting: dict[Connection, None]) -> None:
-        for connection in waiting:
+    def _is_full(self, network: str) -> bool:
+        return network in self._clients and self._clients[network].count >= self._most_of
+
+    def _evict(self, queues: _Queues) -> None:
+        connection = queues.first(self._now())
+        if connection is not None:
             self.leave(connection)
             connection.make_room()
-            return
 
-    def waits(self, connection: Connection) -> None:
-        """It has no request, or a part of a head."""
-        address = self._all.get(connection)
-        if address is not None:
-            self._waiting[connection] = self._waiting_of[address][connection] = None
+    def _put(self, connection: Connection, network: str, stage: Stage) -> None:
+        self._all[connection] = network, stage
+        for queues in (self._queues, self._clients[network].queues):
+            queues.add(connection, stage, self._now())
 
-    def works(self, connection: Connection) -> None:
-        """It has sent a head."""
-        address = self._all.get(connection)
-        if address is not None:
-            self._waiting.pop(connection, None)
-            self._waiting_of[address].pop(connection, None)
+    def _take(self, connection: Connection) -> str:
+        network, stage = self._all.pop(connection)
+        for queues in (self._queues, self._clients[network].queues):
+            queues.remove(connection, stage)
+        return network
+
+    def stands(self, connection: Connection, stage: Stage) -> None:
+        """It has come to a stage, or is still in it."""
+        if connection in self._all and self._all[connection][1] != stage:
+            self._put(connection, self._take(connection), stage)
 
     def leave(self, connection: Connection) -> None:
         """It is closed, or is being closed."""
-        self.works(connection)
-        address = self._all.pop(connection, None)
-        if address is None:
+        if connection not in self._all:
             return
-        self._count_of[address] -= 1
-        if not self._count_of[address]:
-            del self._count_of[address]
-            self._waiting_of.pop(address, None)
+        network = self._take(connection)
+        self._clients[network].count -= 1
+        if not self._clients[network].count:
+            del self._clients[network]

@@ -15,13 +15,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ums.config import Settings
 from ums.errors import HeadTooLarge, Invalid, Slow, UmsError, Unavailable
-from ums.web.connections import Census
+from ums.web.connections import Census, Stage
 from ums.web.edge import Edge
 from ums.web.proxies import Proxies, is_host
 
 HEAD_LIMIT: Final = 32 * 1024  # bytes of a request's head, its line included
 HEADERS_LIMIT: Final = 100
 URL_LIMIT: Final = 8 * 1024
+OPEN_BODY: Final = 512 * 1024
+"""Bytes of a body after which a handler has surely taken some: more than the largest body that
+anybody may send, and than what is read ahead of a handler."""
 LINGER: Final = 5.0  # seconds for the rest of a body that nobody reads any more
 STALL: Final = 60.0  # seconds for which a client may take nothing of its answer
 
@@ -61,6 +64,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, *more, **named)
         self._census = config.census
         self._head_size = self._around = 0  # bytes of a head; of a body's chunks and trailers
+        self._body_size = 0
         self._in_head = self._working = self._body_done = False
         self._deadline: asyncio.TimerHandle | None = None  # of the head, or of the body's rest
         self._stall: asyncio.TimerHandle | None = None
@@ -83,11 +87,24 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def make_room(self) -> None:
-        """Close for another connection: what came of a head is refused, an idle one just ends."""
-        if self._in_head:
+        """Close for another connection: a part of a request is refused, an idle one just ends."""
+        cycle: Any = self.cycle
+        if self._in_head or (cycle is not None and not cycle.response_complete):
             self._tell(Unavailable("too_many_connections"))
         else:
             self.transport.close()
+
+    def _stage(self) -> Stage:
+        cycle: Any = self.cycle  # of the last head that was whole
+        if cycle is None or cycle.response_complete:
+            rest = self._in_head or (cycle is not None and not self._body_done)
+            return Stage.HEAD if rest else Stage.IDLE
+        if self._body_done or self._in_head or self.pipeline:
+            return Stage.WORK  # the last two: one that was whole before it is being answered
+        return Stage.BODY if self._body_size <= OPEN_BODY else Stage.LARGE
+
+    def _report(self) -> None:
+        self._census.stands(self, self._stage())
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -138,6 +155,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._body_done = True, False
+        self._report()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -153,12 +171,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_head()
-        self._in_head, self._working, self._head_size, self._around = False, True, 0, 0
+        self._in_head, self._working = False, True
+        self._head_size = self._around = self._body_size = 0
         self._set_deadline(None)
-        self._census.works(self)
         super().on_headers_complete()
         cycle: Any = self.cycle
         cycle.transport = _Lingering(self, self.transport)
+        self._report()
 
     def _check_head(self) -> None:
         """RFC 9112 3.2: one Host, which is one; and no head that is too large."""
@@ -180,10 +199,13 @@ class Protocol(HttpToolsProtocol):
         # A chunk of one byte is six; more around it than that is no way to send a body.
         self._around = max(self._around - 8 * len(body), 0)
         super().on_body(body)
+        self._body_size += len(body)
+        self._report()
 
     def on_message_complete(self) -> None:
         self._body_done = True
         super().on_message_complete()
+        self._report()
         cycle: Any = self.cycle  # None before the first
         if self._finishing:
             self.transport.close()
@@ -193,6 +215,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         more = bool(self.pipeline)
         super().on_response_complete()
+        self._report()
         if more or self._finishing or self.transport.is_closing():
             return
         if self._body_done:
@@ -216,7 +239,6 @@ class Protocol(HttpToolsProtocol):
         """Nothing is under way until the next head begins."""
         self._working = False
         self._set_deadline(None)
-        self._census.waits(self)
 
     # -- refusals
 
