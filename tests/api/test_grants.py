@@ -298,3 +298,35 @@ async def test_names_that_look_alike_are_one(shared: Door, admin: Token) -> None
         assert answer.told == (409, 4004, "name_taken"), name
     like = {"name": "Maria.Gonzales", "password": "maria.gonzales1", "role": "viewer"}
     assert (await shared.post("/api/operators", like, admin)).told[2] == "password_like_name"
+
+
+async def test_settings_are_the_administrators_own(shared: Door) -> None:
+    """A setting may stand for any right: which ports are free, how long the audit log is kept."""
+    token = await shared.api_token("operators:write")
+    for change in ({"audit_days": 1}, {"ports": "18725"}):
+        refused = await shared.send("PATCH", "/api/settings", change, token)
+        assert refused.told == (403, 4005, "scope_beyond"), refused.raw
+    admin = await shared.api_token()
+    assert (await shared.send("PATCH", "/api/settings", {"audit_days": 0}, admin)).status == 200
+
+
+async def test_rules_that_bind_a_channel_are_not_lifted_by_its_own_people(shared: Door) -> None:
+    channel = await shared.channel()
+    path = f"/api/channels/{channel.key}/rules"
+    bound = await shared.api_token("channels:write", "users:write", channels=[channel.key])
+    sending = await shared.api_token("channels:write", "messages:send")
+    for token in (bound, sending):
+        for change in (
+            {"bound_replace_shared": True},
+            {"key_replaces_shared": False},
+            {"approval": True},
+            {"approval_by_hand": True},
+            {"approval_from": 5},
+        ):
+            refused = await shared.send("PATCH", path, change, token)
+            assert refused.told == (403, 4005, "scope_beyond"), refused.raw
+        assert (await shared.send("PATCH", path, {"zone": "Asia/Shanghai"}, token)).status == 200
+    admin = await shared.api_token()
+    assert (await shared.send("PATCH", path, {"approval": True}, admin)).status == 200
+    refused = await shared.send("PATCH", path, {"approval": False}, sending)
+    assert refused.told == (403, 4005, "scope_beyond")

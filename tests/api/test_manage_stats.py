@@ -243,3 +243,28 @@ async def test_who_leaves_is_no_watcher_any_more(
     await door.done(msgid, channel)
     async with watched(door, channel, msgid) as stream:
         assert [name async for name, _ in stream] == ["counts", "end"]
+
+
+async def test_a_stream_ends_with_its_credentials(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "EVERY", 0.01)
+    monkeypatch.setattr(events, "HEARTBEAT", 0.01)
+    channel = await door.channel()
+    hold(door, asyncio.Event())  # the message does not end by itself
+    msgid = await send(door, channel, "a@x.org")
+    admin = await door.api_token()
+    made = await door.post("/api/tokens", {"name": "watch", "scopes": ["messages:read"]}, admin)
+    headers = {"Authorization": f"Bearer {made.body['token']}"}
+    path = f"/api/messages/{msgid}/events"
+    async with door.http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200
+        lines = answer.aiter_lines()
+        async for line in lines:
+            if line.startswith(":"):
+                break  # the stream goes on
+        revoked = await door.post(f"/api/tokens/{made.body['id']}/revoke", {}, admin)
+        assert revoked.status == 200
+        async with asyncio.timeout(60):
+            async for _ in lines:
+                pass  # it ends, or the test does

@@ -26,8 +26,10 @@ from ums.core import operators
 NOUNS = re.compile(
     r"password|two-factor|second|recovery|codes|token|secret|rotate|callbacks|access|/key"
     r"|operator|invit|grant|role|session|export|rejects|\.csv|\.xlsx|restored|backup|/channels/new"
+    r"|/senders/new|/senders/\{code\}/edit|/mailbox"
 )
 OPEN_TO_ALL = {
+    ("POST", "/senders/{code}/mailbox/look"): "it reads what it may read anyway",
     ("GET", "/invitation/{token}"): "whoever has the link has no account yet",
     ("POST", "/invitation/{token}"): "whoever has the link has no account yet",
     ("POST", "/login/second"): "it is the authentication itself",
@@ -53,9 +55,12 @@ RECENTS = [(method, path) for method, path, handler in ROUTES if handler.opt.get
 def test_every_page_of_secrets_rights_and_exports_asks() -> None:
     about = {(method, path) for method, path, _ in ROUTES if NOUNS.search(path)}
     assert about - set(RECENTS) == set(OPEN_TO_ALL)
-    assert {("POST", "/channels"), ("GET", "/shown/{shown_id}")} <= set(
-        RECENTS
-    )  # they show secrets
+    assert {
+        ("POST", "/senders"),
+        ("POST", "/senders/{code}"),
+        ("POST", "/channels"),
+        ("GET", "/shown/{shown_id}"),
+    } <= set(RECENTS)  # they show secrets
 
 
 def test_a_form_is_asked_for_before_it_is_shown() -> None:

@@ -17,7 +17,7 @@ from ums.senders.presets import preset_of
 _TEXTS = ("host", "account", "sent_folder", "inbox")
 
 
-@get("/senders/{code:str}/mailbox", scope="senders:write")
+@get("/senders/{code:str}/mailbox", scope="senders:write", recent=True)
 async def edit_mailbox(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
@@ -51,7 +51,7 @@ def _form(
     )
 
 
-@post("/senders/{code:str}/mailbox", scope="senders:write")
+@post("/senders/{code:str}/mailbox", scope="senders:write", recent=True)
 async def set_mailbox(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
@@ -93,7 +93,11 @@ async def look_into_mailbox(system: System, visitor: Visitor, code: FromPath[str
     return go(f"/senders/{code}", "senders.did_look_in_vain" if box.problem else "senders.did_look")
 
 
-@post("/senders/{code:str}/mailbox/remove", scope="senders:write")
+@post(
+    "/senders/{code:str}/mailbox/remove",
+    scope="senders:write",
+    recent="/senders/{code}/mailbox",
+)
 async def remove_mailbox(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
     visitor.caller.unbound()
     await mailboxes.remove(system, code)

@@ -72,7 +72,7 @@ async def list_senders(request: AnyRequest, system: System, visitor: Visitor) ->
     return page(request, "senders/list.html", found=found, sort=sort)
 
 
-@get("/senders/new", scope="senders:write")
+@get("/senders/new", scope="senders:write", recent=True)
 async def new_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Which provider, and then the form with what is known of it."""
     visitor.caller.unbound()
@@ -110,7 +110,7 @@ async def _form(
     )
 
 
-@post("/senders", scope="senders:write")
+@post("/senders", scope="senders:write", recent="/senders/new")
 async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
     values = await _values(request)
@@ -155,7 +155,7 @@ async def _page(
     )
 
 
-@get("/senders/{code:str}/edit", scope="senders:write")
+@get("/senders/{code:str}/edit", scope="senders:write", recent=True)
 async def edit_sender(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
@@ -168,7 +168,7 @@ async def edit_sender(
     return await _form(request, system, Form(values), preset_of(sender.host), "", sender=sender)
 
 
-@post("/senders/{code:str}", scope="senders:write")
+@post("/senders/{code:str}", scope="senders:write", recent="/senders/{code}/edit")
 async def change_sender(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, grants
 from ums.core.access import channel_context, need_secret, new_key
 from ums.core.directory import Channel, Snapshot, load, touch
 from ums.core.editing import Expect, anything
@@ -27,6 +27,17 @@ _ORDER: Kept[Channel] = Kept(
 )
 _KEY = re.compile(r"[A-Za-z0-9]{1,32}")
 OVERLAP = 24 * clock.HOUR
+
+
+# Rules that protect others from the channel's own people: the addresses that all channels share,
+# and what needs a second person.
+OF_ADMINISTRATORS = (
+    "approval",
+    "approval_by_hand",
+    "approval_from",
+    "bound_replace_shared",
+    "key_replaces_shared",
+)
 
 
 class RouteLeg(Struct, frozen=True):
@@ -133,7 +144,8 @@ async def change_rules(
     *,
     expect: Callable[[Rules], None] = anything,
 ) -> Rules:
-    """Make new rules of the old. Raises Invalid, and what `change` and `expect` raise.
+    """Make new rules of the old. Raises Invalid, what `change` and `expect` raise, and Forbidden
+    where a rule of OF_ADMINISTRATORS changes and the caller is none.
 
     Another process goes by the old ones for a second at most.
     """
@@ -146,6 +158,8 @@ async def change_rules(
         expect(before)
         rules = change(before)
         check_rules(rules)
+        if any(getattr(before, name) != getattr(rules, name) for name in OF_ADMINISTRATORS):
+            grants.need(grants.ALL)
         text = msgspec.json.encode(rules).decode()
         await tx.run(update(channels).where(mine).values(rules=text))
         was, now = msgspec.structs.asdict(before), msgspec.structs.asdict(rules)

@@ -4,7 +4,7 @@ Whoever watches the same message in this process shares one query a second.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
@@ -17,8 +17,12 @@ from ums.core.states import FINAL
 from ums.core.system import System
 from ums.errors import Busy, UmsError
 
+Allowed = Callable[[], Awaitable[bool]]
+"""Whether the caller may still see the message; asked before each event."""
+
 EVERY = 1.0  # seconds between two looks
-HEARTBEAT = 15.0  # seconds without an event until a comment is sent
+# Seconds without an event until the credentials are looked at again and a comment is sent.
+HEARTBEAT = 4.0
 LONGEST = 3600.0  # seconds of one stream; the client comes again by itself
 MOST = 500  # streams of one process
 OVER = frozenset({"done", "cancelled", "retracted", "refused"})
@@ -76,21 +80,24 @@ class Watch:
         self._changed = asyncio.Event()
 
 
-def watch(app: Litestar, system: System, info: MessageInfo) -> ServerSentEvent:
-    """The events of the message that `info` shows. Raises Busy when too many are watched."""
+def watch(app: Litestar, system: System, info: MessageInfo, allowed: Allowed) -> ServerSentEvent:
+    """The events of the message that `info` shows, for as long as they are `allowed`.
+
+    Raises Busy when too many are watched.
+    """
     watches: dict[str, Watch] = app.state.setdefault("watches", {})
     if sum(one.watchers for one in watches.values()) >= MOST:
         raise Busy("busy")
-    return ServerSentEvent(_events(watches, system, info))
+    return ServerSentEvent(_events(watches, system, info, allowed))
 
 
 async def _events(
-    watches: dict[str, Watch], system: System, info: MessageInfo
+    watches: dict[str, Watch], system: System, info: MessageInfo, allowed: Allowed
 ) -> AsyncGenerator[ServerSentEventMessage]:
     one = watches.setdefault(info.msgid, Watch(system, info))
     one.join()
     try:
-        async for event in _told(one):
+        async for event in _told(one, allowed):
             yield event
     finally:
         one.leave()
@@ -98,12 +105,15 @@ async def _events(
             watches.pop(info.msgid, None)
 
 
-async def _told(one: Watch) -> AsyncGenerator[ServerSentEventMessage]:
+async def _told(one: Watch, allowed: Allowed) -> AsyncGenerator[ServerSentEventMessage]:
     end = asyncio.get_running_loop().time() + LONGEST
     seen = 0
     while asyncio.get_running_loop().time() < end:
+        waited = one.number == seen and not await one.changed(HEARTBEAT)
+        if not await allowed():
+            return
         if one.number == seen:
-            if not await one.changed(HEARTBEAT):
+            if waited:
                 yield ServerSentEventMessage(comment="still here")
             continue
         seen, info = one.number, one.info

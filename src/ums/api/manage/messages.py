@@ -1,14 +1,17 @@
 """Messages, their deliveries and attempts: what became of what was asked for."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import ServerSentEvent
 
+from ums.api.callers import address_of
 from ums.api.manage.events import watch
 from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, ms
 from ums.core import reports
+from ums.core.callers import caller_of
 from ums.core.paging import Page
 from ums.core.reports import (
     AttemptInfo,
@@ -19,6 +22,7 @@ from ums.core.reports import (
     MessageState,
 )
 from ums.core.sorting import ByTime
+from ums.errors import UmsError, Unavailable
 
 
 @get("/api/messages", scope="messages:read")
@@ -71,7 +75,21 @@ async def watch_message(
     """
     async with system.database.read() as tx:
         info = await reports.message(tx, msgid, caller.channels)
-    return watch(request.app, system, info)
+    return watch(request.app, system, info, partial(_still_reads, system, request, msgid))
+
+
+async def _still_reads(system: System, request: Request[Any, Any, Any], msgid: str) -> bool:
+    """Whether the credentials of the request are still good for the message."""
+    try:
+        caller = await caller_of(system, request.headers.get("authorization"), address_of(request))
+        caller.need("messages:read")
+        async with system.database.read() as tx:
+            await reports.message(tx, msgid, caller.channels)
+    except Unavailable:
+        return True  # the database is away: asked again with the next look
+    except UmsError:
+        return False
+    return True
 
 
 @get("/api/messages/{msgid:str}/deliveries", scope="messages:read")
