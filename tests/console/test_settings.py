@@ -302,7 +302,7 @@ async def test_what_is_unknown_is_found_out_and_exported(door: Door, visit: Visi
     msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
     assert (await door.done(msgid, channel))["counts"] == {"sent": 2, "unknown": 1}
     shown = (await visitor.get(f"/messages/{msgid}?userid=&state=unknown")).text
-    assert "1 unknown: did they arrive?" in shown
+    assert "1 unknown: did it arrive?" in shown
     (id,) = re.findall(r"/deliveries/(\d+)", shown)
     one = (await visitor.get(f"/deliveries/{id}")).text
     assert "Did it arrive?" in one
