@@ -288,10 +288,10 @@ async def test_scripts_and_styles_may_be_kept_for_good(client: AsyncClient) -> N
 
 def test_every_word_is_there_in_every_language() -> None:
     for key, texts in WORDS.items():
-        assert set(texts) == set(LANGUAGES), key
+        assert set(texts) - {"en_one"} == set(LANGUAGES), key
         holes = [
             sorted(part.partition("}")[0] for part in text.split("{")[1:])
-            for text in texts.values()
+            for text in (texts[language] for language in LANGUAGES)
         ]
         assert holes[0] == holes[1], key
 

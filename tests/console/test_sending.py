@@ -130,7 +130,7 @@ async def test_a_list_is_the_audience(door: Door, visit: Visit) -> None:
     visitor, channel = await visit(), await door.channel()
     key = {"channel": channel.key}
     for file, words in (
-        (None, "required"),
+        (None, "Fill this in."),
         (b"name\nx\n", "No column holds addresses or userids"),
         (b"email\nnobody\n,x\na@example.org\n", "2 rows name nobody: 2 (nobody), 3 (–)"),
     ):
