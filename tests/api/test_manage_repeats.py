@@ -106,10 +106,10 @@ async def test_while_the_first_is_answered_others_wait(
     begun, go = asyncio.Event(), asyncio.Event()
     original = channels.create
 
-    async def slowly(*given: Any) -> Any:
+    async def slowly(*given: Any, **more: Any) -> Any:
         begun.set()
         await go.wait()
-        return await original(*given)
+        return await original(*given, **more)
 
     monkeypatch.setattr(channels, "create", slowly)
     body = {"name": "slow"}
