@@ -155,7 +155,7 @@ async def test_out_everywhere_else(door: Door) -> None:
     async with browsing(door) as here, browsing(door) as there:
         await log_in(here, "li")
         await log_in(there, "li")
-        assert "1 other sessions end" in (await here.get("/account")).text
+        assert "1 other session ends at once" in (await here.get("/account")).text
         await here.post("/account/sign-out-everywhere")
         assert (await there.get("/home")).status_code == 303
         assert (await here.get("/home")).status_code == 200

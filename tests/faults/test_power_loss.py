@@ -81,7 +81,7 @@ def test_what_was_told_outlives_a_power_cut(
             results.append(_go_on(there, ledger))
             with sqlite3.connect(there.data_dir / "ums.db") as database:
                 assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            check(results[-1], cut, there, 2 * HALF)
+            check(results[-1], cut, settings, 2 * HALF)
     record_property("faults", f"sqlite, {_summary(results, history)}")
     assert len(results) == power_cuts
 
@@ -119,7 +119,7 @@ def test_what_was_told_outlives_a_power_cut_of_postgresql(
             ledger.entries[:] = cut.entries
             results.append(_go_on(there, ledger))
             cluster.stop(signal.SIGINT)
-            check(results[-1], cut, there, 2 * HALF)
+            check(results[-1], cut, settings, 2 * HALF)
     record_property("faults", f"postgresql, {_summary(results, history)}")
     assert len(results) == power_cuts
 
@@ -136,7 +136,7 @@ async def _prepare(settings: Settings, ledger: Ledger) -> Account:
     """Mail of both kinds, and somebody who will post more."""
     await fill(settings, ledger.port, broadcast=HALF, single=HALF)
     async with open_system(settings) as system:
-        await restoring.check(system)  # as any start does; it is not the first one that is cut off
+        await restoring.check(system.database, settings)  # as any start does; not the first is cut off
         return await channel(system, "posted", ledger.port)
 
 

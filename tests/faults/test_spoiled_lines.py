@@ -109,7 +109,8 @@ def test_the_line_to_the_database_is_cut(settings: Settings, record_property: Re
 @contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
+    options = f"size={megabytes}m,mode=700"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("this user may not mount")
     try:
