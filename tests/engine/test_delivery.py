@@ -202,8 +202,8 @@ async def test_the_urgent_pass_the_bulk(system: System, monkeypatch: pytest.Monk
     gate, handed = asyncio.Event(), asyncio.Event()
     add = Lane.add
 
-    def noticed(lane: Lane, jobs: list[Job]) -> None:
-        add(lane, jobs)
+    async def noticed(lane: Lane, jobs: list[Job], rests: int) -> None:
+        await add(lane, jobs, rests)
         if any(job.claimed.address == "urgent@example.cn" for job in jobs):
             handed.set()
 

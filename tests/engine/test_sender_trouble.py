@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from ums.core.directory import touch
 from ums.core.models import senders as sender_table
 from ums.core.system import System
 from ums.engine.loop import running
+from ums.engine.mails import Mails
 
 LOGIN = {"account": "news", "password": "right"}
 
@@ -332,3 +334,41 @@ async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: System)
 
             await until(back)
     assert {row.charged for row in await flow.deliveries(msgid) if row.state != "sent"} == {0}
+
+
+async def test_what_was_claimed_while_a_rest_began_waits_for_its_end(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is as old as the mails that are built for it; the rest is younger."""
+    rested, claimed_again, load, claims = asyncio.Event(), asyncio.Event(), Mails.of, 0
+
+    async def slow(self: Mails, *given: Any) -> Any:
+        nonlocal claims
+        claims += 1
+        if claims == 2:
+            claimed_again.set()
+            await rested.wait()
+        return await load(self, *given)
+
+    async def used_up(call: Call) -> bytes | None:
+        if call.count != 13:
+            return None
+        await claimed_again.wait()
+        return b"550 5.4.5 Daily user sending limit exceeded\r\n"
+
+    monkeypatch.setattr(Mails, "of", slow)
+    async with SmtpServer() as server:
+        server.script["MAIL"] = used_up
+        flow = await open_flow(system, server)
+        with_settings(system, sessions=1)  # the second claim follows after half of 20
+        async with running(system):
+            msgid = await flow.send(*(f"n{i}@example.cn" for i in range(40)))
+            await flow.until_resting()
+            rested.set()
+
+            async def back() -> bool:
+                return "claimed" not in await flow.counts(msgid)
+
+            await until(back)
+            assert await flow.counts(msgid) == {"sent": 12, "queued": 27, "deferred": 1}
+    assert len(server.mails) == 12

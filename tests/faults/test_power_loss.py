@@ -136,7 +136,7 @@ async def _prepare(settings: Settings, ledger: Ledger) -> Account:
     """Mail of both kinds, and somebody who will post more."""
     await fill(settings, ledger.port, broadcast=HALF, single=HALF)
     async with open_system(settings) as system:
-        await restoring.check(system.database, settings)  # as any start does; not the first is cut off
+        await restoring.check(system.database, settings)  # as any start does
         return await channel(system, "posted", ledger.port)
 
 

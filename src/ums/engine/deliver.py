@@ -128,7 +128,7 @@ class Deliverer:
         return lane
 
     async def _fill(self, lane: Lane, priority: int) -> bool:
-        limit = min(lane.supply.room(priority), CLAIM_AT_ONCE)
+        limit, rests = min(lane.supply.room(priority), CLAIM_AT_ONCE), lane.supply.rests
         async with self._system.database.write() as tx:
             limit = min(limit, await self._spared(tx, lane.sender, priority))
             claimed = await queue.claim(tx, self._owner, lane.sender.id, priority, limit)
@@ -143,7 +143,7 @@ class Deliverer:
             for row in claimed:
                 self._journal.forget(row)  # the audit gives them back
             raise
-        lane.add(jobs)
+        await lane.add(jobs, rests)
         return True
 
     @staticmethod

@@ -89,9 +89,10 @@ class Lane:
         until = (clock.now() + seconds * clock.SECOND) / MOMENT  # the same each time it is asked
         return Sessions(count, round(until) * MOMENT)
 
-    def add(self, jobs: list[Job]) -> None:
-        """Take claimed deliveries; sessions are opened as far as there is work for them."""
-        if self.supply.add(jobs):
+    async def add(self, jobs: list[Job], rests: int) -> None:
+        """Take deliveries that were claimed after so many rests; sessions are opened as far as
+        there is work for them."""
+        if await self.supply.add(jobs, rests):
             self._staff()
 
     async def stop(self, seconds: float) -> None:
@@ -270,8 +271,8 @@ class Lane:
             self._staff()
 
     async def _rest(self, outcome: Outcome) -> None:
-        self.supply.rest()
-        await self._written(lambda tx: resting.rest(tx, self.sender.id, outcome))
+        with self.supply.rest():
+            await self._written(lambda tx: resting.rest(tx, self.sender.id, outcome))
         log.warning(
             "sender rests", code=self.sender.code, stage=outcome.stage, reason=outcome.reason
         )

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import structlog
 
@@ -43,6 +44,8 @@ class Supply:
         # Whether a session may carry mail that is not urgent beside so many that do.
         self.may_bulk: Callable[[int], bool] = lambda _carried: True
         self.resting = False  # until the next claim, which asks the database
+        self.rests = 0  # how often it began; a claim that began before the last one is too late
+        self._unwritten = 0  # rests the database does not know of yet, so that no claim asks it
         self.stopping = False
         self._system = system
         self._journal = journal
@@ -74,18 +77,21 @@ class Supply:
         """How many more deliveries of `priority` it wants; those that come after them do not take
         their place. None until half of them are gone, as each claim costs a transaction; but a few
         of each, so that the more urgent never keep the others out for good."""
-        if self.stopping:
+        if self.stopping or self._unwritten:
             return 0
         free = self._buffer - self._waiting.ahead_of(priority)
         if free * 2 >= self._buffer:
             return free
         return 0 if self._waiting.has(priority) else self._system.settings.sessions
 
-    def add(self, jobs: list[Job]) -> bool:
-        """Take claimed deliveries; False when it is too late for them."""
+    async def add(self, jobs: list[Job], rests: int) -> bool:
+        """Take deliveries that were claimed after so many rests; False when it is too late."""
         if self.stopping:
             for job in jobs:
                 self._journal.forget(job.claimed)  # the burial at the stop's end returns them
+            return False
+        if rests != self.rests:
+            await self._release(jobs)
             return False
         self.resting = False
         self._waiting.add(jobs)
@@ -96,9 +102,18 @@ class Supply:
         self.stopping = True
         self._arrived.set()
 
-    def rest(self) -> None:
+    @contextmanager
+    def rest(self) -> Generator[None]:
+        """End the sessions' work; what is claimed next asks the database, which has to know of the
+        rest when the block ends."""
         self.resting = True
+        self.rests += 1
+        self._unwritten += 1
         self._arrived.set()  # sessions that wait for work need not
+        try:
+            yield
+        finally:
+            self._unwritten -= 1
 
     async def give_back(self) -> None:
         """Let go of all that waits here."""
