@@ -1,8 +1,10 @@
 """Which passwords are refused, and which names are taken for one another."""
 
 import pytest
+from msgspec.structs import replace
 
-from ums.core import names, passwords
+from ums.core import branding, names, passwords
+from ums.core.system import System
 from ums.errors import Invalid
 
 
@@ -28,10 +30,41 @@ from ums.errors import Invalid
         ("passwordpassword", "common_password"),
         ("ｐａｓｓｗｏｒｄ１２３４", "common_password"),
         ("letmeinletmein", "common_password"),
+        ("111111111111", "common_password"),
+        ("adminadmin12", "common_password"),
+        ("ADMINadmin12", "common_password"),
+        ("adm1nadm1n12", "common_password"),
+        ("adminadmin!!", "common_password"),
+        ("admin12admin12x", "common_password"),
+        ("adminpassword12", "common_password"),
+        ("administrator2026", "common_password"),
+        ("superadmin2026", "common_password"),
+        ("Password12345!", "common_password"),
+        ("P@ssw0rdP@ssw0rd1", "common_password"),
+        ("password1password2", "common_password"),
+        ("Passwort1234567890", "common_password"),
+        ("qwertyqwerty1", "common_password"),
+        ("qwerty123456qwerty", "common_password"),
+        ("zaq12wsxcde3", "common_password"),
+        ("letmein-letmein-1", "common_password"),
+        ("welcome2026welcome", "common_password"),
+        ("changeme2026!", "common_password"),
+        ("woaini1314520", "common_password"),
+        ("5201314520131", "common_password"),
+        ("aabbccddeeff", "common_password"),
+        ("aaaabbbbccccdddd", "common_password"),
+        ("gfhfktkktgbgtl", "common_password"),
+        ("umsumsumsums", "common_password"),
+        ("Ums2026!ums2026!", "common_password"),
+        ("unifiedmessaging", "common_password"),
+        ("a long password", "common_password"),
+        ("        twelve", "common_password"),
         ("wang.xiaoming", "password_like_name"),
         ("WangXiaoming2026", "password_like_name"),
         ("gnimoaix.gnaw", "password_like_name"),
         ("wangxiaoming!!!", "password_like_name"),
+        ("wangxiaoming2wangxiaoming2", "password_like_name"),
+        ("XiaomingXiaoming7", "password_like_name"),
     ],
 )
 def test_a_password_that_would_be_guessed(password: str, reason: str) -> None:
@@ -44,12 +77,12 @@ def test_a_password_that_would_be_guessed(password: str, reason: str) -> None:
     "password",
     [
         "correct horse battery",
-        "a long password",
+        "a rather long password",
+        "gK7-tR2xQ9pL",
         "七月的风吹过白杨树林和河",
         "kz8-Qd2vXw_e",
         "12 words may be few",
         "my dragon eats password managers",
-        "        twelve",
         "wang xiaoming walks to the river",
     ],
 )
@@ -63,6 +96,23 @@ def test_a_short_name_forbids_no_words() -> None:
         passwords.check("lililililili", "li")
     with pytest.raises(Invalid):
         passwords.check("王小明王小明王小明王小明", "王小明")
+
+
+async def test_the_words_of_an_installation_make_no_password(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await branding.change(system, name="Bluebird Logistics")
+    settings = replace(system.settings, public_url="https://mail.quetzalcorp.example")
+    monkeypatch.setattr(type(system), "settings", settings)
+    for password in ("Bluebird Logistics 2026", "quetzalcorp-2026"):
+        with pytest.raises(Invalid) as caught:
+            await passwords.hashed(system, password, "li")
+        assert caught.value.reason == "common_password"
+        passwords.check(f"{password} of elsewhere", "li")
+
+
+def test_what_takes_longest_to_estimate_has_an_end() -> None:
+    passwords.check("4@8({[<369&#z" * 76, "li")
 
 
 @pytest.mark.parametrize(

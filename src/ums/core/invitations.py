@@ -68,7 +68,7 @@ async def accept(system: System, token: str, name: str, password: str) -> None:
     Raises NotFound, Conflict for a name that is taken, Invalid.
     """
     await find(system, token)  # no password is hashed for a stranger
-    hashed = await operators.hash_of(name, password)
+    hashed = await operators.hash_of(system, name, password)
     async with system.database.write() as tx:
         found = await _claim(tx, token, name)
         await operators.insert_into(tx, name, hashed, found.role, found.channels)

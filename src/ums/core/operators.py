@@ -53,7 +53,7 @@ async def create(
     """
     check_role(role)
     grants.need(rights(role, channels))
-    hashed = await hash_of(name, password)
+    hashed = await hash_of(system, name, password)
     async with system.database.write() as tx:
         await insert_into(tx, name, hashed, role, channels, must_change=must_change)
         await audit.note(tx, "operator.create", name, role)
@@ -85,10 +85,10 @@ async def insert_into(
     await tx.run(insert(operators), row)
 
 
-async def hash_of(name: str, password: str) -> str:
+async def hash_of(system: System, name: str, password: str) -> str:
     """The hash of what is to be the password of `name`. Raises Invalid for either."""
     names.check(name)
-    return await passwords.hashed(password, name)
+    return await passwords.hashed(system, password, name)
 
 
 async def change(
@@ -118,7 +118,7 @@ async def change(
         values["channels"] = _json(channels)
     told = ", ".join(f"{field}: {value}" for field, value in values.items())
     if password is not None:
-        hashed = await passwords.hashed(password, name)
+        hashed = await passwords.hashed(system, password, name)
         values |= {"password_hash": hashed, "must_change": False}
         told = f"{told}, password" if told else "password"
     async with system.database.write() as tx:

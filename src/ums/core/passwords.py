@@ -1,50 +1,61 @@
 """The password policy: what an operator's password has to be, and its hash.
 
-As NIST SP 800-63B has it: long enough, not among the common ones, not like the name; no rules of
-composition.
+As NIST SP 800-63B has it: long enough, not among the common ones, not made of words that stand
+near, such as the operator's name; no rules of composition.
 """
 
+import asyncio
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
+from urllib.parse import urlsplit
 
 from ums.core import hashing
+from ums.core.system import System
 from ums.errors import Invalid
 
 SHORTEST: Final = 12
 LONGEST: Final = 1_000
-_FEWEST: Final = 4  # different characters
-_PADDING: Final = 8  # characters around a common word that do not make it another password
-_RUNS: Final = (
-    "01234567890123456789",
-    "abcdefghijklmnopqrstuvwxyz",
-    "qwertyuiopasdfghjklzxcvbnm",
-    "qwertzuiopasdfghjklyxcvbnm",
-    "1234567890qwertyuiopasdfghjklzxcvbnm",
-)
-_LEET: Final = str.maketrans("@431!057$", "aaeiiosts")
+FEWEST_TRIES: Final = 30_000_000_000
+"""As many guesses a password stands at least; 12 random characters stand 30 times as many."""
+_READ: Final = 72  # characters that are estimated: with more of them it takes ever longer
+_PRODUCT: Final = ("ums", "unified", "messaging", "system")
 _LIST: Final = Path(__file__).with_name("common_passwords.txt")
+_one_at_a_time = Lock()
 
 
-def check(password: str, name: str = "") -> None:
-    """Raises Invalid for a password that is too short, common, or like `name`."""
+def check(password: str, name: str = "", words: Iterable[str] = _PRODUCT) -> None:
+    """Raises Invalid for a password that is too short, easily guessed, or made of `name`.
+
+    `words` are what guessers try here besides what is common everywhere.
+    """
     if len(password) < SHORTEST:
         raise Invalid("short_password", limit=SHORTEST)
     if len(password) > LONGEST or not _storable(password):
         raise Invalid("bad_value", field="password")
     folded = _folded(password)
-    if _is_common(folded):
-        raise Invalid("common_password", field="password")
-    if _is_like(folded, _folded(name)):
+    bare, named = _tries(folded, words), _tries(folded, [*words, name])
+    if named < min(bare, FEWEST_TRIES):
         raise Invalid("password_like_name", field="password")
+    if folded in _common() or bare < FEWEST_TRIES:
+        raise Invalid("common_password", field="password")
 
 
-async def hashed(password: str, name: str = "") -> str:
+async def hashed(system: System, password: str, name: str) -> str:
     """The Argon2 hash of a password that `check` lets pass; in a thread, as it takes its time."""
-    check(password, name)
+    words = (*_PRODUCT, *await _of_installation(system))
+    await asyncio.to_thread(check, password, name, words)
     return await hashing.hashed(password)
+
+
+async def _of_installation(system: System) -> tuple[str, str]:
+    """Its name, and that of its host."""
+    brand = (await system.directory.now()).brand.name
+    return brand, urlsplit(system.settings.public_url).hostname or ""
 
 
 def _storable(password: str) -> bool:
@@ -55,43 +66,20 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
-def _is_common(text: str) -> bool:
-    if len(set(text)) < _FEWEST or _is_run(text):
-        return True
-    variants = {text, text.translate(_LEET), re.sub(r"[\s._-]+", "", text)}
-    return any(_is_listed(one) or _is_listed(_repeated(one)) for one in variants)
+def _tries(folded: str, words: Iterable[str]) -> float:
+    """In about how many guesses somebody hits on it who knows what people choose: words and names,
+    also reversed or with digits for letters, repetitions, rows of keys, dates."""
+    from zxcvbn import zxcvbn  # noqa: PLC0415  (14 MB of words, for the few who set a password)
+
+    with _one_at_a_time:  # it keeps the words of a call where the next one finds them
+        return float(zxcvbn(folded[:_READ], _parts(words))["guesses"])
 
 
-def _is_run(text: str) -> bool:
-    """Whether it goes along a row of keys, the alphabet or the digits, to and fro."""
-    return any(text in row + row or text in (row + row)[::-1] for row in _RUNS)
-
-
-def _is_listed(text: str) -> bool:
-    """Whether it is common, or a common word with some digits and signs around it."""
-    word = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", text)
-    bare = word in _common() and len(text) - len(word) <= _PADDING
-    return text in _common() or bare or (len(text) < SHORTEST and _is_run(text))
-
-
-def _repeated(text: str) -> str:
-    """What it is made of where it is one text several times; else itself."""
-    unit = (text + text).find(text, 1)
-    # Short of the least length nothing that is repeated counts as another password.
-    return text[:unit] if unit < len(text) else text
-
-
-def _is_like(text: str, name: str) -> bool:
-    """Whether the name, either way round, makes most of it."""
-    if not name:
-        return False
-    for one in {name, name[::-1], re.sub(r"\W+", "", name)} - {""}:
-        if len(one) < 3 and one != _repeated(text):  # two letters stand in many a word
-            continue
-        rest = text.replace(one, "")
-        if rest != text and len(re.sub(r"[\W_]+", "", rest)) < SHORTEST - 4:
-            return True
-    return False
+def _parts(words: Iterable[str]) -> list[str]:
+    """Each word folded, whole, without signs, and what stands between its signs."""
+    found = [_folded(word) for word in words]
+    parts = [part for one in found for part in (one, re.sub(r"\W", "", one), *re.split(r"\W", one))]
+    return [part for part in parts if len(part) > 1]
 
 
 @cache
