@@ -2,12 +2,14 @@
 
 import httpx
 from msgspec import structs
+from sqlalchemy import update
 
 from clocks import Time
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door, open_door
 from ums.config import Settings
 from ums.core import operators
+from ums.core.models import operators as rows
 from ums.core.signing_in import FREE
 
 
@@ -44,6 +46,43 @@ async def test_it_goes_on_where_one_wanted_to_be_and_never_elsewhere(door: Door)
     async with browsing(door) as client:
         asked = await client.get("/users?tag=x")
         assert asked.headers["location"] == "/login?next=%2Fusers%3Ftag%3Dx"
+
+
+async def test_a_name_may_be_typed_in_any_case(door: Door) -> None:
+    await operators.create(door.system, "Zhang San", PASSWORD)
+    for name in ("Zhang San", "zhang san", "ZHANG SAN", "zhangsan", " Zhang San "):
+        async with browsing(door) as client:
+            assert (await log_in(client, name)).headers["location"] == "/home", name
+            assert "Zhang San" in (await client.get("/account")).text
+    token = await door.api_token()
+    noted = await door.listed("/api/audit?action=operator.sign_in", token)
+    assert {one["subject"] for one in noted} == {"Zhang San"}
+
+
+async def test_another_spelling_is_no_further_try(door: Door) -> None:
+    await operators.create(door.system, "Zhang San", PASSWORD)
+    spellings = ("Zhang San", "zhang san", "ZHANG SAN", "zhangsan", "zHANG sAN", "Zhang  San")
+    async with browsing(door) as client:
+        statuses = [(await log_in(client, name, "wrong")).status_code for name in spellings]
+    assert statuses == [401] * FREE + [429]
+    token = await door.api_token()
+    noted = await door.listed("/api/audit?action=sign_in.failed", token)
+    assert {one["subject"] for one in noted} == {"Zhang San"}
+
+
+async def test_of_two_that_looked_alike_before_each_signs_in_as_itself(door: Door) -> None:
+    await operators.create(door.system, "li", PASSWORD)
+    await operators.create(door.system, "wang", "two brown herons fly")
+    async with door.system.database.write() as tx:  # as migration 23 leaves them
+        await tx.run(update(rows).where(rows.c.name == "wang").values(name="LI"))
+    for name, password, good in (
+        ("li", PASSWORD, True),
+        ("LI", "two brown herons fly", True),
+        ("LI", PASSWORD, False),
+        ("Li", PASSWORD, True),
+    ):
+        async with browsing(door) as client:
+            assert ((await log_in(client, name, password)).status_code == 303) == good, name
 
 
 async def test_whoever_guesses_has_to_wait(door: Door) -> None:

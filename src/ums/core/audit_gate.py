@@ -4,12 +4,10 @@ leaves an entry, also where the code that did it wrote none."""
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import select
 
 from ums import clock
-from ums.core import audit
+from ums.core import audit, names
 from ums.core.audit import Acting
-from ums.core.models import operators
 from ums.db import Database, Tx
 from ums.networks import client_network
 
@@ -82,5 +80,5 @@ async def _known(tx: Tx, name: str) -> str:
     """`name` where an operator has it: else it may be a password in the wrong field."""
     if name == MANY or "\x00" in name:
         return MANY
-    found = await tx.value(select(operators.c.name).where(operators.c.name == name[:60]))
-    return found or "unknown"
+    found = await tx.first(names.meant(name).limit(1))
+    return found.name if found else "unknown"

@@ -4,8 +4,11 @@ import hashlib
 import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import Select, case, select
+
+from ums.core.models import operators
 from ums.errors import Invalid
 
 LONGEST: Final = 60
@@ -30,6 +33,14 @@ def key(name: str) -> str:
     """The same for names that differ in case, in blanks, or in characters that look alike; the
     database has it unique. A digest, as some characters become many."""
     return hashlib.sha256(_skeleton(name).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def meant(name: str) -> Select[Any]:
+    """The operators that somebody who types `name` may mean, the likeliest first: one who is called
+    just so, then the one of the same `key`."""
+    exact = operators.c.name == name
+    found = select(operators).where(exact | (operators.c.name_key == key(name)))
+    return found.order_by(case((exact, 0), else_=1))
 
 
 def _skeleton(name: str) -> str:

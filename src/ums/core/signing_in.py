@@ -15,9 +15,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import select
 
-from ums.core import audit, hashing, known_devices, sessions, throttle, two_factor
+from ums.core import audit, hashing, known_devices, names, sessions, throttle, two_factor
 from ums.core.models import operators as rows
 from ums.core.system import System
 from ums.core.throttle import Key, Limit
@@ -66,8 +65,8 @@ class SignIn(Struct, frozen=True):
 
 
 async def check_password(system: System, name: str, password: str, client: Client) -> Operator:
-    """The operator of this name and password. Raises NotAuthenticated, and Busy for whoever has
-    to wait after failures."""
+    """The operator of this password and of this name, in whatever case it is typed. Raises
+    NotAuthenticated, and Busy for whoever has to wait after failures."""
     row = await _row(system, name)
     hard, soft = _keys(system, row, name, client)
     late = await _reserve(system, hard, soft)
@@ -82,9 +81,8 @@ async def check_password(system: System, name: str, password: str, client: Clien
 
 
 async def _row(system: System, name: str) -> Any:
-    query = select(rows.c.id, rows.c.name, rows.c.totp, rows.c.password_hash)
     async with system.database.read() as tx:
-        return await tx.first(query.where((rows.c.name == name) & ~rows.c.disabled))
+        return await tx.first(names.meant(name).where(~rows.c.disabled).limit(1))
 
 
 def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key], list[Key]]:
@@ -93,7 +91,7 @@ def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key
     device = known_devices.read(system.seal, client.device, row.id) if row else None
     if device is not None:
         return [_DEVICE.key(row.id, device)], []
-    account = name[:60].casefold()
+    account = row.name_key if row else names.key(name)
     pair = _PAIR.key(client.network, account)
     wide = [_ACCOUNT.key(account), _ADDRESS.key(client.network)]
     return ([pair], wide) if row and row.totp is not None else ([pair, *wide], [])
