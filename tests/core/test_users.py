@@ -259,6 +259,30 @@ async def test_updated_at_grows_with_every_write(system: System, channel: Channe
     assert second.updated_at > first.updated_at
 
 
+async def test_what_is_refused_is_no_write(system: System, channel: Channel) -> None:
+    half = {"attributes": {"half": "x" * 10_000}}
+    await ok(system, channel, *({"userid": userid, **half} for userid in ("u1", "u2", "u4")))
+    before = [await found(system, userid) for userid in ("u1", "u2", "u4")]
+    large = {"attributes": {"other": "x" * 10_000}}  # too much beside the first half
+    body = [
+        {"userid": "u1", **large},
+        {"userid": "u2", **large},
+        {"userid": "u2", "email": {"A": "u2@a.org"}},
+        {"userid": "u3", "attributes": {"whole": "x" * 20_000}},
+        {"userid": "u5", "email": {"A": "u5@a.org"}},
+    ]
+    report = await users.opt(system, channel, body)
+    assert report.success == ["u2", "u5"]
+    assert [one.userid for one in report.fail] == ["u1", "u2", "u3"]
+    assert await found(system, "u1") == before[0]
+    assert await found(system, "u4") == before[2]
+    second = await found(system, "u2")
+    assert second.updated_at > before[1].updated_at
+    assert second.addresses == {"email": {"A": ["u2@a.org"]}}
+    assert second.attributes == before[1].attributes
+    assert await count(system, users_table) == 4
+
+
 @on_sqlite
 async def test_nobody(system: System) -> None:
     async with system.database.read() as tx:

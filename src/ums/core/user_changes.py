@@ -5,10 +5,11 @@ the same few statements whatever their number.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
+from sqlalchemy import text
 
 from ums import clock
 from ums.core.shared_addresses import SharedChange, is_shared, note
@@ -36,6 +37,8 @@ _TAKE = Hot("""
         ELSE excluded.updated_at END
     RETURNING id, userid, CAST(attributes AS text), created_at = updated_at
 """)
+_MARK: Final = text("SAVEPOINT taken")
+_BACK: Final = text("ROLLBACK TO SAVEPOINT taken")
 _HELD = Hot("""
     SELECT a.user_id, a.kind, a.bind_id, a.value
     FROM $rows(r: id bigint) JOIN addresses a ON a.user_id = r.id
@@ -107,12 +110,29 @@ async def apply(
     """
     if not entries:
         return []
-    states = await _take(tx, {entry.userid for entry in entries})
-    outcomes: list[Outcome] = [_attempt(states[entry.userid], entry) for entry in entries]
+    await tx.run(_MARK)
+    states, outcomes = await _attempts(tx, entries)
+    if any(not state.kept and not state.new for state in states.values()):
+        # Who was refused must not look as if somebody had written it: only the others are taken.
+        await tx.run(_BACK)
+        kept = {userid for userid, state in states.items() if state.kept}
+        states, told = await _attempts(tx, [entry for entry in entries if entry.userid in kept])
+        rest = iter(told)
+        outcomes = [
+            next(rest) if entry.userid in kept else outcome
+            for entry, outcome in zip(entries, outcomes, strict=True)
+        ]
     await write(tx, states, by=by)
     if differences is not None:
         differences += [found for key, one in states.items() if (found := _difference(key, one))]
     return outcomes
+
+
+async def _attempts(tx: Tx, entries: Sequence[Entry]) -> tuple[dict[str, State], list[Outcome]]:
+    """Take their users, and try each entry in memory."""
+    states = await _take(tx, {entry.userid for entry in entries})
+    outcomes: list[Outcome] = [_attempt(states[entry.userid], entry) for entry in entries]
+    return states, outcomes
 
 
 def _difference(userid: str, state: State) -> Difference | None:
@@ -213,11 +233,11 @@ def _describe(state: State, given: dict[str, Any]) -> bool:
     merged = {key: value for key, value in {**held, **given}.items() if value is not None}
     if merged == held:
         return False
-    text = msgspec.json.encode(merged)
-    if len(text) > MAX_ATTRIBUTES:
+    encoded = msgspec.json.encode(merged)
+    if len(encoded) > MAX_ATTRIBUTES:
         raise Invalid("attributes_large", limit=MAX_ATTRIBUTES)
     state.was = state.was or state.attributes
-    state.attributes, state.described = text.decode(), True
+    state.attributes, state.described = encoded.decode(), True
     return True
 
 

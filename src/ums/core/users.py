@@ -49,7 +49,7 @@ class User(Struct, frozen=True):
     addresses: dict[str, dict[str, list[str]]]  # kind -> bind id -> values, sorted
     tags: dict[str, list[str]]  # bind id -> tags, sorted
     created_at: int
-    updated_at: int  # the last time somebody wrote this user, changed or not
+    updated_at: int  # the last time a write of this user was taken, changed or not
 
 
 async def opt(system: System, caller: Caller, body: object, language: str = "en") -> Report:
@@ -75,9 +75,12 @@ async def opt_with(system: System, rights: Rights, body: object, language: str =
     entries = [result for result in results if isinstance(result, Entry)]
     if entries:
         async with system.database.write() as tx:
-            outcomes = iter(await apply(tx, entries))
-            await _note(tx, "user.put", [entry.userid for entry in entries])
-        results = [next(outcomes) if isinstance(one, Entry) else one for one in results]
+            outcomes = await apply(tx, entries)
+            done = zip(entries, outcomes, strict=True)
+            written = [entry.userid for entry, one in done if not isinstance(one, Invalid)]
+            await _note(tx, "user.put", written)
+        told = iter(outcomes)
+        results = [next(told) if isinstance(one, Entry) else one for one in results]
     return _report([_named(raw) for raw in given], results, language)
 
 
