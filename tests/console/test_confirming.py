@@ -20,13 +20,13 @@ from ums.app import build
 from ums.config import Settings
 from ums.console.confirming import BEFORE_FORM, PAGE, RECENT
 from ums.console.door import Door as Middleware
-from ums.core import operators
+from ums.core import channels, operators
 
 # What is about passwords, second factors, tokens, secrets, operators, invitations and exports.
 NOUNS = re.compile(
     r"password|two-factor|second|recovery|codes|token|secret|rotate|callbacks|access|/key"
     r"|operator|invit|grant|role|session|export|rejects|\.csv|\.xlsx|restored|backup|/channels/new"
-    r"|/senders/new|/senders/\{code\}/edit|/mailbox"
+    r"|/senders/new|/senders/\{code\}/edit|/mailbox|/settings|/rules"
 )
 OPEN_TO_ALL = {
     ("POST", "/senders/{code}/mailbox/look"): "it reads what it may read anyway",
@@ -89,6 +89,28 @@ async def test_whoever_signed_in_long_ago_is_asked(late: httpx.AsyncClient) -> N
         query = parse_qs(where.query)
         assert query["next"][0].startswith("/"), path
         assert ("sent" in query) == (method == "POST"), path
+
+
+async def test_rules_and_settings_are_asked_for_of_whoever_may_change_them(
+    door: Door, visit: Visit, time: Time
+) -> None:
+    channel = await door.channel()
+    path = f"/channels/{channel.key}/rules"
+    boss, viewer = await visit(), await visit("viewer")
+    time.at += RECENT + 1
+    assert (await viewer.get(path)).status_code == 200
+    for page, fields in ((path, {"approval": "on"}), ("/settings", {"audit_days": "1"})):
+        assert (await boss.get(page)).headers["location"].startswith(PAGE)
+        assert (await boss.post(page, data=fields)).headers["location"].startswith(PAGE)
+    assert not (await channels.rules_of(door.system, channel.key)).approval
+    assert door.system.settings.audit_days != 1
+    await boss.post(PAGE, data={"password": PASSWORD})
+    rules = {"approval": "on", "approval_from": "1", "zone": "UTC"}
+    rules |= {"broadcasts_per_day": "0", "requests_per_second": "0"}
+    assert "did=" in (await boss.post(path, data=rules)).headers["location"]
+    assert (await channels.rules_of(door.system, channel.key)).approval
+    assert "did=" in (await boss.post("/settings", data={"audit_days": "1"})).headers["location"]
+    assert door.system.settings.audit_days == 1
 
 
 async def test_nothing_is_done_before(late: httpx.AsyncClient, door: Door) -> None:

@@ -89,7 +89,7 @@ async def test_an_administrator_says_which_roles_need_one(door: Door, visit: Vis
     assert 'value="administrator" checked' not in text
     token = await door.api_token("operators:write")
     answer = await door.send("PATCH", "/api/settings", {"two_factor_roles": ""}, token)
-    assert answer.told == (403, 4005, "scope_beyond")
+    assert answer.told == (403, 4005, "scope_missing")
     wrong = await visitor.post("/settings/second-factor", data={"roles": ["king"]})
     assert wrong.status_code == 400
     await visitor.post("/settings/second-factor", data={})

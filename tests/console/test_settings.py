@@ -13,7 +13,7 @@ from fakes import DROP_TAKEN
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
-from ums.core import channels, senders
+from ums.core import channels, operators, senders
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
 
@@ -92,6 +92,26 @@ async def test_rules_are_kept_or_refused_at_their_field(door: Door, visit: Visit
     assert await channels.rules_of(door.system, channel.key) == rules
     await followed(visitor, await visitor.post(path, data={**fields, "zone": ""}))
     assert (await channels.rules_of(door.system, channel.key)).zone == "UTC"
+
+
+async def test_who_is_bound_to_a_channel_changes_its_rules_but_those_that_protect_others(
+    door: Door, visit: Visit
+) -> None:
+    channel, visitor = await door.channel(), await visit()
+    await channels.set_rules(door.system, channel.key, Rules(approval=True, approval_from=7))
+    own = (await door.system.directory.now()).channels[channel.key].id
+    await operators.create(door.system, "second", PASSWORD)
+    await operators.change(door.system, "administrator0", channels=[own])
+    path = f"/channels/{channel.key}/rules"
+    assert (await visitor.get(path)).text.count("Only administrators of all channels") == 2
+    fields = {"zone": "UTC", "broadcasts_per_day": "5", "requests_per_second": "0"}
+    wrong = await visitor.post(path, data={**fields, "cap_count": "x", "cap_hours": "1"})
+    assert wrong.status_code == 400
+    assert 'value="7"' in wrong.text
+    await visitor.post(path, data={**fields, "key_replaces_shared": "", "approval_from": "9"})
+    rules = await channels.rules_of(door.system, channel.key)
+    assert (rules.approval, rules.approval_from, rules.broadcasts_per_day) == (True, 7, 5)
+    assert rules.key_replaces_shared == Rules().key_replaces_shared
 
 
 async def test_callbacks_are_verified_tested_and_forgotten(door: Door, visit: Visit) -> None:

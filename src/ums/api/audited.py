@@ -16,6 +16,7 @@ from ums.core import audit, audit_gate
 from ums.core.audit import Acting
 from ums.core.system import System
 from ums.errors import UmsError
+from ums.web.edge import address_of
 
 log = structlog.get_logger()
 UNAUDITED: Final = {
@@ -74,8 +75,7 @@ class Audited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        with audit.acting(audit.ANYBODY, client[0] if client else "") as by:
+        with audit.acting(audit.ANYBODY, address_of(scope)) as by:
 
             async def answer(message: Message) -> None:
                 if message["type"] == "http.response.start":

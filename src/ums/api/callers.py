@@ -9,6 +9,7 @@ from ums.core.access import Caller, authenticate
 from ums.core.directory import AccessKey, Channel
 from ums.core.rates import Rate
 from ums.errors import Busy, Forbidden
+from ums.web.edge import address_of
 
 _RATE = "ums_rate"
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -18,7 +19,8 @@ async def caller_of(request: Call) -> Caller:
     """The caller. Raises NotAuthenticated, and Busy when it calls too often."""
     refuse_foreign(request)
     system = system_of(request)
-    caller = await authenticate(system, request.headers.get("authorization"), address_of(request))
+    authorization, address = request.headers.get("authorization"), address_of(request.scope)
+    caller = await authenticate(system, authorization, address)
     kind = "accesskey" if isinstance(caller, AccessKey) else "channel"
     audit.acts(f"{kind}:{caller.key}")
     count(request, caller)
@@ -32,11 +34,6 @@ def refuse_foreign(request: Call) -> None:
     token = request.headers.get("authorization", "").lower().startswith("bearer ")
     if request.method not in _SAFE and site in ("cross-site", "same-site") and not token:
         raise Forbidden("foreign_site")
-
-
-def address_of(request: Call) -> str:
-    """From where the request comes."""
-    return request.client.host if request.client else ""
 
 
 async def channel_of(request: Call) -> Channel:

@@ -11,6 +11,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.zones import known_zones
 from ums.core import channels
+from ums.core.channels import OF_ADMINISTRATORS
 from ums.core.directory import Channel
 from ums.core.rule_checks import with_changes
 from ums.core.rules import Rules
@@ -36,7 +37,7 @@ _FIELDS: Final = {
 }
 
 
-@get("/channels/{key:str}/rules", scope="channels:read")
+@get("/channels/{key:str}/rules", scope="channels:read", recent=True, recent_for="channels:write")
 async def show_rules(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -74,7 +75,7 @@ def _values(rules: Rules) -> dict[str, Any]:
     }
 
 
-@post("/channels/{key:str}/rules", scope="channels:write")
+@post("/channels/{key:str}/rules", scope="channels:write", recent=True)
 async def change_rules(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -83,8 +84,11 @@ async def change_rules(
         name: (given.get(name) or [""])[-1].strip() for name in _values(Rules())
     }
     values["statuses"] = given.get("statuses", [])
+    theirs = () if visitor.may_protect else OF_ADMINISTRATORS
+    held = _values(await channels.rules_of(system, channel.key))
+    values |= {name: held[name] for name in theirs}
     try:
-        changes = _changes(values)
+        changes = {name: one for name, one in _changes(values).items() if name not in theirs}
         await channels.change_rules(system, channel.key, lambda rules: with_changes(rules, changes))
     except UmsError as error:
         form = refused(request, values, error, _FIELDS)
@@ -106,7 +110,7 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
         }
         if cap
         else None,
-        "approval_from": _number(values["approval_from"] or "1", "approval_from"),
+        "approval_from": _number(str(values["approval_from"] or 1), "approval_from"),
         "broadcasts_per_day": _number(values["broadcasts_per_day"], "broadcasts_per_day"),
         "requests_per_second": _number(values["requests_per_second"], "requests_per_second"),
         "statuses": [int(one) for one in values["statuses"] if one in map(str, STATUSES)],

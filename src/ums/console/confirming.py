@@ -3,7 +3,8 @@
 A route says `recent=True` (or the path of the page with its form, such as
 `recent="/channels/{key}"`, where that is another one); the door asks. Who has authenticated within
 the last ten minutes is not asked. A page with a form is asked for after five already, so that
-there is time to fill it in.
+there is time to fill it in. With `recent_for="channels:write"` nobody is asked who has not that
+scope: to others the page is to be read.
 """
 
 from typing import Any, Final
@@ -25,8 +26,15 @@ RECENT: Final = 10 * clock.MINUTE
 BEFORE_FORM: Final = 5 * clock.MINUTE
 
 
-def is_recent(request: AnyRequest, visitor: Visitor) -> bool:
-    """Whether the visitor has authenticated recently enough for what it asks."""
+def is_needed(request: AnyRequest, visitor: Visitor) -> bool:
+    """Whether the visitor has to authenticate again before what it asks for."""
+    handler: Any = request.scope["route_handler"]
+    only = handler.opt.get("recent_for")
+    asked = bool(handler.opt.get("recent")) and (only is None or visitor.may(only))
+    return asked and not _is_recent(request, visitor)
+
+
+def _is_recent(request: AnyRequest, visitor: Visitor) -> bool:
     longest = BEFORE_FORM if request.method in ("GET", "HEAD") else RECENT
     return clock.now() - visitor.signed_in.proved_at <= longest
 

@@ -10,10 +10,11 @@ A page is a plain Litestar handler that says what it takes to see it, in the wor
 The door finds the operator of the session cookie, sends who has none to the log-in page, refuses
 forms that come from elsewhere and pages that the operator's role does not open, and notes the
 operator as the actor of the audit log. A page with `recent=True` asks for password and second
-factor when that was not done a moment ago (console.confirming): so do those with secrets, rights
-and exports of addresses, together with the pages that hold their forms. `visitor.caller` answers
-which channels there are for the page, as it does in the API: what is another channel's is not
-found.
+factor when that was not done a moment ago (console.confirming): so do those with secrets, rights,
+settings, protective rules and exports of addresses, together with the pages that hold their forms.
+One with `guests=True` opens to whom the link of `ums serve` let in as well: an address is no proof,
+as a proxy on this machine asks from the same one for anybody. `visitor.caller` answers which
+channels there are for the page, as it does in the API: what is another channel's is not found.
 """
 
 from typing import Any, Final
@@ -24,7 +25,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.console import confirming, cookies
-from ums.console.guard import is_local
+from ums.console.guests import is_guest
 from ums.console.visitor import AnyRequest, Visitor, visitor_of
 from ums.core import audit, grants, sessions
 from ums.core.scopes import SCOPES
@@ -62,15 +63,15 @@ class Door:
         needed: str = handler.opt["scope"]
         if needed != OPEN:
             where = _first(request, visitor)
-            if visitor is None and handler.opt.get("local") and is_local(request):
-                await self._app(scope, receive, send)  # the sandbox, for people at this machine
+            if visitor is None and handler.opt.get("guests") and is_guest(request):
+                await self._app(scope, receive, send)
                 return
             if visitor is None or where:
                 await _elsewhere(request, where, send)
                 return
             if needed != ANY:
                 visitor.caller.need(needed)
-            if handler.opt.get("recent") and not confirming.is_recent(request, visitor):
+            if confirming.is_needed(request, visitor):
                 await _elsewhere(request, confirming.page_for(request), send)
                 return
         with grants.asking(visitor.caller.grantor if visitor else grants.NOBODY):

@@ -20,7 +20,7 @@ _SECRET: Final = tuple(
 GROUPS: Final = ("retention", "limits", "sending")
 
 
-@get("/settings", scope="operators:read")
+@get("/settings", scope="operators:read", recent=True)
 async def show_settings(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
     return _settings(request, system, visitor)
@@ -49,7 +49,7 @@ def _settings(
     )
 
 
-@post("/settings", scope="operators:write")
+@post("/settings", scope="admin", recent=True)
 async def change_settings(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Those that the environment does not set; an empty field is the default."""
     visitor.caller.unbound()
@@ -65,7 +65,7 @@ async def change_settings(request: AnyRequest, system: System, visitor: Visitor)
     return go("/settings", "administration.did_settings")
 
 
-@post("/settings/brand", scope="operators:write", body="upload")
+@post("/settings/brand", scope="operators:write", body="upload", recent="/settings")
 async def change_brand(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The name and the picture at the head of each page."""
     visitor.caller.unbound()

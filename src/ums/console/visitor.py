@@ -8,11 +8,13 @@ from msgspec import Struct
 
 from ums.console import cookies
 from ums.core.callers import Caller
+from ums.core.grants import ALL
 from ums.core.known_devices import GOOD_FOR
 from ums.core.operator_access import required_roles
 from ums.core.scopes import OF_ROLE, holds
 from ums.core.sessions import LONGEST, SignedIn
 from ums.core.signing_in import Client, SignIn
+from ums.web.edge import address_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -37,6 +39,11 @@ class Visitor(Struct, frozen=True):
     def factor_first(self) -> bool:
         """Whether a second factor has to be set up before anything else."""
         return self.factor_required and not self.signed_in.two_factor
+
+    @property
+    def may_protect(self) -> bool:
+        """Whether it may change the rules that protect others from a channel's own people."""
+        return self.caller.grantor.rights.cover(ALL)
 
     def may(self, scope: str) -> bool:
         return holds(self.caller.scopes, scope)
@@ -75,16 +82,11 @@ def client_of(request: AnyRequest) -> Client:
     """From where somebody signs in."""
     agent = request.headers.get("user-agent", "")
     return Client(
-        address_of(request),
+        address_of(request.scope),
         agent,
         device=cookies.read(request, cookies.DEVICE),
         session=cookies.read(request, cookies.SESSION),
     )
-
-
-def address_of(request: AnyRequest) -> str:
-    """Where the request comes from; behind a trusted proxy, the address that this one tells."""
-    return request.client.host if request.client else ""
 
 
 def inside(where: str) -> str:

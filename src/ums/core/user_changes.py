@@ -118,10 +118,10 @@ async def apply(
         kept = {userid for userid, state in states.items() if state.kept}
         states, told = await _attempts(tx, [entry for entry in entries if entry.userid in kept])
         rest = iter(told)
-        outcomes = [
+        outcomes = list[Outcome](
             next(rest) if entry.userid in kept else outcome
             for entry, outcome in zip(entries, outcomes, strict=True)
-        ]
+        )
     await write(tx, states, by=by)
     if differences is not None:
         differences += [found for key, one in states.items() if (found := _difference(key, one))]

@@ -23,6 +23,13 @@ ALWAYS: Final = (
 may hold addresses, and is of no use to another site."""
 
 
+def address_of(scope: Any) -> str:
+    """Where a request comes from; behind a trusted proxy, the address that this one tells. "" for
+    what comes by no network."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 class Edge:
     """The ASGI application that the server runs, around the one that answers."""
 

@@ -22,7 +22,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ums.api.callers import address_of, count, refuse_foreign
+from ums.api.callers import count, refuse_foreign
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
 from ums.core import audit, grants
@@ -32,6 +32,7 @@ from ums.core.scopes import SCOPES
 from ums.core.system import System
 from ums.errors import Detail, Invalid, NotFound, WrongMedia
 from ums.web.bodies import STATE, Body
+from ums.web.edge import address_of
 
 OPEN = "open"
 """The scope of what anybody may see: the schema."""
@@ -54,7 +55,9 @@ class Door:
         request: Call = Request(scope)
         refuse_foreign(request)
         system: System = request.app.state.system
-        caller = await caller_of(system, request.headers.get("authorization"), address_of(request))
+        caller = await caller_of(
+            system, request.headers.get("authorization"), address_of(request.scope)
+        )
         scope["auth"] = caller
         if caller.account is not None:  # a token is an administrator's own
             count(request, caller.account)

@@ -7,7 +7,6 @@ from litestar import Request, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import ServerSentEvent
 
-from ums.api.callers import address_of
 from ums.api.manage.events import watch
 from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, ms
 from ums.core import reports
@@ -23,6 +22,7 @@ from ums.core.reports import (
 )
 from ums.core.sorting import ByTime
 from ums.errors import UmsError, Unavailable
+from ums.web.edge import address_of
 
 
 @get("/api/messages", scope="messages:read")
@@ -81,7 +81,9 @@ async def watch_message(
 async def _still_reads(system: System, request: Request[Any, Any, Any], msgid: str) -> bool:
     """Whether the credentials of the request are still good for the message."""
     try:
-        caller = await caller_of(system, request.headers.get("authorization"), address_of(request))
+        caller = await caller_of(
+            system, request.headers.get("authorization"), address_of(request.scope)
+        )
         caller.need("messages:read")
         async with system.database.read() as tx:
             await reports.message(tx, msgid, caller.channels)

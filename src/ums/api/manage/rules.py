@@ -45,7 +45,9 @@ async def change_rules(
     key: FromPath[str],
     data: JSONBody[Patched],
 ) -> Response[RulesShown]:
-    """Change those that are named; null brings back the default."""
+    """Change those that are named; null brings back the default. Those that protect others from the
+    channel's own people (`approval`, `approval_by_hand`, `approval_from`, `key_replaces_shared`,
+    `bound_replace_shared`) need `admin`, and all channels."""
     expect = expected(request)
     changed = await channels.change_rules(
         system,

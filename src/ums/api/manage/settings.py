@@ -27,7 +27,7 @@ async def show_settings(system: System, caller: Caller, request: Call) -> Respon
     return shown(request, SettingsShown(adjusting.show(system)))
 
 
-@patch("/api/settings", scope="operators:write")
+@patch("/api/settings", scope="admin")
 async def change_settings(
     system: System, caller: Caller, request: Call, data: JSONBody[Changed]
 ) -> Response[SettingsShown]:
