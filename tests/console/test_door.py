@@ -8,6 +8,7 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 from msgspec import structs
+from sqlalchemy import update
 
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door, open_door
@@ -15,6 +16,8 @@ from ums.app import build
 from ums.config import Settings
 from ums.console.door import ANY, OPEN
 from ums.console.door import Door as Middleware
+from ums.core import operators
+from ums.core.models import operators as rows
 from ums.core.scopes import OF_ROLE, holds
 
 VALUES = {"msgid": "none", "key": "none", "code": "none", "userid": "none", "verb": "pause"}
@@ -213,11 +216,6 @@ async def test_the_base_url_leads_people_to_the_console(door: Door, visit: Visit
 
 
 async def test_a_channels_operator_sees_that_channel_alone(door: Door) -> None:
-    from sqlalchemy import update
-
-    from ums.core import operators
-    from ums.core.models import operators as rows
-
     mine, other = await door.channel(), await door.channel()
     body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
     theirs = (await door.post("/api/messages", body, other)).body["msgid"]
@@ -249,3 +247,22 @@ async def test_a_page_of_another_role_says_which(door: Door, visit: Visit) -> No
         assert "tokens:read" not in refused.text
     refused = await (await visit("viewer", "en")).get("/send")
     assert "Administrator or Operator" in refused.text
+
+
+async def test_a_page_that_is_not_for_those_bound_to_channels_says_so(
+    door: Door, visit: Visit
+) -> None:
+    """Its heading speaks of the channels, not of a role that is the right one."""
+    mine = await door.channel()
+    id = (await door.system.directory.now()).channels[mine.key].id
+    for language, title, text in (
+        ("en", "Your account is limited to some channels", "This concerns every channel"),
+        ("zh", "您的账号仅限部分渠道", "此操作涉及所有渠道"),
+    ):
+        visitor = await visit("administrator", language)
+        async with door.system.database.write() as tx:
+            await tx.run(update(rows).values(channels=f"[{id}]"))
+        refused = await visitor.get("/audit")
+        assert refused.status_code == 403
+        assert f"<h1>{title}</h1>" in refused.text
+        assert text in refused.text

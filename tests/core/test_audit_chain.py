@@ -152,6 +152,16 @@ async def test_a_checkpoint_can_be_verified_by_others(system: System) -> None:
             await audit_proof.verify(system, structs.replace(kept, **change))
 
 
+async def test_the_state_tells_what_there_should_be_without_counting_it(system: System) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    await _run(system, delete(rows).where(rows.c.seq == 2))
+    await _write(system, 2)
+    shown = await audit_proof.show(system)
+    assert (shown.entries, shown.unsealed) == (5, 2)
+    assert (await audit_proof.checkpoint(system)).entries == 7
+
+
 async def test_old_entries_go_and_the_rest_stays_sound(system: System) -> None:
     await _write(system, 4)
     await _run(system, update(rows).values(at=1_000))
@@ -159,7 +169,8 @@ async def test_old_entries_go_and_the_rest_stays_sound(system: System) -> None:
     await audit_chain.forget(system, 2_000, 2)
     assert (await audit_proof.show(system)).begins_after == 2
     await audit_chain.forget(system, 2_000, 100)
-    assert (await audit_proof.show(system)).begins_after == 4
+    shown = await audit_proof.show(system)
+    assert (shown.begins_after, shown.entries) == (4, 2)
     assert await _walked(system) == (True, "", None)
     await _run(system, delete(rows).where(rows.c.seq == 5))
     assert await _walked(system) == (False, "missing", 5)

@@ -14,7 +14,14 @@ from ums.core.scopes import OF_ROLE, holds
 from ums.errors import UmsError
 
 log = structlog.get_logger()
-_KNOWN = {404: "gone", 403: "forbidden", 405: "gone", 413: "large"}
+_KNOWN = {404: "gone", 403: "role", 405: "gone", 413: "large"}
+# Headings of what is about something else than the rest of its status.
+_OF_REASON = {
+    "scope_missing": "role",
+    "caller_bound": "bound",
+    "foreign_form": "foreign",
+    "sandbox_link": "link",
+}
 
 
 def wants_page(request: AnyRequest) -> bool:
@@ -25,23 +32,22 @@ def wants_page(request: AnyRequest) -> bool:
 
 
 def told(request: AnyRequest, error: UmsError) -> Response[str]:
-    language = language_of(request)
-    words, key = Words(language), _KNOWN.get(error.status, "trouble")
-    if error.reason == "foreign_form":
-        key = "foreign"  # which is no matter of roles
-    if error.reason == "sandbox_link":
-        key = "link"
-    title, headers = words(f"{key}_title"), wait(error)
-    text = _roles(error, words) if error.reason == "scope_missing" else error.words(language)
-    return problem(request, error.status, title, text, headers=headers)
+    words = Words(language_of(request))
+    known = {**_KNOWN, 403: "forbidden"}.get(error.status, "trouble")
+    title = words(f"{_OF_REASON.get(error.reason, known)}_title")
+    return problem(request, error.status, title, _text(error, words), headers=wait(error))
 
 
-def _roles(error: UmsError, words: Words) -> str:
-    """Which roles open the page, in the words of people rather than of programs."""
+def _text(error: UmsError, words: Words) -> str:
+    """What is wrong, in the words of people rather than of programs."""
+    if error.reason == "caller_bound":
+        return words("bound_text")
+    if error.reason != "scope_missing":
+        return error.words(words.language)
     scope = str(error.values["scope"])
     roles = [role for role, held in OF_ROLE.items() if holds(held, scope)]
     joined = words("list_or").join(words(f"role_{role}") for role in roles)
-    return words("forbidden_role", roles=joined)
+    return words("role_wanted", roles=joined)
 
 
 def told_http(request: AnyRequest, error: HTTPException) -> Response[str]:
