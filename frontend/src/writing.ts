@@ -1,29 +1,44 @@
 // Something long that is being written: kept on the server while it is typed (data-save), with the
 // parts of the form that belong to a channel asked for anew when another is chosen (data-switch),
-// and a warning where leaving would throw away what is not kept (data-guard).
+// and a warning where leaving would throw away what is not kept: in every form that is posted,
+// unless nobody would miss it (data-free). The language links take along what is typed.
+import { carry, hasUncarried, rememberPage, restore } from "./carrying";
 
 const PAUSE = 800; // ms after the last key
 const AGAIN = 5_000; // ms after it could not be saved
 
 export function guardWriting(root: ParentNode): void {
-  for (const form of root.querySelectorAll<HTMLFormElement>("form[data-guard]")) new Writing(form);
+  const forms = [
+    ...root.querySelectorAll<HTMLFormElement>("main form[method=post]:not([data-free])"),
+  ];
+  const writings = forms.map((form) => new Writing(form));
+  restore(forms);
+  for (const link of root.querySelectorAll<HTMLAnchorElement>(".languages a")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab
+      const dirty = writings.filter((one) => one.isDirty());
+      carry(
+        dirty.map((one) => one.form),
+        link,
+      );
+      for (const one of dirty) one.sending = !hasUncarried(one.form);
+    });
+  }
 }
 
 class Writing {
   private kept: string;
-  private sending = false;
+  sending = false;
   private timer: number | undefined;
   private working: Promise<void> = Promise.resolve();
 
-  constructor(private readonly form: HTMLFormElement) {
+  constructor(readonly form: HTMLFormElement) {
     this.kept = this.state();
     // A form that was refused holds what is nowhere else.
     if (form.querySelector("[aria-invalid=true], .trouble")) this.kept = "";
+    if (form.dataset.unsaved !== undefined) this.kept = "";
     for (const kind of ["input", "change"]) form.addEventListener(kind, () => this.later(PAUSE));
-    form.addEventListener("submit", () => {
-      this.sending = true;
-      clearTimeout(this.timer);
-    });
+    form.addEventListener("submit", () => this.submitted());
     window.addEventListener("pageshow", () => {
       this.sending = false;
     });
@@ -33,16 +48,25 @@ class Writing {
     this.followChannel();
   }
 
+  /** Note for the next page, which may show the same form again, whether there is anything new. */
+  private submitted(): void {
+    this.sending = true;
+    clearTimeout(this.timer);
+    rememberPage(this.form);
+    const unsaved = this.form.elements.namedItem("unsaved");
+    if (unsaved instanceof HTMLInputElement) unsaved.value = this.isDirty() ? "1" : "";
+  }
+
   /** All that is typed, and the names of the files that are chosen. */
   private state(): string {
     const named: [string, string][] = [];
     for (const [name, value] of new FormData(this.form)) {
-      if (name !== "draft") named.push([name, value instanceof File ? value.name : value]);
+      if (name !== "draft" && name !== "unsaved") named.push([name, value instanceof File ? value.name : value]);
     }
     return JSON.stringify(named);
   }
 
-  private isDirty(): boolean {
+  isDirty(): boolean {
     return this.state() !== this.kept;
   }
 

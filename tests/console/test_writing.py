@@ -2,6 +2,8 @@
 was typed is lost."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -250,28 +252,123 @@ async def _leaves(page: Page, selector: str, *, accept: bool) -> str:
     return kind
 
 
-@pytest.mark.parametrize("field", ["#text", "#account", "#host", "#name"])
-async def test_other_forms_warn_as_well_before_what_is_typed_is_lost(
-    door: Door, browser_path: str | None, field: str
-) -> None:
+FORMS = {
+    "template": ("/channels/{channel}/templates/1/edit", "#subject"),
+    "sender": ("/senders/{sender}/edit", "#account"),
+    "mailbox": ("/senders/{sender}/mailbox", "#host"),
+    "channel": ("/channels/new", "#name"),
+    "segment": ("/segments/new", "#name"),
+    "words": ("/words", "#word"),
+    "words-of-channel": ("/channels/{channel}/words", "#word"),
+    "settings": ("/settings", "main form .field input:enabled"),
+    "brand": ("/settings", "#brand"),
+    "token": ("/tokens", "#name"),
+    "list": ("/channels/{channel}/lists", "#name"),
+    "zone": ("/account", "#zone"),
+}
+
+
+@asynccontextmanager
+async def _form(
+    door: Door, browser_path: str | None, form: str, size: tuple[int, int] = WIDE
+) -> AsyncGenerator[tuple[Page, str]]:
+    """The page with the form, and a field of it."""
     first, _ = await _two_channels(door)
-    path = {
-        "#text": f"/channels/{first.key}/templates/1/edit",
-        "#account": f"/senders/{first.sender}/edit",
-        "#host": f"/senders/{first.sender}/mailbox",
-        "#name": "/channels/new",
-    }[field]
-    async with opened(browser_path, door, "en", WIDE) as page:
+    path, field = FORMS[form]
+    async with opened(browser_path, door, "en", size) as page:
         await log_in(page)
         await page.wait_for_url("**/home")
-        await page.goto(path)
-        await page.click(field)
-        await page.click("nav.languages a[lang=zh-CN]")  # untouched: nobody is asked
-        await page.wait_for_url("**lang=zh")
-        await page.click(field)
-        await page.keyboard.type("typed")
-        assert await _leaves(page, "nav.languages a[lang=en]", accept=False) == "beforeunload"
+        await page.goto(path.format(channel=first.key, sender=first.sender))
+        yield page, field
+
+
+async def _type(page: Page, field: str, text: str = "typed") -> None:
+    await page.click(field)
+    await page.keyboard.type(text)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_every_form_warns_and_the_other_language_takes_along_what_is_typed(
+    door: Door, browser_path: str | None, form: str
+) -> None:
+    async with _form(door, browser_path, form, PHONE) as (page, field):
+        await page.click("a.brand")  # untouched: nobody is asked
+        await page.wait_for_url("**/home")
+        await page.go_back()
+        await _type(page, field)
+        assert await _leaves(page, "a.brand", accept=False) == "beforeunload"
+        page.on("dialog", stays := lambda dialog: dialog.dismiss())
+        await page.click("nav.languages [lang=zh-CN]")  # which nobody has to confirm
+        await page.wait_for_selector("html[lang=zh-CN]")
         assert "typed" in await page.input_value(field)
-        assert await _leaves(page, "nav.languages a[lang=en]", accept=True) == "beforeunload"
-        await page.wait_for_url("**lang=en")
-        assert "typed" not in await page.input_value(field)
+        page.remove_listener("dialog", stays)
+        assert await page.evaluate("sessionStorage.getItem('ums.carried')") is None
+        await fits(page)
+        assert await _leaves(page, "a.brand", accept=True) == "beforeunload"
+
+
+async def test_a_password_is_not_taken_along(door: Door, browser_path: str | None) -> None:
+    async with _form(door, browser_path, "sender") as (page, field):
+        await _type(page, field)
+        await _type(page, "#password", "a secret of the server")
+        assert await _leaves(page, "nav.languages a[lang=zh-CN]", accept=False) == "beforeunload"
+        kept = await page.evaluate("JSON.stringify({...sessionStorage})")
+        assert "a secret of the server" not in kept
+        assert await _leaves(page, "nav.languages a[lang=zh-CN]", accept=True) == "beforeunload"
+        await page.wait_for_selector("html[lang=zh-CN]")
+        assert "typed" in await page.input_value(field)
+        assert await page.input_value("#password") == ""
+
+
+async def test_a_refused_form_goes_back_to_its_page_in_the_other_language(
+    door: Door, browser_path: str | None
+) -> None:
+    async with _form(door, browser_path, "sender") as (page, _):
+        await page.goto("/senders/new?preset=qq")
+        await page.fill("#account", "me@qq.com")
+        await page.fill("#from_address", "me@qq.com")
+        await page.fill("#password", "x")
+        await page.fill("#name", "Mine")
+        await page.fill("#code", "mine")
+        await page.fill("#port", "0")
+        await page.click("main form button.primary")
+        await page.wait_for_selector("main [aria-invalid=true]")
+        assert await page.evaluate("location.pathname") == "/senders"
+        await page.click("nav.languages a[lang=zh-CN]")
+        await page.wait_for_url("**/senders/new?preset=qq&lang=zh")
+        assert await page.input_value("#account") == "me@qq.com"
+        assert await page.input_value("#code") == "mine"
+        assert await page.input_value("#port") == "0"
+        assert await page.input_value("#password") == ""
+
+
+async def test_a_rich_text_is_taken_along(door: Door, browser_path: str | None) -> None:
+    async with _form(door, browser_path, "template") as (page, _):
+        await page.goto(page.url.replace("/1/edit", "/new"))
+        await _type(page, ".rich-text", "Half a mail")
+        await page.click("nav.languages a[lang=zh-CN]")
+        await page.wait_for_url("**lang=zh")
+        assert "Half a mail" in await page.inner_text(".rich-text")
+
+
+async def test_a_segment_under_way_is_kept_through_its_buttons(
+    door: Door, browser_path: str | None
+) -> None:
+    """Counting and another language show the form again: it is as little kept as before."""
+    async with _form(door, browser_path, "segment") as (page, _):
+        await page.click("nav.languages [lang=zh-CN]")
+        await page.wait_for_selector("html[lang=zh-CN]")
+        await page.click("a.brand")  # nothing was typed
+        await page.wait_for_url("**/home")
+        await page.goto("/segments/new?lang=en")
+        await page.fill("#name", "Grown-ups")
+        await page.fill("[name='0-tags']", "vip")
+        await page.click("#conditions-box button[value=attribute]")
+        await page.fill("[name='1-name']", "age")
+        await page.click("nav.languages [lang=zh-CN]")
+        await page.wait_for_selector("html[lang=zh-CN]")
+        shown = [
+            await page.input_value(one) for one in ("#name", "[name='0-tags']", "[name='1-name']")
+        ]
+        assert shown == ["Grown-ups", "vip", "age"]
+        assert await _leaves(page, "a.brand", accept=False) == "beforeunload"

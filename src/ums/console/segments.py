@@ -140,6 +140,7 @@ def _values(fields: dict[str, str]) -> dict[str, Any]:
         "rows": builder.rows_in(fields),
         "conditions": fields.get("conditions", ""),
         "added": None,
+        "unsaved": fields.get("unsaved", "")[:1],  # what the script of the page has found
     }
 
 
@@ -153,7 +154,10 @@ def _shown(conditions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _edited(values: dict[str, Any], fields: dict[str, str]) -> bool:
-    """Whether a button was pressed that adds a row or takes one away; `values` have it done."""
+    """Whether a button was pressed that adds a row, takes one away (`values` have it done), or
+    asks for the form in another language."""
+    if "again" in fields:
+        return True
     rows: list[Row] = values["rows"]
     if fields.get("add") in builder.KINDS and len(rows) < builder.MOST_ROWS:
         values["added"] = len(rows)
