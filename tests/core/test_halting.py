@@ -197,18 +197,17 @@ async def test_a_channel_sees_only_its_own_messages(flow: Flow) -> None:
     assert (await halting.pause(flow.system, owner, msgid)).stopped == 1
 
 
-async def test_who_did_it_is_written_down_once(flow: Flow) -> None:
+async def test_who_did_it_is_written_down_and_who_changed_nothing(flow: Flow) -> None:
     msgid = await filled(flow, 1)
     for work in (halting.pause, halting.resume, halting.cancel):
         for _ in range(2):
             await work(flow.system, None, msgid, actor="somebody")
     async with flow.system.database.read() as tx:
         notes = await tx.rows(select(audit).where(audit.c.actor == "somebody"))
-    assert [note.action for note in notes] == [
-        "message.pause",
-        "message.resume",
-        "message.cancel",
-    ]
+    done = ["message.pause", "message.resume", "message.cancel"]
+    assert [note.action for note in notes] == [action for action in done for _ in range(2)]
+    assert [note.after for note in notes][1::2] == ["{}"] * 3
+    assert "{}" not in [note.after for note in notes][::2]
     assert {note.subject for note in notes} == {msgid}
 
 

@@ -92,10 +92,9 @@ async def change(
             else:
                 await installation.put(tx, PREFIX + name, str(value))
         await touch(tx)
-        if told:
-            await audit.note(
-                tx, "settings.change", "settings", told, before=old, after=values, actor=actor
-            )
+        await audit.note(
+            tx, "settings.change", "settings", told, before=old, after=values, actor=actor
+        )
     system.directory.forget()
     await system.directory.now()
     return show(system)

@@ -39,8 +39,8 @@ class AuditEntry(Struct, frozen=True):
     detail: str
     address: str  # the client's; "" where there is none
     before: dict[str, Any] | None  # the changed fields, as they were
-    after: dict[str, Any] | None  # and as they are
-    times: int  # that it happened: repeated failures share an entry
+    after: dict[str, Any] | None  # and as they are; both are {} where nothing was changed
+    times: int  # that it happened: repeated failures and lists share an entry
 
 
 class Acting(Struct):
@@ -50,6 +50,7 @@ class Acting(Struct):
     address: str
     notes: int = 0
     about: str = ""  # what it is about, where no entry says it
+    given: int = 0  # people and addresses that a list gave out
     turned_away: bool = False  # a door has sent it elsewhere, and nothing was done
 
 
@@ -79,6 +80,13 @@ def about(subject: str) -> None:
     found = _acting.get()
     if found is not None:
         found.about = subject[:120]
+
+
+def gave(count: int) -> None:
+    """The answer gives out so many people or addresses, which the gate notes."""
+    found = _acting.get()
+    if found is not None:
+        found.given += count
 
 
 def turn_away() -> None:
@@ -125,8 +133,8 @@ async def note(
 ) -> None:
     """Write down what was done, in the transaction that does it; by whom `acting` says.
 
-    `before` and `after` are the fields of what was changed; of two, only what differs is kept.
-    Secrets in them are masked.
+    `before` and `after` are the fields of what was changed; of two, only what differs is kept, so
+    that two empty ones say of a repeated request that it changed nothing. Secrets are masked.
     """
     by = source()
     if before is not None and after is not None:

@@ -128,7 +128,17 @@ async def rotate(system: System, key: str, overlap: int = OVERLAP) -> ChannelInf
 
 async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
     """Open or close the channel; requests to a closed one fail with 1015005."""
-    await _update(system, "channel.open" if open else "channel.close", key, {"open": open})
+    mine = channels.c.key == key
+    async with system.database.write() as tx:
+        row = await tx.first(select(channels.c.open).where(mine).with_for_update())
+        if row is None:
+            raise NotFound("channel_unknown", key=key)
+        await tx.run(update(channels).where(mine).values(open=open))
+        before, after = {"open": bool(row.open)}, {"open": open}
+        await audit.note(
+            tx, "channel.open" if open else "channel.close", key, before=before, after=after
+        )
+        await touch(tx)
     return await _shown(system, key)
 
 

@@ -89,8 +89,9 @@ async def resume(
     async with system.database.write() as tx:
         row = await locked(tx, channel_id, msgid)
         _check_going(row)
+        before, after = {"paused": row.halt == PAUSE}, {"paused": False}
+        await audit.note(tx, "message.resume", msgid, actor=actor, before=before, after=after)
         if row.halt == PAUSE:
-            await audit.note(tx, "message.resume", msgid, actor=actor)
             await parking.resume(tx, row.id)
     system.halted.set()
     system.wake.set()
@@ -164,6 +165,8 @@ async def _halted(
         row = await locked(tx, channel_id, msgid)
         if check(row):
             await _halt(tx, row, kind, actor, why)
+        elif why == BY_HAND:
+            await audit.note(tx, f"message.{_VERBS[kind]}", msgid, actor=actor, before={}, after={})
     system.halted.set()
     system.wake.set()
     await catch(system, row.id)

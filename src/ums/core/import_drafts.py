@@ -185,11 +185,19 @@ async def change(
         check_columns(columns)
         values["mapping"] = msgspec.json.encode(columns).decode()
     async with system.database.write() as tx:
-        expect(info(await _draft(tx, import_id, lock=True)))
+        before = info(await _draft(tx, import_id, lock=True))
+        expect(before)
         if values:
             await tx.run(update(imports).where(imports.c.id == import_id).values(values))
-            await audit.note(tx, "import.change", str(import_id))
-        return info(await _row(tx, import_id))
+        after = info(await _row(tx, import_id))
+        was, now = _noted(before), _noted(after)
+        await audit.note(tx, "import.change", str(import_id), before=was, after=now)
+        return after
+
+
+def _noted(shown: ImportInfo) -> dict[str, object]:
+    """What may be changed of a draft."""
+    return {name: getattr(shown, name) for name in ("columns", "bind_id", "sheet", "header_row")}
 
 
 async def _as_chosen(system: System, import_id: int, choice: Choice) -> dict[str, Any]:
@@ -235,16 +243,18 @@ async def dismiss(system: System, import_id: int) -> None:
     async with system.database.write() as tx:
         row = await _row(tx, import_id, lock=True)
         mine = (imports.c.id == import_id) & imports.c.dismissed_at.is_(None)
-        await tx.run(update(imports).where(mine).values(dismissed_at=clock.now()))
-        await audit.note(tx, "import.dismiss", str(import_id), row.name)
+        done = await tx.run(update(imports).where(mine).values(dismissed_at=clock.now()))
+        before, after = {"dismissed": done.count == 0}, {"dismissed": True}
+        subject = str(import_id)
+        await audit.note(tx, "import.dismiss", subject, row.name, before=before, after=after)
 
 
-async def in_need(tx: Tx, since: int, limit: int) -> list[ImportInfo]:
+async def in_need(tx: Tx, since: int, limit: int, language: str = "en") -> list[ImportInfo]:
     """Imports that failed or rejected rows since then, and that nobody dismissed; newest first."""
     bad = (imports.c.state == "failed") | ((imports.c.state == "done") & (imports.c.rejected > 0))
     open_ = bad & (imports.c.created_at > since) & imports.c.dismissed_at.is_(None)
     rows = await tx.rows(SELECT.where(open_).order_by(imports.c.id.desc()).limit(limit))
-    return [info(Import(*row)) for row in rows]
+    return [info(Import(*row), language) for row in rows]
 
 
 async def forget(system: System) -> None:
@@ -261,13 +271,14 @@ async def list_imports(
     sort: ByName = "-created_at",
     after: str | None = None,
     limit: int = MOST,
+    language: str = "en",
 ) -> Page[ImportInfo]:
     """Imports, the newest first unless `sort` says another."""
     query = SELECT.where(imports.c.state != "list")
     if state is not None:
         query = query.where(imports.c.state == state)
     rows = await tx.rows(_ORDER.sort(query, sort, after).limit(limit + 1))
-    return cut(rows, limit, lambda row: info(Import(*row)), _ORDER.place(sort))
+    return cut(rows, limit, lambda row: info(Import(*row), language), _ORDER.place(sort))
 
 
 async def show(tx: Tx, import_id: int, language: str = "en") -> ImportInfo:

@@ -1,6 +1,6 @@
 """The mailboxes of senders' accounts: how they are opened. `core.looking` looks into them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -102,7 +102,9 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
         else:
             await tx.run(update(mailboxes).where(mailboxes.c.sender_id == sender.id).values(values))
         place = f"{settings.host}:{settings.port} {settings.encryption}"
-        await audit.note(tx, "sender.mailbox", code, place)
+        was = {} if before is None else _noted(before)
+        now = {**msgspec.structs.asdict(settings), **({} if given.password is None else _RENEWED)}
+        await audit.note(tx, "sender.mailbox", code, place, before=was, after=now)
         row = await stored(tx, sender.id)
     return _shown(row)
 
@@ -112,9 +114,11 @@ async def remove(system: System, code: str) -> None:
     sender = await system.directory.sender(code)
     async with system.database.write() as tx:
         mine = mailboxes.c.sender_id == sender.id
-        if (await tx.run(delete(mailboxes).where(mine))).count == 0:
+        row = await stored(tx, sender.id)
+        if row is None:
             raise NotFound("no_mailbox", code=code)
-        await audit.note(tx, "sender.mailbox_remove", code)
+        await tx.run(delete(mailboxes).where(mine))
+        await audit.note(tx, "sender.mailbox_remove", code, before=_noted(row))
 
 
 async def stored(tx: Tx, sender_id: int) -> Any:
@@ -122,6 +126,15 @@ async def stored(tx: Tx, sender_id: int) -> Any:
     query = select(mailboxes, senders.c.code, senders.c.settings.label("sender_settings"))
     mine = mailboxes.c.sender_id == sender_id
     return await tx.first(query.join(senders, senders.c.id == mailboxes.c.sender_id).where(mine))
+
+
+_RENEWED: Final = {"password": "new"}
+"""Stands in the audit log for a password that was given: masked, but there."""
+
+
+def _noted(row: Any) -> dict[str, Any]:
+    """What the audit log says of a stored mailbox."""
+    return msgspec.structs.asdict(mailbox.read(row.settings))
 
 
 def password_of(system: System, row: Any) -> str:

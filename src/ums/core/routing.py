@@ -76,9 +76,10 @@ async def set_leg(
     links = channel_senders
     mine = (links.c.channel_id == channel.id) & (links.c.sender_id == sender.id)
     async with system.database.write() as tx:
+        row = await tx.first(select(links.c.rank, links.c.weight).where(mine).with_for_update())
+        before = {} if row is None else {name: getattr(row, name) for name in values}
         await tx.run(update(links).where(mine).values(values))
-        detail = " ".join([key, *(f"{name} {value}" for name, value in values.items())])
-        await audit.note(tx, "sender.route", code, detail)
+        await audit.note(tx, "sender.route", code, key, before=before, after=values)
         await touch(tx)
 
 

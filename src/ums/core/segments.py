@@ -89,10 +89,8 @@ async def change(
             await _check_free(tx, name)
         if values:
             await tx.run(update(segments).where(segments.c.id == id).values(**values))
-            before = {field: getattr(row, field) for field in values}
-            await audit.note(
-                tx, "segment.change", str(id), before=before, after=values, actor=actor
-            )
+        before = {field: getattr(row, field) for field in values}
+        await audit.note(tx, "segment.change", str(id), before=before, after=values, actor=actor)
         return _shown(await _found(tx, id))
 
 

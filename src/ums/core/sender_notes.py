@@ -1,28 +1,23 @@
 """What the audit log says of a sender that was made or changed."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
+from sqlalchemy import select
 
 from ums.core import audit
 from ums.core.directory import touch
+from ums.core.models import channel_senders, channels, senders
 from ums.db import Tx
-from ums.senders.caps import Cap
+from ums.senders import caps, email
 
 
-class _Told(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def caps(self) -> "tuple[Cap, ...] | list[Cap] | None": ...
-    @property
-    def urgent_share(self) -> int | None: ...
-
-
-def told(settings: object, sender: _Told, password: str = "") -> dict[str, Any]:
-    """The fields of a sender, its settings among them."""
-    held = {"name": sender.name, "caps": sender.caps, "urgent_share": sender.urgent_share}
-    return {**msgspec.to_builtins(settings), **msgspec.to_builtins(held), "password": password}
+async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
+    """The fields of the sender as they are stored, its settings among them."""
+    row = await tx.first(select(senders).where(senders.c.id == id))
+    held = {"name": row.name, "open": bool(row.open), "urgent_share": row.urgent_share}
+    held |= {"caps": caps.read(row.caps), "password": password}
+    return msgspec.to_builtins({**msgspec.structs.asdict(email.read(row.settings)), **held})
 
 
 async def note(
@@ -39,3 +34,12 @@ async def note(
     detail += " port approved" if approved else ""
     await audit.note(tx, action, code, detail, before=before, after=after)
     await touch(tx)
+
+
+async def use(tx: Tx, sender_id: int, key: str) -> dict[str, object]:
+    """Whether the channel may use the sender, for the audit log."""
+    links = channel_senders
+    mine = (channels.c.key == key) & (links.c.sender_id == sender_id)
+    query = select(links.c.is_default).join(channels, channels.c.id == links.c.channel_id)
+    row = await tx.first(query.where(mine))
+    return {"authorised": row is not None, "default": row is not None and bool(row.is_default)}

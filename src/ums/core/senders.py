@@ -116,7 +116,7 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
         for key in given.channels:
             await _authorise(tx, id, key)
         approved = _is_approved(system, given)
-        after = sender_notes.told(settings, given)
+        after = await sender_notes.told(tx, id)
         await sender_notes.note(tx, "sender.create", given.code, approved=approved, after=after)
     return await show(system, given.code)
 
@@ -147,17 +147,17 @@ async def change(
     async with system.database.write() as tx:
         await _expected(tx, old.id, expect)
         await _check_name(tx, given)
+        was = await sender_notes.told(tx, old.id)
         await tx.run(update(senders).where(senders.c.id == old.id).values(values))
         if moved:
             await learnt.start_anew(tx, old.id)
         for key in given.channels:
             await _authorise(tx, old.id, key)
-        both = {
-            "before": sender_notes.told(before, old),
-            "after": sender_notes.told(settings, given, "" if given.password is None else "new"),
-        }
+        after = await sender_notes.told(tx, old.id, "" if given.password is None else "new")
         approved = _is_approved(system, given)
-        await sender_notes.note(tx, "sender.change", given.code, approved=approved, **both)
+        await sender_notes.note(
+            tx, "sender.change", given.code, approved=approved, before=was, after=after
+        )
     return await show(system, given.code)
 
 
@@ -195,10 +195,14 @@ async def set_open(system: System, code: str, *, open: bool) -> SenderInfo:
     """Let the sender send, or pause it: its deliveries wait meanwhile."""
     async with system.database.write() as tx:
         mine = senders.c.code == code
-        done = await tx.run(update(senders).where(mine).values(open=open))
-        if done.count == 0:
+        row = await tx.first(select(senders.c.open).where(mine).with_for_update())
+        if row is None:
             raise NotFound("sender_unknown", code=code)
-        await audit.note(tx, "sender.open" if open else "sender.close", code)
+        await tx.run(update(senders).where(mine).values(open=open))
+        before, after = {"open": bool(row.open)}, {"open": open}
+        await audit.note(
+            tx, "sender.open" if open else "sender.close", code, before=before, after=after
+        )
         await touch(tx)
     system.wake.set()
     return await show(system, code)
@@ -221,9 +225,10 @@ async def unauthorise(system: System, code: str, key: str) -> SenderInfo:
         heir = await tx.value(select(func.min(links.c.sender_id)).where(mine))
         if not await tx.first(select(links.c.sender_id).where(mine, links.c.is_default)):
             await tx.run(update(links).where(mine, links.c.sender_id == heir), {"is_default": True})
-        if done.count:
-            await audit.note(tx, "sender.unauthorise", code, key)
-            await touch(tx)
+        before = {"authorised": done.count > 0}
+        after = {"authorised": False}
+        await audit.note(tx, "sender.unauthorise", code, key, before=before, after=after)
+        await touch(tx)
     return await show(system, code)
 
 
@@ -335,8 +340,10 @@ async def authorise(system: System, code: str, key: str, *, default: bool = Fals
     sender = await system.directory.sender(code)
     find(await system.directory.now(), key)
     async with system.database.write() as tx:
+        before = await sender_notes.use(tx, sender.id, key)
         await _authorise(tx, sender.id, key, default=default)
-        await audit.note(tx, "sender.authorise", code, key)
+        after = await sender_notes.use(tx, sender.id, key)
+        await audit.note(tx, "sender.authorise", code, key, before=before, after=after)
         await touch(tx)
     return await show(system, code)
 

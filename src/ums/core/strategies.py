@@ -67,7 +67,9 @@ async def create(
         if await tx.first(select(strategies.c.id).where(same)):
             raise Conflict("name_taken", name=name)
         id = int(await tx.value(insert(strategies).returning(strategies.c.id), row))
-        await audit.note(tx, "strategy.create", f"{channel.key} {id}", name, actor=actor)
+        after = {"steps": steps, "valid": True}
+        subject = f"{channel.key} {id}"
+        await audit.note(tx, "strategy.create", subject, name, after=after, actor=actor)
     return Strategy(id, name, list(steps), valid=True, created_at=clock.iso(now))
 
 
@@ -105,10 +107,12 @@ async def set_valid(
     """Let requests use the strategy, or refuse them with 1015026."""
     async with system.database.write() as tx:
         await tx.run(select(strategies.c.id).where(_is(channel, id)).with_for_update())
-        expect(_shown(await _found(tx, channel, id)))
+        old = _shown(await _found(tx, channel, id))
+        expect(old)
         await tx.run(update(strategies).where(_is(channel, id)).values(valid=valid))
         action = "strategy.valid" if valid else "strategy.invalid"
-        await audit.note(tx, action, f"{channel.key} {id}", "", actor=actor)
+        before, after = {"valid": old.valid}, {"valid": valid}
+        await audit.note(tx, action, f"{channel.key} {id}", actor=actor, before=before, after=after)
         return _shown(await _found(tx, channel, id))
 
 
@@ -117,7 +121,9 @@ async def remove(system: System, channel: Channel, id: int, *, actor: str | None
     async with system.database.write() as tx:
         row = await _found(tx, channel, id)
         await tx.run(delete(strategies).where(_is(channel, id)))
-        await audit.note(tx, "strategy.delete", f"{channel.key} {id}", row.name, actor=actor)
+        before = {"steps": _shown(row).steps, "valid": bool(row.valid)}
+        subject = f"{channel.key} {id}"
+        await audit.note(tx, "strategy.delete", subject, row.name, before=before, actor=actor)
 
 
 async def admit(tx: Tx, channel: Channel, rule_id: int) -> None:

@@ -190,11 +190,15 @@ async def revoke(system: System, id: int) -> TokenInfo:
         rights = await authority.of_token(tx, await _row(tx, id))
         if rights is not None:
             grants.need_over(rights)
+        revoked = 0
         for each in await _family(tx, id):
             good = (tokens.c.id == each) & tokens.c.revoked_at.is_(None)
             done = await tx.run(update(tokens).where(good).values(revoked_at=clock.now()))
             if done.count:
                 await audit.note(tx, "token.revoke", str(each))
+            revoked += done.count
+        if not revoked:
+            await audit.note(tx, "token.revoke", str(id), before={}, after={})
     return await show(system, id)
 
 

@@ -9,7 +9,7 @@ from ums.core import audit, user_pages, users
 from ums.core.callers import Caller
 from ums.core.models import users as table
 from ums.core.system import System
-from ums.core.user_changes import apply
+from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, parse
 from ums.core.user_kinds import ALL
 from ums.core.user_pages import Found, rights_of
@@ -45,9 +45,12 @@ async def tag(system: System, caller: Caller, userids: list[str], change: TagCha
             held = select(table.c.userid).where(table.c.userid.in_(part)).order_by(table.c.userid)
             there = [row.userid for row in await tx.rows(held.with_for_update())]
             entries: list[Entry] = [parse(_raw(userid, change), rights) for userid in there]
-            outcomes = await apply(tx, entries)
+            changed: list[Difference] = []
+            outcomes = await apply(tx, entries, changed)
             done += sum(not isinstance(one, Invalid) for one in outcomes)
-            await audit.note(tx, "user.bulk", _told(there), f"{change.op} tag {change.tag}")
+            told = f"{change.op} tag {change.tag}"
+            after = {"count": len(changed)} if changed else {}
+            await audit.note(tx, "user.bulk", _told(there), told, before={}, after=after)
     return done
 
 
@@ -59,7 +62,8 @@ async def delete(system: System, caller: Caller, userids: list[str]) -> int:
         async with system.database.write() as tx:
             gone = await users.remove(tx, set(part))
             done += len(gone)
-            await audit.note(tx, "user.delete", _told(sorted(gone)))
+            after = {"count": len(gone)} if gone else {}
+            await audit.note(tx, "user.delete", _told(sorted(gone)), before={}, after=after)
     return done
 
 

@@ -13,7 +13,7 @@ from ums.core.models import addresses, tags, users
 from ums.core.requests import check_channel
 from ums.core.shared_addresses import note_removed
 from ums.core.system import System
-from ums.core.user_changes import REMOVE_USERS, apply
+from ums.core.user_changes import REMOVE_USERS, Difference, apply
 from ums.core.user_entries import Entry, Rights, parse
 from ums.core.user_kinds import read_userid, show_userid
 from ums.db import Tx, rows_json
@@ -75,12 +75,13 @@ async def opt_with(system: System, rights: Rights, body: object, language: str =
     entries = [result for result in results if isinstance(result, Entry)]
     if entries:
         async with system.database.write() as tx:
-            outcomes = await apply(tx, entries)
-            done = zip(entries, outcomes, strict=True)
-            written = [entry.userid for entry, one in done if not isinstance(one, Invalid)]
-            await _note(tx, "user.put", written)
-        told = iter(outcomes)
-        results = [next(told) if isinstance(one, Entry) else one for one in results]
+            changed: list[Difference] = []
+            outcomes = iter(await apply(tx, entries, changed))
+            asked = [entry.userid for entry in entries]
+            there = {one.userid for one in changed}
+            put = [userid for userid in dict.fromkeys(asked) if userid in there]
+            await _note(tx, "user.put", asked, put)
+        results = [next(outcomes) if isinstance(one, Entry) else one for one in results]
     return _report([_named(raw) for raw in given], results, language)
 
 
@@ -97,7 +98,7 @@ async def delete(system: System, caller: Caller, body: object, language: str = "
     if wanted:
         async with system.database.write() as tx:
             known = await remove(tx, wanted)
-            await _note(tx, "user.delete", sorted(known))
+            await _note(tx, "user.delete", sorted(wanted), sorted(known))
         for number, one in enumerate(results):
             if isinstance(one, str) and one not in known:
                 results[number] = Invalid("user_unknown")
@@ -106,11 +107,15 @@ async def delete(system: System, caller: Caller, body: object, language: str = "
     return _report([show_userid(one) for one in given], results, language)
 
 
-async def _note(tx: Tx, action: str, userids: Sequence[str]) -> None:
-    """Of many at once, how many and who the first are."""
-    if len(userids) == 1:
+async def _note(tx: Tx, action: str, asked: Sequence[str], userids: Sequence[str]) -> None:
+    """Of many at once, how many were changed and who the first are; where none was, who was meant
+    and that nothing changed."""
+    if not userids:
+        subject = asked[0] if len(asked) == 1 else f"{len(asked)} users"
+        await audit.note(tx, action, subject, before={}, after={})
+    elif len(userids) == 1:
         await audit.note(tx, action, userids[0])
-    elif userids:
+    else:
         told = {"count": len(userids), "userids": list(userids)}
         await audit.note(tx, action, f"{len(userids)} users", after=told)
 

@@ -110,14 +110,23 @@ async def _used(tx: Tx, row: Any, plan: WarmUp) -> int:
 
 
 async def _set(system: System, code: str, values: dict[str, Any], action: str, told: str) -> None:
+    mine = senders.c.code == code
     async with system.database.write() as tx:
-        mine = update(senders).where(senders.c.code == code)
-        if (await tx.run(mine.values({**values, **spending.UNSPENT}))).count == 0:
+        row = await tx.first(select(senders).where(mine).with_for_update())
+        if row is None:
             raise NotFound("sender_unknown", code=code)
-        await audit.note(tx, action, code, told)
+        await tx.run(update(senders).where(mine).values({**values, **spending.UNSPENT}))
+        before = _noted(row.warm_up, row.warm_count)
+        after = _noted(values["warm_up"], values["warm_count"])
+        await audit.note(tx, action, code, told, before=before, after=after)
         await touch(tx)
     system.directory.forget()
     system.wake.set()
+
+
+def _noted(plan: str | None, count: int) -> dict[str, object]:
+    """What the audit log says of a plan; nothing where there is none."""
+    return {} if plan is None else {**msgspec.structs.asdict(read(plan)), "today": count}
 
 
 def _check(plan: WarmUp) -> None:

@@ -5,7 +5,7 @@ a channel that wants no callbacks at all switches them off in its rules.
 """
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 from msgspec import UNSET, Struct, UnsetType
@@ -31,6 +31,16 @@ from ums.errors import Conflict, Invalid, NotFound
 MOST: Final = 5
 OVERLAP: Final = 24 * clock.HOUR
 _SIGNED: Final = Proof()
+
+
+class Both(NamedTuple):
+    """What was changed of an address, as it was and as it is."""
+
+    before: dict[str, object] | None = None
+    after: dict[str, object] | None = None
+
+
+_NOTHING: Final = Both()
 
 
 class Tested(Struct, frozen=True):
@@ -125,7 +135,10 @@ async def change(
         await tx.run(locked(channel))
         await _check_same(tx, channel, before, url, expect)
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
-        await _changed(tx, "callback.change", channel, id, f"{place.host}, {proof.form}")
+        was = _noted(_parsed(before.url), Proof.of(system, channel, before))
+        both = Both(was, _noted(place, proof))
+        told = f"{place.host}, {proof.form}"
+        await _changed(tx, "callback.change", channel, id, told, both)
     return await _shown(system, channel, id)
 
 
@@ -151,10 +164,11 @@ async def set_default(system: System, channel: Channel, id: int) -> AddressInfo:
     """Make it the address of messages that name none."""
     async with system.database.write() as tx:
         await tx.run(locked(channel))
-        await row_of(tx, channel, id)
+        row = await row_of(tx, channel, id)
         mine = addresses.c.channel_id == channel.id
         await tx.run(update(addresses).where(mine).values(is_default=addresses.c.id == id))
-        await _changed(tx, "callback.default", channel, id)
+        both = Both({"default": bool(row.is_default)}, {"default": True})
+        await _changed(tx, "callback.default", channel, id, both=both)
     return await _shown(system, channel, id)
 
 
@@ -319,9 +333,22 @@ async def _update(
         await _changed(tx, action, channel, id)
 
 
-async def _changed(tx: Tx, action: str, channel: Channel, id: int, detail: str = "") -> None:
-    # Not the whole URL: its path and query may be a secret.
-    await audit.note(tx, action, channel.key, f"address {id} {detail}".strip())
+def _noted(place: httpx.URL, proof: Proof) -> dict[str, object]:
+    """What the log compares. Of a URL the path may be a secret: that it changed is told alone."""
+    told = {"host": place.host, "form": proof.form, "username": proof.username}
+    return {**told, "url_secret": str(place), "password": proof.password}
+
+
+async def _changed(
+    tx: Tx,
+    action: str,
+    channel: Channel,
+    id: int,
+    detail: str = "",
+    both: Both = _NOTHING,
+) -> None:
+    told = f"address {id} {detail}".strip()
+    await audit.note(tx, action, channel.key, told, before=both.before, after=both.after)
     await touch(tx)
 
 

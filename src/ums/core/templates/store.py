@@ -102,8 +102,9 @@ async def create(
         if row is None:
             raise Conflict("name_taken", name=name)
         await _add(tx, row.id, 1, sources, declared, compiled)
-        await audit.note(tx, "template.create", str(row.id), name)
-        return await _shown(tx, channel, row.id, None)
+        made = await _shown(tx, channel, row.id, None)
+        await audit.note(tx, "template.create", str(row.id), name, after=_noted(made, listed))
+        return made
 
 
 async def flaws_of(
@@ -126,7 +127,13 @@ async def flaws_of(
 
 
 async def change(
-    system: System, channel: Channel, id: int, wanted: Change, *, expect: Expect = anything
+    system: System,
+    channel: Channel,
+    id: int,
+    wanted: Change,
+    *,
+    expect: Expect = anything,
+    listed: bool = True,
 ) -> TemplateShown:
     """Change a template; messages that were accepted keep the version they have.
 
@@ -144,6 +151,8 @@ async def change(
     defaults = check_defaults(given)
     same = sources == sources_of(old) and defaults == old.defaults
     if same and name == old.name:
+        async with system.database.write() as tx:
+            await audit.note(tx, "template.change", str(id), before={}, after={})
         return old
     compiled = None if same else await compile_sources(system, sources)
     async with system.database.write() as tx:
@@ -155,8 +164,11 @@ async def change(
             raise Invalid("template_changed", id=id)
         if compiled is not None:
             await _add(tx, id, version, sources, defaults, compiled)
-        await audit.note(tx, "template.change", str(id), f"version {version}")
-        return await _shown(tx, channel, id, None)
+        new = await _shown(tx, channel, id, None)
+        before, after = _noted(old, listed), _noted(new, listed)
+        told = f"version {version}"
+        await audit.note(tx, "template.change", str(id), told, before=before, after=after)
+        return new
 
 
 async def show(
@@ -172,10 +184,15 @@ async def set_open(system: System, channel: Channel, id: int, *, open: bool) -> 
     goes out. Raises NotFound."""
     mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
     async with system.database.write() as tx:
-        values = {"open": open, "updated_at": clock.now()}
-        if (await tx.run(update(templates).where(mine).values(values))).count == 0:
+        query = select(templates.c.open).where(mine).with_for_update()
+        row = await tx.first(query)
+        if row is None:
             raise NotFound("template_missing", id=id)
-        await audit.note(tx, "template.open" if open else "template.close", str(id))
+        values = {"open": open, "updated_at": clock.now()}
+        await tx.run(update(templates).where(mine).values(values))
+        action = "template.open" if open else "template.close"
+        before, after = {"open": bool(row.open)}, {"open": open}
+        await audit.note(tx, action, str(id), before=before, after=after)
         return await _shown(tx, channel, id, None)
 
 
@@ -218,6 +235,16 @@ async def list_versions(
 
 def _version_info(row: Any) -> VersionInfo:
     return VersionInfo(row.version, row.subject, clock.iso(row.created_at))
+
+
+_NOTED = ("version", "name", "subject", "html", "text", "mjml", "defaults")
+
+
+def _noted(shown: TemplateShown, listed: bool) -> dict[str, object]:
+    """What the audit log compares; each version is kept whole beside it. One that is not `listed`
+    is a message's own text, which must not outlive the message there."""
+    fields = _NOTED if listed else ("version",)
+    return {field: getattr(shown, field) for field in fields}
 
 
 def sources_of(shown: TemplateShown) -> Sources:

@@ -33,7 +33,7 @@ async def keep(system: System, channel: Channel, sources: Sources, old: int | No
     if old is not None and await find(system, channel, old) is not None:
         html, text, mjml = sources.html, sources.text, sources.mjml
         change = Change(subject=sources.subject, html=html, text=text, mjml=mjml)
-        return (await store.change(system, channel, old, change)).id
+        return (await store.change(system, channel, old, change, listed=False)).id
     name = f"written {secrets.token_hex(8)}"
     return (await store.create(system, channel, name, sources, listed=False)).id
 

@@ -1,0 +1,189 @@
+"""What the audit log says of edits: before and after, and where a request changed nothing."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from ums.core import (
+    adjusting,
+    audit,
+    channels,
+    mailboxes,
+    routing,
+    segments,
+    senders,
+    strategies,
+    tokens,
+    users,
+    warming,
+)
+from ums.core.audit import AuditEntry
+from ums.core.directory import AccessKey, Channel
+from ums.core.mailboxes import NewMailbox
+from ums.core.models import tokens as token_rows
+from ums.core.senders import NewSender
+from ums.core.system import System
+from ums.core.templates import store
+from ums.core.templates.build import Sources
+from ums.core.templates.store import Change
+from ums.core.templates.written import keep
+from ums.core.tokens import NewToken
+from ums.senders.caps import Cap
+from ums.senders.warm_up import WarmUp
+
+Fields = dict[str, Any] | None
+
+
+async def _last(system: System, action: str) -> AuditEntry:
+    async with system.database.read() as tx:
+        return (await audit.list_audit(tx, action=action, limit=1)).items[0]
+
+
+async def _both(system: System, action: str) -> tuple[Fields, Fields]:
+    entry = await _last(system, action)
+    return entry.before, entry.after
+
+
+async def _account(system: System) -> str:
+    new = NewSender(
+        code="main",
+        name="Main",
+        host="smtp.example.org",
+        port=465,
+        encryption="ssl",
+        account="a@example.org",
+        password="hunter2-secret",
+        from_address="a@example.org",
+    )
+    return (await senders.create(system, new)).code
+
+
+async def _channel(system: System) -> Channel:
+    key = (await channels.create(system, "One")).channelkey
+    return (await system.directory.now()).channels[key]
+
+
+async def test_a_template_is_noted_with_what_was_written(system: System) -> None:
+    channel = await _channel(system)
+    made = await store.create(system, channel, "One", Sources("Hello", text="a"))
+    assert (await _last(system, "template.create")).after is not None
+    await store.change(system, channel, made.id, Change(subject="Bye"))
+    assert await _both(system, "template.change") == (
+        {"version": 1, "subject": "Hello"},
+        {"version": 2, "subject": "Bye"},
+    )
+    await store.change(system, channel, made.id, Change(subject="Bye"))
+    assert await _both(system, "template.change") == ({}, {})
+    await store.set_open(system, channel, made.id, open=False)
+    assert await _both(system, "template.close") == ({"open": True}, {"open": False})
+    await store.set_open(system, channel, made.id, open=False)
+    assert await _both(system, "template.close") == ({}, {})
+
+
+async def test_the_text_of_one_message_does_not_outlive_it_in_the_log(system: System) -> None:
+    channel = await _channel(system)
+    id = await keep(system, channel, Sources("Private {{ a }}", text="x"), None)
+    await keep(system, channel, Sources("Secret {{ a }}", text="x"), id)
+    assert await _both(system, "template.create") == (None, {"version": 1})
+    assert await _both(system, "template.change") == ({"version": 1}, {"version": 2})
+
+
+async def test_a_strategy_is_noted(system: System) -> None:
+    channel = await _channel(system)
+    made = await strategies.create(system, channel, "One")
+    assert (await _both(system, "strategy.create"))[1] == {
+        "steps": [{"type": "email", "wait": 0, "condition": None}],
+        "valid": True,
+    }
+    await strategies.set_valid(system, channel, made.id, valid=False)
+    assert await _both(system, "strategy.invalid") == ({"valid": True}, {"valid": False})
+    await strategies.set_valid(system, channel, made.id, valid=False)
+    assert await _both(system, "strategy.invalid") == ({}, {})
+    await strategies.remove(system, channel, made.id)
+    assert (await _both(system, "strategy.delete"))[0] is not None
+
+
+async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(system: System) -> None:
+    channel, code = await _channel(system), await _account(system)
+    await senders.edit(system, code, {"caps": [Cap(count=5, seconds=60)], "urgent_share": 20})
+    before, after = await _both(system, "sender.change")
+    assert (before, after) == (
+        {"caps": [], "urgent_share": 10},
+        {"caps": [{"count": 5, "seconds": 60, "of": "mails", "reset": ""}], "urgent_share": 20},
+    )
+    await senders.authorise(system, code, channel.key)
+    held = {"authorised": True, "default": True}
+    assert (await _both(system, "sender.authorise"))[1] == held
+    await senders.authorise(system, code, channel.key)
+    assert await _both(system, "sender.authorise") == ({}, {})
+    await routing.set_leg(system, channel.key, code, rank=2, weight=1)
+    assert await _both(system, "sender.route") == ({"rank": 0}, {"rank": 2})
+    await warming.begin(system, code, WarmUp(target=100))
+    assert (await _both(system, "sender.warm_up"))[1] == {
+        "start": 50,
+        "growth": 50,
+        "target": 100,
+        "zone": "Asia/Shanghai",
+        "today": 50,
+    }
+    await warming.end(system, code)
+    assert (await _both(system, "sender.warm_up_end"))[0] is not None
+    await warming.end(system, code)
+    assert await _both(system, "sender.warm_up_end") == ({}, {})
+    box = NewMailbox(host="imap.example.org", password="hunter2-secret")
+    await mailboxes.set_mailbox(system, code, box)
+    await mailboxes.set_mailbox(system, code, NewMailbox(host="imap.example.org", inbox="In"))
+    assert await _both(system, "sender.mailbox") == ({"inbox": "INBOX"}, {"inbox": "In"})
+    await mailboxes.remove(system, code)
+    assert ((await _both(system, "sender.mailbox_remove"))[0] or {})["inbox"] == "In"
+    async with system.database.read() as tx:
+        assert "hunter2-secret" not in repr((await audit.list_audit(tx)).items)
+
+
+_KEY = AccessKey(1, "key", "secret", 0)
+
+
+async def _user(system: System) -> None:
+    await users.opt(system, _KEY, [{"userid": "u1", "email": {"all": "u1@example.org"}}])
+
+
+async def _no_user(system: System) -> None:
+    await users.delete(system, _KEY, ["nobody"])
+
+
+async def _settings(system: System) -> None:
+    await adjusting.change(system, {"audit_days": 30})
+
+
+async def _token(system: System) -> None:
+    async with system.database.read() as tx:
+        there = await tx.first(select(token_rows.c.id))
+    if there is None:
+        await tokens.create(system, NewToken("ci", ["admin"]))
+    await tokens.revoke(system, 1)
+
+
+async def _segment(system: System) -> None:
+    if not await segments.list_segments(system):
+        await segments.create(system, "s")
+    await segments.change(system, 1, name="t")
+
+
+@pytest.mark.parametrize(
+    ("act", "action"),
+    [
+        (_user, "user.put"),
+        (_no_user, "user.delete"),
+        (_settings, "settings.change"),
+        (_token, "token.revoke"),
+        (_segment, "segment.change"),
+    ],
+)
+async def test_what_was_so_already_is_noted_as_unchanged(
+    system: System, act: Callable[[System], Awaitable[None]], action: str
+) -> None:
+    await act(system)
+    await act(system)
+    assert await _both(system, action) == ({}, {})
