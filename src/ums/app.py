@@ -126,3 +126,4 @@ async def _lifespan(
             app.state.stopping = True
             await intake.drain()
             await system.failures.flush(now=True)
+            await system.listings.flush(now=True)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 import ums.core.verbs as verbs
 from doors import Answer, Door
 from ums.api.audited import NAMES, UNAUDITED, Audited
+from ums.core import audit as audit_log
 from ums.core import audit_gate
 from ums.core.models import audit, messages
 from ums.core.verbs.base import Nothing, Verb
@@ -169,3 +170,61 @@ async def test_a_stranger_cannot_fill_the_log(door: Door) -> None:
     rows = (await _entries(door))[before:]
     assert len(rows) <= 2 * audit_gate.MOST + 4
     assert sum(row.times for row in rows) == 2000
+
+
+LISTINGS = {"user.list", "delivery.list", "suppression.list", "list.entries", "segment.users"}
+
+
+async def test_a_program_that_dumps_people_leaves_one_entry_and_then_their_count(
+    door: Door,
+) -> None:
+    basic, admin = await door.access_key(), await door.api_token()
+    people = [{"userid": f"u{n}", "email": {"all": f"u{n}@example.org"}} for n in range(7)]
+    await door.post("/v1/user/opt", people, basic)
+    after = ""
+    while after is not None:
+        page = (await door.get(f"/api/users?limit=2{after and '&after=' + after}", admin)).body
+        after = page["next"]
+    (first,) = [row for row in await _entries(door) if row.action == "user.list"]
+    assert (first.actor.startswith("token:"), first.address) == (True, "127.0.0.1")
+    assert (first.times, first.after) == (1, '{"given":2}')
+    await door.system.listings.flush(now=True)
+    rest = [row for row in await _entries(door) if row.action == "user.list"][1]
+    assert (rest.actor, rest.times, rest.after) == (first.actor, 3, '{"given":5}')
+    await door.get("/api/users?search=nobody-of-this-name", admin)
+    await door.system.listings.flush(now=True)
+    assert len([row for row in await _entries(door) if row.action == "user.list"]) == 2
+
+
+async def test_every_list_that_gives_out_people_is_noted(shared: Door) -> None:
+    """Every route of `/api` whose answer is a list with an address or userid in it."""
+    world: World = await make(shared)
+    admin, address = await shared.api_token(), f"a{world.owner.key}@private.example"
+    mine, values = f"/api/channels/{world.owner.key}", world.values
+    await shared.post(f"{mine}/suppressions", {"addresses": [address]}, admin)
+    listed = f"{mine}/lists/{values['list_id']}/entries"
+    await shared.post(listed, {"entries": [{"kind": "address", "value": address}]}, admin)
+    found: set[str] = set()
+    for operation in [one for one in OPERATIONS if one[0] == "GET"]:
+        before = len(await _entries(shared))
+        answer = await world.ask(operation, admin)
+        gives = answer.raw.startswith(b'{"items":') and (
+            address.encode() in answer.raw or b'"userid":' in answer.raw
+        )
+        new = {row.action for row in (await _entries(shared))[before:]}
+        assert bool(new & LISTINGS) == gives, operation[1]
+        found |= new & LISTINGS
+    assert found == LISTINGS
+
+
+async def test_lists_cannot_fill_the_log(door: Door) -> None:
+    before = await _count(door)
+    with audit_log.acting("token:1:ci", "192.0.2.1") as by:
+        by.given = 3
+        for number in range(2 * audit_gate.MOST_LISTINGS):
+            await door.system.listings.count(by, "delivery.list", f"m{number}")
+        await door.system.listings.flush(now=True)
+    rows = (await _entries(door))[before:]
+    assert len(rows) <= audit_gate.MOST_LISTINGS + 2
+    assert sum(row.times for row in rows) == 2 * audit_gate.MOST_LISTINGS
+    assert {row.actor for row in rows} == {"token:1:ci"}

@@ -2,7 +2,8 @@
 
 It says from where a request comes; the doors say whose it is. A request that changed something, or
 was answered with a file, leaves an entry in the audit log: that of the code which did it, else one
-that is named in `NAMES`, or by its handler. Only what stands in `UNAUDITED`, with its reason,
+that is named in `NAMES`, or by its handler. So does a program that is given a list of people or
+addresses, one for all the lists of an hour. Only what stands in `UNAUDITED`, with its reason,
 leaves none, so that a new route is noted before anybody has thought of it.
 """
 
@@ -49,6 +50,11 @@ NAMES: Final = {
     "POST /senders/{code}/mailbox/look": "sender.mailbox_look",
     "POST /api/senders/{code}/mailbox/look": "sender.mailbox_look",
     "POST /api/provider-events": "provider_events.take",
+    "GET /api/messages/{msgid}/deliveries": "delivery.list",
+    "GET /api/users/{userid}/deliveries": "delivery.list",
+    "GET /api/channels/{key}/lists/{list_id}/entries": "list.entries",
+    "GET /api/segments/{segment_id}/users": "segment.users",
+    "POST /api/segments/sample": "segment.users",
     "GET /messages/{msgid}/deliveries.csv": "message.export",
     "GET /messages/{msgid}/deliveries.xlsx": "message.export",
     "GET /audit.csv": "audit.export",
@@ -94,6 +100,8 @@ async def _answered(scope: Any, by: Acting, status: int, headers: _Headers) -> N
     if status >= 400:
         await _refused(scope, by, status)
         return
+    if by.given:
+        await _system(scope).listings.count(by, _action(scope), by.about or _subject(scope))
     reads = scope["method"] in _READS and not _is_file(headers)
     if by.turned_away or reads or _REPLAYED in headers or route_of(scope) in UNAUDITED:
         return

@@ -12,6 +12,7 @@ from ums.db import Database, Tx
 from ums.networks import client_network
 
 MOST: Final = 100  # different failures with an entry of their own, in a minute and process
+MOST_LISTINGS: Final = 1000  # the same of listings, in an hour and process
 MANY: Final = "many"
 
 
@@ -22,58 +23,92 @@ async def settle(database: Database, by: Acting, action: str, subject: str) -> N
             await audit.note(tx, action, subject)
 
 
-class _Failure(Struct, frozen=True):
+class _Event(Struct, frozen=True):
+    actor: str
     action: str
     subject: str
     place: str
 
 
-class Failures:
-    """Failed sign-ins and refused credentials, noted without end to nobody's disk.
+class _Repeats(Struct):
+    times: int = 0
+    given: int = 0
 
-    The first of a minute is written at once. Others of the same kind from the same place are
-    counted, and written as one entry when the minute is over.
+
+class _Counted:
+    """What may happen without end, and is noted without end to nobody's disk.
+
+    The first of a period is written at once. Others of the same kind from the same place are
+    counted, and written as one entry when the period is over.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._minute = 0
-        self._repeats: dict[_Failure, int] = {}
+    def __init__(self, database: Database, period: int, most: int) -> None:
+        self._database, self._period, self._most = database, period, most
+        self._number = 0  # of the period
+        self._repeats: dict[_Event, _Repeats] = {}
 
-    async def count(self, action: str, subject: str, address: str) -> None:
+    async def _count(self, event: _Event, given: int = 0) -> None:
         await self.flush()
-        failure = _Failure(action, subject, client_network(address))
-        if failure not in self._repeats and len(self._repeats) >= MOST:
-            failure = _Failure(action, MANY, "")
-        if failure in self._repeats:
-            self._repeats[failure] += 1
+        if event not in self._repeats and len(self._repeats) >= self._most:
+            event = _Event(event.actor, event.action, MANY, "")
+        held = self._repeats.get(event)
+        if held is not None:
+            held.times += 1
+            held.given += given
             return
-        self._repeats[failure] = 0
-        await self._write({failure: 1})
+        self._repeats[event] = _Repeats()
+        await self._write({event: _Repeats(1, given)})
 
     async def flush(self, *, now: bool = False) -> None:
-        """Write what was counted in a minute that is over, or in this one as well."""
-        minute = clock.now() // clock.MINUTE
-        if minute == self._minute and not now:
+        """Write what was counted in a period that is over, or in this one as well."""
+        number = clock.now() // self._period
+        if number == self._number and not now:
             return
-        found = {failure: count for failure, count in self._repeats.items() if count}
-        self._minute, self._repeats = minute, {}
+        found = {event: held for event, held in self._repeats.items() if held.times}
+        self._number, self._repeats = number, {}
         if found:
             await self._write(found)
 
-    async def _write(self, found: dict[_Failure, int]) -> None:
+    async def _write(self, found: dict[_Event, _Repeats]) -> None:
         async with self._database.write() as tx:
-            for failure, times in found.items():
-                await _note(tx, failure, times)
+            for event, held in found.items():
+                await self._note(tx, event, held)
+
+    async def _note(self, tx: Tx, event: _Event, held: _Repeats) -> None:
+        raise NotImplementedError
 
 
-async def _note(tx: Tx, failure: _Failure, times: int) -> None:
-    subject = failure.subject
-    if failure.action.startswith("sign_in."):
-        subject = await _known(tx, subject)
-    actor = audit.source().actor if times == 1 else audit.ANYBODY
-    with audit.acting(actor, failure.place):
-        await audit.note(tx, failure.action, subject, times=times)
+class Failures(_Counted):
+    """Failed sign-ins and refused credentials."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, clock.MINUTE, MOST)
+
+    async def count(self, action: str, subject: str, address: str) -> None:
+        await self._count(_Event(audit.ANYBODY, action, subject, client_network(address)))
+
+    async def _note(self, tx: Tx, event: _Event, held: _Repeats) -> None:
+        subject = event.subject
+        if event.action.startswith("sign_in."):
+            subject = await _known(tx, subject)
+        actor = audit.source().actor if held.times == 1 else event.actor
+        with audit.acting(actor, event.place):
+            await audit.note(tx, event.action, subject, times=held.times)
+
+
+class Listings(_Counted):
+    """Lists of people and their addresses that programs were given."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, clock.HOUR, MOST_LISTINGS)
+
+    async def count(self, by: Acting, action: str, subject: str) -> None:
+        await self._count(_Event(by.actor, action, subject, by.address), by.given)
+
+    async def _note(self, tx: Tx, event: _Event, held: _Repeats) -> None:
+        with audit.acting(event.actor, event.place):
+            after = {"given": held.given}
+            await audit.note(tx, event.action, event.subject, after=after, times=held.times)
 
 
 async def _known(tx: Tx, name: str) -> str:

@@ -11,7 +11,7 @@ from ums import trust
 from ums.config import Settings, SettingsError
 from ums.core import installation, restoring, schema
 from ums.core.api_throttle import ApiThrottle
-from ums.core.audit_gate import Failures
+from ums.core.audit_gate import Failures, Listings
 from ums.core.data_folder import secure
 from ums.core.directory import Directory
 from ums.core.guard import parse_networks
@@ -38,7 +38,7 @@ class System:
         self.rates = Rates()
         self.api_throttle = ApiThrottle(database)
         self.recent = Recent()
-        self.failures = Failures(database)
+        self.failures, self.listings = Failures(database), Listings(database)
         self.words = WordFilter(database)
         self.templates = Library(database)
         # The engine adds the sandbox.

@@ -43,6 +43,7 @@ async def tidy(system: System, since: int) -> bool:
         for part in (contacts, evidence, full_mailboxes, learnt, lists, *_OTHERS):
             await part.forget(tx)
     await system.failures.flush()
+    await system.listings.flush()
     await audit_chain.seal(system)
     await restoring.see(system)
     await warming.grow(system)

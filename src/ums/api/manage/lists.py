@@ -6,7 +6,7 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from ums.api.manage.shapes import Caller, Paging, System, shown
+from ums.api.manage.shapes import Caller, Paging, System, listed, shown
 from ums.core import lists
 from ums.core.lists import MAX_ENTRIES, Change, Entry, EntryOrder, ListInfo, ListKind
 from ums.core.paging import Page
@@ -69,8 +69,10 @@ async def list_entries(
     round."""
     channel = caller.channel(key)
     kind = (await lists.find(system, channel, list_id)).kind
-    return await lists.entries(
-        system, channel, kind, list_id, sort=sort, after=paging.after, limit=paging.limit
+    return listed(
+        await lists.entries(
+            system, channel, kind, list_id, sort=sort, after=paging.after, limit=paging.limit
+        )
     )
 
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import ServerSentEvent
 
 from ums.api.manage.events import watch
-from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, ms
+from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, listed, ms
 from ums.core import reports
 from ums.core.callers import caller_of
 from ums.core.paging import Page
@@ -108,17 +108,19 @@ async def list_deliveries(
 ) -> Page[DeliveryInfo]:
     """Its deliveries in the order they were made; each filter is an exact value."""
     async with system.database.read() as tx:
-        return await reports.list_deliveries(
-            tx,
-            msgid,
-            caller.channels,
-            state=of_state,
-            reason=reason,
-            userid=userid,
-            address=address,
-            sort=sort,
-            after=paging.after,
-            limit=paging.limit,
+        return listed(
+            await reports.list_deliveries(
+                tx,
+                msgid,
+                caller.channels,
+                state=of_state,
+                reason=reason,
+                userid=userid,
+                address=address,
+                sort=sort,
+                after=paging.after,
+                limit=paging.limit,
+            )
         )
 
 

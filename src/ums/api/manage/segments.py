@@ -6,7 +6,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.manage.shapes import Caller, Paging, System, expected, shown
+from ums.api.manage.shapes import Caller, Paging, System, expected, listed, shown
 from ums.core import segments
 from ums.core.paging import Page
 from ums.core.segments import Segment, SegmentUser
@@ -79,7 +79,9 @@ async def sample_selection(
 ) -> Page[SegmentUser]:
     """The users that conditions select, in the order they came."""
     caller.unbound()
-    return await segments.sample(system, data.conditions, after=paging.after, limit=paging.limit)
+    return listed(
+        await segments.sample(system, data.conditions, after=paging.after, limit=paging.limit)
+    )
 
 
 @get("/api/segments/{segment_id:int}", scope="segments:read")
@@ -104,7 +106,9 @@ async def list_segment_users(
     """Its users, in the order they came."""
     caller.unbound()
     found = await segments.show(system, segment_id)
-    return await segments.sample(system, found.conditions, after=paging.after, limit=paging.limit)
+    return listed(
+        await segments.sample(system, found.conditions, after=paging.after, limit=paging.limit)
+    )
 
 
 @patch("/api/segments/{segment_id:int}", scope="segments:write")

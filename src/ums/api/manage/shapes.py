@@ -12,15 +12,16 @@ from litestar.params import FromQuery, QueryParameter, SkipValidation
 from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
-from ums.core import callers
+from ums.core import audit, callers
 from ums.core import system as systems
 from ums.core.editing import Expect
 from ums.core.moments import milliseconds
-from ums.core.paging import MOST
+from ums.core.paging import MOST, Page
 from ums.errors import Outdated
 from ums.web.bodies import BoundedRequest as Call
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Page)
 SHOWN_ONCE = ("mastersecret", "token")
 
 
@@ -56,6 +57,12 @@ def paging(
 def caller(request: Call) -> callers.Caller:
     """Who calls, as the door found."""
     return request.scope["auth"]
+
+
+def listed(page: P) -> P:
+    """A page of people or addresses, which the audit log counts."""
+    audit.gave(len(page.items))
+    return page
 
 
 def system(request: Call) -> systems.System:

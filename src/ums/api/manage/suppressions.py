@@ -6,7 +6,7 @@ from litestar import get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
-from ums.api.manage.shapes import Caller, Paging, System
+from ums.api.manage.shapes import Caller, Paging, System, listed
 from ums.core import suppressions
 from ums.core.lists import MAX_ENTRIES, Change
 from ums.core.paging import Page
@@ -31,13 +31,15 @@ async def list_suppressions(
     sort: FromQuery[SuppressionOrder] = "-created_at",
 ) -> Page[Suppression]:
     """The addresses that the channel does not write to, the newest first."""
-    return await suppressions.list_suppressions(
-        system,
-        caller.channel(key),
-        address=address,
-        sort=sort,
-        after=paging.after,
-        limit=paging.limit,
+    return listed(
+        await suppressions.list_suppressions(
+            system,
+            caller.channel(key),
+            address=address,
+            sort=sort,
+            after=paging.after,
+            limit=paging.limit,
+        )
     )
 
 

@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from ums.api.answers import language_of
-from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, named, shown
+from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, listed, named, shown
 from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
 from ums.core.paging import Page
@@ -46,7 +46,7 @@ async def list_users(
 ) -> UserPage:
     """Users in the order they came, unless `sort` says another."""
     async with system.database.read() as tx:
-        return await user_pages.search(
+        found = await user_pages.search(
             tx,
             caller,
             Found(search=search, prefix=prefix, address=address, tag=tag, segment=segment),
@@ -55,6 +55,7 @@ async def list_users(
             before=before,
             limit=paging.limit,
         )
+    return listed(found)
 
 
 @post("/api/users", scope="users:write", status_code=200)
@@ -116,9 +117,10 @@ async def list_user_deliveries(
 ) -> Page[UserDelivery]:
     """What was sent to the user, or was not, the newest first."""
     async with system.database.read() as tx:
-        return await reports.of_user(
+        found = await reports.of_user(
             tx, userid, caller.among(channel), after=paging.after, limit=paging.limit
         )
+    return listed(found)
 
 
 handlers = [
