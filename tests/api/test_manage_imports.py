@@ -1,6 +1,7 @@
 """Imports over the management API: upload, mapping, preview, start, rejected rows, undo."""
 
 import asyncio
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,22 @@ async def test_imports_are_listed(shared: Door, admin: Token) -> None:
     async with shared.system.database.read() as tx:
         done = await import_drafts.list_imports(tx, state="done")
     assert all(one.state == "done" for one in done.items)
+
+
+async def test_why_rows_are_rejected_is_told_in_the_callers_language(
+    shared: Door, admin: Token
+) -> None:
+    file = workbook(["userid", "email"], ["", "nobody"], ["b1", "no address"])
+    for language, chinese in (("zh-CN", True), ("en", False)):
+        made = await upload(shared, admin, file)
+        path, header = f"/api/imports/{made.body['id']}", {"Accept-Language": language}
+        counted = await shared.get(f"{path}/dry-run", admin, headers=header)
+        told = [row["reason"] for row in counted.body["examples"]]
+        await shared.post(f"{path}/start", b"", admin)
+        await until(shared, admin, made.body["id"], "done")
+        answer = await shared.ask("GET", f"{path}/rejects", admin, headers=header)
+        sheet = openpyxl.load_workbook(BytesIO(answer.raw)).active
+        assert sheet is not None
+        told += [str(row[-1]) for row in sheet.iter_rows(min_row=2, values_only=True)]
+        assert len(told) == 4
+        assert {bool(re.search("[\u4e00-\u9fff]", one)) for one in told} == {chinese}

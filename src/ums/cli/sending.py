@@ -12,6 +12,7 @@ from ums.bounds import MOST_ID
 from ums.cli import show
 from ums.cli.commands import AsJson, app, ask
 from ums.cli.failing import fail
+from ums.config import terminal_language
 
 if TYPE_CHECKING:  # the core takes its time to load, and --help can do without
     from ums.cli.door import Door
@@ -75,7 +76,8 @@ async def _import(
             work.cancel()
             await asyncio.wait([work])
         if result["rejected"]:
-            made = await door.call("import.rejects", id=result["id"], target=str(target.absolute()))
+            told = {"target": str(target.absolute()), "language": terminal_language()}
+            made = await door.call("import.rejects", id=result["id"], **told)
             result["rejected_rows"] = made["file"]
         return result
 
@@ -89,7 +91,9 @@ async def _watch(
         while True:
             if work.done():
                 work.result()  # raises what went wrong
-            now: dict[str, Any] = await door.call("import.show", id=import_id)
+            now: dict[str, Any] = await door.call(
+                "import.show", id=import_id, language=terminal_language()
+            )
             progress.update(task, completed=now["cursor"], total=now["size"] or None)
             if now["state"] in ("done", "failed"):
                 return now

@@ -261,7 +261,7 @@ async def start_import(
         if part:
             return await _counted(request, system, id, error)
         async with system.database.read() as tx:
-            found = await import_drafts.show(tx, id)
+            found = await import_drafts.show(tx, id, language_of(request))
         values = {"bind_id": bind_id, "sheet": found.sheet or "", "header_row": found.header_row}
         form = refused(request, values, error)
         return await _draft(request, system, visitor, found, form, error.status, columns)

@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryP
 from litestar.response import Stream
 from msgspec import Meta, Struct
 
+from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.dry_run import DryRun, dry_run
@@ -71,6 +72,7 @@ class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
 async def list_imports(
     system: System,
     caller: Caller,
+    request: Call,
     paging: Paging,
     of_state: Annotated[State | None, QueryParameter(name="state")] = None,
     sort: FromQuery[ByName] = "-created_at",
@@ -79,7 +81,12 @@ async def list_imports(
     caller.unbound()
     async with system.database.read() as tx:
         return await import_drafts.list_imports(
-            tx, state=of_state, sort=sort, after=paging.after, limit=paging.limit
+            tx,
+            state=of_state,
+            sort=sort,
+            after=paging.after,
+            limit=paging.limit,
+            language=language_of(request),
         )
 
 
@@ -106,7 +113,7 @@ async def show_import(
     """An import and how far it is."""
     caller.unbound()
     async with system.database.read() as tx:
-        return shown(request, await import_drafts.show(tx, id))
+        return shown(request, await import_drafts.show(tx, id, language_of(request)))
 
 
 @patch("/api/imports/{id:int}", scope="users:write")
@@ -141,10 +148,13 @@ async def preview_import(system: System, caller: Caller, id: FromPath[int]) -> P
 
 
 @get("/api/imports/{id:int}/dry-run", scope="users:read")
-async def dry_run_import(system: System, caller: Caller, id: FromPath[int]) -> DryRun:
-    """What the draft would do as the users are now, counted without doing it."""
+async def dry_run_import(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> DryRun:
+    """What the draft would do as the users are now, counted without doing it. The reasons of
+    invalid rows are in the language of Accept-Language: en or zh."""
     caller.unbound()
-    return await dry_run(system, id)
+    return await dry_run(system, id, language_of(request))
 
 
 @post("/api/imports/{id:int}/start", scope="users:write", status_code=200)
@@ -164,18 +174,21 @@ async def undo_import(
     caller.unbound()
     await import_undo.request(system, id)
     async with system.database.read() as tx:
-        return shown(request, await import_drafts.show(tx, id))
+        return shown(request, await import_drafts.show(tx, id, language_of(request)))
 
 
 @get("/api/imports/{id:int}/rejects", scope="users:read", gives=XLSX, media_type=XLSX)
-async def download_rejects(system: System, caller: Caller, id: FromPath[int]) -> Stream:
-    """The rows that were rejected as a workbook (.xlsx), each with its reason."""
+async def download_rejects(
+    system: System, caller: Caller, request: Call, id: FromPath[int]
+) -> Stream:
+    """The rows that were rejected as a workbook (.xlsx), each with its reason in the language of
+    Accept-Language: en or zh."""
     caller.unbound()
     number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
     os.close(number)
     path = Path(name)
     try:
-        await rejects.rejected_workbook(system, id, path)
+        await rejects.rejected_workbook(system, id, path, language_of(request))
         file = await asyncio.to_thread(path.open, "rb")
     finally:
         path.unlink()  # whoever has it open reads on

@@ -1,7 +1,7 @@
 """Verbs of users: searched, shown, and brought in by imports."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +18,8 @@ from ums.core.user_search import LONGEST
 from ums.core.verbs.base import Id, Limit, Verb
 from ums.errors import Invalid, recall
 
+Language = Literal["en", "zh"]
+
 
 class ImportOpen(Struct):
     path: str
@@ -31,11 +33,13 @@ class ImportOpen(Struct):
 
 class ImportId(Struct):
     id: Id
+    language: Language = "en"
 
 
 class ImportRejects(Struct):
     id: Id
     target: str
+    language: Language = "en"
 
 
 class UserList(Struct):
@@ -77,7 +81,7 @@ async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
     found = await imports.open_import(
         system, Path(p.path), bind_id=p.bind_id, name=p.name, choice=choice
     )
-    return _shown(found)
+    return _shown(found, "en")
 
 
 async def _import_show(system: System, _: Intake, p: ImportId) -> object:
@@ -85,12 +89,12 @@ async def _import_show(system: System, _: Intake, p: ImportId) -> object:
         found = await imports.show(tx, p.id)
     if found is None:
         raise Invalid("import_unknown", id=p.id)
-    return _shown(found)
+    return _shown(found, p.language)
 
 
-def _shown(found: imports.Import) -> dict[str, Any]:
+def _shown(found: imports.Import, language: str) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(found)
-    shown["detail"] = recall(found.detail)
+    shown["detail"] = recall(found.detail, language)
     header: list[str] = msgspec.json.decode(shown.pop("header") or b"[]")
     columns: list[str] = msgspec.json.decode(shown.pop("mapping") or b"[]")
     named = [(heading or letters(i), columns[i]) for i, heading in enumerate(header)]
@@ -101,7 +105,7 @@ def _shown(found: imports.Import) -> dict[str, Any]:
 
 
 async def _import_rejects(system: System, _: Intake, p: ImportRejects) -> object:
-    await rejects.rejected_workbook(system, p.id, Path(p.target))
+    await rejects.rejected_workbook(system, p.id, Path(p.target), p.language)
     return {"file": p.target}
 
 
