@@ -107,14 +107,24 @@ async def test_every_change_by_the_management_api_is_noted_with_its_token(shared
     assert done > 20
 
 
-@pytest.mark.parametrize("path", ["/v1/sent", "/v1/broadcast"])
+@pytest.mark.parametrize(
+    "path", ["/v1/sent", "/v1/broadcast", "/v1/template/sent", "/v1/template/broadcast"]
+)
 async def test_of_what_v1_sends_the_message_is_the_record(shared: Door, path: str) -> None:
     channel = await shared.channel()
-    body = MAIL if path == "/v1/sent" else {"msg_email": MAIL["msg_email"]}
-    msgid = (await shared.post(path, body, channel)).body["msgid"]
+    body: dict[str, Any] = {"msg_email": MAIL["msg_email"]}
+    if "/template/" in path:
+        draft = {"name": "t", "subject": "s", "text": "t"}
+        made = await shared.post(f"/api/channels/{channel.key}/templates", draft, channel)
+        body = {"template_id": made.body["id"], "template_para": {}}
+    if path.endswith("sent"):
+        body |= {"aud_email": MAIL["aud_email"]}
+    before = len(await _entries(shared))
+    answer = await shared.post(path, body, channel)
     async with shared.system.database.read() as tx:
-        row = await tx.first(select(messages).where(messages.c.msgid == msgid))
+        row = await tx.first(select(messages).where(messages.c.msgid == answer.body["msgid"]))
     assert (row.requested_by, row.requested_from) == (f"channel:{channel.key}", "127.0.0.1")
+    assert (await _entries(shared))[before:] == []  # it is no second record
 
 
 async def test_users_that_v1_changes_are_noted_with_their_key(shared: Door) -> None:

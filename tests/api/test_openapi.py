@@ -4,9 +4,11 @@ not, over a socket. No 5xx, and no answer that is not described. `--requests N` 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 import requests
@@ -15,11 +17,13 @@ import yaml
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec import structs
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
-from doors import Basic, Door
+from doors import Answer, Basic, Door, OneChannel, open_door
+from ums.config import Settings
 from ums.core import fetch
 from ums.errors import Invalid
 
@@ -158,6 +162,47 @@ async def test_what_does_not_fit_is_noticed() -> None:
         response._content = content
         with pytest.raises(FailureGroup):
             case.validate_response(response, checks=HELD_TO)
+
+
+SAMPLES = {"msgid": "v:1t:1p:1n:1", "token": "x"}
+
+
+def fits(label: str, answer: Answer) -> None:
+    """Raises where the answer is none of those described."""
+    case = OPERATIONS[label].Case(path_parameters=SAMPLES)
+    asked = httpx.Request("POST", "http://127.0.0.1/")
+    told = httpx.Response(answer.status, headers=answer.headers, content=answer.raw, request=asked)
+    told.elapsed = timedelta()
+    case.validate_response(told, checks=HELD_TO)
+
+
+def start_of(label: str, channel: OneChannel) -> str:
+    head = f"{label.format(**SAMPLES)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    return f"{head}Authorization: {channel.header}\r\n"
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+async def test_a_head_that_is_too_large_is_described(shared: Door, label: str) -> None:
+    head = start_of(label, await shared.channel()) + "X-More: 1\r\n" * 101
+    answer = await shared.wire(f"{head}\r\n".encode())
+    assert answer.told == (431, 4004, "head_too_large")
+    fits(label, answer)
+
+
+async def test_what_takes_too_long_is_described(settings: Settings) -> None:
+    impatient = structs.replace(settings, body_seconds=0.2, head_seconds=0.2)
+    async with open_door(impatient) as door:
+        channel = await door.channel()
+        for label in OPERATIONS:
+            late = await door.wire(start_of(label, channel).encode())
+            assert late.told == (408, 4004, "head_too_slow"), label
+            fits(label, late)
+            if not label.startswith(("POST /v1/user", "POST /v1/sent", "POST /v1/template/sent")):
+                continue  # takes no body, or files, which may take longer
+            head = f"{start_of(label, channel)}Content-Length: 10\r\n\r\n"
+            late = await door.wire(head.encode())
+            assert late.told == (408, 4004, "too_slow"), label
+            fits(label, late)
 
 
 async def test_every_address_of_v1_is_described(shared: Door) -> None:
