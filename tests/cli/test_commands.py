@@ -224,6 +224,8 @@ def test_doctor_looks_at_everything(ums: Ums, dialect: str) -> None:
     # The tests' own PostgreSQL runs without fsync, which a doctor must not let pass.
     found = {one["check"]: one for one in json.loads(ums("doctor", "--json").out)}
     looked_at = {"versions", "settings", "data folder", "schema", "time", "secrets", "key file"}
+    looked_at |= {"factor"}
+    assert "required of nobody" in found["factor"]["finding"]
     assert looked_at <= {check for check, one in found.items() if one["ok"]}
     assert all(bool(one["advice"]) is not one["ok"] for one in found.values())
     if dialect == "postgresql":

@@ -1,5 +1,6 @@
 """Roles that need a second factor, lost ones, and the sessions of operators."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -94,6 +95,19 @@ async def test_an_administrator_says_which_roles_need_one(door: Door, visit: Vis
     assert wrong.status_code == 400
     await visitor.post("/settings/second-factor", data={})
     assert door.system.settings.two_factor_roles == ""
+
+
+async def test_the_first_page_suggests_it_until_it_is_required(door: Door, visit: Visit) -> None:
+    boss, chinese, other = await visit(), await visit(language="zh"), await visit("operator")
+    for visitor, word in ((boss, "Require a second factor"), (chinese, "启用两步验证")):
+        (step,) = re.findall(rf"<li([^>]*)><a[^>]*>{word}</a>", (await visitor.get("/home")).text)
+        assert "good" not in step
+    assert "Require a second factor" not in (await other.get("/home")).text
+    assert 'id="second-factor"' in (await boss.get("/operators")).text
+    await set_up(boss)
+    await boss.post("/settings/second-factor", data={"roles": ["administrator"]})
+    text = (await boss.get("/home")).text
+    assert '<li class="good"><a href="/operators#second-factor">' in text
 
 
 async def test_a_lost_factor_is_reset_and_the_sessions_end(door: Door, visit: Visit) -> None:

@@ -15,6 +15,7 @@ from ums.core import (
     approval,
     import_drafts,
     mailboxes,
+    operator_access,
     reports,
     restoring,
     senders,
@@ -24,6 +25,7 @@ from ums.core import (
 )
 from ums.core.callers import Caller
 from ums.core.forecast import Forecast, forecast
+from ums.core.operators import ADMINISTRATOR
 from ums.core.reports import MessageInfo
 from ums.core.stats import OwnDays, Stats
 from ums.core.stats_sql import Asked
@@ -58,7 +60,7 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
     counted = await system.recent.get(("home", caller.channels, *zones), count)
     report, today = counted.report, counted.today
     async with system.database.read() as tx:
-        steps = await _steps(tx, caller)
+        steps = await _steps(tx, system, visitor)
         running = await _running(tx, caller)
     days = report.items
     return page(
@@ -113,14 +115,17 @@ def _failed(day: Stats) -> int:
     return sum(loss.count for loss in day.losses if loss.state == "failed")
 
 
-async def _steps(tx: Any, caller: Caller) -> dict[str, bool]:
+async def _steps(tx: Any, system: Any, visitor: Any) -> dict[str, bool]:
     """What a new installation still needs: each with whether it is done."""
+    caller = visitor.caller
     own = [one for one in caller.snapshot.senders.values() if one.type != "sandbox"]
+    safe = {"factor": ADMINISTRATOR in operator_access.required_roles(system)}
     return {
         "channel": any(caller.sees(id) for id in caller.snapshot.channel_ids),
         "sender": bool(own),
         "users": await users.any_there(tx),
         "send": False,
+        **(safe if visitor.may_protect else {}),
     }
 
 

@@ -12,6 +12,7 @@ from ums.core import restoring, schema
 from ums.core.access import access_key_context, channel_context
 from ums.core.callbacks.addresses import callback_secrets
 from ums.core.models import messages
+from ums.core.operator_access import required_roles
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.db import Tx
@@ -44,7 +45,15 @@ async def examine(system: System) -> list[Finding]:
         *await _database(system),
         await _secrets(system),
         await _restored(system),
+        _factor(system),
     ]
+
+
+def _factor(system: System) -> Finding:
+    """A choice, so that nothing is wrong with either; it is told, as it is made once."""
+    roles = ", ".join(sorted(required_roles(system)))
+    hint = "nobody; for administrators: `UMS_TWO_FACTOR_ROLES=administrator`, or page Operators"
+    return finding("factor", True, f"a second factor is required of {roles or hint}", "")
 
 
 async def _restored(system: System) -> Finding:
