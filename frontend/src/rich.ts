@@ -130,6 +130,8 @@ export class RichEditor {
   }
 
   private kept(): void {
+    // Whatever changes in an editor that is not shown (an extension's doing) is not the mail.
+    if (this.element.hidden) return;
     const empty = this.root.textContent?.trim() === "";
     keep(this.area, empty ? "" : this.squire.getHTML().replace(FILLER, "$1"));
     this.light();

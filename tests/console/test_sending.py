@@ -52,6 +52,22 @@ async def test_a_line_that_names_nobody_is_named(door: Door, visit: Visit) -> No
     assert "Send to 1" in await followed(visitor, await _keep(visitor, None, **one))
 
 
+@pytest.mark.parametrize(("language", "told"), [("en", "Fill this in."), ("zh", "此项必填。")])
+@pytest.mark.parametrize(
+    ("left", "field"),
+    [({"people": ""}, "people"), ({"to": "tags"}, "tags"), ({"body": ""}, "body")],
+)
+async def test_what_was_left_empty_is_told_beside_it(
+    door: Door, visit: Visit, language: str, told: str, left: dict[str, str], field: str
+) -> None:
+    channel = await door.channel()
+    visitor = await visit(language=language)
+    fields = {"channel": channel.key, "to": "people", "people": "a@example.org", "with": "text"}
+    refused = await visitor.post("/send", data={**fields, "subject": "s", "body": "t", **left})
+    assert refused.status_code == 400
+    assert f'id="{field}-error">{told}<' in refused.text
+
+
 async def test_a_list_stays_chosen_after_an_error(door: Door, visit: Visit) -> None:
     visitor, channel = await visit(), await door.channel()
     fields = {"channel": channel.key, "body": ""}

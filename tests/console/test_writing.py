@@ -351,6 +351,18 @@ async def test_a_rich_text_is_taken_along(door: Door, browser_path: str | None) 
         assert "Half a mail" in await page.inner_text(".rich-text")
 
 
+async def test_a_rich_text_that_is_not_shown_writes_nothing(
+    door: Door, browser_path: str | None
+) -> None:
+    """Extensions of browsers touch whatever can be edited, shown or not."""
+    await _two_channels(door)
+    async with opened(browser_path, door, "en", WIDE) as page:
+        await _write(page, door)
+        await page.evaluate("document.querySelector('.rich-text').append('x')")
+        await page.evaluate("new Promise(requestAnimationFrame)")
+        await _is_there(page)
+
+
 async def test_a_segment_under_way_is_kept_through_its_buttons(
     door: Door, browser_path: str | None
 ) -> None:

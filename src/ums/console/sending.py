@@ -29,7 +29,7 @@ from ums.core.outgoing import Outgoing, Recipient
 from ums.core.reach import reach
 from ums.core.scheduling import check_times
 from ums.core.templates import preview, store, written
-from ums.errors import NotFound, UmsError
+from ums.errors import Invalid, NotFound, UmsError
 
 EMPTY: Final = {
     "channel": "",
@@ -170,7 +170,10 @@ async def _with_template(
 
 
 def _at_the_form(error: UmsError) -> UmsError:
-    """`recipients[3].address` stands in the field of all recipients, and so on."""
+    """`recipients[3].address` stands in the field of all recipients, and so on; what programs are
+    told to give one of is here a field that was left empty."""
+    if error.reason in ("nobody", "one_of"):
+        error = Invalid("missing", field=error.values["field"])
     field = str(error.values.get("field", "")).partition("[")[0].partition(".")[0]
     if field:
         error.values["field"] = field
