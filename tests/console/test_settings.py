@@ -94,6 +94,27 @@ async def test_rules_are_kept_or_refused_at_their_field(door: Door, visit: Visit
     assert (await channels.rules_of(door.system, channel.key)).zone == "UTC"
 
 
+async def test_what_is_wrong_with_rules_is_told_in_chinese(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(language="zh"), await door.channel()
+    path = f"/channels/{channel.key}/rules"
+    fields = {"quiet_start": "22:00", "quiet_end": "08:00", "cap_count": "3", "cap_hours": "24"}
+    fields |= {"quiet_action": "delay", "broadcasts_per_day": "5", "requests_per_second": "0"}
+    for field, value in (
+        ("zone", "Nowhere/None"),
+        ("quiet_end", "25:00"),
+        ("quiet_end", "22:00"),
+        ("cap_count", "0"),
+        ("cap_count", "1.5"),
+        ("cap_hours", "0"),
+        ("broadcasts_per_day", "-1"),
+    ):
+        refused = await visitor.post(path, data={**fields, field: value})
+        told = re.search(rf'id="{field}-error">([^<]*)<', refused.text)
+        assert refused.status_code == 400, (field, value)
+        assert told is not None, (field, value)
+        assert re.search("[\u4e00-\u9fff]", told[1]), told[1]
+
+
 async def test_who_is_bound_to_a_channel_changes_its_rules_but_those_that_protect_others(
     door: Door, visit: Visit
 ) -> None:

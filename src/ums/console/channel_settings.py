@@ -118,8 +118,10 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(text: str, field: str) -> int | float:
+    """Only hours may be parts of one. Raises Invalid."""
+    kind = int | float if field == "cap_hours" else int
     try:
-        return msgspec.json.decode(text.encode(), type=int | float)
+        return msgspec.json.decode(text.encode(), type=kind)
     except msgspec.MsgspecError:
         raise Invalid("bad_value", field=field) from None
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from ums.core.rules import LONGEST_CAP, FrequencyCap, QuietHours, Rules
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 MOST = 1_000_000
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -26,7 +26,7 @@ def check_rules(rules: Rules) -> None:
     _check_number("broadcasts_per_day", rules.broadcasts_per_day, 0, MOST)
     _check_number("requests_per_second", rules.requests_per_second, 0, MOST)
     if not set(rules.statuses) <= set(_STATUSES) or len(set(rules.statuses)) < len(rules.statuses):
-        raise Invalid("bad_rule", field="statuses", detail="each of 0 to 8 at most once")
+        raise Invalid("bad_rule", field="statuses", detail=Detail("rule_statuses"))
 
 
 def with_changes(rules: Rules, changes: dict[str, Any]) -> Rules:
@@ -53,25 +53,24 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (OSError, ValueError, LookupError):
-        detail = "give the name of a time zone, such as Asia/Shanghai"
-        raise Invalid("bad_rule", field="zone", detail=detail) from None
+        raise Invalid("bad_rule", field="zone", detail=Detail("zone_name")) from None
 
 
 def _check_quiet_hours(quiet: QuietHours) -> None:
     for name, value in (("start", quiet.start), ("end", quiet.end)):
         if not _TIME.fullmatch(value):
-            raise Invalid("bad_rule", field=f"quiet_hours.{name}", detail="HH:MM, 00:00 to 23:59")
+            raise Invalid("bad_rule", field=f"quiet_hours.{name}", detail=Detail("time_of_day"))
     if quiet.start == quiet.end:
-        raise Invalid("bad_rule", field="quiet_hours.end", detail="the same as the start")
+        raise Invalid("bad_rule", field="quiet_hours.end", detail=Detail("end_is_start"))
 
 
 def _check_cap(cap: FrequencyCap) -> None:
     _check_number("frequency_cap.count", cap.count, 1, MOST)
     if not 0 < cap.hours <= LONGEST_CAP:
-        detail = f"more than 0, at most {LONGEST_CAP:g}"
+        detail = Detail("more_than_nothing", most=f"{LONGEST_CAP:g}")
         raise Invalid("bad_rule", field="frequency_cap.hours", detail=detail)
 
 
 def _check_number(field: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise Invalid("bad_rule", field=field, detail=f"{least} to {most}")
+        raise Invalid("bad_rule", field=field, detail=Detail("between", least=least, most=most))
