@@ -207,7 +207,7 @@ async def waiting(door: Door, who: OneChannel, **more: Any) -> str:
 
 async def test_a_message_waits_and_is_let_go_or_refused(door: Door) -> None:
     admin, channel = await door.api_token(), await door.channel()
-    await operators.create(door.system, "zhao", "a long password")
+    await operators.create(door.system, "zhao", "a rather long password")
     rules = f"/api/channels/{channel.key}/rules"
     await door.send("PATCH", rules, {"approval": True}, admin)
     good, bad = await waiting(door, channel), await waiting(door, channel)
@@ -231,7 +231,7 @@ async def test_a_message_waits_and_is_let_go_or_refused(door: Door) -> None:
 
 async def test_an_end_that_was_named_stays_where_it_is(door: Door) -> None:
     admin, channel = await door.api_token(), await door.channel()
-    await operators.create(door.system, "zhao", "a long password")
+    await operators.create(door.system, "zhao", "a rather long password")
     await door.send("PATCH", f"/api/channels/{channel.key}/rules", {"approval": True}, admin)
     named = await waiting(door, channel, deliver_by="2027-01-01T00:00:00Z")
     usual = await waiting(door, channel)

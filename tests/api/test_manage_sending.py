@@ -327,7 +327,7 @@ async def test_it_waits_for_approval_where_that_is_wanted(door: Door) -> None:
     await channels.set_rules(door.system, who.key, Rules(approval=True, requests_per_second=0))
     door.system.directory.forget()
     assert (await door.post("/api/messages", mail(), who)).told == (400, 1015023, "owner_missing")
-    await operators.create(door.system, "li", "a long password")
+    await operators.create(door.system, "li", "a rather long password")
     answer = await door.post("/api/messages", mail(owner="li"), who)
     shown = (await door.get(f"/api/messages/{answer.body['msgid']}", who)).body
     assert shown["state"] == "approval"

@@ -243,7 +243,7 @@ async def test_lists_are_sorted(door: Door, visit: Visit) -> None:
 async def test_what_governs_a_channel_is_sorted_too(door: Door, visit: Visit) -> None:
     visitor, channel = await visit(), await door.channel()
     admin = await door.api_token()
-    await operators.create(door.system, "zhao", "a long password")
+    await operators.create(door.system, "zhao", "a rather long password")
     base = f"/channels/{channel.key}"
     for name in ("b", "a", "c"):
         await door.post("/api/words", {"word": f"word {name}"}, admin)
