@@ -1,14 +1,22 @@
 """The audit log's page, and what the console leaves in it."""
 
+import ast
+import re
+from pathlib import Path
+
 import httpx
 import pytest
 import structlog
 from sqlalchemy import func, select, update
 
+import ums
 from clocks import Time
 from console.conftest import Visit, browsing
 from doors import Door, OneChannel
+from ums.api.audited import NAMES
+from ums.console.auditing import action_words
 from ums.console.confirming import PAGE, RECENT
+from ums.console.words import LANGUAGES
 from ums.core import audit
 from ums.core.audit import AuditEntry
 from ums.core.models import audit as rows
@@ -36,6 +44,27 @@ async def test_the_page_shows_from_where_and_what_changed(
     assert "<ins>After &lt;b&gt;</ins>" in shown
     assert "<del>channel " in shown
     assert words in shown
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Channel: changed"), ("zh", "渠道：修改")])
+async def test_actions_have_words(door: Door, visit: Visit, language: str, words: str) -> None:
+    visitor, channel = await visit(language=language), await door.channel()
+    await _rename(visitor, channel, "After")
+    shown = (await visitor.get("/audit?action=channel.change")).text
+    assert words in shown
+    assert "<code>channel.change</code>" in shown  # which one searches for
+
+
+def test_every_action_that_is_named_has_words() -> None:
+    named = {*NAMES.values(), "sign_in.failed", "sign_in.throttled", "access.failed"}
+    for path in Path(ums.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and "note" in ast.unparse(call.func):
+                given = [one.value for one in call.args if isinstance(one, ast.Constant)]
+                named |= {one for one in map(str, given) if re.fullmatch(r"[a-z_]+\.[a-z_]+", one)}
+    assert len(named) > 60
+    for language in LANGUAGES:
+        assert [one for one in sorted(named) if not action_words(one, language)] == []
 
 
 async def test_the_log_can_be_saved_which_is_noted(door: Door, visit: Visit) -> None:

@@ -1,6 +1,7 @@
 """The audit log as a page and as a file."""
 
 from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from ums.console.forms import Form, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
+from ums.console.words import WORDS, Words, language_of
 from ums.core import audit, audit_proof
 from ums.core.audit import AuditEntry
 from ums.core.sorting import ByTime
@@ -48,6 +50,7 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
         form=Form(asked),
         filtered=any(asked.values()),
         changes=changes,
+        action_words=partial(action_words, language=language_of(request)),
         chain=await audit_proof.show(system),
     )
 
@@ -58,6 +61,16 @@ async def export_audit(request: AnyRequest, system: System, visitor: Visitor) ->
     visitor.caller.unbound()
     text = _lines(system, _wanted(_asked(request)))
     return Stream(watched(request, text), media_type=CSV, headers=saved_as("audit.csv"))
+
+
+def action_words(action: str, language: str) -> str:
+    """`channel.create` for people; "" for an action that has no words."""
+    head, _, tail = action.partition(".")
+    noun, verb = f"audit.noun_{head}", f"audit.verb_{tail}"
+    if noun not in WORDS or verb not in WORDS:
+        return ""
+    words = Words(language)
+    return words("audit.action", noun=words(noun), verb=words(verb))
 
 
 def changes(entry: AuditEntry) -> Iterator[tuple[str, str, str]]:
