@@ -7,11 +7,19 @@ export function localiseTimes(root: ParentNode): void {
   for (const element of root.querySelectorAll<HTMLTimeElement>("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const local = format.format(moment).replace("GMT", "UTC");
+    const local = wordsOf(format.formatToParts(moment));
     if (element.textContent === local) continue;
     element.textContent = local;
     element.title = element.dateTime;
   }
+}
+
+/** The zone stands last: browsers put it between date and time in Chinese. */
+function wordsOf(parts: Intl.DateTimeFormatPart[]): string {
+  const isZone = (one: Intl.DateTimeFormatPart): boolean => one.type === "timeZoneName";
+  const rest = parts.filter((one) => !isZone(one)).map((one) => one.value);
+  const zone = parts.find(isZone)?.value.replace("GMT", "UTC") ?? "";
+  return `${rest.join("").trim()} ${zone}`.replace(/\s+/g, " ");
 }
 
 function formatter(pageLanguage: string, zone: string | undefined): Intl.DateTimeFormat {

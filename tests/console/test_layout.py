@@ -1,5 +1,7 @@
 """What stays in reach where a page is long: the bar, the menu, the account, a table's headings."""
 
+import re
+
 import pytest
 from playwright.async_api import Page
 
@@ -100,3 +102,12 @@ async def test_on_a_phone_the_menu_opens_from_anywhere(
         await page.goto("/users#menu")
         await page.click(".menu-foot a")
         await page.wait_for_url("**/account")
+
+
+async def test_a_chinese_time_has_its_zone_last(door: Door, browser_path: str | None) -> None:
+    await operators.create(door.system, "admin", PASSWORD)
+    async with opened(browser_path, door, "zh", WIDE) as page:
+        await log_in(page)
+        await page.goto("/account")
+        told = await page.locator("main time").first.inner_text()
+        assert re.fullmatch(r"\d+年\d+月\d+日 \d\d:\d\d:\d\d UTC[+-]?\d*", told), told
