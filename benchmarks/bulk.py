@@ -14,7 +14,7 @@ from ums.config import Settings
 from ums.core import imports
 from ums.core.expansion import expand
 from ums.core.messages import Intake
-from ums.core.system import open_system
+from ums.core.opening import open_system
 
 ROWS = 100_000
 MILLION = 1_000_000

@@ -13,7 +13,8 @@ from benchmarks.systems import Databases, prepare
 from ums.config import Settings
 from ums.core.expansion import expand
 from ums.core.messages import Intake
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.db import Hot
 from ums.engine.loop import running
 

@@ -16,9 +16,9 @@ from benchmarks.processes import ROOT
 from ums import clock
 from ums.config import Settings
 from ums.core import channels, senders
+from ums.core.opening import open_system
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
-from ums.core.system import open_system
 from ums.db import Hot
 
 sys.path.append(str(ROOT / "tests"))  # the tests know how to find a PostgreSQL

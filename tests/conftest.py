@@ -20,7 +20,8 @@ from clocks import Time
 from ums import clock
 from ums.config import Settings
 from ums.core import hashing, schema
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.db import open_database
 
 _numbers = itertools.count()

@@ -29,6 +29,7 @@ from fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core import access, channels, senders, signing_in, tokens
+from ums.core.api_throttle import ApiThrottle
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.states import FINAL
@@ -276,8 +277,10 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             ) as http:
                 system, token = held[0]
                 system.rates.access_keys = 0  # a test may be faster than a caller ought to
-                system.api_throttle.pair = Limit("api-pair", 10**6, 1)  # and be wrong more often
-                system.api_throttle.address = Limit("api-address", 10**6, 1)
+                system.shared(ApiThrottle).pair = Limit(
+                    "api-pair", 10**6, 1
+                )  # and be wrong more often
+                system.shared(ApiThrottle).address = Limit("api-address", 10**6, 1)
                 system.recent.quick = float("inf")  # and sees what is on a slow machine as well
                 yield Door(system, token, port, http, smtp, app)
         finally:

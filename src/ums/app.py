@@ -20,8 +20,10 @@ from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
 from ums.core import answers, grants
+from ums.core.audit_gate import Failures, Listings
 from ums.core.messages import Intake
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.db import patience
 from ums.engine.loop import running
 from ums.web import bodies
@@ -114,7 +116,7 @@ async def _lifespan(
         app.state.db = system.database
         app.state.intake = intake
         app.state.local_token = token
-        await answers.abandon(system)
+        await answers.abandon(system.database)
         async with running(system):
             if ready is not None:
                 ready(system, token)
@@ -125,5 +127,5 @@ async def _lifespan(
             yield
             app.state.stopping = True
             await intake.drain()
-            await system.failures.flush(now=True)
-            await system.listings.flush(now=True)
+            await system.shared(Failures).flush(now=True)
+            await system.shared(Listings).flush(now=True)

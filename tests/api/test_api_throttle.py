@@ -9,7 +9,7 @@ import pytest_asyncio
 from clocks import Time
 from doors import Door, OneChannel
 from ums.core import access, channels, tokens
-from ums.core.api_throttle import ADDRESS, AT_ONCE, PAIR
+from ums.core.api_throttle import ADDRESS, AT_ONCE, PAIR, ApiThrottle
 
 EVENTS: dict[str, Any] = {"events": [{"message_id": "<x@y>", "event": "delivered"}]}
 
@@ -17,7 +17,7 @@ EVENTS: dict[str, Any] = {"events": [{"message_id": "<x@y>", "event": "delivered
 @pytest_asyncio.fixture(loop_scope="module")
 async def strict(door: Door, time: Time) -> Door:
     """A door with the limits that programs meet."""
-    door.system.api_throttle.pair, door.system.api_throttle.address = PAIR, ADDRESS
+    door.system.shared(ApiThrottle).pair, door.system.shared(ApiThrottle).address = PAIR, ADDRESS
     return door
 
 

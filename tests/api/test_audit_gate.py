@@ -13,6 +13,7 @@ from doors import Answer, Door
 from ums.api.audited import NAMES, UNAUDITED, Audited
 from ums.core import audit as audit_log
 from ums.core import audit_gate
+from ums.core.audit_gate import Failures, Listings
 from ums.core.models import audit, messages
 from ums.core.verbs.base import Nothing, Verb
 from worlds import OPERATIONS, World, make
@@ -150,7 +151,7 @@ async def _log_in(door: Door, name: str) -> Answer:
 async def test_failed_sign_ins_are_noted_and_repeats_are_counted(door: Door) -> None:
     for _ in range(4):
         assert (await _log_in(door, "my-own-password")).status in (401, 429)
-    await door.system.failures.flush(now=True)
+    await door.system.shared(Failures).flush(now=True)
     rows = [row for row in await _entries(door) if row.action.startswith("sign_in.")]
     assert sum(row.times for row in rows) == 4
     assert {(row.subject, row.address) for row in rows} == {("unknown", "127.0.0.1")}
@@ -163,7 +164,7 @@ async def test_refused_programs_are_noted(door: Door) -> None:
         await door.get("/api/channels", "ums_" + "x" * 43)
         await door.post("/v1/sent", MAIL, (channel.key, "wrong"))
         await door.post("/local/channel.list", {}, "wrong")
-    await door.system.failures.flush(now=True)
+    await door.system.shared(Failures).flush(now=True)
     rows = [row for row in await _entries(door) if row.action == "access.failed"]
     assert sum(row.times for row in rows) == 9
     assert f"channel:{channel.key}" in {row.subject for row in rows}
@@ -172,11 +173,11 @@ async def test_refused_programs_are_noted(door: Door) -> None:
 async def test_a_stranger_cannot_fill_the_log(door: Door) -> None:
     before = await _count(door)
     for number in range(1000):
-        await door.system.failures.count(
+        await door.system.shared(Failures).count(
             "access.failed", "", f"10.{number // 250}.0.{number % 250}"
         )
-        await door.system.failures.count("access.failed", "", f"2001:db8::{number:x}")
-    await door.system.failures.flush(now=True)
+        await door.system.shared(Failures).count("access.failed", "", f"2001:db8::{number:x}")
+    await door.system.shared(Failures).flush(now=True)
     rows = (await _entries(door))[before:]
     assert len(rows) <= 2 * audit_gate.MOST + 4
     assert sum(row.times for row in rows) == 2000
@@ -198,11 +199,11 @@ async def test_a_program_that_dumps_people_leaves_one_entry_and_then_their_count
     (first,) = [row for row in await _entries(door) if row.action == "user.list"]
     assert (first.actor.startswith("token:"), first.address) == (True, "127.0.0.1")
     assert (first.times, first.after) == (1, '{"given":2}')
-    await door.system.listings.flush(now=True)
+    await door.system.shared(Listings).flush(now=True)
     rest = [row for row in await _entries(door) if row.action == "user.list"][1]
     assert (rest.actor, rest.times, rest.after) == (first.actor, 3, '{"given":5}')
     await door.get("/api/users?search=nobody-of-this-name", admin)
-    await door.system.listings.flush(now=True)
+    await door.system.shared(Listings).flush(now=True)
     assert len([row for row in await _entries(door) if row.action == "user.list"]) == 2
 
 
@@ -232,8 +233,8 @@ async def test_lists_cannot_fill_the_log(door: Door) -> None:
     with audit_log.acting("token:1:ci", "192.0.2.1") as by:
         by.given = 3
         for number in range(2 * audit_gate.MOST_LISTINGS):
-            await door.system.listings.count(by, "delivery.list", f"m{number}")
-        await door.system.listings.flush(now=True)
+            await door.system.shared(Listings).count(by, "delivery.list", f"m{number}")
+        await door.system.shared(Listings).flush(now=True)
     rows = (await _entries(door))[before:]
     assert len(rows) <= audit_gate.MOST_LISTINGS + 2
     assert sum(row.times for row in rows) == 2 * audit_gate.MOST_LISTINGS

@@ -11,8 +11,8 @@ from cli.conftest import Ums
 from cli.terminal import Ran, Terminal
 from ums.config import Settings
 from ums.core import imports, queue
+from ums.core.opening import open_system
 from ums.core.schema import head
-from ums.core.system import open_system
 
 SECRET = re.compile(r"[0-9a-f]{24}")
 ACCOUNT = ("--host", "smtp.example.com", "--from", '"Ums 张" <ums@example.com>', "--name", "Mail")

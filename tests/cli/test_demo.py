@@ -6,7 +6,7 @@ from ums.cli.first_start import DEMO_CHANNEL, prepare
 from ums.config import Settings
 from ums.core import channels, senders
 from ums.core.access import create_access_key
-from ums.core.system import open_system
+from ums.core.opening import open_system
 
 
 async def test_the_demo_comes_also_beside_a_channel_made_before(settings: Settings) -> None:

@@ -10,9 +10,9 @@ from cli.conftest import Ums
 from cli.test_commands import create_sender
 from ums import __version__, clock
 from ums.config import Settings
-from ums.core import installation, restoring
+from ums.core import installation
 from ums.core.models import senders
-from ums.core.system import open_system
+from ums.core.opening import open_system
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_the_status_of_an_installation(orders: Ums, dialect: str) -> None:
 async def held_back(settings: Settings, **values: object) -> None:
     async with open_system(settings) as system, system.database.write() as tx:
         await tx.run(update(senders).where(senders.c.code == "mail").values(values))
-        await installation.put_first(tx, restoring.HELD, "0")
+        await installation.put_first(tx, installation.HELD, "0")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from console.test_settings import followed
 from doors import Door
 from flow import with_settings
 from ums.core import operators
+from ums.core.installation import HELD
 from ums.core.models import meta
-from ums.core.restoring import HELD
 
 
 async def test_users_are_found_by_reach_and_changed_together(door: Door, visit: Visit) -> None:

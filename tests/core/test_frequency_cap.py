@@ -13,7 +13,8 @@ from ums import clock
 from ums.core import channels, expansion, senders
 from ums.core.expansion import expand
 from ums.core.models import contacts
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.engine.tidy import tidy
 
 NOON = 20_000 * clock.DAY + 12 * clock.HOUR

@@ -19,7 +19,8 @@ from ums.core.headings import COLUMNS
 from ums.core.models import addresses, import_rejects
 from ums.core.models import imports as imports_table
 from ums.core.models import users as users_table
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.errors import Invalid, NotFound, recall
 
 on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

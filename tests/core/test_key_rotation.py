@@ -20,9 +20,10 @@ from ums.core.callbacks import addresses, wire
 from ums.core.callbacks.proof import password_context
 from ums.core.key_rotation import SEALED
 from ums.core.models import audit, callback_addresses, metadata, operators
+from ums.core.opening import open_system
 from ums.core.sealing import KEY_FILE, RETIRED_FILE, sealed_with
 from ums.core.senders import password_of
-from ums.core.system import System, open_system
+from ums.core.system import System
 from ums.errors import Invalid
 
 SEALED_TEXT = re.compile(r"v2:([0-9a-f]{12}):")
@@ -74,8 +75,8 @@ async def fill(system: System) -> None:
         await tx.run(update(operators).where(operators.c.id == id).values(totp=totp))
     await shown_once.keep(system, id, "token", name="a", secret="a secret")
     place = Place("token:1", "again")
-    assert await answers.claim(system, place) is None
-    await answers.keep(system, place, "f" * 64, Kept(200, [], "{}"))
+    assert await answers.claim(system.database, system.seal, place) is None
+    await answers.keep(system.database, system.seal, place, "f" * 64, Kept(200, [], "{}"))
 
 
 async def sealed_columns(system: System) -> dict[tuple[str, str], set[str]]:

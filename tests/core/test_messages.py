@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import channels, senders
-from ums.core.messages import KEY_LIFE, Intake
+from ums.core.answers import KEY_LIFE
+from ums.core.messages import Intake
 from ums.core.models import idempotency, messages
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.system import System

@@ -13,7 +13,8 @@ from ums import clock
 from ums.core import channels, quotas, senders
 from ums.core.messages import Intake
 from ums.core.models import idempotency, messages, usage
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.engine.tidy import tidy
 from ums.errors import Refused
 

@@ -17,6 +17,7 @@ from ums.core.states import NEVER_VALID
 from ums.core.system import System
 from ums.core.templates import store
 from ums.core.templates.compiling import Sources
+from ums.core.templates.library import Library
 from ums.core.user_entries import Rights
 
 
@@ -121,7 +122,7 @@ async def test_it_counts_who_lacks_a_variable(flow: Flow) -> None:
     given = Outgoing(template=made.id, audience=Among(tags=["people"]), variables={"given": "yes"})
     asked = await request_of(system, channel, given)
     counted = await reach(system, channel, asked)
-    version = await system.templates.version(made.id, 1)
+    version = await system.shared(Library).version(made.id, 1)
     assert version is not None
     truth = [version.lacking({"given": "yes"}, attributes) for attributes in PEOPLE]
     names = sorted({name for lack in truth for name in lack})

@@ -10,9 +10,10 @@ from core.test_scheduling import pass_time, row_of
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import audit, channels, halting
+from ums.core import audit, channels, halting, reports
 from ums.core.expansion import expand
 from ums.core.models import messages
+from ums.core.reports import MessageInfo
 from ums.core.rescheduling import reschedule
 from ums.core.rules import QuietHours, Rules
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
@@ -25,6 +26,11 @@ async def flow(system: System) -> Flow:
     return await open_flow(system, 25)
 
 
+async def shown(flow: Flow, msgid: str) -> MessageInfo:
+    async with flow.system.database.read() as tx:
+        return await reports.message(tx, msgid)
+
+
 @pytest.mark.parametrize(("broadcast", "life"), [(False, SINGLE_LIFE), (True, BULK_LIFE)])
 async def test_it_starts_at_the_new_time_and_lives_from_there(
     flow: Flow, monkeypatch: pytest.MonkeyPatch, broadcast: bool, life: int
@@ -32,7 +38,8 @@ async def test_it_starts_at_the_new_time_and_lives_from_there(
     await flow.add_users({"u1": "u1@x.cn"})
     msgid = await take(flow, broadcast=broadcast, starts_at=clock.now() + clock.HOUR)
     later = clock.now() + 3 * clock.HOUR
-    info = await reschedule(flow.system, None, msgid, later)
+    await reschedule(flow.system, None, msgid, later)
+    info = await shown(flow, msgid)
     assert (info.state, info.starts_at) == ("scheduled", clock.iso(later))
     assert info.expires_at == clock.iso(later + life)
     await pass_time(flow, monkeypatch, clock.HOUR + clock.MINUTE)
@@ -143,7 +150,8 @@ async def test_quiet_hours_put_the_new_start_off_or_refuse_it(flow: Flow) -> Non
     hour = int(clock.iso(start)[11:13])
     begin, end = f"{hour:02}:00", f"{(hour + 1) % 24:02}:00"
     await channels.set_rules(flow.system, key, Rules(quiet_hours=QuietHours(begin, end, "delay")))
-    info = await reschedule(flow.system, None, msgid, start)
+    await reschedule(flow.system, None, msgid, start)
+    info = await shown(flow, msgid)
     assert info.starts_at is not None
     assert info.starts_at[11:16] == end
     await channels.set_rules(flow.system, key, Rules(quiet_hours=QuietHours(begin, end, "refuse")))

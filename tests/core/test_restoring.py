@@ -17,8 +17,9 @@ from ums.cli.door import opened
 from ums.config import Settings
 from ums.core import audit, restoring
 from ums.core.models import meta
+from ums.core.opening import open_system
 from ums.core.restoring import FILE
-from ums.core.system import System, open_system
+from ums.core.system import System
 from ums.engine.loop import running
 
 A_WHILE = 1.5  # seconds; a claim takes a fraction of one

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import standing
+from ums.core import auto_pause, standing
 from ums.core.models import audit, outcomes
 from ums.core.standing import SLOT, Count, Standing
 from ums.core.system import System
@@ -83,11 +83,11 @@ async def test_mails_in_doubt_slow_it_down_for_a_while(flow: Flow, time: Time) -
 
 async def test_who_confirms_begins_anew(flow: Flow, time: Time) -> None:
     await note(flow, time, 300, bounced=100)
-    await standing.confirm(flow.system, "main")
+    await auto_pause.confirm(flow.system, "main")
     assert await verdict(flow) == (0, 0, "good")
     assert (await flow.sender()).stopped_at is None
     with pytest.raises(NotFound):
-        await standing.confirm(flow.system, "nobody")
+        await auto_pause.confirm(flow.system, "nobody")
     with pytest.raises(NotFound):
         await standing.standing_of(flow.system, "nobody")
 
@@ -116,5 +116,5 @@ async def test_complaints_are_told_and_stop_it(flow: Flow, time: Time) -> None:
     async with flow.system.database.read() as tx:
         noted = await tx.rows(select(audit).where(audit.c.action == "sender.stop"))
     assert [row.detail for row in noted] == ["5 complaints about 620 mails"]
-    await standing.confirm(flow.system, "main")
+    await auto_pause.confirm(flow.system, "main")
     assert (await flow.sender()).stopped_at is None

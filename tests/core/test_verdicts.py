@@ -4,8 +4,8 @@ import pytest
 
 from ums import clock
 from ums.core import verdicts
-from ums.core.messages import HOLD, RESEND
 from ums.core.queue import Claimed, Result
+from ums.core.states import HOLD, RESEND
 from ums.core.verdicts import FREE_TRIES, MIN_PAUSE, Rules, Timing, settle
 from ums.senders.base import Outcome, Reply, Schedule, Scope, Stage, Verdict
 

@@ -11,8 +11,9 @@ from ums.config import Settings
 from ums.core import reports, routing, senders, spending
 from ums.core.expansion import expand
 from ums.core.forecast import estimate, forecast
+from ums.core.opening import open_system
 from ums.core.requests import parse
-from ums.core.system import System, open_system
+from ums.core.system import System
 from ums.engine.loop import running
 from ums.senders.caps import DAY, Cap
 

@@ -4,7 +4,7 @@ import asyncio
 
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import halting, reports, standing
+from ums.core import auto_pause, halting, reports, standing
 from ums.core.system import System
 from ums.engine.loop import running
 
@@ -58,7 +58,7 @@ async def test_a_list_of_old_addresses_stops_mailings_and_nothing_else(system: S
             assert await flow.until_settled(urgent) == {"sent": 3}
             assert sum((await flow.counts(mailing)).values()) == 30
 
-            await standing.confirm(system, "main")
+            await auto_pause.confirm(system, "main")
             assert await flow.until_settled(mailing) == {"sent": 30}
             assert (await info(flow, mailing)).halt_reason == ""
 

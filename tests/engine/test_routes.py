@@ -14,7 +14,8 @@ from ums.core import reports, resting, routing, senders
 from ums.core.forecast import forecast
 from ums.core.models import deliveries
 from ums.core.models import senders as sender_table
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.engine.loop import running
 from ums.senders.caps import Cap
 

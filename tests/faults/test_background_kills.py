@@ -22,7 +22,7 @@ from ums.core import mailboxes
 from ums.core.expansion import CHUNK
 from ums.core.models import attempts, deliveries
 from ums.core.models import mailboxes as table
-from ums.core.system import open_system
+from ums.core.opening import open_system
 from ums.db import open_database
 from ums.senders.caps import Cap
 from ums.senders.mailbox import READ

@@ -17,7 +17,8 @@ from ums.cli import door
 from ums.config import Settings
 from ums.core import expansion, halting, parking
 from ums.core.models import halts, messages
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 
 MANY, OTHERS = 5_000, 200
 

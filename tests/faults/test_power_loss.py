@@ -26,7 +26,7 @@ from faults.workload import Account, channel, fill, migrate
 from postgres import reserved_port
 from ums.config import Settings
 from ums.core import restoring
-from ums.core.system import open_system
+from ums.core.opening import open_system
 
 HALF = 200
 SEGMENT = 64  # MiB of PostgreSQL's log that are one file, in which all of it finds room

@@ -17,7 +17,8 @@ from telling import add_hosted, rows
 from ums.config import Settings
 from ums.core import channels, senders
 from ums.core.models import callback_batches, callback_records, deliveries
-from ums.core.system import System, open_system
+from ums.core.opening import open_system
+from ums.core.system import System
 from ums.db import open_database
 from ums.engine.loop import running
 

@@ -9,9 +9,10 @@ from ums.config import Settings
 from ums.core import channels, schema, senders
 from ums.core.directory import Channel
 from ums.core.messages import Intake
+from ums.core.opening import open_system
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
-from ums.core.system import System, open_system
+from ums.core.system import System
 from ums.db import Hot, open_database, rows_json
 from ums.senders.caps import Cap
 

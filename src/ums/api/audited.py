@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ums.core import audit, audit_gate
 from ums.core.audit import Acting
+from ums.core.audit_gate import Failures, Listings
 from ums.core.system import System
 from ums.errors import UmsError
 from ums.web.edge import address_of
@@ -101,7 +102,7 @@ async def _answered(scope: Any, by: Acting, status: int, headers: _Headers) -> N
         await _refused(scope, by, status)
         return
     if by.given:
-        await _system(scope).listings.count(by, _action(scope), by.about or _subject(scope))
+        await _system(scope).shared(Listings).count(by, _action(scope), by.about or _subject(scope))
     reads = scope["method"] in _READS and not _is_file(headers)
     if by.turned_away or reads or _REPLAYED in headers or route_of(scope) in UNAUDITED:
         return
@@ -119,7 +120,7 @@ async def _refused(scope: Any, by: Acting, status: int) -> None:
     word = "failed" if status == 401 else "throttled"
     kind = "sign_in" if _is_page(scope) else "access"
     with suppress(UmsError):  # what is refused stays refused while the database is away
-        await _system(scope).failures.count(f"{kind}.{word}", by.about, by.address)
+        await _system(scope).shared(Failures).count(f"{kind}.{word}", by.about, by.address)
 
 
 def _is_page(scope: Any) -> bool:

@@ -11,8 +11,9 @@ from ums.core import channels, operators, senders
 from ums.core.checkup import require_key
 from ums.core.models import channels as channel_rows
 from ums.core.models import senders as sender_rows
+from ums.core.opening import open_system
 from ums.core.senders import NewSender
-from ums.core.system import System, open_system
+from ums.core.system import System
 
 DEMO_CHANNEL = "Demo"
 SANDBOX = NewSender(

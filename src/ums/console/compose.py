@@ -7,8 +7,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
+from ums.core.identifiers import is_userid
 from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
-from ums.core.requests import is_userid
 from ums.core.templates.build import Sources
 from ums.errors import Invalid
 from ums.senders.address import BadAddress, clean

@@ -13,11 +13,12 @@ from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
 from ums.core import (
     approval,
+    auto_pause,
     import_drafts,
+    installation,
     mailboxes,
     operator_access,
     reports,
-    restoring,
     senders,
     standing,
     stats,
@@ -132,7 +133,7 @@ async def _steps(tx: Any, system: Any, visitor: Any) -> dict[str, bool]:
 async def _notices(system: Any, visitor: Any) -> list[Notice]:
     found: list[Notice] = []
     async with system.database.read() as tx:
-        if await restoring.is_held(tx):
+        if await installation.is_held(tx):
             found.append(Notice("restored", "/restored", bad=True))
     if visitor.may("senders:read") and visitor.caller.channels is None:
         found += _of_senders(await senders.list_senders(system))
@@ -196,7 +197,7 @@ async def _of_mailboxes(system: Any) -> list[Notice]:
 async def _of_paused(system: Any, caller: Caller) -> list[Notice]:
     """Messages that UMS itself paused."""
     async with system.database.read() as tx:
-        found = await standing.paused_by_us(tx, caller.channels, 3)
+        found = await auto_pause.paused_by_us(tx, caller.channels, 3)
         shown = [await reports.message(tx, msgid, caller.channels) for msgid in found]
     return [
         Notice(

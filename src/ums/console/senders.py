@@ -11,6 +11,7 @@ from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
 from ums.core import (
+    auto_pause,
     channels,
     checkup,
     learnt,
@@ -206,7 +207,7 @@ async def resume_sender(system: System, visitor: Visitor, code: FromPath[str]) -
 @post("/senders/{code:str}/confirm", scope="senders:write")
 async def confirm_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
     visitor.caller.unbound()
-    await standing.confirm(system, code)
+    await auto_pause.confirm(system, code)
     return go(f"/senders/{code}", "senders.did_confirm")
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert
 
 from ums import clock
 from ums.core import audit, grants
+from ums.core.api_throttle import ApiThrottle
 from ums.core.directory import AccessKey, Channel, touch
 from ums.core.grants import Rights
 from ums.core.models import access_keys
@@ -71,7 +72,7 @@ async def authenticate(system: System, authorization: str | None, address: str) 
     if not authorization or authorization.isspace():
         raise NotAuthenticated("no_credentials")
     key, secret = _basic(authorization)
-    async with system.api_throttle.verifying(authorization, key, address):
+    async with system.shared(ApiThrottle).verifying(authorization, key, address):
         return await _known(system, key, secret)
 
 

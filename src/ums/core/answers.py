@@ -10,12 +10,12 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, select, update
 
 from ums import clock
-from ums.core.messages import KEY_LIFE
 from ums.core.models import answers
-from ums.core.system import System
-from ums.db import Hot
+from ums.core.sealing import Seal
+from ums.db import Database, Hot
 from ums.errors import Conflict, Unprocessable
 
+KEY_LIFE = 24 * clock.HOUR
 ABANDONED = 15 * clock.MINUTE  # longer than any request takes: a sender's test may wait for 10
 
 _CLAIM = Hot(
@@ -60,45 +60,47 @@ class Place(Struct, frozen=True):
         return f"answer:{self.caller}:{self.key}"
 
 
-async def claim(system: System, place: Place) -> Before | None:
+async def claim(database: Database, seal: Seal, place: Place) -> Before | None:
     """None: answer the request, then `keep` or `release`. Raises Conflict while it is at work."""
     now = clock.now()
     mine = {"caller": place.caller, "key": place.key, "now": now}
-    async with system.database.write() as tx:
+    async with database.write() as tx:
         if await tx.value(_CLAIM, {**mine, "until": now + ABANDONED, "horizon": now - KEY_LIFE}):
             return None
         row = await tx.first(select(answers).where(_at(place)))
     if row is None or row.answer is None:
         raise Conflict("still_running")
-    text = system.seal.open(row.answer, place.context)
+    text = seal.open(row.answer, place.context)
     return Before(row.fingerprint, msgspec.json.decode(text, type=Kept))
 
 
-async def keep(system: System, place: Place, fingerprint: str, answer: Kept) -> None:
-    sealed = system.seal.close(msgspec.json.encode(answer).decode(), place.context)
+async def keep(
+    database: Database, seal: Seal, place: Place, fingerprint: str, answer: Kept
+) -> None:
+    sealed = seal.close(msgspec.json.encode(answer).decode(), place.context)
     values = {"fingerprint": fingerprint, "answer": sealed}
-    async with system.database.write() as tx:
+    async with database.write() as tx:
         await tx.run(update(answers).where(_at(place)).values(values))
 
 
-async def release(system: System, place: Place) -> None:
+async def release(database: Database, place: Place) -> None:
     """The request did nothing: the key is free again."""
-    async with system.database.write() as tx:
+    async with database.write() as tx:
         await tx.run(delete(answers).where(_at(place), answers.c.answer.is_(None)))
 
 
-async def forget(system: System) -> None:
+async def forget(database: Database) -> None:
     """Remove what is over a day old."""
-    async with system.database.write() as tx:
+    async with database.write() as tx:
         over = answers.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(answers).where(over))
 
 
-async def abandon(system: System) -> None:
+async def abandon(database: Database) -> None:
     """Free the keys of requests that died with the process before us. On SQLite alone, where
     there is no other process; on PostgreSQL they are free after ABANDONED."""
-    if system.settings.is_sqlite:
-        async with system.database.write() as tx:
+    if database.dialect == "sqlite":
+        async with database.write() as tx:
             await tx.run(delete(answers).where(answers.c.answer.is_(None)))
 
 

@@ -13,14 +13,14 @@ from sqlalchemy import and_, select, text, update
 
 from ums import clock
 from ums.core import audit, identity, quiet
+from ums.core.audience import Audience
+from ums.core.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.identity import Identity
 from ums.core.models import channels as channels_table
 from ums.core.models import messages, operators
 from ums.core.paging import Page, cut, page_size
-from ums.core.reports import Channels, of_channels
-from ums.core.requests import Audience
 from ums.core.rules import read_rules
 from ums.core.scheduling import lifetime
 from ums.core.scopes import OF_ROLE, holds

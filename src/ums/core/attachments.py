@@ -8,9 +8,23 @@ from msgspec.structs import replace
 from ums.core import materials
 from ums.core.fetch import fetch_files
 from ums.core.file_names import name_and_type
-from ums.core.requests import FileAsked
 from ums.core.system import System
 from ums.errors import TooLarge
+
+
+class FileAsked(Struct, frozen=True):
+    """A file that a message is to bring: what is at `url`, or `data`.
+
+    `name` and `content_type` go before those that come with it; `cid` is by what the HTML shows it;
+    `field` is where it stands in the request, for errors.
+    """
+
+    field: str
+    url: str = ""
+    data: bytes | None = None
+    name: str = ""
+    content_type: str = ""
+    cid: str = ""
 
 
 class Attached(Struct, frozen=True):

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from ums.core import tokens
 from ums.core.access import authenticate
+from ums.core.api_throttle import ApiThrottle
 from ums.core.directory import AccessKey, Channel, Snapshot
 from ums.core.grants import Grantor, Rights
 from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
@@ -97,7 +98,7 @@ async def caller_of(system: System, authorization: str | None, address: str) -> 
     scheme, *given = (authorization or "").split(None, 1) or [""]
     if scheme.lower() == "bearer":
         text = "".join(given).strip()
-        async with system.api_throttle.verifying(text, "", address):
+        async with system.shared(ApiThrottle).verifying(text, "", address):
             return await _bearer(system, text)
     if scheme.lower() != "basic":
         raise NotAuthenticated("no_credentials")

@@ -20,7 +20,7 @@ from ums.core.rules import Rules, read_rules
 from ums.core.sorting import ByName, Kept
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound, Refused
 
 _ORDER: Kept[Channel] = Kept(
     lambda one: one.id, {"created_at": lambda one: one.id, "name": lambda one: one.name}
@@ -98,6 +98,12 @@ async def create(
         await tx.run(insert(channels), row)
         await _changed(tx, "channel.create", key)
     return await _shown(system, key, secret)
+
+
+def check_channel(channel: Channel) -> None:
+    """Raise Refused when the channel is closed."""
+    if not channel.open:
+        raise Refused("channel_closed")
 
 
 async def _check_free(tx: Tx, name: str, key: str) -> None:

@@ -12,20 +12,14 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from ums.core.attachments import FileAsked
+from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.directory import Channel
+from ums.core.identifiers import is_tag, is_userid
 from ums.core.moments import milliseconds
 from ums.core.outgoing import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
-from ums.core.requests import (
-    MAX_PARAMS,
-    Audience,
-    Callback,
-    FileAsked,
-    Option,
-    Request,
-    is_tag,
-    is_userid,
-)
+from ums.core.requests import MAX_PARAMS, Callback, Option, Request
 from ums.core.system import System
 from ums.core.templates import acceptance
 from ums.core.templates.para import check_para

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.core.directory import Snapshot
-from ums.core.requests import is_tag
+from ums.core.identifiers import is_tag
 from ums.core.user_kinds import ALL, KINDS
 from ums.errors import Invalid
 

@@ -15,12 +15,11 @@ from sqlalchemy import Row
 
 from ums import clock
 from ums.core import contacts
+from ums.core.audience import Audience, read_audience
 from ums.core.callbacks import records
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.contacts import Terms, terms_json, terms_of
-from ums.core.messages import read_audience
-from ums.core.requests import Audience
 from ums.core.segments import Conditions, conditions_of
 from ums.db import Database, Hot, Tx, rows_json
 

@@ -18,12 +18,12 @@ from ums.config import Settings
 from ums.core.file_names import disposition_name, name_and_type
 from ums.core.guard import Guard, GuardedNetwork, parse_networks
 from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
-from ums.core.requests import MAX_FILES
 from ums.errors import Invalid, TooLarge
 from ums.senders.mime import File
 
 log = structlog.get_logger()
 
+MAX_FILES: Final = 10
 MAX_REDIRECTS: Final = 3
 
 FIELD: Final = "msg_email[0].files"

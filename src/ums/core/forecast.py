@@ -11,10 +11,10 @@ from sqlalchemy import func, select, text
 from ums import clock
 from ums.core import quiet, spending
 from ums.core.directory import Channel, Snapshot
+from ums.core.installation import is_held
 from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
-from ums.core.restoring import is_held
 from ums.db import Tx
 from ums.senders.caps import read as read_caps
 

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums.core.headings import BOTH, letters
-from ums.core.requests import is_userid
+from ums.core.identifiers import is_userid
 from ums.core.sheet_items import Line
 from ums.core.user_entries import Entry, Rights, parse
 from ums.core.user_kinds import ALL, KINDS, read_value

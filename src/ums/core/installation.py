@@ -3,11 +3,14 @@
 Several workers may write one at the same moment, so each is written in one statement.
 """
 
+from typing import Final
+
 from sqlalchemy import delete, select
 
 from ums.core.models import meta
 from ums.db import Hot, Tx
 
+HELD: Final = "restored_at"  # the time of the backup; nothing is claimed while it stands
 _PUT = Hot(
     "INSERT INTO meta (name, value) VALUES (:name, :value)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -34,3 +37,8 @@ async def put_first(tx: Tx, name: str, value: str) -> bool:
 async def remove(tx: Tx, name: str) -> bool:
     """True when something stood there."""
     return (await tx.run(delete(meta).where(meta.c.name == name))).count > 0
+
+
+async def is_held(tx: Tx) -> bool:
+    """Tell whether sending is held because the database is a restored backup."""
+    return await value(tx, HELD) is not None

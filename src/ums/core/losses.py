@@ -3,8 +3,8 @@
 from msgspec import Struct
 from sqlalchemy import func, select
 
+from ums.core.channel_scope import Channels, of_channels
 from ums.core.models import deliveries, messages
-from ums.core.reports import Channels, of_channels
 from ums.core.states import LOST
 from ums.db import Tx
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from ums.core import sheet_reader
 from ums.core.headings import BOTH, guess, letters
+from ums.core.identifiers import is_userid
 from ums.core.outgoing import MAX_RECIPIENTS, Recipient
-from ums.core.requests import is_userid
 from ums.core.sheet_items import Batch, Line, Sight
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream

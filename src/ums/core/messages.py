@@ -14,20 +14,21 @@ from sqlalchemy import insert
 from ums import clock
 from ums.core import audit, composing, materials, quotas
 from ums.core.admission import Admission, admit, telling
+from ums.core.answers import KEY_LIFE
 from ums.core.attachments import Attached, gather, material_ids
+from ums.core.channels import check_channel
 from ums.core.directory import Channel
 from ums.core.models import files
 from ums.core.outgoing import Outgoing
-from ums.core.requests import Audience, Request, check_channel, parse
+from ums.core.requests import Request, parse
 from ums.core.scheduling import check_times, expiry
+from ums.core.states import HOLD, RESEND
 from ums.core.system import System
 from ums.core.templates import acceptance
 from ums.core.templates import requests as templates
 from ums.db import GroupCommit, Hot, Tx, rows_json
 from ums.errors import Invalid, UmsError
 
-HOLD, RESEND = "hold", "resend"
-KEY_LIFE = 24 * clock.HOUR
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Hot(
@@ -360,7 +361,3 @@ async def _store_files(tx: Tx, drafts: list[Draft], ids: dict[str, int]) -> None
     ]
     if rows:
         await tx.run(insert(files), rows)
-
-
-def read_audience(text: str) -> Audience:
-    return msgspec.json.decode(text, type=Audience)

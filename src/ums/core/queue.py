@@ -18,8 +18,8 @@ from msgspec import Struct
 from ums import clock
 from ums.core import full_mailboxes, suppressions
 from ums.core.callbacks import records
-from ums.core.messages import RESEND
-from ums.core.restoring import HELD
+from ums.core.installation import HELD
+from ums.core.states import RESEND
 from ums.core.suppressions import Refusal
 from ums.db import Hot, Tx, rows_json
 from ums.senders.base import Stage, Verdict

@@ -9,8 +9,6 @@ from math import ceil
 
 from msgspec import Struct
 
-from ums.core.rules import NO_RULES
-
 
 class Rate(Struct, frozen=True):
     """What one call left of its caller's bucket."""
@@ -32,11 +30,11 @@ class _Bucket(Struct):
 class Rates:
     """The buckets of all callers. Only callers who proved who they are get one."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, access_keys: int, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._buckets: dict[Hashable, _Bucket] = {}
-        self.access_keys = NO_RULES.requests_per_second
-        """The limit of each access key, which has no rules of its own."""
+        self.access_keys = access_keys
+        """The limit of each access key, in calls a second: it has no channel's rules."""
 
     def take(self, caller: Hashable, limit: int) -> Rate:
         """Let one call of `caller` pass, or say that it is over the limit (then `over`)."""

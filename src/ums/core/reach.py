@@ -9,13 +9,15 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums import clock
+from ums.core.audience import Audience
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.directory import Channel
-from ums.core.requests import Audience, Request
+from ums.core.requests import Request
 from ums.core.segments import conditions_of
 from ums.core.system import System
 from ums.core.templates.lacking import Lacking, lacking
+from ums.core.templates.library import Library
 from ums.db import Hot, Tx, rows_json
 
 _BOUND = (
@@ -133,7 +135,7 @@ async def _needs(system: System, asked: Request) -> Lacking | None:
     """What the template needs of users; what they bring of their own is checked on acceptance."""
     if asked.template_id is None:
         return None
-    version = await system.templates.version(asked.template_id, asked.template_version or 0)
+    version = await system.shared(Library).version(asked.template_id, asked.template_version or 0)
     return lacking(version, asked.content.para) if version else None
 
 

@@ -13,10 +13,10 @@ from sqlalchemy import (
     exists,
     func,
     select,
-    true,
 )
 
 from ums import clock
+from ums.core.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.delivery_ids import first_ids
 from ums.core.models import attempts, deliveries, messages, senders
@@ -43,8 +43,6 @@ MessageState = Literal[
     "refused",
 ]
 MessageOrder = Literal["-accepted_at", "accepted_at"]
-Channels = frozenset[int] | int | None
-"""Ids of the channels whose messages are shown; None: all."""
 
 
 class MessageInfo(Struct, frozen=True):
@@ -170,14 +168,6 @@ async def list_messages(
     rows = await tx.rows(query.order_by(order).limit(page_size(limit) + 1))
     counts = await _counts(tx, [row.id for row in rows[:limit]])
     return cut(rows, limit, lambda row: _message(row, counts.get(row.id, {})))
-
-
-def of_channels(channels: Channels) -> ColumnElement[bool]:
-    """Messages of these."""
-    if channels is None:
-        return true()
-    ids = (channels,) if isinstance(channels, int) else sorted(channels)
-    return messages.c.channel_id.in_(ids)
 
 
 def _in_state(state: MessageState | None) -> ColumnElement[bool] | None:

@@ -6,8 +6,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ums.core.attachments import FileAsked
+from ums.core.audience import Audience
 from ums.core.content import Content
-from ums.core.directory import Channel
+from ums.core.fetch import MAX_FILES
+from ums.core.identifiers import is_tag, is_userid
 from ums.errors import CODES, Invalid, Refused
 from ums.senders.address import BadAddress, clean
 from ums.senders.mime import BadContent, check_subject
@@ -15,13 +18,8 @@ from ums.senders.mime import BadContent, check_subject
 MAX_USERIDS = 1000
 MAX_TAGS = 20
 MAX_ADDRESSES = 1000
-MAX_FILES = 10
 MAX_PARAMS = 4096
-NORMAL, BULK = 2, 3  # priorities
 
-_SPECIAL = r"@!#$&*+=.|￥"
-_TAG = re.compile(rf"[\u3400-\u9fff\uf900-\ufaffA-Za-z0-9_{re.escape(_SPECIAL)}]+")
-_USERID = re.compile(rf"[A-Za-z0-9_{re.escape(_SPECIAL)}-]{{1,64}}")
 _OTHER_TYPES = (
     "app",
     "wechatoa",
@@ -87,58 +85,6 @@ def decoder_of(base: type[Asking]) -> msgspec.json.Decoder[Any]:
 
 
 _decoder = decoder_of(_Common)
-
-
-class Audience(Struct, frozen=True, omit_defaults=True):
-    """Who is to be reached; stored with the message. All empty: everyone.
-
-    `variables` are the recipients' own, for a template: an object, or null, for each of `addresses`
-    and then each of `userids`; empty where nobody has any.
-    """
-
-    addresses: list[str] = []
-    tags: list[str] = []
-    userids: list[str] = []
-    segment: int | None = None
-    variables: list[Raw] = []
-
-    @property
-    def direct(self) -> bool:
-        return bool(self.addresses)
-
-    @property
-    def known_size(self) -> int:
-        """How many it is, as far as that can be told before it is expanded."""
-        return 0 if self.described else len(self.addresses) + len(self.userids)
-
-    @property
-    def everyone(self) -> bool:
-        return not (self.addresses or self.tags or self.userids or self.segment is not None)
-
-    @property
-    def described(self) -> bool:
-        """Whether it is told what its users are like, and not who they are: it may be a million."""
-        return self.everyone or bool(self.tags) or self.segment is not None
-
-    def priority(self, asked: int | None) -> int:
-        """What was asked for; unless anything was, what is for many goes behind what is for some,
-        so that a mailing makes no code to log in with wait."""
-        return asked or (BULK if self.described else NORMAL)
-
-
-class FileAsked(Struct, frozen=True):
-    """A file that a message is to bring: what is at `url`, or `data`.
-
-    `name` and `content_type` go before those that come with it; `cid` is by what the HTML shows it;
-    `field` is where it stands in the request, for errors.
-    """
-
-    field: str
-    url: str = ""
-    data: bytes | None = None
-    name: str = ""
-    content_type: str = ""
-    cid: str = ""
 
 
 class Request(Struct, frozen=True):
@@ -302,16 +248,6 @@ def _segment(given: list[str | int]) -> int | None:
     return int(text)
 
 
-def is_tag(text: str) -> bool:
-    """A tag of ums-spec 3.4: at most 40 bytes of UTF-8."""
-    return _TAG.fullmatch(text) is not None and len(text.encode()) <= 40
-
-
-def is_userid(text: str) -> bool:
-    """A userid of ums-spec 3.4: at most 64 characters."""
-    return _USERID.fullmatch(text) is not None
-
-
 def _content(given: Any) -> EmailBody:
     if given.msg_email is None:
         if given.aud_email is not None:
@@ -350,8 +286,3 @@ def _check_option(option: Option, callback: Callback) -> None:
         text = "" if value is None else str(value)
         if len(text) > 255 or "\x00" in text:
             raise Invalid("bad_value", field=f"option.{name}")
-
-
-def check_channel(channel: Channel) -> None:
-    if not channel.open:
-        raise Refused("channel_closed")

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import audit, halting, quiet, reports
+from ums.core import audit, halting, quiet
 from ums.core.models import channels, messages
 from ums.core.parking import ENDS
-from ums.core.reports import MessageInfo
 from ums.core.rules import read_rules
 from ums.core.scheduling import check_end, check_start, lifetime
 from ums.core.system import System
@@ -26,7 +25,7 @@ async def reschedule(
     msgid: str,
     starts_at: int,
     deliver_by: int | None = None,
-) -> MessageInfo:
+) -> None:
     """Give a scheduled message another start. Its lifetime counts from there, unless `deliver_by`,
     here or when it was accepted, says when it ends.
 
@@ -41,8 +40,6 @@ async def reschedule(
         ends = _ends(row, begins, deliver_by)
         await _move(tx, row, begins, ends)
     system.wake.set()
-    async with system.database.read() as tx:
-        return await reports.message(tx, msgid, channel_id)
 
 
 def _check_waiting(row: Any) -> None:

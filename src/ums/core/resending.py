@@ -10,10 +10,10 @@ from sqlalchemy import update
 from ums import clock
 from ums.core import audit, poison
 from ums.core.approval import is_needed
+from ums.core.audience import Audience
 from ums.core.directory import Channel
 from ums.core.halting import Tally, locked, message_id, tally
 from ums.core.models import messages
-from ums.core.requests import Audience
 from ums.core.scheduling import lifetime
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json

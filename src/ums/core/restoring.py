@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 
 from ums import clock
 from ums.core import audit, installation
+from ums.core.installation import HELD
 from ums.core.models import deliveries
 from ums.core.states import WAITING
 from ums.db import Database, Hot, Tx
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 FILE: Final = "ums.seen"
-HELD: Final = "restored_at"  # in `meta`: the time of the backup; nothing is claimed while it stands
 MOST: Final = 100_000  # that are counted
 _INSTANCE: Final = "instance"
 _SEEN: Final = "seen_at"
@@ -100,10 +100,6 @@ async def count_waiting(tx: Tx) -> int:
     """How many deliveries wait to be sent; at most `MOST`."""
     waiting = select(deliveries.c.id).where(deliveries.c.state.in_(WAITING)).limit(MOST)
     return int(await tx.value(select(func.count()).select_from(waiting.subquery())))
-
-
-async def is_held(tx: Tx) -> bool:
-    return await installation.value(tx, HELD) is not None
 
 
 async def confirm(system: "System", *, actor: str | None = None) -> Restored:

@@ -13,17 +13,18 @@ from sqlalchemy import func, select
 
 from ums import clock
 from ums.core import materials
+from ums.core.audience import Audience
+from ums.core.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.directory import Channel, Sender
 from ums.core.models import files, messages
 from ums.core.models import materials as stored_materials
 from ums.core.reach import Reach, example, reach
-from ums.core.reports import Channels, of_channels
-from ums.core.requests import Audience, Callback, Option, Request
+from ums.core.requests import Callback, Option, Request
 from ums.core.segments import name_of
 from ums.core.system import System
 from ums.core.templates.acceptance import refusal
-from ums.core.templates.library import Person
+from ums.core.templates.library import Library, Person
 from ums.core.templates.people import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.db import Tx
@@ -180,7 +181,7 @@ async def _texts(system: System, asked: Request, person: Person, own: _Own | Non
     """Subject, text and HTML with all variables filled in."""
     if asked.template_id is None:
         return asked.content
-    version = await system.templates.version(asked.template_id, asked.template_version or 0)
+    version = await system.shared(Library).version(asked.template_id, asked.template_version or 0)
     if version is None:
         raise mime.BadContent("its template is gone")
     extras = asked.content.extras

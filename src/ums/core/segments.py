@@ -8,13 +8,13 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.audience import Audience
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import Node, check_names, read
 from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
 from ums.core.models import segments
 from ums.core.paging import Page, after_id, cut, page_size
-from ums.core.requests import Audience
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Hot, Tx

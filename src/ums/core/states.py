@@ -7,3 +7,5 @@ OPEN = (*WAITING, PAUSED, *HELD)
 FINAL = ("sent", "failed", "unknown", "expired", "cancelled", "suppressed", "invalid")
 NEVER_VALID = ("invalid", "suppressed")
 LOST = (*NEVER_VALID, "failed", "expired", "unknown", "cancelled")
+
+HOLD, RESEND = "hold", "resend"  # what to do with an unknown outcome

@@ -1,28 +1,21 @@
 """A running UMS as every door sees it: settings, database, key and directory."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
-from ums import trust
-from ums.config import Settings, SettingsError
-from ums.core import installation, restoring, schema
-from ums.core.api_throttle import ApiThrottle
-from ums.core.audit_gate import Failures, Listings
-from ums.core.data_folder import secure
+from ums.config import Settings
 from ums.core.directory import Directory
-from ums.core.guard import parse_networks
-from ums.core.lexicon import WordFilter
 from ums.core.rates import Rates
 from ums.core.recent import Recent
-from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, Seal, load_seal
-from ums.core.templates.library import Library
-from ums.db import Database, DataLock, open_database
-from ums.errors import Invalid
-from ums.senders.email import Email, SenderType, read_ports
+from ums.core.rules import NO_RULES
+from ums.core.sealing import Seal
+from ums.db import Database
+from ums.senders.email import Email, SenderType
+
+T = TypeVar("T")
 
 
 class System:
@@ -35,16 +28,20 @@ class System:
         self.seal = seal
         self.directory = Directory(database)
         seal.follow(lambda: self.directory.sealing_key)
-        self.rates = Rates()
-        self.api_throttle = ApiThrottle(database)
+        self.rates = Rates(NO_RULES.requests_per_second)
         self.recent = Recent()
-        self.failures, self.listings = Failures(database), Listings(database)
-        self.words = WordFilter(database)
-        self.templates = Library(database)
+        self._shared: dict[Callable[[Database], Any], Any] = {}
         # The engine adds the sandbox.
         self.types: dict[str, SenderType] = {"email": Email(settings.ehlo_name)}
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed
+
+    def shared(self, kind: Callable[[Database], T]) -> T:
+        """The one object of `kind` in this process, made on first use: a cache or a counter that
+        belongs to a package above this one."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self.database)
+        return self._shared[kind]
 
     @property
     def settings(self) -> Settings:
@@ -69,59 +66,3 @@ class System:
         given, usual = self._started, self.default_settings
         names = Settings.__struct_fields__
         return {name for name in names if getattr(given, name) != getattr(usual, name)}
-
-
-def _trust(settings: Settings) -> None:
-    try:
-        trust.use(settings.ca_file)
-    except OSError as error:
-        told = f"UMS_CA_FILE={settings.ca_file!r} cannot be used: {error.strerror or 'no PEM'}"
-        raise SettingsError(told) from None
-
-
-def _check_ports(text: str) -> None:
-    try:
-        read_ports(text)
-    except ValueError:
-        raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
-
-
-async def _load_root(system: System) -> None:
-    """Derive keys as before the sealing key was rotated, where it was."""
-    async with system.database.read() as tx:
-        stored = await installation.value(tx, DERIVATION_ROOT)
-    if stored is not None:
-        with suppress(Invalid):  # `ums doctor` says which secrets cannot be read
-            system.seal.keep_root(bytes.fromhex(system.seal.open(stored, ROOT_CONTEXT)))
-
-
-@asynccontextmanager
-async def open_system(settings: Settings) -> AsyncGenerator[System]:
-    """Open the data folder and the database, migrated to this version's schema.
-
-    Raises db.HeldError when another process has the SQLite database open, SettingsError or Invalid
-    when something in the folder or the settings cannot be used.
-    """
-    # A wrong one shows now and not at the first attachment or callback.
-    parse_networks(settings.fetch_allow)
-    parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
-    _check_ports(settings.ports)
-    _trust(settings)
-    secure(settings.data_dir)
-    lock = DataLock(settings.data_dir)
-    if settings.is_sqlite:
-        lock.take()
-    database = open_database(settings.database_url, settings.data_dir)
-    try:
-        await schema.migrate(database)
-        await restoring.check(database, settings)
-        system = System(settings, database, load_seal(settings))
-        await system.directory.now()
-        await _load_root(system)
-        try:
-            yield system
-        finally:
-            await system.recent.close()
-    finally:
-        await database.close()
-        lock.release()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ums.core.requests import is_tag, is_userid
+from ums.core.identifiers import is_tag, is_userid
 from ums.errors import Invalid
 from ums.senders.address import BadAddress
 from ums.senders.address import clean as clean_email

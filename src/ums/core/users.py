@@ -8,9 +8,9 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core import audit
+from ums.core.channels import check_channel
 from ums.core.directory import AccessKey, Channel
 from ums.core.models import addresses, tags, users
-from ums.core.requests import check_channel
 from ums.core.shared_addresses import note_removed
 from ums.core.system import System
 from ums.core.user_changes import REMOVE_USERS, Difference, apply

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel, touch
-from ums.core.lexicon import LONGEST, fold
+from ums.core.lexicon import LONGEST, WordFilter, fold
 from ums.core.models import words
 from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import Order
@@ -114,7 +114,7 @@ async def check_words(system: System, channel: Channel, texts: Iterable[str]) ->
     """
     if not channel.rules.word_filter:
         return
-    lexicon = await system.words.now((await system.directory.now()).revision)
+    lexicon = await system.shared(WordFilter).now((await system.directory.now()).revision)
     if not lexicon.applies_to(channel.id):
         return
     given = [text for text in texts if text]

@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from typing import Final
 
-from ums.core import full_mailboxes, standing
+from ums.core import auto_pause, full_mailboxes, standing
 from ums.core.reasons import about
 from ums.core.standing import Count
 from ums.core.system import System
@@ -70,6 +70,6 @@ class Judge:
                 self._counts.setdefault(sender, Count()).add(count)
             raise
         for message, words in [*self._refused.items()]:
-            await standing.pause_refused(self._system, message, words)
+            await auto_pause.pause_refused(self._system, message, words)
             del self._refused[message]
         return bool(counts)

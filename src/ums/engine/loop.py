@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import audit, imports, looking, poison, queue, restoring, standing
+from ums.core import audit, auto_pause, imports, looking, poison, queue, restoring
 from ums.core.expansion import expand
 from ums.core.routing import spill
 from ums.core.system import System
@@ -137,7 +137,7 @@ class Engine:
                 await _wait(self._system.wake, EXPAND_POLL)
 
     async def _expand_once(self) -> bool:
-        await standing.keep_stopped(self._system)  # before any of it is on its way
+        await auto_pause.keep_stopped(self._system)  # before any of it is on its way
         busy = await expand(self._system.database)
         if busy:
             self._deliverer.nudge()

@@ -18,7 +18,7 @@ from ums.core.message_ids import Signer
 from ums.core.models import files, messages
 from ums.core.queue import Claimed
 from ums.core.system import System
-from ums.core.templates.library import Person
+from ums.core.templates.library import Library, Person
 from ums.core.templates.people import attributes_of
 from ums.core.verdicts import Rules
 from ums.db import Tx
@@ -94,7 +94,7 @@ class Mails:
     def __init__(self, system: System) -> None:
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
-        self._letters = Letters(system.templates)
+        self._letters = Letters(system.shared(Library))
         # By message and sender: several senders may carry one message.
         self._kept: OrderedDict[tuple[int, int], Mail] = OrderedDict()
         self._octets = 0

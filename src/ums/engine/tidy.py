@@ -24,8 +24,9 @@ from ums.core import (
     throttle,
     warming,
 )
+from ums.core.answers import KEY_LIFE
+from ums.core.audit_gate import Failures, Listings
 from ums.core.callbacks import sweep
-from ums.core.messages import KEY_LIFE
 from ums.core.models import idempotency
 from ums.core.system import System
 
@@ -42,12 +43,12 @@ async def tidy(system: System, since: int) -> bool:
         await tx.run(delete(idempotency).where(over))
         for part in (contacts, evidence, full_mailboxes, learnt, lists, *_OTHERS):
             await part.forget(tx)
-    await system.failures.flush()
-    await system.listings.flush()
+    await system.shared(Failures).flush()
+    await system.shared(Listings).flush()
     await audit_chain.seal(system)
     await restoring.see(system)
     await warming.grow(system)
-    await answers.forget(system)
+    await answers.forget(system.database)
     await import_drafts.forget(system)
     await import_undo.forget(system)
     await imports.sweep(system)

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import (
+    auto_pause,
     checkup,
     learnt,
     looking,
@@ -188,7 +189,7 @@ async def confirm_sender(
     """Let it send to several people again after it was stopped: what was paused for it goes on,
     and its mails are counted anew."""
     caller.unbound()
-    await standing.confirm(system, code)
+    await auto_pause.confirm(system, code)
     return shown(request, await senders.show(system, code))
 
 

@@ -92,7 +92,9 @@ async def reschedule(
     channel = await _channel_of(system, caller, msgid)
     starts = milliseconds(data.starts_at, "starts_at")
     ends = None if data.deliver_by is None else milliseconds(data.deliver_by, "deliver_by")
-    return await rescheduling.reschedule(system, channel, msgid, starts, ends)
+    await rescheduling.reschedule(system, channel, msgid, starts, ends)
+    async with system.database.read() as tx:
+        return await reports.message(tx, msgid, channel)
 
 
 @post("/api/messages/{msgid:str}/resend", status_code=200, scope="messages:write")

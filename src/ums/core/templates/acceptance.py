@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
+from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.models import templates
-from ums.core.requests import Audience, Request
+from ums.core.requests import Request
 from ums.core.system import System
-from ums.core.templates.library import Person, Version
+from ums.core.templates.library import Library, Person, Version
 from ums.core.templates.people import attributes_of
 from ums.core.templates.requests import Asked
 from ums.core.templates.values import RenderError
@@ -68,7 +69,7 @@ async def newest(system: System, channel: Channel, template_id: int) -> Version:
         raise Refused("template_unknown", id=template_id)
     if not row.open:
         raise Refused("template_closed", id=template_id)
-    version = await system.templates.version(template_id, row.version)
+    version = await system.shared(Library).version(template_id, row.version)
     if version is None:
         raise Broken("broken")
     return version

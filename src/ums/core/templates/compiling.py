@@ -12,6 +12,7 @@ from ums.core.flaws import Check, all_of
 from ums.core.system import System
 from ums.core.templates.build import MOST, Built, Flawed, Result, Sources
 from ums.core.templates.child import Task
+from ums.core.templates.library import Library
 from ums.core.templates.parse import Problem
 from ums.core.templates.syntax import Compiled
 from ums.errors import Detail, Invalid, UmsError
@@ -96,7 +97,7 @@ def _check(source: str, part: str, most: int) -> None:
 
 async def _compiled(system: System, sources: Sources, limits: Limits) -> Result:
     check_sources(sources)
-    async with system.templates.turns:  # every child may take a whole core
+    async with system.shared(Library).turns:  # every child may take a whole core
         task = msgspec.json.encode(Task(sources, limits))
         output, code = await child.answer(_CHILD, task, PATIENCE)
     try:

@@ -6,14 +6,15 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import select
 
+from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.messages import Accepted, Intake
 from ums.core.models import templates
-from ums.core.requests import Audience, Callback, Option, Request
+from ums.core.requests import Callback, Option, Request
 from ums.core.system import System
 from ums.core.templates.acceptance import refusal
-from ums.core.templates.library import Person, Version
+from ums.core.templates.library import Library, Person, Version
 from ums.core.templates.para import check_para
 from ums.core.templates.people import address_of, attributes_of
 from ums.core.templates.values import RenderError
@@ -128,7 +129,7 @@ async def _version(system: System, channel: Channel, id: int, number: int | None
         newest = await tx.value(select(templates.c.version).where(mine))
     found = None
     if newest is not None and 1 <= (number or newest) <= newest:
-        found = await system.templates.version(id, number or newest)
+        found = await system.shared(Library).version(id, number or newest)
     if found is None:
         raise NotFound("template_missing", id=id)
     return found

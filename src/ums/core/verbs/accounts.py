@@ -8,6 +8,7 @@ from msgspec import Struct
 from ums import clock
 from ums.core import (
     access,
+    auto_pause,
     channels,
     looking,
     mailboxes,
@@ -15,7 +16,6 @@ from ums.core import (
     sender_test,
     senders,
     spending,
-    standing,
     warming,
 )
 from ums.core.mailboxes import NewMailbox
@@ -147,7 +147,7 @@ async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
 
 
 async def _sender_confirm(system: System, _: Intake, p: SenderCode) -> object:
-    await standing.confirm(system, p.code)
+    await auto_pause.confirm(system, p.code)
     return await senders.show(system, p.code)
 
 

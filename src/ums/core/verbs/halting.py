@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from ums.core import halting, rescheduling, resending, resolving
+from ums.core import halting, reports, rescheduling, resending, resolving
 from ums.core.messages import Intake
 from ums.core.scheduling import moment
 from ums.core.system import System
@@ -49,7 +49,9 @@ async def _cancel(system: System, _: Intake, p: Msgid) -> object:
 
 async def _reschedule(system: System, _: Intake, p: Reschedule) -> object:
     ends = moment(p.deliver_by, "deliver_by") if p.deliver_by else None
-    return await rescheduling.reschedule(system, None, p.msgid, moment(p.at, "at"), ends)
+    await rescheduling.reschedule(system, None, p.msgid, moment(p.at, "at"), ends)
+    async with system.database.read() as tx:
+        return await reports.message(tx, p.msgid)
 
 
 async def _resend(system: System, _: Intake, p: Resend) -> object:

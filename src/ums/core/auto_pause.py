@@ -1,0 +1,89 @@
+"""Automatic pauses: a suspended sender's mail to several people, and content that servers refuse.
+
+The reputation of a sender is in `core.standing`; a person lets go on what was paused here.
+"""
+
+from contextlib import suppress
+from typing import Final
+
+from sqlalchemy import delete, select, update
+
+from ums import clock
+from ums.core import audit, halting, parking
+from ums.core.directory import touch
+from ums.core.models import messages, outcomes, senders
+from ums.core.parking import Why
+from ums.core.system import System
+from ums.db import Hot, Tx
+from ums.errors import Invalid, NotFound, Refused
+
+BOUNCES, CONTENT = "bounces", "content"  # a message's `halt_reason`
+PAUSED_AT_ONCE: Final = 50  # messages
+
+_TO_SEVERAL = Hot(
+    "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at AND m.size > 1"
+    " AND m.priority <> 1 AND m.halt = '' AND m.halt_reason = ''"
+    " AND ((m.sender_id = :sender AND m.state <> 'expanded')"
+    " OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.id AND d.sender_id = :sender"
+    " AND d.state IN ('queued', 'deferred', 'claimed'))) ORDER BY m.id LIMIT :limit"
+)
+
+
+async def keep_stopped(system: System) -> bool:
+    """Pause what stopped senders would send to several people; whether there was anything."""
+    now = await system.directory.now()
+    found = [one.id for one in now.senders.values() if one.stopped_at is not None]
+    return any([await pause_mailings(system, sender) for sender in found])
+
+
+async def pause_mailings(system: System, sender: int) -> bool:
+    """Pause all that the sender has to send to several people and that is not urgent. What an
+    operator let go on after that goes on."""
+    params = {"at": clock.now(), "sender": sender, "limit": PAUSED_AT_ONCE}
+    async with system.database.read() as tx:
+        found = await tx.rows(_TO_SEVERAL, params)
+        code = str(await tx.value(select(senders.c.code).where(senders.c.id == sender)))
+    for row in found:
+        with suppress(Refused, Invalid, NotFound):  # it ended meanwhile
+            await halting.pause(system, None, row.msgid, why=Why(BOUNCES, code))
+    return bool(found)
+
+
+async def pause_refused(system: System, message: int, words: str) -> None:
+    """Pause a message whose content one server after the other refuses; once, for what a person
+    let go on after that goes on."""
+    async with system.database.read() as tx:
+        row = await tx.first(select(messages).where(messages.c.id == message))
+    if row is not None and row.halt_reason != CONTENT and row.size > 1:
+        with suppress(Refused, Invalid, NotFound):
+            await halting.pause(system, None, row.msgid, why=Why(CONTENT, words[:1000]))
+
+
+async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> list[str]:
+    """msgids of the newest messages that UMS itself paused and nobody let go on yet."""
+    mine = (messages.c.halt_reason != "") & (messages.c.halt == parking.PAUSE)
+    query = select(messages.c.msgid).where(mine, messages.c.expires_at > clock.now())
+    if channels is not None:
+        query = query.where(messages.c.channel_id.in_(sorted(channels)))
+    return [row.msgid for row in await tx.rows(query.order_by(messages.c.id.desc()).limit(limit))]
+
+
+async def confirm(system: System, code: str) -> None:
+    """An operator has seen to it: the sender sends to several people again, what was paused for
+    it goes on, and its mails are counted anew. Raises NotFound."""
+    async with system.database.write() as tx:
+        id = await tx.value(select(senders.c.id).where(senders.c.code == code))
+        if id is None:
+            raise NotFound("sender_unknown", code=code)
+        values = {"stopped_at": None, "slowed_until": None}
+        await tx.run(update(senders).where(senders.c.id == id).values(values))
+        await tx.run(delete(outcomes).where(outcomes.c.sender_id == id))
+        mine = (messages.c.halt == parking.PAUSE) & (messages.c.halt_reason == BOUNCES)
+        paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
+        for row in await tx.rows(paused.with_for_update(key_share=True)):
+            await parking.resume(tx, row.id)
+        await audit.note(tx, "sender.confirm", code)
+        await touch(tx)
+    system.directory.forget()
+    system.halted.set()
+    system.wake.set()

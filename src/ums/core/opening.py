@@ -1,0 +1,71 @@
+"""Opening the data folder and the database: the start of every process of UMS."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from ums import trust
+from ums.config import Settings, SettingsError
+from ums.core import installation, restoring, schema
+from ums.core.data_folder import secure
+from ums.core.guard import parse_networks
+from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
+from ums.core.system import System
+from ums.db import DataLock, open_database
+from ums.errors import Invalid
+from ums.senders.email import read_ports
+
+
+def _trust(settings: Settings) -> None:
+    try:
+        trust.use(settings.ca_file)
+    except OSError as error:
+        told = f"UMS_CA_FILE={settings.ca_file!r} cannot be used: {error.strerror or 'no PEM'}"
+        raise SettingsError(told) from None
+
+
+def _check_ports(text: str) -> None:
+    try:
+        read_ports(text)
+    except ValueError:
+        raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
+
+
+async def _load_root(system: System) -> None:
+    """Derive keys as before the sealing key was rotated, where it was."""
+    async with system.database.read() as tx:
+        stored = await installation.value(tx, DERIVATION_ROOT)
+    if stored is not None:
+        with suppress(Invalid):  # `ums doctor` says which secrets cannot be read
+            system.seal.keep_root(bytes.fromhex(system.seal.open(stored, ROOT_CONTEXT)))
+
+
+@asynccontextmanager
+async def open_system(settings: Settings) -> AsyncGenerator[System]:
+    """Open the data folder and the database, migrated to this version's schema.
+
+    Raises db.HeldError when another process has the SQLite database open, SettingsError or Invalid
+    when something in the folder or the settings cannot be used.
+    """
+    # A wrong one shows now and not at the first attachment or callback.
+    parse_networks(settings.fetch_allow)
+    parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
+    _check_ports(settings.ports)
+    _trust(settings)
+    secure(settings.data_dir)
+    lock = DataLock(settings.data_dir)
+    if settings.is_sqlite:
+        lock.take()
+    database = open_database(settings.database_url, settings.data_dir)
+    try:
+        await schema.migrate(database)
+        await restoring.check(database, settings)
+        system = System(settings, database, load_seal(settings))
+        await system.directory.now()
+        await _load_root(system)
+        try:
+            yield system
+        finally:
+            await system.recent.close()
+    finally:
+        await database.close()
+        lock.release()
