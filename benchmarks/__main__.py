@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import accept, bulk, deliver, pages, wire
+from benchmarks import accept, bulk, deliver, pages, search, wire
 from benchmarks.figures import Goal, Result, Section
 from benchmarks.processes import ROOT
 from benchmarks.systems import Databases, databases
@@ -33,6 +33,7 @@ def main() -> None:
         "expand": lambda d: bulk.expansion(d, given.quick, given.users),
         "import": lambda d: bulk.importing(d, given.quick),
         "pages": lambda d: pages.run(d, given.quick),
+        "search": lambda d: search.run(d, given.quick),
     }
     wanted = given.only.split(",") if given.only else list(parts)
     unknown = set(wanted) - set(parts)
@@ -57,7 +58,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    parser.add_argument("--only", default="", help="of accept,send,wire,expand,import,pages")
+    parser.add_argument("--only", default="", help="of accept,send,wire,expand,import,pages,search")
     parser.add_argument("--users", type=int, default=200_000, help="audience of the expansion")
     return parser.parse_args()
 

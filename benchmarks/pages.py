@@ -100,7 +100,7 @@ async def _look(port: int) -> dict[str, list[float]]:
     headers = {"Origin": base, "Accept": "text/html"}
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=120) as client:
         await client.post("/login", data={"name": "bench", "password": PASSWORD})
-        return {page: await _times(client, page) for page in await _pages(client)}
+        return {page: await times_of(client, page) for page in await _pages(client)}
 
 
 async def _pages(client: httpx.AsyncClient) -> list[str]:
@@ -118,7 +118,8 @@ async def _pages(client: httpx.AsyncClient) -> list[str]:
     ]
 
 
-async def _times(client: httpx.AsyncClient, page: str) -> list[float]:
+async def times_of(client: httpx.AsyncClient, page: str) -> list[float]:
+    """How long a page takes, in seconds, sorted."""
     found: list[float] = []
     for _ in range(LOOKS):
         began = time.perf_counter()

@@ -1,25 +1,32 @@
 """Search of users by part: any part, any case, and nothing of what others stored."""
 
+import importlib
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ums import clock
-from ums.core import channels, user_pages, user_search, users
+from ums.core import channels, user_filters, user_pages, user_search, users
 from ums.core.callers import Caller
 from ums.core.models import user_search as table
 from ums.core.models import users as user_rows
 from ums.core.system import System
 from ums.core.user_entries import Rights
-from ums.core.user_pages import Found
+from ums.core.user_filters import Found
 
+DIALECTS = {"postgresql": postgresql.dialect, "sqlite": sqlite.dialect}
 PEOPLE: list[dict[str, Any]] = [
     {"userid": "Zhang-0001", "email": {"all": "San.Zhang@Example.CN"}},
     {"userid": "li", "attributes": {"name": "李四光", "age": 40}, "tag": {"all": ["VIP客户"]}},
     {"userid": "wang", "email": {"all": "w@mail.example"}, "attributes": {"name": "王五"}},
     {"userid": "haupt", "attributes": {"street": "Hauptstraße", "city": "Ｗｕｈａｎ 100%_done"}},
+    {"userid": "boss", "attributes": {"last": "Жуков", "mark": "\U00020bb7\U000f0001"}},
 ]
 
 
@@ -55,6 +62,18 @@ async def found(system: System, sought: str, *keys: str, **more: Any) -> list[st
         ("李四光", ["li"]),
         ("李光", []),
         ("五", ["wang"]),
+        ("光", ["li"]),
+        ("客", ["li"]),
+        ("Ж", ["boss"]),
+        ("жу", ["boss"]),
+        ("li", ["li"]),
+        ("g-", ["Zhang-0001"]),
+        ("\U00020bb7", ["boss"]),
+        ("\U000f0001", ["boss"]),
+        ("\U000f0002", []),
+        ("q", []),
+        ("zq", []),
+        ("G", ["Zhang-0001", "wang"]),
         ("王五", ["wang"]),
         ("vip", ["li"]),
         ("客户", ["li"]),
@@ -77,7 +96,11 @@ async def test_any_part_is_found(
 ) -> None:
     await put(system, PEOPLE)
     assert await found(system, sought) == userids
-    monkeypatch.setattr(user_search, "FEW", -1)  # as where a million match
+    monkeypatch.setattr(user_search, "FEW", 0)  # as where a million match
+    assert await found(system, sought) == userids
+    monkeypatch.setattr(user_search, "NEAR", 0)  # and all of them far from the page
+    assert await found(system, sought) == userids
+    monkeypatch.setattr(user_search, "TERMS", 0)  # and begin with what too many terms do
     assert await found(system, sought) == userids
 
 
@@ -124,6 +147,74 @@ async def test_pages_go_both_ways(system: System) -> None:
         assert (start.previous, start.next) == (None, first.next)
 
 
+async def plan_of(system: System, sought: str) -> str:
+    """How the database looks up all that match."""
+    async with system.database.write() as tx:
+        match = await user_search.matching(tx, sought, None)
+        assert match.indexed is not None
+        explain = "EXPLAIN " if tx.dialect == "postgresql" else "EXPLAIN QUERY PLAN "
+        if tx.dialect == "postgresql":
+            # So few rows are read faster from beginning to end.
+            await tx.run(text("SET LOCAL enable_seqscan = off"))
+        query = select(user_rows.c.id).where(match.indexed)
+        literal = query.compile(
+            dialect=DIALECTS[tx.dialect](), compile_kwargs={"literal_binds": True}
+        )
+        # As text once more, in which a colon would name a value.
+        rows = await tx.rows(text(explain + str(literal).replace("%%", "%").replace(":", "\\:")))
+        return "\n".join(str(row[-1]) for row in rows) + "\n"
+
+
+def test_no_spelling_is_a_part_of_others() -> None:
+    letters = "a9é光龍Ж\U00020bb7\U000f0001\uffff"
+    texts = [*letters, *map("".join, product(letters, repeat=2))]
+    for text_, part in product(texts, texts):
+        assert (user_search.spell(part) in user_search.spell(text_)) == (part in text_)
+    spelled = {user_search.spell(chr(code)) for code in range(0x80, 0x110000)}
+    assert len(spelled) == 0x110000 - 0x80
+
+
+async def test_what_many_match_is_not_counted(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_search, "FEW", 2)
+    tagged = {"tag": {"all": ["vip"]}}
+    await put(system, [{"userid": f"user{number}", **tagged} for number in range(5)])
+    await put(system, [{"userid": "two1", "tag": {"all": ["rare"]}}, {"userid": "two2"}])
+    who = await caller(system)
+
+    async def counted(**found: str) -> tuple[bool, int]:
+        async with system.database.read() as tx:
+            where = await user_filters.where_of(tx, who, Found(**found))
+            return where.many, await user_filters.count(tx, where, most=3)
+
+    assert await counted(search="user") == (True, 3)
+    assert await counted(tag="vip") == (True, 3)
+    assert await counted(search="two") == (False, 2)
+    assert await counted(search="user1", tag="vip") == (False, 1)
+    assert await counted(search="user", tag="vip") == (False, 3)
+    assert await counted(search="two", tag="rare") == (False, 1)
+    assert await counted(search="user", tag="none") == (False, 0)
+
+
+async def test_the_migration_spells_what_is_stored(system: System) -> None:
+    await put(system, PEOPLE)
+    async with system.database.write() as tx:
+        await tx.run(update(table).values(text="as it was before"))
+    assert await found(system, "四光") == []
+    await system.database.exclusively(_migrated)
+    for sought in ("四光", "光", "vip客"):
+        assert await found(system, sought) == ["li"]
+    await put(system, [{"userid": "li", "attributes": {"name": "李四"}}])
+    assert await found(system, "光") == []
+
+
+def _migrated(connection: Connection) -> None:
+    module = importlib.import_module("ums.migrations.versions.0030_spelled_search")
+    with Operations.context(MigrationContext.configure(connection)):
+        module.upgrade()
+
+
 async def test_the_index_is_used(system: System) -> None:
     """At any number of users, a search that few match looks at few rows."""
     now = clock.now()
@@ -134,17 +225,11 @@ async def test_the_index_is_used(system: System) -> None:
             await tx.run(insert(user_rows), one)
         fill = select(user_rows.c.id, text("'all'"), text("' ' || userid || ' '"))
         await tx.run(insert(table).from_select(["user_id", "bind_id", "text"], fill))
-    if system.database.dialect == "postgresql":
-        async with system.database.write() as tx:
-            # So few rows are read faster from beginning to end.
-            await tx.run(text("SET LOCAL enable_seqscan = off"))
-            like = "EXPLAIN SELECT user_id FROM user_search WHERE text LIKE '%u2999%'"
-            plan = "\n".join(row[0] for row in await tx.rows(text(like)))
-        assert "ix_user_search_text" in plan
-    else:
-        async with system.database.read() as tx:
-            query = "SELECT count(*) FROM user_search_index WHERE user_search_index MATCH '\"299\"'"
-            assert await tx.value(text(query)) == 13
+    index = "ix_user_search_text" if system.database.dialect == "postgresql" else "VIRTUAL TABLE"
+    for sought in ("u2999", "靖", "靖宇", "z7"):
+        plan = await plan_of(system, sought)
+        assert index in plan, plan
+        assert "SCAN user_search\n" not in plan
     assert await found(system, "u2999") == ["u2999"]
     async with system.database.read() as tx:
         assert await tx.value(select(func.count()).select_from(table)) == 3_000

@@ -11,18 +11,19 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, parted, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reports, segments, suppressions, user_bulk, user_pages
+from ums.core import reports, segments, suppressions, user_bulk, user_filters, user_pages
 from ums.core.paging import number
 from ums.core.user_bulk import TagChange
+from ums.core.user_filters import Found
 from ums.core.user_kinds import read_value
-from ums.core.user_pages import Found, UserDraft, UserInfo, UserOrder
-from ums.core.user_search import LONGEST
+from ums.core.user_pages import UserDraft, UserInfo, UserOrder
+from ums.core.user_search import FEW, LONGEST
 from ums.core.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 
 FILTERS = ("search", "tag", "reach", "segment")
 PAGE = 50
-COUNTED = 10_000  # more are told as "over 10,000"
+COUNTED = FEW  # more are told as "over 10,000"
 NOWHERE = "-"  # no ChannelKey looks like this
 FIELDS = {"set.attributes": "attributes"}  # fields of `core` by the form's names
 
@@ -33,16 +34,17 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
     sort = sort_of(request, UserOrder, "created_at")
     wanted = _wanted(asked, visitor)
     async with system.database.read() as tx:
-        found = await user_pages.search(
+        where = await user_filters.where_of(tx, visitor.caller, wanted)
+        found = await user_pages.page(
             tx,
             visitor.caller,
-            wanted,
+            where,
             sort=sort,
             after=request.query_params.get("after"),
             before=request.query_params.get("before"),
             limit=PAGE,
         )
-        total = await user_pages.count(tx, visitor.caller, wanted, most=COUNTED + 1)
+        total = await user_filters.count(tx, where, most=COUNTED + 1)
     return page(
         request,
         "users/list.html",

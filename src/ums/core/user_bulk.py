@@ -5,14 +5,15 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core import audit, user_pages, users
+from ums.core import audit, user_filters, users
 from ums.core.callers import Caller
 from ums.core.models import users as table
 from ums.core.system import System
 from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, parse
+from ums.core.user_filters import Found
 from ums.core.user_kinds import ALL
-from ums.core.user_pages import Found, rights_of
+from ums.core.user_pages import rights_of
 from ums.errors import Invalid
 
 MOST: Final = 10_000
@@ -29,12 +30,11 @@ class TagChange(Struct, frozen=True):
 async def find(system: System, caller: Caller, found: Found) -> list[str]:
     """The userids of all that `found` finds. Raises Invalid where they are more than MOST."""
     async with system.database.read() as tx:
-        where = await user_pages.conditions(tx, caller, found)
-        query = select(table.c.userid).where(*where).order_by(table.c.id).limit(MOST + 1)
-        userids = [row.userid for row in await tx.rows(query)]
-    if len(userids) > MOST:
-        raise Invalid("too_many_users", limit=MOST)
-    return userids
+        where = await user_filters.where_of(tx, caller, found)
+        if await user_filters.count(tx, where, most=MOST + 1) > MOST:
+            raise Invalid("too_many_users", limit=MOST)
+        query = select(table.c.userid).where(*where.conditions).order_by(table.c.id).limit(MOST)
+        return [row.userid for row in await tx.rows(query)]
 
 
 async def tag(system: System, caller: Caller, userids: list[str], change: TagChange) -> int:

@@ -9,23 +9,20 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
-from sqlalchemy import Column, ColumnElement, TextClause, exists, func, select, text
+from sqlalchemy import Column, ColumnElement, select
 
 from ums import clock
 from ums.core import audit, user_search, users
 from ums.core.callers import Caller
-from ums.core.condition_sql import compile_conditions
-from ums.core.conditions import read
-from ums.core.directory import Channel, Snapshot
+from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
-from ums.core.models import addresses, tags
 from ums.core.models import users as table
 from ums.core.paging import MOST, Page, number, plain
-from ums.core.segments import conditions_of
 from ums.core.system import System
 from ums.core.user_changes import apply
 from ums.core.user_entries import Entry, Rights, parse
-from ums.core.user_kinds import ALL, KINDS, read_userid, read_value
+from ums.core.user_filters import Found, Where, where_of
+from ums.core.user_kinds import ALL, KINDS, read_userid
 from ums.core.users import User
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
@@ -85,18 +82,6 @@ def channels_of(caller: Caller) -> Sequence[Channel] | None:
     return [known[id] for id in sorted(caller.channels) if id in known]
 
 
-class Found(Struct, frozen=True, kw_only=True):
-    """Which users are searched for; what is None does not matter."""
-
-    search: str | None = None  # any part of what is known of a user (core.user_search)
-    prefix: str | None = None  # how the userid begins
-    address: str | None = None
-    tag: str | None = None
-    # The channel that can write to them; "nowhere": without any email address that is seen.
-    reach: Channel | Literal["nowhere"] | None = None
-    segment: int | None = None
-
-
 async def search(
     tx: Tx,
     caller: Caller,
@@ -111,14 +96,27 @@ async def search(
 
     Raises Invalid, and Forbidden for a bound caller's segment, which goes by what it may not see.
     """
-    where = await conditions(tx, caller, found)
+    where = await where_of(tx, caller, found)
+    return await page(tx, caller, where, sort=sort, after=after, before=before, limit=limit)
+
+
+async def page(
+    tx: Tx,
+    caller: Caller,
+    where: Where,
+    *,
+    sort: UserOrder = "created_at",
+    after: str | None = None,
+    before: str | None = None,
+    limit: int = MOST,
+) -> UserPage:
+    """The same of users that are looked for already."""
     backwards = before is not None
     place = before if backwards else after
-    if place is not None:
-        where.append(_beyond(sort, place, backwards=backwards))
+    beyond = [] if place is None else [_beyond(sort, place, backwards=backwards)]
     column = _sorted_by(sort)
-    order = column.desc() if sort.startswith("-") != backwards else column
-    rows = list(await tx.rows(select(table).where(*where).order_by(order).limit(limit + 1)))
+    downwards = sort.startswith("-") != backwards
+    rows = await _rows(tx, where, beyond, column, limit=limit, downwards=downwards)
     more, rows = len(rows) > limit, rows[:limit]
     if backwards:
         rows.reverse()
@@ -131,30 +129,31 @@ async def search(
     )
 
 
-async def count(tx: Tx, caller: Caller, found: Found, *, most: int) -> int:
-    """How many users are found; at most `most`."""
-    few = select(table.c.id).where(*await conditions(tx, caller, found)).limit(most).subquery()
-    return int(await tx.value(select(func.count()).select_from(few)) or 0)
-
-
-async def conditions(
-    tx: Tx, caller: Caller, found: Found
-) -> list[ColumnElement[bool] | TextClause]:
-    """What holds of the users that are found. Raises as `search` does."""
-    where: list[ColumnElement[bool] | TextClause] = []
-    if found.search and (sought := plain(found.search, "search").strip()):
-        where.append(await user_search.matching(tx, sought, caller.bind_ids()))
-    if found.prefix is not None:
-        where.append(_begins(tx, plain(found.prefix, "prefix")))
-    if found.address is not None:
-        where.append(_has_address(plain(found.address, "address"), caller))
-    if found.tag is not None:
-        where.append(_has_tag(plain(found.tag, "tag"), caller.snapshot, caller))
-    if found.reach is not None:
-        where.append(_reached(found.reach, caller))
-    if found.segment is not None:
-        where.append(await _in_segment(tx, found.segment, caller))
-    return where
+async def _rows(
+    tx: Tx,
+    where: Where,
+    beyond: list[ColumnElement[bool]],
+    column: Column[Any],
+    *,
+    limit: int,
+    downwards: bool,
+) -> list[Any]:
+    """The first rows beyond the place, one more than `limit`."""
+    order = column.desc() if downwards else column.asc()
+    match = where.match
+    rows = select(table).where(*where.conditions, *beyond).order_by(order).limit(limit + 1)
+    if match is None or match.indexed is None or where.few:
+        return list(await tx.rows(rows))
+    # Many match, mostly everywhere. Where they lie together far away, the index is faster.
+    walk = select(column).where(*beyond).order_by(order).offset(user_search.NEAR).limit(1)
+    end = await tx.value(walk)
+    if end is None:
+        return list(await tx.rows(rows))
+    near = list(await tx.rows(rows.where(column >= end if downwards else column <= end)))
+    if len(near) > limit:
+        return near
+    all_of = select(table).where(*where.others, match.indexed, *beyond)
+    return list(await tx.rows(all_of.order_by(order).limit(limit + 1)))
 
 
 def _sorted_by(sort: UserOrder) -> Column[Any]:
@@ -166,51 +165,6 @@ def _beyond(sort: UserOrder, given: str, *, backwards: bool) -> ColumnElement[bo
     column, field = _sorted_by(sort), "before" if backwards else "after"
     place = plain(given, field) if sort.endswith("userid") else number(given, field)
     return column < place if sort.startswith("-") != backwards else column > place
-
-
-def _begins(tx: Tx, prefix: str) -> ColumnElement[bool]:
-    if tx.dialect == "postgresql" or not prefix:
-        return table.c.userid.startswith(prefix, autoescape=True)
-    # SQLite's LIKE knows no case and no index; userids hold nothing above this character.
-    return (table.c.userid >= prefix) & (table.c.userid < prefix + "\U0010ffff")
-
-
-def _has_address(given: str, caller: Caller) -> ColumnElement[bool]:
-    try:
-        value = read_value("email", given, "address") if "@" in given else given
-    except Invalid:
-        value = given
-    # Not by `exists`: SQLite would look at every user instead of at the index of addresses.
-    own = select(addresses.c.user_id).where(addresses.c.value == value)
-    visible = caller.bind_ids()
-    seen = own if visible is None else own.where(addresses.c.bind_id.in_(sorted(visible)))
-    return table.c.id.in_(seen)
-
-
-def _reached(reach: Channel | Literal["nowhere"], caller: Caller) -> ColumnElement[bool]:
-    mine = exists().where(addresses.c.user_id == table.c.id, addresses.c.kind == "email")
-    if reach != "nowhere":
-        return mine.where(addresses.c.bind_id.in_((ALL, reach.key)))
-    visible = caller.bind_ids()
-    seen = mine if visible is None else mine.where(addresses.c.bind_id.in_(sorted(visible)))
-    return ~seen
-
-
-async def _in_segment(tx: Tx, segment: int, caller: Caller) -> TextClause:
-    caller.unbound()
-    conditions = await conditions_of(tx, segment)
-    if conditions is None:
-        raise Invalid("segment_unknown", id=segment)
-    compiled = compile_conditions(read(conditions), tx.dialect, clock.now())
-    inside = f"EXISTS (SELECT 1 FROM users u WHERE u.id = users.id AND {compiled.sql})"
-    return text(inside).bindparams(**compiled.params)
-
-
-def _has_tag(tag: str, snapshot: Snapshot, caller: Caller) -> ColumnElement[bool]:
-    # Every bind id, for the index of tags begins with it.
-    visible = caller.bind_ids() or {ALL, *snapshot.channels}
-    mine = tags.c.user_id == table.c.id
-    return exists().where(mine, tags.c.bind_id.in_(sorted(visible)), tags.c.tag == tag)
 
 
 async def show(tx: Tx, caller: Caller, userid: str) -> UserInfo:

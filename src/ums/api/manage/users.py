@@ -12,7 +12,8 @@ from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
 from ums.core.paging import Page
 from ums.core.reports import UserDelivery
-from ums.core.user_pages import Found, UserDraft, UserInfo, UserOrder, UserPage
+from ums.core.user_filters import Found
+from ums.core.user_pages import UserDraft, UserInfo, UserOrder, UserPage
 from ums.core.user_search import LONGEST
 from ums.core.users import MAX_ENTRIES, Report
 from ums.web.bodies import BoundedRequest as Call

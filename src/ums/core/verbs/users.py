@@ -13,7 +13,8 @@ from ums.core.headings import letters
 from ums.core.import_columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.core.user_pages import Found, UserOrder
+from ums.core.user_filters import Found
+from ums.core.user_pages import UserOrder
 from ums.core.user_search import LONGEST
 from ums.core.verbs.base import Id, Limit, Verb
 from ums.errors import Invalid, recall
