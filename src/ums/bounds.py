@@ -10,8 +10,7 @@ MOST: Final = 10**9
 """More than any count or limit has a use for."""
 
 LEAST: Final = -(2**63)
-STORED: Final = f"a whole number from {LEAST} to {MOST_ID}"
-"""What every store takes, and so what stands free in a body has to be."""
+"""From here to MOST_ID every store takes a number; so has to be what stands free in a body."""
 
 Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
 

@@ -39,13 +39,21 @@ class Detail(str):
     values: dict[str, object]
 
     def __new__(cls, reason: str, /, **values: object) -> Self:
-        made = super().__new__(cls, _DETAILS[reason]["en"].format(**values))
+        made = super().__new__(cls, _DETAILS[reason]["en"].format(**_said(values, "en")))
         made.reason, made.values = reason, values
         return made
 
     def words(self, language: str = "en") -> str:
         """The text in `language`."""
-        return _DETAILS[self.reason][_side(language)].format(**self.values)
+        return _DETAILS[self.reason][_side(language)].format(**_said(self.values, language))
+
+
+def _said(values: dict[str, object], language: str) -> dict[str, object]:
+    """The values of words, those with words of their own in `language`."""
+    return {
+        name: value.words(language) if isinstance(value, Detail) else value
+        for name, value in values.items()
+    }
 
 
 def _side(language: str) -> str:
@@ -66,11 +74,7 @@ class UmsError(Exception):
     def words(self, language: str = "en") -> str:
         """The message in `language` ("en" or "zh"), short and free of internals."""
         text = self._text(_side(language))
-        values = {
-            name: value.words(language) if isinstance(value, Detail) else value
-            for name, value in self.values.items()
-        }
-        return text.format(**values) if values else text
+        return text.format(**_said(self.values, language)) if self.values else text
 
     def _text(self, side: str) -> str:
         """With its placeholders; English has another one where `count` is 1."""
@@ -180,13 +184,15 @@ CODES: dict[str, int] = {name: row["code"] for name, row in _TABLE.items() if "c
 
 def dump(error: UmsError) -> str:
     """The error as text from which `recall` gets its words, in any language, later."""
-    values = {name: _plain(value) for name, value in error.values.items()}
+    values = {name: plain(value) for name, value in error.values.items()}
     return json.dumps({"reason": error.reason, "values": values}, ensure_ascii=False)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> Any:
+    """A value of words as JSON, from which `restored` makes it again."""
     if isinstance(value, Detail):
-        return {"detail": value.reason, "values": value.values}
+        inner = {name: plain(one) for name, one in value.values.items()}
+        return {"detail": value.reason, "values": inner}
     return value if isinstance(value, str | int | float) else str(value)
 
 
@@ -195,9 +201,13 @@ def recall(text: str, language: str = "en") -> str:
     if not text.startswith('{"reason":'):
         return text
     held = json.loads(text)
-    values = {name: _restored(value) for name, value in held["values"].items()}
+    values = {name: restored(value) for name, value in held["values"].items()}
     return UmsError(held["reason"], **values).words(language)
 
 
-def _restored(value: Any) -> object:
-    return Detail(value["detail"], **value["values"]) if isinstance(value, dict) else value
+def restored(value: Any) -> Any:
+    """What `plain` made plain."""
+    if not isinstance(value, dict):
+        return value
+    inner = {name: restored(one) for name, one in value["values"].items()}
+    return Detail(value["detail"], **inner)

@@ -15,7 +15,7 @@ from litestar.exceptions import (
 from ums.core.languages import preferred
 from ums.core.messages import Intake
 from ums.core.system import System
-from ums.errors import Broken, Invalid, NotFound, TooLarge, UmsError, WrongMethod
+from ums.errors import Broken, Detail, Invalid, NotFound, TooLarge, UmsError, WrongMethod
 from ums.web.bodies import check_values
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ def json_of(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid("bad_json", detail=str(error)) from None
     except RecursionError:
-        raise Invalid("bad_json", detail="too deeply nested") from None
+        raise Invalid("bad_json", detail=Detail("deeply_nested")) from None
 
 
 def failed(request: Call, error: UmsError) -> Response[bytes]:

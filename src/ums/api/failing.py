@@ -8,7 +8,7 @@ from litestar.types import ExceptionHandlersMap
 
 from ums.api import answers, problems
 from ums.api.answers import Call, log
-from ums.errors import Broken, Invalid, UmsError
+from ums.errors import Broken, Detail, Invalid, UmsError
 
 
 def _own(request: Call, error: UmsError) -> Response[bytes]:
@@ -27,12 +27,14 @@ def _unexpected(request: Call, error: Exception) -> Response[bytes]:
     if not _is_management(request):
         return answers.unexpected(request, error)
     if isinstance(error, RecursionError):
-        return problems.tell(request, Invalid("bad_json", detail="too deeply nested"))
+        return problems.tell(request, Invalid("bad_json", detail=Detail("deeply_nested")))
     if isinstance(error, UnicodeDecodeError) or type(error) is LookupError:
         # Litestar decodes the fields of a form with whatever charset they name.
         handler: Any = request.scope.get("route_handler")
         if handler is not None and handler.opt.get("takes") == "multipart/form-data":
-            return problems.tell(request, Invalid("misfit", field="body", detail="not UTF-8"))
+            return problems.tell(
+                request, Invalid("misfit", field="body", detail=Detail("not_utf8"))
+            )
     # The path and the error's kind, never the body: it may hold addresses or texts.
     log.error("request failed", path=request.scope["path"], exc_info=error)
     return problems.tell(request, Broken("broken"))

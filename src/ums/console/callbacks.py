@@ -9,6 +9,7 @@ from ums.console.forms import Form, given, lists, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
+from ums.console.words import language_of
 from ums.core import checkup
 from ums.core.callbacks import addresses, kept, listing
 from ums.core.callbacks.addresses import Changes
@@ -153,7 +154,7 @@ async def change_callback(
     form = Form(_NEW)
     try:
         if verb == "test":
-            tested = await addresses.test(system, channel, callback_id)
+            tested = await addresses.test(system, channel, callback_id, language_of(request))
         elif verb == "rotate":
             made = await addresses.rotate(system, channel, callback_id)
             return await _reveal(system, visitor, channel, str(made.secret))

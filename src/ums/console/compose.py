@@ -10,7 +10,7 @@ from ums.console.forms import parted
 from ums.core.identifiers import is_userid
 from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
 from ums.core.templates.build import Sources
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 from ums.senders.address import BadAddress, clean
 
 MAX_PEOPLE: Final = 1000  # that are typed; more come as a list
@@ -135,7 +135,7 @@ def variables_of(fields: dict[str, Any]) -> dict[str, Any]:
         if line.strip():
             name, mark, value = line.partition("=")
             if not mark:
-                raise Invalid("misfit", field="variables", detail="name = value, one a line")
+                raise Invalid("misfit", field="variables", detail=Detail("lines_of_values"))
             found[name.strip()] = value.strip()
     return found
 

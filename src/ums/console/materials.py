@@ -14,7 +14,7 @@ from ums.console.shapes import System, Visitor
 from ums.core import material_store, materials
 from ums.core.materials import MaterialOrder
 from ums.core.visibility import bind_names
-from ums.errors import Invalid, UmsError
+from ums.errors import Detail, Invalid, UmsError
 
 _PIECE = 256 * 1024
 
@@ -73,7 +73,7 @@ async def upload_material(request: AnyRequest, system: System, visitor: Visitor)
 def _hours(text: str) -> int:
     most = material_store.MOST_HOURS
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= most):
-        raise Invalid("misfit", field="hours", detail=f"1 - {most}")
+        raise Invalid("misfit", field="hours", detail=Detail("between", least=1, most=most))
     return int(text)
 
 

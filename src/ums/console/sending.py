@@ -19,6 +19,7 @@ from ums.console.forms import Form, lists, refused
 from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
+from ums.console.words import language_of
 from ums.console.zones import entered
 from ums.core import approval, composing, drafts, reports, segments
 from ums.core.callers import Caller
@@ -263,17 +264,19 @@ async def _seen(
     request: AnyRequest, system: Any, channel: Channel, content: Outgoing, userid: str
 ) -> tuple[Any, Form]:
     """The template as a real user would get it; None for content that is the same for all."""
-    form = Form({"userid": userid})
+    form, language = Form({"userid": userid}), language_of(request)
     if content.template is None:
         return None, form
     who = userid or next((one.userid for one in content.recipients if one.userid), None)
     try:
         seen = await preview.preview(
-            system, channel, content.template, userid=who, para=content.variables
+            system, channel, content.template, userid=who, para=content.variables, language=language
         )
     except UmsError as error:
         form = refused(request, {"userid": userid}, error, {"": "userid"})
-        seen = await preview.preview(system, channel, content.template, para=content.variables)
+        seen = await preview.preview(
+            system, channel, content.template, para=content.variables, language=language
+        )
     return seen, form
 
 

@@ -114,12 +114,13 @@ def _read(one: Adjustable, typed: str) -> Any:
     return int(typed) * one.unit
 
 
-def _setting(held: Settings, name: str, _kind: str, default: str, about: str) -> dict[str, Any]:
-    value = str(getattr(held, name.removeprefix(PREFIX).lower()))
+def _setting(held: Settings, name: str, _kind: str, default: str, _about: str) -> dict[str, Any]:
+    key = name.removeprefix(PREFIX).lower()
+    value = str(getattr(held, key))
     changed = value != default
     if name in _SECRET:
         value = "•••" if changed else value
-    return {"name": name, "value": value, "default": default, "about": about, "changed": changed}
+    return {"name": name, "key": key, "value": value, "default": default, "changed": changed}
 
 
 handlers = [show_settings, change_settings, change_brand, show_logo]

@@ -11,6 +11,7 @@ from ums.console.forms import Form, given, refused, sort_of
 from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
+from ums.console.words import language_of
 from ums.core.callers import Caller
 from ums.core.directory import Channel
 from ums.core.sorting import ByName
@@ -107,14 +108,14 @@ async def _show(
     version = _version(request)
     shown = await store.show(system, channel, id, version)
     userid = request.query_params.get("userid", "").strip()
-    form_user = Form({"userid": userid})
+    form_user, language = Form({"userid": userid}), language_of(request)
     try:
         seen = await preview.preview(
-            system, channel, id, version=shown.version, userid=userid or None
+            system, channel, id, version=shown.version, userid=userid or None, language=language
         )
     except UmsError as error:
         form_user = refused(request, {"userid": userid}, error, {"": "userid"})
-        seen = await preview.preview(system, channel, id, version=shown.version)
+        seen = await preview.preview(system, channel, id, version=shown.version, language=language)
     async with system.database.read() as tx:
         versions = (await store.list_versions(tx, channel, id, limit=50)).items
     newest = await store.show(system, channel, id)

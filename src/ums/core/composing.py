@@ -24,7 +24,7 @@ from ums.core.system import System
 from ums.core.templates import acceptance
 from ums.core.templates.para import check_para
 from ums.core.templates.people import address_of
-from ums.errors import Invalid, Refused
+from ums.errors import Detail, Invalid, Refused
 from ums.senders.address import BadAddress, clean
 from ums.senders.extras import Extras, Header, check_headers
 from ums.senders.mime import BadContent, check_cid, check_subject
@@ -163,7 +163,7 @@ def _content(asked: Outgoing) -> Content:
 
 def _said(text: str | None, field: str) -> str:
     if text is not None and not text.strip():
-        raise Invalid("misfit", field=field, detail="it is empty")
+        raise Invalid("misfit", field=field, detail=Detail("empty"))
     return text or ""
 
 
@@ -213,9 +213,9 @@ def _file(given: Attachment, field: str) -> FileAsked:
 def _check_shown(files: Sequence[Attachment], *, html: bool) -> None:
     cids = [file.cid for file in files if file.cid is not None]
     if cids and not html:
-        raise Invalid("misfit", field="attachments", detail="a cid needs an HTML text")
+        raise Invalid("misfit", field="attachments", detail=Detail("cid_no_html"))
     if len(set(cids)) < len(cids):
-        raise Invalid("misfit", field="attachments", detail="give each file a cid of its own")
+        raise Invalid("misfit", field="attachments", detail=Detail("cid_own"))
 
 
 # -- what stands in the mail's header ------------------------------------------------------------
@@ -284,4 +284,4 @@ def _checked(field: str, check: Callable[[], None]) -> None:
     try:
         check()
     except BadContent as error:
-        raise Invalid("misfit", field=field, detail=str(error)) from None
+        raise Invalid("misfit", field=field, detail=error.detail) from None

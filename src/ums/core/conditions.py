@@ -20,7 +20,7 @@ from msgspec import Struct
 from ums.core.directory import Snapshot
 from ums.core.identifiers import is_tag
 from ums.core.user_kinds import ALL, KINDS
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 MAX_DEPTH = 10
 MAX_PARTS = 500  # tests and values together
@@ -104,7 +104,7 @@ def read(given: object) -> Node | None:
     Raises Invalid("bad_conditions") with the place and what is wrong there.
     """
     if len(_encoded(given)) > MAX_TEXT:
-        _refuse("conditions", f"larger than {MAX_TEXT} bytes")
+        _refuse("conditions", "large", most=MAX_TEXT)
     return None if given == {} else _Reader().node(given, "conditions", 1)
 
 
@@ -146,10 +146,11 @@ def _encoded(given: object) -> bytes:
     try:
         return msgspec.json.encode(given)
     except (TypeError, ValueError, RecursionError, OverflowError):
-        _refuse("conditions", "not JSON")
+        _refuse("conditions", "json")
 
 
-def _refuse(place: str, detail: str) -> NoReturn:
+def _refuse(place: str, detail: str, **values: object) -> NoReturn:
+    detail = Detail(f"conditions_{detail}", **values)
     raise Invalid("bad_conditions", field=place, detail=detail)
 
 
@@ -162,13 +163,13 @@ class _Reader:
     def node(self, given: object, place: str, depth: int) -> Node:
         self._count(place)
         if depth > MAX_DEPTH:
-            _refuse(place, f"more than {MAX_DEPTH} levels deep")
+            _refuse(place, "deep", most=MAX_DEPTH)
         if not isinstance(given, dict) or len(given) != 1:
-            _refuse(place, f"an object with one key, of {', '.join(_READERS)}")
+            _refuse(place, "key", names=", ".join(_READERS))
         name, inner = cast("tuple[str, object]", next(iter(given.items())))
         reader = _READERS.get(name)
         if reader is None:
-            _refuse(place, f"an object with one key, of {', '.join(_READERS)}")
+            _refuse(place, "key", names=", ".join(_READERS))
         return reader(self, inner, f"{place}.{name}", depth)
 
     def every(self, given: object, place: str, depth: int) -> Node:
@@ -184,11 +185,11 @@ class _Reader:
         fields = _fields(given, place, ("any", "all", "none", "bind_id"))
         chosen = [how for how in ("any", "all", "none") if how in fields]
         if len(chosen) != 1:
-            _refuse(place, "one of any, all, none")
+            _refuse(place, "how")
         tags = self._values(fields[chosen[0]], f"{place}.{chosen[0]}")
         for number, tag in enumerate(tags):
             if not isinstance(tag, str) or not is_tag(tag):
-                _refuse(f"{place}.{chosen[0]}[{number}]", "not a tag")
+                _refuse(f"{place}.{chosen[0]}[{number}]", "tag")
         bind_id = _text(fields.get("bind_id", ALL), f"{place}.bind_id")
         return Tagged(cast("How", chosen[0]), cast("list[str]", tags), bind_id)
 
@@ -196,19 +197,19 @@ class _Reader:
         fields = _fields(given, place, ("name", "op", "value"))
         name = _text(fields.get("name"), f"{place}.name")
         if '"' in name or "\\" in name:  # SQLite and PostgreSQL do not agree on such keys
-            _refuse(f"{place}.name", "it holds a quotation mark or a backslash")
+            _refuse(f"{place}.name", "quote")
         op = fields.get("op")
         if op not in OPS:
-            _refuse(f"{place}.op", f"one of {', '.join(OPS)}")
+            _refuse(f"{place}.op", "one_of", names=", ".join(OPS))
         return Attribute(name, str(op), self._operand(str(op), fields, place))
 
     def addressed(self, given: object, place: str, _depth: int) -> Node:
         fields = _fields(given, place, ("kind", "exists", "bind_id"))
         kind, exists = fields.get("kind"), fields.get("exists", True)
         if not isinstance(kind, str) or kind not in _ADDRESSES:
-            _refuse(f"{place}.kind", f"one of {', '.join(_ADDRESSES)}")
+            _refuse(f"{place}.kind", "one_of", names=", ".join(_ADDRESSES))
         if not isinstance(exists, bool):
-            _refuse(f"{place}.exists", "true or false")
+            _refuse(f"{place}.exists", "bool")
         bind_id = fields.get("bind_id")
         return Addressed(
             kind, exists, None if bind_id is None else _text(bind_id, f"{place}.bind_id")
@@ -218,7 +219,7 @@ class _Reader:
         fields = _fields(given, place, ("event", "within_days", "at_least", "channel"))
         event, channel = fields.get("event"), fields.get("channel")
         if event not in EVENTS:
-            _refuse(f"{place}.event", f"one of {', '.join(EVENTS)}")
+            _refuse(f"{place}.event", "one_of", names=", ".join(EVENTS))
         return Engaged(
             event,
             _whole(fields.get("within_days"), f"{place}.within_days", MAX_DAYS),
@@ -228,13 +229,13 @@ class _Reader:
 
     def _nodes(self, given: object, place: str, depth: int) -> list[Node]:
         if not isinstance(given, list) or not given:
-            _refuse(place, "a list of one or more")
+            _refuse(place, "list")
         parts = cast("list[object]", given)
         return [self.node(part, f"{place}[{i}]", depth + 1) for i, part in enumerate(parts)]
 
     def _values(self, given: object, place: str) -> list[Scalar]:
         if not isinstance(given, list) or not given:
-            _refuse(place, "a list of one or more")
+            _refuse(place, "list")
         return [self._value(one, f"{place}[{i}]") for i, one in enumerate(cast("list[Any]", given))]
 
     def _value(self, given: object, place: str) -> Scalar:
@@ -245,13 +246,13 @@ class _Reader:
             return given
         if isinstance(given, float):
             return given
-        _refuse(place, "a text, a number, true or false")
+        _refuse(place, "value")
 
     def _operand(self, op: str, fields: dict[str, Any], place: str) -> Scalar | list[Scalar] | None:
         place = f"{place}.value"
         if op in ("exists", "missing"):
             if "value" in fields:
-                _refuse(place, f"{op} takes no value")
+                _refuse(place, "no_value", op=op)
             return None
         if "value" not in fields:
             _refuse(place, "missing")
@@ -259,15 +260,15 @@ class _Reader:
             return self._values(fields["value"], place)
         value = self._value(fields["value"], place)
         if op in ORDER and isinstance(value, bool):
-            _refuse(place, f"{op} takes a number, a text or a day (YYYY-MM-DD)")
+            _refuse(place, "order", op=op)
         if op in TEXT and not (isinstance(value, str) and value):
-            _refuse(place, f"{op} takes a text")
+            _refuse(place, "text", op=op)
         return value
 
     def _count(self, place: str) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            _refuse(place, f"more than {MAX_PARTS} tests and values")
+            _refuse(place, "many", most=MAX_PARTS)
 
 
 _READERS: dict[str, Callable[[_Reader, object, str, int], Node]] = {
@@ -283,22 +284,22 @@ _READERS: dict[str, Callable[[_Reader, object, str, int], Node]] = {
 
 def _fields(given: object, place: str, known: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(given, dict):
-        _refuse(place, "an object")
+        _refuse(place, "object")
     for name in given:
         if name not in known:
-            _refuse(place, f"only {', '.join(known)}")
+            _refuse(place, "only", names=", ".join(known))
     return cast("dict[str, Any]", given)
 
 
 def _text(given: object, place: str, *, least: int = 1, most: int = 100) -> str:
     if not isinstance(given, str) or not least <= len(given) <= most:
-        _refuse(place, f"a text of {least} to {most} characters")
+        _refuse(place, "length", least=least, most=most)
     if any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in given):
-        _refuse(place, "it holds a control character")
+        _refuse(place, "control")
     return given
 
 
 def _whole(given: object, place: str, most: int) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-        _refuse(place, f"a whole number from 1 to {most}")
+        _refuse(place, "whole", most=most)
     return given

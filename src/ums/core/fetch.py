@@ -18,7 +18,7 @@ from ums.config import Settings
 from ums.core.file_names import disposition_name, name_and_type
 from ums.core.guard import Guard, GuardedNetwork, parse_networks
 from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
-from ums.errors import Invalid, TooLarge
+from ums.errors import Detail, Invalid, TooLarge
 from ums.senders.mime import File
 
 log = structlog.get_logger()
@@ -31,7 +31,11 @@ _REDIRECTS: Final = {301, 302, 303, 307, 308}
 
 
 class _Refused(Exception):
-    """The file cannot be had; the text is for the caller."""
+    """The file cannot be had; the detail is for the caller."""
+
+    def __init__(self, detail: Detail) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 class _Budget:
@@ -95,9 +99,9 @@ async def _fetch_in_time(
     try:
         return await within(seconds, guard, lambda network: _follow(url, network, budget))
     except (Unreached, _Refused) as error:
-        detail, cause = str(error), error.__cause__ or error
+        detail, cause = error.detail, error.__cause__ or error
     # The host alone: a URL's path and query may be a secret.
-    log.info("file_refused", host=url.host, detail=detail, cause=repr(cause))
+    log.info("file_refused", host=url.host, detail=str(detail), cause=repr(cause))
     raise Invalid("file_refused", field=field, detail=detail)
 
 
@@ -107,7 +111,7 @@ async def _follow(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> F
         if isinstance(found, File):
             return found
         url = found
-    raise _Refused("too many redirects")
+    raise _Refused(Detail("web_redirects"))
 
 
 async def _get(url: httpx.URL, network: GuardedNetwork, budget: _Budget) -> File | httpx.URL:
@@ -125,14 +129,14 @@ def _redirect(url: httpx.URL, headers: Headers) -> httpx.URL:
     try:
         return parse_url(str(url.join(headers["location"])))
     except (KeyError, ValueError, httpx.InvalidURL):
-        raise _Refused("redirects to what is not a URL") from None
+        raise _Refused(Detail("web_redirect_url")) from None
 
 
 def _check(status: int, headers: Headers, budget: _Budget) -> None:
     if status != 200:
-        raise _Refused(f"answered {status}")
+        raise _Refused(Detail("web_answered", status=status))
     if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise _Refused("answered with a compressed body")  # 10 kB of which may be 10 MB
+        raise _Refused(Detail("web_compressed"))  # 10 kB of which may be 10 MB
     budget.check(int(headers.get("content-length", "0")))
 
 

@@ -18,7 +18,7 @@ from ums.core.models import list_entries, lists
 from ums.core.paging import Page, after_id, page, page_size
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
-from ums.errors import Conflict, Invalid, NotFound, Refused
+from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
 from ums.senders.address import BadAddress, clean
 
 ListKind = Literal["block", "allow"]
@@ -253,6 +253,6 @@ def _shown(row: Any) -> ListInfo:
 def _beyond(after: str, *, down: bool) -> ColumnElement[bool]:
     kind, colon, value = after.partition(":")
     if not colon or "\x00" in after:
-        raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
+        raise Invalid("bad_filter", field="after", detail=Detail("next_of_page"))
     keys, place = tuple_(list_entries.c.kind, list_entries.c.value), (kind, value)
     return keys < place if down else keys > place

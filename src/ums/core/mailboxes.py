@@ -12,7 +12,7 @@ from ums.core.models import mailboxes, senders
 from ums.core.sender_checks import refuse_controls
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Detail, Invalid, NotFound
 from ums.senders import email, mailbox
 from ums.senders.base import Encryption
 from ums.senders.mailbox import MailboxSettings
@@ -154,7 +154,7 @@ def _settings(given: NewMailbox, account: str) -> MailboxSettings:
     for name, text in {**texts, "password": given.password or ""}.items():
         refuse_controls(text, name)
         if len(text) > 255:
-            raise Invalid("misfit", field=name, detail="at most 255 characters")
+            raise Invalid("misfit", field=name, detail=Detail("at_most_characters", most=255))
     if not given.inbox.strip():
         raise Invalid("missing", field="inbox")
     return MailboxSettings(

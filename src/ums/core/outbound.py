@@ -15,6 +15,7 @@ import httpx
 
 from ums import __version__, trust
 from ums.core.guard import Denied, Guard, GuardedNetwork
+from ums.errors import Detail
 
 T = TypeVar("T")
 Headers = dict[str, str]  # in lower case; of several the first
@@ -28,6 +29,10 @@ _URL: Final = re.compile(r"https?://[^\s/?#@\\]+([/?#]\S*)?", re.IGNORECASE)
 class Unreached(Exception):
     """There was no answer. The text is in coarse words, so that UMS is of no use as a port
     scanner; the cause is for the log."""
+
+    def __init__(self, detail: Detail) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 def parse_url(text: str) -> httpx.URL:
@@ -50,13 +55,13 @@ async def within(seconds: float, guard: Guard, work: Callable[[GuardedNetwork], 
         async with asyncio.timeout(seconds):
             return await work(network)
     except Denied as error:
-        text = "port not allowed" if error.port else "address not allowed"
+        text = Detail("web_port" if error.port else "web_address")
         raise Unreached(text) from error
     except (TimeoutError, httpcore.TimeoutException) as error:
-        raise Unreached("timed out") from error
+        raise Unreached(Detail("web_slow")) from error
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
         # ValueError: TLS and h11 have views of their own on what a host may look like
-        raise Unreached("cannot be reached") from error
+        raise Unreached(Detail("web_unreached")) from error
     finally:
         await network.aclose()
 

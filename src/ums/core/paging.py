@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic
 from msgspec import Meta, Struct
 from typing_extensions import TypeVar
 
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 MOST = 500
 T = TypeVar("T", default=Any)
@@ -43,7 +43,7 @@ def page(items: Sequence[T], limit: int, key: Callable[[T], str]) -> Page[T]:
 def page_size(limit: int) -> int:
     """`limit`, if it is one. Raises Invalid."""
     if not 1 <= limit <= MOST:
-        raise Invalid("bad_filter", field="limit", detail=f"1 to {MOST}")
+        raise Invalid("bad_filter", field="limit", detail=Detail("between", least=1, most=MOST))
     return limit
 
 
@@ -55,12 +55,12 @@ def after_id(after: str | None) -> int:
 def number(text: str, field: str) -> int:
     """The id that `after` names. Raises Invalid."""
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Invalid("bad_filter", field=field, detail="use the `next` of the page before")
+        raise Invalid("bad_filter", field=field, detail=Detail("next_of_page"))
     return int(text)
 
 
 def plain(text: str, field: str) -> str:
     """`text` as a database can look for it. Raises Invalid for what none holds."""
     if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise Invalid("bad_filter", field=field, detail="it holds a character that no value has")
+        raise Invalid("bad_filter", field=field, detail=Detail("odd_character"))
     return text

@@ -26,7 +26,7 @@ from ums.core.paging import Page, cut, number, page_size, plain
 from ums.core.sorting import ByTime
 from ums.core.states import FINAL, OPEN, WAITING
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Detail, Invalid, NotFound
 
 STATES = (*OPEN, *FINAL)
 HALTS = ("approval", "paused", "cancelled", "retracted", "refused")
@@ -228,7 +228,7 @@ async def list_deliveries(
     row = await _message_row(tx, msgid, channels)
     wanted: list[ColumnElement[bool] | TextClause] = [deliveries.c.message_id == row.id]
     if state is not None and state not in STATES:
-        raise Invalid("bad_filter", field="state", detail="one of " + ", ".join(STATES))
+        raise Invalid("bad_filter", field="state", detail=Detail("one_of", names=", ".join(STATES)))
     for column, value in (
         (deliveries.c.state, state),
         (deliveries.c.reason, reason),
@@ -237,7 +237,7 @@ async def list_deliveries(
     ):
         if value is not None:
             if "\x00" in value:
-                raise Invalid("bad_filter", field=column.name, detail="it holds a null byte")
+                raise Invalid("bad_filter", field=column.name, detail=Detail("null_byte"))
             wanted.append(column == value)
     if userid:
         wanted.append(KNOWN)

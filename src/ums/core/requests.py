@@ -11,7 +11,7 @@ from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.fetch import MAX_FILES
 from ums.core.identifiers import is_tag, is_userid
-from ums.errors import CODES, Invalid, Refused
+from ums.errors import CODES, Detail, Invalid, Refused
 from ums.senders.address import BadAddress, clean
 from ums.senders.mime import BadContent, check_subject
 
@@ -151,7 +151,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid("bad_json", detail=str(error)) from None
     except RecursionError:
-        raise Invalid("bad_json", detail="too deeply nested") from None
+        raise Invalid("bad_json", detail=Detail("deeply_nested")) from None
 
 
 def _misfit(text: str) -> Invalid:
@@ -259,11 +259,11 @@ def _content(given: Any) -> EmailBody:
     try:
         check_subject(content.subject)
     except BadContent as error:
-        raise Invalid("bad_subject", detail=str(error)) from None
+        raise Invalid("bad_subject", detail=error.detail) from None
     if not content.text.strip():
-        raise Invalid("bad_text", detail="it is empty")
+        raise Invalid("bad_text", detail=Detail("empty"))
     if "\x00" in content.text:
-        raise Invalid("bad_text", detail="it holds a null byte")
+        raise Invalid("bad_text", detail=Detail("null_byte"))
     return content
 
 

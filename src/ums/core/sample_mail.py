@@ -28,8 +28,9 @@ from ums.core.templates.library import Library, Person
 from ums.core.templates.people import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.senders import mime
+from ums.senders.address import BadAddress
 
 _Own = dict[str, Any]
 
@@ -47,7 +48,7 @@ class Sample(Struct, frozen=True):
     """One message, before it goes out or later."""
 
     source: bytes  # the mail; empty where there is `problem`
-    problem: str
+    problem: UmsError | Detail | None
     to: str  # the example's userid, or the address
     files: list[SampleFile]
     audience: Audience
@@ -152,8 +153,8 @@ async def _known(system: System, channel: Channel, userid: str) -> Person:
 
 async def _built(
     system: System, row: Any, sender: Sender, asked: Request, person: Person, own: _Own | None
-) -> tuple[bytes, str]:
-    """(the mail, "") or (nothing, why it cannot be made)."""
+) -> tuple[bytes, UmsError | Detail | None]:
+    """(the mail, None) or (nothing, why it cannot be made)."""
     try:
         stored = await _texts(system, asked, person, own)
         async with system.database.read() as tx:
@@ -161,11 +162,13 @@ async def _built(
         content = mime.Content(
             stored.subject, stored.text, images, stored.html, asked.content.extras, stored.plain
         )
-        return await asyncio.to_thread(_mail, system, row, sender, content, person), ""
+        return await asyncio.to_thread(_mail, system, row, sender, content, person), None
     except RenderError as error:
-        return b"", refusal(error).words()
-    except ValueError as error:  # BadContent, BadAddress
-        return b"", str(error)
+        return b"", refusal(error)
+    except (mime.BadContent, BadAddress) as error:
+        return b"", error.detail
+    except ValueError as error:
+        return b"", Detail("mail_unmade", told=str(error))
 
 
 def _mail(system: System, row: Any, sender: Sender, content: mime.Content, person: Person) -> bytes:
@@ -183,7 +186,7 @@ async def _texts(system: System, asked: Request, person: Person, own: _Own | Non
         return asked.content
     version = await system.shared(Library).version(asked.template_id, asked.template_version or 0)
     if version is None:
-        raise mime.BadContent("its template is gone")
+        raise mime.BadContent(Detail("mail_template_gone"))
     extras = asked.content.extras
     to = Person(extras.to, asked.content.userid, person.attributes) if extras.to else person
     values = version.values(to, asked.content.para, own, named=True)

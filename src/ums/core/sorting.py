@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Integer, Select, or_
 
 from ums.core.paging import Page, number, plain
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 T = TypeVar("T")
 ByTime = Literal["created_at", "-created_at"]
@@ -46,7 +46,7 @@ class Order(Struct, frozen=True):
         found = [column for column in self.columns if column.name == name]
         if not found and name != _BY_ID:
             names = ", ".join([_BY_ID, *(column.name for column in self.columns)])
-            raise Invalid("bad_filter", field="sort", detail=f"one of {names}")
+            raise Invalid("bad_filter", field="sort", detail=Detail("one_of", names=names))
         return found[0] if found else None
 
     def _beyond(self, column: Column[Any] | None, after: str, *, down: bool) -> ColumnElement[bool]:
@@ -56,7 +56,7 @@ class Order(Struct, frozen=True):
         if column is None:
             return further
         if not colon:
-            raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
+            raise Invalid("bad_filter", field="after", detail=Detail("next_of_page"))
         is_number = isinstance(column.type, Integer)
         value = number(text, "after") if is_number else plain(text, "after")
         past = column < value if down else column > value
@@ -74,7 +74,7 @@ class Kept(Struct, Generic[T], frozen=True):
         key = self.keys.get(sort.removeprefix("-"))
         if key is None:
             names = ", ".join(self.keys)
-            raise Invalid("bad_filter", field="sort", detail=f"one of {names}")
+            raise Invalid("bad_filter", field="sort", detail=Detail("one_of", names=names))
         ordered = sorted(
             items, key=lambda one: (key(one), self.id(one)), reverse=sort.startswith("-")
         )
@@ -87,4 +87,4 @@ class Kept(Struct, Generic[T], frozen=True):
         for index, one in enumerate(ordered):
             if str(self.id(one)) == after:
                 return index
-        raise Invalid("bad_filter", field="after", detail="use the `next` of the page before")
+        raise Invalid("bad_filter", field="after", detail=Detail("next_of_page"))

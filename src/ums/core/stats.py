@@ -30,7 +30,7 @@ from ums.core.stats_sql import (
     shape_of,
 )
 from ums.db import Tx
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 DAYS, HOURS = 400, 24 * 31  # the most rows of a series
 DOMAINS = 200  # the largest; the others are one row
@@ -208,7 +208,7 @@ def _buckets(asked: Asked) -> list[tuple[int, int, str]]:
     step = timedelta(days=1) if asked.by == "day" else timedelta(hours=1)
     most = DAYS if asked.by == "day" else HOURS
     if asked.until - asked.since > most * step.total_seconds() * 1000:
-        raise Invalid("bad_filter", field="since", detail=f"at most {most} {asked.by}s")
+        raise Invalid("bad_filter", field="since", detail=Detail(f"at_most_{asked.by}s", most=most))
     found: list[tuple[int, int, str]] = []
     at = _floor(datetime.fromtimestamp(asked.since / 1000, zone), asked.by)
     while _ms(at) < asked.until:
@@ -224,7 +224,7 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise Invalid("bad_filter", field="zone", detail="not a time zone") from None
+        raise Invalid("bad_filter", field="zone", detail=Detail("not_a_zone")) from None
 
 
 def _floor(moment: datetime, by: By) -> datetime:

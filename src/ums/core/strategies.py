@@ -21,7 +21,7 @@ from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound, Refused
+from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
 
 Unless = Literal["not_submitted", "not_delivered", "not_clicked"]
 _ORDER = Order(strategies.c.id, (strategies.c.name,))
@@ -139,23 +139,25 @@ async def admit(tx: Tx, channel: Channel, rule_id: int) -> None:
 def check_steps(steps: Sequence[Step]) -> None:
     """Raises Invalid("bad_steps") that names the step."""
     if not 1 <= len(steps) <= len(SENDER_TYPES):
-        raise Invalid("bad_steps", field="steps", detail=f"1 to {len(SENDER_TYPES)}")
+        raise Invalid(
+            "bad_steps", field="steps", detail=Detail("between", least=1, most=len(SENDER_TYPES))
+        )
     for number, step in enumerate(steps):
         detail = _problem(step, [earlier.type for earlier in steps[:number]])
         if detail:
             raise Invalid("bad_steps", field=f"steps[{number}]", detail=detail)
 
 
-def _problem(step: Step, earlier: list[str]) -> str:
+def _problem(step: Step, earlier: list[str]) -> Detail | None:
     if step.type not in SENDER_TYPES:
-        return f"a type is one of {', '.join(SENDER_TYPES)}"
+        return Detail("steps_type", names=", ".join(SENDER_TYPES))
     if step.type in earlier:
-        return f"{step.type} stands twice"
+        return Detail("steps_twice", type=step.type)
     if not earlier and (step.wait or step.condition):
-        return "the first step has no wait and no condition"
+        return Detail("steps_first")
     if earlier and not (1 <= step.wait <= MAX_WAIT and step.condition):
-        return f"a later step waits 1 to {MAX_WAIT} seconds and has a condition"
-    return ""
+        return Detail("steps_later", most=MAX_WAIT)
+    return None
 
 
 def _is(channel: Channel, id: int) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ums.core.directory import Channel, Snapshot
 from ums.core.user_kinds import ALL, KINDS, read_userid, read_value, refuse_control
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 Op = Literal["set", "add", "del"]
 Slot = tuple[str, str]
@@ -135,7 +135,7 @@ class _Reading:
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise Invalid("bad_type", field=where, expected="an object")
+        raise Invalid("bad_type", field=where, expected=Detail("an_object"))
     return value
 
 
@@ -146,7 +146,7 @@ def _one(op: Op, name: str, where: str, given: Any) -> tuple[str, ...]:
             raise Invalid("one_value", field=where)
         given = given[0]
     if not isinstance(given, str):
-        raise Invalid("bad_type", field=where, expected="a string")
+        raise Invalid("bad_type", field=where, expected=Detail("a_string"))
     if given == "":
         return () if op == "set" else ("",)
     return (_value(op, name, given, where),)
@@ -154,11 +154,11 @@ def _one(op: Op, name: str, where: str, given: Any) -> tuple[str, ...]:
 
 def _many(op: Op, name: str, where: str, given: Any) -> tuple[str, ...]:
     if not isinstance(given, list):
-        raise Invalid("bad_type", field=where, expected="an array of strings")
+        raise Invalid("bad_type", field=where, expected=Detail("array_of_strings"))
     values: dict[str, None] = {}
     for one in given:
         if not isinstance(one, str):
-            raise Invalid("bad_type", field=where, expected="an array of strings")
+            raise Invalid("bad_type", field=where, expected=Detail("array_of_strings"))
         values[_value(op, name, one, where)] = None
     return tuple(values)
 
@@ -188,7 +188,7 @@ def _refuse_twice(sets: list[Change], attributes: list[dict[str, Any]]) -> None:
 
 def _attributes(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Invalid("bad_type", field=where, expected="an object")
+        raise Invalid("bad_type", field=where, expected=Detail("an_object"))
     _storable(value, where, MAX_DEPTH)
     if len(msgspec.json.encode(value)) > MAX_ATTRIBUTES:
         raise Invalid("attributes_large", limit=MAX_ATTRIBUTES)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ums.core.templates.evaluate import Renderer
 from ums.core.templates.library import Library, Person, Version
+from ums.errors import Detail
 from ums.senders.extras import Extras
 from ums.senders.mime import BadContent, Content, File, Late, Skeleton, late_subject
 from ums.senders.transfer import encoder
@@ -77,7 +78,7 @@ class Letters:
         if key not in self._kept:
             version = await self._library.version(template_id, number)
             if version is None:
-                raise BadContent(f"version {number} of template {template_id} is gone")
+                raise BadContent(Detail("mail_version_gone", number=number, id=template_id))
             self._kept[key] = Letter(version)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

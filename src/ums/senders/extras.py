@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from ums.errors import Detail
 from ums.senders.address import clean, needs_utf8
 from ums.senders.headers import FOLD, BadContent, Field, fold_words, has_control, text_value
 
@@ -62,11 +63,11 @@ def fields(extras: Extras) -> list[Field]:
 def check_headers(headers: Sequence[Header]) -> None:
     """Raises BadContent for a name that is not allowed or there twice, and for a bad value."""
     if len(headers) > MAX_HEADERS:
-        raise BadContent(f"at most {MAX_HEADERS} headers: leave some out")
+        raise BadContent(Detail("mail_headers_many", most=MAX_HEADERS))
     names = [header.name.lower() for header in headers]
     for header, name in zip(headers, names, strict=True):
         if names.count(name) > 1:
-            raise BadContent(f"the header {header.name[:70]!r} is there twice: give it once")
+            raise BadContent(Detail("mail_header_twice", name=repr(header.name[:70])))
         check_header(header)
 
 
@@ -75,13 +76,13 @@ def check_header(header: Header) -> None:
     name, value = header.name.lower(), header.value
     known = name in _WORDS or name in _GRAMMARS or _OWN.fullmatch(name)
     if not known or _RESERVED.fullmatch(name):
-        raise BadContent(f"the header {header.name[:70]!r} may not be set: see the list of those")
+        raise BadContent(Detail("mail_header_denied", name=repr(header.name[:70])))
     if not 1 <= len(value.encode("utf-8", "surrogatepass")) <= MAX_VALUE or value.strip() != value:
-        raise BadContent(f"the header {header.name} has 1 to {MAX_VALUE} bytes, no blanks around")
+        raise BadContent(Detail("mail_header_bytes", name=header.name, most=MAX_VALUE))
     if has_control(value):
-        raise BadContent(f"the header {header.name} holds a line break or control character")
+        raise BadContent(Detail("mail_header_control", name=header.name))
     if name in _GRAMMARS and not _GRAMMARS[name](value):
-        raise BadContent(f"the header {header.name} is not of its form")
+        raise BadContent(Detail("mail_header_form", name=header.name))
 
 
 def _is_unsubscribe(value: str) -> bool:
@@ -121,7 +122,7 @@ def _value(header: Header) -> bytes:
 
 def _mailboxes(addresses: Sequence[str]) -> bytes:
     if len(addresses) > MAX_MAILBOXES:
-        raise BadContent(f"at most {MAX_MAILBOXES} addresses in one field: leave some out")
+        raise BadContent(Detail("mail_mailboxes", most=MAX_MAILBOXES))
     cleaned = [clean(address) for address in addresses]
     return _folded([*(f"{address}," for address in cleaned[:-1]), cleaned[-1]], "Reply-To")
 

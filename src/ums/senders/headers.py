@@ -13,9 +13,15 @@ from email import policy
 from email.parser import BytesHeaderParser
 from enum import IntEnum
 
+from ums.errors import Detail
+
 
 class BadContent(ValueError):
-    """The content cannot be sent as mail; the text says what to change."""
+    """The content cannot be sent as mail; the detail says what to change."""
+
+    def __init__(self, detail: Detail) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 class Slot(IntEnum):
@@ -195,10 +201,10 @@ def check_block(raw: bytes, names: Sequence[str]) -> None:
     *lines, end = raw.split(b"\r\n")
     for line in lines:
         if not line.strip() or b"\r" in line or b"\n" in line or len(line) > LINE_LIMIT:
-            raise BadContent("a header holds a stray or overlong line: shorten the texts")
+            raise BadContent(Detail("mail_stray_line"))
         if line[:1] not in (b" ", b"\t"):
             start = _NAME.match(line)
             found.append(start[1].decode() if start else "")
     library = _LIBRARY.parsebytes(raw + b"\r\n").keys()
     if end or found != list(names) or library != list(names):
-        raise BadContent("a header text would become a header of its own: remove its controls")
+        raise BadContent(Detail("mail_own_header"))

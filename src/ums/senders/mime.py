@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from ums.errors import Detail
 from ums.senders import plain
 from ums.senders.address import clean, clean_display_name, needs_utf8
 from ums.senders.extras import NO_EXTRAS, Extras
@@ -181,9 +182,9 @@ def check_subject(text: str) -> None:
     U+2028/2029 count as line breaks; also what is hidden inside RFC 2047 encoded words counts.
     """
     if not 1 <= len(text.encode("utf-8", "surrogatepass")) <= _MAX_SUBJECT:
-        raise BadContent(f"a subject has 1 to {_MAX_SUBJECT} bytes: shorten or write it")
+        raise BadContent(Detail("mail_subject_bytes", most=_MAX_SUBJECT))
     if has_control(text):
-        raise BadContent("the subject holds a line break or control character: remove it")
+        raise BadContent(Detail("mail_subject_control"))
 
 
 def _root(content: Content) -> _Part:
@@ -201,7 +202,7 @@ def _text_root(content: Content, shown: Sequence[File]) -> _Part:
         text, html = "", text
     if not html:
         if shown:
-            raise BadContent("a file with a cid needs an HTML text: attach it without")
+            raise BadContent(Detail("mail_cid_alone"))
         return _late_part("plain", text)
     if not text and isinstance(html, str):
         text = plain.from_html(_lines(html))
@@ -215,7 +216,7 @@ def _html_root(html: str | Late, shown: Sequence[File]) -> _Part:
     if not shown:
         return part
     if len({file.cid for file in shown}) < len(shown):
-        raise BadContent("two files have the same cid: give each its own")
+        raise BadContent(Detail("mail_cid_twice"))
     return _multipart("related", [part, *map(_inline, shown)], more=';\r\n type="text/html"')
 
 
@@ -238,7 +239,7 @@ def _text_part(subtype: str, lines: str) -> _Part:
     try:
         raw = lines.encode()
     except UnicodeEncodeError:
-        raise BadContent("the text holds half a character (a lone surrogate): remove it") from None
+        raise BadContent(Detail("mail_surrogate")) from None
     encoding, body = _encode(raw)
     return _Part(_text_fields(subtype, encoding), (body,))
 
@@ -285,7 +286,7 @@ def _file_fields(file: File, disposition: str) -> tuple[Field, ...]:
 def check_cid(cid: str) -> None:
     """Raise BadContent unless `cid` can stand in a Content-ID and in a cid: URL."""
     if not _CID(cid):
-        raise BadContent("a cid is 1 to 100 letters, digits, dots, hyphens and @: change it")
+        raise BadContent(Detail("mail_cid"))
 
 
 def _content_type(file: File) -> str:
@@ -293,7 +294,7 @@ def _content_type(file: File) -> str:
     if not given:
         return _OCTETS
     if not _TYPE.fullmatch(given):
-        raise BadContent("a file's content type is not of the form type/subtype: correct it")
+        raise BadContent(Detail("mail_file_type"))
     # RFC 2045 section 6.4 forbids base64 for these two: they travel as plain octets.
     return _OCTETS if given.startswith(("multipart/", "message/")) else given
 

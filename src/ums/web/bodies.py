@@ -20,9 +20,9 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 from msgspec import Struct
 
-from ums.bounds import STORED, is_stored
+from ums.bounds import LEAST, MOST_ID, is_stored
 from ums.config import Settings
-from ums.errors import Invalid, Slow, TooLarge
+from ums.errors import Detail, Invalid, Slow, TooLarge
 
 KIB: Final = 1024
 UPLOAD_SLOWER = 10.0  # times as long as another body an upload may take
@@ -218,7 +218,9 @@ def _refuse(value: Any, where: str) -> None:
         if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
             raise Invalid("control_characters", field=where)
     elif isinstance(value, int) and not is_stored(value):
-        raise Invalid("misfit", field=where, detail=STORED)
+        raise Invalid(
+            "misfit", field=where, detail=Detail("whole_number", least=LEAST, most=MOST_ID)
+        )
     elif isinstance(value, dict):
         for name, inner in value.items():
             _refuse(name, where)

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums import clock
+from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import checkup
 from ums.core.callbacks import addresses, kept, listing
@@ -146,10 +147,10 @@ async def verify_callback(
     status_code=200,
 )
 async def test_callback(
-    system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
+    system: System, caller: Caller, request: Call, key: FromPath[str], callback_id: FromPath[int]
 ) -> Tested:
     """Send it one sample record."""
-    return await addresses.test(system, caller.channel(key), callback_id)
+    return await addresses.test(system, caller.channel(key), callback_id, language_of(request))
 
 
 @post(

@@ -112,16 +112,16 @@ def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str])
         if name not in known:
             raise Invalid("unknown_field", field=name[:40])
         if name in seen:
-            raise Invalid("bad_filter", field=name, detail="it is given twice")
+            raise Invalid("bad_filter", field=name, detail=Detail("given_twice"))
         if not _storable(value):
-            raise Invalid("bad_filter", field=name, detail="it holds a character no value has")
+            raise Invalid("bad_filter", field=name, detail=Detail("odd_value"))
         if name in untexted and value.strip().lower() in ("", "null"):
             # msgspec would read it as if it was not there.
             raise Invalid("bad_filter", field=name, detail=Detail("no_value"))
         seen.add(name)
     limit = request.query_params.get("limit", "1")
     if not (limit.isascii() and limit.isdigit()):
-        raise Invalid("bad_filter", field="limit", detail="it is not a whole number")
+        raise Invalid("bad_filter", field="limit", detail=Detail("not_whole"))
 
 
 def _storable(text: str) -> bool:

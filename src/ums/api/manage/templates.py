@@ -6,7 +6,7 @@ from litestar import Response, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ums.api.answers import intake_of
+from ums.api.answers import intake_of, language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core.messages import Accepted
 from ums.core.paging import Page
@@ -138,6 +138,7 @@ async def change_template(
 async def preview_template(
     system: System,
     caller: Caller,
+    request: Call,
     key: FromPath[str],
     template_id: FromPath[int],
     data: JSONBody[Look],
@@ -150,6 +151,7 @@ async def preview_template(
         version=data.version,
         userid=data.userid,
         para=data.variables,
+        language=language_of(request),
     )
 
 

@@ -26,7 +26,7 @@ from ums.core.models import channels
 from ums.core.outbound import parse_url
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Detail, Invalid, NotFound
 
 MOST: Final = 5
 OVERLAP: Final = 24 * clock.HOUR
@@ -200,14 +200,21 @@ async def rotate(system: System, channel: Channel, id: int, overlap: int = OVERL
     return await _shown(system, channel, id, secret)
 
 
-async def test(system: System, channel: Channel, id: int) -> Tested:
-    """Send the address one sample record, as a batch is sent; nothing is kept of it."""
+async def test(
+    system: System,
+    channel: Channel,
+    id: int,
+    language: str = "en",  # noqa: PT028  (no test of pytest's)
+) -> Tested:
+    """Send the address one sample record, as a batch is sent; nothing is kept of it. What came of
+    it is told in `language`."""
     row = await found(system, channel, id)
     now = clock.now()
     body = payload.encode([payload.sample(channel.key, now)])
     sent = headers(system, channel, row, f"ums_test_{now}", body)
     reply = await wire.post(system, row.url, row.schedule, sent, body)
-    return Tested(reply.ok, reply.status, reply.detail, clock.now() - now)
+    told = reply.detail.words(language) if isinstance(reply.detail, Detail) else reply.detail
+    return Tested(reply.ok, reply.status, told, clock.now() - now)
 
 
 def headers(

@@ -16,7 +16,7 @@ from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import ByTime, Order
 from ums.core.system import System
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Detail, Invalid, NotFound
 
 _ORDER = Order(batches.c.id)
 STATES = ("waiting", "claimed", "done", "dead")
@@ -65,7 +65,7 @@ async def list_batches(
 ) -> Page[BatchInfo]:
     """The channel's batches, the oldest first unless `sort` says another."""
     if state is not None and state not in STATES:
-        raise Invalid("bad_filter", field="state", detail="one of " + ", ".join(STATES))
+        raise Invalid("bad_filter", field="state", detail=Detail("one_of", names=", ".join(STATES)))
     query = _of(channel)
     for column, value in ((batches.c.state, state), (batches.c.address_id, address_id)):
         if value is not None:

@@ -25,6 +25,7 @@ from ums.core.callbacks.schedule import HOSTED
 from ums.core.guard import Guard, GuardedNetwork, parse_networks
 from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
 from ums.core.system import System
+from ums.errors import Detail
 
 log = structlog.get_logger()
 TOTAL_SECONDS = 10.0  # from the look-up of the name to the answer's head
@@ -67,9 +68,9 @@ async def check(system: System, url: httpx.URL, headers: dict[bytes, bytes]) -> 
     async def work(network: GuardedNetwork) -> Reply:
         async with exchange(network, "GET", url, headers=headers, target=target) as response:
             if response.status != 200:
-                return Reply(False, response.status, f"answered {response.status}")
+                return Reply(False, response.status, Detail("web_answered", status=response.status))
             if await _read(response) != word.encode():
-                return Reply(False, 200, "answered something else than the echostr alone")
+                return Reply(False, 200, Detail("web_echo"))
             return Reply(True, 200, "")
 
     return await _tried(system, url, TOTAL_SECONDS, work)
@@ -114,7 +115,9 @@ def _judged(response: httpcore.Response, schedule: str) -> Reply:
     if ok:
         return Reply(True, status, "")
     headers = header_fields(response.headers)
-    return Reply(False, status, f"answered {status}", _retry_after(headers), status == 410)
+    return Reply(
+        False, status, Detail("web_answered", status=status), _retry_after(headers), status == 410
+    )
 
 
 def _retry_after(headers: Headers) -> int:
@@ -135,8 +138,8 @@ async def _tried(system: System, url: httpx.URL, seconds: float, work: Work) -> 
         reply = await within(seconds, guard, work)
     except Unreached as error:
         cause = error.__cause__ or error
-        reply = Reply(False, 0, "its TLS cannot be trusted" if _is_tls(cause) else str(error))
-        log.info("callback_unreached", host=url.host, detail=reply.detail, cause=repr(cause))
+        reply = Reply(False, 0, Detail("web_tls") if _is_tls(cause) else error.detail)
+        log.info("callback_unreached", host=url.host, detail=str(reply.detail), cause=repr(cause))
     return reply
 
 

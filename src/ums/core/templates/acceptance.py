@@ -136,7 +136,7 @@ def _render(version: Version, para: dict[str, Any], person: Person) -> None:
     except RenderError as error:
         raise refusal(error) from None
     except BadContent as error:
-        raise Invalid("bad_subject", detail=str(error)) from None
+        raise Invalid("bad_subject", detail=error.detail) from None
 
 
 async def _check_people(
@@ -158,4 +158,4 @@ async def _check_people(
 
 def refusal(error: RenderError) -> Invalid:
     """What a caller is told of `error`."""
-    return Invalid(error.reason, name=str(error), detail=str(error))
+    return Invalid(error.reason, name=error.detail, detail=error.detail)

@@ -9,6 +9,7 @@ from ums.core.templates.parse import Problem, Unparsable, parse
 from ums.core.templates.syntax import Compiled, Program
 from ums.core.templates.tokens import Hidden
 from ums.core.templates.walk import Needs
+from ums.errors import Detail
 from ums.senders import plain
 from ums.senders.mime import BadContent, check_subject
 
@@ -65,7 +66,7 @@ def build(sources: Sources) -> Result:
             if part == "subject":
                 check_subject("".join(made[part].texts) or "-")  # as far as it is the same for all
         except BadContent as error:
-            problems.append(Problem(part, 1, str(error)))
+            problems.append(Problem.of(part, 1, error.detail))
         except Unparsable as error:
             problems += [_underivable(error)] if derived else error.problems
     return Flawed(problems) if problems else Built(_compiled(made))
@@ -93,7 +94,8 @@ def _source(sources: Sources, part: str, html: str | None) -> str | None:
 
 
 def _underivable(error: Unparsable) -> Problem:
-    return Problem("text", 1, f"no text can be made of this HTML, so give one: {error}")
+    why = error.problems[0].detail
+    return Problem.of("text", 1, Detail("template_no_text", why=why))
 
 
 def html_of(sources: Sources) -> str | None:
@@ -126,7 +128,7 @@ def _inlined(html: str, css: str | None = None) -> str:
         return inliner.inline(html)
     except InlineError as error:
         raise Unparsable(
-            [Problem("html", 1, f"the CSS cannot be inlined: {error}"[:200])]
+            [Problem.of("html", 1, Detail("template_css", told=str(error)[:150]))]
         ) from None
 
 
@@ -139,7 +141,8 @@ def _of_mjml(source: str) -> str:
     try:
         made = mjml2html(_INLINE.sub("", given), fonts={})
     except ValueError as error:
-        raise Unparsable([Problem("mjml", _line(error, given), str(error)[:200])]) from None
+        detail = Detail("template_mjml", told=str(error)[:200])
+        raise Unparsable([Problem.of("mjml", _line(error, given), detail)]) from None
     made = _tidy(_inlined(made, css), source) if css else made
     return hidden.restore(made)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ums.core.confine import Limits, confine
 from ums.core.templates.build import Flawed, Result, Sources, build
 from ums.core.templates.parse import Problem
+from ums.errors import Detail
 
 
 class Task(Struct, frozen=True):
@@ -33,4 +34,4 @@ def _result(sources: Sources) -> Result:
         raise
     except Exception as error:  # whatever the parsers raise on what they cannot read
         words = " ".join(str(error).split())[:200] or type(error).__name__
-        return Flawed([Problem("html", 1, words)])
+        return Flawed([Problem.of("html", 1, Detail("template_unread", told=words))])

@@ -109,5 +109,7 @@ async def _compiled(system: System, sources: Sources, limits: Limits) -> Result:
 def _ended(code: int, limits: Limits) -> Invalid:
     """Why a child that gave no answer ended, as far as its end tells."""
     if code in (-9, -24):  # SIGKILL, SIGXCPU
-        return Invalid("template_costly", detail=f"{limits.seconds} seconds")
-    return Invalid("template_costly", detail=f"{limits.memory // _MEGABYTE} MB of memory")
+        return Invalid("template_costly", detail=Detail("template_seconds", most=limits.seconds))
+    return Invalid(
+        "template_costly", detail=Detail("template_memory", most=limits.memory // _MEGABYTE)
+    )

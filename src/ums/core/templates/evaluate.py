@@ -153,7 +153,7 @@ class _Builder:
         def run(frame: Frame) -> None:
             found = present(items(frame))
             if not isinstance(found, list):
-                raise failed(f"a loop takes a list, and this is {kind(found)}")
+                raise failed("loop", kind=kind(found))
             for at, one in enumerate(found):
                 store(frame, one)
                 frame.locals[place] = (at, len(found))
@@ -303,7 +303,7 @@ def _store(targets: list[int]) -> Callable[[Frame, Any], None]:
 
     def spread(frame: Frame, one: Any) -> None:
         if not isinstance(one, list) or len(one) != len(targets):
-            raise failed(f"an element of the loop is not a list of {len(targets)}")
+            raise failed("element", count=len(targets))
         for slot, part in zip(targets, one, strict=True):
             frame.locals[slot] = part
 
@@ -314,22 +314,22 @@ def _compared(frame: Frame, operator: str, left: Any, right: Any) -> bool:
     if operator in ("in", "notin"):
         return _contains(frame, right, left) is (operator == "in")
     if isinstance(left, list | dict) or isinstance(right, list | dict):
-        raise failed("lists and objects cannot be compared")
+        raise failed("compare")
     if isinstance(left, str) and isinstance(right, str):
         frame.pay(min(len(left), len(right)) >> 6)
     if operator in ("eq", "ne"):
         return (left == right) is (operator == "eq")
     if isinstance(left, str) is not isinstance(right, str):
-        raise failed(f"{kind(left)} and {kind(right)} cannot be compared by size")
+        raise failed("order", left=kind(left), right=kind(right))
     return _ORDER[operator](left, right)
 
 
 def _contains(frame: Frame, whole: Any, part: Any) -> bool:
     if isinstance(part, list | dict):
-        raise failed("only a text, number or truth value can be looked for")
+        raise failed("look")
     if isinstance(whole, str):
         if not isinstance(part, str):
-            raise failed(f"only a text can be in a text, and this is {kind(part)}")
+            raise failed("in_text", kind=kind(part))
         frame.pay((len(whole) >> 6) + (len(part) >> 6))
         return part in whole
     if isinstance(whole, list):
@@ -337,4 +337,4 @@ def _contains(frame: Frame, whole: Any, part: Any) -> bool:
         return part in whole
     if isinstance(whole, dict):
         return isinstance(part, str) and part in whole
-    raise failed(f"nothing can be in {kind(whole)}")
+    raise failed("in", kind=kind(whole))

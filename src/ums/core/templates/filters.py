@@ -20,6 +20,7 @@ from ums.core.templates.values import (
     present,
     show,
 )
+from ums.errors import Detail
 
 _REQUIRED = object()
 _WORD = re.compile(r"([-\s({\[<]+)")
@@ -56,13 +57,13 @@ def _text(frame: Frame, value: Any) -> str:
 
 def _whole(value: Any, name: str, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise failed(f"{name} takes a whole number from {least} to {most}")
+        raise failed("range", name=name, least=least, most=most)
     return value
 
 
 def _number(value: Any, name: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= 2**63:
-        raise failed(f"{name} takes a number, and this is {kind(value)}")
+        raise failed("number", name=name, kind=kind(value))
     return value
 
 
@@ -96,7 +97,7 @@ def _default(_: Frame, value: Any, other: Any, boolean: Any) -> Any:
 def _length(_: Frame, value: Any) -> int:
     if isinstance(value, str | list | dict):
         return len(value)
-    raise failed(f"{kind(value)} has no length")
+    raise failed("length", kind=kind(value))
 
 
 def _round(_: Frame, value: Any, precision: Any, method: Any) -> float:
@@ -105,7 +106,7 @@ def _round(_: Frame, value: Any, precision: Any, method: Any) -> float:
     if method == "common":
         return round(given, digits) if isinstance(given, float) else given
     if method not in ("ceil", "floor"):
-        raise failed("round knows the methods common, ceil and floor")
+        raise failed("round")
     turned = (math.ceil if method == "ceil" else math.floor)(given * 10**digits)
     return turned / 10**digits
 
@@ -131,7 +132,7 @@ def _fixed(_: Frame, value: Any, decimals: Any) -> str:
 
 def _join(frame: Frame, value: Any, separator: Any) -> str:
     if not isinstance(value, list):
-        raise failed(f"join takes a list, and this is {kind(value)}")
+        raise failed("join", kind=kind(value))
     frame.pay(len(value))
     pieces = [show(present(_there(one))) for one in value]
     between = show(separator)
@@ -146,7 +147,7 @@ def _there(value: Any) -> Any:
 
 def _short_enough(frame: Frame, length: int) -> None:
     if length > LONGEST:
-        raise RenderError("template_limit", f"a value becomes longer than {LONGEST:,} characters")
+        raise RenderError("template_limit", Detail("render_long", most=f"{LONGEST:,}"))
     frame.pay(length >> 6)
 
 
@@ -160,7 +161,7 @@ def _last(_: Frame, value: Any) -> Any:
 
 def _element(value: Any, at: int, name: str) -> Any:
     if not isinstance(value, list | str):
-        raise failed(f"{name} takes a list or a text, and this is {kind(value)}")
+        raise failed("ends", name=name, kind=kind(value))
     found = value[at] if value else None
     if isinstance(found, str):
         found = str.__str__(found)
@@ -195,12 +196,12 @@ def _replace(frame: Frame, value: Any, old: Any, new: Any) -> str:
 def _date(_: Frame, value: Any, form: Any) -> str:
     at = _moment(value)
     if not isinstance(form, str) or len(form) > 64:
-        raise failed("date takes a form of at most 64 characters, such as '%Y-%m-%d'")
+        raise failed("date_form")
 
     def part(found: re.Match[str]) -> str:
         template = _PARTS.get(found[1])
         if template is None:
-            raise failed(f"date does not know %{found[1]}")
+            raise failed("date_part", part=found[1])
         return template.format(at, at.year % 100)
 
     return _DATE.sub(part, form)
@@ -216,7 +217,7 @@ def _moment(value: Any) -> datetime:
                 return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError):
         pass
-    raise failed("date takes an ISO 8601 text, or seconds or milliseconds since 1970")
+    raise failed("date")
 
 
 FILTERS: dict[str, Filter] = {

@@ -5,28 +5,29 @@ or concatenation. Only the child process parses what operators write (`templates
 """
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 
-from ums.core.templates import syntax
+from ums.core.templates import jinja, syntax
 from ums.core.templates.evaluate import LOOP_FIELDS
 from ums.core.templates.filters import FILTERS, OTHER_NAMES, PRESENCE, TESTS, is_required
 from ums.core.templates.walk import price
+from ums.errors import Detail, plain, restored
 
 MOST_NODES: Final = 20_000
 DEEPEST: Final = 30
 MOST_PROBLEMS: Final = 20
 INSTEAD: Final[dict[type[nodes.Node], str]] = {
-    nodes.Call: "nothing can be called",
-    nodes.Concat: "~ is not available: write the parts one after the other",
-    nodes.BinExpr: "there is no arithmetic: hand over the finished value",
-    nodes.UnaryExpr: "there is no arithmetic: hand over the finished value",
-    nodes.Slice: "there are no slices",
-    nodes.Dict: "an object cannot be written in a template: hand it over as a variable",
+    nodes.Call: "call",
+    nodes.Concat: "concat",
+    nodes.BinExpr: "arithmetic",
+    nodes.UnaryExpr: "arithmetic",
+    nodes.Slice: "slices",
+    nodes.Dict: "dict",
 }
 _NOTHING = syntax.Const("")
 
@@ -36,7 +37,15 @@ class Problem(Struct, frozen=True):
 
     part: str
     line: int
-    detail: str
+    told: dict[str, Any]  # the words, as they leave the child process
+
+    @classmethod
+    def of(cls, part: str, line: int, detail: Detail) -> Self:
+        return cls(part, line, plain(detail))
+
+    @property
+    def detail(self) -> Detail:
+        return restored(self.told)
 
 
 class Unparsable(Exception):
@@ -64,22 +73,20 @@ def parse(source: str, part: str) -> syntax.Program:
     try:
         tree = Parser(_ENVIRONMENT, source, part).parse()
     except TemplateSyntaxError as error:
-        raise Unparsable([Problem(part, error.lineno, _words(error))]) from None
+        raise Unparsable([Problem.of(part, error.lineno, jinja.words(error))]) from None
     except RecursionError:
-        raise Unparsable([Problem(part, 1, "it is too deeply nested")]) from None
+        raise Unparsable([Problem.of(part, 1, Detail("template_deep"))]) from None
     except ValueError as error:  # a number of thousands of digits
-        raise Unparsable([Problem(part, 1, str(error)[:200])]) from None
+        raise Unparsable(
+            [Problem.of(part, 1, Detail("template_unread", told=str(error)[:200]))]
+        ) from None
     return _Reader(part).program(tree)
 
 
-def _words(error: TemplateSyntaxError) -> str:
-    return " ".join((error.message or "it cannot be read").split())[:200]
-
-
 class _Refused(Exception):
-    def __init__(self, node: nodes.Node, detail: str) -> None:
-        super().__init__(detail)
-        self.line, self.detail = node.lineno, detail
+    def __init__(self, node: nodes.Node, detail: str, **values: object) -> None:
+        self.line, self.detail = node.lineno, Detail(f"template_{detail}", **values)
+        super().__init__(self.detail)
 
 
 class _Reader:
@@ -114,7 +121,7 @@ class _Reader:
         return syntax.Body(1 + sum(map(price, found)), found)  # an empty one is not free either
 
     def _note(self, refused: _Refused) -> None:
-        self._problems.append(Problem(self._part, refused.line, refused.detail))
+        self._problems.append(Problem.of(self._part, refused.line, refused.detail))
         if len(self._problems) >= MOST_PROBLEMS:
             raise Unparsable(self._problems)
 
@@ -127,7 +134,7 @@ class _Reader:
         if isinstance(node, nodes.For):
             return self._for(node, depth)
         word = type(node).__name__.lower()
-        raise _Refused(node, f"there is no {{% {word} %}}: only if, for, raw and comments")
+        raise _Refused(node, "statement", word=word)
 
     def _output(self, node: nodes.Expr, depth: int) -> syntax.Statement:
         if not isinstance(node, nodes.TemplateData):
@@ -146,7 +153,7 @@ class _Reader:
 
     def _for(self, node: nodes.For, depth: int) -> syntax.For:
         if node.test is not None or node.recursive:
-            raise _Refused(node, "a loop has neither `if` nor `recursive`: put an if inside")
+            raise _Refused(node, "loop_if")
         of = self._expr(node.iter, depth + 1)
         scope = {name: self._slot() for name in _targets(node.target)}
         place = self._slot()
@@ -166,9 +173,10 @@ class _Reader:
     def _count(self, node: nodes.Node, depth: int) -> None:
         self._nodes += 1
         if depth > DEEPEST:
-            raise _Refused(node, f"it is nested more than {DEEPEST} deep")
+            raise _Refused(node, "nested", most=DEEPEST)
         if self._nodes > MOST_NODES:
-            late = Problem(self._part, node.lineno, f"it has more than {MOST_NODES:,} parts")
+            detail = Detail("template_parts", most=f"{MOST_NODES:,}")
+            late = Problem.of(self._part, node.lineno, detail)
             raise Unparsable([*self._problems, late])
 
     # -- expressions --------------------------------------------------------------------------
@@ -207,13 +215,13 @@ class _Reader:
             )
         if isinstance(node, nodes.CondExpr):
             if node.expr2 is None:
-                raise _Refused(node, "the short if needs an else")
+                raise _Refused(node, "short_if")
             three = (node.test, node.expr1, node.expr2)
             return syntax.Choose(*[self._expr(one, depth + 1) for one in three])
         for kind, detail in INSTEAD.items():
             if isinstance(node, kind):
                 raise _Refused(node, detail)
-        raise _Refused(node, f"{type(node).__name__} is not available")
+        raise _Refused(node, "node", name=type(node).__name__)
 
     def _name(self, node: nodes.Name) -> syntax.Expr:
         slot = self._local(node.name)
@@ -237,26 +245,26 @@ class _Reader:
                 return syntax.Var(f"user.{key}")
             if of.name == "loop" and self._places:
                 if key not in LOOP_FIELDS:
-                    raise _Refused(node, f"loop knows: {', '.join(LOOP_FIELDS)}")
+                    raise _Refused(node, "loop_knows", names=", ".join(LOOP_FIELDS))
                 return syntax.LoopField(self._places[-1], str(key))
         return syntax.Get(self._expr(of, depth + 1), key)
 
     def _filter(self, node: nodes.Filter, depth: int) -> syntax.Expr:
         name = OTHER_NAMES.get(node.name, node.name)
         if name not in FILTERS:
-            raise _Refused(node, f"there is no filter {node.name}: {', '.join(FILTERS)}")
+            raise _Refused(node, "no_filter", name=node.name, names=", ".join(FILTERS))
         if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
-            raise _Refused(node, f"{name} cannot be used like that")
+            raise _Refused(node, "filter_use", name=name)
         given: dict[str, nodes.Expr] = {}
         parameters = FILTERS[name].parameters
         if len(node.args) > len(parameters):
-            raise _Refused(node, f"{name} takes {len(parameters)} arguments")
+            raise _Refused(node, "filter_many", name=name, count=len(parameters))
         for (parameter, _), argument in zip(parameters, node.args, strict=False):
             given[parameter] = argument
         pairs: list[Any] = node.kwargs  # of Keyword, whatever Jinja's annotation says
         for pair in pairs:
             if pair.key in given or pair.key not in dict(parameters):
-                raise _Refused(node, f"{name} has no further argument {pair.key}")
+                raise _Refused(node, "filter_further", name=name, argument=pair.key)
             given[pair.key] = pair.value
         of = self._expr(node.node, depth + 1)
         arguments: list[syntax.Expr] = []
@@ -264,7 +272,7 @@ class _Reader:
             if parameter in given:
                 arguments.append(self._expr(given[parameter], depth + 1))
             elif is_required(default):
-                raise _Refused(node, f"{name} needs its argument {parameter}")
+                raise _Refused(node, "filter_needs", name=name, argument=parameter)
             else:
                 arguments.append(syntax.Const(default))
         return syntax.Apply(name, of, arguments)
@@ -272,9 +280,9 @@ class _Reader:
     def _test(self, node: nodes.Test, depth: int) -> syntax.Expr:
         if node.name not in TESTS and node.name not in PRESENCE:
             known = ", ".join(sorted([*TESTS, *PRESENCE]))
-            raise _Refused(node, f"there is no test {node.name}: {known}")
+            raise _Refused(node, "no_test", name=node.name, names=known)
         if node.args or node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
-            raise _Refused(node, f"the test {node.name} takes no arguments")
+            raise _Refused(node, "test_arguments", name=node.name)
         return syntax.Test(node.name, self._expr(node.node, depth + 1))
 
 
@@ -285,14 +293,14 @@ def _const(node: nodes.Const) -> syntax.Const:
     elif isinstance(value, bool):
         pass
     elif not isinstance(value, int | float) or not math.isfinite(value) or abs(value) >= 2**63:
-        raise _Refused(node, "only texts, numbers, true and false can be written; see `is none`")
+        raise _Refused(node, "constants")
     return syntax.Const(value)
 
 
 def _negative(node: nodes.Const) -> syntax.Const:
     number = _const(node).value
     if isinstance(number, bool | str):
-        raise _Refused(node, "only a number can be negative")
+        raise _Refused(node, "negative")
     return syntax.Const(-number)
 
 
@@ -308,7 +316,7 @@ def _key(node: nodes.Getitem) -> str | int:
         or not isinstance(value, str | int)
         or (isinstance(value, int) and abs(value) >= 2**31)
     ):
-        raise _Refused(node, "in brackets stands a text or a whole number")
+        raise _Refused(node, "brackets")
     return value
 
 
@@ -316,9 +324,9 @@ def _targets(node: nodes.Node) -> list[str]:
     items: list[Any] = node.items if isinstance(node, nodes.Tuple) else [node]
     names = [item.name for item in items if isinstance(item, nodes.Name)]
     if len(names) != len(items) or len({*names}) != len(names) or not names:
-        raise _Refused(node, "a loop gives its elements to names, each another one")
+        raise _Refused(node, "targets")
     if "loop" in names:
-        raise _Refused(node, "loop is the loop's own name")
+        raise _Refused(node, "loop_name")
     return names
 
 
@@ -334,4 +342,4 @@ def _chain(node: nodes.BinExpr) -> list[nodes.Expr]:
 
 def _check_text(node: nodes.Node, text: str) -> None:
     if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise _Refused(node, "it holds a null character or half a character")
+        raise _Refused(node, "half")

@@ -43,8 +43,10 @@ async def preview(
     version: int | None = None,
     userid: str | None = None,
     para: dict[str, Any] | None = None,
+    language: str = "en",
 ) -> Rendered:
-    """Render the channel's template for the user `userid`, or for nobody, and `para`.
+    """Render the channel's template for the user `userid`, or for nobody, and `para`; what keeps
+    it from that is told in `language`.
 
     Raises Invalid for values that cannot be and for an unknown user, NotFound for a template that
     is not there.
@@ -56,9 +58,9 @@ async def preview(
     try:
         content, problem = _rendered(found, person, given, named=True), ""
     except RenderError as error:
-        content, problem = None, refusal(error).words()
+        content, problem = None, refusal(error).words(language)
     except BadContent as error:
-        content, problem = None, str(error)
+        content, problem = None, error.detail.words(language)
     return Rendered(
         id=id,
         version=found.number,
@@ -97,7 +99,7 @@ async def send_test(
     except RenderError as error:
         raise refusal(error) from None
     except BadContent as error:
-        raise Invalid("bad_subject", detail=str(error)) from None
+        raise Invalid("bad_subject", detail=error.detail) from None
     request = Request(
         audience=Audience(addresses=[address]),
         broadcast=False,

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from ums.core.templates.parse import Problem, Unparsable, environment
+from ums.errors import Detail
 
 _LEXER = environment()
 _RAW = frozenset(
@@ -182,11 +183,11 @@ class Hidden:
         text = self._back.sub(back, made)
         for number, token in enumerate(self.tokens):
             if number not in seen:
-                raise self._problem(token, "gets lost when CSS is inlined or MJML compiled")
+                raise self._problem(token, "tag_lost")
         if order != self._commented:
             pairs = zip(self._commented, order, strict=False)
             moved = next((a for a, b in pairs if a != b), self._commented[-1])
-            raise self._problem(self.tokens[moved], "is moved when CSS is inlined or MJML compiled")
+            raise self._problem(self.tokens[moved], "tag_moved")
         return text
 
     def as_plain(self, convert: Callable[[str], str]) -> str:
@@ -222,16 +223,15 @@ class Hidden:
             self._commented.append(number)
             return f"<!--{word}-->"
         if token.block and (place.css or place.state == "tag"):
-            raise self._problem(
-                token, "stands in a style or between attributes: move it into an attribute's value"
-            )
+            raise self._problem(token, "in_style")
         if place.declares:
             return f"{self._mark}d{number}d:0"
         return f" {word} " if place.state == "tag" else word
 
     def _problem(self, token: Token, what: str) -> Unparsable:
         shown = " ".join(token.text.split())[:60]
-        return Unparsable([Problem(self._part, token.line, f"{shown} {what}")])
+        detail = Detail(f"template_{what}", tag=shown)
+        return Unparsable([Problem.of(self._part, token.line, detail)])
 
 
 def _in_plain(number: int, token: Token, place: Place) -> str:

@@ -5,6 +5,8 @@ from typing import Any, Final, Literal
 
 from markupsafe import Markup, escape
 
+from ums.errors import Detail
+
 STEPS: Final = 100_000  # nodes evaluated in one part
 OUTPUT: Final = 2 * 1024 * 1024  # octets of one part
 LONGEST: Final = 256 * 1024  # characters of a value that a filter makes
@@ -19,6 +21,7 @@ class RenderError(ValueError):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason: Reason = reason
+        self.detail = detail
 
 
 class Missing:
@@ -48,13 +51,13 @@ class Frame:
     def pay(self, steps: int) -> None:
         self.steps -= steps
         if self.steps < 0:
-            raise RenderError("template_limit", f"it takes more than {STEPS:,} steps")
+            raise RenderError("template_limit", Detail("render_steps", most=f"{STEPS:,}"))
 
     def grow(self, octets: int) -> None:
         self.size += octets
         if self.size > OUTPUT:
             most = OUTPUT // 1024 // 1024
-            raise RenderError("template_limit", f"it becomes larger than {most} MB")
+            raise RenderError("template_limit", Detail("render_size", most=most))
 
 
 def present(value: Any) -> Any:
@@ -64,8 +67,8 @@ def present(value: Any) -> Any:
     return value
 
 
-def failed(detail: str) -> RenderError:
-    return RenderError("template_failed", detail)
+def failed(detail: str, **values: object) -> RenderError:
+    return RenderError("template_failed", Detail(f"render_{detail}", **values))
 
 
 def show(value: Any) -> str:
@@ -78,12 +81,12 @@ def show(value: Any) -> str:
         return "false"
     if isinstance(value, int | float):
         return number(value)
-    raise failed("a list or object is shown as a whole: name its member, loop over it or join it")
+    raise failed("whole")
 
 
 def number(value: float) -> str:
     if not -BIG < value < BIG and not (isinstance(value, float) and math.isfinite(value)):
-        raise failed("a number is too large")
+        raise failed("large")
     return str(value)
 
 
@@ -92,12 +95,12 @@ def as_html(text: str) -> str:
     return str.__str__(text) if isinstance(text, Markup) else str(escape(text))
 
 
-def kind(value: Any) -> str:
+def kind(value: Any) -> Detail:
     """What a value is, in the words of JSON."""
     if isinstance(value, bool):
-        return "a truth value"
+        return Detail("kind_truth")
     if isinstance(value, int | float):
-        return "a number"
+        return Detail("kind_number")
     if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
+        return Detail("kind_text")
+    return Detail("kind_list" if isinstance(value, list) else "kind_object")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ums.bounds import STORED, is_stored
+from ums.bounds import LEAST, MOST_ID, is_stored
 from ums.core import audit, audit_gate, checkup
 from ums.core.messages import Intake
 from ums.core.system import System
@@ -30,7 +30,7 @@ from ums.core.verbs import (
     users,
 )
 from ums.core.verbs.base import Verb
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 VERBS: dict[str, Verb] = {
     **accounts.VERBS,
@@ -116,4 +116,6 @@ def _refuse_unstored(name: str, given: Struct) -> None:
             if isinstance(part, str) and "\x00" in part:
                 raise Invalid("control_characters", field=name)
             if isinstance(part, int) and not is_stored(part):
-                raise Invalid("misfit", field=name, detail=STORED)
+                raise Invalid(
+                    "misfit", field=name, detail=Detail("whole_number", least=LEAST, most=MOST_ID)
+                )
