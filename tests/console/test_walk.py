@@ -21,7 +21,7 @@ SPARED = re.compile(
 )
 
 
-class _Form(Struct):
+class PostForm(Struct):
     action: str
     fields: dict[str, list[str]]
     typed: list[str]
@@ -32,14 +32,14 @@ class _Forms(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[_Form] = []
-        self._form: _Form | None = None
+        self.found: list[PostForm] = []
+        self._form: PostForm | None = None
         self._area = self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form" and given.get("method") == "post":
-            self._form = _Form(given.get("action", ""), {}, [])
+            self._form = PostForm(given.get("action", ""), {}, [])
         if self._form is None:
             return
         name, value = given.get("name", ""), given.get("value", "")
@@ -80,7 +80,7 @@ class _Forms(HTMLParser):
             self._form = None
 
 
-def _forms(html: str) -> list[_Form]:
+def forms_of(html: str) -> list[PostForm]:
     reader = _Forms()
     reader.feed(html)
     return [one for one in reader.found if one.typed and not SPARED.search(one.action)]
@@ -91,7 +91,7 @@ async def test_nothing_typed_anywhere_breaks_out(door: Door, visit: Visit) -> No
     pages = await furnish(door, visitor)
     places, tried, shown = set(pages.values()), 0, 0
     for path in pages.values():
-        for form in _forms((await visitor.get(path)).text):
+        for form in forms_of((await visitor.get(path)).text):
             for given in _fillings(form):
                 answer = await visitor.post(form.action or path, data=given)
                 tried += 1
@@ -106,7 +106,7 @@ async def test_nothing_typed_anywhere_breaks_out(door: Door, visit: Visit) -> No
     assert kept > 10
 
 
-def _fillings(form: _Form) -> list[dict[str, Any]]:
+def _fillings(form: PostForm) -> list[dict[str, Any]]:
     """All that can be typed at once, which most forms refuse, and one field after the other."""
     whole = {**form.fields, **{name: [EVIL] for name in form.typed}}
     return [whole, *({**form.fields, name: [EVIL]} for name in form.typed)]

@@ -15,7 +15,7 @@ from multipart import (
     parse_options_header,
 )
 
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 MAX_PARTS: Final = 16
 MAX_HEADER: Final = 4096  # bytes of a line
@@ -53,9 +53,9 @@ def _parser(content_type: str) -> PushMultipartParser:
     kind, options = parse_options_header(content_type)
     boundary: str = options.get("boundary", "")
     if kind != "multipart/form-data":
-        raise Invalid("bad_form", detail="the Content-Type is another")
+        raise Invalid("bad_form", detail=Detail("form_type"))
     if not 1 <= len(boundary) <= MAX_BOUNDARY or not boundary.isascii():
-        raise Invalid("bad_form", detail="the Content-Type gives no boundary")
+        raise Invalid("bad_form", detail=Detail("form_boundary"))
     return PushMultipartParser(
         boundary,
         max_header_size=MAX_HEADER,

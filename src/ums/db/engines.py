@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from ums.errors import Invalid
+from ums.errors import Detail, Invalid
 
 PING_AFTER = 5.0  # seconds of rest
 
@@ -88,9 +88,7 @@ def async_url(url: str) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, SQLAlchemyError, ValueError):  # ValueError: a port that is none
-        raise Invalid("database_url", detail="not a database URL") from None
+        raise Invalid("database_url", detail=Detail("database_no_url")) from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise Invalid(
-            "database_url", detail="only postgresql:// is served; leave it empty for SQLite"
-        )
+        raise Invalid("database_url", detail=Detail("database_other"))
     return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
