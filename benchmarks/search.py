@@ -17,7 +17,7 @@ from benchmarks.systems import Databases, prepare
 from ums.config import Settings
 from ums.core import operators, segments, user_bulk, user_pages, users
 from ums.core.callers import Caller
-from ums.core.system import open_system
+from ums.core.opening import open_system
 from ums.core.user_entries import Rights
 from ums.core.user_pages import UserDraft
 
