@@ -284,7 +284,7 @@ from pathlib import Path
 import msgspec
 from ums.config import Settings
 from ums.core import imports, sheet_reader
-from ums.core.system import open_system
+from ums.core.opening import open_system
 
 sheet_reader.BATCH = 50
 
