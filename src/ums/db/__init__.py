@@ -1,9 +1,9 @@
 """How rows are kept: SQLite in one process, or PostgreSQL among many. Only here do they differ."""
 
+from ums.db.data_lock import DataLock, HeldError
 from ums.db.database import Database, Done, Tx, open_database, patience
-from ums.db.group import GroupCommit
-from ums.db.hot import Hot, rows_json
-from ums.db.lock import DataLock, HeldError
+from ums.db.group_commit import GroupCommit
+from ums.db.statements import Hot, rows_json
 
 __all__ = [
     "DataLock",

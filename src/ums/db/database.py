@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from ums.db.engines import async_url, ping_the_rested, postgres_engine, sqlite_engine
-from ums.db.hot import Hot
+from ums.db.statements import Hot
 from ums.errors import Conflict, Unavailable
 
 Params = Mapping[str, object] | Sequence[Mapping[str, object]] | None
