@@ -8,9 +8,9 @@ from benchmarks.figures import Goal, Result, Section, number, times
 from benchmarks.processes import measure, sink
 from benchmarks.references import SESSIONS, text_of
 from benchmarks.systems import Databases
-from ums.senders.base import Encryption, Envelope
-from ums.senders.mime import Content, Skeleton
-from ums.senders.smtp import Server, Session, connect
+from ums.mail.mime.builder import Content, Skeleton
+from ums.mail.outcomes import Encryption, Envelope
+from ums.mail.smtp.session import Server, Session, connect
 
 ROUND_TRIPS = (0.02, 0.05)
 FACTOR = 3.5

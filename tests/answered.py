@@ -4,8 +4,8 @@ outcome in a word."""
 import csv
 from pathlib import Path
 
-from ums.senders.base import Reply
-from ums.senders.smtp_reply import ReplyParser
+from ums.mail.outcomes import Reply
+from ums.mail.smtp.reply_parser import ReplyParser
 
 
 def reply(line: str) -> Reply:

@@ -10,7 +10,7 @@ import pytest
 from ums.config import Settings
 from ums.core.fetch import fetch_files
 from ums.errors import Invalid
-from ums.senders.mime import File
+from ums.mail.mime.builder import File
 
 SETTINGS = Settings(fetch_allow="127.0.0.1/32", fetch_seconds=30.0, file_limit=1000)
 Write = Callable[[asyncio.StreamWriter], Awaitable[None]]

@@ -19,8 +19,8 @@ from schemathesis.core.failures import FailureGroup
 
 from doors import Door
 from ums.core import sender_test
-from ums.senders.base import Stage
-from ums.senders.smtp_error import Kind, SmtpError
+from ums.mail.outcomes import Stage
+from ums.mail.smtp.errors import Kind, SmtpError
 from worlds import DOCUMENT, World, make
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)

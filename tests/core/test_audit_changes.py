@@ -30,8 +30,8 @@ from ums.core.templates.build import Sources
 from ums.core.templates.store import Change
 from ums.core.templates.written import keep
 from ums.core.tokens import NewToken
-from ums.senders.caps import Cap
-from ums.senders.warm_up import WarmUp
+from ums.mail.send_limits import Cap
+from ums.mail.warm_up_plan import WarmUp
 
 Fields = dict[str, Any] | None
 

@@ -11,7 +11,7 @@ from ums.config import Settings, SettingsError
 from ums.core.fetch import fetch_files
 from ums.core.file_names import clean_name, disposition_name
 from ums.errors import Invalid, TooLarge
-from ums.senders.mime import Content, File, Skeleton
+from ums.mail.mime.builder import Content, File, Skeleton
 from web import SETTINGS, Server, one, refusal
 
 # -- files ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from ums import trust
-from ums.senders.mime import File
+from ums.mail.mime.builder import File
 from web import Resolver, Server, one, refusal, serving
 
 # -- redirects --------------------------------------------------------------------------------

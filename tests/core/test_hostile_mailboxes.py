@@ -17,7 +17,7 @@ from ums.core import evidence, looking, mailbox_visit, mailboxes
 from ums.core.mailboxes import MailboxInfo
 from ums.core.system import System
 from ums.errors import Unavailable
-from ums.senders.mailbox import LARGEST, TOGETHER
+from ums.mail.imap import LARGEST, TOGETHER
 
 
 @pytest.fixture

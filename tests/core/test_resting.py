@@ -7,7 +7,7 @@ from ums import clock
 from ums.core import resting
 from ums.core.models import senders as sender_table
 from ums.core.system import System
-from ums.senders.base import Outcome, Reply, Scope, Stage, Verdict
+from ums.mail.outcomes import Outcome, Reply, Scope, Stage, Verdict
 
 
 @pytest.fixture

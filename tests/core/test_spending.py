@@ -14,7 +14,7 @@ from ums.core.senders import NewSender
 from ums.core.spending import Grant
 from ums.core.system import System
 from ums.errors import Invalid
-from ums.senders.caps import DAY, Cap
+from ums.mail.send_limits import DAY, Cap
 
 HOUR = Cap(count=20, seconds=3600)
 BY_DAY = Cap(count=100, seconds=DAY, reset="00:00 Asia/Shanghai")

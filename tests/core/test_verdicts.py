@@ -7,7 +7,7 @@ from ums.core import verdicts
 from ums.core.queue import Claimed, Result
 from ums.core.states import HOLD, RESEND
 from ums.core.verdicts import FREE_TRIES, MIN_PAUSE, Rules, Timing, settle
-from ums.senders.base import Outcome, Reply, Schedule, Scope, Stage, Verdict
+from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
 
 NOW = 1_700_000_000_000
 TIMING = Timing(NOW - 40, NOW, 40)

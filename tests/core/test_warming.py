@@ -10,9 +10,9 @@ from ums.core.spending import Grant
 from ums.core.standing import Count
 from ums.core.system import System
 from ums.errors import Invalid, NotFound
-from ums.senders.base import Outcome, Scope, Stage, Verdict
-from ums.senders.caps import DAY, Cap
-from ums.senders.warm_up import WarmUp, caps_with
+from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
+from ums.mail.send_limits import DAY, Cap
+from ums.mail.warm_up_plan import WarmUp, caps_with
 
 PLAN = WarmUp(start=50, growth=50, target=100, zone="Asia/Shanghai")
 RATE = Outcome(Verdict.LATER, Stage.MAIL, "rate", Scope.SENDER, charged=False)

@@ -7,7 +7,7 @@ import pytest
 
 from ums.core import resting, verdicts
 from ums.engine import deliver, loop, tell
-from ums.senders import replies
+from ums.mail import reply_classifier
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +19,10 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if not task.cancelled() and task.exception() is not None:
             ended.append(task.exception())
 
-    def soon(n: int, schedule: replies.Schedule) -> int | None:
+    def soon(n: int, schedule: reply_classifier.Schedule) -> int | None:
         return None if real(n, schedule) is None else 50
 
-    real = replies.retry_delay
+    real = reply_classifier.retry_delay
     monkeypatch.setattr(loop, "_report", report)
     monkeypatch.setattr(loop, "EXPAND_POLL", 0.05)
     monkeypatch.setattr(loop, "SPILL_POLL", 0.05)

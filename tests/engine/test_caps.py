@@ -15,7 +15,7 @@ from ums.core.opening import open_system
 from ums.core.requests import parse
 from ums.core.system import System
 from ums.engine.loop import running
-from ums.senders.caps import DAY, Cap
+from ums.mail.send_limits import DAY, Cap
 
 HOUR = 3600
 ONE = parse(

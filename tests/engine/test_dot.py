@@ -13,7 +13,7 @@ from ums.core.models import deliveries
 from ums.core.system import System
 from ums.engine.journal import Journal
 from ums.engine.loop import Engine, running
-from ums.senders.smtp_connect import Timeouts
+from ums.mail.smtp.connect import Timeouts
 
 
 async def test_the_intent_is_durable_before_the_dot_arrives(system: System) -> None:

@@ -96,7 +96,7 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
         server.script["RCPT"] = slow
         with_settings(system, sessions=1)
         flow = await open_flow(system, server)
-        monkeypatch.setattr("ums.senders.replies._wait", lambda *_: 0)
+        monkeypatch.setattr("ums.mail.reply_classifier._wait", lambda *_: 0)
         async with running(system):
             mixed = [f"n{n}@{'slow.cn' if n % 2 else 'fast.cn'}" for n in range(100)]
             msgid = await flow.send(*mixed)

@@ -17,7 +17,7 @@ from ums.core.models import senders as sender_table
 from ums.core.opening import open_system
 from ums.core.system import System
 from ums.engine.loop import running
-from ums.senders.caps import Cap
+from ums.mail.send_limits import Cap
 
 HOUR = 3600
 

@@ -23,8 +23,8 @@ from ums.core.templates.library import Person, Version
 from ums.core.templates.store import Change
 from ums.engine.letters import Letter
 from ums.engine.loop import running
-from ums.senders.extras import NO_EXTRAS
-from ums.senders.mime import BadContent, Skeleton
+from ums.mail.custom_headers import NO_EXTRAS
+from ums.mail.mime.builder import BadContent, Skeleton
 
 
 def parsed(data: bytes) -> email.message.EmailMessage:

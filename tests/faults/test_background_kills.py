@@ -24,8 +24,8 @@ from ums.core.models import attempts, deliveries
 from ums.core.models import mailboxes as table
 from ums.core.opening import open_system
 from ums.db import open_database
-from ums.senders.caps import Cap
-from ums.senders.mailbox import READ
+from ums.mail.imap import READ
+from ums.mail.send_limits import Cap
 
 pytestmark = [
     pytest.mark.faults,

@@ -10,7 +10,7 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
-from ums.senders.caps import Cap
+from ums.mail.send_limits import Cap
 from ums.simulator.profiles import Profile, Rule, Simulator
 
 RATE, SECONDS = 20, 4

@@ -14,7 +14,7 @@ from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.db import Hot, open_database, rows_json
-from ums.senders.caps import Cap
+from ums.mail.send_limits import Cap
 
 PER_MESSAGE = 100
 USERS_AT_ONCE = 100_000  # a statement may not take long

@@ -10,7 +10,7 @@ from ums.core.templates.compiling import compile_sources, validate
 from ums.core.templates.parse import Unparsable
 from ums.core.templates.tokens import Hidden
 from ums.errors import Invalid
-from ums.senders import plain
+from ums.mail.mime import html_to_text
 
 STYLED = """<html><head><title>{{ t }}</title><style>
 .a{color:{{ c }}} td{padding:1px} a:hover{color:red} .c{ {{ rule }} }
@@ -148,7 +148,7 @@ TEXTS = [
 
 @pytest.mark.parametrize(("html", "text"), TEXTS)
 def test_the_text_that_is_made_of_html(html: str, text: str) -> None:
-    assert Hidden(html, "text").as_plain(plain.from_html) == text
+    assert Hidden(html, "text").as_plain(html_to_text.from_html) == text
 
 
 def test_a_text_that_cannot_be_made_is_told() -> None:

@@ -86,7 +86,7 @@ class Door:
 async def _sandboxed(system: System) -> AsyncGenerator[None]:
     """With a receiver of our own, which keeps the sandbox's mail where the server's would."""
     from ums.engine.receiver import receiver  # noqa: PLC0415  (seldom needed, long to load)
-    from ums.senders.email import Sandbox  # noqa: PLC0415
+    from ums.mail.transports import Sandbox  # noqa: PLC0415
 
     async with receiver(system) as port:
         system.types["sandbox"] = Sandbox(port)

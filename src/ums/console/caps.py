@@ -13,9 +13,9 @@ from ums.core import senders, spending, warming
 from ums.core.senders import SenderInfo
 from ums.core.spending import MOST_CAPS
 from ums.errors import Invalid, UmsError
-from ums.senders.caps import Cap
-from ums.senders.presets import preset_of
-from ums.senders.warm_up import WarmUp
+from ums.mail.provider_presets import preset_of
+from ums.mail.send_limits import Cap
+from ums.mail.warm_up_plan import WarmUp
 
 LENGTHS: Final = (1, 60, 900, 3600, 86_400, 2_592_000)  # seconds that are offered
 SPARE: Final = 2  # empty rows

@@ -11,7 +11,7 @@ from ums.core.identifiers import is_userid
 from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
 from ums.core.templates.build import Sources
 from ums.errors import Detail, Invalid
-from ums.senders.address import BadAddress, clean
+from ums.mail.addresses import BadAddress, clean
 
 MAX_PEOPLE: Final = 1000  # that are typed; more come as a list
 MAX_TOLD: Final = 100  # lines that name nobody

@@ -12,7 +12,7 @@ from ums.core import checkup, looking, mailboxes, senders
 from ums.core.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders import SenderInfo
 from ums.errors import Invalid, UmsError
-from ums.senders.presets import preset_of
+from ums.mail.provider_presets import preset_of
 
 _TEXTS = ("host", "account", "sent_folder", "inbox")
 

@@ -10,7 +10,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reply_rules
 from ums.errors import UmsError
-from ums.senders.replies import REASONS
+from ums.mail.reply_classifier import REASONS
 
 EMPTY = {"text": "", "code": "", "reason": ""}
 

@@ -24,8 +24,8 @@ from ums.core import (
 )
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
-from ums.senders.caps import Cap
-from ums.senders.presets import PRESETS, Preset, preset_of
+from ums.mail.provider_presets import PRESETS, Preset, preset_of
+from ums.mail.send_limits import Cap
 
 EMPTY = {
     "code": "",

@@ -15,7 +15,7 @@ from ums.core.directory import touch
 from ums.core.operator_access import read_roles
 from ums.core.system import System
 from ums.errors import Invalid
-from ums.senders.email import read_ports
+from ums.mail.transports import read_ports
 
 Group = Literal["access", "sending", "limits", "retention"]
 MB: Final = 1024 * 1024

@@ -25,9 +25,9 @@ from ums.core.templates import acceptance
 from ums.core.templates.para import check_para
 from ums.core.templates.people import address_of
 from ums.errors import Detail, Invalid, Refused
-from ums.senders.address import BadAddress, clean
-from ums.senders.extras import Extras, Header, check_headers
-from ums.senders.mime import BadContent, check_cid, check_subject
+from ums.mail.addresses import BadAddress, clean
+from ums.mail.custom_headers import Extras, Header, check_headers
+from ums.mail.mime.builder import BadContent, check_cid, check_subject
 
 
 async def request_of(system: System, channel: Channel, asked: Outgoing) -> Request:

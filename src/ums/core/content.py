@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ums.senders.extras import NO_EXTRAS, Extras
+from ums.mail.custom_headers import NO_EXTRAS, Extras
 
 
 class Content(Struct, frozen=True, omit_defaults=True):

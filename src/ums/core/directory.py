@@ -27,10 +27,10 @@ from ums.core.models import (
 from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
 from ums.errors import NotFound
-from ums.senders.caps import Cap
-from ums.senders.caps import read as read_caps
-from ums.senders.replies import OwnRule
-from ums.senders.warm_up import caps_with
+from ums.mail.reply_classifier import OwnRule
+from ums.mail.send_limits import Cap
+from ums.mail.send_limits import read as read_caps
+from ums.mail.warm_up_plan import caps_with
 
 REVISION = "directory_revision"
 SEALING_KEY = "sealing_key"  # the fingerprint of the key that seals

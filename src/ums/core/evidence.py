@@ -21,10 +21,10 @@ from ums.core.models.messages import IN_DOUBT
 from ums.core.standing import Count
 from ums.core.suppressions import COMPLAINT, Refusal
 from ums.db import Hot, Tx, rows_json
-from ums.senders import dsn
-from ums.senders.base import Reply, Stage, Verdict
-from ums.senders.dsn import Letter
-from ums.senders.replies import HARD, SOFT
+from ums.mail import bounce_parser
+from ums.mail.bounce_parser import Letter
+from ums.mail.outcomes import Reply, Stage, Verdict
+from ums.mail.reply_classifier import HARD, SOFT
 
 OLDEST: Final = 30 * clock.DAY  # deliveries whose reports are believed
 KEPT: Final = 60 * clock.DAY  # digests
@@ -127,7 +127,7 @@ async def _arrived(tx: Tx, reasons: dict[int, str], how: str) -> int:
 
 
 async def _returned(tx: Tx, letters: dict[int, Letter]) -> list[Any]:
-    outcomes = {id: dsn.means(letter) for id, letter in letters.items()}
+    outcomes = {id: bounce_parser.means(letter) for id, letter in letters.items()}
     if not outcomes:
         return []
     given = [(id, outcome.reason) for id, outcome in sorted(outcomes.items())]

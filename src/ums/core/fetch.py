@@ -19,7 +19,7 @@ from ums.core.file_names import disposition_name, name_and_type
 from ums.core.guard import Guard, GuardedNetwork, parse_networks
 from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
 from ums.errors import Detail, Invalid, TooLarge
-from ums.senders.mime import File
+from ums.mail.mime.builder import File
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
 from ums.db import Tx
-from ums.senders.caps import read as read_caps
+from ums.mail.send_limits import read as read_caps
 
 RECENT = 1_000  # attempts of all messages that the pace is taken from
 WINDOW = 2 * clock.MINUTE  # and no older ones

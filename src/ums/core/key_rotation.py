@@ -45,7 +45,7 @@ from ums.core.senders import secret_context
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid
-from ums.senders import email, mailbox
+from ums.mail import imap, transports
 
 SLICE: Final = 200  # rows in one transaction
 
@@ -79,7 +79,7 @@ def _callback_context(row: Any) -> str:
 
 
 def _mailbox_context(row: Any) -> str:
-    return mailboxes.secret_context(row.code, mailbox.read(row.settings))
+    return mailboxes.secret_context(row.code, imap.read(row.settings))
 
 
 _CHANNEL_ROWS = select(channels)
@@ -99,7 +99,7 @@ SEALED: Final = (
         senders,
         "secret",
         select(senders),
-        lambda row: secret_context(row.code, email.read(row.settings)),
+        lambda row: secret_context(row.code, transports.read(row.settings)),
     ),
     SealedColumn(mailbox_rows, "secret", _MAILBOX_ROWS, _mailbox_context),
     SealedColumn(

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from ums.core.models import words
 from ums.db import Database
-from ums.senders.plain import from_html, is_html
+from ums.mail.mime.html_to_text import from_html, is_html
 
 LONGEST = 100
 SLICE = 4096  # characters looked through at once, so that matches never fill the memory

@@ -19,7 +19,7 @@ from ums.core.paging import Page, after_id, page, page_size
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
-from ums.senders.address import BadAddress, clean
+from ums.mail.addresses import BadAddress, clean
 
 ListKind = Literal["block", "allow"]
 EntryKind = Literal["userid", "address"]

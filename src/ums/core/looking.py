@@ -22,8 +22,8 @@ from ums.core.models.messages import IN_DOUBT
 from ums.core.system import System
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound, Unavailable
-from ums.senders import email, mailbox
-from ums.senders.mailbox import MailboxError, Place, Seen, Sought
+from ums.mail import imap, transports
+from ums.mail.imap import MailboxError, Place, Seen, Sought
 
 log = structlog.get_logger()
 USUAL: Final = 5 * clock.MINUTE  # from one look to the next
@@ -100,7 +100,7 @@ async def look(system: System, sender_id: int) -> None:
     if row is None:
         return
     signer = signer_of(system.seal)
-    domain = email.read(row.sender_settings).from_address.rpartition("@")[2]
+    domain = transports.read(row.sender_settings).from_address.rpartition("@")[2]
     sought = {f"{signer.token(id)}@{domain}": id for id in doubts}
     try:
         seen = await _visit(system, row, frozenset(sought), list(doubts.values()))
@@ -129,7 +129,7 @@ async def _visit(system: System, row: Any, sought: frozenset[str], since: list[i
         place=Place(row.uidvalidity, row.uid),
         letters_since=_day(now - LETTERS_BACK),
     )
-    return await _seen(Task(mailbox.read(row.settings), password, what, system.settings.ca_file))
+    return await _seen(Task(imap.read(row.settings), password, what, system.settings.ca_file))
 
 
 async def _seen(task: Task) -> Seen:

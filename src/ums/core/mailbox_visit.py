@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ums import trust
 from ums.core.confine import Limits, confine
-from ums.senders.mailbox import MailboxError, MailboxSettings, Seen, Sought, visit
+from ums.mail.imap import MailboxError, MailboxSettings, Seen, Sought, visit
 
 LONGEST: Final = 600  # seconds of a visit
 LIMITS: Final = Limits(seconds=60)

@@ -13,9 +13,9 @@ from ums.core.sender_checks import refuse_controls
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound
-from ums.senders import email, mailbox
-from ums.senders.base import Encryption
-from ums.senders.mailbox import MailboxSettings
+from ums.mail import imap, transports
+from ums.mail.imap import MailboxSettings
+from ums.mail.outcomes import Encryption
 
 
 class NewMailbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,7 +73,7 @@ async def in_trouble(system: System) -> list[str]:
 async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxInfo:
     """Open the account's mailbox from now on so. Raises Invalid, NotFound."""
     sender = await system.directory.sender(code)
-    own = email.read(sender.settings)
+    own = transports.read(sender.settings)
     settings = _settings(given, own.account or own.from_address)
     async with system.database.write() as tx:
         # Whoever else sets it waits, and then sees what was set.
@@ -134,12 +134,12 @@ _RENEWED: Final = {"password": "new"}
 
 def _noted(row: Any) -> dict[str, Any]:
     """What the audit log says of a stored mailbox."""
-    return msgspec.structs.asdict(mailbox.read(row.settings))
+    return msgspec.structs.asdict(imap.read(row.settings))
 
 
 def password_of(system: System, row: Any) -> str:
     """Of a stored mailbox. Raises Invalid where it cannot be opened."""
-    return system.seal.open(row.secret, secret_context(row.code, mailbox.read(row.settings)))
+    return system.seal.open(row.secret, secret_context(row.code, imap.read(row.settings)))
 
 
 def _settings(given: NewMailbox, account: str) -> MailboxSettings:
@@ -148,7 +148,7 @@ def _settings(given: NewMailbox, account: str) -> MailboxSettings:
         raise Invalid("encryption", field="encryption")
     if not 1 <= given.port <= 65535:
         raise Invalid("port_range", field="port")
-    if not email.is_host(host):
+    if not transports.is_host(host):
         raise Invalid("host_shape", field="host", host=host)
     texts = {"account": account, "sent_folder": given.sent_folder, "inbox": given.inbox}
     for name, text in {**texts, "password": given.password or ""}.items():
@@ -170,23 +170,23 @@ def _settings(given: NewMailbox, account: str) -> MailboxSettings:
 def _check_port(given: NewMailbox, before: Any) -> None:
     """Another port than those of IMAP needs an approval, unless it is the one already: else the
     mailbox would be a way to try the ports of others."""
-    own = None if before is None else mailbox.read(before.settings)
+    own = None if before is None else imap.read(before.settings)
     known = own is not None and (own.host, own.port) == (given.host.strip(), given.port)
-    if given.port not in mailbox.FREE_PORTS and not given.allow_port and not known:
+    if given.port not in imap.FREE_PORTS and not given.allow_port and not known:
         raise Invalid("mailbox_port", field="port", port=given.port)
 
 
 def _moved(before: Any, settings: MailboxSettings) -> bool:
-    return mailbox.binding(mailbox.read(before.settings)) != mailbox.binding(settings)
+    return imap.binding(imap.read(before.settings)) != imap.binding(settings)
 
 
 def secret_context(code: str, settings: MailboxSettings) -> str:
-    return f"mailbox:{code}:{mailbox.binding(settings)}"
+    return f"mailbox:{code}:{imap.binding(settings)}"
 
 
 def _shown(row: Any) -> MailboxInfo:
     return MailboxInfo(
-        **msgspec.structs.asdict(mailbox.read(row.settings)),
+        **msgspec.structs.asdict(imap.read(row.settings)),
         found_sent_folder=row.found_sent_folder,
         looked_at=clock.iso_or_none(row.looked_at),
         next_at=clock.iso(row.next_at) if row.next_at > clock.now() else None,

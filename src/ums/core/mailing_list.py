@@ -19,7 +19,7 @@ from ums.core.sheet_items import Batch, Line, Sight
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.errors import Invalid
-from ums.senders.address import BadAddress, clean
+from ums.mail.addresses import BadAddress, clean
 
 TOLD: Final = 5  # wrong rows that are named
 _VARIABLE: Final = re.compile(r"[^\W\d]\w{0,99}").fullmatch

@@ -12,7 +12,7 @@ from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.system import System
 from ums.db import DataLock, open_database
 from ums.errors import Invalid
-from ums.senders.email import read_ports
+from ums.mail.transports import read_ports
 
 
 def _trust(settings: Settings) -> None:

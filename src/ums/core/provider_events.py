@@ -13,9 +13,9 @@ from ums.core.message_ids import signer_of
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
-from ums.senders import dsn
-from ums.senders.base import Reply
-from ums.senders.dsn import Kind, Letter
+from ums.mail import bounce_parser
+from ums.mail.bounce_parser import Kind, Letter
+from ums.mail.outcomes import Reply
 
 MOST: Final = 1_000  # in one request
 _KINDS: Final[dict[str, Kind]] = {
@@ -96,7 +96,11 @@ async def _mine(tx: Tx, ids: set[int], channels: frozenset[int] | None) -> set[i
 
 
 def _letter(event: ProviderEvent) -> Letter:
-    reply = dsn.reply_of(event.reply) if event.event == "failed" else Reply(0, "", event.reply)
+    reply = (
+        bounce_parser.reply_of(event.reply)
+        if event.event == "failed"
+        else Reply(0, "", event.reply)
+    )
     told = (event.event, event.id) if event.id else (event.event, event.message_id, event.reply)
     digest = hashlib.blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()
     return Letter(_KINDS[event.event], (event.message_id,), reply, digest)

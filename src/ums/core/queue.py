@@ -22,8 +22,8 @@ from ums.core.installation import HELD
 from ums.core.states import RESEND
 from ums.core.suppressions import Refusal
 from ums.db import Hot, Tx, rows_json
-from ums.senders.base import Stage, Verdict
-from ums.senders.replies import HARD, SOFT
+from ums.mail.outcomes import Stage, Verdict
+from ums.mail.reply_classifier import HARD, SOFT
 
 FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
 CLAIMING = 7_726_193_345

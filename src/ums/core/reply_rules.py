@@ -12,7 +12,7 @@ from ums.core.directory import touch
 from ums.core.models import attempts, reply_rules
 from ums.core.system import System
 from ums.errors import Invalid, NotFound
-from ums.senders.replies import REASONS, alike
+from ums.mail.reply_classifier import REASONS, alike
 
 MOST: Final = 200  # rules
 LONGEST: Final = 200  # characters of a text

@@ -12,8 +12,8 @@ from ums.core.content import Content
 from ums.core.fetch import MAX_FILES
 from ums.core.identifiers import is_tag, is_userid
 from ums.errors import CODES, Detail, Invalid, Refused
-from ums.senders.address import BadAddress, clean
-from ums.senders.mime import BadContent, check_subject
+from ums.mail.addresses import BadAddress, clean
+from ums.mail.mime.builder import BadContent, check_subject
 
 MAX_USERIDS = 1000
 MAX_TAGS = 20

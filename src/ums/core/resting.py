@@ -10,7 +10,7 @@ from ums import clock
 from ums.core.models import senders
 from ums.core.senders import RESTED
 from ums.db import Tx
-from ums.senders.base import Outcome, Stage
+from ums.mail.outcomes import Outcome, Stage
 
 UNTIL_EDITED = 253_402_300_799_000  # the year 9999: only an edit or a good test ends it
 

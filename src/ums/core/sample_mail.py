@@ -29,8 +29,8 @@ from ums.core.templates.people import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
-from ums.senders import mime
-from ums.senders.address import BadAddress
+from ums.mail.addresses import BadAddress
+from ums.mail.mime import builder
 
 _Own = dict[str, Any]
 
@@ -159,19 +159,21 @@ async def _built(
         stored = await _texts(system, asked, person, own)
         async with system.database.read() as tx:
             images = await _images(tx, row.id)
-        content = mime.Content(
+        content = builder.Content(
             stored.subject, stored.text, images, stored.html, asked.content.extras, stored.plain
         )
         return await asyncio.to_thread(_mail, system, row, sender, content, person), None
     except RenderError as error:
         return b"", refusal(error)
-    except (mime.BadContent, BadAddress) as error:
+    except (builder.BadContent, BadAddress) as error:
         return b"", error.detail
     except ValueError as error:
         return b"", Detail("mail_unmade", told=str(error))
 
 
-def _mail(system: System, row: Any, sender: Sender, content: mime.Content, person: Person) -> bytes:
+def _mail(
+    system: System, row: Any, sender: Sender, content: builder.Content, person: Person
+) -> bytes:
     build = system.types[sender.type].build
     skeleton = build(sender.settings, content, automatic=not row.broadcast)
     date = max(row.accepted_at, row.starts_at) or clock.now()
@@ -186,7 +188,7 @@ async def _texts(system: System, asked: Request, person: Person, own: _Own | Non
         return asked.content
     version = await system.shared(Library).version(asked.template_id, asked.template_version or 0)
     if version is None:
-        raise mime.BadContent(Detail("mail_template_gone"))
+        raise builder.BadContent(Detail("mail_template_gone"))
     extras = asked.content.extras
     to = Person(extras.to, asked.content.userid, person.attributes) if extras.to else person
     values = version.values(to, asked.content.para, own, named=True)
@@ -206,14 +208,14 @@ async def _files(tx: Tx, message: int) -> list[SampleFile]:
     return [SampleFile(row.name, row.content_type, row.size, bool(row.cid)) for row in rows]
 
 
-async def _images(tx: Tx, message: int) -> tuple[mime.File, ...]:
+async def _images(tx: Tx, message: int) -> tuple[builder.File, ...]:
     mine = (files.c.message_id == message) & (files.c.cid != "")
     rows = await tx.rows(select(files).where(mine).order_by(files.c.position))
     referred = {row.material_id for row in rows if row.data is None and row.material_id}
     there = await materials.read(tx, referred) if referred else {}
     found = [(row, there.get(row.material_id) if row.data is None else row.data) for row in rows]
     return tuple(
-        mime.File(row.name, row.content_type, bytes(data), row.cid)
+        builder.File(row.name, row.content_type, bytes(data), row.cid)
         for row, data in found
         if data is not None
     )

@@ -5,10 +5,10 @@ from typing import Protocol
 from ums.core.channels import check_name
 from ums.core.flaws import Check
 from ums.errors import Invalid
-from ums.senders import email
-from ums.senders.address import BadAddress, clean, clean_display_name
-from ums.senders.base import Encryption
-from ums.senders.email import EmailSettings
+from ums.mail import transports
+from ums.mail.addresses import BadAddress, clean, clean_display_name
+from ums.mail.outcomes import Encryption
+from ums.mail.transports import EmailSettings
 
 
 class Given(Protocol):
@@ -83,7 +83,7 @@ def _check_port(given: Given, free: frozenset[int], *, own_port: bool) -> None:
 
 
 def _check_host(host: str) -> None:
-    if not email.is_host(host):
+    if not transports.is_host(host):
         raise Invalid("host_shape", host=host)
 
 

@@ -9,15 +9,15 @@ from ums.core import audit
 from ums.core.directory import touch
 from ums.core.models import channel_senders, channels, senders
 from ums.db import Tx
-from ums.senders import caps, email
+from ums.mail import send_limits, transports
 
 
 async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
     """The fields of the sender as they are stored, its settings among them."""
     row = await tx.first(select(senders).where(senders.c.id == id))
     held = {"name": row.name, "open": bool(row.open), "urgent_share": row.urgent_share}
-    held |= {"caps": caps.read(row.caps), "password": password}
-    return msgspec.to_builtins({**msgspec.structs.asdict(email.read(row.settings)), **held})
+    held |= {"caps": send_limits.read(row.caps), "password": password}
+    return msgspec.to_builtins({**msgspec.structs.asdict(transports.read(row.settings)), **held})
 
 
 async def note(

@@ -18,14 +18,15 @@ from ums.core.sender_ways import Way, ways_of
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.errors import Invalid, NotFound
-from ums.senders import certificates, email
-from ums.senders.address import BadAddress, clean, needs_utf8
-from ums.senders.base import Envelope, Outcome, Reply, Scope, Stage, Verdict
-from ums.senders.mime import Content
-from ums.senders.replies import interpret, interpret_error
-from ums.senders.smtp import Session
-from ums.senders.smtp_connect import Timeouts, Watch
-from ums.senders.smtp_error import SmtpError
+from ums.mail import transports
+from ums.mail.addresses import BadAddress, clean, needs_utf8
+from ums.mail.mime.builder import Content
+from ums.mail.outcomes import Envelope, Outcome, Reply, Scope, Stage, Verdict
+from ums.mail.reply_classifier import interpret, interpret_error
+from ums.mail.smtp import certificates
+from ums.mail.smtp.connect import Timeouts, Watch
+from ums.mail.smtp.errors import SmtpError
+from ums.mail.smtp.session import Session
 
 # Whoever waits at a screen waits shorter than the engine does.
 CONNECT: Final = 15.0  # seconds
@@ -152,7 +153,7 @@ class _Test:
         self._tell(stage, ok=True, facts=facts)
 
     async def _failed(self, error: SmtpError, outcome: Outcome) -> None:
-        own = email.read(self._sender.settings)
+        own = transports.read(self._sender.settings)
         facts: dict[str, str] = {}
         if error.stage is Stage.TLS:
             facts = await certificates.presented(own.host, own.port, own.encryption, CONNECT)
@@ -191,7 +192,7 @@ async def try_sender(system: System, sender: Sender, recipient: str | None, watc
     secret = password_of(system, sender)
     session = await system.types[sender.type].open(sender.settings, secret, timeouts, watch)
     try:
-        address = email.read(sender.settings).from_address
+        address = transports.read(sender.settings).from_address
         target = address if recipient is None else recipient
         utf8 = needs_utf8(target) or needs_utf8(address)
         await session.rehearse(Envelope(address, target, 1024, utf8), watch)
@@ -208,7 +209,7 @@ async def try_sender(system: System, sender: Sender, recipient: str | None, watc
 async def _send(system: System, session: Session, sender: Sender, recipient: str) -> Reply:
     content = Content("UMS test 测试邮件", _TEXT)
     skeleton = system.types[sender.type].build(sender.settings, content, automatic=True)
-    own = email.read(sender.settings).from_address
+    own = transports.read(sender.settings).from_address
     now = clock.now()
     body = skeleton.render(
         to=recipient, message_id=f"test.{now}@{own.rpartition('@')[2]}", date=now

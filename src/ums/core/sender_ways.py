@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from ums.senders.base import Encryption
-from ums.senders.email import EmailSettings
-from ums.senders.smtp import connect
-from ums.senders.smtp_connect import Server, Timeouts
-from ums.senders.smtp_error import SmtpError
+from ums.mail.outcomes import Encryption
+from ums.mail.smtp.connect import Server, Timeouts
+from ums.mail.smtp.errors import SmtpError
+from ums.mail.smtp.session import connect
+from ums.mail.transports import EmailSettings
 
 SECONDS: Final = 8.0
 # The better ones first: encrypted from the first byte, then later, then not at all.

@@ -20,10 +20,10 @@ from ums.core.sorting import Kept
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
-from ums.senders import caps, email
-from ums.senders.base import Encryption
-from ums.senders.caps import Cap
-from ums.senders.email import EmailSettings
+from ums.mail import send_limits, transports
+from ums.mail.outcomes import Encryption
+from ums.mail.send_limits import Cap
+from ums.mail.transports import EmailSettings
 
 SenderOrder = Literal["code", "-code", "name", "-name", "created_at", "-created_at"]
 _CODE = re.compile(r"[A-Za-z0-9]{1,30}")
@@ -93,7 +93,7 @@ _ORDER: Kept[SenderInfo] = Kept(
 
 
 def secret_context(code: str, settings: EmailSettings) -> str:
-    return f"sender:{code}:{email.binding(settings)}"
+    return f"sender:{code}:{transports.binding(settings)}"
 
 
 async def create(system: System, given: NewSender, type: str = "email") -> SenderInfo:
@@ -129,11 +129,11 @@ async def change(
     A port that it has already needs no second approval. Raises Invalid, and what `expect` raises.
     """
     old = await system.directory.sender(given.code)
-    before = email.read(old.settings)
+    before = transports.read(old.settings)
     own_port = given.port == before.port or old.type != "email"
     settings = settings_of(given, free_ports(system), own_port=own_port)
     check_moved(before, given)
-    moved = email.binding(before) != email.binding(settings)
+    moved = transports.binding(before) != transports.binding(settings)
     values: dict[str, Any] = {
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
@@ -278,12 +278,14 @@ def password_of(system: System, sender: Sender) -> str:
     """The sender's password in clear, for the one place that logs in. Raises Invalid."""
     if sender.secret is None:
         return ""
-    return system.seal.open(sender.secret, secret_context(sender.code, email.read(sender.settings)))
+    return system.seal.open(
+        sender.secret, secret_context(sender.code, transports.read(sender.settings))
+    )
 
 
 def free_ports(system: System) -> frozenset[int]:
     """The ports that a sender may use without an approval."""
-    return email.FREE_PORTS | email.read_ports(system.settings.ports)
+    return transports.FREE_PORTS | transports.read_ports(system.settings.ports)
 
 
 def _check_code(code: str) -> None:
@@ -299,7 +301,7 @@ async def flaws_of(system: System, given: NewSender, *, new: bool) -> list[UmsEr
         checks += checks_of(given, free, own_port=False)
     else:
         old = await system.directory.sender(given.code)
-        before = email.read(old.settings)
+        before = transports.read(old.settings)
         own_port = given.port == before.port or old.type != "email"
         checks += checks_of(given, free, own_port=own_port)
         checks.append(lambda: check_moved(before, given))
@@ -374,7 +376,7 @@ def _later(moment: int | None) -> int | None:
 
 
 def _describe(row: Any, keys: list[str]) -> SenderInfo:
-    settings = email.read(row.settings)
+    settings = transports.read(row.settings)
     return SenderInfo(
         code=row.code,
         name=row.name,
@@ -384,7 +386,7 @@ def _describe(row: Any, keys: list[str]) -> SenderInfo:
         rest_until=None if row.rest_until is None else clock.iso(row.rest_until),
         rest_reason=row.rest_reason,
         rest_detail=row.rest_detail,
-        caps=list(caps.read(row.caps)),
+        caps=list(send_limits.read(row.caps)),
         urgent_share=row.urgent_share,
         spent_until=clock.iso_or_none(_later(row.spent_until)),
         slowed_until=clock.iso_or_none(_later(row.slowed_until)),

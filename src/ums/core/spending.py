@@ -1,4 +1,4 @@
-"""What a sender sends against its caps (`senders.caps`), counted in the database, so that any
+"""What a sender sends against its caps (`mail.send_limits`), counted in the database, so that any
 number of workers together stay within them.
 
 A worker takes what it is about to send before it sends it, a few mails at a time: each counts from
@@ -20,7 +20,7 @@ from ums.core.models import senders
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
-from ums.senders.caps import Cap
+from ums.mail.send_limits import Cap
 
 UNSPENT: dict[str, Any] = {"spent_until": None, "urgent_spent_until": None}
 PATIENCE = 2 * clock.SECOND  # what is free again within this is waited for

@@ -25,8 +25,8 @@ from ums.core.sorting import Order
 from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
-from ums.senders.address import BadAddress, clean
-from ums.senders.replies import SOFT, alike
+from ums.mail.addresses import BadAddress, clean
+from ums.mail.reply_classifier import SOFT, alike
 
 BY_HAND: Final = "by_hand"
 COMPLAINT: Final = "complaint"

@@ -13,7 +13,7 @@ from ums.core.recent import Recent
 from ums.core.rules import NO_RULES
 from ums.core.sealing import Seal
 from ums.db import Database
-from ums.senders.email import Email, SenderType
+from ums.mail.transports import Email, SenderType
 
 T = TypeVar("T")
 

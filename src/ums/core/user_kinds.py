@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from ums.core.identifiers import is_tag, is_userid
 from ums.errors import Invalid
-from ums.senders.address import BadAddress
-from ums.senders.address import clean as clean_email
+from ums.mail.addresses import BadAddress
+from ums.mail.addresses import clean as clean_email
 
 ALL = "all"
 MAX_VALUE = 254

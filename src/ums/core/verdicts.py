@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from ums.core.queue import FIRST_STEP, Attempt, Claimed, Result, in_doubt
-from ums.senders.base import Outcome, Reply, Schedule, Scope, Stage, Verdict
-from ums.senders.replies import retry_delay
+from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
+from ums.mail.reply_classifier import retry_delay
 
 MIN_PAUSE = 30_000  # ms between two uncharged tries of one delivery
 FREE_TRIES = 5

@@ -19,7 +19,7 @@ from ums.core.models import spending as spent
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
-from ums.senders.warm_up import WarmUp, read
+from ums.mail.warm_up_plan import WarmUp, read
 
 USED: Final = 0.5  # of a day's mails at least, for the next day to have more
 ENDED: Final[dict[str, Any]] = {

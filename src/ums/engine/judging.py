@@ -7,8 +7,8 @@ from ums.core import auto_pause, full_mailboxes, standing
 from ums.core.reasons import about
 from ums.core.standing import Count
 from ums.core.system import System
-from ums.senders.base import Outcome, Verdict
-from ums.senders.replies import HARD, alike
+from ums.mail.outcomes import Outcome, Verdict
+from ums.mail.reply_classifier import HARD, alike
 
 LAST: Final = 40  # outcomes of a message that are looked at ...
 EQUAL: Final = 20  # ... among which so many refusals for its content, in the same words, pause it

@@ -27,12 +27,12 @@ from ums.engine.pacing import Pacing
 from ums.engine.supply import Supply
 from ums.engine.waiting import Job
 from ums.errors import Unavailable
-from ums.senders.base import Outcome, Scope, Stage, Verdict
-from ums.senders.email import SenderType
-from ums.senders.replies import interpret, interpret_error, reread
-from ums.senders.smtp import Session
-from ums.senders.smtp_connect import Timeouts
-from ums.senders.smtp_error import SmtpError
+from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
+from ums.mail.reply_classifier import interpret, interpret_error, reread
+from ums.mail.smtp.connect import Timeouts
+from ums.mail.smtp.errors import SmtpError
+from ums.mail.smtp.session import Session
+from ums.mail.transports import SenderType
 
 MOMENT = 10 * clock.SECOND
 FEW = 3  # mails after which a session that ends was not cut short

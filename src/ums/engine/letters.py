@@ -7,9 +7,9 @@ from typing import Any, Final
 from ums.core.templates.evaluate import Renderer
 from ums.core.templates.library import Library, Person, Version
 from ums.errors import Detail
-from ums.senders.extras import Extras
-from ums.senders.mime import BadContent, Content, File, Late, Skeleton, late_subject
-from ums.senders.transfer import encoder
+from ums.mail.custom_headers import Extras
+from ums.mail.mime.builder import BadContent, Content, File, Late, Skeleton, late_subject
+from ums.mail.mime.transfer_encoding import encoder
 
 KEPT: Final = 60
 KEPT_SKELETONS: Final = 20

@@ -27,7 +27,7 @@ from ums.engine.receiver import receiver
 from ums.engine.tell import Teller
 from ums.engine.tidy import tidy
 from ums.errors import Unavailable
-from ums.senders.email import Sandbox
+from ums.mail.transports import Sandbox
 
 log = structlog.get_logger()
 EXPAND_POLL = 0.5

@@ -23,10 +23,11 @@ from ums.core.templates.people import attributes_of
 from ums.core.verdicts import Rules
 from ums.db import Tx
 from ums.engine.letters import Letter, Letters
-from ums.senders import email, mime
-from ums.senders.address import needs_utf8
-from ums.senders.base import Envelope
-from ums.senders.mime import Skeleton
+from ums.mail import transports
+from ums.mail.addresses import needs_utf8
+from ums.mail.mime import builder
+from ums.mail.mime.builder import Skeleton
+from ums.mail.outcomes import Envelope
 
 log = structlog.get_logger()
 KEPT = 200
@@ -37,7 +38,7 @@ NOTHING = Content("")
 BUILD_IN_THREAD = 64 * 1024  # octets of content from which on the event loop must not wait
 
 
-_Attached = mime.File | None
+_Attached = builder.File | None
 
 
 class Mail(Struct):
@@ -145,7 +146,7 @@ class Mails:
             skeleton=skeleton,
             problem=problem,
             settings=sender.settings,
-            from_address=email.read(sender.settings).from_address,
+            from_address=transports.read(sender.settings).from_address,
             date=max(row.accepted_at, row.starts_at),
             rules=Rules(row.on_doubt, row.expires_at, self._doubt_pause, row.tells),
             letter=letter,
@@ -177,7 +178,7 @@ class Mails:
                 lambda content: build(sender.settings, content, automatic=automatic),
             )
         files, extras = tuple(there), stored.extras
-        content = mime.Content(
+        content = builder.Content(
             stored.subject, stored.text, files, stored.html, extras, stored.plain
         )
         if letter is not None:
@@ -223,6 +224,6 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Atta
     contents = await materials.read(tx, referred) if referred else {}
     for row in found:
         data = contents.get(row.material_id) if row.data is None else bytes(row.data)
-        file = None if data is None else mime.File(row.name, row.content_type, data, row.cid)
+        file = None if data is None else builder.File(row.name, row.content_type, data, row.cid)
         attached.setdefault(row.message_id, []).append(file)
     return rows, attached

@@ -9,7 +9,7 @@ from ums.core.message_ids import Signer
 from ums.core.queue import Claimed
 from ums.engine.mails import Mail
 from ums.engine.mark import Mark
-from ums.senders.base import Envelope
+from ums.mail.outcomes import Envelope
 
 NO_ENVELOPE = Envelope("", "", 0)
 PRIORITIES = (1, 2, 3)

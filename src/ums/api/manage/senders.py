@@ -31,8 +31,8 @@ from ums.core.spending import CapUse
 from ums.core.standing import Standing
 from ums.core.warming import Warming
 from ums.errors import NotFound
-from ums.senders.caps import Cap
-from ums.senders.warm_up import WarmUp
+from ums.mail.send_limits import Cap
+from ums.mail.warm_up_plan import WarmUp
 from ums.web.bodies import BoundedRequest as Call
 
 Port = Annotated[int, Meta(ge=1, le=65535)]

@@ -74,7 +74,7 @@ senders = table(
     Column("rest_reason", String(60)),
     Column("rest_detail", Text),
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
-    Column("caps", Text, nullable=False, server_default="[]"),  # JSON, senders.caps.Cap
+    Column("caps", Text, nullable=False, server_default="[]"),  # JSON, mail.send_limits.Cap
     Column("urgent_share", SmallInteger, nullable=False, server_default="10"),  # % of each cap
     # Its caps are reached until then, for all mail and for urgent mail.
     Column("spent_until", Time),
@@ -83,7 +83,7 @@ senders = table(
     Column("sessions", Integer),
     Column("sessions_until", Time),
     # How it is warmed up (core.warming), with today's mails and the end of today.
-    Column("warm_up", Text),  # JSON, senders.warm_up.WarmUp
+    Column("warm_up", Text),  # JSON, mail.warm_up_plan.WarmUp
     Column("warm_count", Integer, nullable=False, server_default="0"),
     Column("warm_until", Time),
     Column("warm_held", Boolean, nullable=False, server_default=false()),
@@ -118,10 +118,10 @@ outcomes = table(
 mailboxes = table(
     "mailboxes",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
-    Column("settings", Text, nullable=False),  # JSON, senders.mailbox.MailboxSettings
+    Column("settings", Text, nullable=False),  # JSON, mail.imap.MailboxSettings
     Column("secret", Text, nullable=False),  # sealed, bound to where it may be sent
     Column("uidvalidity", Id, nullable=False, server_default="0"),  # how far letters are read:
-    Column("uid", Id, nullable=False, server_default="0"),  # senders.mailbox.Place
+    Column("uid", Id, nullable=False, server_default="0"),  # mail.imap.Place
     Column("found_sent_folder", Text, nullable=False, server_default=""),
     Column("looked_at", Time),
     Column("next_at", Time, nullable=False),

@@ -17,7 +17,7 @@ from ums.core.templates.people import attributes_of
 from ums.core.templates.requests import Asked
 from ums.core.templates.values import RenderError
 from ums.errors import Broken, Invalid, Refused
-from ums.senders.mime import BadContent, check_subject
+from ums.mail.mime.builder import BadContent, check_subject
 
 _object = msgspec.json.Decoder(dict[str, Any] | None)
 

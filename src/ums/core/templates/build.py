@@ -10,8 +10,8 @@ from ums.core.templates.syntax import Compiled, Program
 from ums.core.templates.tokens import Hidden
 from ums.core.templates.walk import Needs
 from ums.errors import Detail
-from ums.senders import plain
-from ums.senders.mime import BadContent, check_subject
+from ums.mail.mime import html_to_text
+from ums.mail.mime.builder import BadContent, check_subject
 
 MOST: Final = 256 * 1024  # octets of one source
 _STYLE = re.compile(r"<style\b", re.IGNORECASE)
@@ -90,7 +90,7 @@ def _source(sources: Sources, part: str, html: str | None) -> str | None:
         return sources.subject
     if sources.text is not None or html is None:
         return sources.text
-    return Hidden(html, "text").as_plain(plain.from_html)
+    return Hidden(html, "text").as_plain(html_to_text.from_html)
 
 
 def _underivable(error: Unparsable) -> Problem:

@@ -19,8 +19,8 @@ from ums.core.templates.para import check_para
 from ums.core.templates.people import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.errors import Invalid, NotFound
-from ums.senders.address import BadAddress, clean
-from ums.senders.mime import BadContent, check_subject
+from ums.mail.addresses import BadAddress, clean
+from ums.mail.mime.builder import BadContent, check_subject
 
 
 class Rendered(Struct, frozen=True):

@@ -24,8 +24,8 @@ from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.core.verbs.base import Hours, Nothing, Verb
-from ums.senders.caps import Cap
-from ums.senders.warm_up import WarmUp
+from ums.mail.send_limits import Cap
+from ums.mail.warm_up_plan import WarmUp
 
 
 class ChannelCreate(Struct):
