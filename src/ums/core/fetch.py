@@ -16,8 +16,16 @@ import structlog
 
 from ums.config import Settings
 from ums.core.file_names import disposition_name, name_and_type
-from ums.core.guard import Guard, GuardedNetwork, parse_networks
-from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
+from ums.core.net.http_client import (
+    Headers,
+    Unreached,
+    exchange,
+    header_fields,
+    octets,
+    parse_url,
+    within,
+)
+from ums.core.net.ssrf_guard import Guard, GuardedNetwork, parse_networks
 from ums.errors import Detail, Invalid, TooLarge
 from ums.mail.mime.builder import File
 

@@ -7,7 +7,7 @@ from ums import trust
 from ums.config import Settings, SettingsError
 from ums.core import installation, restoring, schema
 from ums.core.data_folder import secure
-from ums.core.guard import parse_networks
+from ums.core.net.ssrf_guard import parse_networks
 from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.system import System
 from ums.db import DataLock, open_database

@@ -23,7 +23,7 @@ from ums.core.directory import Channel, touch
 from ums.core.editing import Expect, anything
 from ums.core.models import callback_addresses as addresses
 from ums.core.models import channels
-from ums.core.outbound import parse_url
+from ums.core.net.http_client import parse_url
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Conflict, Detail, Invalid, NotFound

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ums.core.access import channel_context
 from ums.core.directory import Channel
-from ums.core.guard import is_inside
+from ums.core.net.ssrf_guard import is_inside
 from ums.core.system import System
 from ums.errors import Forbidden, Invalid
 

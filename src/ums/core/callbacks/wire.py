@@ -22,8 +22,16 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core.callbacks.schedule import HOSTED
-from ums.core.guard import Guard, GuardedNetwork, parse_networks
-from ums.core.outbound import Headers, Unreached, exchange, header_fields, octets, parse_url, within
+from ums.core.net.http_client import (
+    Headers,
+    Unreached,
+    exchange,
+    header_fields,
+    octets,
+    parse_url,
+    within,
+)
+from ums.core.net.ssrf_guard import Guard, GuardedNetwork, parse_networks
 from ums.core.system import System
 from ums.errors import Detail
 

@@ -9,7 +9,7 @@ import pytest
 
 from ums.config import Settings, SettingsError
 from ums.core.fetch import fetch_files
-from ums.core.guard import Denied, Guard, GuardedNetwork, parse_networks
+from ums.core.net.ssrf_guard import Denied, Guard, GuardedNetwork, parse_networks
 from ums.errors import Invalid
 
 SETTINGS = Settings(fetch_allow="127.0.0.1/32")

@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from ums import __version__, trust
-from ums.core.guard import Denied, Guard, GuardedNetwork
+from ums.core.net.ssrf_guard import Denied, Guard, GuardedNetwork
 from ums.errors import Detail
 
 T = TypeVar("T")
