@@ -3,7 +3,7 @@
 import pytest
 
 from templates.language import version
-from ums.core.confine import Limits
+from ums.core.isolation.process_limits import Limits
 from ums.core.system import System
 from ums.core.templates.build import Sources, html_of
 from ums.core.templates.compiling import compile_sources, validate

@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import child, evidence, mailbox_visit, mailboxes, standing
+from ums.core import evidence, mailbox_visit, mailboxes, standing
+from ums.core.isolation import child_process
 from ums.core.mailbox_visit import Answer, Failure, Task
 from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import signer_of
@@ -135,7 +136,7 @@ async def _visit(system: System, row: Any, sought: frozenset[str], since: list[i
 async def _seen(task: Task) -> Seen:
     """What a child process finds (`core.mailbox_visit`). Raises MailboxError."""
     words, longest = msgspec.json.encode(task), mailbox_visit.LONGEST
-    output, code = await child.answer(_CHILD, words, longest, _trusted())
+    output, code = await child_process.answer(_CHILD, words, longest, _trusted())
     try:
         answer = _answers.decode(output)
     except msgspec.DecodeError:

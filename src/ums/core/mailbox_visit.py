@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ums import trust
-from ums.core.confine import Limits, confine
+from ums.core.isolation.process_limits import Limits, confine
 from ums.mail.imap import MailboxError, MailboxSettings, Seen, Sought, visit
 
 LONGEST: Final = 600  # seconds of a visit

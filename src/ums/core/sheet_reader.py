@@ -12,7 +12,8 @@ from typing import Literal, cast
 import msgspec
 
 from ums.config import Settings
-from ums.core import child, sheets
+from ums.core import sheets
+from ums.core.isolation import child_process
 from ums.core.sheet_items import Batch, End, Fault, Head, Item, Order, Sight
 from ums.errors import Detail, Invalid
 
@@ -163,7 +164,9 @@ def _order(
 @asynccontextmanager
 async def _started(order: Order, settings: Settings) -> AsyncGenerator[Reader]:
     program, argument = str(Path(sheets.__file__)), msgspec.json.encode(order).decode()
-    process = await child.start("-c", _PROGRAM, child.ROOT, program, argument, limit=_LONGEST)
+    process = await child_process.start(
+        "-c", _PROGRAM, child_process.ROOT, program, argument, limit=_LONGEST
+    )
     reader = Reader(process, cast(asyncio.StreamReader, process.stdout), settings)
     try:
         yield reader

@@ -10,7 +10,7 @@ import sys
 import msgspec
 from msgspec import Struct
 
-from ums.core.confine import Limits, confine
+from ums.core.isolation.process_limits import Limits, confine
 from ums.core.templates.build import Flawed, Result, Sources, build
 from ums.core.templates.parse import Problem
 from ums.errors import Detail

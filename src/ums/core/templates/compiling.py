@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from ums.core import child
-from ums.core.confine import Limits
 from ums.core.flaws import Check, all_of
+from ums.core.isolation import child_process
+from ums.core.isolation.process_limits import Limits
 from ums.core.system import System
 from ums.core.templates.build import MOST, Built, Flawed, Result, Sources
 from ums.core.templates.child import Task
@@ -99,7 +99,7 @@ async def _compiled(system: System, sources: Sources, limits: Limits) -> Result:
     check_sources(sources)
     async with system.shared(Library).turns:  # every child may take a whole core
         task = msgspec.json.encode(Task(sources, limits))
-        output, code = await child.answer(_CHILD, task, PATIENCE)
+        output, code = await child_process.answer(_CHILD, task, PATIENCE)
     try:
         return _results.decode(output)
     except msgspec.DecodeError:
