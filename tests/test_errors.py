@@ -28,7 +28,7 @@ CHOSEN = {
         "template_failed",
         "template_limit",
     },
-    ("core/sheet_reader.py", "reason"): {"sheet_unreadable", "sheet_columns", "sheet_limit"},
+    ("core/spreadsheets/reader.py", "reason"): {"sheet_unreadable", "sheet_columns", "sheet_limit"},
     ("web/bodies.py", "self.kind.reason"): {"too_large", "material_large"},
     ("api/v1/retract.py", "error.reason"): {"message_unknown"},
     ("api/problems.py", "'unknown_field' if unknown else 'missing'"): {"unknown_field", "missing"},

@@ -7,21 +7,13 @@ from sqlalchemy import delete, func, select, update
 
 from spreadsheets import table
 from ums import clock
-from ums.core import (
-    audit,
-    import_drafts,
-    import_undo,
-    imports,
-    queue,
-    sheet_reader,
-    user_pages,
-    users,
-)
+from ums.core import audit, import_drafts, import_undo, imports, queue, user_pages, users
 from ums.core.callers import Caller
 from ums.core.import_undo import Lost
 from ums.core.models import import_batches
 from ums.core.models import imports as rows
 from ums.core.models import users as users_table
+from ums.core.spreadsheets import reader
 from ums.core.system import System
 from ums.core.user_pages import UserDraft
 from ums.errors import Conflict, NotFound
@@ -68,7 +60,7 @@ async def undone(system: System, id: int) -> import_drafts.ImportInfo:
 async def test_a_user_of_several_batches_is_as_before(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheet_reader, "BATCH", 2)
+    monkeypatch.setattr(reader, "BATCH", 2)
     await put(system, "old", all=["first"])
     lines = [["old", "a"], ["new", "a"], ["new", "b"], ["old", "b"], ["new", "b"], ["old", "a,b"]]
     id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "tag"], *lines))
@@ -113,7 +105,7 @@ async def test_what_was_changed_since_stays(system: System, tmp_path: Path) -> N
 async def test_another_worker_goes_on_where_one_died(
     system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheet_reader, "BATCH", 2)
+    monkeypatch.setattr(reader, "BATCH", 2)
     lines = [[f"u{n}", f"u{n}@a.org"] for n in range(10)]
     id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email"], *lines))
     await import_undo.request(system, id)

@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 
 from spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
-from ums.core import imports, queue, sheet_reader, users
-from ums.core.headings import COLUMNS
+from ums.core import imports, queue, users
 from ums.core.models import addresses, import_rejects
 from ums.core.models import imports as imports_table
 from ums.core.models import users as users_table
 from ums.core.opening import open_system
+from ums.core.spreadsheets import reader
+from ums.core.spreadsheets.headings import COLUMNS
 from ums.core.system import System
 from ums.errors import Invalid, NotFound, recall
 
@@ -192,7 +193,7 @@ async def test_same_file_again_is_the_same_import(world: System, tmp_path: Path)
 async def test_one_step_at_a_time(
     world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheet_reader, "BATCH", 10)
+    monkeypatch.setattr(reader, "BATCH", 10)
     opened = await imports.open_import(
         world, people(tmp_path / "a.xlsx", 25), bind_id="A", name="a"
     )
@@ -207,7 +208,7 @@ async def cursor_after_step(system: System, import_id: int) -> tuple[bool, int]:
 
 
 async def test_claim(world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_reader, "BATCH", 1)
+    monkeypatch.setattr(reader, "BATCH", 1)
     opened = await imports.open_import(world, people(tmp_path / "a.xlsx", 3), bind_id="A", name="a")
 
     async def claim(owner: str) -> int | None:
@@ -240,7 +241,7 @@ async def test_worker_that_lost_its_import_changes_nothing(
     world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that was asleep past its lease wakes up in the middle of a batch."""
-    monkeypatch.setattr(sheet_reader, "BATCH", 2)
+    monkeypatch.setattr(reader, "BATCH", 2)
     opened = await imports.open_import(world, people(tmp_path / "a.xlsx", 9), bind_id="A", name="a")
     original = imports.read
     stolen = False
@@ -263,7 +264,7 @@ async def test_worker_that_lost_its_import_changes_nothing(
 async def test_cancelled_run_waits_to_be_claimed(
     world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheet_reader, "BATCH", 5)
+    monkeypatch.setattr(reader, "BATCH", 5)
     opened = await imports.open_import(
         world, people(tmp_path / "a.xlsx", 500), bind_id="A", name="a"
     )

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import select
 
-from ums.core import sheet_reader
-from ums.core.headings import BOTH, COLUMNS, guess, is_attribute, letters, normal
 from ums.core.models import imports
-from ums.core.sheet_items import Sight
+from ums.core.spreadsheets import reader
+from ums.core.spreadsheets.headings import BOTH, COLUMNS, guess, is_attribute, letters, normal
+from ums.core.spreadsheets.protocol import Sight
 from ums.core.system import System
 from ums.db import Tx
 from ums.errors import Detail, Invalid
@@ -56,7 +56,7 @@ async def look(
 ) -> Look:
     """Look into the file and settle what its columns hold: as chosen, else, if `remembered`, as
     with the last file of this header, else as the headings say. Raises Invalid."""
-    sight = await sheet_reader.look(file, system.settings, show, choice.sheet, choice.header_row)
+    sight = await reader.look(file, system.settings, show, choice.sheet, choice.header_row)
     columns = guess(sight.header)
     if remembered:
         async with system.database.read() as tx:

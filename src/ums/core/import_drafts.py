@@ -10,15 +10,16 @@ from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit, sheet_reader
+from ums.core import audit
 from ums.core.editing import Expect, anything
-from ums.core.headings import letters
 from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table
 from ums.core.imports import SELECT, Import, check_bind_id, is_kept
 from ums.core.models import imports
 from ums.core.paging import MOST, Page, cut
 from ums.core.sorting import ByName, Order
+from ums.core.spreadsheets import reader
+from ums.core.spreadsheets.headings import letters
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.core.user_entries import Rights
@@ -109,7 +110,7 @@ async def upload(
     await check_bind_id(system, bind_id)
     copy, digest = await keep_stream(system.settings, source, name)
     try:
-        await sheet_reader.check(copy, system.settings)
+        await reader.check(copy, system.settings)
         found = await look(system, copy, choice or Choice(), remembered=True)
         row = {
             **found.values(),
@@ -142,7 +143,7 @@ def _printable(name: str) -> str:
 async def preview(system: System, import_id: int) -> Preview:
     """The first rows of a draft. Raises NotFound, Conflict."""
     row, file = await file_of(system, import_id)
-    sight = await sheet_reader.look(file, system.settings, SHOWN, row.sheet, row.header_row)
+    sight = await reader.look(file, system.settings, SHOWN, row.sheet, row.header_row)
     holds = columns_of(row)
     columns = [
         ColumnView(letters(place), header, holds[place] if place < len(holds) else "")

@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from ums.core.headings import BOTH, letters
 from ums.core.identifiers import is_userid
-from ums.core.sheet_items import Line
+from ums.core.spreadsheets.headings import BOTH, letters
+from ums.core.spreadsheets.protocol import Line
 from ums.core.user_entries import Entry, Rights, parse
 from ums.core.user_kinds import ALL, KINDS, read_value
 from ums.errors import Invalid, UmsError

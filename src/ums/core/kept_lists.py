@@ -12,10 +12,10 @@ from msgspec import Struct
 from sqlalchemy import insert, select
 
 from ums import clock
-from ums.core import sheet_reader
 from ums.core.import_columns import Choice, look
 from ums.core.imports import is_kept
 from ums.core.models import imports
+from ums.core.spreadsheets import reader
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.core.user_kinds import ALL
@@ -35,7 +35,7 @@ async def keep(system: System, operator_id: int, source: IO[bytes], name: str) -
     """Keep what an operator uploads. Raises Invalid for a file that is no spreadsheet."""
     copy, digest = await keep_stream(system.settings, source, name)
     try:
-        await sheet_reader.check(copy, system.settings)
+        await reader.check(copy, system.settings)
         found = await look(system, copy, Choice())
         shown = "".join(char if char.isprintable() else " " for char in name)[:200]
         row = {

@@ -11,11 +11,11 @@ from typing import IO, Any, Final
 
 from msgspec import Struct
 
-from ums.core import sheet_reader
-from ums.core.headings import BOTH, guess, letters
 from ums.core.identifiers import is_userid
 from ums.core.outgoing import MAX_RECIPIENTS, Recipient
-from ums.core.sheet_items import Batch, Line, Sight
+from ums.core.spreadsheets import reader as sheet_reader
+from ums.core.spreadsheets.headings import BOTH, guess, letters
+from ums.core.spreadsheets.protocol import Batch, Line, Sight
 from ums.core.system import System
 from ums.core.upload import discard, keep_stream
 from ums.errors import Invalid

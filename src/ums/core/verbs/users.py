@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 from ums import clock
 from ums.core import imports, rejects, user_pages
 from ums.core.callers import Caller
-from ums.core.headings import letters
 from ums.core.import_columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
+from ums.core.spreadsheets.headings import letters
 from ums.core.system import System
 from ums.core.user_filters import Found
 from ums.core.user_pages import UserOrder

@@ -1,4 +1,4 @@
-"""What the reader of spreadsheets is told, and what it tells (`core.sheets`)."""
+"""What the reader of spreadsheets is told, and what it tells (`core.spreadsheets.worker`)."""
 
 from typing import Any, Literal
 

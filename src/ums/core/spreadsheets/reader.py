@@ -1,4 +1,4 @@
-"""The parent's side of `core.sheets`: start the reader, take its batches, outlive its end."""
+"""The parent's side of `core.spreadsheets.worker`: start the reader, take its batches, outlive its end."""
 
 import asyncio
 import signal
@@ -12,9 +12,9 @@ from typing import Literal, cast
 import msgspec
 
 from ums.config import Settings
-from ums.core import sheets
 from ums.core.isolation import child_process
-from ums.core.sheet_items import Batch, End, Fault, Head, Item, Order, Sight
+from ums.core.spreadsheets import worker
+from ums.core.spreadsheets.protocol import Batch, End, Fault, Head, Item, Order, Sight
 from ums.errors import Detail, Invalid
 
 BATCH = 1_000  # rows in one transaction: the web must not wait long behind it
@@ -163,7 +163,7 @@ def _order(
 
 @asynccontextmanager
 async def _started(order: Order, settings: Settings) -> AsyncGenerator[Reader]:
-    program, argument = str(Path(sheets.__file__)), msgspec.json.encode(order).decode()
+    program, argument = str(Path(worker.__file__)), msgspec.json.encode(order).decode()
     process = await child_process.start(
         "-c", _PROGRAM, child_process.ROOT, program, argument, limit=_LONGEST
     )

@@ -2,7 +2,7 @@
 
     python sheets.py ORDER     ORDER is the JSON of `Order`; JSON lines of `Item` on stdout
 
-The parent (`core.sheet_reader`) gives this process no secrets: an empty environment, a file name
+The parent (`core.spreadsheets.reader`) gives this process no secrets: an empty environment, a file name
 and limits. Formulas are not evaluated: the reader sees the values that the spreadsheet program
 saved. The whole sheet is looked through before the first row is told, so that what is wrong with
 the file as a whole comes before any row is applied (reliability.md F41, threats 14 and 15).
@@ -21,8 +21,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from ums.core.headings import ATTRIBUTE, guess, letters, rank
-from ums.core.sheet_files import (
+from ums.core.spreadsheets.files import (
     Rows,
     book_rows,
     check_archive,
@@ -32,7 +31,8 @@ from ums.core.sheet_files import (
     shown_sheets,
     text_rows,
 )
-from ums.core.sheet_items import (
+from ums.core.spreadsheets.headings import ATTRIBUTE, guess, letters, rank
+from ums.core.spreadsheets.protocol import (
     MAX_CELL,
     MAX_LINE,
     MAX_NAME,

@@ -14,9 +14,10 @@ import pytest
 import xlsxwriter
 
 from ums.config import Settings
-from ums.core import sheet_reader, sheets
-from ums.core.headings import COLUMNS, letters
-from ums.core.sheet_items import Batch, End, Head, Line
+from ums.core.spreadsheets import reader as sheet_reader
+from ums.core.spreadsheets import worker
+from ums.core.spreadsheets.headings import COLUMNS, letters
+from ums.core.spreadsheets.protocol import Batch, End, Head, Line
 from ums.errors import Invalid
 
 HEADER = ["userid", "email"]
@@ -307,7 +308,7 @@ async def test_no_file_is_read_through_an_entity(tmp_path: Path) -> None:
 
 async def test_slow_reader_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = text_file(tmp_path / "slow.py", "import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(sheets, "__file__", str(slow))
+    monkeypatch.setattr(worker, "__file__", str(slow))
     told = await refused(text_file(tmp_path / "a.csv", "userid\n"), import_seconds=0.3)
     assert "more than 0.3 seconds" in told
 
@@ -325,7 +326,7 @@ async def test_slow_reader_is_stopped(tmp_path: Path, monkeypatch: pytest.Monkey
 async def test_reader_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, seconds: float, words: str
 ) -> None:
-    monkeypatch.setattr(sheets, "__file__", str(text_file(tmp_path / "bad.py", program)))
+    monkeypatch.setattr(worker, "__file__", str(text_file(tmp_path / "bad.py", program)))
     path = text_file(tmp_path / "a.csv", "userid\n")
     assert words in await refused(path, import_seconds=seconds)
 
@@ -338,7 +339,7 @@ told = {"names": str(sorted(os.environ))}
 fault = {"type": "fault", "reason": "sheet_columns", "detail": "no_such_sheet", "values": told}
 print(json.dumps(fault))
 """
-    monkeypatch.setattr(sheets, "__file__", str(text_file(tmp_path / "tell.py", program)))
+    monkeypatch.setattr(worker, "__file__", str(text_file(tmp_path / "tell.py", program)))
     told = await refused(text_file(tmp_path / "a.csv", "userid\n"))
     assert "UMS" not in told
     assert "PATH" in told

@@ -1,6 +1,6 @@
 """The files that spreadsheets come in: workbooks (.xlsx, .ods) and text with columns (.csv).
 
-Runs in the reader's process (`core.sheets`). The content decides what a file is, never its name.
+Runs in the reader's process (`core.spreadsheets.worker`). The content decides what a file is, never its name.
 """
 
 import csv
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from ums.core.sheet_items import MAX_LINE, MAX_SHEETS, Numbered, Order, SheetError
+from ums.core.spreadsheets.protocol import MAX_LINE, MAX_SHEETS, Numbered, Order, SheetError
 
 Rows = Callable[[], Iterator[Numbered]]
 _MOST_LOOKED_AT: Final = 10  # sheets
