@@ -32,8 +32,8 @@ from ums.core import access, channels, senders, signing_in, tokens
 from ums.core.api_throttle import ApiThrottle
 from ums.core.rules import Rules
 from ums.core.senders import NewSender
-from ums.core.states import FINAL
 from ums.core.system import System
+from ums.core.tables.states import FINAL
 from ums.core.throttle import Limit
 from ums.core.tokens import NewToken
 from ums.engine import loop

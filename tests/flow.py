@@ -21,11 +21,11 @@ from fakes import SmtpServer
 from ums.core import channels, senders, users
 from ums.core.directory import Channel
 from ums.core.messages import Intake
-from ums.core.models import attempts, deliveries, messages
-from ums.core.models import senders as sender_table
 from ums.core.senders import NewSender
-from ums.core.states import FINAL
 from ums.core.system import System
+from ums.core.tables import attempts, deliveries, messages
+from ums.core.tables import senders as sender_table
+from ums.core.tables.states import FINAL
 
 
 async def until(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:

@@ -8,9 +8,9 @@ import msgspec
 from flow import Flow
 from ums import clock
 from ums.core import expansion, parking, queue
-from ums.core.models import deliveries, halts
 from ums.core.queue import Attempt, Claimed, Result
 from ums.core.requests import parse
+from ums.core.tables import deliveries, halts
 
 
 async def expanded(flow: Flow) -> None:

@@ -6,10 +6,10 @@ import msgspec
 from sqlalchemy import update
 
 from ums.core.directory import touch
-from ums.core.models import channels
 from ums.core.rule_checks import check_rules
 from ums.core.rules import Rules
 from ums.core.system import System
+from ums.core.tables import channels
 
 
 async def rule(system: System, key: str, **rules: Any) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 from ums.core import channels, imports
 from ums.core.directory import touch
 from ums.core.imports import Import
-from ums.core.models import senders
 from ums.core.system import System
+from ums.core.tables import senders
 
 ME = "worker.1"
 

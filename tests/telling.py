@@ -25,7 +25,10 @@ from ums.core.callbacks.kept import AddressInfo
 from ums.core.callbacks.proof import Proof
 from ums.core.directory import Channel, touch
 from ums.core.expansion import expand
-from ums.core.models import (
+from ums.core.queue import Attempt, Claimed, Result
+from ums.core.rules import Rules
+from ums.core.system import System
+from ums.core.tables import (
     audit,
     callback_addresses,
     callback_batches,
@@ -33,10 +36,7 @@ from ums.core.models import (
     deliveries,
     messages,
 )
-from ums.core.models import channels as channel_table
-from ums.core.queue import Attempt, Claimed, Result
-from ums.core.rules import Rules
-from ums.core.system import System
+from ums.core.tables import channels as channel_table
 
 ALLOWED: dict[str, Any] = {"callback_allow": "127.0.0.1/32", "callback_seconds": 0.05}
 

@@ -12,7 +12,7 @@ from doors import Answer, Door, OneChannel
 from ums import clock
 from ums.core import material_store, sessions
 from ums.core.callbacks import wire
-from ums.core.models import callback_addresses, callback_batches, operators
+from ums.core.tables import callback_addresses, callback_batches, operators
 
 DOCUMENT = openapi.the_document()
 OPERATIONS = list(openapi.operations(DOCUMENT))

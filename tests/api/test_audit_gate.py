@@ -14,7 +14,7 @@ from ums.api.audited import NAMES, UNAUDITED, Audited
 from ums.core import audit as audit_log
 from ums.core import audit_gate
 from ums.core.audit_gate import Failures, Listings
-from ums.core.models import audit, messages
+from ums.core.tables import audit, messages
 from ums.core.verbs.base import Nothing, Verb
 from worlds import OPERATIONS, World, make
 

@@ -11,10 +11,10 @@ from doors import Answer, Door, Token, password_is
 from ums import clock
 from ums.core import grants, invitations, operators, tokens
 from ums.core.grants import Grantor, Rights
-from ums.core.models import operators as rows
-from ums.core.models import tokens as token_rows
 from ums.core.operators import Role
 from ums.core.scopes import OF_CHANNEL, OF_ROLE, SCOPES
+from ums.core.tables import operators as rows
+from ums.core.tables import tokens as token_rows
 from ums.core.tokens import NewToken
 from ums.errors import Conflict, Forbidden, NotFound, UmsError
 

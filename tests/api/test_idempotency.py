@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from doors import Answer, Door, OneChannel, open_door
 from ums import clock
 from ums.config import Settings
-from ums.core.models import idempotency, messages
+from ums.core.tables import idempotency, messages
 
 BODY: dict[str, Any] = {
     "aud_email": [{"data": ["a@example.org"]}],

@@ -14,7 +14,7 @@ from ums import clock
 from ums.console.door import Door as ConsoleDoor
 from ums.core import expansion
 from ums.core.expansion import expand
-from ums.core.models import deliveries
+from ums.core.tables import deliveries
 from ums.db import Database
 from ums.engine import loop
 

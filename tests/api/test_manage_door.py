@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 import openapi
 from doors import Door
-from ums.core.models import metadata
 from ums.core.scopes import SCOPES, holds
+from ums.core.tables import metadata
 from worlds import OPERATIONS, Operation, World, make
 
 NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from doors import Answer, Door, Token, password_is
 from ums import clock
-from ums.core.models import tokens as token_rows
+from ums.core.tables import tokens as token_rows
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from doors import Answer, Door, Token
 from ums import clock
 from ums.core import answers, channels
-from ums.core.models import answers as rows
 from ums.core.system import System
+from ums.core.tables import answers as rows
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

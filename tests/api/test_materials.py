@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from doors import Answer, Door, OneChannel, open_door
 from ums.config import Settings
 from ums.core import channels, materials
-from ums.core.models import material_chunks
-from ums.core.models import materials as table
+from ums.core.tables import material_chunks
+from ums.core.tables import materials as table
 
 B = "----WebKitFormBoundaryX"
 FORM = f"multipart/form-data; boundary={B}"

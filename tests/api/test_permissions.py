@@ -30,8 +30,8 @@ from ums.app import build
 from ums.config import Settings
 from ums.console.door import Door as ConsoleDoor
 from ums.core import operators, scopes
-from ums.core.models import operators as operator_rows
 from ums.core.scopes import SCOPES, holds
+from ums.core.tables import operators as operator_rows
 from worlds import OPERATIONS, World, make
 
 TABLE = Path(__file__).parents[1] / "permissions.tsv"

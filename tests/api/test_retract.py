@@ -9,7 +9,7 @@ from doors import Basic, Door, OneChannel
 from flow import until
 from ums import clock
 from ums.core import channels
-from ums.core.models import messages
+from ums.core.tables import messages
 
 SUCCESS = {"code": 0, "message": "success"}
 

@@ -12,7 +12,7 @@ from cli.terminal import Ran, Terminal
 from receiver import Receiver, receiving_aside
 from ums import clock
 from ums.config import Settings
-from ums.core.models import callback_batches
+from ums.core.tables import callback_batches
 from ums.db import open_database
 
 Callback = Callable[..., Ran]

@@ -11,8 +11,8 @@ from cli.test_commands import create_sender
 from ums import __version__, clock
 from ums.config import Settings
 from ums.core import installation
-from ums.core.models import senders
 from ums.core.opening import open_system
+from ums.core.tables import senders
 
 
 @pytest.fixture

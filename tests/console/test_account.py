@@ -9,8 +9,8 @@ from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door, open_door
 from ums.config import Settings
 from ums.core import operators
-from ums.core.models import operators as rows
 from ums.core.signing_in import FREE
+from ums.core.tables import operators as rows
 
 
 async def test_in_and_out(door: Door) -> None:

@@ -19,7 +19,7 @@ from ums.console.confirming import PAGE, RECENT
 from ums.console.words import LANGUAGES
 from ums.core import audit
 from ums.core.audit import AuditEntry
-from ums.core.models import audit as rows
+from ums.core.tables import audit as rows
 
 
 async def _last(door: Door, action: str) -> AuditEntry:

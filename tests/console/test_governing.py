@@ -11,7 +11,7 @@ from doors import Door
 from flow import with_settings
 from ums.core import operators
 from ums.core.installation import HELD
-from ums.core.models import meta
+from ums.core.tables import meta
 
 
 async def test_users_are_found_by_reach_and_changed_together(door: Door, visit: Visit) -> None:

@@ -15,7 +15,7 @@ from telling import ALLOWED
 from ums import clock
 from ums.console.words import Words
 from ums.core import operators, shown_once
-from ums.core.models import shown_once as rows
+from ums.core.tables import shown_once as rows
 
 
 async def test_without_scripts_a_new_channel_s_zone_is_utc(

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from console.conftest import Visit, browsing, log_in
 from doors import Door
 from ums.core import recovery
-from ums.core.models import operators
 from ums.core.signing_in import FREE
+from ums.core.tables import operators
 
 HIDDEN = re.compile(r'name="ticket" value="([^"]+)"')
 

@@ -23,7 +23,7 @@ async def _log_out(door: Door, name: str) -> None:
 async def _id(door: Door, name: str) -> int:
     from sqlalchemy import select
 
-    from ums.core.models import operators as rows
+    from ums.core.tables import operators as rows
 
     async with door.system.database.read() as tx:
         return await tx.value(select(rows.c.id).where(rows.c.name == name))

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from console.conftest import settled
 from doors import Door, OneChannel
 from ums import clock
-from ums.core.models import callback_addresses
+from ums.core.tables import callback_addresses
 
 PEOPLE = ("zhangsan 张三", "lisi 李四", "wangwu 王五", "zhaoliu 赵六", "anna Anna", "ben Ben")
 MAIL = """<h1 style="color:#1a5fb4">您好 {{ name }}</h1>

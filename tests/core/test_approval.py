@@ -11,8 +11,8 @@ from ruling import rule
 from ums import clock
 from ums.core import approval, channels, operators, senders
 from ums.core.expansion import expand
-from ums.core.models import audit, messages
 from ums.core.system import System
+from ums.core.tables import audit, messages
 from ums.errors import Invalid, NotFound, Refused
 
 TO = {"aud_email": [{"data": ["a@x.cn"]}]}

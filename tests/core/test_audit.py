@@ -7,8 +7,8 @@ from sqlalchemy import select
 from ums.core import audit
 from ums.core.audit import AuditEntry
 from ums.core.masking import MASK, masked
-from ums.core.models import audit as rows
 from ums.core.system import System
+from ums.core.tables import audit as rows
 
 
 async def _noted(system: System, subject: str) -> AuditEntry:

@@ -12,8 +12,8 @@ from sqlalchemy import delete, select, update
 from ums.core import audit, audit_chain, audit_proof, installation
 from ums.core.audit_chain import HEAD
 from ums.core.audit_proof import CHECKPOINT
-from ums.core.models import audit as rows
 from ums.core.system import System
+from ums.core.tables import audit as rows
 from ums.errors import Invalid
 
 

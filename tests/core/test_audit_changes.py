@@ -22,9 +22,9 @@ from ums.core import (
 from ums.core.audit import AuditEntry
 from ums.core.directory import AccessKey, Channel
 from ums.core.mailboxes import NewMailbox
-from ums.core.models import tokens as token_rows
 from ums.core.senders import NewSender
 from ums.core.system import System
+from ums.core.tables import tokens as token_rows
 from ums.core.templates import store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change

@@ -14,8 +14,8 @@ from ums.core import channels
 from ums.core.callbacks import addresses, kept, wire
 from ums.core.channels import ChannelInfo
 from ums.core.directory import Channel
-from ums.core.models import audit, callback_addresses
 from ums.core.system import System
+from ums.core.tables import audit, callback_addresses
 from ums.errors import Invalid, NotFound
 from web import Resolver
 

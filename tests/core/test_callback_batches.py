@@ -12,8 +12,8 @@ from ums import clock
 from ums.core import queue
 from ums.core.callbacks import batches, schedule, wire
 from ums.core.callbacks.batches import Limits
-from ums.core.models import callback_addresses, callback_batches, callback_records
 from ums.core.system import System
+from ums.core.tables import callback_addresses, callback_batches, callback_records
 
 
 def test_the_steps() -> None:

@@ -13,8 +13,8 @@ from ums.core.callbacks import addresses, batches, kept, listing, wire
 from ums.core.callbacks.batches import Batch, Limits
 from ums.core.callbacks.sweep import sweep
 from ums.core.directory import Channel
-from ums.core.models import callback_addresses, callback_batches, callback_records
 from ums.core.system import System
+from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.errors import Invalid, NotFound
 
 OLD = 40 * 24 * clock.HOUR

@@ -15,8 +15,8 @@ from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import Proof
 from ums.core.checkup import unreadable
 from ums.core.directory import Channel
-from ums.core.models import callback_addresses
 from ums.core.system import System
+from ums.core.tables import callback_addresses
 from ums.engine.loop import running
 from ums.errors import Forbidden, Invalid, UmsError
 from web import Resolver

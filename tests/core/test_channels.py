@@ -9,10 +9,10 @@ from flow import account
 from ums import clock
 from ums.core import access, channels, senders, verbs
 from ums.core.messages import Intake
-from ums.core.models import audit
-from ums.core.models import channels as table
 from ums.core.sealing import Seal
 from ums.core.system import System
+from ums.core.tables import audit
+from ums.core.tables import channels as table
 from ums.errors import Invalid, NotAuthenticated
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import update
 from ums.config import Settings
 from ums.core import channels, directory
 from ums.core.directory import Snapshot, touch
-from ums.core.models import channels as rows
 from ums.core.opening import open_system
 from ums.core.system import System
+from ums.core.tables import channels as rows
 
 
 async def test_a_change_that_comes_while_it_is_read_is_not_missed(

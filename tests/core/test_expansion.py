@@ -10,9 +10,9 @@ from sqlalchemy import insert, select
 from flow import Flow, open_flow
 from ums.core import channels, expansion, reports, segments, senders, users
 from ums.core.expansion import expand
-from ums.core.models import addresses, deliveries, messages
-from ums.core.models import users as user_table
 from ums.core.system import System
+from ums.core.tables import addresses, deliveries, messages
+from ums.core.tables import users as user_table
 from ums.db import Database, Tx, open_database
 
 

@@ -13,10 +13,10 @@ from ums.core.composing import request_of
 from ums.core.directory import touch
 from ums.core.expansion import expand
 from ums.core.forecast import Estimate, Forecast, estimate, forecast
-from ums.core.models import senders, workers
 from ums.core.outgoing import Among, Outgoing
 from ums.core.rules import QuietHours, Rules
 from ums.core.system import System
+from ums.core.tables import senders, workers
 from ums.engine.loop import running
 
 

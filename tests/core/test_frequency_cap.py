@@ -12,9 +12,9 @@ from ruling import rule
 from ums import clock
 from ums.core import channels, expansion, senders
 from ums.core.expansion import expand
-from ums.core.models import contacts
 from ums.core.opening import open_system
 from ums.core.system import System
+from ums.core.tables import contacts
 from ums.engine.tidy import tidy
 
 NOON = 20_000 * clock.DAY + 12 * clock.HOUR

@@ -10,8 +10,8 @@ from queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
 from ums.core import expansion, halting, parking, reports
 from ums.core.halting import Tally
-from ums.core.models import audit, deliveries, messages
 from ums.core.system import System
+from ums.core.tables import audit, deliveries, messages
 from ums.db import database
 from ums.errors import CODES, Invalid, NotFound, Refused, Unavailable
 

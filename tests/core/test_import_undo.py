@@ -10,11 +10,11 @@ from ums import clock
 from ums.core import audit, import_drafts, import_undo, imports, queue, user_pages, users
 from ums.core.callers import Caller
 from ums.core.import_undo import Lost
-from ums.core.models import import_batches
-from ums.core.models import imports as rows
-from ums.core.models import users as users_table
 from ums.core.spreadsheets import reader
 from ums.core.system import System
+from ums.core.tables import import_batches
+from ums.core.tables import imports as rows
+from ums.core.tables import users as users_table
 from ums.core.user_pages import UserDraft
 from ums.errors import Conflict, NotFound
 

@@ -19,11 +19,11 @@ from ums.core.answers import Kept, Place
 from ums.core.callbacks import addresses, wire
 from ums.core.callbacks.proof import password_context
 from ums.core.key_rotation import SEALED
-from ums.core.models import audit, callback_addresses, metadata, operators
 from ums.core.opening import open_system
 from ums.core.sealing import KEY_FILE, RETIRED_FILE, sealed_with
 from ums.core.senders import password_of
 from ums.core.system import System
+from ums.core.tables import audit, callback_addresses, metadata, operators
 from ums.errors import Invalid
 
 SEALED_TEXT = re.compile(r"v2:([0-9a-f]{12}):")

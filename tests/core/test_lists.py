@@ -12,8 +12,8 @@ from ums.core import channels, expansion, lists, senders
 from ums.core.directory import Channel
 from ums.core.expansion import expand
 from ums.core.lists import Entry, ListKind
-from ums.core.models import list_entries
 from ums.core.system import System
+from ums.core.tables import list_entries
 from ums.engine.tidy import tidy
 from ums.errors import Invalid, NotFound, Refused, UmsError
 

@@ -15,10 +15,10 @@ from ums import clock
 from ums.core import evidence, looking, mailboxes, standing, suppressions
 from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import Signer, signer_of
-from ums.core.models import audit, callback_records, deliveries, messages, outcomes
-from ums.core.models import mailboxes as table
 from ums.core.rules import Rules
 from ums.core.system import System
+from ums.core.tables import audit, callback_records, deliveries, messages, outcomes
+from ums.core.tables import mailboxes as table
 from ums.errors import Invalid, NotFound
 
 

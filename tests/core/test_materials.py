@@ -12,9 +12,9 @@ from ums import clock
 from ums.core import channels, material_store, materials
 from ums.core.material_store import CHUNK, Storing, store, store_file
 from ums.core.materials import MaterialInfo
-from ums.core.models import material_chunks
-from ums.core.models import materials as table
 from ums.core.system import System
+from ums.core.tables import material_chunks
+from ums.core.tables import materials as table
 from ums.errors import Invalid, NotFound, TooLarge
 
 FIELDS = [f"files[{i}]" for i in range(9)]

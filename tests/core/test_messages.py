@@ -13,9 +13,9 @@ from ums import clock
 from ums.core import channels, senders
 from ums.core.answers import KEY_LIFE
 from ums.core.messages import Intake
-from ums.core.models import idempotency, messages
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.system import System
+from ums.core.tables import idempotency, messages
 from ums.errors import Invalid, Refused
 
 CONTENT = [{"subject": "s", "text": "t"}]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, text
 
 import ums.migrations
 from ums.core import names, schema
-from ums.core.models import operators, tokens
+from ums.core.tables import operators, tokens
 from ums.db import open_database
 
 

@@ -6,8 +6,8 @@ from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record, standing
 from ums import clock
 from ums.core import halting, parking, queue
-from ums.core.models import deliveries, messages
 from ums.core.system import System
+from ums.core.tables import deliveries, messages
 from ums.db import Tx
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import select, text
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import expansion, queue
-from ums.core.models import attempts, deliveries, messages, workers
-from ums.core.models import senders as sender_table
 from ums.core.queue import Attempt, Claimed, Result
 from ums.core.system import System
+from ums.core.tables import attempts, deliveries, messages, workers
+from ums.core.tables import senders as sender_table
 from ums.engine.journal import Journal
 
 

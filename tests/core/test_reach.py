@@ -10,11 +10,11 @@ from ums.core import lists, segments, suppressions, users
 from ums.core.composing import request_of
 from ums.core.expansion import expand
 from ums.core.lists import Entry
-from ums.core.models import deliveries, messages
 from ums.core.outgoing import Among, Outgoing, Recipient
 from ums.core.reach import Reach, reach
-from ums.core.states import NEVER_VALID
 from ums.core.system import System
+from ums.core.tables import deliveries, messages
+from ums.core.tables.states import NEVER_VALID
 from ums.core.templates import store
 from ums.core.templates.compiling import Sources
 from ums.core.templates.library import Library

@@ -5,9 +5,9 @@ from sqlalchemy import select
 
 from flow import Flow, open_flow
 from queues import change, filled
-from ums.core.models import audit, deliveries
 from ums.core.resolving import resolve
 from ums.core.system import System
+from ums.core.tables import audit, deliveries
 from ums.errors import NotFound
 
 STATES = ("sent", "failed", "unknown", "unknown", "queued", "unknown")

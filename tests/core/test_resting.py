@@ -5,8 +5,8 @@ import pytest
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import resting
-from ums.core.models import senders as sender_table
 from ums.core.system import System
+from ums.core.tables import senders as sender_table
 from ums.mail.outcomes import Outcome, Reply, Scope, Stage, Verdict
 
 

@@ -16,10 +16,10 @@ from flow import Flow, open_flow
 from ums.cli.door import opened
 from ums.config import Settings
 from ums.core import audit, restoring
-from ums.core.models import meta
 from ums.core.opening import open_system
 from ums.core.restoring import FILE
 from ums.core.system import System
+from ums.core.tables import meta
 from ums.engine.loop import running
 
 A_WHILE = 1.5  # seconds; a claim takes a fraction of one

@@ -13,10 +13,10 @@ from ums.core import expansion, operators, reports, segments, users
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.expansion import expand
-from ums.core.models import deliveries, messages
-from ums.core.models import segments as table
-from ums.core.models import users as user_table
 from ums.core.system import System
+from ums.core.tables import deliveries, messages
+from ums.core.tables import segments as table
+from ums.core.tables import users as user_table
 from ums.errors import Invalid, NotFound
 
 ADULTS = {"attribute": {"name": "age", "op": "ge", "value": 18}}

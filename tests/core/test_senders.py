@@ -9,8 +9,8 @@ from flow import account, open_flow
 from ums import clock
 from ums.core import channels, resting, sender_test, senders
 from ums.core.directory import touch
-from ums.core.models import senders as table
 from ums.core.system import System
+from ums.core.tables import senders as table
 from ums.errors import Invalid
 
 

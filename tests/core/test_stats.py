@@ -14,15 +14,15 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core import channels, stats
 from ums.core.directory import touch
-from ums.core.models import channels as channel_rows
-from ums.core.models import deliveries, messages
-from ums.core.models import senders as sender_rows
 from ums.core.reports import STATES
 from ums.core.rules import Rules
 from ums.core.senders import NewSender, create
-from ums.core.states import FINAL
 from ums.core.stats_sql import Asked, By
 from ums.core.system import System
+from ums.core.tables import channels as channel_rows
+from ums.core.tables import deliveries, messages
+from ums.core.tables import senders as sender_rows
+from ums.core.tables.states import FINAL
 from ums.errors import Invalid
 
 LOST = {

@@ -181,7 +181,7 @@ async def test_a_right_password_with_a_second_factor_gets_through(
 async def _second_factor(system: System, id: int) -> None:
     from sqlalchemy import update
 
-    from ums.core.models import operators as rows
+    from ums.core.tables import operators as rows
 
     async with system.database.write() as tx:
         await tx.run(update(rows).where(rows.c.id == id).values(totp="sealed"))
@@ -246,7 +246,7 @@ async def test_to_authenticate_again_is_held_back_in_one_session_alone(
 async def test_what_is_over_is_removed(system: System, time: Time) -> None:
     from sqlalchemy import func, select
 
-    from ums.core.models import throttle as rows
+    from ums.core.tables import throttle as rows
     from ums.engine.tidy import tidy
 
     await fails(system, LIMIT.key("li"))

@@ -9,10 +9,10 @@ from sqlalchemy import func, insert, select
 
 from ums.core import channels, users
 from ums.core.directory import AccessKey, Channel, touch
-from ums.core.models import addresses, channel_senders, senders, tags
-from ums.core.models import channels as channels_table
-from ums.core.models import users as users_table
 from ums.core.system import System
+from ums.core.tables import addresses, channel_senders, senders, tags
+from ums.core.tables import channels as channels_table
+from ums.core.tables import users as users_table
 from ums.core.users import Failure, Report, User
 from ums.errors import Forbidden, Invalid
 

@@ -5,7 +5,7 @@ import pytest
 from ums import clock
 from ums.core import verdicts
 from ums.core.queue import Claimed, Result
-from ums.core.states import HOLD, RESEND
+from ums.core.tables.states import HOLD, RESEND
 from ums.core.verdicts import FREE_TRIES, MIN_PAUSE, Rules, Timing, settle
 from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
 

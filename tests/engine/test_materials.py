@@ -13,9 +13,9 @@ from ums.core import halting, materials
 from ums.core.expansion import expand
 from ums.core.material_store import CHUNK, store
 from ums.core.materials import MaterialInfo
-from ums.core.models import files
-from ums.core.models import materials as table
 from ums.core.system import System
+from ums.core.tables import files
+from ums.core.tables import materials as table
 from ums.engine.loop import running
 from ums.errors import Invalid
 

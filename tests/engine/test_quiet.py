@@ -11,9 +11,9 @@ from ruling import rule
 from ums import clock
 from ums.core import channels, hush, queue, senders
 from ums.core.expansion import expand
-from ums.core.models import deliveries, messages
-from ums.core.models import senders as sender_table
 from ums.core.system import System
+from ums.core.tables import deliveries, messages
+from ums.core.tables import senders as sender_table
 from ums.engine import loop
 from ums.engine.loop import running
 from ums.engine.quiet import keep_quiet

@@ -12,10 +12,10 @@ from ums import clock
 from ums.config import Settings
 from ums.core import reports, resting, routing, senders
 from ums.core.forecast import forecast
-from ums.core.models import deliveries
-from ums.core.models import senders as sender_table
 from ums.core.opening import open_system
 from ums.core.system import System
+from ums.core.tables import deliveries
+from ums.core.tables import senders as sender_table
 from ums.engine.loop import running
 from ums.mail.send_limits import Cap
 

@@ -14,8 +14,8 @@ from postgres import reserved_port
 from ums import trust
 from ums.core import resting, sender_test, senders, verdicts
 from ums.core.directory import touch
-from ums.core.models import senders as sender_table
 from ums.core.system import System
+from ums.core.tables import senders as sender_table
 from ums.engine.loop import running
 from ums.engine.mails import Mails
 

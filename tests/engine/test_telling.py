@@ -19,8 +19,8 @@ from telling import (
 )
 from ums import clock
 from ums.core.callbacks import addresses, listing, schedule
-from ums.core.models import callback_addresses
 from ums.core.system import System
+from ums.core.tables import callback_addresses
 from ums.engine.loop import running
 from ums.errors import Invalid
 

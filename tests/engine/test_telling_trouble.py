@@ -23,9 +23,9 @@ from ums import trust
 from ums.config import Settings
 from ums.core import channels
 from ums.core.callbacks import addresses, batches, wire
-from ums.core.models import callback_addresses
 from ums.core.opening import open_system
 from ums.core.system import System
+from ums.core.tables import callback_addresses
 from ums.engine import tell
 from ums.engine.loop import running
 from ums.errors import Invalid

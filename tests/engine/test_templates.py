@@ -15,8 +15,8 @@ from flow import Flow, open_flow
 from templates.language import version
 from ums.core import reports, users
 from ums.core.expansion import expand
-from ums.core.models import deliveries
 from ums.core.system import System
+from ums.core.tables import deliveries
 from ums.core.templates import store
 from ums.core.templates.build import Sources
 from ums.core.templates.library import Person, Version

@@ -13,9 +13,9 @@ from flow import open_flow, until, with_settings
 from ums import clock
 from ums.config import Settings
 from ums.core import queue
-from ums.core.models import deliveries, messages
 from ums.core.opening import open_system
 from ums.core.system import System
+from ums.core.tables import deliveries, messages
 from ums.db import GroupCommit, Tx
 from ums.engine import deliver
 from ums.engine.journal import Journal

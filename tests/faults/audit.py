@@ -10,7 +10,7 @@ from sqlalchemy import Executable
 
 from faults.ledger import Entry, Ledger
 from ums.config import Settings
-from ums.core.states import HOLD, RESEND
+from ums.core.tables.states import HOLD, RESEND
 from ums.db import Hot, open_database
 
 _ROWS = Hot(

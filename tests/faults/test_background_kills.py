@@ -20,9 +20,9 @@ from telling import rows
 from ums.config import Settings
 from ums.core import mailboxes
 from ums.core.expansion import CHUNK
-from ums.core.models import attempts, deliveries
-from ums.core.models import mailboxes as table
 from ums.core.opening import open_system
+from ums.core.tables import attempts, deliveries
+from ums.core.tables import mailboxes as table
 from ums.db import open_database
 from ums.mail.imap import READ
 from ums.mail.send_limits import Cap

@@ -14,8 +14,8 @@ from faults.ledger import Ledger
 from faults.workload import Account, account, request
 from postgres import reserved_port
 from ums.config import Settings
-from ums.core.models import messages
-from ums.core.states import RESEND
+from ums.core.tables import messages
+from ums.core.tables.states import RESEND
 from ums.db import open_database
 
 CLIENTS = 8

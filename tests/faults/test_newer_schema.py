@@ -11,7 +11,7 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
-from ums.core import models
+from ums.core import tables
 from ums.db import open_database
 
 HALF = 300
@@ -47,11 +47,11 @@ def test_the_database_grows_under_a_worker(settings: Settings, record_property: 
 async def _grow(settings: Settings) -> None:
     """One column more in each table, and some deliveries of whom only a newer version knows."""
     database = open_database(settings.database_url, settings.data_dir)
-    for table in models.metadata.sorted_tables:
+    for table in tables.metadata.sorted_tables:
         async with database.write() as tx:
             await tx.run(text(f"ALTER TABLE {table.name} ADD COLUMN newer integer DEFAULT 7"))
     async with database.write() as tx:
         await tx.run(_PARK, {"count": NEWER})
-        parked = select(models.deliveries.c.id).where(models.deliveries.c.state == "newer")
+        parked = select(tables.deliveries.c.id).where(tables.deliveries.c.state == "newer")
         assert len(await tx.rows(parked)) == NEWER
     await database.close()

@@ -11,7 +11,7 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
-from ums.core.states import HOLD, RESEND
+from ums.core.tables.states import HOLD, RESEND
 
 SEED = 20261123
 SESSIONS = 5  # per sender; each kind of mail has a sender of its own

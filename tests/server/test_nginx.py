@@ -23,7 +23,7 @@ from console.conftest import PASSWORD
 from doors import Door, open_door
 from ums.config import Settings
 from ums.core import operators
-from ums.core.models import sessions
+from ums.core.tables import sessions
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "behind-a-proxy.md"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")

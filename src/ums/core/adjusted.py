@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from ums.config import SettingsError, read_setting
-from ums.core.models import meta
+from ums.core.tables import meta
 from ums.db import Tx
 
 PREFIX: Final = "setting:"  # of their names in `meta`

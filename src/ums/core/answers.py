@@ -10,8 +10,8 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, select, update
 
 from ums import clock
-from ums.core.models import answers
 from ums.core.sealing import Seal
+from ums.core.tables import answers
 from ums.db import Database, Hot
 from ums.errors import Conflict, Unprocessable
 

@@ -18,14 +18,14 @@ from ums.core.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.identity import Identity
-from ums.core.models import channels as channels_table
-from ums.core.models import messages, operators
 from ums.core.paging import Page, cut, page_size
 from ums.core.rules import read_rules
 from ums.core.scheduling import lifetime
 from ums.core.scopes import OF_ROLE, holds
 from ums.core.sorting import ByTime, Order
 from ums.core.system import System
+from ums.core.tables import channels as channels_table
+from ums.core.tables import messages, operators
 from ums.db import Tx
 from ums.errors import Forbidden, Invalid, NotFound, Refused
 

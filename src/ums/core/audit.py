@@ -16,9 +16,9 @@ from sqlalchemy import insert, select
 
 from ums import clock
 from ums.core.masking import LONGEST, difference, masked, masked_text
-from ums.core.models import audit
 from ums.core.paging import MOST, Page, cut, plain
 from ums.core.sorting import ByTime, Order
+from ums.core.tables import audit
 from ums.db import Tx
 
 _ORDER = Order(audit.c.id)

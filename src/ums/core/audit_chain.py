@@ -16,9 +16,9 @@ from msgspec import Struct
 from sqlalchemy import delete, func, select
 
 from ums.core import installation
-from ums.core.models import audit
 from ums.core.sealing import Seal
 from ums.core.system import System
+from ums.core.tables import audit
 from ums.db import Hot, Tx, rows_json
 
 LOCK: Final = 7_726_193_345

@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 from ums import clock
 from ums.core import audit, audit_chain, installation
 from ums.core.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
-from ums.core.models import audit as rows
 from ums.core.sealing import Seal
 from ums.core.system import System
+from ums.core.tables import audit as rows
 from ums.errors import Invalid
 
 VERIFIED: Final = "audit_verified"

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.grants import ALL, Rights
-from ums.core.models import operators, tokens
 from ums.core.scopes import OF_ROLE
+from ums.core.tables import operators, tokens
 from ums.db import Tx
 
 DEEPEST: Final = 8

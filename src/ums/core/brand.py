@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.models import meta
+from ums.core.tables import meta
 from ums.db import Tx
 
 NAME: Final = "brand_name"

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, true
 
-from ums.core.models import messages
+from ums.core.tables import messages
 
 Channels = frozenset[int] | int | None
 """Ids of channels; one id; None: all channels."""

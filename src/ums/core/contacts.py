@@ -14,9 +14,9 @@ from msgspec import Struct
 from sqlalchemy import Row, select
 
 from ums import clock
-from ums.core.models import channels
 from ums.core.quiet import is_urgent, quiet_until
 from ums.core.rules import LONGEST_CAP, read_rules
+from ums.core.tables import channels
 from ums.db import Hot, Tx, rows_json
 
 FORGET_AT_ONCE = 20_000

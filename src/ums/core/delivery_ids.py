@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, TextClause, select, true, union_all
 
-from ums.core.models import deliveries
-from ums.core.models.messages import REAL
+from ums.core.tables import deliveries
+from ums.core.tables.messages import REAL
 
 
 def first_ids(

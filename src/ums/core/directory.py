@@ -15,7 +15,8 @@ from sqlalchemy import Row, func, select
 from ums.core.adjusted import load as load_adjusted
 from ums.core.brand import Brand
 from ums.core.brand import load as load_brand
-from ums.core.models import (
+from ums.core.rules import Rules, read_rules
+from ums.core.tables import (
     access_keys,
     callback_addresses,
     channel_senders,
@@ -24,7 +25,6 @@ from ums.core.models import (
     reply_rules,
     senders,
 )
-from ums.core.rules import Rules, read_rules
 from ums.db import Database, Hot, Tx
 from ums.errors import NotFound
 from ums.mail.reply_classifier import OwnRule

@@ -7,9 +7,9 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core.models import drafts
 from ums.core.outgoing import Outgoing
 from ums.core.system import System
+from ums.core.tables import drafts
 from ums.errors import NotFound, TooLarge
 
 KEPT = 20  # of one operator, the newest

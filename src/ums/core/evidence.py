@@ -16,10 +16,10 @@ from sqlalchemy import delete
 from ums import clock
 from ums.core import audit, full_mailboxes, suppressions
 from ums.core.callbacks import records
-from ums.core.models import reports
-from ums.core.models.messages import IN_DOUBT
 from ums.core.standing import Count
 from ums.core.suppressions import COMPLAINT, Refusal
+from ums.core.tables import reports
+from ums.core.tables.messages import IN_DOUBT
 from ums.db import Hot, Tx, rows_json
 from ums.mail import bounce_parser
 from ums.mail.bounce_parser import Letter

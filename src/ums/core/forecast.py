@@ -12,9 +12,9 @@ from ums import clock
 from ums.core import quiet, spending
 from ums.core.directory import Channel, Snapshot
 from ums.core.installation import is_held
-from ums.core.models import attempts, deliveries, messages, senders, workers
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
+from ums.core.tables import attempts, deliveries, messages, senders, workers
 from ums.db import Tx
 from ums.mail.send_limits import read as read_caps
 

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core.models import full_mailboxes as table
+from ums.core.tables import full_mailboxes as table
 from ums.db import Hot, Tx, rows_json
 
 TIMES: Final = 5  # messages

@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import func, select
 
 from ums.core.authority import DEEPEST
-from ums.core.models import operators, tokens
+from ums.core.tables import operators, tokens
 from ums.db import Tx
 
 _OPERATOR: Final = "operator:"

@@ -15,12 +15,12 @@ from ums.core.editing import Expect, anything
 from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table
 from ums.core.imports import SELECT, Import, check_bind_id, is_kept
-from ums.core.models import imports
 from ums.core.paging import MOST, Page, cut
 from ums.core.sorting import ByName, Order
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import letters
 from ums.core.system import System
+from ums.core.tables import imports
 from ums.core.upload import discard, keep_stream
 from ums.core.user_entries import Rights
 from ums.core.user_kinds import ALL

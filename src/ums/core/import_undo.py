@@ -11,9 +11,9 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core import audit
-from ums.core.models import import_batches, imports
-from ums.core.models import users as users_table
 from ums.core.system import System
+from ums.core.tables import import_batches, imports
+from ums.core.tables import users as users_table
 from ums.core.user_changes import NOTHING, Difference, State, fill, write
 from ums.db import Hot, Tx
 from ums.errors import Conflict, NotFound

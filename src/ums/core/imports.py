@@ -20,12 +20,12 @@ from ums.core import import_undo
 from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table, read
 from ums.core.import_undo import Lost
-from ums.core.models import imports
 from ums.core.rejects import rejected_workbook
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, End, Head, Line
 from ums.core.spreadsheets.reader import Reader
 from ums.core.system import System
+from ums.core.tables import imports
 from ums.core.upload import discard, keep, leave_only
 from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, Rights

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import delete, select
 
-from ums.core.models import meta
+from ums.core.tables import meta
 from ums.db import Hot, Tx
 
 HELD: Final = "restored_at"  # the time of the backup; nothing is claimed while it stands

@@ -22,16 +22,6 @@ from ums.core.access import access_key_context, channel_context
 from ums.core.answers import Place
 from ums.core.callbacks.proof import password_context
 from ums.core.directory import CHECK_EVERY, SEALING_KEY, touch
-from ums.core.models import (
-    access_keys,
-    answers,
-    callback_addresses,
-    channels,
-    operators,
-    senders,
-)
-from ums.core.models import mailboxes as mailbox_rows
-from ums.core.models import shown_once as shown_rows
 from ums.core.sealing import (
     DERIVATION_ROOT,
     ROOT_CONTEXT,
@@ -43,6 +33,9 @@ from ums.core.sealing import (
 )
 from ums.core.senders import secret_context
 from ums.core.system import System
+from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
+from ums.core.tables import mailboxes as mailbox_rows
+from ums.core.tables import shown_once as shown_rows
 from ums.db import Tx
 from ums.errors import Invalid
 from ums.mail import imap, transports

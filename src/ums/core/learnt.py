@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core.models import paces, senders
 from ums.core.system import System
+from ums.core.tables import paces, senders
 from ums.db import Hot, Tx, rows_json
 
 LASTS: Final = 7 * clock.DAY  # what nothing was heard of for so long may be different by now

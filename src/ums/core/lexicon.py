@@ -14,7 +14,7 @@ from typing import Any
 from ahocorasick_rs import AhoCorasick
 from sqlalchemy import select
 
-from ums.core.models import words
+from ums.core.tables import words
 from ums.db import Database
 from ums.mail.mime.html_to_text import from_html, is_html
 

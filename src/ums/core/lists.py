@@ -14,9 +14,9 @@ from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.identifiers import is_userid
-from ums.core.models import list_entries, lists
 from ums.core.paging import Page, after_id, page, page_size
 from ums.core.system import System
+from ums.core.tables import list_entries, lists
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
 from ums.mail.addresses import BadAddress, clean

@@ -17,10 +17,10 @@ from ums.core.isolation import child_process
 from ums.core.mailbox_visit import Answer, Failure, Task
 from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import signer_of
-from ums.core.models import deliveries
-from ums.core.models import mailboxes as table
-from ums.core.models.messages import IN_DOUBT
 from ums.core.system import System
+from ums.core.tables import deliveries
+from ums.core.tables import mailboxes as table
+from ums.core.tables.messages import IN_DOUBT
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound, Unavailable
 from ums.mail import imap, transports

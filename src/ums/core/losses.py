@@ -4,8 +4,8 @@ from msgspec import Struct
 from sqlalchemy import func, select
 
 from ums.core.channel_scope import Channels, of_channels
-from ums.core.models import deliveries, messages
-from ums.core.states import LOST
+from ums.core.tables import deliveries, messages
+from ums.core.tables.states import LOST
 from ums.db import Tx
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core import audit
-from ums.core.models import mailboxes, senders
 from ums.core.sender_checks import refuse_controls
 from ums.core.system import System
+from ums.core.tables import mailboxes, senders
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound
 from ums.mail import imap, transports

@@ -16,8 +16,8 @@ from ums import clock
 from ums.core import audit
 from ums.core.file_names import OCTETS, name_and_type
 from ums.core.materials import MaterialInfo, show
-from ums.core.models import material_chunks, materials
 from ums.core.system import System
+from ums.core.tables import material_chunks, materials
 from ums.db import Tx
 from ums.errors import Invalid, TooLarge
 

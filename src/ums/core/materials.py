@@ -14,12 +14,12 @@ from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, updat
 from ums import clock
 from ums.core import audit
 from ums.core.channel_scope import Channels
-from ums.core.models import channels as channels_table
-from ums.core.models import deliveries, files, material_chunks, materials, messages
 from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import Order
-from ums.core.states import OPEN
 from ums.core.system import System
+from ums.core.tables import channels as channels_table
+from ums.core.tables import deliveries, files, material_chunks, materials, messages
+from ums.core.tables.states import OPEN
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 

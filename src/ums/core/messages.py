@@ -18,12 +18,12 @@ from ums.core.answers import KEY_LIFE
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.channels import check_channel
 from ums.core.directory import Channel
-from ums.core.models import files
 from ums.core.outgoing import Outgoing
 from ums.core.requests import Request, parse
 from ums.core.scheduling import check_times, expiry
-from ums.core.states import HOLD, RESEND
 from ums.core.system import System
+from ums.core.tables import files
+from ums.core.tables.states import HOLD, RESEND
 from ums.core.templates import acceptance
 from ums.core.templates import requests as templates
 from ums.db import GroupCommit, Hot, Tx, rows_json

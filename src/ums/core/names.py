@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, case, select
 
-from ums.core.models import operators
+from ums.core.tables import operators
 from ums.errors import Invalid
 
 LONGEST: Final = 60

@@ -13,11 +13,11 @@ from ums.config import SettingsError
 from ums.core import audit, grants, names, passwords, sessions
 from ums.core.editing import Expect, anything
 from ums.core.grants import Rights
-from ums.core.models import operators
 from ums.core.paging import MOST, Page, cut
 from ums.core.scopes import OF_ROLE
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
+from ums.core.tables import operators
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 

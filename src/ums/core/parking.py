@@ -19,8 +19,8 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.callbacks import records
-from ums.core.models import halts, messages
 from ums.core.queue import CLAIMING
+from ums.core.tables import halts, messages
 from ums.db import Hot, Tx, rows_json
 
 APPROVAL, PAUSE, CANCEL, RETRACT, REFUSE = (

@@ -11,7 +11,7 @@ from sqlalchemy import delete
 
 from ums import clock
 from ums.core.callbacks import records
-from ums.core.models import deaths
+from ums.core.tables import deaths
 from ums.db import Hot, Tx, rows_json
 
 log = structlog.get_logger()

@@ -19,8 +19,8 @@ from ums import clock
 from ums.core import full_mailboxes, suppressions
 from ums.core.callbacks import records
 from ums.core.installation import HELD
-from ums.core.states import RESEND
 from ums.core.suppressions import Refusal
+from ums.core.tables.states import RESEND
 from ums.db import Hot, Tx, rows_json
 from ums.mail.outcomes import Stage, Verdict
 from ums.mail.reply_classifier import HARD, SOFT

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.directory import Channel
-from ums.core.models import usage
 from ums.core.quiet import today
 from ums.core.system import System
+from ums.core.tables import usage
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Refused
 

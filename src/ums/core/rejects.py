@@ -9,8 +9,8 @@ import msgspec
 import xlsxwriter
 from sqlalchemy import select
 
-from ums.core.models import import_rejects, imports
 from ums.core.system import System
+from ums.core.tables import import_rejects, imports
 from ums.errors import NotFound, recall
 
 _PAGE = 2_000

@@ -19,12 +19,12 @@ from ums import clock
 from ums.core.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.delivery_ids import first_ids
-from ums.core.models import attempts, deliveries, messages, senders
-from ums.core.models import channels as channels_table
-from ums.core.models.messages import KNOWN
 from ums.core.paging import Page, cut, number, page_size, plain
 from ums.core.sorting import ByTime
-from ums.core.states import FINAL, OPEN, WAITING
+from ums.core.tables import attempts, deliveries, messages, senders
+from ums.core.tables import channels as channels_table
+from ums.core.tables.messages import KNOWN
+from ums.core.tables.states import FINAL, OPEN, WAITING
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound
 

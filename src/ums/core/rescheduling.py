@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core import audit, halting, quiet
-from ums.core.models import channels, messages
 from ums.core.parking import ENDS
 from ums.core.rules import read_rules
 from ums.core.scheduling import check_end, check_start, lifetime
 from ums.core.system import System
+from ums.core.tables import channels, messages
 from ums.db import Tx
 from ums.errors import Invalid
 

@@ -7,8 +7,8 @@ next try. A sender at rest keeps its deliveries waiting.
 from sqlalchemy import or_, select, update
 
 from ums import clock
-from ums.core.models import senders
 from ums.core.senders import RESTED
+from ums.core.tables import senders
 from ums.db import Tx
 from ums.mail.outcomes import Outcome, Stage
 

@@ -21,8 +21,8 @@ from sqlalchemy import func, select
 from ums import clock
 from ums.core import audit, installation
 from ums.core.installation import HELD
-from ums.core.models import deliveries
-from ums.core.states import WAITING
+from ums.core.tables import deliveries
+from ums.core.tables.states import WAITING
 from ums.db import Database, Hot, Tx
 
 if TYPE_CHECKING:

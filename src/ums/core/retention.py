@@ -13,9 +13,9 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core import audit_chain
-from ums.core.models import messages
-from ums.core.states import OPEN
 from ums.core.system import System
+from ums.core.tables import messages
+from ums.core.tables.states import OPEN
 from ums.db import Hot, rows_json
 
 log = structlog.get_logger()

@@ -20,9 +20,9 @@ from sqlalchemy import select, update
 from ums import clock
 from ums.core import audit, spending
 from ums.core.directory import Leg, Sender, Snapshot, touch
-from ums.core.models import channel_senders
-from ums.core.models import senders as sender_table
 from ums.core.system import System
+from ums.core.tables import channel_senders
+from ums.core.tables import senders as sender_table
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound
 

@@ -17,12 +17,12 @@ from ums.core.audience import Audience
 from ums.core.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.directory import Channel, Sender
-from ums.core.models import files, messages
-from ums.core.models import materials as stored_materials
 from ums.core.reach import Reach, example, reach
 from ums.core.requests import Callback, Option, Request
 from ums.core.segments import name_of
 from ums.core.system import System
+from ums.core.tables import files, messages
+from ums.core.tables import materials as stored_materials
 from ums.core.templates.acceptance import refusal
 from ums.core.templates.library import Library, Person
 from ums.core.templates.people import address_of, attributes_of

@@ -8,8 +8,8 @@ from msgspec import Struct
 from sqlalchemy import delete, func, insert, select, true
 
 from ums import clock
-from ums.core.models import deliveries, messages
-from ums.core.models import sandbox_mails as mails
+from ums.core.tables import deliveries, messages
+from ums.core.tables import sandbox_mails as mails
 from ums.db import Tx
 
 _ROUTE = (mails.c.received_at, mails.c.mail_from, mails.c.rcpt_to)

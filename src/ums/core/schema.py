@@ -66,7 +66,7 @@ def _upgrade(connection: Connection) -> bool:
 
 
 def draft(connection: Connection, title: str) -> Any:
-    """Write a new revision from the difference to `core.models` (for developers)."""
+    """Write a new revision from the difference to `core.tables` (for developers)."""
     config = _config()
     config.attributes["connection"] = connection
     return command.revision(config, title, autogenerate=True)

@@ -13,10 +13,10 @@ from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import Node, check_names, read
 from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
-from ums.core.models import segments
 from ums.core.paging import Page, after_id, cut, page_size
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
+from ums.core.tables import segments
 from ums.db import Hot, Tx
 from ums.errors import Conflict, Invalid, NotFound
 

@@ -13,11 +13,11 @@ from ums.core.channels import find
 from ums.core.directory import Sender, touch
 from ums.core.editing import Expect, anything
 from ums.core.flaws import Check, all_of
-from ums.core.models import channel_senders, channels, senders
 from ums.core.paging import MOST, Page
 from ums.core.sender_checks import check_moved, checks_of, settings_of
 from ums.core.sorting import Kept
 from ums.core.system import System
+from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 from ums.mail import send_limits, transports

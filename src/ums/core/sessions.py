@@ -16,8 +16,8 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.devices import name_of
-from ums.core.models import operators, sessions
 from ums.core.system import System
+from ums.core.tables import operators, sessions
 from ums.db import Tx
 
 IDLE = 12 * clock.HOUR

@@ -7,7 +7,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core import audit
-from ums.core.models import addresses, users
+from ums.core.tables import addresses, users
 from ums.core.user_kinds import ALL
 from ums.db import Tx
 

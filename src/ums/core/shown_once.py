@@ -9,8 +9,8 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select
 
 from ums import clock
-from ums.core.models import shown_once
 from ums.core.system import System
+from ums.core.tables import shown_once
 from ums.errors import Invalid
 
 LIFE: Final = 10 * clock.MINUTE

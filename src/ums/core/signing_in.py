@@ -17,8 +17,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums.core import audit, hashing, known_devices, names, sessions, throttle, two_factor
-from ums.core.models import operators as rows
 from ums.core.system import System
+from ums.core.tables import operators as rows
 from ums.core.throttle import Key, Limit
 from ums.errors import Busy, NotAuthenticated
 from ums.networks import client_network

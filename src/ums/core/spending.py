@@ -16,8 +16,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core.models import senders
 from ums.core.system import System
+from ums.core.tables import senders
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail.send_limits import Cap

@@ -14,8 +14,8 @@ from sqlalchemy import delete, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.directory import touch
-from ums.core.models import outcomes, senders
 from ums.core.system import System
+from ums.core.tables import outcomes, senders
 from ums.db import Hot, Tx, rows_json
 
 WINDOW: Final = 1000  # the mails that count ...

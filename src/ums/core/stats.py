@@ -18,7 +18,6 @@ from msgspec import Meta, Struct
 from ums import clock
 from ums.core.directory import Snapshot
 from ums.core.paging import Page, number, page_size
-from ums.core.states import FINAL, NEVER_VALID
 from ums.core.stats_sql import (
     LOSSES,
     MESSAGES,
@@ -29,6 +28,7 @@ from ums.core.stats_sql import (
     params_of,
     shape_of,
 )
+from ums.core.tables.states import FINAL, NEVER_VALID
 from ums.db import Tx
 from ums.errors import Detail, Invalid
 

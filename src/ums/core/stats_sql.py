@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ums.core.states import LOST
+from ums.core.tables.states import LOST
 from ums.db import Hot, rows_json
 
 By = Literal["message", "channel", "sender", "type", "domain", "day", "hour"]

@@ -16,10 +16,10 @@ from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
-from ums.core.models import strategies
 from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
+from ums.core.tables import strategies
 from ums.db import Tx
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
 

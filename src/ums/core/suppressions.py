@@ -17,12 +17,12 @@ from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.lists import MAX_ENTRIES, Change
-from ums.core.models import audit as log
-from ums.core.models import deliveries
-from ums.core.models import suppressions as table
 from ums.core.paging import Page, cut, page_size, plain
 from ums.core.sorting import Order
 from ums.core.system import System
+from ums.core.tables import audit as log
+from ums.core.tables import deliveries
+from ums.core.tables import suppressions as table
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail.addresses import BadAddress, clean

@@ -23,7 +23,7 @@ from msgspec import Struct
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core.models import throttle
+from ums.core.tables import throttle
 from ums.db import Database, Hot, Tx
 from ums.errors import Busy
 

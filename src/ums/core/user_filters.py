@@ -11,10 +11,10 @@ from ums.core.callers import Caller
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.directory import Channel
-from ums.core.models import addresses, tags
-from ums.core.models import users as table
 from ums.core.paging import plain
 from ums.core.segments import conditions_of
+from ums.core.tables import addresses, tags
+from ums.core.tables import users as table
 from ums.core.user_kinds import ALL, read_value
 from ums.core.user_search import Few, Match
 from ums.db import Tx

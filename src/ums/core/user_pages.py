@@ -16,9 +16,9 @@ from ums.core import audit, user_search, users
 from ums.core.callers import Caller
 from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
-from ums.core.models import users as table
 from ums.core.paging import MOST, Page, number, plain
 from ums.core.system import System
+from ums.core.tables import users as table
 from ums.core.user_changes import apply
 from ums.core.user_entries import Entry, Rights, parse
 from ums.core.user_filters import Found, Where, where_of

@@ -31,8 +31,8 @@ from sqlalchemy import (
 from sqlalchemy import column as sql_column
 from sqlalchemy import table as sql_table
 
-from ums.core.models import user_search
-from ums.core.models import users as table
+from ums.core.tables import user_search
+from ums.core.tables import users as table
 from ums.core.user_kinds import ALL
 from ums.db import Hot, Tx, rows_json
 

@@ -14,9 +14,9 @@ from sqlalchemy import select, update
 from ums import clock
 from ums.core import audit, spending, standing
 from ums.core.directory import touch
-from ums.core.models import senders
-from ums.core.models import spending as spent
 from ums.core.system import System
+from ums.core.tables import senders
+from ums.core.tables import spending as spent
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 from ums.mail.warm_up_plan import WarmUp, read

@@ -17,10 +17,10 @@ from ums import clock
 from ums.core import audit
 from ums.core.directory import Channel, touch
 from ums.core.lexicon import LONGEST, WordFilter, fold
-from ums.core.models import words
 from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import Order
 from ums.core.system import System
+from ums.core.tables import words
 from ums.errors import Invalid, NotFound, Refused
 
 WordOrder = Literal["created_at", "-created_at", "word", "-word"]

@@ -27,8 +27,8 @@ from ums.core import (
 from ums.core.answers import KEY_LIFE
 from ums.core.audit_gate import Failures, Listings
 from ums.core.callbacks import sweep
-from ums.core.models import idempotency
 from ums.core.system import System
+from ums.core.tables import idempotency
 
 _OTHERS = (poison, quotas, suppressions, throttle)
 

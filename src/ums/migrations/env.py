@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from ums.core.models import metadata
+from ums.core.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

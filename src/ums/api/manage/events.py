@@ -13,8 +13,8 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ums.core import reports
 from ums.core.reports import MessageInfo
-from ums.core.states import FINAL
 from ums.core.system import System
+from ums.core.tables.states import FINAL
 from ums.errors import Busy, UmsError
 
 Allowed = Callable[[], Awaitable[bool]]

@@ -21,10 +21,10 @@ from ums.core.callbacks.schedule import HOSTED, STEPS
 from ums.core.callbacks.wire import Reply
 from ums.core.directory import Channel, touch
 from ums.core.editing import Expect, anything
-from ums.core.models import callback_addresses as addresses
-from ums.core.models import channels
 from ums.core.net.http_client import parse_url
 from ums.core.system import System
+from ums.core.tables import callback_addresses as addresses
+from ums.core.tables import channels
 from ums.db import Tx
 from ums.errors import Conflict, Detail, Invalid, NotFound
 

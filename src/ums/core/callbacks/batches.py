@@ -20,8 +20,8 @@ from ums import clock
 from ums.core import audit
 from ums.core.callbacks import schedule
 from ums.core.callbacks.wire import Reply
-from ums.core.models import callback_addresses as addresses
-from ums.core.models import channels
+from ums.core.tables import callback_addresses as addresses
+from ums.core.tables import channels
 from ums.db import Hot, Tx
 
 _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = b.owner AND w.lease_until > $now)"

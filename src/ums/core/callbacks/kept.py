@@ -7,11 +7,11 @@ from sqlalchemy import Select, func, select
 
 from ums import clock
 from ums.core.directory import Channel
-from ums.core.models import callback_addresses as addresses
-from ums.core.models import callback_batches as batches
-from ums.core.models import callback_records as records
-from ums.core.models import channels
 from ums.core.system import System
+from ums.core.tables import callback_addresses as addresses
+from ums.core.tables import callback_batches as batches
+from ums.core.tables import callback_records as records
+from ums.core.tables import channels
 from ums.db import Tx
 from ums.errors import NotFound
 

@@ -10,11 +10,11 @@ from ums.core import audit
 from ums.core.callbacks import payload
 from ums.core.callbacks.payload import Record
 from ums.core.directory import Channel
-from ums.core.models import callback_addresses as addresses
-from ums.core.models import callback_batches as batches
 from ums.core.paging import Page, cut, page_size
 from ums.core.sorting import ByTime, Order
 from ums.core.system import System
+from ums.core.tables import callback_addresses as addresses
+from ums.core.tables import callback_batches as batches
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound
 

@@ -3,10 +3,10 @@
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core.models import callback_addresses as addresses
-from ums.core.models import callback_batches as batches
-from ums.core.models import callback_records as records
 from ums.core.system import System
+from ums.core.tables import callback_addresses as addresses
+from ums.core.tables import callback_batches as batches
+from ums.core.tables import callback_records as records
 from ums.db import Hot, Tx
 
 AT_ONCE = 50  # batches in one transaction; no writer has to wait for long

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.directory import Channel
-from ums.core.models import templates
 from ums.core.requests import Request
 from ums.core.system import System
+from ums.core.tables import templates
 from ums.core.templates.library import Library, Person, Version
 from ums.core.templates.people import attributes_of
 from ums.core.templates.requests import Asked

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.models import template_versions
+from ums.core.tables import template_versions
 from ums.core.templates.evaluate import Renderer
 from ums.core.templates.syntax import Compiled
 from ums.core.templates.values import Missing

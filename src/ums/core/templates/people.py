@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import case, select
 
 from ums.core.directory import Channel
-from ums.core.models import addresses, users
+from ums.core.tables import addresses, users
 from ums.db import Hot, Tx, rows_json
 
 _ATTRIBUTES = Hot(

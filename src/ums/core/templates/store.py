@@ -11,11 +11,11 @@ from ums.core import audit
 from ums.core.directory import Channel
 from ums.core.editing import Expect, anything
 from ums.core.flaws import all_of
-from ums.core.models import template_versions as versions
-from ums.core.models import templates
 from ums.core.paging import Page, cut, number, page_size
 from ums.core.sorting import ByName, Order
 from ums.core.system import System
+from ums.core.tables import template_versions as versions
+from ums.core.tables import templates
 from ums.core.templates import compiling
 from ums.core.templates.build import Sources, Variables
 from ums.core.templates.compiling import check_sources, compile_sources

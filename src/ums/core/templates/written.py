@@ -10,8 +10,8 @@ from typing import Final
 from sqlalchemy import select
 
 from ums.core.directory import Channel
-from ums.core.models import templates
 from ums.core.system import System
+from ums.core.tables import templates
 from ums.core.templates import store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change

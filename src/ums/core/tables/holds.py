@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, String
 
-from ums.core.models.base import Id, Time, table
+from ums.core.tables.base import Id, Time, table
 
 halts = table(
     "halts",

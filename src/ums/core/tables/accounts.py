@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from ums.core.models.base import Id, Time, table
+from ums.core.tables.base import Id, Time, table
 
 meta = table(
     "meta",

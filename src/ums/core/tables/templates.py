@@ -11,7 +11,7 @@ from sqlalchemy import (
     true,
 )
 
-from ums.core.models.base import NEVER_REUSED, Id, Time, table
+from ums.core.tables.base import NEVER_REUSED, Id, Time, table
 
 templates = table(
     "templates",

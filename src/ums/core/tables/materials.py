@@ -10,7 +10,7 @@ from sqlalchemy import (
     Text,
 )
 
-from ums.core.models.base import NEVER_REUSED, Id, Time, table
+from ums.core.tables.base import NEVER_REUSED, Id, Time, table
 
 materials = table(
     "materials",

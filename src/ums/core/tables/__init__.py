@@ -1,6 +1,6 @@
 """The tables. Times are milliseconds since 1970 (UTC); JSON that SQL never looks into is text."""
 
-from ums.core.models.accounts import (
+from ums.core.tables.accounts import (
     access_keys,
     audit,
     channel_senders,
@@ -14,10 +14,8 @@ from ums.core.models.accounts import (
     spending,
     workers,
 )
-from ums.core.models.base import metadata
-from ums.core.models.callbacks import callback_addresses, callback_batches, callback_records
-from ums.core.models.console import drafts, invitations, sessions, shown_once, throttle
-from ums.core.models.governance import (
+from ums.core.tables.base import metadata
+from ums.core.tables.channel_policy import (
     contacts,
     full_mailboxes,
     list_entries,
@@ -28,10 +26,11 @@ from ums.core.models.governance import (
     usage,
     words,
 )
-from ums.core.models.halting import halts
-from ums.core.models.management import answers, import_batches, tokens
-from ums.core.models.materials import material_chunks, materials
-from ums.core.models.messages import (
+from ums.core.tables.console import drafts, invitations, sessions, shown_once, throttle
+from ums.core.tables.holds import halts
+from ums.core.tables.management import answers, import_batches, tokens
+from ums.core.tables.materials import material_chunks, materials
+from ums.core.tables.messages import (
     attempts,
     deaths,
     deliveries,
@@ -41,8 +40,8 @@ from ums.core.models.messages import (
     reports,
     sandbox_mails,
 )
-from ums.core.models.templates import template_versions, templates
-from ums.core.models.users import (
+from ums.core.tables.templates import template_versions, templates
+from ums.core.tables.users import (
     addresses,
     import_rejects,
     imports,
@@ -51,6 +50,7 @@ from ums.core.models.users import (
     user_search,
     users,
 )
+from ums.core.tables.webhooks import callback_addresses, callback_batches, callback_records
 
 __all__ = [
     "access_keys",

@@ -12,7 +12,7 @@ from sqlalchemy import (
     text,
 )
 
-from ums.core.models.base import NEVER_REUSED, Id, Time, table
+from ums.core.tables.base import NEVER_REUSED, Id, Time, table
 
 LISTED = text("state <> 'deleted'")
 UNBATCHED = text("batch_id IS NULL")

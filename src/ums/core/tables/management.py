@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, Integer, String, Text
 
-from ums.core.models.base import NEVER_REUSED, Id, Time, table
+from ums.core.tables.base import NEVER_REUSED, Id, Time, table
 
 tokens = table(
     "tokens",

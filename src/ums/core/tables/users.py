@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 
-from ums.core.models.base import Document, Id, Time, table
+from ums.core.tables.base import Document, Id, Time, table
 
 users = table(
     "users",

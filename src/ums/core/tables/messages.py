@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from ums.core.models.base import NEVER_REUSED, Id, Time, table
+from ums.core.tables.base import NEVER_REUSED, Id, Time, table
 
 messages = table(
     "messages",

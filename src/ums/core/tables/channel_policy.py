@@ -14,7 +14,7 @@ from sqlalchemy import (
     true,
 )
 
-from ums.core.models.base import NEVER_REUSED, Id, Time, table
+from ums.core.tables.base import NEVER_REUSED, Id, Time, table
 
 LIVE = text("deleted_at IS NULL")
 EVERYWHERE = text("channel_id IS NULL")
