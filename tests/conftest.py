@@ -19,10 +19,11 @@ import postgres
 from clocks import Time
 from ums import clock
 from ums.config import Settings
-from ums.core import hashing, schema
+from ums.core import hashing
 from ums.core.opening import open_system
 from ums.core.system import System
 from ums.db import open_database
+from ums.migrations import runner
 
 _numbers = itertools.count()
 
@@ -147,7 +148,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def make() -> None:
         database = open_database("", folder)
-        await schema.migrate(database)
+        await runner.migrate(database)
         await database.close()
 
     asyncio.run(make())
@@ -170,7 +171,7 @@ def postgres_template(postgres_server: str) -> str:
     async def make() -> None:
         await sql(postgres_server, f"CREATE DATABASE {name}")
         database = open_database(beside(postgres_server, name), Path())
-        await schema.migrate(database)
+        await runner.migrate(database)
         await database.close()
 
     asyncio.run(make())

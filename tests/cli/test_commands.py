@@ -12,7 +12,7 @@ from cli.terminal import Ran, Terminal
 from ums.config import Settings
 from ums.core import imports, queue
 from ums.core.opening import open_system
-from ums.core.schema import head
+from ums.migrations.runner import head
 
 SECRET = re.compile(r"[0-9a-f]{24}")
 ACCOUNT = ("--host", "smtp.example.com", "--from", '"Ums 张" <ums@example.com>', "--name", "Mail")

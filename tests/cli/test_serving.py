@@ -20,8 +20,8 @@ from ums.cli import door
 from ums.cli.first_start import FILE
 from ums.cli.serving import is_in_clear
 from ums.config import Settings
-from ums.core import schema
 from ums.db import DataLock, HeldError
+from ums.migrations import runner
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_commands_go_through_the_server(place: Terminal, server: Server, here: U
     assert here(place, "channel", "create", "Shop").complaint == "The name Shop is taken."
     chinese = place.also(LC_ALL="zh_CN.UTF-8")
     assert here(chinese, "message", "show", "none").complaint == "该渠道没有此消息。"
-    assert here(place, "migrate", "--json").json == {"revision": schema.head()}
+    assert here(place, "migrate", "--json").json == {"revision": runner.head()}
 
 
 def test_the_sandbox_can_be_tried(place: Terminal, server: Server, here: Ums) -> None:

@@ -12,9 +12,10 @@ from alembic.config import Config
 from sqlalchemy import Connection, select, text
 
 import ums.migrations
-from ums.core import names, schema
+from ums.core import names
 from ums.core.tables import operators, tokens
 from ums.db import open_database
+from ums.migrations import runner
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_names_that_look_alike_stay_and_no_further_one_is_made(
     database = open_database(url, tmp_path)
     try:
         await database.exclusively(_old)
-        await schema.migrate(database)
+        await runner.migrate(database)
         async with database.read() as tx:
             found = await tx.rows(select(operators).order_by(operators.c.id))
             made = await tx.rows(select(tokens).order_by(tokens.c.id))

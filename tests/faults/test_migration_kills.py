@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from conftest import beside, sql
 from faults.audit import Record
-from ums.core import schema
 from ums.db import open_database
+from ums.migrations import runner
 
 KILLS = 12
 MIGRATE = """
@@ -44,10 +44,10 @@ def test_a_migration_is_whole_or_not_there(
                 continue
             _migrate(url, folder, chance.uniform(0.0, took))
             found = asyncio.run(_revision(url, folder))
-            assert found in (None, schema.head())
+            assert found in (None, runner.head())
             nothing += found is None
             _migrate(url, folder, None)
-            assert asyncio.run(_revision(url, folder)) == schema.head()
+            assert asyncio.run(_revision(url, folder)) == runner.head()
             assert asyncio.run(_tables(url, folder)) == whole
     told = f"{KILLS} kills of a migration: {nothing} times nothing was there, else all"
     record_property("faults", f"{dialect}, {told}")
@@ -86,7 +86,7 @@ def _migrate(url: str, folder: Path, kill_after: float | None) -> float:
 async def _revision(url: str, folder: Path) -> str | None:
     database = open_database(url, folder)
     try:
-        return await schema.revision(database)
+        return await runner.revision(database)
     finally:
         await database.close()
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, schema, senders
+from ums.core import channels, senders
 from ums.core.directory import Channel
 from ums.core.messages import Intake
 from ums.core.opening import open_system
@@ -15,6 +15,7 @@ from ums.core.senders import NewSender
 from ums.core.system import System
 from ums.db import Hot, open_database, rows_json
 from ums.mail.send_limits import Cap
+from ums.migrations import runner
 
 PER_MESSAGE = 100
 USERS_AT_ONCE = 100_000  # a statement may not take long
@@ -71,7 +72,7 @@ async def account(settings: Settings, port: int, name: str = "single") -> Accoun
 async def migrate(settings: Settings) -> None:
     """Make the tables of a database that has none."""
     database = open_database(settings.database_url, settings.data_dir)
-    await schema.migrate(database)
+    await runner.migrate(database)
     await database.close()
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import select, text
 
 from ums import __version__, clock
-from ums.core import restoring, schema
+from ums.core import restoring
 from ums.core.access import access_key_context, channel_context
 from ums.core.callbacks.addresses import callback_secrets
 from ums.core.operator_access import required_roles
@@ -17,6 +17,7 @@ from ums.core.system import System
 from ums.core.tables import messages
 from ums.db import Tx
 from ums.errors import Invalid
+from ums.migrations import runner
 
 log = structlog.get_logger()
 DRIFT = 2_000  # ms between our clock and the database's
@@ -37,11 +38,11 @@ def finding(check: str, ok: bool, found: str, advice: str) -> Finding:
 
 async def examine(system: System) -> list[Finding]:
     """Every check, whether it passed or not."""
-    revision = await schema.revision(system.database)
+    revision = await runner.revision(system.database)
     program = f"UMS {__version__} on Python {sys.version.split()[0]}"
     return [
         finding("engine", True, f"{program} has the database open", ""),
-        finding("schema", revision == schema.head(), str(revision), "run `ums migrate`"),
+        finding("schema", revision == runner.head(), str(revision), "run `ums migrate`"),
         *await _database(system),
         await _secrets(system),
         await _restored(system),

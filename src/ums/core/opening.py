@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 
 from ums import trust
 from ums.config import Settings, SettingsError
-from ums.core import installation, restoring, schema
+from ums.core import installation, restoring
 from ums.core.data_folder import secure
 from ums.core.net.ssrf_guard import parse_networks
 from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
@@ -13,6 +13,7 @@ from ums.core.system import System
 from ums.db import DataLock, open_database
 from ums.errors import Invalid
 from ums.mail.transports import read_ports
+from ums.migrations import runner
 
 
 def _trust(settings: Settings) -> None:
@@ -57,7 +58,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
         lock.take()
     database = open_database(settings.database_url, settings.data_dir)
     try:
-        await schema.migrate(database)
+        await runner.migrate(database)
         await restoring.check(database, settings)
         system = System(settings, database, load_seal(settings))
         await system.directory.now()

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that `ums.core.schema` hands over."""
+"""Alembic's entry: runs the revisions on the connection that `ums.migrations.runner` hands over."""
 
 from alembic import context
 

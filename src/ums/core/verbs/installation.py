@@ -1,10 +1,11 @@
 """Verbs of the installation itself."""
 
 from ums import __version__
-from ums.core import checkup, key_rotation, overview, restoring, schema
+from ums.core import checkup, key_rotation, overview, restoring
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.core.verbs.base import Nothing, Verb
+from ums.migrations import runner
 
 
 async def _version(_system: System, _: Intake, _p: Nothing) -> object:
@@ -17,7 +18,7 @@ async def _status(system: System, _: Intake, _p: Nothing) -> object:
 
 async def _migrate(system: System, _: Intake, _p: Nothing) -> object:
     # Whoever has the database open has migrated it.
-    return {"revision": await schema.revision(system.database)}
+    return {"revision": await runner.revision(system.database)}
 
 
 async def _doctor(system: System, _: Intake, _p: Nothing) -> object:

@@ -1,0 +1,7 @@
+from ums.core.system import System
+from ums.migrations import runner
+
+
+async def test_fresh_database_is_at_the_head(system: System) -> None:
+    assert await runner.revision(system.database) == runner.head()
+    assert await runner.migrate(system.database) is False
