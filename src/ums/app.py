@@ -19,8 +19,9 @@ from ums.console import failing as console_failing
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.core import answers, grants
+from ums.core import grants
 from ums.core.audit_gate import Failures, Listings
+from ums.core.common import idempotency
 from ums.core.messages import Intake
 from ums.core.opening import open_system
 from ums.core.system import System
@@ -116,7 +117,7 @@ async def _lifespan(
         app.state.db = system.database
         app.state.intake = intake
         app.state.local_token = token
-        await answers.abandon(system.database)
+        await idempotency.abandon(system.database)
         async with running(system):
             if ready is not None:
                 ready(system, token)

@@ -13,7 +13,7 @@ from doors import Answer, Basic, Door, OneChannel, open_door
 from ums import clock
 from ums.config import Settings
 from ums.core import channels, directory, senders
-from ums.core.sealing import KEY_FILE
+from ums.core.common.encryption import KEY_FILE
 from ums.core.senders import NewSender
 from ums.core.tables import channels as rows
 from ums.core.tables import metadata

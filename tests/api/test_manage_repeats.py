@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from doors import Answer, Door, Token
 from ums import clock
-from ums.core import answers, channels
+from ums.core import channels
+from ums.core.common import idempotency
 from ums.core.system import System
 from ums.core.tables import answers as rows
 
@@ -164,21 +165,21 @@ async def test_a_key_is_free_after_a_day(shared: Door, admin: Token) -> None:
         old = clock.now() - clock.DAY - 1
         await tx.run(update(rows).where(rows.c.key == "k9").values(created_at=old))
     assert (await ask("day two")).status == 201
-    await answers.forget(shared.system.database)
+    await idempotency.forget(shared.system.database)
     assert "k9" in {row.key for row in await stored(shared.system)}
 
 
 async def test_a_request_that_died_with_its_process_frees_the_key(
     shared: Door, admin: Token
 ) -> None:
-    place = answers.Place("token:0:dead", "k")
-    assert await answers.claim(shared.system.database, shared.system.seal, place) is None
-    await answers.abandon(shared.system.database)
+    place = idempotency.Place("token:0:dead", "k")
+    assert await idempotency.claim(shared.system.database, shared.system.seal, place) is None
+    await idempotency.abandon(shared.system.database)
     if not shared.system.settings.is_sqlite:
         # Another process may still be at it: there the time has to pass.
         async with shared.system.database.write() as tx:
             await tx.run(update(rows).where(rows.c.key == "k").values(until=clock.now() - 1))
-    assert await answers.claim(shared.system.database, shared.system.seal, place) is None
+    assert await idempotency.claim(shared.system.database, shared.system.seal, place) is None
 
 
 # -- ETags ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from cli.conftest import Ums
 from cli.test_commands import create_sender
 from ums import __version__, clock
 from ums.config import Settings
-from ums.core import installation
+from ums.core.common import metadata
 from ums.core.opening import open_system
 from ums.core.tables import senders
 
@@ -136,7 +136,7 @@ def test_the_status_of_an_installation(orders: Ums, dialect: str) -> None:
 async def held_back(settings: Settings, **values: object) -> None:
     async with open_system(settings) as system, system.database.write() as tx:
         await tx.run(update(senders).where(senders.c.code == "mail").values(values))
-        await installation.put_first(tx, installation.HELD, "0")
+        await metadata.put_first(tx, metadata.HELD, "0")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from console.test_settings import followed
 from doors import Door
 from flow import with_settings
 from ums.core import operators
-from ums.core.installation import HELD
+from ums.core.common.metadata import HELD
 from ums.core.tables import meta
 
 

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import structs
 from sqlalchemy import delete, select, update
 
-from ums.core import audit, audit_chain, audit_proof, installation
+from ums.core import audit, audit_chain, audit_proof
 from ums.core.audit_chain import HEAD
 from ums.core.audit_proof import CHECKPOINT
+from ums.core.common import metadata
 from ums.core.system import System
 from ums.core.tables import audit as rows
 from ums.errors import Invalid
@@ -109,7 +110,7 @@ async def _forge(system: System) -> None:
             at = audit_chain.Place(row.seq, audit_chain.hash_of(row, at))
             await tx.run(update(rows).where(rows.c.id == row.id).values(hash=at.hash))
         head = {"seq": at.seq, "hash": at.hash, "code": "0" * 64}
-        await installation.put(tx, HEAD, json.dumps(head))
+        await metadata.put(tx, HEAD, json.dumps(head))
 
 
 async def test_who_has_no_sealing_key_cannot_write_the_chain_anew(system: System) -> None:
@@ -123,14 +124,14 @@ async def test_a_log_that_was_put_back_differs_from_its_checkpoint(system: Syste
     await _write(system, 5)
     await audit_chain.seal(system)
     async with system.database.read() as tx:
-        head = await installation.value(tx, HEAD)
+        head = await metadata.value(tx, HEAD)
     await _write(system, 5)
     kept = await audit_proof.checkpoint(system)
     # All is put back to an older state that was sound, the checkpoint in the database as well.
     async with system.database.write() as tx:
         await tx.run(delete(rows).where(rows.c.id > 5))
-        await installation.put(tx, HEAD, str(head))
-        await installation.remove(tx, CHECKPOINT)
+        await metadata.put(tx, HEAD, str(head))
+        await metadata.remove(tx, CHECKPOINT)
     assert (await audit_proof.verify(system)).ok
     proof = await audit_proof.verify(system, kept)
     assert (proof.ok, proof.problem) == (False, "checkpoint_missing")

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from flow import account
 from ums import clock
 from ums.core import access, channels, senders, verbs
+from ums.core.common.encryption import Seal
 from ums.core.messages import Intake
-from ums.core.sealing import Seal
 from ums.core.system import System
 from ums.core.tables import audit
 from ums.core.tables import channels as table

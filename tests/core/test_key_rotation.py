@@ -13,14 +13,15 @@ from flow import open_flow
 from imap import mailbox_at
 from ums import clock
 from ums.config import Settings
-from ums.core import answers, channels, key_rotation, mailboxes, shown_once, two_factor
+from ums.core import channels, key_rotation, mailboxes, shown_once, two_factor
 from ums.core.access import authenticate, create_access_key
-from ums.core.answers import Kept, Place
 from ums.core.callbacks import addresses, wire
 from ums.core.callbacks.proof import password_context
+from ums.core.common import idempotency
+from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
+from ums.core.common.idempotency import Kept, Place
 from ums.core.key_rotation import SEALED
 from ums.core.opening import open_system
-from ums.core.sealing import KEY_FILE, RETIRED_FILE, sealed_with
 from ums.core.senders import password_of
 from ums.core.system import System
 from ums.core.tables import audit, callback_addresses, metadata, operators
@@ -75,8 +76,8 @@ async def fill(system: System) -> None:
         await tx.run(update(operators).where(operators.c.id == id).values(totp=totp))
     await shown_once.keep(system, id, "token", name="a", secret="a secret")
     place = Place("token:1", "again")
-    assert await answers.claim(system.database, system.seal, place) is None
-    await answers.keep(system.database, system.seal, place, "f" * 64, Kept(200, [], "{}"))
+    assert await idempotency.claim(system.database, system.seal, place) is None
+    await idempotency.keep(system.database, system.seal, place, "f" * 64, Kept(200, [], "{}"))
 
 
 async def sealed_columns(system: System) -> dict[tuple[str, str], set[str]]:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import channels, senders
-from ums.core.answers import KEY_LIFE
+from ums.core.common.idempotency import KEY_LIFE
 from ums.core.messages import Intake
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.system import System

@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, select, text
 
 import ums.migrations
-from ums.core import names
+from ums.core.common import operator_names
 from ums.core.tables import operators, tokens
 from ums.db import open_database
 from ums.migrations import runner
@@ -67,7 +67,7 @@ async def test_names_that_look_alike_stay_and_no_further_one_is_made(
         await database.close()
     assert [row.name for row in found] == ["Li", "li", "zhao"]
     assert len({row.name_key for row in found}) == 3
-    assert found[0].name_key == names.key("LI")
+    assert found[0].name_key == operator_names.key("LI")
     assert [(row.operator_id, row.parent_id) for row in made] == [
         (2, None),
         (None, 1),

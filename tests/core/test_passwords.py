@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from ums.core import branding, names, passwords
+from ums.core import branding, passwords
+from ums.core.common import operator_names
 from ums.core.system import System
 from ums.errors import Invalid
 
@@ -136,16 +137,16 @@ def test_what_takes_longest_to_estimate_has_an_end() -> None:
     ],
 )
 def test_names_that_a_reader_takes_for_one(one: str, other: str) -> None:
-    assert names.key(one) == names.key(other)
+    assert operator_names.key(one) == operator_names.key(other)
 
 
 def test_names_that_differ() -> None:
     known = ["admin", "admin2", "li", "lin", "zhao", "赵", "李", "管理员", "管理", "eva", "éva"]
-    assert len({names.key(name) for name in known}) == len(known)
+    assert len({operator_names.key(name) for name in known}) == len(known)
 
 
 @pytest.mark.parametrize("name", ["", "a" * 61, "a:b", "a/b", "a\nb", "\u200b", "\u3164", "  "])
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(Invalid) as caught:
-        names.check(name)
+        operator_names.check(name)
     assert caught.value.reason == "bad_value"

@@ -12,7 +12,7 @@ from litestar.exceptions import (
     NotFoundException,
 )
 
-from ums.core.languages import preferred
+from ums.core.common.locale import preferred
 from ums.core.messages import Intake
 from ums.core.system import System
 from ums.errors import Broken, Detail, Invalid, NotFound, TooLarge, UmsError, WrongMethod

@@ -11,7 +11,7 @@ from ums import __version__
 from ums.cli.door import opened, running
 from ums.cli.failing import told
 from ums.config import Settings, SettingsError, load
-from ums.core.sealing import KEY_FILE, load_seal
+from ums.core.common.encryption import KEY_FILE, load_seal
 
 Finding = dict[str, Any]
 REMEDIES = {

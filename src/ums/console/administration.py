@@ -16,8 +16,8 @@ from ums.console.visitor import client_of
 from ums.core import invitations, operator_access, operators, restoring, signing_in, tokens
 from ums.core.callers import Caller
 from ums.core.channels import list_channels
+from ums.core.common.sorting import ByName
 from ums.core.scopes import SCOPES
-from ums.core.sorting import ByName
 from ums.core.tokens import NewToken
 from ums.errors import Invalid, UmsError
 

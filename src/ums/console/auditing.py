@@ -16,7 +16,7 @@ from ums.console.watching import watched
 from ums.console.words import WORDS, Words, language_of
 from ums.core import audit, audit_proof
 from ums.core.audit import AuditEntry
-from ums.core.sorting import ByTime
+from ums.core.common.sorting import ByTime
 
 _FILTERS: Final = ("actor", "action", "subject")
 _COLUMNS: Final = (

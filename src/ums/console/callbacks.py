@@ -15,8 +15,8 @@ from ums.core.callbacks import addresses, kept, listing
 from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import SIGNED, Proof
 from ums.core.callbacks.schedule import HOSTED
+from ums.core.common.sorting import ByTime
 from ums.core.directory import Channel
-from ums.core.sorting import ByTime
 from ums.errors import Invalid, NotFound, UmsError
 
 _NEW: Final = {"url": "", "schedule": HOSTED, "form": SIGNED, "username": "", "password": ""}

@@ -13,7 +13,7 @@ from ums.console.shown import reveal
 from ums.console.zones import known_zones, zone_of
 from ums.core import channels, checkup, routing, senders
 from ums.core.channels import ChannelInfo
-from ums.core.sorting import ByName
+from ums.core.common.sorting import ByName
 from ums.errors import UmsError
 
 OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good

@@ -7,7 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
-from ums.core.identifiers import is_userid
+from ums.core.common.identifiers import is_userid
 from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
 from ums.core.templates.build import Sources
 from ums.errors import Detail, Invalid

@@ -40,7 +40,7 @@ def wanted(asked: dict[str, str]) -> dict[str, Any]:
 
 
 def counts_key(caller: Caller, msgid: str) -> tuple[object, ...]:
-    """By which the counts of a message are kept for a moment (`core.recent`)."""
+    """By which the counts of a message are kept for a moment (`core.common.ttl_cache`)."""
     return ("message", msgid, caller.channels)
 
 

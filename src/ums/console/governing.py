@@ -9,8 +9,8 @@ from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import strategies, words
+from ums.core.common.sorting import ByName
 from ums.core.directory import Channel
-from ums.core.sorting import ByName
 from ums.core.words import WordOrder
 from ums.errors import UmsError
 

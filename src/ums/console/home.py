@@ -15,7 +15,6 @@ from ums.core import (
     approval,
     auto_pause,
     import_drafts,
-    installation,
     mailboxes,
     operator_access,
     reports,
@@ -25,6 +24,7 @@ from ums.core import (
     users,
 )
 from ums.core.callers import Caller
+from ums.core.common import metadata
 from ums.core.forecast import Forecast, forecast
 from ums.core.operators import ADMINISTRATOR
 from ums.core.reports import MessageInfo
@@ -133,7 +133,7 @@ async def _steps(tx: Any, system: Any, visitor: Any) -> dict[str, bool]:
 async def _notices(system: Any, visitor: Any) -> list[Notice]:
     found: list[Notice] = []
     async with system.database.read() as tx:
-        if await installation.is_held(tx):
+        if await metadata.is_held(tx):
             found.append(Notice("restored", "/restored", bad=True))
     if visitor.may("senders:read") and visitor.caller.channels is None:
         found += _of_senders(await senders.list_senders(system))

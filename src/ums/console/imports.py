@@ -23,11 +23,11 @@ from ums.console.watching import watched
 from ums.console.words import language_of
 from ums.core import import_drafts, import_undo, rejects
 from ums.core.callers import Caller
+from ums.core.common.sorting import ByName
 from ums.core.dry_run import dry_run
 from ums.core.import_columns import Choice, has_userid
 from ums.core.import_drafts import ColumnView, ImportInfo, TopRow
 from ums.core.import_rows import KIND_OF
-from ums.core.sorting import ByName
 from ums.core.spreadsheets.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
 from ums.core.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError

@@ -16,10 +16,10 @@ from ums.console.shapes import System, Visitor
 from ums.console.zones import time_words, typed_as
 from ums.core import approval, halting, reports, resending
 from ums.core.callers import Caller
+from ums.core.common.sorting import ByTime
 from ums.core.forecast import forecast
 from ums.core.losses import Lost, losses
 from ums.core.reports import STATES, MessageInfo, MessageOrder
-from ums.core.sorting import ByTime
 from ums.core.visibility import bind_names
 from ums.errors import NotFound
 

@@ -12,7 +12,7 @@ from ums.console.forms import Form, given, lists, parted, refused, sort_of, whol
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import reports, segments, suppressions, user_bulk, user_filters, user_pages
-from ums.core.paging import number
+from ums.core.common.pagination import number
 from ums.core.user_bulk import TagChange
 from ums.core.user_filters import Found
 from ums.core.user_kinds import read_value

@@ -7,7 +7,7 @@ from typing import Any, Final
 from litestar import Request
 
 from ums.console import cookies
-from ums.core.languages import preferred
+from ums.core.common.locale import preferred
 
 LANGUAGES: Final = {"en": "English", "zh": "中文"}
 HTML_LANG: Final = {"en": "en", "zh": "zh-CN"}

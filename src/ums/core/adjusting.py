@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from ums.config import SettingsError, read_setting
-from ums.core import audit, grants, installation
+from ums.core import audit, grants
 from ums.core.adjusted import PREFIX
+from ums.core.common import metadata
 from ums.core.directory import touch
 from ums.core.operator_access import read_roles
 from ums.core.system import System
@@ -88,9 +89,9 @@ async def change(
     async with system.database.write() as tx:
         for name, value in values.items():
             if value == getattr(system.default_settings, name):
-                await installation.remove(tx, PREFIX + name)
+                await metadata.remove(tx, PREFIX + name)
             else:
-                await installation.put(tx, PREFIX + name, str(value))
+                await metadata.put(tx, PREFIX + name, str(value))
         await touch(tx)
         await audit.note(
             tx, "settings.change", "settings", told, before=old, after=values, actor=actor

@@ -14,15 +14,15 @@ from sqlalchemy import and_, select, text, update
 from ums import clock
 from ums.core import audit, identity, quiet
 from ums.core.audience import Audience
-from ums.core.channel_scope import Channels, of_channels
+from ums.core.common.channel_scope import Channels, of_channels
+from ums.core.common.pagination import Page, cut, page_size
+from ums.core.common.sorting import ByTime, Order
 from ums.core.content import Content
 from ums.core.directory import Channel
 from ums.core.identity import Identity
-from ums.core.paging import Page, cut, page_size
 from ums.core.rules import read_rules
 from ums.core.scheduling import lifetime
 from ums.core.scopes import OF_ROLE, holds
-from ums.core.sorting import ByTime, Order
 from ums.core.system import System
 from ums.core.tables import channels as channels_table
 from ums.core.tables import messages, operators

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import delete, func, select
 
-from ums.core import installation
-from ums.core.sealing import Seal
+from ums.core.common import metadata
+from ums.core.common.encryption import Seal
 from ums.core.system import System
 from ums.core.tables import audit
 from ums.db import Hot, Tx, rows_json
@@ -105,7 +105,7 @@ async def first(tx: Tx) -> Place:
 
 
 async def read(tx: Tx, name: str) -> _Kept | None:
-    text = await installation.value(tx, name)
+    text = await metadata.value(tx, name)
     try:
         return None if text is None else msgspec.json.decode(text, type=_Kept)
     except msgspec.DecodeError:
@@ -122,7 +122,7 @@ async def is_ours(tx: Tx, seal: Seal, name: str) -> bool:
 
 async def _keep(tx: Tx, seal: Seal, name: str, at: Place) -> None:
     kept = _Kept(at.seq, at.hash, _code(seal, name, at))
-    await installation.put(tx, name, msgspec.json.encode(kept).decode())
+    await metadata.put(tx, name, msgspec.json.encode(kept).decode())
 
 
 def _code(seal: Seal, name: str, at: Place) -> str:

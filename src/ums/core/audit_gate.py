@@ -6,8 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core import audit, names
+from ums.core import audit
 from ums.core.audit import Acting
+from ums.core.common import operator_names
 from ums.db import Database, Tx
 from ums.networks import client_network
 
@@ -115,5 +116,5 @@ async def _known(tx: Tx, name: str) -> str:
     """`name` where an operator has it: else it may be a password in the wrong field."""
     if name == MANY or "\x00" in name:
         return MANY
-    found = await tx.first(names.meant(name).limit(1))
+    found = await tx.first(operator_names.meant(name).limit(1))
     return found.name if found else "unknown"

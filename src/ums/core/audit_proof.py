@@ -11,9 +11,10 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core import audit, audit_chain, installation
+from ums.core import audit, audit_chain
 from ums.core.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
-from ums.core.sealing import Seal
+from ums.core.common import metadata
+from ums.core.common.encryption import Seal
 from ums.core.system import System
 from ums.core.tables import audit as rows
 from ums.errors import Invalid
@@ -66,8 +67,8 @@ async def show(system: System) -> ChainState:
     async with system.database.read() as tx:
         waiting = int(await tx.value(unsealed))
         head, began = await audit_chain.last(tx), await audit_chain.first(tx)
-        verified = await installation.value(tx, VERIFIED)
-        kept = await installation.value(tx, CHECKPOINT)
+        verified = await metadata.value(tx, VERIFIED)
+        kept = await metadata.value(tx, CHECKPOINT)
     return ChainState(
         entries=_between(began, head),
         unsealed=waiting,
@@ -95,7 +96,7 @@ async def checkpoint(system: System) -> Checkpoint:
             FORMAT, head.seq, head.hash, entries, clock.iso(clock.now()), _public(system.seal), ""
         )
         made = msgspec.structs.replace(told, signature=_signed(system.seal, told))
-        await installation.put(tx, CHECKPOINT, msgspec.json.encode(made).decode())
+        await metadata.put(tx, CHECKPOINT, msgspec.json.encode(made).decode())
         await audit.note(tx, "audit.checkpoint", str(head.seq), after={"hash": head.hash})
     return made
 
@@ -112,7 +113,7 @@ async def verify(system: System, given: Checkpoint | None = None) -> Proof:
     if proof.problem == "missing":  # unless old entries were removed meanwhile
         proof = await _Walk(system, given).run()
     async with system.database.write() as tx:
-        await installation.put(tx, VERIFIED, msgspec.json.encode(proof).decode())
+        await metadata.put(tx, VERIFIED, msgspec.json.encode(proof).decode())
         result = "sound" if proof.ok else proof.problem
         await audit.note(tx, "audit.verify", str(proof.seq), result)
     return proof
@@ -133,7 +134,7 @@ class _Walk:
             self._at = began = await audit_chain.first(tx)
             ours = await audit_chain.is_ours(tx, self._system.seal, ANCHOR)
             ours = ours and await audit_chain.is_ours(tx, self._system.seal, HEAD)
-            kept = await installation.value(tx, CHECKPOINT)
+            kept = await metadata.value(tx, CHECKPOINT)
             end = await audit_chain.last(tx)
         stored = None if kept is None else msgspec.json.decode(kept, type=Checkpoint)
         self._marks = [one for one in (stored, self._given) if one and one.seq >= began.seq]

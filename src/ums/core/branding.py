@@ -4,8 +4,9 @@ import base64
 import hashlib
 from typing import Final
 
-from ums.core import audit, installation
+from ums.core import audit
 from ums.core.brand import LOGO, LOGO_DIGEST, NAME
+from ums.core.common import metadata
 from ums.core.directory import touch
 from ums.core.system import System
 from ums.db import Tx
@@ -40,7 +41,7 @@ async def change(
 async def picture(system: System) -> tuple[str, bytes]:
     """The picture's type and octets. Raises NotFound where there is none."""
     async with system.database.read() as tx:
-        value = await installation.value(tx, LOGO)
+        value = await metadata.value(tx, LOGO)
     kind, _, text = (value or "").partition(" ")
     if not text:
         raise NotFound("not_found")
@@ -49,9 +50,9 @@ async def picture(system: System) -> tuple[str, bytes]:
 
 async def _put(tx: Tx, name: str, value: str) -> None:
     if value:
-        await installation.put(tx, name, value)
+        await metadata.put(tx, name, value)
     else:
-        await installation.remove(tx, name)
+        await metadata.remove(tx, name)
 
 
 def _kind(logo: bytes) -> str:

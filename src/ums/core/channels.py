@@ -11,12 +11,12 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core import audit, grants
 from ums.core.access import channel_context, need_secret, new_key
+from ums.core.common.pagination import MOST, Page
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import ByName, Kept
 from ums.core.directory import Channel, Snapshot, load, touch
-from ums.core.editing import Expect, anything
-from ums.core.paging import MOST, Page
 from ums.core.rule_checks import check_rules
 from ums.core.rules import Rules, read_rules
-from ums.core.sorting import ByName, Kept
 from ums.core.system import System
 from ums.core.tables import channels, senders
 from ums.db import Tx

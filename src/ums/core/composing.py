@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from ums.core.attachments import FileAsked
 from ums.core.audience import Audience
+from ums.core.common.identifiers import is_tag, is_userid
+from ums.core.common.timestamps import milliseconds
 from ums.core.content import Content
 from ums.core.directory import Channel
-from ums.core.identifiers import is_tag, is_userid
-from ums.core.moments import milliseconds
 from ums.core.outgoing import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
 from ums.core.requests import MAX_PARAMS, Callback, Option, Request
 from ums.core.system import System

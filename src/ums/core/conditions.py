@@ -17,8 +17,8 @@ from typing import Any, Literal, NoReturn, cast
 import msgspec
 from msgspec import Struct
 
+from ums.core.common.identifiers import is_tag
 from ums.core.directory import Snapshot
-from ums.core.identifiers import is_tag
 from ums.core.user_kinds import ALL, KINDS
 from ums.errors import Detail, Invalid
 

@@ -11,12 +11,12 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core import audit
-from ums.core.editing import Expect, anything
+from ums.core.common.pagination import MOST, Page, cut
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import ByName, Order
 from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table
 from ums.core.imports import SELECT, Import, check_bind_id, is_kept
-from ums.core.paging import MOST, Page, cut
-from ums.core.sorting import ByName, Order
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import letters
 from ums.core.system import System

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ums.core.identifiers import is_userid
+from ums.core.common.identifiers import is_userid
 from ums.core.spreadsheets.headings import BOTH, letters
 from ums.core.spreadsheets.protocol import Line
 from ums.core.user_entries import Entry, Rights, parse

@@ -17,12 +17,11 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_, update
 
-from ums.core import audit, installation, mailboxes, shown_once, two_factor
+from ums.core import audit, mailboxes, shown_once, two_factor
 from ums.core.access import access_key_context, channel_context
-from ums.core.answers import Place
 from ums.core.callbacks.proof import password_context
-from ums.core.directory import CHECK_EVERY, SEALING_KEY, touch
-from ums.core.sealing import (
+from ums.core.common import metadata
+from ums.core.common.encryption import (
     DERIVATION_ROOT,
     ROOT_CONTEXT,
     fingerprint,
@@ -31,6 +30,8 @@ from ums.core.sealing import (
     sealed_with,
     write_keys,
 )
+from ums.core.common.idempotency import Place
+from ums.core.directory import CHECK_EVERY, SEALING_KEY, touch
 from ums.core.senders import secret_context
 from ums.core.system import System
 from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
@@ -206,8 +207,8 @@ async def _switch(system: System, name: str) -> None:
     root = system.seal.root.hex()
     async with system.database.write() as tx:
         # Sealed with the old key like everything else; the next step seals it anew.
-        await installation.put_first(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
-        await installation.put(tx, SEALING_KEY, name)
+        await metadata.put_first(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
+        await metadata.put(tx, SEALING_KEY, name)
         await touch(tx)
         await audit.note(tx, "key.rotate", name)
     await _follow(system)
@@ -227,10 +228,10 @@ async def _seal_all(system: System) -> None:
 
 async def _seal_root(system: System) -> None:
     async with system.database.write() as tx:
-        stored = await installation.value(tx, DERIVATION_ROOT)
+        stored = await metadata.value(tx, DERIVATION_ROOT)
         if stored is not None:
             root = system.seal.open(stored, ROOT_CONTEXT)
-            await installation.put(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
+            await metadata.put(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
 
 
 async def _seal_column(system: System, place: SealedColumn) -> None:

@@ -10,7 +10,7 @@ import secrets
 from typing import Final
 
 from ums import clock
-from ums.core.sealing import Seal
+from ums.core.common.encryption import Seal
 
 GOOD_FOR: Final = 180 * clock.DAY
 _PURPOSE: Final = "known device"

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.common.identifiers import is_userid
+from ums.core.common.pagination import Page, after_id, page, page_size
 from ums.core.directory import Channel
-from ums.core.identifiers import is_userid
-from ums.core.paging import Page, after_id, page, page_size
 from ums.core.system import System
 from ums.core.tables import list_entries, lists
 from ums.db import Hot, Tx, rows_json

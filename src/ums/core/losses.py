@@ -3,7 +3,7 @@
 from msgspec import Struct
 from sqlalchemy import func, select
 
-from ums.core.channel_scope import Channels, of_channels
+from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import LOST
 from ums.db import Tx

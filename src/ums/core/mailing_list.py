@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 
 from msgspec import Struct
 
-from ums.core.identifiers import is_userid
+from ums.core.common.identifiers import is_userid
 from ums.core.outgoing import MAX_RECIPIENTS, Recipient
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.headings import BOTH, guess, letters

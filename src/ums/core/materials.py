@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, updat
 
 from ums import clock
 from ums.core import audit
-from ums.core.channel_scope import Channels
-from ums.core.paging import Page, cut, page_size
-from ums.core.sorting import Order
+from ums.core.common.channel_scope import Channels
+from ums.core.common.pagination import Page, cut, page_size
+from ums.core.common.sorting import Order
 from ums.core.system import System
 from ums.core.tables import channels as channels_table
 from ums.core.tables import deliveries, files, material_chunks, materials, messages

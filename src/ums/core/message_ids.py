@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ums.core.sealing import Seal
+from ums.core.common.encryption import Seal
 
 _PURPOSE: Final = "message-id"
 _TOKEN: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{20})")

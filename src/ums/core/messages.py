@@ -14,9 +14,9 @@ from sqlalchemy import insert
 from ums import clock
 from ums.core import audit, composing, materials, quotas
 from ums.core.admission import Admission, admit, telling
-from ums.core.answers import KEY_LIFE
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.channels import check_channel
+from ums.core.common.idempotency import KEY_LIFE
 from ums.core.directory import Channel
 from ums.core.outgoing import Outgoing
 from ums.core.requests import Request, parse

@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager, suppress
 
 from ums import trust
 from ums.config import Settings, SettingsError
-from ums.core import installation, restoring
-from ums.core.data_folder import secure
+from ums.core import restoring
+from ums.core.common import metadata
+from ums.core.common.data_folder import secure
+from ums.core.common.encryption import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.net.ssrf_guard import parse_networks
-from ums.core.sealing import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.system import System
 from ums.db import DataLock, open_database
 from ums.errors import Invalid
@@ -34,7 +35,7 @@ def _check_ports(text: str) -> None:
 async def _load_root(system: System) -> None:
     """Derive keys as before the sealing key was rotated, where it was."""
     async with system.database.read() as tx:
-        stored = await installation.value(tx, DERIVATION_ROOT)
+        stored = await metadata.value(tx, DERIVATION_ROOT)
     if stored is not None:
         with suppress(Invalid):  # `ums doctor` says which secrets cannot be read
             system.seal.keep_root(bytes.fromhex(system.seal.open(stored, ROOT_CONTEXT)))

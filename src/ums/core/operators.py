@@ -10,12 +10,13 @@ from sqlalchemy import func, insert, select, update
 
 from ums import clock
 from ums.config import SettingsError
-from ums.core import audit, grants, names, passwords, sessions
-from ums.core.editing import Expect, anything
+from ums.core import audit, grants, passwords, sessions
+from ums.core.common import operator_names
+from ums.core.common.pagination import MOST, Page, cut
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import ByName, Order
 from ums.core.grants import Rights
-from ums.core.paging import MOST, Page, cut
 from ums.core.scopes import OF_ROLE
-from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.tables import operators
 from ums.db import Tx
@@ -70,7 +71,7 @@ async def insert_into(
     must_change: bool = False,
 ) -> None:
     """The row alone, whoever may ask for it. Raises Conflict."""
-    key = names.key(name)
+    key = operator_names.key(name)
     if await tx.first(select(operators.c.id).where(operators.c.name_key == key)):
         raise Conflict("name_taken", name=name)
     row = {
@@ -87,7 +88,7 @@ async def insert_into(
 
 async def hash_of(system: System, name: str, password: str) -> str:
     """The hash of what is to be the password of `name`. Raises Invalid for either."""
-    names.check(name)
+    operator_names.check(name)
     return await passwords.hashed(system, password, name)
 
 

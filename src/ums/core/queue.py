@@ -18,7 +18,7 @@ from msgspec import Struct
 from ums import clock
 from ums.core import full_mailboxes, suppressions
 from ums.core.callbacks import records
-from ums.core.installation import HELD
+from ums.core.common.metadata import HELD
 from ums.core.suppressions import Refusal
 from ums.core.tables.states import RESEND
 from ums.db import Hot, Tx, rows_json

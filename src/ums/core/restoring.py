@@ -19,8 +19,9 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core import audit, installation
-from ums.core.installation import HELD
+from ums.core import audit
+from ums.core.common import metadata
+from ums.core.common.metadata import HELD
 from ums.core.tables import deliveries
 from ums.core.tables.states import WAITING
 from ums.db import Database, Hot, Tx
@@ -60,9 +61,9 @@ async def check(database: Database, settings: "Settings") -> None:
     # here is never later than what stands there.
     known = await asyncio.to_thread(_read, path)
     async with database.write() as tx:
-        await installation.put_first(tx, _INSTANCE, secrets.token_hex(8))
-        instance = await installation.value(tx, _INSTANCE)
-        seen = await installation.value(tx, _SEEN)
+        await metadata.put_first(tx, _INSTANCE, secrets.token_hex(8))
+        instance = await metadata.value(tx, _INSTANCE)
+        seen = await metadata.value(tx, _SEEN)
         if known is None:  # on PostgreSQL it is a machine that joins the others
             older = settings.is_sqlite
         else:
@@ -84,13 +85,13 @@ async def _note(database: Database, path: Path) -> None:
     now = clock.now()
     async with database.write() as tx:
         await tx.run(_SEE, {"name": _SEEN, "value": str(now)})
-        instance = await installation.value(tx, _INSTANCE)
+        instance = await metadata.value(tx, _INSTANCE)
     await asyncio.to_thread(_write, path, str(instance), now)
 
 
 async def show(system: "System") -> Restored:
     async with system.database.read() as tx:
-        held = await installation.value(tx, HELD)
+        held = await metadata.value(tx, HELD)
         if held is None:
             return Restored(None, 0)
         return Restored(clock.iso(int(held)), await count_waiting(tx))
@@ -105,14 +106,14 @@ async def count_waiting(tx: Tx) -> int:
 async def confirm(system: "System", *, actor: str | None = None) -> Restored:
     """Send what waits after all."""
     async with system.database.write() as tx:
-        if await installation.remove(tx, HELD):
+        if await metadata.remove(tx, HELD):
             await audit.note(tx, "restored.confirm", "installation", "", actor=actor)
     system.wake.set()
     return await show(system)
 
 
 async def _hold(tx: Tx, seen: int) -> None:
-    if await installation.put_first(tx, HELD, str(seen)):
+    if await metadata.put_first(tx, HELD, str(seen)):
         await audit.note(tx, "restored.hold", "installation", clock.iso(seen))
     log.warning("restored from a backup: nothing is sent until `ums restored confirm`")
 

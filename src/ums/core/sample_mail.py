@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from ums import clock
 from ums.core import materials
 from ums.core.audience import Audience
-from ums.core.channel_scope import Channels, of_channels
+from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.directory import Channel, Sender
 from ums.core.reach import Reach, example, reach

@@ -9,12 +9,12 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core import audit
 from ums.core.audience import Audience
+from ums.core.common.pagination import Page, after_id, cut, page_size
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import ByName, Order
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import Node, check_names, read
-from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
-from ums.core.paging import Page, after_id, cut, page_size
-from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.tables import segments
 from ums.db import Hot, Tx

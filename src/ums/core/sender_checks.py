@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ums.core.channels import check_name
-from ums.core.flaws import Check
+from ums.core.common.field_errors import Check
 from ums.errors import Invalid
 from ums.mail import transports
 from ums.mail.addresses import BadAddress, clean, clean_display_name

@@ -10,12 +10,12 @@ from sqlalchemy import delete, func, insert, select, update
 from ums import clock
 from ums.core import audit, learnt, sender_notes, spending
 from ums.core.channels import find
+from ums.core.common.field_errors import Check, all_of
+from ums.core.common.pagination import MOST, Page
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import Kept
 from ums.core.directory import Sender, touch
-from ums.core.editing import Expect, anything
-from ums.core.flaws import Check, all_of
-from ums.core.paging import MOST, Page
 from ums.core.sender_checks import check_moved, checks_of, settings_of
-from ums.core.sorting import Kept
 from ums.core.system import System
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from ums.core import audit, hashing, known_devices, names, sessions, throttle, two_factor
+from ums.core import audit, hashing, known_devices, sessions, throttle, two_factor
+from ums.core.common import operator_names
 from ums.core.system import System
 from ums.core.tables import operators as rows
 from ums.core.throttle import Key, Limit
@@ -82,7 +83,7 @@ async def check_password(system: System, name: str, password: str, client: Clien
 
 async def _row(system: System, name: str) -> Any:
     async with system.database.read() as tx:
-        return await tx.first(names.meant(name).where(~rows.c.disabled).limit(1))
+        return await tx.first(operator_names.meant(name).where(~rows.c.disabled).limit(1))
 
 
 def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key], list[Key]]:
@@ -91,7 +92,7 @@ def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key
     device = known_devices.read(system.seal, client.device, row.id) if row else None
     if device is not None:
         return [_DEVICE.key(row.id, device)], []
-    account = row.name_key if row else names.key(name)
+    account = row.name_key if row else operator_names.key(name)
     pair = _PAIR.key(client.network, account)
     wide = [_ACCOUNT.key(account), _ADDRESS.key(client.network)]
     return ([pair], wide) if row and row.totp is not None else ([pair, *wide], [])

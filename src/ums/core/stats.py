@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ums import clock
+from ums.core.common.pagination import Page, number, page_size
 from ums.core.directory import Snapshot
-from ums.core.paging import Page, number, page_size
 from ums.core.stats_sql import (
     LOSSES,
     MESSAGES,

@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.common.pagination import Page, cut, page_size
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import ByName, Order
 from ums.core.directory import Channel
-from ums.core.editing import Expect, anything
 from ums.core.lists import check_title
-from ums.core.paging import Page, cut, page_size
-from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.tables import strategies
 from ums.db import Tx

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from ums.config import Settings
+from ums.core.common.encryption import Seal
+from ums.core.common.rate_limiter import Rates
+from ums.core.common.ttl_cache import Recent
 from ums.core.directory import Directory
-from ums.core.rates import Rates
-from ums.core.recent import Recent
 from ums.core.rules import NO_RULES
-from ums.core.sealing import Seal
 from ums.db import Database
 from ums.mail.transports import Email, SenderType
 

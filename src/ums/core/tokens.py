@@ -15,12 +15,12 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core import audit, authority, grants
+from ums.core.common.pagination import MOST, Page, cut
+from ums.core.common.sorting import ByName, Order
+from ums.core.common.timestamps import milliseconds
 from ums.core.directory import Snapshot
 from ums.core.grants import Rights
-from ums.core.moments import milliseconds
-from ums.core.paging import MOST, Page, cut
 from ums.core.scopes import SCOPES, Scope
-from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.tables import tokens
 from ums.db import Tx

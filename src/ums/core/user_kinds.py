@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ums.core.identifiers import is_tag, is_userid
+from ums.core.common.identifiers import is_tag, is_userid
 from ums.errors import Invalid
 from ums.mail.addresses import BadAddress
 from ums.mail.addresses import clean as clean_email

@@ -14,9 +14,9 @@ from sqlalchemy import Column, ColumnElement, select
 from ums import clock
 from ums.core import audit, user_search, users
 from ums.core.callers import Caller
+from ums.core.common.pagination import MOST, Page, number, plain
+from ums.core.common.preconditions import Expect, anything
 from ums.core.directory import Channel
-from ums.core.editing import Expect, anything
-from ums.core.paging import MOST, Page, number, plain
 from ums.core.system import System
 from ums.core.tables import users as table
 from ums.core.user_changes import apply

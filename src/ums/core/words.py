@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, delete, insert, select
 
 from ums import clock
 from ums.core import audit
+from ums.core.common.pagination import Page, cut, page_size
+from ums.core.common.sorting import Order
 from ums.core.directory import Channel, touch
 from ums.core.lexicon import LONGEST, WordFilter, fold
-from ums.core.paging import Page, cut, page_size
-from ums.core.sorting import Order
 from ums.core.system import System
 from ums.core.tables import words
 from ums.errors import Invalid, NotFound, Refused

@@ -4,7 +4,6 @@ from sqlalchemy import delete
 
 from ums import clock
 from ums.core import (
-    answers,
     audit_chain,
     contacts,
     evidence,
@@ -24,9 +23,10 @@ from ums.core import (
     throttle,
     warming,
 )
-from ums.core.answers import KEY_LIFE
 from ums.core.audit_gate import Failures, Listings
 from ums.core.callbacks import sweep
+from ums.core.common import idempotency as answers
+from ums.core.common.idempotency import KEY_LIFE
 from ums.core.system import System
 from ums.core.tables import idempotency
 

@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System
 from ums.core import approval, reports
 from ums.core.approval import MAX_WHY, Waiting
-from ums.core.paging import Page
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByTime
 from ums.core.reports import MessageInfo
-from ums.core.sorting import ByTime
 
 
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,8 +10,8 @@ from ums.api.manage.shapes import Caller, Moment, Paging, System, ms
 from ums.core import audit, audit_proof
 from ums.core.audit import AuditEntry
 from ums.core.audit_proof import ChainState, Checkpoint, Proof
-from ums.core.paging import Page
-from ums.core.sorting import ByTime
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByTime
 
 
 class Verification(Struct, frozen=True, forbid_unknown_fields=True):

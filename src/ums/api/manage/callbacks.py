@@ -16,9 +16,9 @@ from ums.core.callbacks.addresses import Changes, Tested
 from ums.core.callbacks.kept import AddressInfo
 from ums.core.callbacks.listing import BatchDetail, BatchInfo, Replayed
 from ums.core.callbacks.proof import Proof, ProofForm
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByTime
 from ums.core.outgoing import Id
-from ums.core.paging import Page
-from ums.core.sorting import ByTime
 from ums.core.verbs.base import Hours
 from ums.web.bodies import BoundedRequest as Call
 

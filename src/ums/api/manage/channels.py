@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import channels, checkup
 from ums.core.channels import ChannelInfo
-from ums.core.paging import Page
-from ums.core.sorting import ByName
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByName
 from ums.core.verbs.base import Hours
 from ums.web.bodies import BoundedRequest as Call
 

@@ -16,11 +16,11 @@ from msgspec import Meta, Struct
 from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import import_drafts, import_undo, rejects
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByName
 from ums.core.dry_run import DryRun, dry_run
 from ums.core.import_columns import Choice, HeaderRow, Sheet
 from ums.core.import_drafts import ImportInfo, Preview, State
-from ums.core.paging import Page
-from ums.core.sorting import ByName
 from ums.web.bodies import BoundedRequest as Call
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

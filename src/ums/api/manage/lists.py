@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, listed, shown
 from ums.core import lists
+from ums.core.common.pagination import Page
 from ums.core.lists import MAX_ENTRIES, Change, Entry, EntryOrder, ListInfo, ListKind
-from ums.core.paging import Page
 from ums.web.bodies import BoundedRequest as Call
 
 Kind = Annotated[ListKind, QueryParameter(description="Blocklists or allowlists.")]

@@ -11,9 +11,9 @@ from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, shown
 from ums.core import material_store, materials
+from ums.core.common.pagination import Page
 from ums.core.material_store import CHUNK, HOURS, MOST_HOURS
 from ums.core.materials import MaterialInfo, MaterialOrder
-from ums.core.paging import Page
 from ums.web.bodies import BoundedRequest as Call
 
 

@@ -11,7 +11,8 @@ from ums.api.manage.events import watch
 from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, listed, ms
 from ums.core import reports
 from ums.core.callers import caller_of
-from ums.core.paging import Page
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByTime
 from ums.core.reports import (
     AttemptInfo,
     DeliveryHistory,
@@ -20,7 +21,6 @@ from ums.core.reports import (
     MessageOrder,
     MessageState,
 )
-from ums.core.sorting import ByTime
 from ums.errors import UmsError, Unavailable
 from ums.web.edge import address_of
 

@@ -13,9 +13,9 @@ from typing import Any
 from litestar import Request
 from litestar.types import ASGIApp, Message, Send
 
-from ums.core import answers
-from ums.core.answers import Kept, Place
 from ums.core.callers import Caller
+from ums.core.common import idempotency
+from ums.core.common.idempotency import Kept, Place
 from ums.core.system import System
 from ums.errors import UmsError
 from ums.web.bodies import Body
@@ -32,7 +32,7 @@ async def once(
     system: System = request.app.state.system
     caller: Caller = request.scope["auth"]
     place = Place(caller.name, key)
-    before = await answers.claim(system.database, system.seal, place)
+    before = await idempotency.claim(system.database, system.seal, place)
     body.digest = _Digest(system, request)
     if before is not None:
         await body.drain()
@@ -42,7 +42,7 @@ async def once(
         answer = await _answered(app, request, body)
     except BaseException:
         with suppress(UmsError):
-            await asyncio.shield(answers.release(system.database, place))
+            await asyncio.shield(idempotency.release(system.database, place))
         raise
     await _settled(system, place, body, answer)
     for message in answer:
@@ -92,10 +92,10 @@ async def _settled(system: System, place: Place, body: Body, messages: list[Mess
     """Keep the answer of what was done; what failed did nothing and may be tried again."""
     kept = _kept(messages)
     if kept.status >= 400:
-        await answers.release(system.database, place)
+        await idempotency.release(system.database, place)
         return
     await body.drain()
-    await answers.keep(system.database, system.seal, place, body.digest.hexdigest(), kept)
+    await idempotency.keep(system.database, system.seal, place, body.digest.hexdigest(), kept)
 
 
 def _kept(messages: list[Any]) -> Kept:

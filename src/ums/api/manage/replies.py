@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
 from ums.core import reply_rules
-from ums.core.paging import Page
+from ums.core.common.pagination import Page
 from ums.core.reply_rules import ReplyRule, Unclear
 
 

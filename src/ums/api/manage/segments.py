@@ -8,9 +8,9 @@ from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, listed, shown
 from ums.core import segments
-from ums.core.paging import Page
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByName
 from ums.core.segments import Segment, SegmentUser
-from ums.core.sorting import ByName
 from ums.web.bodies import BoundedRequest as Call
 
 _Name = Annotated[str, Meta(min_length=1, max_length=60)]

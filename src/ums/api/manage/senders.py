@@ -21,9 +21,9 @@ from ums.core import (
     standing,
     warming,
 )
+from ums.core.common.pagination import Page
 from ums.core.learnt import PaceInfo
 from ums.core.mailboxes import MailboxInfo, NewMailbox
-from ums.core.paging import Page
 from ums.core.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.sender_test import TestReport
 from ums.core.senders import NewSender, SenderInfo, SenderOrder

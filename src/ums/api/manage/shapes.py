@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from ums.core import audit, callers
 from ums.core import system as systems
-from ums.core.editing import Expect
-from ums.core.moments import milliseconds
-from ums.core.paging import MOST, Page
+from ums.core.common.pagination import MOST, Page
+from ums.core.common.preconditions import Expect
+from ums.core.common.timestamps import milliseconds
 from ums.errors import Outdated
 from ums.web.bodies import BoundedRequest as Call
 
@@ -31,7 +31,7 @@ def named(names: Iterable[str]) -> Meta:
 
 
 class Part(Struct, frozen=True):
-    """Which part of a list is wanted: `core.paging` makes it."""
+    """Which part of a list is wanted: `core.common.pagination` makes it."""
 
     limit: int
     after: str | None

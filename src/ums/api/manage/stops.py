@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
 from ums.core import halting, reports, rescheduling, resending, resolving
+from ums.core.common.timestamps import milliseconds
 from ums.core.halting import Tally
-from ums.core.moments import milliseconds
 from ums.core.reports import MessageInfo
 from ums.core.resending import Resent
 from ums.core.resolving import Resolved

@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import strategies
-from ums.core.paging import Page
-from ums.core.sorting import ByName
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByName
 from ums.core.strategies import Step, Strategy
 from ums.web.bodies import BoundedRequest as Call
 

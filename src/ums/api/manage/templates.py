@@ -8,9 +8,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ums.api.answers import intake_of, language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByName
 from ums.core.messages import Accepted
-from ums.core.paging import Page
-from ums.core.sorting import ByName
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.preview import Rendered

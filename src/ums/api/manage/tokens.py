@@ -5,8 +5,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from ums.api.manage.shapes import Caller, Paging, System, shown
 from ums.core import tokens
-from ums.core.paging import Page
-from ums.core.sorting import ByName
+from ums.core.common.pagination import Page
+from ums.core.common.sorting import ByName
 from ums.core.tokens import NewToken, TokenInfo
 from ums.web.bodies import BoundedRequest as Call
 

@@ -10,7 +10,7 @@ from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, listed, named, shown
 from ums.bounds import MOST_ID
 from ums.core import reports, user_pages, users
-from ums.core.paging import Page
+from ums.core.common.pagination import Page
 from ums.core.reports import UserDelivery
 from ums.core.user_filters import Found
 from ums.core.user_pages import UserDraft, UserInfo, UserOrder, UserPage

@@ -19,8 +19,8 @@ from ums.core.callbacks.proof import HOSTED as FORM_HOSTED
 from ums.core.callbacks.proof import Proof, authorization, password_context
 from ums.core.callbacks.schedule import HOSTED, STEPS
 from ums.core.callbacks.wire import Reply
+from ums.core.common.preconditions import Expect, anything
 from ums.core.directory import Channel, touch
-from ums.core.editing import Expect, anything
 from ums.core.net.http_client import parse_url
 from ums.core.system import System
 from ums.core.tables import callback_addresses as addresses

@@ -9,9 +9,9 @@ from ums import clock
 from ums.core import audit
 from ums.core.callbacks import payload
 from ums.core.callbacks.payload import Record
+from ums.core.common.pagination import Page, cut, page_size
+from ums.core.common.sorting import ByTime, Order
 from ums.core.directory import Channel
-from ums.core.paging import Page, cut, page_size
-from ums.core.sorting import ByTime, Order
 from ums.core.system import System
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches

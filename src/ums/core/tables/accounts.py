@@ -26,7 +26,7 @@ operators = table(
     "operators",
     Column("id", Id, primary_key=True),
     Column("name", String(60), nullable=False, unique=True),
-    # core.names.key: names that look alike have one.
+    # core.common.operator_names.key: names that look alike have one.
     Column("name_key", String(64), nullable=False, server_default="", unique=True, index=True),
     Column("password_hash", Text, nullable=False),
     Column("role", String(20), nullable=False),  # administrator | operator | viewer

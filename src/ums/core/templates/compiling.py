@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from ums.core.flaws import Check, all_of
+from ums.core.common.field_errors import Check, all_of
 from ums.core.isolation import child_process
 from ums.core.isolation.process_limits import Limits
 from ums.core.system import System

@@ -8,11 +8,11 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.common.field_errors import all_of
+from ums.core.common.pagination import Page, cut, number, page_size
+from ums.core.common.preconditions import Expect, anything
+from ums.core.common.sorting import ByName, Order
 from ums.core.directory import Channel
-from ums.core.editing import Expect, anything
-from ums.core.flaws import all_of
-from ums.core.paging import Page, cut, number, page_size
-from ums.core.sorting import ByName, Order
 from ums.core.system import System
 from ums.core.tables import template_versions as versions
 from ums.core.tables import templates

@@ -5,8 +5,8 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
 
+from ums.core.common.pagination import MOST
 from ums.core.messages import Intake
-from ums.core.paging import MOST
 from ums.core.system import System
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from ums.core import approval, channels, lists, strategies, suppressions, words
 from ums.core.audit import LOCAL
-from ums.core.channel_scope import Channels
+from ums.core.common.channel_scope import Channels
 from ums.core.directory import Channel
 from ums.core.lists import Entry, EntryKind, ListKind
 from ums.core.messages import Intake

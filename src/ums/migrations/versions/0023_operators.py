@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from ums.core import names
+from ums.core.common import operator_names
 
 revision = "0023"
 down_revision = "0022"
@@ -40,8 +40,8 @@ def _fill_keys() -> None:
     connection, taken = op.get_bind(), set[str]()
     rows = connection.execute(sa.select(_OPERATORS.c.id, _OPERATORS.c.name).order_by("id"))
     for id, name in rows.all():
-        key = names.key(name)
-        key = names.key(f"{name}/{id}") if key in taken else key
+        key = operator_names.key(name)
+        key = operator_names.key(f"{name}/{id}") if key in taken else key
         taken.add(key)
         mine = _OPERATORS.c.id == id
         connection.execute(sa.update(_OPERATORS).where(mine).values(name_key=key))

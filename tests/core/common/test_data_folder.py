@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from ums.config import Settings, SettingsError
-from ums.core.data_folder import secure
+from ums.core.common.data_folder import secure
 from ums.core.opening import open_system
 
 

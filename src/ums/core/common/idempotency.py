@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, select, update
 
 from ums import clock
-from ums.core.sealing import Seal
+from ums.core.common.encryption import Seal
 from ums.core.tables import answers
 from ums.db import Database, Hot
 from ums.errors import Conflict, Unprocessable

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ums.core.recent import LONGEST, MOST, Recent
+from ums.core.common.ttl_cache import LONGEST, MOST, Recent
 
 
 class Clock:

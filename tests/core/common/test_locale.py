@@ -2,7 +2,7 @@
 
 import pytest
 
-from ums.core.languages import preferred
+from ums.core.common.locale import preferred
 
 
 @pytest.mark.parametrize(

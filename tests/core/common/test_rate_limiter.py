@@ -1,6 +1,6 @@
 """The bucket of tokens that each caller has."""
 
-from ums.core.rates import UNLIMITED, Rates
+from ums.core.common.rate_limiter import UNLIMITED, Rates
 
 
 class Clock:

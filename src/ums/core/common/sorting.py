@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Integer, Select, or_
 
-from ums.core.paging import Page, number, plain
+from ums.core.common.pagination import Page, number, plain
 from ums.errors import Detail, Invalid
 
 T = TypeVar("T")
