@@ -16,8 +16,8 @@ from benchmarks.processes import ROOT
 from ums import clock
 from ums.config import Settings
 from ums.core import channels, senders
+from ums.core.context.channel_policy import Rules
 from ums.core.opening import open_system
-from ums.core.rules import Rules
 from ums.core.senders import NewSender
 from ums.db import Hot
 

@@ -20,8 +20,8 @@ from clocks import Time
 from ums import clock
 from ums.config import Settings
 from ums.core import hashing
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.db import open_database
 from ums.migrations import runner
 

@@ -30,9 +30,9 @@ from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core import access, channels, senders, signing_in, tokens
 from ums.core.api_throttle import ApiThrottle
-from ums.core.rules import Rules
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import Rules
 from ums.core.senders import NewSender
-from ums.core.system import System
 from ums.core.tables.states import FINAL
 from ums.core.throttle import Limit
 from ums.core.tokens import NewToken

@@ -19,10 +19,10 @@ from sqlalchemy import func, select
 
 from fakes import SmtpServer
 from ums.core import channels, senders, users
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.messages import Intake
 from ums.core.senders import NewSender
-from ums.core.system import System
 from ums.core.tables import attempts, deliveries, messages
 from ums.core.tables import senders as sender_table
 from ums.core.tables.states import FINAL

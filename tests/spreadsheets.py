@@ -7,9 +7,9 @@ import xlsxwriter
 from sqlalchemy import insert
 
 from ums.core import channels, imports
-from ums.core.directory import touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.imports import Import
-from ums.core.system import System
 from ums.core.tables import senders
 
 ME = "worker.1"

@@ -23,11 +23,11 @@ from ums.core import channels, queue, senders
 from ums.core.callbacks import addresses, schedule
 from ums.core.callbacks.kept import AddressInfo
 from ums.core.callbacks.proof import Proof
-from ums.core.directory import Channel, touch
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import Rules
+from ums.core.context.directory import Channel, touch
 from ums.core.expansion import expand
 from ums.core.queue import Attempt, Claimed, Result
-from ums.core.rules import Rules
-from ums.core.system import System
 from ums.core.tables import (
     audit,
     callback_addresses,

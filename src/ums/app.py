@@ -22,9 +22,9 @@ from ums.console.pages import static_files
 from ums.core import grants
 from ums.core.audit_gate import Failures, Listings
 from ums.core.common import idempotency
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.db import patience
 from ums.engine.loop import running
 from ums.web import bodies

@@ -12,8 +12,9 @@ from sqlalchemy import select, update
 from doors import Answer, Basic, Door, OneChannel, open_door
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, directory, senders
+from ums.core import channels, senders
 from ums.core.common.encryption import KEY_FILE
+from ums.core.context import directory
 from ums.core.senders import NewSender
 from ums.core.tables import channels as rows
 from ums.core.tables import metadata

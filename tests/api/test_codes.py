@@ -9,7 +9,7 @@ import pytest
 from doors import Answer, Basic, Door
 from ruling import rule
 from ums.core import channels, words
-from ums.core.rules import QuietHours
+from ums.core.context.channel_policy import QuietHours
 from ums.core.templates import store
 from ums.core.templates.build import Sources
 from ums.errors import CODES, Broken, UmsError

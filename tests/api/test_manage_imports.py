@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from doors import Answer, Door, Token
 from ums.core import import_drafts
-from ums.core.system import System
+from ums.core.context.app_context import System
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

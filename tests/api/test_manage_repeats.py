@@ -11,7 +11,7 @@ from doors import Answer, Door, Token
 from ums import clock
 from ums.core import channels
 from ums.core.common import idempotency
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import answers as rows
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from doors import Answer, Basic, Door, OneChannel
 from ums.core import channels
-from ums.core.rules import Rules
+from ums.core.context.channel_policy import Rules
 
 PLACES = (
     ("POST", "/v1/sent"),

@@ -7,8 +7,8 @@ import pytest_asyncio
 
 from doors import Door, OneChannel
 from ums.core import segments
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.templates import store
 from ums.core.templates.build import Sources
 

@@ -12,9 +12,9 @@ import pytest
 from cli.terminal import SECONDS, Server, Terminal
 from fakes import SmtpServer
 from ums.core import channels, senders, verbs
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.senders import NewSender
-from ums.core.system import System
 
 pytestmark = pytest.mark.parametrize("dialect", ["postgresql"])
 PEOPLE = 60

@@ -14,7 +14,7 @@ from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
 from ums.core import channels, operators, senders
-from ums.core.rules import Rules
+from ums.core.context.channel_policy import Rules
 from ums.core.senders import NewSender
 
 

@@ -16,7 +16,7 @@ from doors import Door, OneChannel
 from ums import clock
 from ums.console.words import Words
 from ums.core import channels, operators, reports
-from ums.core.rules import Rules
+from ums.core.context.channel_policy import Rules
 
 BROWSERS = pytest.mark.parametrize(
     ("language", "size", "scripts"),

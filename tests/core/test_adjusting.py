@@ -8,10 +8,10 @@ from sqlalchemy import insert
 from flow import with_settings
 from ums.config import Settings
 from ums.core import adjusting, audit
-from ums.core.directory import touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.opening import open_system
 from ums.core.senders import free_ports
-from ums.core.system import System
 from ums.core.tables import meta
 from ums.errors import Invalid
 

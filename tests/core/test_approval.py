@@ -10,8 +10,8 @@ from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
 from ums.core import approval, channels, operators, senders
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.system import System
 from ums.core.tables import audit, messages
 from ums.errors import Invalid, NotFound, Refused
 

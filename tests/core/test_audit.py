@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from ums.core import audit
 from ums.core.audit import AuditEntry
+from ums.core.context.app_context import System
 from ums.core.masking import MASK, masked
-from ums.core.system import System
 from ums.core.tables import audit as rows
 
 

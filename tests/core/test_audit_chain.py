@@ -13,7 +13,7 @@ from ums.core import audit, audit_chain, audit_proof
 from ums.core.audit_chain import HEAD
 from ums.core.audit_proof import CHECKPOINT
 from ums.core.common import metadata
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import audit as rows
 from ums.errors import Invalid
 

@@ -20,10 +20,10 @@ from ums.core import (
     warming,
 )
 from ums.core.audit import AuditEntry
-from ums.core.directory import AccessKey, Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import AccessKey, Channel
 from ums.core.mailboxes import NewMailbox
 from ums.core.senders import NewSender
-from ums.core.system import System
 from ums.core.tables import tokens as token_rows
 from ums.core.templates import store
 from ums.core.templates.build import Sources

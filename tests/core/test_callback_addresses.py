@@ -13,8 +13,8 @@ from telling import ALLOWED, add_hosted, rows
 from ums.core import channels
 from ums.core.callbacks import addresses, kept, wire
 from ums.core.channels import ChannelInfo
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import audit, callback_addresses
 from ums.errors import Invalid, NotFound
 from web import Resolver

@@ -12,7 +12,7 @@ from ums import clock
 from ums.core import queue
 from ums.core.callbacks import batches, schedule, wire
 from ums.core.callbacks.batches import Limits
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 
 

@@ -12,8 +12,8 @@ from ums.core import checkup, queue
 from ums.core.callbacks import addresses, batches, kept, listing, wire
 from ums.core.callbacks.batches import Batch, Limits
 from ums.core.callbacks.sweep import sweep
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.errors import Invalid, NotFound
 

@@ -9,7 +9,7 @@ from telling import attempt, claimed, expanded, result, rows, told_flow
 from ums import clock
 from ums.core import queue
 from ums.core.callbacks import payload, records
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import callback_batches, callback_records, deliveries
 
 

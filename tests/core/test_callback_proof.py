@@ -14,8 +14,8 @@ from ums.core.callbacks import addresses, kept, wire
 from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import Proof
 from ums.core.checkup import unreadable
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses
 from ums.engine.loop import running
 from ums.errors import Forbidden, Invalid, UmsError

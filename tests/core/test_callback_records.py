@@ -13,10 +13,10 @@ from ums import clock
 from ums.core import queue, suppressions
 from ums.core.callbacks import records
 from ums.core.callbacks.records import FOLLOWS, wanted
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import Rules
 from ums.core.expansion import expand
 from ums.core.queue import Result
-from ums.core.rules import Rules
-from ums.core.system import System
 from ums.core.tables import callback_addresses, callback_records, deliveries, messages
 from ums.db import Hot
 from ums.engine.loop import running

@@ -9,8 +9,8 @@ from flow import account
 from ums import clock
 from ums.core import access, channels, senders, verbs
 from ums.core.common.encryption import Seal
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.core.tables import audit
 from ums.core.tables import channels as table
 from ums.errors import Invalid, NotAuthenticated

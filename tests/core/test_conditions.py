@@ -10,7 +10,7 @@ from selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
 from ums import clock
 from ums.core import channels, conditions, segments, senders
 from ums.core.conditions import read
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import addresses, deliveries, messages, tags
 from ums.core.tables import users as user_table
 from ums.errors import Invalid

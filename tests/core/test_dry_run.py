@@ -9,10 +9,10 @@ import xlsxwriter
 
 from spreadsheets import ME, counts, prepare, shown
 from ums.core import import_drafts, imports
+from ums.core.context.app_context import System
 from ums.core.dry_run import dry_run
 from ums.core.import_columns import Choice
 from ums.core.import_drafts import ImportInfo
-from ums.core.system import System
 from ums.errors import Invalid
 
 HEADER = ["userid", "邮箱", "remark"]

@@ -9,8 +9,8 @@ from sqlalchemy import insert, select
 
 from flow import Flow, open_flow
 from ums.core import channels, expansion, reports, segments, senders, users
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.system import System
 from ums.core.tables import addresses, deliveries, messages
 from ums.core.tables import users as user_table
 from ums.db import Database, Tx, open_database

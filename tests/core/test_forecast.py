@@ -10,12 +10,12 @@ from flow import Flow, open_flow, until
 from ums import clock
 from ums.core import channels, reports
 from ums.core.composing import request_of
-from ums.core.directory import touch
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import QuietHours, Rules
+from ums.core.context.directory import touch
 from ums.core.expansion import expand
 from ums.core.forecast import Estimate, Forecast, estimate, forecast
 from ums.core.outgoing import Among, Outgoing
-from ums.core.rules import QuietHours, Rules
-from ums.core.system import System
 from ums.core.tables import senders, workers
 from ums.engine.loop import running
 

@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 from flow import Flow, open_flow
 from ruling import rule
 from ums.core import approval, audit, channels, grants, identity, operators, resending, tokens
+from ums.core.context.app_context import System
 from ums.core.grants import Grantor
 from ums.core.outgoing import Outgoing
 from ums.core.rule_checks import with_changes
-from ums.core.system import System
 from ums.core.tables import messages
 from ums.core.tables import operators as operators_table
 from ums.core.tokens import NewToken

@@ -11,9 +11,9 @@ from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
 from ums.core import channels, expansion, senders
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import contacts
 from ums.engine.tidy import tidy
 

@@ -6,7 +6,7 @@ from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
 from ums.core import full_mailboxes, suppressions
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import full_mailboxes as table
 from ums.engine import loop
 from ums.engine.loop import running

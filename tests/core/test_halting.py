@@ -9,8 +9,8 @@ from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
 from ums.core import expansion, halting, parking, reports
+from ums.core.context.app_context import System
 from ums.core.halting import Tally
-from ums.core.system import System
 from ums.core.tables import audit, deliveries, messages
 from ums.db import database
 from ums.errors import CODES, Invalid, NotFound, Refused, Unavailable

@@ -14,8 +14,8 @@ from fakes import Certificates
 from flow import Flow, open_flow
 from imap import ImapServer, mailbox_at
 from ums.core import evidence, looking, mailbox_visit, mailboxes
+from ums.core.context.app_context import System
 from ums.core.mailboxes import MailboxInfo
-from ums.core.system import System
 from ums.errors import Unavailable
 from ums.mail.imap import LARGEST, TOGETHER
 

@@ -9,9 +9,9 @@ from spreadsheets import table
 from ums import clock
 from ums.core import audit, import_drafts, import_undo, imports, queue, user_pages, users
 from ums.core.callers import Caller
+from ums.core.context.app_context import System
 from ums.core.import_undo import Lost
 from ums.core.spreadsheets import reader
-from ums.core.system import System
 from ums.core.tables import import_batches
 from ums.core.tables import imports as rows
 from ums.core.tables import users as users_table

@@ -15,10 +15,10 @@ from sqlalchemy import func, select
 from spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
 from ums.core import imports, queue, users
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import COLUMNS
-from ums.core.system import System
 from ums.core.tables import addresses, import_rejects
 from ums.core.tables import imports as imports_table
 from ums.core.tables import users as users_table

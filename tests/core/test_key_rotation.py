@@ -20,10 +20,10 @@ from ums.core.callbacks.proof import password_context
 from ums.core.common import idempotency
 from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
 from ums.core.common.idempotency import Kept, Place
+from ums.core.context.app_context import System
 from ums.core.key_rotation import SEALED
 from ums.core.opening import open_system
 from ums.core.senders import password_of
-from ums.core.system import System
 from ums.core.tables import audit, callback_addresses, metadata, operators
 from ums.errors import Invalid
 

@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import channels, expansion, lists, senders
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.expansion import expand
 from ums.core.lists import Entry, ListKind
-from ums.core.system import System
 from ums.core.tables import list_entries
 from ums.engine.tidy import tidy
 from ums.errors import Invalid, NotFound, Refused, UmsError

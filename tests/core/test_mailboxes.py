@@ -13,10 +13,10 @@ from queues import change, filled
 from telling import told_flow
 from ums import clock
 from ums.core import evidence, looking, mailboxes, standing, suppressions
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import Rules
 from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import Signer, signer_of
-from ums.core.rules import Rules
-from ums.core.system import System
 from ums.core.tables import audit, callback_records, deliveries, messages, outcomes
 from ums.core.tables import mailboxes as table
 from ums.errors import Invalid, NotFound

@@ -6,9 +6,9 @@ import openpyxl
 import pytest
 
 from ums.core import mailing_list
+from ums.core.context.app_context import System
 from ums.core.mailing_list import MailingList
 from ums.core.outgoing import MAX_RECIPIENTS, Recipient
-from ums.core.system import System
 from ums.errors import Invalid
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 from flow import with_settings
 from ums import clock
 from ums.core import channels, material_store, materials
+from ums.core.context.app_context import System
 from ums.core.material_store import CHUNK, Storing, store, store_file
 from ums.core.materials import MaterialInfo
-from ums.core.system import System
 from ums.core.tables import material_chunks
 from ums.core.tables import materials as table
 from ums.errors import Invalid, NotFound, TooLarge

@@ -12,9 +12,9 @@ from flow import Flow, open_flow
 from ums import clock
 from ums.core import channels, senders
 from ums.core.common.idempotency import KEY_LIFE
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
-from ums.core.system import System
 from ums.core.tables import idempotency, messages
 from ums.errors import Invalid, Refused
 

@@ -6,7 +6,7 @@ from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record, standing
 from ums import clock
 from ums.core import halting, parking, queue
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import deliveries, messages
 from ums.db import Tx
 

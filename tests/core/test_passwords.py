@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from ums.core import branding, passwords
 from ums.core.common import operator_names
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.errors import Invalid
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ums import clock
 from ums.core import quiet
-from ums.core.rules import NO_RULES, QuietHours, Rules
+from ums.core.context.channel_policy import NO_RULES, QuietHours, Rules
 from ums.errors import Refused
 
 

@@ -11,9 +11,9 @@ from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
 from ums.core import channels, quotas, senders
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import idempotency, messages, usage
 from ums.engine.tidy import tidy
 from ums.errors import Refused

@@ -8,11 +8,11 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ums.core import lists, segments, suppressions, users
 from ums.core.composing import request_of
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.lists import Entry
 from ums.core.outgoing import Among, Outgoing, Recipient
 from ums.core.reach import Reach, reach
-from ums.core.system import System
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import NEVER_VALID
 from ums.core.templates import store

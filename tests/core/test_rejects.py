@@ -7,7 +7,7 @@ import pytest
 
 from spreadsheets import counts, done, prepare, table
 from ums.core import imports
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.errors import NotFound
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]

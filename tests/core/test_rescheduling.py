@@ -11,12 +11,12 @@ from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
 from ums.core import audit, channels, halting, reports
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import QuietHours, Rules
 from ums.core.expansion import expand
 from ums.core.reports import MessageInfo
 from ums.core.rescheduling import reschedule
-from ums.core.rules import QuietHours, Rules
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
-from ums.core.system import System
 from ums.core.tables import messages
 from ums.errors import Invalid, NotFound, Refused
 

@@ -9,9 +9,9 @@ from flow import Flow, open_flow
 from queues import change, claim, filled, intend, parked, record
 from ums import clock
 from ums.core import halting, resending
+from ums.core.context.app_context import System
 from ums.core.resending import resend
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
-from ums.core.system import System
 from ums.core.tables import audit, deliveries, messages
 from ums.errors import Invalid, NotFound
 

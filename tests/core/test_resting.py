@@ -5,7 +5,7 @@ import pytest
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import resting
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import senders as sender_table
 from ums.mail.outcomes import Outcome, Reply, Scope, Stage, Verdict
 

@@ -16,9 +16,9 @@ from flow import Flow, open_flow
 from ums.cli.door import opened
 from ums.config import Settings
 from ums.core import audit, restoring
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
 from ums.core.restoring import FILE
-from ums.core.system import System
 from ums.core.tables import meta
 from ums.engine.loop import running
 

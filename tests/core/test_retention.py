@@ -9,7 +9,7 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, with_settings
 from ums import clock
 from ums.core import audit, reports, resending, retention
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
 from ums.core.tables import audit as log
 from ums.engine.loop import running

@@ -5,8 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from ums.core.context.channel_policy import (
+    LONGEST_CAP,
+    NO_RULES,
+    FrequencyCap,
+    QuietHours,
+    Rules,
+    read_rules,
+)
 from ums.core.rule_checks import check_rules
-from ums.core.rules import LONGEST_CAP, NO_RULES, FrequencyCap, QuietHours, Rules, read_rules
 from ums.errors import Invalid
 
 QUIET = QuietHours("22:00", "08:00", "delay")

@@ -9,8 +9,8 @@ from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
 from ums.core import halting, reports
+from ums.core.context.app_context import System
 from ums.core.scheduling import BULK_LIFE, FARTHEST, SINGLE_LIFE, moment
-from ums.core.system import System
 from ums.core.tables import messages
 from ums.errors import Invalid
 

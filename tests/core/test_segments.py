@@ -12,8 +12,8 @@ from ums import clock
 from ums.core import expansion, operators, reports, segments, users
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.system import System
 from ums.core.tables import deliveries, messages
 from ums.core.tables import segments as table
 from ums.core.tables import users as user_table

@@ -8,8 +8,8 @@ from fakes import SmtpServer
 from flow import account, open_flow
 from ums import clock
 from ums.core import channels, resting, sender_test, senders
-from ums.core.directory import touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.tables import senders as table
 from ums.errors import Invalid
 

@@ -9,9 +9,9 @@ from clocks import Time
 from flow import Flow, account, open_flow
 from ums import clock
 from ums.core import senders, spending
+from ums.core.context.app_context import System
 from ums.core.senders import NewSender
 from ums.core.spending import Grant
-from ums.core.system import System
 from ums.core.tables import spending as table
 from ums.errors import Invalid
 from ums.mail.send_limits import DAY, Cap

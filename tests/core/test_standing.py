@@ -7,8 +7,8 @@ from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import auto_pause, standing
+from ums.core.context.app_context import System
 from ums.core.standing import SLOT, Count, Standing
-from ums.core.system import System
 from ums.core.tables import audit, outcomes
 from ums.errors import NotFound
 

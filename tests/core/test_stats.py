@@ -13,12 +13,12 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core import channels, stats
-from ums.core.directory import touch
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import Rules
+from ums.core.context.directory import touch
 from ums.core.reports import STATES
-from ums.core.rules import Rules
 from ums.core.senders import NewSender, create
 from ums.core.stats_sql import Asked, By
-from ums.core.system import System
 from ums.core.tables import channels as channel_rows
 from ums.core.tables import deliveries, messages
 from ums.core.tables import senders as sender_rows

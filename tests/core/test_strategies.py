@@ -4,8 +4,8 @@ import pytest
 
 from flow import Flow, open_flow
 from ums.core import channels, senders, strategies
+from ums.core.context.app_context import System
 from ums.core.strategies import Step
-from ums.core.system import System
 from ums.errors import Invalid, NotFound, Refused
 
 TO = {"aud_userid": ["a"]}

@@ -8,8 +8,8 @@ import pytest
 from clocks import Time
 from ums import clock
 from ums.core import hashing, known_devices, operators, sessions, signing_in, throttle, two_factor
+from ums.core.context.app_context import System
 from ums.core.signing_in import Client, Operator
-from ums.core.system import System
 from ums.core.throttle import Key, Limit
 from ums.db import open_database
 from ums.errors import Busy, NotAuthenticated, UmsError

@@ -12,8 +12,8 @@ from imap import ImapServer, mailbox_at
 from ums import trust
 from ums.config import Settings, SettingsError
 from ums.core import channels, looking, mailboxes, sender_test, senders
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 
 
 @pytest.fixture

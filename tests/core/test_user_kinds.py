@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ums.core.directory import Channel, Sender, Snapshot
-from ums.core.rules import NO_RULES
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import NO_RULES
+from ums.core.context.directory import Channel, Sender, Snapshot
 from ums.core.user_changes import State, apply, change
 from ums.core.user_entries import Entry, Rights, parse
 from ums.core.users import find

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from ums.core import channels, users
-from ums.core.directory import AccessKey, Channel, touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import AccessKey, Channel, touch
 from ums.core.tables import addresses, channel_senders, senders, tags
 from ums.core.tables import channels as channels_table
 from ums.core.tables import users as users_table

@@ -6,9 +6,9 @@ from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
 from ums.core import resting, spending, standing, warming
+from ums.core.context.app_context import System
 from ums.core.spending import Grant
 from ums.core.standing import Count
-from ums.core.system import System
 from ums.errors import Invalid, NotFound
 from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
 from ums.mail.send_limits import DAY, Cap

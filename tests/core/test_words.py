@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from flow import Flow, open_flow
 from ruling import rule
 from ums.core import channels, lexicon, senders, words
+from ums.core.context.app_context import System
 from ums.core.lexicon import Lexicon, fold
-from ums.core.system import System
 from ums.errors import Invalid, Refused
 
 

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.db import engines
 from ums.errors import Unavailable
 

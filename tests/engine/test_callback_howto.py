@@ -13,7 +13,7 @@ from pathlib import Path
 from fakes import SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums.core.callbacks import addresses
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.engine.loop import running
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "callbacks.md"

@@ -9,11 +9,11 @@ from fakes import SmtpServer
 from flow import Flow, account, open_flow, until
 from ums.config import Settings
 from ums.core import reports, routing, senders, spending
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.forecast import estimate, forecast
 from ums.core.opening import open_system
 from ums.core.requests import parse
-from ums.core.system import System
 from ums.engine.loop import running
 from ums.mail.send_limits import DAY, Cap
 

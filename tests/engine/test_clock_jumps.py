@@ -7,7 +7,7 @@ import pytest
 from fakes import SmtpServer
 from flow import open_flow, until, with_settings
 from ums import clock
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.engine.loop import running
 
 REAL_WALL, REAL_STEADY = time.time_ns, time.monotonic_ns

@@ -16,10 +16,10 @@ from queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
 from ums.core import expansion, halting, reports
+from ums.core.context.app_context import System
 from ums.core.halting import Tally
 from ums.core.opening import open_system
 from ums.core.resending import resend
-from ums.core.system import System
 from ums.core.tables import messages
 from ums.engine import loop
 from ums.engine.loop import running

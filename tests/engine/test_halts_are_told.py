@@ -8,7 +8,7 @@ from flow import until
 from telling import expanded, told, told_flow
 from ums.core import halting
 from ums.core.callbacks.records import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import halts
 from ums.engine.loop import running
 

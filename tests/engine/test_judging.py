@@ -5,7 +5,7 @@ import asyncio
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums.core import auto_pause, halting, reports, standing
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.engine.loop import running
 
 NOBODY = b"550 5.1.1 no such user here\r\n"

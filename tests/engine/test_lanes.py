@@ -7,8 +7,8 @@ import pytest
 
 from fakes import Act, Call, SmtpServer
 from flow import open_flow, until, with_settings
+from ums.core.context.app_context import System
 from ums.core.queue import Claimed
-from ums.core.system import System
 from ums.core.verdicts import Rules
 from ums.engine.concurrency import PAUSE, START, Concurrency
 from ums.engine.loop import running

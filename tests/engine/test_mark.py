@@ -10,7 +10,7 @@ from fakes import SmtpServer
 from flow import open_flow
 from ums import clock
 from ums.core import poison, reports, resending
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import deaths
 from ums.engine.loop import running
 from ums.engine.mark import Mark, left_behind

@@ -10,10 +10,10 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
 from ums.core import halting, materials
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.material_store import CHUNK, store
 from ums.core.materials import MaterialInfo
-from ums.core.system import System
 from ums.core.tables import files
 from ums.core.tables import materials as table
 from ums.engine.loop import running

@@ -9,8 +9,8 @@ from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums import clock
 from ums.core import learnt
+from ums.core.context.app_context import System
 from ums.core.learnt import DomainPace
-from ums.core.system import System
 from ums.engine import pacing
 from ums.engine.loop import running
 from ums.engine.pacing import Pacing

@@ -10,8 +10,8 @@ from flow import Flow, open_flow, until
 from ruling import rule
 from ums import clock
 from ums.core import channels, hush, queue, senders
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.system import System
 from ums.core.tables import deliveries, messages
 from ums.core.tables import senders as sender_table
 from ums.engine import loop

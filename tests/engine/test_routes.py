@@ -11,9 +11,9 @@ from flow import Flow, account, open_flow, until
 from ums import clock
 from ums.config import Settings
 from ums.core import reports, resting, routing, senders
+from ums.core.context.app_context import System
 from ums.core.forecast import forecast
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import deliveries
 from ums.core.tables import senders as sender_table
 from ums.engine.loop import running

@@ -13,8 +13,8 @@ from flow import Flow, account, open_flow, until, with_settings
 from postgres import reserved_port
 from ums import trust
 from ums.core import resting, sender_test, senders, verdicts
-from ums.core.directory import touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.tables import senders as sender_table
 from ums.engine.loop import running
 from ums.engine.mails import Mails

@@ -19,7 +19,7 @@ from telling import (
 )
 from ums import clock
 from ums.core.callbacks import addresses, listing, schedule
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses
 from ums.engine.loop import running
 from ums.errors import Invalid

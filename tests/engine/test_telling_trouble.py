@@ -23,8 +23,8 @@ from ums import trust
 from ums.config import Settings
 from ums.core import channels
 from ums.core.callbacks import addresses, batches, wire
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import callback_addresses
 from ums.engine import tell
 from ums.engine.loop import running

@@ -14,8 +14,8 @@ from fakes import SmtpServer
 from flow import Flow, open_flow
 from templates.language import version
 from ums.core import reports, users
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.system import System
 from ums.core.tables import deliveries
 from ums.core.templates import store
 from ums.core.templates.build import Sources

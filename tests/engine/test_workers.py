@@ -13,8 +13,8 @@ from flow import open_flow, until, with_settings
 from ums import clock
 from ums.config import Settings
 from ums.core import queue
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import deliveries, messages
 from ums.db import GroupCommit, Tx
 from ums.engine import deliver

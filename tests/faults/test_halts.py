@@ -16,8 +16,8 @@ from faults.workload import fill
 from ums.cli import door
 from ums.config import Settings
 from ums.core import expansion, halting, parking
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import halts, messages
 
 MANY, OTHERS = 5_000, 200

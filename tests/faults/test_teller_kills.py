@@ -16,8 +16,8 @@ from receiver import Receiver, receiving
 from telling import add_hosted, rows
 from ums.config import Settings
 from ums.core import channels, senders
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import callback_batches, callback_records, deliveries
 from ums.db import open_database
 from ums.engine.loop import running

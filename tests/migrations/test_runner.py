@@ -1,4 +1,4 @@
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.migrations import runner
 
 

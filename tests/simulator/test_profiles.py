@@ -7,7 +7,7 @@ import aiosmtplib
 import pytest
 
 from flow import Flow, open_flow
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.engine.loop import running
 from ums.errors import Invalid
 from ums.simulator.ledger import Ledger

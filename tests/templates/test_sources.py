@@ -3,8 +3,8 @@
 import pytest
 
 from templates.language import version
+from ums.core.context.app_context import System
 from ums.core.isolation.process_limits import Limits
-from ums.core.system import System
 from ums.core.templates.build import Sources, html_of
 from ums.core.templates.compiling import compile_sources, validate
 from ums.core.templates.parse import Unparsable

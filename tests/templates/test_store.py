@@ -8,7 +8,7 @@ import pytest
 from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums.core import channels, users
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change

@@ -13,8 +13,8 @@ from litestar.exceptions import (
 )
 
 from ums.core.common.locale import preferred
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.errors import Broken, Detail, Invalid, NotFound, TooLarge, UmsError, WrongMethod
 from ums.web.bodies import check_values
 

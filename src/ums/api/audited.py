@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from ums.core import audit, audit_gate
 from ums.core.audit import Acting
 from ums.core.audit_gate import Failures, Listings
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.errors import UmsError
 from ums.web.edge import address_of
 

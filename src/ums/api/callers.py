@@ -7,7 +7,7 @@ from ums.api.answers import Call, system_of
 from ums.core import audit
 from ums.core.access import Caller, authenticate
 from ums.core.common.rate_limiter import Rate
-from ums.core.directory import AccessKey, Channel
+from ums.core.context.directory import AccessKey, Channel
 from ums.errors import Busy, Forbidden
 from ums.web.edge import address_of
 

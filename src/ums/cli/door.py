@@ -16,9 +16,9 @@ from msgspec import structs
 from ums.cli.failing import ServerError
 from ums.config import Settings, load, terminal_language
 from ums.core import imports, queue, verbs
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.db import HeldError
 from ums.errors import Invalid, Unavailable
 from ums.logs import configure

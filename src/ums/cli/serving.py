@@ -23,8 +23,8 @@ from ums.cli.workers import Workers
 from ums.config import Settings, listening_url
 from ums.console.guests import PATH, guests_of
 from ums.core.checkup import require_key
+from ums.core.context.app_context import System
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.db import HeldError
 from ums.engine import loop
 from ums.logs import configure

@@ -7,7 +7,7 @@ from litestar.datastructures import UploadFile
 
 from ums.console.pages import AnyRequest
 from ums.core import material_store
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.outgoing import Attachment
 
 KEPT_HOURS: Final = 168

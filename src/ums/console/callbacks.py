@@ -16,7 +16,7 @@ from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import SIGNED, Proof
 from ums.core.callbacks.schedule import HOSTED
 from ums.core.common.sorting import ByTime
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.errors import Invalid, NotFound, UmsError
 
 _NEW: Final = {"url": "", "schedule": HOSTED, "form": SIGNED, "username": "", "password": ""}

@@ -9,7 +9,7 @@ from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import lists
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.lists import Entry
 from ums.errors import Invalid, UmsError
 

@@ -12,9 +12,9 @@ from ums.console.shapes import System, Visitor
 from ums.console.zones import known_zones
 from ums.core import channels
 from ums.core.channels import OF_ADMINISTRATORS
-from ums.core.directory import Channel
+from ums.core.context.channel_policy import Rules
+from ums.core.context.directory import Channel
 from ums.core.rule_checks import with_changes
-from ums.core.rules import Rules
 from ums.errors import Invalid, UmsError
 
 STATUSES: Final = range(9)

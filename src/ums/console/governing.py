@@ -10,7 +10,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import strategies, words
 from ums.core.common.sorting import ByName
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.words import WordOrder
 from ums.errors import UmsError
 

@@ -29,7 +29,7 @@ from ums.console.words import (
 )
 from ums.console.zones import time_words
 from ums.core import reasons
-from ums.core.brand import Brand
+from ums.core.context.branding_data import Brand
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"

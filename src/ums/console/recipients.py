@@ -13,7 +13,7 @@ from ums.console.compose import came_as_list, doubtful, sources_of
 from ums.console.forms import whole
 from ums.console.pages import AnyRequest
 from ums.core import kept_lists, mailing_list
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.drafts import Draft
 from ums.core.kept_lists import KeptList
 from ums.core.outgoing import Outgoing, Recipient

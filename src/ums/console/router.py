@@ -41,8 +41,8 @@ from ums.console import (
 )
 from ums.console.door import Door
 from ums.console.visitor import AnyRequest, Visitor, current
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.errors import NotAuthenticated
 from ums.web.bodies import BoundedRequest
 

@@ -23,7 +23,7 @@ from ums.console.words import language_of
 from ums.console.zones import entered
 from ums.core import approval, composing, drafts, reports, segments
 from ums.core.callers import Caller
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.drafts import Draft
 from ums.core.forecast import estimate
 from ums.core.outgoing import Outgoing, Recipient

@@ -5,7 +5,7 @@ from litestar.params import SkipValidation
 
 from ums.console import visitor
 from ums.core import messages
-from ums.core import system as systems
+from ums.core.context import app_context as systems
 
 System = NamedDependency[SkipValidation[systems.System]]
 Intake = NamedDependency[SkipValidation[messages.Intake]]

@@ -13,7 +13,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
 from ums.core import suppressions
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.suppressions import SuppressionOrder
 from ums.errors import Invalid, UmsError
 

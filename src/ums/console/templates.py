@@ -14,7 +14,7 @@ from ums.console.shapes import Intake, System, Visitor
 from ums.console.words import language_of
 from ums.core.callers import Caller
 from ums.core.common.sorting import ByName
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change, TemplateShown

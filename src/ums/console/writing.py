@@ -12,7 +12,7 @@ from ums.console.pages import AnyRequest, go
 from ums.console.sending import EMPTY, form_page, typed
 from ums.console.shapes import System, Visitor
 from ums.core import drafts
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.drafts import Draft
 from ums.errors import NotFound
 

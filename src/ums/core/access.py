@@ -12,10 +12,10 @@ from ums import clock
 from ums.core import audit, grants
 from ums.core.api_throttle import ApiThrottle
 from ums.core.common.encryption import Seal
-from ums.core.directory import AccessKey, Channel, touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import AccessKey, Channel, touch
 from ums.core.grants import Rights
 from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL
-from ums.core.system import System
 from ums.core.tables import access_keys
 from ums.errors import Broken, Invalid, NotAuthenticated
 

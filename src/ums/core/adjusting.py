@@ -10,11 +10,11 @@ from msgspec import Meta, Struct
 
 from ums.config import SettingsError, read_setting
 from ums.core import audit, grants
-from ums.core.adjusted import PREFIX
 from ums.core.common import metadata
-from ums.core.directory import touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
+from ums.core.context.setting_overrides import PREFIX
 from ums.core.operator_access import read_roles
-from ums.core.system import System
 from ums.errors import Invalid
 from ums.mail.transports import read_ports
 

@@ -15,10 +15,10 @@ from ums.core import approval, audit, lists, quiet, quotas, segments, strategies
 from ums.core.approval import Asking
 from ums.core.callbacks.records import wanted
 from ums.core.channels import check_channel
-from ums.core.directory import Channel, Sender
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel, Sender
 from ums.core.quotas import Quota
 from ums.core.requests import Request
-from ums.core.system import System
 from ums.core.words import check_words
 from ums.errors import Invalid, Refused
 

@@ -18,12 +18,12 @@ from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
 from ums.core.content import Content
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import read_rules
+from ums.core.context.directory import Channel
 from ums.core.identity import Identity
-from ums.core.rules import read_rules
 from ums.core.scheduling import lifetime
 from ums.core.scopes import OF_ROLE, holds
-from ums.core.system import System
 from ums.core.tables import channels as channels_table
 from ums.core.tables import messages, operators
 from ums.db import Tx

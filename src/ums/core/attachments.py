@@ -6,9 +6,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ums.core import materials
+from ums.core.context.app_context import System
 from ums.core.fetch import fetch_files
 from ums.core.file_names import name_and_type
-from ums.core.system import System
 from ums.errors import TooLarge
 
 

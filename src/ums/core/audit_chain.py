@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select
 
 from ums.core.common import metadata
 from ums.core.common.encryption import Seal
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import audit
 from ums.db import Hot, Tx, rows_json
 

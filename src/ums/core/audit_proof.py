@@ -15,7 +15,7 @@ from ums.core import audit, audit_chain
 from ums.core.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
 from ums.core.common import metadata
 from ums.core.common.encryption import Seal
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import audit as rows
 from ums.errors import Invalid
 

@@ -10,9 +10,9 @@ from sqlalchemy import delete, select, update
 
 from ums import clock
 from ums.core import audit, halting, parking
-from ums.core.directory import touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.parking import Why
-from ums.core.system import System
 from ums.core.tables import messages, outcomes, senders
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound, Refused

@@ -5,10 +5,10 @@ import hashlib
 from typing import Final
 
 from ums.core import audit
-from ums.core.brand import LOGO, LOGO_DIGEST, NAME
 from ums.core.common import metadata
-from ums.core.directory import touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.branding_data import LOGO, LOGO_DIGEST, NAME
+from ums.core.context.directory import touch
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 

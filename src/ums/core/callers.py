@@ -5,10 +5,10 @@ from msgspec import Struct
 from ums.core import tokens
 from ums.core.access import authenticate
 from ums.core.api_throttle import ApiThrottle
-from ums.core.directory import AccessKey, Channel, Snapshot
+from ums.core.context.app_context import System
+from ums.core.context.directory import AccessKey, Channel, Snapshot
 from ums.core.grants import Grantor, Rights
 from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
-from ums.core.system import System
 from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
 
 

@@ -14,10 +14,10 @@ from ums.core.access import channel_context, need_secret, new_key
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Kept
-from ums.core.directory import Channel, Snapshot, load, touch
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import Rules, read_rules
+from ums.core.context.directory import Channel, Snapshot, load, touch
 from ums.core.rule_checks import check_rules
-from ums.core.rules import Rules, read_rules
-from ums.core.system import System
 from ums.core.tables import channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, Refused

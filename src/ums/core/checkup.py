@@ -11,9 +11,9 @@ from ums import __version__, clock
 from ums.core import restoring
 from ums.core.access import access_key_context, channel_context
 from ums.core.callbacks.addresses import callback_secrets
+from ums.core.context.app_context import System
 from ums.core.operator_access import required_roles
 from ums.core.senders import password_of
-from ums.core.system import System
 from ums.core.tables import messages
 from ums.db import Tx
 from ums.errors import Invalid

@@ -17,10 +17,10 @@ from ums.core.audience import Audience
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.common.timestamps import milliseconds
 from ums.core.content import Content
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.outgoing import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
 from ums.core.requests import MAX_PARAMS, Callback, Option, Request
-from ums.core.system import System
 from ums.core.templates import acceptance
 from ums.core.templates.para import check_para
 from ums.core.templates.people import address_of

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.core.common.identifiers import is_tag
-from ums.core.directory import Snapshot
+from ums.core.context.directory import Snapshot
 from ums.core.user_kinds import ALL, KINDS
 from ums.errors import Detail, Invalid
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any, cast
 
 from msgspec import Meta, Struct
 
+from ums.core.context.app_context import System
 from ums.core.import_columns import check_columns
 from ums.core.import_drafts import columns_of, file_of
 from ums.core.import_rows import Table, read
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, Head, Line
-from ums.core.system import System
 from ums.core.user_changes import State, change, fill
 from ums.core.user_entries import Entry, Rights
 from ums.db import Hot, Tx, rows_json

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from ums import clock
 from ums.core import quiet, spending
 from ums.core.common.metadata import is_held
-from ums.core.directory import Channel, Snapshot
+from ums.core.context.directory import Channel, Snapshot
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
 from ums.core.tables import attempts, deliveries, messages, senders, workers

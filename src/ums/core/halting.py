@@ -14,8 +14,8 @@ from sqlalchemy import Select, exists, select
 
 from ums import clock
 from ums.core import audit, expansion, parking
+from ums.core.context.app_context import System
 from ums.core.parking import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
-from ums.core.system import System
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import HELD, PAUSED, WAITING
 from ums.db import Tx

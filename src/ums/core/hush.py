@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ums import clock
-from ums.core.directory import Snapshot
+from ums.core.context.directory import Snapshot
 from ums.core.quiet import quiet_until
 from ums.db import Database, Hot, Tx, rows_json
 

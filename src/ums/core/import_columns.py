@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import select
 
+from ums.core.context.app_context import System
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import BOTH, COLUMNS, guess, is_attribute, letters, normal
 from ums.core.spreadsheets.protocol import Sight
-from ums.core.system import System
 from ums.core.tables import imports
 from ums.db import Tx
 from ums.errors import Detail, Invalid

@@ -14,12 +14,12 @@ from ums.core import audit
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
+from ums.core.context.app_context import System
 from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table
 from ums.core.imports import SELECT, Import, check_bind_id, is_kept
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import letters
-from ums.core.system import System
 from ums.core.tables import imports
 from ums.core.upload import discard, keep_stream
 from ums.core.user_entries import Rights

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core import audit
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import import_batches, imports
 from ums.core.tables import users as users_table
 from ums.core.user_changes import NOTHING, Difference, State, fill, write

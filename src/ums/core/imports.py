@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core import import_undo
+from ums.core.context.app_context import System
 from ums.core.import_columns import Choice, check_columns, look
 from ums.core.import_rows import Table, read
 from ums.core.import_undo import Lost
@@ -24,7 +25,6 @@ from ums.core.rejects import rejected_workbook
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, End, Head, Line
 from ums.core.spreadsheets.reader import Reader
-from ums.core.system import System
 from ums.core.tables import imports
 from ums.core.upload import discard, keep, leave_only
 from ums.core.user_changes import Difference, apply

@@ -13,8 +13,8 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core import audit, authority, grants, operators
+from ums.core.context.app_context import System
 from ums.core.operators import Role
-from ums.core.system import System
 from ums.core.tables import invitations
 from ums.db import Tx
 from ums.errors import NotFound

@@ -12,10 +12,10 @@ from msgspec import Struct
 from sqlalchemy import insert, select
 
 from ums import clock
+from ums.core.context.app_context import System
 from ums.core.import_columns import Choice, look
 from ums.core.imports import is_kept
 from ums.core.spreadsheets import reader
-from ums.core.system import System
 from ums.core.tables import imports
 from ums.core.upload import discard, keep_stream
 from ums.core.user_kinds import ALL

@@ -31,9 +31,9 @@ from ums.core.common.encryption import (
     write_keys,
 )
 from ums.core.common.idempotency import Place
-from ums.core.directory import CHECK_EVERY, SEALING_KEY, touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import CHECK_EVERY, SEALING_KEY, touch
 from ums.core.senders import secret_context
-from ums.core.system import System
 from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
 from ums.core.tables import mailboxes as mailbox_rows
 from ums.core.tables import shown_once as shown_rows

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import paces, senders
 from ums.db import Hot, Tx, rows_json
 

@@ -14,8 +14,8 @@ from ums import clock
 from ums.core import audit
 from ums.core.common.identifiers import is_userid
 from ums.core.common.pagination import Page, after_id, page, page_size
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import list_entries, lists
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused

@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core import evidence, mailbox_visit, mailboxes, standing
+from ums.core.context.app_context import System
 from ums.core.isolation import child_process
 from ums.core.mailbox_visit import Answer, Failure, Task
 from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import signer_of
-from ums.core.system import System
 from ums.core.tables import deliveries
 from ums.core.tables import mailboxes as table
 from ums.core.tables.messages import IN_DOUBT

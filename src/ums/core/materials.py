@@ -16,7 +16,7 @@ from ums.core import audit
 from ums.core.common.channel_scope import Channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import channels as channels_table
 from ums.core.tables import deliveries, files, material_chunks, materials, messages
 from ums.core.tables.states import OPEN

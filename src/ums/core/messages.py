@@ -17,11 +17,11 @@ from ums.core.admission import Admission, admit, telling
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.channels import check_channel
 from ums.core.common.idempotency import KEY_LIFE
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.outgoing import Outgoing
 from ums.core.requests import Request, parse
 from ums.core.scheduling import check_times, expiry
-from ums.core.system import System
 from ums.core.tables import files
 from ums.core.tables.states import HOLD, RESEND
 from ums.core.templates import acceptance

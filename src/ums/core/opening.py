@@ -9,8 +9,8 @@ from ums.core import restoring
 from ums.core.common import metadata
 from ums.core.common.data_folder import secure
 from ums.core.common.encryption import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
+from ums.core.context.app_context import System
 from ums.core.net.ssrf_guard import parse_networks
-from ums.core.system import System
 from ums.db import DataLock, open_database
 from ums.errors import Invalid
 from ums.mail.transports import read_ports

@@ -6,9 +6,9 @@ from typing import Any, get_args
 from sqlalchemy import delete, select, update
 
 from ums.core import audit, grants, sessions
+from ums.core.context.app_context import System
 from ums.core.operators import OperatorInfo, Role, rights_of, show
 from ums.core.sessions import SessionInfo
-from ums.core.system import System
 from ums.core.tables import operators
 from ums.core.tables import sessions as rows
 from ums.db import Tx

@@ -15,9 +15,9 @@ from ums.core.common import operator_names
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
+from ums.core.context.app_context import System
 from ums.core.grants import Rights
 from ums.core.scopes import OF_ROLE
-from ums.core.system import System
 from ums.core.tables import operators
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError

@@ -7,9 +7,9 @@ from sqlalchemy import and_, func, select, text
 
 from ums import __version__, clock
 from ums.core import restoring, senders, stats
+from ums.core.context.app_context import System
 from ums.core.senders import SenderInfo
 from ums.core.stats_sql import Asked
-from ums.core.system import System
 from ums.core.tables import deliveries, messages
 from ums.db import Tx
 

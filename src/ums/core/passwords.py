@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ums.core import hashing
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.errors import Invalid
 
 SHORTEST: Final = 12

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ums.core import evidence, standing
+from ums.core.context.app_context import System
 from ums.core.message_ids import signer_of
-from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail import bounce_parser

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ums import clock
-from ums.core.rules import QuietHours, Rules
+from ums.core.context.channel_policy import QuietHours, Rules
 from ums.errors import Refused
 
 _DAY = timedelta(days=1)

@@ -12,10 +12,10 @@ from ums import clock
 from ums.core.audience import Audience
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.requests import Request
 from ums.core.segments import conditions_of
-from ums.core.system import System
 from ums.core.templates.lacking import Lacking, lacking
 from ums.core.templates.library import Library
 from ums.db import Hot, Tx, rows_json

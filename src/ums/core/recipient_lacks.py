@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.outgoing import Outgoing
-from ums.core.system import System
 from ums.core.templates.acceptance import newest
 from ums.core.templates.people import attributes_of
 

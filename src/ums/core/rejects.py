@@ -9,7 +9,7 @@ import msgspec
 import xlsxwriter
 from sqlalchemy import select
 
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import import_rejects, imports
 from ums.errors import NotFound, recall
 

@@ -8,8 +8,8 @@ from sqlalchemy import delete, insert, select
 
 from ums import clock
 from ums.core import audit
-from ums.core.directory import touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.tables import attempts, reply_rules
 from ums.errors import Invalid, NotFound
 from ums.mail.reply_classifier import REASONS, alike

@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core import audit, halting, quiet
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import read_rules
 from ums.core.parking import ENDS
-from ums.core.rules import read_rules
 from ums.core.scheduling import check_end, check_start, lifetime
-from ums.core.system import System
 from ums.core.tables import channels, messages
 from ums.db import Tx
 from ums.errors import Invalid

@@ -11,10 +11,10 @@ from ums import clock
 from ums.core import audit, poison
 from ums.core.approval import is_needed
 from ums.core.audience import Audience
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.halting import Tally, locked, message_id, tally
 from ums.core.scheduling import lifetime
-from ums.core.system import System
 from ums.core.tables import messages
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid

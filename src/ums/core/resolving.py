@@ -7,8 +7,8 @@ from msgspec import structs
 from ums import clock
 from ums.core import audit
 from ums.core.callbacks import records
+from ums.core.context.app_context import System
 from ums.core.halting import Tally, locked, tally
-from ums.core.system import System
 from ums.db import Hot, Tx, rows_json
 
 CHUNK = 2_000

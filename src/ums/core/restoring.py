@@ -28,7 +28,7 @@ from ums.db import Database, Hot, Tx
 
 if TYPE_CHECKING:
     from ums.config import Settings
-    from ums.core.system import System
+    from ums.core.context.app_context import System
 
 log = structlog.get_logger()
 FILE: Final = "ums.seen"

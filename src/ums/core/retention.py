@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core import audit_chain
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import messages
 from ums.core.tables.states import OPEN
 from ums.db import Hot, rows_json

@@ -19,8 +19,8 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core import audit, spending
-from ums.core.directory import Leg, Sender, Snapshot, touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Leg, Sender, Snapshot, touch
 from ums.core.tables import channel_senders
 from ums.core.tables import senders as sender_table
 from ums.db import Hot, Tx

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import structs
 
-from ums.core.rules import LONGEST_CAP, FrequencyCap, QuietHours, Rules
+from ums.core.context.channel_policy import LONGEST_CAP, FrequencyCap, QuietHours, Rules
 from ums.errors import Detail, Invalid
 
 MOST = 1_000_000

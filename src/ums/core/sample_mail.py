@@ -16,11 +16,11 @@ from ums.core import materials
 from ums.core.audience import Audience
 from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.content import Content
-from ums.core.directory import Channel, Sender
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel, Sender
 from ums.core.reach import Reach, example, reach
 from ums.core.requests import Callback, Option, Request
 from ums.core.segments import name_of
-from ums.core.system import System
 from ums.core.tables import files, messages
 from ums.core.tables import materials as stored_materials
 from ums.core.templates.acceptance import refusal

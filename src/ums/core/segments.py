@@ -14,8 +14,8 @@ from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import Node, check_names, read
+from ums.core.context.app_context import System
 from ums.core.lists import check_title
-from ums.core.system import System
 from ums.core.tables import segments
 from ums.db import Hot, Tx
 from ums.errors import Conflict, Invalid, NotFound

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import select
 
 from ums.core import audit
-from ums.core.directory import touch
+from ums.core.context.directory import touch
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
 from ums.mail import send_limits, transports

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core import resting
-from ums.core.directory import Sender
+from ums.core.context.app_context import System
+from ums.core.context.directory import Sender
 from ums.core.sender_ways import Way, ways_of
 from ums.core.senders import password_of
-from ums.core.system import System
 from ums.errors import Invalid, NotFound
 from ums.mail import transports
 from ums.mail.addresses import BadAddress, clean, needs_utf8

@@ -14,9 +14,9 @@ from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import Kept
-from ums.core.directory import Sender, touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import Sender, touch
 from ums.core.sender_checks import check_moved, checks_of, settings_of
-from ums.core.system import System
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError

@@ -15,8 +15,8 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core import audit
+from ums.core.context.app_context import System
 from ums.core.devices import name_of
-from ums.core.system import System
 from ums.core.tables import operators, sessions
 from ums.db import Tx
 

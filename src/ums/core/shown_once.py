@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select
 
 from ums import clock
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import shown_once
 from ums.errors import Invalid
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ums.core import audit, hashing, known_devices, sessions, throttle, two_factor
 from ums.core.common import operator_names
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import operators as rows
 from ums.core.throttle import Key, Limit
 from ums.errors import Busy, NotAuthenticated

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import senders
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid

@@ -13,8 +13,8 @@ from sqlalchemy import delete, select, update
 
 from ums import clock
 from ums.core import audit
-from ums.core.directory import touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.tables import outcomes, senders
 from ums.db import Hot, Tx, rows_json
 

@@ -16,9 +16,9 @@ from ums.core import audit
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.lists import check_title
-from ums.core.system import System
 from ums.core.tables import strategies
 from ums.db import Tx
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused

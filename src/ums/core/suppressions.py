@@ -17,9 +17,9 @@ from ums import clock
 from ums.core import audit
 from ums.core.common.pagination import Page, cut, page_size, plain
 from ums.core.common.sorting import Order
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.lists import MAX_ENTRIES, Change
-from ums.core.system import System
 from ums.core.tables import audit as log
 from ums.core.tables import deliveries
 from ums.core.tables import suppressions as table

@@ -18,10 +18,10 @@ from ums.core import audit, authority, grants
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.sorting import ByName, Order
 from ums.core.common.timestamps import milliseconds
-from ums.core.directory import Snapshot
+from ums.core.context.app_context import System
+from ums.core.context.directory import Snapshot
 from ums.core.grants import Rights
 from ums.core.scopes import SCOPES, Scope
-from ums.core.system import System
 from ums.core.tables import tokens
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound

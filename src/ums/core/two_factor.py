@@ -17,8 +17,8 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core import audit, recovery
+from ums.core.context.app_context import System
 from ums.core.operator_access import required_roles
-from ums.core.system import System
 from ums.core.tables import operators
 from ums.db import Tx
 from ums.errors import Conflict, Forbidden, Invalid, NotAuthenticated

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from ums.core import audit, user_filters, users
 from ums.core.callers import Caller
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import users as table
 from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, parse

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from ums.core.directory import Channel, Snapshot
+from ums.core.context.directory import Channel, Snapshot
 from ums.core.user_kinds import ALL, KINDS, read_userid, read_value, refuse_control
 from ums.errors import Detail, Invalid
 

@@ -16,8 +16,8 @@ from ums.core import audit, user_search, users
 from ums.core.callers import Caller
 from ums.core.common.pagination import MOST, Page, number, plain
 from ums.core.common.preconditions import Expect, anything
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import users as table
 from ums.core.user_changes import apply
 from ums.core.user_entries import Entry, Rights, parse

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from ums.core import audit
 from ums.core.channels import check_channel
-from ums.core.directory import AccessKey, Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import AccessKey, Channel
 from ums.core.shared_addresses import note_removed
-from ums.core.system import System
 from ums.core.tables import addresses, tags, users
 from ums.core.user_changes import REMOVE_USERS, Difference, apply
 from ums.core.user_entries import Entry, Rights, parse

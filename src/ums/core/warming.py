@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core import audit, spending, standing
-from ums.core.directory import touch
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import touch
 from ums.core.tables import senders
 from ums.core.tables import spending as spent
 from ums.db import Tx

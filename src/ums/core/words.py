@@ -17,9 +17,9 @@ from ums import clock
 from ums.core import audit
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
-from ums.core.directory import Channel, touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel, touch
 from ums.core.lexicon import LONGEST, WordFilter, fold
-from ums.core.system import System
 from ums.core.tables import words
 from ums.errors import Invalid, NotFound, Refused
 

@@ -4,7 +4,7 @@ import asyncio
 
 from ums import clock
 from ums.core import spending
-from ums.core.directory import Sender
+from ums.core.context.directory import Sender
 from ums.core.spending import URGENT, Grant
 from ums.db import Database, Tx
 

@@ -7,10 +7,10 @@ import structlog
 
 from ums import clock
 from ums.core import learnt, queue, spending
-from ums.core.directory import Sender, Snapshot
+from ums.core.context.app_context import System
+from ums.core.context.directory import Sender, Snapshot
 from ums.core.learnt import Sessions
 from ums.core.message_ids import signer_of
-from ums.core.system import System
 from ums.db import Tx
 from ums.engine.journal import Journal
 from ums.engine.judging import Judge

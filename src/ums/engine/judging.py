@@ -4,9 +4,9 @@ from collections import Counter, OrderedDict, deque
 from typing import Final
 
 from ums.core import auto_pause, full_mailboxes, standing
+from ums.core.context.app_context import System
 from ums.core.reasons import about
 from ums.core.standing import Count
-from ums.core.system import System
 from ums.mail.outcomes import Outcome, Verdict
 from ums.mail.reply_classifier import HARD, alike
 

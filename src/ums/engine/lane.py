@@ -11,11 +11,11 @@ import structlog
 
 from ums import clock
 from ums.core import resting, verdicts
-from ums.core.directory import Sender
+from ums.core.context.app_context import System
+from ums.core.context.directory import Sender
 from ums.core.learnt import DomainPace, Sessions
 from ums.core.message_ids import Signer
 from ums.core.senders import password_of
-from ums.core.system import System
 from ums.core.verdicts import BROKEN, USED_UP, Timing
 from ums.engine import pacing
 from ums.engine.concurrency import Concurrency

@@ -13,9 +13,9 @@ import structlog
 
 from ums import clock
 from ums.core import audit, auto_pause, imports, looking, poison, queue, restoring
+from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.routing import spill
-from ums.core.system import System
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
 from ums.engine.halting import Halting

@@ -13,10 +13,10 @@ from sqlalchemy import select
 from ums import clock
 from ums.core import materials
 from ums.core.content import Content
-from ums.core.directory import Sender
+from ums.core.context.app_context import System
+from ums.core.context.directory import Sender
 from ums.core.message_ids import Signer
 from ums.core.queue import Claimed
-from ums.core.system import System
 from ums.core.tables import files, messages
 from ums.core.templates.library import Library, Person
 from ums.core.templates.people import attributes_of

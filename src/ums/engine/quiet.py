@@ -1,8 +1,8 @@
 """The engine's part in quiet hours: see `core.hush`."""
 
 from ums import clock
+from ums.core.context.app_context import System
 from ums.core.hush import hush, quiet_channels
-from ums.core.system import System
 
 POLL = 2.0  # seconds
 EARLY = 2 * clock.SECOND  # a window that begins before we look again has begun

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ums.core import sandbox
+from ums.core.context.app_context import System
 from ums.core.message_ids import signer_of
-from ums.core.system import System
 from ums.errors import UmsError
 
 SIZE_LIMIT = 40 * 1024 * 1024

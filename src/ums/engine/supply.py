@@ -9,10 +9,10 @@ import structlog
 
 from ums import clock
 from ums.core import verdicts
-from ums.core.directory import Sender
+from ums.core.context.app_context import System
+from ums.core.context.directory import Sender
 from ums.core.message_ids import Signer
 from ums.core.spending import PATIENCE, URGENT
-from ums.core.system import System
 from ums.engine.allowance import Allowance
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.mark import Mark

@@ -15,7 +15,7 @@ from ums import clock
 from ums.core.callbacks import addresses, batches, payload, wire
 from ums.core.callbacks.batches import Batch, Due, Limits
 from ums.core.callbacks.wire import Reply
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.engine.failpoints import reach
 from ums.errors import Unavailable
 

@@ -27,7 +27,7 @@ from ums.core.audit_gate import Failures, Listings
 from ums.core.callbacks import sweep
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import idempotency
 
 _OTHERS = (poison, quotas, suppressions, throttle)

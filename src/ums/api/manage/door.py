@@ -27,9 +27,9 @@ from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
 from ums.core import audit, grants
 from ums.core.callers import caller_of
+from ums.core.context.app_context import System
 from ums.core.messages import check_key
 from ums.core.scopes import SCOPES
-from ums.core.system import System
 from ums.errors import Detail, Invalid, NotFound, WrongMedia
 from ums.web.bodies import STATE, Body
 from ums.web.edge import address_of

@@ -12,8 +12,8 @@ from litestar import Litestar
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ums.core import reports
+from ums.core.context.app_context import System
 from ums.core.reports import MessageInfo
-from ums.core.system import System
 from ums.core.tables.states import FINAL
 from ums.errors import Busy, UmsError
 

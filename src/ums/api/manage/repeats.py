@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Send
 from ums.core.callers import Caller
 from ums.core.common import idempotency
 from ums.core.common.idempotency import Kept, Place
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.errors import UmsError
 from ums.web.bodies import Body
 

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 from ums.api.manage.shapes import Caller, Paging, System, expected, named, shown
 from ums.core import channels, words
 from ums.core.common.pagination import Page
+from ums.core.context.channel_policy import Rules
 from ums.core.rule_checks import RulesShown, show, with_changes
-from ums.core.rules import Rules
 from ums.core.words import Word, WordOrder
 from ums.web.bodies import BoundedRequest as Call
 

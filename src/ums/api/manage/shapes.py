@@ -13,10 +13,10 @@ from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
 from ums.core import audit, callers
-from ums.core import system as systems
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect
 from ums.core.common.timestamps import milliseconds
+from ums.core.context import app_context as systems
 from ums.errors import Outdated
 from ums.web.bodies import BoundedRequest as Call
 

@@ -20,9 +20,9 @@ from ums.core.callbacks.proof import Proof, authorization, password_context
 from ums.core.callbacks.schedule import HOSTED, STEPS
 from ums.core.callbacks.wire import Reply
 from ums.core.common.preconditions import Expect, anything
-from ums.core.directory import Channel, touch
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel, touch
 from ums.core.net.http_client import parse_url
-from ums.core.system import System
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import channels
 from ums.db import Tx

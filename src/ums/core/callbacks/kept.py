@@ -6,8 +6,8 @@ from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import Select, func, select
 
 from ums import clock
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
 from ums.core.tables import callback_records as records

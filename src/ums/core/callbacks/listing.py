@@ -11,8 +11,8 @@ from ums.core.callbacks import payload
 from ums.core.callbacks.payload import Record
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
 from ums.db import Tx

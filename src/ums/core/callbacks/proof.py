@@ -16,9 +16,9 @@ import httpx
 from msgspec import Struct
 
 from ums.core.access import channel_context
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.net.ssrf_guard import is_inside
-from ums.core.system import System
 from ums.errors import Forbidden, Invalid
 
 ProofForm = Literal["signed", "hosted"]

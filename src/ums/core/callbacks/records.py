@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from ums import clock
-from ums.core.rules import Rules
+from ums.core.context.channel_policy import Rules
 from ums.db import Hot, Tx, rows_json
 
 # The types of ums-spec 5.4.

@@ -3,7 +3,7 @@
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core.system import System
+from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
 from ums.core.tables import callback_records as records

@@ -49,7 +49,9 @@ channels = table(
     Column("old_secret", Text),  # sealed; still good until old_secret_until
     Column("old_secret_until", Time),
     Column("open", Boolean, nullable=False),
-    Column("rules", Text, nullable=False, server_default="{}"),  # JSON, core.rules.Rules
+    Column(
+        "rules", Text, nullable=False, server_default="{}"
+    ),  # JSON, core.context.channel_policy.Rules
     Column("created_at", Time, nullable=False),
 )
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from ums.core.audience import Audience
 from ums.core.content import Content
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.requests import Request
-from ums.core.system import System
 from ums.core.tables import templates
 from ums.core.templates.library import Library, Person, Version
 from ums.core.templates.people import attributes_of

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import structs
 
 from ums.core.common.field_errors import Check, all_of
+from ums.core.context.app_context import System
 from ums.core.isolation import child_process
 from ums.core.isolation.process_limits import Limits
-from ums.core.system import System
 from ums.core.templates.build import MOST, Built, Flawed, Result, Sources
 from ums.core.templates.child import Task
 from ums.core.templates.library import Library

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import case, select
 
-from ums.core.directory import Channel
+from ums.core.context.directory import Channel
 from ums.core.tables import addresses, users
 from ums.db import Hot, Tx, rows_json
 

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from ums.core.audience import Audience
 from ums.core.content import Content
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.messages import Accepted, Intake
 from ums.core.requests import Callback, Option, Request
-from ums.core.system import System
 from ums.core.tables import templates
 from ums.core.templates.acceptance import refusal
 from ums.core.templates.library import Library, Person, Version

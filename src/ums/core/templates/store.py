@@ -12,8 +12,8 @@ from ums.core.common.field_errors import all_of
 from ums.core.common.pagination import Page, cut, number, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import template_versions as versions
 from ums.core.tables import templates
 from ums.core.templates import compiling

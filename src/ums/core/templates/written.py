@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import select
 
-from ums.core.directory import Channel
-from ums.core.system import System
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.tables import templates
 from ums.core.templates import store
 from ums.core.templates.build import Sources

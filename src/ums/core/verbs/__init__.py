@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from ums.bounds import LEAST, MOST_ID, is_stored
 from ums.core import audit, audit_gate, checkup
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.core.verbs import (
     accounts,
     auditing,

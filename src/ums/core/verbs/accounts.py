@@ -18,11 +18,11 @@ from ums.core import (
     spending,
     warming,
 )
+from ums.core.context.app_context import System
 from ums.core.mailboxes import NewMailbox
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
-from ums.core.system import System
 from ums.core.verbs.base import Hours, Nothing, Verb
 from ums.mail.send_limits import Cap
 from ums.mail.warm_up_plan import WarmUp

@@ -6,8 +6,8 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, Struct
 
 from ums.core.common.pagination import MOST
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.system import System
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Limit = Annotated[int, Meta(ge=1, le=MOST)]  # how many on a page

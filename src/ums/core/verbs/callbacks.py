@@ -10,9 +10,9 @@ from ums.core.callbacks import addresses, kept, listing
 from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import SIGNED, Proof
 from ums.core.callbacks.schedule import HOSTED
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.core.verbs.base import Hours, Id, Verb
 
 LOCAL_MAY: Final = True

@@ -6,11 +6,11 @@ from msgspec import Struct
 from ums.core import approval, channels, lists, strategies, suppressions, words
 from ums.core.audit import LOCAL
 from ums.core.common.channel_scope import Channels
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.lists import Entry, EntryKind, ListKind
 from ums.core.messages import Intake
 from ums.core.strategies import Step
-from ums.core.system import System
 from ums.core.verbs.base import Id, Verb
 
 

@@ -3,9 +3,9 @@
 from msgspec import Struct
 
 from ums.core import halting, reports, rescheduling, resending, resolving
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.scheduling import moment
-from ums.core.system import System
 from ums.core.verbs.base import Verb
 
 

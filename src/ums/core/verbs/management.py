@@ -9,9 +9,9 @@ from ums import clock
 from ums.core import import_drafts, import_undo, stats, tokens
 from ums.core.channels import find
 from ums.core.common.timestamps import milliseconds
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.stats_sql import Asked, By
-from ums.core.system import System
 from ums.core.tokens import NewToken
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.users import ImportId

@@ -5,8 +5,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from ums.core import material_store, materials
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.core.verbs.base import Id, Verb
 
 

@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Struct
 
 from ums.core import channels, reports
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.reports import MessageState
 from ums.core.requests import parse
 from ums.core.scheduling import moment
-from ums.core.system import System
 from ums.core.verbs.base import Limit, Verb
 from ums.errors import NotFound
 

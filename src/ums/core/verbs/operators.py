@@ -7,9 +7,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ums.core import operator_access, operators
 from ums.core.channels import find
+from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.operators import ADMINISTRATOR, Role
-from ums.core.system import System
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.management import Part
 

@@ -6,9 +6,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ums.core import channels
-from ums.core.directory import Channel
+from ums.core.context.app_context import System
+from ums.core.context.directory import Channel
 from ums.core.messages import Intake
-from ums.core.system import System
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.verbs.base import Id, Verb

@@ -10,8 +10,8 @@ from ums.config import Settings
 from ums.core.common.encryption import Seal
 from ums.core.common.rate_limiter import Rates
 from ums.core.common.ttl_cache import Recent
-from ums.core.directory import Directory
-from ums.core.rules import NO_RULES
+from ums.core.context.channel_policy import NO_RULES
+from ums.core.context.directory import Directory
 from ums.db import Database
 from ums.mail.transports import Email, SenderType
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from ums.core import channels
+from ums.core.context.app_context import System
+from ums.core.context.channel_policy import NO_RULES, FrequencyCap, QuietHours, Rules
 from ums.core.rule_checks import check_rules, show, with_changes
-from ums.core.rules import NO_RULES, FrequencyCap, QuietHours, Rules
-from ums.core.system import System
 from ums.errors import Invalid
 
 QUIET = QuietHours("22:00", "08:00", "delay")

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import update
 
 from ums.config import Settings
-from ums.core import channels, directory
-from ums.core.directory import Snapshot, touch
+from ums.core import channels
+from ums.core.context import directory
+from ums.core.context.app_context import System
+from ums.core.context.directory import Snapshot, touch
 from ums.core.opening import open_system
-from ums.core.system import System
 from ums.core.tables import channels as rows
 
 

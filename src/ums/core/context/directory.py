@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, func, select
 
-from ums.core.adjusted import load as load_adjusted
-from ums.core.brand import Brand
-from ums.core.brand import load as load_brand
-from ums.core.rules import Rules, read_rules
+from ums.core.context.branding_data import Brand
+from ums.core.context.branding_data import load as load_brand
+from ums.core.context.channel_policy import Rules, read_rules
+from ums.core.context.setting_overrides import load as load_adjusted
 from ums.core.tables import (
     access_keys,
     callback_addresses,
