@@ -20,7 +20,7 @@ from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
 from ums.core import grants
-from ums.core.audit_gate import Failures, Listings
+from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.common import idempotency
 from ums.core.context.app_context import System
 from ums.core.messages import Intake

@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 import ums.core.verbs as verbs
 from doors import Answer, Door
 from ums.api.audited import NAMES, UNAUDITED, Audited
-from ums.core import audit as audit_log
-from ums.core import audit_gate
-from ums.core.audit_gate import Failures, Listings
+from ums.core.audit import audit_gate, audit_log
+from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.tables import audit, messages
 from ums.core.verbs.base import Nothing, Verb
 from worlds import OPERATIONS, World, make

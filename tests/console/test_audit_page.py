@@ -17,14 +17,14 @@ from ums.api.audited import NAMES
 from ums.console.auditing import action_words
 from ums.console.confirming import PAGE, RECENT
 from ums.console.words import LANGUAGES
-from ums.core import audit
-from ums.core.audit import AuditEntry
+from ums.core.audit import audit_log
+from ums.core.audit.audit_log import AuditEntry
 from ums.core.tables import audit as rows
 
 
 async def _last(door: Door, action: str) -> AuditEntry:
     async with door.system.database.read() as tx:
-        return (await audit.list_audit(tx, action=action, limit=1)).items[0]
+        return (await audit_log.list_audit(tx, action=action, limit=1)).items[0]
 
 
 async def _rename(visitor: httpx.AsyncClient, channel: OneChannel, name: str) -> None:

@@ -7,7 +7,8 @@ from sqlalchemy import insert
 
 from flow import with_settings
 from ums.config import Settings
-from ums.core import adjusting, audit
+from ums.core import adjusting
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.opening import open_system
@@ -23,7 +24,7 @@ async def test_a_change_counts_at_once_and_is_written_down(system: System) -> No
     assert (system.settings.message_days, system.settings.sessions) == (90, 7)
     assert free_ports(system) == {25, 80, 443, 465, 587, 588, 2525, 2526}
     async with system.database.read() as tx:
-        (note,) = (await audit.list_audit(tx, action="settings.change")).items
+        (note,) = (await audit_log.list_audit(tx, action="settings.change")).items
     assert note.detail == "message_days 90.0, ports 588, 2526, sessions 7"
     await adjusting.change(system, {"message_days": None, "ports": ""})
     assert (system.settings.message_days, system.settings.ports) == (0, "")

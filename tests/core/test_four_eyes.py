@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from flow import Flow, open_flow
 from ruling import rule
-from ums.core import approval, audit, channels, grants, identity, operators, resending, tokens
+from ums.core import approval, channels, grants, identity, operators, resending, tokens
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.grants import Grantor
 from ums.core.outgoing import Outgoing
@@ -39,7 +40,7 @@ async def by_hand(flow: Flow, actor: str, count: int = 1, origin: str = "console
 
 async def send(flow: Flow, actor: str, to: dict[str, Any], origin: str = "console") -> str:
     asked = msgspec.convert({**to, "subject": "s", "text": "t"}, Outgoing)
-    with audit.acting(actor):
+    with audit_log.acting(actor):
         accepted = await flow.intake.send(await flow.channel(), asked, origin=origin)
     return accepted.msgid
 
@@ -76,7 +77,7 @@ async def test_who_sends_from_the_console_does_not_approve(flow: Flow) -> None:
 
 
 async def test_who_is_named_as_owner_does_not_approve(flow: Flow) -> None:
-    with audit.acting("channel:1234"):
+    with audit_log.acting("channel:1234"):
         to: dict[str, Any] = {"aud_email": [{"data": ["a@x.cn"]}], "option": {"owner": "zhao"}}
         msgid = await flow.accept(**to)
     await refused(flow, msgid, ZHAO)
@@ -96,14 +97,14 @@ async def test_an_operator_is_known_through_its_tokens(flow: Flow) -> None:
 
 
 async def test_a_token_of_nobody_and_the_command_are_themselves(flow: Flow) -> None:
-    machine = await token_of(flow, audit.LOCAL)
+    machine = await token_of(flow, audit_log.LOCAL)
     msgid = await by_hand(flow, await token_of(flow, machine))
     await refused(flow, msgid, machine)
     await refused(flow, msgid, await token_of(flow, machine))  # not by a token it makes either
     await refused(flow, msgid, machine[: machine.rindex(":")] + ":renamed")
-    await approval.approve(flow.system, msgid, audit.LOCAL)
-    typed = await by_hand(flow, audit.LOCAL, origin="cli")
-    await refused(flow, typed, audit.LOCAL)
+    await approval.approve(flow.system, msgid, audit_log.LOCAL)
+    typed = await by_hand(flow, audit_log.LOCAL, origin="cli")
+    await refused(flow, typed, audit_log.LOCAL)
 
 
 async def test_a_long_name_is_the_same_person(flow: Flow) -> None:
@@ -173,6 +174,6 @@ async def test_turning_the_rule_off_is_in_the_audit_log_and_frees_nothing(flow: 
     await channels.change_rules(flow.system, "1234", lambda rules: with_changes(rules, off))
     assert await halt_of(flow, msgid) == "approval"
     async with flow.system.database.read() as tx:
-        [entry] = (await audit.list_audit(tx, action="channel.rules", limit=1)).items
+        [entry] = (await audit_log.list_audit(tx, action="channel.rules", limit=1)).items
     assert entry.before == {"approval": True, "approval_by_hand": True}
     assert entry.after == {"approval": False, "approval_by_hand": False}

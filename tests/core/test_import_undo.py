@@ -7,7 +7,8 @@ from sqlalchemy import delete, func, select, update
 
 from spreadsheets import table
 from ums import clock
-from ums.core import audit, import_drafts, import_undo, imports, queue, user_pages, users
+from ums.core import import_drafts, import_undo, imports, queue, user_pages, users
+from ums.core.audit import audit_log
 from ums.core.callers import Caller
 from ums.core.context.app_context import System
 from ums.core.import_undo import Lost
@@ -178,7 +179,7 @@ async def test_shared_addresses_are_in_the_audit_log_once_for_each_batch(
     id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email"], *rows))
     await undone(system, id)
     async with system.database.read() as tx:
-        log = (await audit.list_audit(tx, action="user.shared", sort="created_at")).items
+        log = (await audit_log.list_audit(tx, action="user.shared", sort="created_at")).items
     assert [entry.detail for entry in log[1:]] == [
         f"import {id}, 2 changed",
         f"undo of import {id}, 2 changed",

@@ -10,7 +10,8 @@ from core.test_scheduling import pass_time, row_of
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import audit, channels, halting, reports
+from ums.core import channels, halting, reports
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules
 from ums.core.expansion import expand
@@ -54,10 +55,10 @@ async def test_it_may_come_sooner_and_the_log_says_who_moved_it(flow: Flow) -> N
     start = clock.now() + clock.DAY
     msgid = await take(flow, starts_at=start)
     sooner = clock.now() + clock.HOUR
-    with audit.acting("operator:anna"):
+    with audit_log.acting("operator:anna"):
         await reschedule(flow.system, None, msgid, sooner)
     async with flow.system.database.read() as tx:
-        (entry,) = (await audit.list_audit(tx, action="message.reschedule")).items
+        (entry,) = (await audit_log.list_audit(tx, action="message.reschedule")).items
     assert (entry.actor, entry.subject) == ("operator:anna", msgid)
     assert clock.iso(start) in str(entry)
     assert clock.iso(sooner) in str(entry)

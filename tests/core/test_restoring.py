@@ -15,7 +15,8 @@ from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums.cli.door import opened
 from ums.config import Settings
-from ums.core import audit, restoring
+from ums.core import restoring
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.opening import open_system
 from ums.core.restoring import FILE
@@ -66,7 +67,7 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
     assert len(server.mails) == 2
     assert await backup_at(system) is None
     async with system.database.read() as tx:
-        actions = [one.action for one in (await audit.list_audit(tx)).items]
+        actions = [one.action for one in (await audit_log.list_audit(tx)).items]
     assert (actions.count("restored.hold"), actions.count("restored.confirm")) == (1, 1)
     async with running(system):
         assert await backup_at(system) is None
@@ -85,7 +86,7 @@ async def test_several_workers_find_one_restore(system: System) -> None:
     await asyncio.gather(*(restoring.check(system.database, system.settings) for _ in range(4)))
     assert await backup_at(system) == "1970-01-01T00:00:01.000Z"
     async with system.database.read() as tx:
-        actions = [one.action for one in (await audit.list_audit(tx)).items]
+        actions = [one.action for one in (await audit_log.list_audit(tx)).items]
     assert actions.count("restored.hold") == 1
 
 

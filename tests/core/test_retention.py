@@ -8,7 +8,8 @@ from sqlalchemy import func, insert, select, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, with_settings
 from ums import clock
-from ums.core import audit, reports, resending, retention
+from ums.core import reports, resending, retention
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
 from ums.core.tables import audit as log
@@ -120,10 +121,10 @@ async def test_a_message_that_is_resent_lives_on(flow: Flow) -> None:
 
 async def test_the_log_goes_as_well(system: System) -> None:
     async with system.database.write() as tx:
-        await audit.note(tx, "old.thing", "x")
+        await audit_log.note(tx, "old.thing", "x")
         await tx.run(update(log).values(at=OLD))
-        await audit.note(tx, "new.thing", "x")
+        await audit_log.note(tx, "new.thing", "x")
     with_settings(system, audit_days=30)
     await retention.sweep(system)
     async with system.database.read() as tx:
-        assert [one.action for one in (await audit.list_audit(tx)).items] == ["new.thing"]
+        assert [one.action for one in (await audit_log.list_audit(tx)).items] == ["new.thing"]

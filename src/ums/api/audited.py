@@ -13,9 +13,9 @@ from typing import Any, Final
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from ums.core import audit, audit_gate
-from ums.core.audit import Acting
-from ums.core.audit_gate import Failures, Listings
+from ums.core.audit import audit_gate, audit_log
+from ums.core.audit.audit_gate import Failures, Listings
+from ums.core.audit.audit_log import Acting
 from ums.core.context.app_context import System
 from ums.errors import UmsError
 from ums.web.edge import address_of
@@ -82,7 +82,7 @@ class Audited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with audit.acting(audit.ANYBODY, address_of(scope)) as by:
+        with audit_log.acting(audit_log.ANYBODY, address_of(scope)) as by:
 
             async def answer(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -113,9 +113,9 @@ async def _answered(scope: Any, by: Acting, status: int, headers: _Headers) -> N
 async def _refused(scope: Any, by: Acting, status: int) -> None:
     """Count failed sign-ins and credentials that are not good, and log who asked for more than it
     may."""
-    if status == 403 and by.actor != audit.ANYBODY:
+    if status == 403 and by.actor != audit_log.ANYBODY:
         log.info("forbidden", actor=by.actor, address=by.address, route=route_of(scope))
-    if status not in (401, 429) or (status == 429 and by.actor != audit.ANYBODY):
+    if status not in (401, 429) or (status == 429 and by.actor != audit_log.ANYBODY):
         return  # whoever is known and calls too often is no stranger who guesses
     word = "failed" if status == 401 else "throttled"
     kind = "sign_in" if _is_page(scope) else "access"

@@ -4,8 +4,8 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
 from ums.api.answers import Call, system_of
-from ums.core import audit
 from ums.core.access import Caller, authenticate
+from ums.core.audit import audit_log
 from ums.core.common.rate_limiter import Rate
 from ums.core.context.directory import AccessKey, Channel
 from ums.errors import Busy, Forbidden
@@ -22,7 +22,7 @@ async def caller_of(request: Call) -> Caller:
     authorization, address = request.headers.get("authorization"), address_of(request.scope)
     caller = await authenticate(system, authorization, address)
     kind = "accesskey" if isinstance(caller, AccessKey) else "channel"
-    audit.acts(f"{kind}:{caller.key}")
+    audit_log.acts(f"{kind}:{caller.key}")
     count(request, caller)
     return caller
 

@@ -15,7 +15,8 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.api.answers import Call, answer, body_of, intake_of, json_of, system_of
-from ums.core import audit, grants, verbs
+from ums.core import grants, verbs
+from ums.core.audit import audit_log
 from ums.errors import NotAuthenticated, NotFound
 from ums.web.proxies import PROXIED
 
@@ -50,7 +51,7 @@ async def _params(request: Call) -> object:
     given = request.headers.get("authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise NotAuthenticated("local_token")
-    audit.acts(audit.LOCAL)
+    audit_log.acts(audit_log.LOCAL)
     return json_of(await body_of(request))
 
 

@@ -11,7 +11,8 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.visitor import client_of, cookies_of, current, inside, session_cookie
 from ums.console.zones import known_zones, zone_of
-from ums.core import audit, operator_access, operators, sessions, signing_in
+from ums.core import operator_access, operators, sessions, signing_in
+from ums.core.audit import audit_log
 from ums.core.two_factor import codes_left
 from ums.errors import Invalid, UmsError
 
@@ -28,7 +29,7 @@ async def login(request: AnyRequest) -> Response[str]:
 async def log_in(request: AnyRequest, system: System) -> Response[str]:
     fields = await given(request)
     name, password, client = fields.get("name", ""), fields.get("password", ""), client_of(request)
-    audit.about(name)
+    audit_log.about(name)
     values = {"name": name, "password": "", "next": fields.get("next", "")}
     try:
         operator = await signing_in.check_password(system, name, password, client)

@@ -14,8 +14,9 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
 from ums.console.words import WORDS, Words, language_of
-from ums.core import audit, audit_proof
-from ums.core.audit import AuditEntry
+from ums.core.audit import audit_log as audit
+from ums.core.audit import audit_proof
+from ums.core.audit.audit_log import AuditEntry
 from ums.core.common.sorting import ByTime
 
 _FILTERS: Final = ("actor", "action", "subject")

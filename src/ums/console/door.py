@@ -27,7 +27,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ums.console import confirming, cookies
 from ums.console.guests import is_guest
 from ums.console.visitor import AnyRequest, Visitor, visitor_of
-from ums.core import audit, grants, sessions
+from ums.core import grants, sessions
+from ums.core.audit import audit_log
 from ums.core.scopes import SCOPES
 from ums.errors import Forbidden
 
@@ -58,7 +59,7 @@ class Door:
         scope["state"]["brand"] = (await request.app.state.system.directory.now()).brand
         visitor = await _visitor(request)
         if visitor is not None:
-            audit.acts(visitor.caller.name)
+            audit_log.acts(visitor.caller.name)
         handler: Any = scope["route_handler"]
         needed: str = handler.opt["scope"]
         if needed != OPEN:
@@ -110,7 +111,7 @@ def _before(path: str, visitor: Visitor) -> str:
 
 async def _elsewhere(request: AnyRequest, where: str, send: Send) -> None:
     """Send the browser to another page, such as the one to log in."""
-    audit.turn_away()
+    audit_log.turn_away()
     # Into a part of a page no form fits: then the whole page goes there.
     part = request.headers.get("hx-request") == "true"
     header = (b"hx-redirect" if part else b"location", where.encode())

@@ -9,8 +9,9 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import audit, grants
+from ums.core import grants
 from ums.core.api_throttle import ApiThrottle
+from ums.core.audit import audit_log
 from ums.core.common.encryption import Seal
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel, touch
@@ -60,7 +61,7 @@ async def create_access_key(system: System) -> AccessKeySecret:
     }
     async with system.database.write() as tx:
         await tx.run(insert(access_keys), row)
-        await audit.note(tx, "accesskey.create", made.accesskey)
+        await audit_log.note(tx, "accesskey.create", made.accesskey)
         await touch(tx)
     system.directory.forget()
     return made
@@ -91,7 +92,7 @@ async def _find(system: System, key: str, secret: str) -> Caller:
     channel = now.channels.get(key)
     access_key = now.access_keys.get(key)
     if channel is not None or access_key is not None:
-        audit.about(f"{'channel' if channel is not None else 'accesskey'}:{key}")
+        audit_log.about(f"{'channel' if channel is not None else 'accesskey'}:{key}")
     if channel is not None and _channel_secret(system.seal, channel, secret):
         return channel
     if access_key is not None and _same(

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from ums.config import SettingsError, read_setting
-from ums.core import audit, grants
+from ums.core import grants
+from ums.core.audit import audit_log
 from ums.core.common import metadata
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
@@ -93,7 +94,7 @@ async def change(
             else:
                 await metadata.put(tx, PREFIX + name, str(value))
         await touch(tx)
-        await audit.note(
+        await audit_log.note(
             tx, "settings.change", "settings", told, before=old, after=values, actor=actor
         )
     system.directory.forget()

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import approval, audit, lists, quiet, quotas, segments, strategies
+from ums.core import approval, lists, quiet, quotas, segments, strategies
 from ums.core.approval import Asking
+from ums.core.audit import audit_log
 from ums.core.callbacks.records import wanted
 from ums.core.channels import check_channel
 from ums.core.context.app_context import System
@@ -48,7 +49,7 @@ async def admit(
     if approval.is_needed(channel, origin, request.audience):
         halt = approval.WAITS
         async with system.database.read() as tx:
-            actor = audit.source().actor
+            actor = audit_log.source().actor
             asking = await approval.admit(tx, origin, request.option.owner, actor)
     now = clock.now()
     asked = max(now, request.starts_at)

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from sqlalchemy import and_, select, text, update
 
 from ums import clock
-from ums.core import audit, identity, quiet
+from ums.core import identity, quiet
 from ums.core.audience import Audience
+from ums.core.audit import audit_log
 from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
@@ -203,7 +204,7 @@ async def _settle(
     mine = (messages.c.id == row.id) & (messages.c.halt == WAITS)
     if (await tx.run(update(messages).where(mine).values(**values))).count != 1:
         raise Invalid("not_waiting")
-    await audit.note(tx, action, row.msgid, detail, actor=actor)
+    await audit_log.note(tx, action, row.msgid, detail, actor=actor)
 
 
 def _shown(row: Any, own: set[int]) -> Waiting:

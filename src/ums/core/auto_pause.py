@@ -9,7 +9,8 @@ from typing import Final
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core import audit, halting, parking
+from ums.core import halting, parking
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.parking import Why
@@ -82,7 +83,7 @@ async def confirm(system: System, code: str) -> None:
         paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
         for row in await tx.rows(paused.with_for_update(key_share=True)):
             await parking.resume(tx, row.id)
-        await audit.note(tx, "sender.confirm", code)
+        await audit_log.note(tx, "sender.confirm", code)
         await touch(tx)
     system.directory.forget()
     system.halted.set()

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from typing import Final
 
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common import metadata
 from ums.core.context.app_context import System
 from ums.core.context.branding_data import LOGO, LOGO_DIGEST, NAME
@@ -34,7 +34,7 @@ async def change(
             digest = hashlib.sha256(logo).hexdigest()[:16] if logo else ""
             await _put(tx, LOGO_DIGEST, digest)
         await touch(tx)
-        await audit.note(tx, "brand.change", name or "UMS")
+        await audit_log.note(tx, "brand.change", name or "UMS")
     system.directory.forget()
 
 

@@ -9,8 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit, grants
+from ums.core import grants
 from ums.core.access import channel_context, need_secret, new_key
+from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Kept
@@ -141,7 +142,7 @@ async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
             raise NotFound("channel_unknown", key=key)
         await tx.run(update(channels).where(mine).values(open=open))
         before, after = {"open": bool(row.open)}, {"open": open}
-        await audit.note(
+        await audit_log.note(
             tx, "channel.open" if open else "channel.close", key, before=before, after=after
         )
         await touch(tx)
@@ -179,7 +180,7 @@ async def change_rules(
         text = msgspec.json.encode(rules).decode()
         await tx.run(update(channels).where(mine).values(rules=text))
         was, now = msgspec.structs.asdict(before), msgspec.structs.asdict(rules)
-        await audit.note(tx, "channel.rules", key, before=was, after=now)
+        await audit_log.note(tx, "channel.rules", key, before=was, after=now)
         await touch(tx)
     system.directory.forget()
     return rules
@@ -224,7 +225,7 @@ async def change(
             await tx.run(update(channels).where(channels.c.key == key).values(values))
             before = {field: getattr(channel, field) for field in values}
             told = _told(values)
-            await audit.note(tx, "channel.change", key, told, before=before, after=values)
+            await audit_log.note(tx, "channel.change", key, told, before=before, after=values)
             await touch(tx)
     return await _shown(system, key)
 
@@ -292,7 +293,7 @@ async def _update(system: System, action: str, key: str, values: dict[str, Any])
 
 
 async def _changed(tx: Tx, action: str, key: str) -> None:
-    await audit.note(tx, action, key)
+    await audit_log.note(tx, action, key)
     await touch(tx)
 
 

@@ -14,7 +14,8 @@ from msgspec import Struct
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import audit, full_mailboxes, suppressions
+from ums.core import full_mailboxes, suppressions
+from ums.core.audit import audit_log
 from ums.core.callbacks import records
 from ums.core.standing import Count
 from ums.core.suppressions import COMPLAINT, Refusal
@@ -175,4 +176,4 @@ async def _audit(tx: Tx, rows: Sequence[Any], word: str, how: str) -> None:
         names = await tx.rows(_MSGID, {"r": rows_json((id,) for id in counts)})
         for row in sorted(names):
             told = f"{counts[row.id]} {word} ({how})"
-            await audit.note(tx, "message.resolve", row.msgid, told, actor=audit.ENGINE)
+            await audit_log.note(tx, "message.resolve", row.msgid, told, actor=audit_log.ENGINE)

@@ -13,7 +13,8 @@ from msgspec import Struct
 from sqlalchemy import Select, exists, select
 
 from ums import clock
-from ums.core import audit, expansion, parking
+from ums.core import expansion, parking
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.parking import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
 from ums.core.tables import deliveries, messages
@@ -90,7 +91,7 @@ async def resume(
         row = await locked(tx, channel_id, msgid)
         _check_going(row)
         before, after = {"paused": row.halt == PAUSE}, {"paused": False}
-        await audit.note(tx, "message.resume", msgid, actor=actor, before=before, after=after)
+        await audit_log.note(tx, "message.resume", msgid, actor=actor, before=before, after=after)
         if row.halt == PAUSE:
             await parking.resume(tx, row.id)
     system.halted.set()
@@ -166,7 +167,9 @@ async def _halted(
         if check(row):
             await _halt(tx, row, kind, actor, why)
         elif why == BY_HAND:
-            await audit.note(tx, f"message.{_VERBS[kind]}", msgid, actor=actor, before={}, after={})
+            await audit_log.note(
+                tx, f"message.{_VERBS[kind]}", msgid, actor=actor, before={}, after={}
+            )
     system.halted.set()
     system.wake.set()
     await catch(system, row.id)
@@ -180,7 +183,7 @@ async def _halt(tx: Tx, row: Any, kind: str, actor: str | None, why: Why) -> Non
     if kind in ENDS or row.starts_at <= clock.now():
         await expansion.measure(tx, row.id)
     told = " ".join(filter(None, why))
-    await audit.note(tx, f"message.{_VERBS[kind]}", row.msgid, told, actor=actor)
+    await audit_log.note(tx, f"message.{_VERBS[kind]}", row.msgid, told, actor=actor)
     await parking.halt(tx, row.id, kind, why)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
@@ -129,7 +129,7 @@ async def upload(
         }
         async with system.database.write() as tx:
             id = await tx.value(insert(imports).returning(imports.c.id), row)
-            await audit.note(tx, "import.upload", str(id), _printable(name))
+            await audit_log.note(tx, "import.upload", str(id), _printable(name))
             return info(await _row(tx, id))
     finally:
         if not await is_kept(system, copy):
@@ -192,7 +192,7 @@ async def change(
             await tx.run(update(imports).where(imports.c.id == import_id).values(values))
         after = info(await _row(tx, import_id))
         was, now = _noted(before), _noted(after)
-        await audit.note(tx, "import.change", str(import_id), before=was, after=now)
+        await audit_log.note(tx, "import.change", str(import_id), before=was, after=now)
         return after
 
 
@@ -224,7 +224,7 @@ async def start(system: System, import_id: int) -> ImportInfo:
         check_columns(columns_of(row))
         Table(columns_of(row), row.bind_id, Rights(snapshot)).check()
         await tx.run(update(imports).where(imports.c.id == import_id).values(state="waiting"))
-        await audit.note(tx, "import.start", str(import_id), row.name)
+        await audit_log.note(tx, "import.start", str(import_id), row.name)
         return info(await _row(tx, import_id))
 
 
@@ -235,7 +235,7 @@ async def remove(system: System, import_id: int, expect: Expect = anything) -> N
         file = await tx.value(
             delete(imports).where(imports.c.id == import_id).returning(imports.c.file)
         )
-        await audit.note(tx, "import.remove", str(import_id))
+        await audit_log.note(tx, "import.remove", str(import_id))
     await discard(Path(file))
 
 
@@ -247,7 +247,7 @@ async def dismiss(system: System, import_id: int) -> None:
         done = await tx.run(update(imports).where(mine).values(dismissed_at=clock.now()))
         before, after = {"dismissed": done.count == 0}, {"dismissed": True}
         subject = str(import_id)
-        await audit.note(tx, "import.dismiss", subject, row.name, before=before, after=after)
+        await audit_log.note(tx, "import.dismiss", subject, row.name, before=before, after=after)
 
 
 async def in_need(tx: Tx, since: int, limit: int, language: str = "en") -> list[ImportInfo]:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.tables import import_batches, imports
 from ums.core.tables import users as users_table
@@ -52,7 +52,7 @@ async def request(system: System, import_id: int) -> None:
         if changed and await tx.first(select(import_batches.c.number).where(mine)) is None:
             raise Conflict("undo_over")
         await tx.value(_REQUEST, {"id": import_id})
-        await audit.note(tx, "import.undo", str(import_id), row.name)
+        await audit_log.note(tx, "import.undo", str(import_id), row.name)
 
 
 async def claim(tx: Tx, owner: str) -> int | None:

@@ -12,7 +12,8 @@ from msgspec import Struct
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit, authority, grants, operators
+from ums.core import authority, grants, operators
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.operators import Role
 from ums.core.tables import invitations
@@ -50,7 +51,7 @@ async def create(
     }
     async with system.database.write() as tx:
         await tx.run(insert(invitations), row)
-        await audit.note(tx, "operator.invite", role, "", actor=actor)
+        await audit_log.note(tx, "operator.invite", role, "", actor=actor)
     return token
 
 
@@ -72,7 +73,7 @@ async def accept(system: System, token: str, name: str, password: str) -> None:
     async with system.database.write() as tx:
         found = await _claim(tx, token, name)
         await operators.insert_into(tx, name, hashed, found.role, found.channels)
-        await audit.note(tx, "operator.accept", name, found.role, actor=f"operator:{name}")
+        await audit_log.note(tx, "operator.accept", name, found.role, actor=f"operator:{name}")
 
 
 async def _claim(tx: Tx, token: str, name: str) -> Invitation:

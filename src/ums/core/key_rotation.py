@@ -17,8 +17,9 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_, update
 
-from ums.core import audit, mailboxes, shown_once, two_factor
+from ums.core import mailboxes, shown_once, two_factor
 from ums.core.access import access_key_context, channel_context
+from ums.core.audit import audit_log
 from ums.core.callbacks.proof import password_context
 from ums.core.common import metadata
 from ums.core.common.encryption import (
@@ -199,7 +200,7 @@ async def _add(system: System) -> None:
     await asyncio.to_thread(write_keys, system.settings, [*keys, new])
     system.seal.reload()
     async with system.database.write() as tx:
-        await audit.note(tx, "key.add", fingerprint(new))
+        await audit_log.note(tx, "key.add", fingerprint(new))
 
 
 async def _switch(system: System, name: str) -> None:
@@ -210,7 +211,7 @@ async def _switch(system: System, name: str) -> None:
         await metadata.put_first(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
         await metadata.put(tx, SEALING_KEY, name)
         await touch(tx)
-        await audit.note(tx, "key.rotate", name)
+        await audit_log.note(tx, "key.rotate", name)
     await _follow(system)
     if not system.settings.is_sqlite:
         # Other processes go on sealing with the old key until they look again.
@@ -281,7 +282,7 @@ async def _retire(system: System) -> list[str]:
         await asyncio.to_thread(write_keys, system.settings, kept)
         system.seal.reload()
         async with system.database.write() as tx:
-            await audit.note(tx, "key.retire", " ".join(old))
+            await audit_log.note(tx, "key.retire", " ".join(old))
     return old
 
 

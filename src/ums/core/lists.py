@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.identifiers import is_userid
 from ums.core.common.pagination import Page, after_id, page, page_size
 from ums.core.context.app_context import System
@@ -81,7 +81,7 @@ async def create(
         if await tx.first(select(lists.c.id).where(same)):
             raise Conflict("name_taken", name=name)
         id = int(await tx.value(insert(lists).returning(lists.c.id), row))
-        await audit.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor=actor)
+        await audit_log.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor=actor)
     return ListInfo(id, kind, name, 0, clock.iso(now))
 
 
@@ -170,7 +170,7 @@ async def remove_list(
     async with system.database.write() as tx:
         row = await _found(tx, channel, kind, id)
         await tx.run(update(lists).where(lists.c.id == id).values(deleted_at=clock.now()))
-        await audit.note(tx, f"{kind}list.delete", f"{channel.key} {id}", row.name, actor=actor)
+        await audit_log.note(tx, f"{kind}list.delete", f"{channel.key} {id}", row.name, actor=actor)
 
 
 async def admit(tx: Tx, channel: Channel, black_id: int | None, white_id: int | None) -> None:
@@ -210,7 +210,7 @@ async def _change(
             raise NotFound("list_unknown", id=id)
         changed = (await tx.run(statement, {"list": id, "r": rows_json(rows)})).count
         subject = f"{channel.key} {id}"
-        await audit.note(tx, f"{kind}list.{action}", subject, f"{changed} entries", actor=actor)
+        await audit_log.note(tx, f"{kind}list.{action}", subject, f"{changed} entries", actor=actor)
     return Change(changed, len(rows) - changed)
 
 

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.sender_checks import refuse_controls
 from ums.core.tables import mailboxes, senders
@@ -104,7 +104,7 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
         place = f"{settings.host}:{settings.port} {settings.encryption}"
         was = {} if before is None else _noted(before)
         now = {**msgspec.structs.asdict(settings), **({} if given.password is None else _RENEWED)}
-        await audit.note(tx, "sender.mailbox", code, place, before=was, after=now)
+        await audit_log.note(tx, "sender.mailbox", code, place, before=was, after=now)
         row = await stored(tx, sender.id)
     return _shown(row)
 
@@ -118,7 +118,7 @@ async def remove(system: System, code: str) -> None:
         if row is None:
             raise NotFound("no_mailbox", code=code)
         await tx.run(delete(mailboxes).where(mine))
-        await audit.note(tx, "sender.mailbox_remove", code, before=_noted(row))
+        await audit_log.note(tx, "sender.mailbox_remove", code, before=_noted(row))
 
 
 async def stored(tx: Tx, sender_id: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import case, delete, func, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.file_names import OCTETS, name_and_type
 from ums.core.materials import MaterialInfo, show
@@ -69,7 +69,7 @@ class Storing:
             await tx.run(update(materials).where(materials.c.id == id).values(values))
             await self._check_space(tx)
             told = {"name": self._name, "size": self._size, "hours": hours}
-            await audit.note(tx, "material.upload", str(id), after=told)
+            await audit_log.note(tx, "material.upload", str(id), after=told)
         return await show(self._system, id)
 
     async def discard(self) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Exists, delete, exists, or_, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.channel_scope import Channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
@@ -101,7 +101,7 @@ async def delete_material(system: System, id: int, channels: Channels = None) ->
     async with system.database.write() as tx:
         still = (materials.c.id == id) & (materials.c.expires_at > now)
         await tx.run(update(materials).where(still).values(expires_at=now))
-        await audit.note(tx, "material.delete", str(id))
+        await audit_log.note(tx, "material.delete", str(id))
     left = await show(system, id, channels)
     await _remove(system, id)
     return left

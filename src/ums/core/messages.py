@@ -12,9 +12,10 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import audit, composing, materials, quotas
+from ums.core import composing, materials, quotas
 from ums.core.admission import Admission, admit, telling
 from ums.core.attachments import Attached, gather, material_ids
+from ums.core.audit import audit_log
 from ums.core.channels import check_channel
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
@@ -87,7 +88,7 @@ class Draft(Struct):
     key: str | None
     body_hash: str
     now: int
-    by: audit.Acting  # who asked for it
+    by: audit_log.Acting  # who asked for it
 
 
 class Accepted(Struct, frozen=True):
@@ -199,7 +200,7 @@ class Intake:
             key=key,
             body_hash=body_hash,
             now=clock.now(),
-            by=audit.source(),
+            by=audit_log.source(),
         )
         draft.msgid = self._ids.next(draft.now)
         msgid = await self._group.submit(draft)
@@ -251,7 +252,7 @@ async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
         await quotas.take(tx, [d.admission.quota for d in fresh if d.admission.quota])
         rows = await tx.rows(_INSERT, {"r": rows_json(_row(draft) for draft in fresh)})
         await _store_files(tx, fresh, {row.msgid: row.id for row in rows})
-        await audit.note_all(tx, "message.send", [_noted(d) for d in fresh if _by_person(d)])
+        await audit_log.note_all(tx, "message.send", [_noted(d) for d in fresh if _by_person(d)])
     return [answers.get(draft.msgid, draft.msgid) for draft in drafts]
 
 
@@ -261,14 +262,14 @@ def _by_person(draft: Draft) -> bool:
     return not draft.by.actor.startswith("channel:")
 
 
-def _noted(draft: Draft) -> audit.Note:
+def _noted(draft: Draft) -> audit_log.Note:
     size: object = "everyone" if draft.request.broadcast else draft.request.audience.known_size
     detail: dict[str, Any] = {"channel": draft.channel, "by": draft.origin, "recipients": size}
     if draft.request.template_id is not None:
         detail["template"] = draft.request.template_id
     if draft.admission.halt:
         detail["waits_for"] = draft.admission.halt
-    return audit.Note(draft.by, draft.msgid, detail)
+    return audit_log.Note(draft.by, draft.msgid, detail)
 
 
 async def _without_material(tx: Tx, drafts: Sequence[Draft]) -> dict[str, str | Exception]:

@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 from sqlalchemy import delete, select, update
 
-from ums.core import audit, grants, sessions
+from ums.core import grants, sessions
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.operators import OperatorInfo, Role, rights_of, show
 from ums.core.sessions import SessionInfo
@@ -44,7 +45,7 @@ async def end_session(system: System, name: str, session_id: int) -> None:
         mine = (rows.c.id == session_id) & (rows.c.operator_id == row.id)
         if not (await tx.run(delete(rows).where(mine))).count:
             raise NotFound("session_unknown", id=session_id)
-        await audit.note(tx, "operator.end_session", name, str(session_id))
+        await audit_log.note(tx, "operator.end_session", name, str(session_id))
 
 
 async def end_sessions(system: System, name: str) -> None:
@@ -53,7 +54,7 @@ async def end_sessions(system: System, name: str) -> None:
         row = await _row(tx, name)
         grants.need_over(rights_of(row))
         await sessions.forget(tx, row.id)
-        await audit.note(tx, "operator.sign_out_everywhere", name)
+        await audit_log.note(tx, "operator.sign_out_everywhere", name)
 
 
 async def reset_second_factor(system: System, name: str) -> OperatorInfo:
@@ -66,7 +67,7 @@ async def reset_second_factor(system: System, name: str) -> OperatorInfo:
         grants.need_over(rights_of(row))
         await tx.run(update(operators).where(operators.c.id == row.id).values(values))
         await sessions.forget(tx, row.id)
-        await audit.note(tx, "operator.reset_second_factor", name)
+        await audit_log.note(tx, "operator.reset_second_factor", name)
     return await show(system, name)
 
 

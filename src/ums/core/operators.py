@@ -10,7 +10,8 @@ from sqlalchemy import func, insert, select, update
 
 from ums import clock
 from ums.config import SettingsError
-from ums.core import audit, grants, passwords, sessions
+from ums.core import grants, passwords, sessions
+from ums.core.audit import audit_log
 from ums.core.common import operator_names
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
@@ -57,7 +58,7 @@ async def create(
     hashed = await hash_of(system, name, password)
     async with system.database.write() as tx:
         await insert_into(tx, name, hashed, role, channels, must_change=must_change)
-        await audit.note(tx, "operator.create", name, role)
+        await audit_log.note(tx, "operator.create", name, role)
         return _info(await _row(tx, name))
 
 
@@ -137,7 +138,7 @@ async def change(
             if password is not None or disabled:
                 await sessions.forget(tx, row.id, but=keep)
             after = _noted(await _row(tx, name))
-            await audit.note(tx, "operator.change", name, told, before=_noted(row), after=after)
+            await audit_log.note(tx, "operator.change", name, told, before=_noted(row), after=after)
         return _info(await _row(tx, name))
 
 

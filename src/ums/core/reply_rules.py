@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, insert, select
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.tables import attempts, reply_rules
@@ -64,7 +64,7 @@ async def create(
         made = {**row, "created_at": clock.now()}
         id = int(await tx.value(insert(reply_rules).returning(reply_rules.c.id), made))
         await touch(tx)
-        await audit.note(tx, "reply_rule.create", str(id), f"{text}: {reason}", actor=actor)
+        await audit_log.note(tx, "reply_rule.create", str(id), f"{text}: {reason}", actor=actor)
     system.directory.forget()
     return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
 
@@ -84,7 +84,7 @@ async def remove(system: System, id: int, *, actor: str | None = None) -> None:
         if (await tx.run(delete(reply_rules).where(reply_rules.c.id == id))).count == 0:
             raise NotFound("reply_rule_unknown", id=id)
         await touch(tx)
-        await audit.note(tx, "reply_rule.delete", str(id), actor=actor)
+        await audit_log.note(tx, "reply_rule.delete", str(id), actor=actor)
     system.directory.forget()
 
 

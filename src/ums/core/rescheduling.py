@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import audit, halting, quiet
+from ums.core import halting, quiet
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import read_rules
 from ums.core.parking import ENDS
@@ -78,4 +79,4 @@ async def _move(tx: Tx, row: Any, begins: int, ends: int) -> None:
     if (await tx.run(moved)).count != 1:
         raise Invalid("already_begun")
     before, after = {"starts_at": clock.iso(row.starts_at)}, {"starts_at": clock.iso(begins)}
-    await audit.note(tx, "message.reschedule", row.msgid, before=before, after=after)
+    await audit_log.note(tx, "message.reschedule", row.msgid, before=before, after=after)

@@ -8,9 +8,10 @@ from msgspec import structs
 from sqlalchemy import update
 
 from ums import clock
-from ums.core import audit, poison
+from ums.core import poison
 from ums.core.approval import is_needed
 from ums.core.audience import Audience
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.halting import Tally, locked, message_id, tally
@@ -96,7 +97,9 @@ async def _in_chunks(
             await _revive(tx, row)
             await poison.pardon(tx, row.id)
             done = await tx.run(_AGAIN, {**which, "last": after, "at": clock.now()})
-            await audit.note(tx, "message.resend", msgid, f"{done.count} deliveries", actor=actor)
+            await audit_log.note(
+                tx, "message.resend", msgid, f"{done.count} deliveries", actor=actor
+            )
         count += done.count
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.callbacks import records
 from ums.core.context.app_context import System
 from ums.core.halting import Tally, locked, tally
@@ -50,7 +50,7 @@ async def resolve(
             after = found[-1]
             count += await _settle(tx, found, arrived=arrived)
             word = "arrived" if arrived else "did not arrive"
-            await audit.note(tx, "message.resolve", msgid, f"{len(found)} {word}", actor=actor)
+            await audit_log.note(tx, "message.resolve", msgid, f"{len(found)} {word}", actor=actor)
     async with system.database.read() as tx:
         now = await tally(tx, message)
     return Resolved(**structs.asdict(now), resolved=count)

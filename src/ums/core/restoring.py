@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common import metadata
 from ums.core.common.metadata import HELD
 from ums.core.tables import deliveries
@@ -107,14 +107,14 @@ async def confirm(system: "System", *, actor: str | None = None) -> Restored:
     """Send what waits after all."""
     async with system.database.write() as tx:
         if await metadata.remove(tx, HELD):
-            await audit.note(tx, "restored.confirm", "installation", "", actor=actor)
+            await audit_log.note(tx, "restored.confirm", "installation", "", actor=actor)
     system.wake.set()
     return await show(system)
 
 
 async def _hold(tx: Tx, seen: int) -> None:
     if await metadata.put_first(tx, HELD, str(seen)):
-        await audit.note(tx, "restored.hold", "installation", clock.iso(seen))
+        await audit_log.note(tx, "restored.hold", "installation", clock.iso(seen))
     log.warning("restored from a backup: nothing is sent until `ums restored confirm`")
 
 

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core import audit_chain
+from ums.core.audit import audit_chain
 from ums.core.context.app_context import System
 from ums.core.tables import messages
 from ums.core.tables.states import OPEN

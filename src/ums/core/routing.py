@@ -18,7 +18,8 @@ import structlog
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import audit, spending
+from ums.core import spending
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import Leg, Sender, Snapshot, touch
 from ums.core.tables import channel_senders
@@ -79,7 +80,7 @@ async def set_leg(
         row = await tx.first(select(links.c.rank, links.c.weight).where(mine).with_for_update())
         before = {} if row is None else {name: getattr(row, name) for name in values}
         await tx.run(update(links).where(mine).values(values))
-        await audit.note(tx, "sender.route", code, key, before=before, after=values)
+        await audit_log.note(tx, "sender.route", code, key, before=before, after=values)
         await touch(tx)
 
 

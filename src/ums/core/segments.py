@@ -7,8 +7,8 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit
 from ums.core.audience import Audience
+from ums.core.audit import audit_log
 from ums.core.common.pagination import Page, after_id, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
@@ -59,7 +59,7 @@ async def create(
     async with system.database.write() as tx:
         await _check_free(tx, name)
         id = int(await tx.value(insert(segments).returning(segments.c.id), row))
-        await audit.note(tx, "segment.create", str(id), name, actor=actor)
+        await audit_log.note(tx, "segment.create", str(id), name, actor=actor)
         return _shown(await _found(tx, id))
 
 
@@ -90,7 +90,9 @@ async def change(
         if values:
             await tx.run(update(segments).where(segments.c.id == id).values(**values))
         before = {field: getattr(row, field) for field in values}
-        await audit.note(tx, "segment.change", str(id), before=before, after=values, actor=actor)
+        await audit_log.note(
+            tx, "segment.change", str(id), before=before, after=values, actor=actor
+        )
         return _shown(await _found(tx, id))
 
 
@@ -102,7 +104,7 @@ async def remove(system: System, id: int, *, actor: str | None = None) -> None:
             if msgspec.json.decode(message.audience, type=Audience).segment == id:
                 raise Invalid("segment_used", id=id, msgid=message.msgid)
         await tx.run(delete(segments).where(segments.c.id == id))
-        await audit.note(tx, "segment.delete", str(id), row.name, actor=actor)
+        await audit_log.note(tx, "segment.delete", str(id), row.name, actor=actor)
 
 
 async def list_segments(system: System) -> list[Segment]:

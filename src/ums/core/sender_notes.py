@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.directory import touch
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
@@ -32,7 +32,7 @@ async def note(
     """`approved`: somebody allowed a port that is not free to all."""
     detail = f"{after['host']}:{after['port']} {after['encryption']}"
     detail += " port approved" if approved else ""
-    await audit.note(tx, action, code, detail, before=before, after=after)
+    await audit_log.note(tx, action, code, detail, before=before, after=after)
     await touch(tx)
 
 

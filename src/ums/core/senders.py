@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
-from ums.core import audit, learnt, sender_notes, spending
+from ums.core import learnt, sender_notes, spending
+from ums.core.audit import audit_log
 from ums.core.channels import find
 from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import MOST, Page
@@ -200,7 +201,7 @@ async def set_open(system: System, code: str, *, open: bool) -> SenderInfo:
             raise NotFound("sender_unknown", code=code)
         await tx.run(update(senders).where(mine).values(open=open))
         before, after = {"open": bool(row.open)}, {"open": open}
-        await audit.note(
+        await audit_log.note(
             tx, "sender.open" if open else "sender.close", code, before=before, after=after
         )
         await touch(tx)
@@ -227,7 +228,7 @@ async def unauthorise(system: System, code: str, key: str) -> SenderInfo:
             await tx.run(update(links).where(mine, links.c.sender_id == heir), {"is_default": True})
         before = {"authorised": done.count > 0}
         after = {"authorised": False}
-        await audit.note(tx, "sender.unauthorise", code, key, before=before, after=after)
+        await audit_log.note(tx, "sender.unauthorise", code, key, before=before, after=after)
         await touch(tx)
     return await show(system, code)
 
@@ -345,7 +346,7 @@ async def authorise(system: System, code: str, key: str, *, default: bool = Fals
         before = await sender_notes.use(tx, sender.id, key)
         await _authorise(tx, sender.id, key, default=default)
         after = await sender_notes.use(tx, sender.id, key)
-        await audit.note(tx, "sender.authorise", code, key, before=before, after=after)
+        await audit_log.note(tx, "sender.authorise", code, key, before=before, after=after)
         await touch(tx)
     return await show(system, code)
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.devices import name_of
 from ums.core.tables import operators, sessions
@@ -111,7 +111,7 @@ async def renew(system: System, session_id: int, name: str) -> str:
     values = {"digest": _digest(token), "proved_at": clock.now()}
     async with system.database.write() as tx:
         await tx.run(update(sessions).where(sessions.c.id == session_id).values(values))
-        await audit.note(tx, "operator.confirm", name)
+        await audit_log.note(tx, "operator.confirm", name)
     return token
 
 
@@ -125,7 +125,7 @@ async def end_all(system: System, operator_id: int, *, but: int | None = None) -
     """Sign an operator out everywhere, or everywhere else."""
     async with system.database.write() as tx:
         await forget(tx, operator_id, but=but)
-        await audit.note(tx, "operator.sign_out_everywhere", str(operator_id))
+        await audit_log.note(tx, "operator.sign_out_everywhere", str(operator_id))
 
 
 async def forget(tx: Tx, operator_id: int, *, but: int | None = None) -> None:

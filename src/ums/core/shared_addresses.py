@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.tables import addresses, users
 from ums.core.user_kinds import ALL
 from ums.db import Tx
@@ -38,7 +38,7 @@ async def note(tx: Tx, changes: Sequence[SharedChange], by: str = "") -> None:
     told = sorted(changes, key=lambda one: not set(one.before) - set(one.after))[:TOLD]
     subject = changes[0].userid if len(changes) == 1 else f"{len(changes)} addresses"
     detail = ", ".join(part for part in (by, f"{len(changes)} changed", _left_out(changes)) if part)
-    await audit.note(
+    await audit_log.note(
         tx,
         ACTION,
         subject,

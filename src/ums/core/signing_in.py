@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from ums.core import audit, hashing, known_devices, sessions, throttle, two_factor
+from ums.core import hashing, known_devices, sessions, throttle, two_factor
+from ums.core.audit import audit_log
 from ums.core.common import operator_names
 from ums.core.context.app_context import System
 from ums.core.tables import operators as rows
@@ -124,7 +125,7 @@ async def sign_in(system: System, operator: Operator, client: Client) -> SignIn:
         system, operator.id, client.address, client.agent, replaces=client.session
     )
     async with system.database.write() as tx:
-        await audit.note(
+        await audit_log.note(
             tx,
             "operator.sign_in",
             operator.name,

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, structs
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.tables import outcomes, senders
@@ -117,14 +117,14 @@ async def _judge(tx: Tx, sender: int) -> bool:
     slow = last.doubtful > max(last.judged, DOUBT_WINDOW) * DOUBTS
     if slow and (row.slowed_until or 0) <= now:
         await tx.run(mine.values(slowed_until=now + SLOW))
-        await audit.note(
-            tx, "sender.slow", row.code, _told(last.doubtful, last.judged), actor=audit.ENGINE
+        await audit_log.note(
+            tx, "sender.slow", row.code, _told(last.doubtful, last.judged), actor=audit_log.ENGINE
         )
         await touch(tx)
     if wide.verdict != "stop" or row.stopped_at is not None:
         return False
     await tx.run(mine.values(stopped_at=now))
-    await audit.note(tx, "sender.stop", row.code, _why(wide), actor=audit.ENGINE)
+    await audit_log.note(tx, "sender.stop", row.code, _why(wide), actor=audit_log.ENGINE)
     await touch(tx)
     return True
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
@@ -69,7 +69,7 @@ async def create(
         id = int(await tx.value(insert(strategies).returning(strategies.c.id), row))
         after = {"steps": steps, "valid": True}
         subject = f"{channel.key} {id}"
-        await audit.note(tx, "strategy.create", subject, name, after=after, actor=actor)
+        await audit_log.note(tx, "strategy.create", subject, name, after=after, actor=actor)
     return Strategy(id, name, list(steps), valid=True, created_at=clock.iso(now))
 
 
@@ -112,7 +112,9 @@ async def set_valid(
         await tx.run(update(strategies).where(_is(channel, id)).values(valid=valid))
         action = "strategy.valid" if valid else "strategy.invalid"
         before, after = {"valid": old.valid}, {"valid": valid}
-        await audit.note(tx, action, f"{channel.key} {id}", actor=actor, before=before, after=after)
+        await audit_log.note(
+            tx, action, f"{channel.key} {id}", actor=actor, before=before, after=after
+        )
         return _shown(await _found(tx, channel, id))
 
 
@@ -123,7 +125,7 @@ async def remove(system: System, channel: Channel, id: int, *, actor: str | None
         await tx.run(delete(strategies).where(_is(channel, id)))
         before = {"steps": _shown(row).steps, "valid": bool(row.valid)}
         subject = f"{channel.key} {id}"
-        await audit.note(tx, "strategy.delete", subject, row.name, before=before, actor=actor)
+        await audit_log.note(tx, "strategy.delete", subject, row.name, before=before, actor=actor)
 
 
 async def admit(tx: Tx, channel: Channel, rule_id: int) -> None:

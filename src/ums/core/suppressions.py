@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import ColumnElement, delete, or_, select
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.pagination import Page, cut, page_size, plain
 from ums.core.common.sorting import Order
 from ums.core.context.app_context import System
@@ -220,7 +220,7 @@ async def _change(
     bound |= {"at": clock.now()} if statement is _ADD else {}
     async with system.database.write() as tx:
         changed = (await tx.run(statement, bound)).count
-        await audit.note(
+        await audit_log.note(
             tx, f"suppression.{action}", channel.key, f"{changed} addresses", actor=actor
         )
     return Change(changed, len(rows) - changed)
@@ -261,7 +261,7 @@ async def _hold_back(tx: Tx, channel: int, wording: str, at: int) -> None:
         log.c.at > at - STORM_TIME,
     )
     if await tx.first(told) is None:
-        await audit.note(tx, HELD_BACK, key, wording, actor=audit.ENGINE)
+        await audit_log.note(tx, HELD_BACK, key, wording, actor=audit_log.ENGINE)
 
 
 def _holds() -> ColumnElement[bool]:

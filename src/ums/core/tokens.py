@@ -14,7 +14,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit, authority, grants
+from ums.core import authority, grants
+from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.sorting import ByName, Order
 from ums.core.common.timestamps import milliseconds
@@ -72,7 +73,7 @@ class Token(Struct, frozen=True):
     channels: frozenset[int] | None  # ids; None: every channel
 
 
-async def create(system: System, given: NewToken, created_by: str = audit.LOCAL) -> TokenInfo:
+async def create(system: System, given: NewToken, created_by: str = audit_log.LOCAL) -> TokenInfo:
     """Make a token. It ends with the token, or the operator, that it is made by.
 
     Raises Invalid, NotFound for a channel that is not there, and Forbidden for rights that the
@@ -97,7 +98,7 @@ async def create(system: System, given: NewToken, created_by: str = audit.LOCAL)
     async with system.database.write() as tx:
         row["expires_at"] = await _end_of(tx, given, maker.token_id)
         id = await tx.value(insert(tokens).returning(tokens.c.id), row)
-        await audit.note(tx, "token.create", str(id), f"{given.name}: {' '.join(given.scopes)}")
+        await audit_log.note(tx, "token.create", str(id), f"{given.name}: {' '.join(given.scopes)}")
         found = await _row(tx, id)
     return msgspec.structs.replace(_info(found, snapshot), token=token)
 
@@ -195,10 +196,10 @@ async def revoke(system: System, id: int) -> TokenInfo:
             good = (tokens.c.id == each) & tokens.c.revoked_at.is_(None)
             done = await tx.run(update(tokens).where(good).values(revoked_at=clock.now()))
             if done.count:
-                await audit.note(tx, "token.revoke", str(each))
+                await audit_log.note(tx, "token.revoke", str(each))
             revoked += done.count
         if not revoked:
-            await audit.note(tx, "token.revoke", str(id), before={}, after={})
+            await audit_log.note(tx, "token.revoke", str(id), before={}, after={})
     return await show(system, id)
 
 

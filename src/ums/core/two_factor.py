@@ -16,7 +16,8 @@ from msgspec import Struct
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import audit, recovery
+from ums.core import recovery
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.operator_access import required_roles
 from ums.core.tables import operators
@@ -65,7 +66,7 @@ async def confirm(system: System, operator_id: int, ticket: str, code: str) -> l
     }
     async with system.database.write() as tx:
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
-        await audit.note(tx, "operator.second_factor", str(operator_id), "on")
+        await audit_log.note(tx, "operator.second_factor", str(operator_id), "on")
     return codes
 
 
@@ -78,7 +79,7 @@ async def renew_codes(system: System, operator_id: int) -> list[str]:
         done = await tx.run(update(operators).where(mine).values(recovery=kept.stored()))
         if not done.count:
             raise Conflict("no_second_factor")
-        await audit.note(tx, "operator.recovery_codes", str(operator_id), "renewed")
+        await audit_log.note(tx, "operator.recovery_codes", str(operator_id), "renewed")
     return codes
 
 
@@ -97,7 +98,7 @@ async def remove(system: System, operator_id: int) -> None:
         if role in required_roles(system):
             raise Forbidden("second_factor_required")
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
-        await audit.note(tx, "operator.second_factor", str(operator_id), "off")
+        await audit_log.note(tx, "operator.second_factor", str(operator_id), "off")
 
 
 async def check(system: System, operator_id: int, code: str) -> None:
@@ -131,7 +132,7 @@ def _used(system: System, row: Any, given: str, digest: str) -> dict[str, Any] |
 async def _tell(tx: Tx, row: Any, values: dict[str, Any]) -> None:
     if "recovery" in values:
         left = len(recovery.read(values["recovery"]).digests)
-        await audit.note(tx, "operator.recovery_code", row.name, f"{left} left")
+        await audit_log.note(tx, "operator.recovery_code", row.name, f"{left} left")
 
 
 def _step_of(key: bytes, code: str, *, after: int) -> int | None:

@@ -5,7 +5,8 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core import audit, user_filters, users
+from ums.core import user_filters, users
+from ums.core.audit import audit_log
 from ums.core.callers import Caller
 from ums.core.context.app_context import System
 from ums.core.tables import users as table
@@ -50,7 +51,7 @@ async def tag(system: System, caller: Caller, userids: list[str], change: TagCha
             done += sum(not isinstance(one, Invalid) for one in outcomes)
             told = f"{change.op} tag {change.tag}"
             after = {"count": len(changed)} if changed else {}
-            await audit.note(tx, "user.bulk", _told(there), told, before={}, after=after)
+            await audit_log.note(tx, "user.bulk", _told(there), told, before={}, after=after)
     return done
 
 
@@ -63,7 +64,7 @@ async def delete(system: System, caller: Caller, userids: list[str]) -> int:
             gone = await users.remove(tx, set(part))
             done += len(gone)
             after = {"count": len(gone)} if gone else {}
-            await audit.note(tx, "user.delete", _told(sorted(gone)), before={}, after=after)
+            await audit_log.note(tx, "user.delete", _told(sorted(gone)), before={}, after=after)
     return done
 
 

@@ -12,7 +12,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import Column, ColumnElement, select
 
 from ums import clock
-from ums.core import audit, user_search, users
+from ums.core import user_search, users
+from ums.core.audit import audit_log
 from ums.core.callers import Caller
 from ums.core.common.pagination import MOST, Page, number, plain
 from ums.core.common.preconditions import Expect, anything
@@ -225,12 +226,12 @@ async def delete(system: System, userid: str, caller: Caller, expect: Expect = a
             raise NotFound("user_unknown")
         expect(_shown(held, caller))
         await users.remove(tx, {userid})
-        await audit.note(tx, "user.delete", userid)
+        await audit_log.note(tx, "user.delete", userid)
 
 
 async def _note(tx: Tx, action: str, userid: str, before: User | None, after: User | None) -> None:
     was, now = (None if user is None else msgspec.structs.asdict(user) for user in (before, after))
-    await audit.note(tx, action, userid, before=was, after=now)
+    await audit_log.note(tx, action, userid, before=was, after=now)
 
 
 async def _held(tx: Tx, userid: str) -> User | None:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.channels import check_channel
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
@@ -112,12 +112,12 @@ async def _note(tx: Tx, action: str, asked: Sequence[str], userids: Sequence[str
     and that nothing changed."""
     if not userids:
         subject = asked[0] if len(asked) == 1 else f"{len(asked)} users"
-        await audit.note(tx, action, subject, before={}, after={})
+        await audit_log.note(tx, action, subject, before={}, after={})
     elif len(userids) == 1:
-        await audit.note(tx, action, userids[0])
+        await audit_log.note(tx, action, userids[0])
     else:
         told = {"count": len(userids), "userids": list(userids)}
-        await audit.note(tx, action, f"{len(userids)} users", after=told)
+        await audit_log.note(tx, action, f"{len(userids)} users", after=told)
 
 
 async def find(tx: Tx, userid: str) -> User | None:

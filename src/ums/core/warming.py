@@ -12,7 +12,8 @@ from msgspec import Meta
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import audit, spending, standing
+from ums.core import spending, standing
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.tables import senders
@@ -90,7 +91,9 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
     if good and await _used(tx, row, plan) >= count * USED:
         if count >= plan.target:
             await tx.run(update(senders).where(mine).values({**ENDED, **spending.UNSPENT}))
-            await audit.note(tx, "sender.warmed_up", row.code, f"{count} a day", actor=audit.ENGINE)
+            await audit_log.note(
+                tx, "sender.warmed_up", row.code, f"{count} a day", actor=audit_log.ENGINE
+            )
             await touch(tx)
             return
         count = plan.after(count)
@@ -118,7 +121,7 @@ async def _set(system: System, code: str, values: dict[str, Any], action: str, t
         await tx.run(update(senders).where(mine).values({**values, **spending.UNSPENT}))
         before = _noted(row.warm_up, row.warm_count)
         after = _noted(values["warm_up"], values["warm_count"])
-        await audit.note(tx, action, code, told, before=before, after=after)
+        await audit_log.note(tx, action, code, told, before=before, after=after)
         await touch(tx)
     system.directory.forget()
     system.wake.set()

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, insert, select
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
 from ums.core.context.app_context import System
@@ -58,7 +58,7 @@ async def add(
         id = int(await tx.value(insert(words).returning(words.c.id), {**row, "created_at": now}))
         await touch(tx)
         action = "word.exempt" if exempt else "word.add"
-        await audit.note(tx, action, channel.key if channel else "all", folded, actor=actor)
+        await audit_log.note(tx, action, channel.key if channel else "all", folded, actor=actor)
     system.directory.forget()
     return Word(id, folded, channel.key if channel else "", exempt, clock.iso(now))
 
@@ -72,7 +72,9 @@ async def remove(
         if (await tx.run(delete(words).where(_is(folded, channel)))).count == 0:
             raise Invalid("word_unknown", word=folded)
         await touch(tx)
-        await audit.note(tx, "word.remove", channel.key if channel else "all", folded, actor=actor)
+        await audit_log.note(
+            tx, "word.remove", channel.key if channel else "all", folded, actor=actor
+        )
     system.directory.forget()
 
 

@@ -12,7 +12,8 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import audit, auto_pause, imports, looking, poison, queue, restoring
+from ums.core import auto_pause, imports, looking, poison, queue, restoring
+from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.routing import spill
@@ -68,7 +69,7 @@ class Engine:
         await self._recover(everyone=self._system.settings.is_sqlite)
         flow = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
         aside = (self._judging, self._tidy, *[self._look] * looking.AT_ONCE)
-        with audit.acting(audit.ENGINE):
+        with audit_log.acting(audit_log.ENGINE):
             for loop in (*flow, *aside, self._teller.run, self._deliverer.run):
                 task = asyncio.create_task(loop(), name=loop.__qualname__)
                 task.add_done_callback(_report)

@@ -4,7 +4,6 @@ from sqlalchemy import delete
 
 from ums import clock
 from ums.core import (
-    audit_chain,
     contacts,
     evidence,
     full_mailboxes,
@@ -23,7 +22,8 @@ from ums.core import (
     throttle,
     warming,
 )
-from ums.core.audit_gate import Failures, Listings
+from ums.core.audit import audit_chain
+from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.callbacks import sweep
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE

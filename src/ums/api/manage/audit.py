@@ -7,9 +7,9 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from ums.api.manage.shapes import Caller, Moment, Paging, System, ms
-from ums.core import audit, audit_proof
-from ums.core.audit import AuditEntry
-from ums.core.audit_proof import ChainState, Checkpoint, Proof
+from ums.core.audit import audit_log, audit_proof
+from ums.core.audit.audit_log import AuditEntry
+from ums.core.audit.audit_proof import ChainState, Checkpoint, Proof
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
 
@@ -37,7 +37,7 @@ async def list_audit(
     """What was done, the newest first; `until` is not in it."""
     caller.unbound()
     async with system.database.read() as tx:
-        return await audit.list_audit(
+        return await audit_log.list_audit(
             tx,
             actor=actor,
             action=action,

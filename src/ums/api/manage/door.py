@@ -25,7 +25,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ums.api.callers import count, refuse_foreign
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
-from ums.core import audit, grants
+from ums.core import grants
+from ums.core.audit import audit_log
 from ums.core.callers import caller_of
 from ums.core.context.app_context import System
 from ums.core.messages import check_key
@@ -61,7 +62,7 @@ class Door:
         scope["auth"] = caller
         if caller.account is not None:  # a token is an administrator's own
             count(request, caller.account)
-        audit.acts(caller.name)
+        audit_log.acts(caller.name)
         caller.need(handler.opt["scope"])
         _check(request, handler)
         with grants.asking(caller.grantor):

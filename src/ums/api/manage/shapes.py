@@ -12,7 +12,8 @@ from litestar.params import FromQuery, QueryParameter, SkipValidation
 from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
-from ums.core import audit, callers
+from ums.core import callers
+from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect
 from ums.core.common.timestamps import milliseconds
@@ -61,7 +62,7 @@ def caller(request: Call) -> callers.Caller:
 
 def listed(page: P) -> P:
     """A page of people or addresses, which the audit log counts."""
-    audit.gave(len(page.items))
+    audit_log.gave(len(page.items))
     return page
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.callbacks import payload, wire
 from ums.core.callbacks.kept import AddressInfo, found, info, locked, mine, row_of, shape
 from ums.core.callbacks.proof import HOSTED as FORM_HOSTED
@@ -355,7 +355,7 @@ async def _changed(
     both: Both = _NOTHING,
 ) -> None:
     told = f"address {id} {detail}".strip()
-    await audit.note(tx, action, channel.key, told, before=both.before, after=both.after)
+    await audit_log.note(tx, action, channel.key, told, before=both.before, after=both.after)
     await touch(tx)
 
 

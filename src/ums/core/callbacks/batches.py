@@ -17,7 +17,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.callbacks import schedule
 from ums.core.callbacks.wire import Reply
 from ums.core.tables import callback_addresses as addresses
@@ -218,12 +218,12 @@ async def _fail(tx: Tx, batch: Batch, reply: Reply, now: int) -> None:
 async def _disable(tx: Tx, batch: Batch, why: str, now: int) -> None:
     if await tx.value(_DISABLE, {"id": batch.address_id, "at": now}) is not None:
         key = await tx.value(select(channels.c.key).where(channels.c.id == batch.channel_id))
-        await audit.note(
+        await audit_log.note(
             tx,
             "callback.disable",
             str(key),
             f"address {batch.address_id}: {why}",
-            actor=audit.ENGINE,
+            actor=audit_log.ENGINE,
         )
 
 

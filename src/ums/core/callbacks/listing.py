@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import Select, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.callbacks import payload
 from ums.core.callbacks.payload import Record
 from ums.core.common.pagination import Page, cut, page_size
@@ -115,7 +115,7 @@ async def replay(
         if not count and first is not None and first == last:
             raise NotFound("callback_batch_unknown", id=first)
         told = f"{count} batches of {first or 'the first'} to {last or 'the last'}"
-        await audit.note(tx, "callback.replay", channel.key, told)
+        await audit_log.note(tx, "callback.replay", channel.key, told)
     return Replayed(count)
 
 

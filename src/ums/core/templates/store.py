@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import audit
+from ums.core.audit import audit_log
 from ums.core.common.field_errors import all_of
 from ums.core.common.pagination import Page, cut, number, page_size
 from ums.core.common.preconditions import Expect, anything
@@ -103,7 +103,7 @@ async def create(
             raise Conflict("name_taken", name=name)
         await _add(tx, row.id, 1, sources, declared, compiled)
         made = await _shown(tx, channel, row.id, None)
-        await audit.note(tx, "template.create", str(row.id), name, after=_noted(made, listed))
+        await audit_log.note(tx, "template.create", str(row.id), name, after=_noted(made, listed))
         return made
 
 
@@ -152,7 +152,7 @@ async def change(
     same = sources == sources_of(old) and defaults == old.defaults
     if same and name == old.name:
         async with system.database.write() as tx:
-            await audit.note(tx, "template.change", str(id), before={}, after={})
+            await audit_log.note(tx, "template.change", str(id), before={}, after={})
         return old
     compiled = None if same else await compile_sources(system, sources)
     async with system.database.write() as tx:
@@ -167,7 +167,7 @@ async def change(
         new = await _shown(tx, channel, id, None)
         before, after = _noted(old, listed), _noted(new, listed)
         told = f"version {version}"
-        await audit.note(tx, "template.change", str(id), told, before=before, after=after)
+        await audit_log.note(tx, "template.change", str(id), told, before=before, after=after)
         return new
 
 
@@ -192,7 +192,7 @@ async def set_open(system: System, channel: Channel, id: int, *, open: bool) -> 
         await tx.run(update(templates).where(mine).values(values))
         action = "template.open" if open else "template.close"
         before, after = {"open": bool(row.open)}, {"open": open}
-        await audit.note(tx, action, str(id), before=before, after=after)
+        await audit_log.note(tx, action, str(id), before=before, after=after)
         return await _shown(tx, channel, id, None)
 
 

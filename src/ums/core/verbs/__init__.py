@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from ums.bounds import LEAST, MOST_ID, is_stored
-from ums.core import audit, audit_gate, checkup
+from ums.core import checkup
+from ums.core.audit import audit_gate, audit_log
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.verbs import (
@@ -67,7 +68,7 @@ _NAMES = ("channel", "key", "code", "id", "msgid", "name", "userid", "path")
 async def call(system: System, intake: Intake, name: str, params: object) -> object:
     """Run the verb. Raises UmsError, Invalid("verb_unknown") among them."""
     verb, given = await _prepared(system, name, params)
-    with audit.tracing() as by:
+    with audit_log.tracing() as by:
         answer = await verb.run(system, intake, given)
         if name not in UNAUDITED:
             await audit_gate.settle(system.database, by, name, _subject(given))
@@ -79,7 +80,7 @@ async def follow(system: System, name: str, params: object) -> AsyncGenerator[ob
     verb, given = await _prepared(system, name, params)
     if verb.steps is None:
         raise Invalid("verb_unknown", name=name[:40])
-    with audit.tracing() as by:
+    with audit_log.tracing() as by:
         steps = await verb.steps(system, given)
         await audit_gate.settle(system.database, by, name, _subject(given))
     return steps

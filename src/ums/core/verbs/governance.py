@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.core import approval, channels, lists, strategies, suppressions, words
-from ums.core.audit import LOCAL
+from ums.core.audit.audit_log import LOCAL
 from ums.core.common.channel_scope import Channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel

@@ -4,25 +4,25 @@ import asyncio
 
 from sqlalchemy import select
 
-from ums.core import audit
-from ums.core.audit import AuditEntry
+from ums.core.audit import audit_log
+from ums.core.audit.audit_log import AuditEntry
+from ums.core.audit.masking import MASK, masked
 from ums.core.context.app_context import System
-from ums.core.masking import MASK, masked
 from ums.core.tables import audit as rows
 
 
 async def _noted(system: System, subject: str) -> AuditEntry:
     async with system.database.read() as tx:
-        (entry,) = (await audit.list_audit(tx, subject=subject)).items
+        (entry,) = (await audit_log.list_audit(tx, subject=subject)).items
     return entry
 
 
 async def test_an_entry_says_who_from_where_and_what_changed(system: System) -> None:
     before = {"name": "Old", "host": "smtp.example.cn", "port": 25}
-    with audit.acting("operator:ann", "192.0.2.7"):
+    with audit_log.acting("operator:ann", "192.0.2.7"):
         async with system.database.write() as tx:
             after = {**before, "name": "New", "port": 587}
-            await audit.note(tx, "sender.change", "S1", before=before, after=after)
+            await audit_log.note(tx, "sender.change", "S1", before=before, after=after)
     entry = await _noted(system, "S1")
     assert (entry.actor, entry.address, entry.times) == ("operator:ann", "192.0.2.7", 1)
     assert (entry.before, entry.after) == (
@@ -32,16 +32,16 @@ async def test_an_entry_says_who_from_where_and_what_changed(system: System) -> 
 
 
 async def test_what_a_door_learns_later_counts_and_ends_with_the_request(system: System) -> None:
-    with audit.acting(audit.ANYBODY, "2001:db8::1") as request:
-        audit.acts("token:3:CI")
+    with audit_log.acting(audit_log.ANYBODY, "2001:db8::1") as request:
+        audit_log.acts("token:3:CI")
         async with system.database.write() as tx:
-            await asyncio.create_task(audit.note(tx, "word.add", "all"))
+            await asyncio.create_task(audit_log.note(tx, "word.add", "all"))
         assert request.notes == 1
     async with system.database.write() as tx:
-        await audit.note(tx, "word.add", "channel")
+        await audit_log.note(tx, "word.add", "channel")
     by_token, by_command = await _noted(system, "all"), await _noted(system, "channel")
     assert (by_token.actor, by_token.address) == ("token:3:CI", "2001:db8::1")
-    assert (by_command.actor, by_command.address) == (audit.LOCAL, "")
+    assert (by_command.actor, by_command.address) == (audit_log.LOCAL, "")
 
 
 async def test_no_secret_reaches_the_log_by_whatever_field(system: System) -> None:
@@ -57,7 +57,7 @@ async def test_no_secret_reaches_the_log_by_whatever_field(system: System) -> No
         "key": "whsec_" + "A" * 32,
     }
     async with system.database.write() as tx:
-        await audit.note(tx, "sender.change", "S2", f"was {token}", before={}, after=fields)
+        await audit_log.note(tx, "sender.change", "S2", f"was {token}", before={}, after=fields)
         stored = repr(await tx.rows(select(rows)))
     for secret in (planted, sealed, token, "whsec_A"):
         assert secret not in stored
@@ -68,7 +68,7 @@ async def test_no_secret_reaches_the_log_by_whatever_field(system: System) -> No
 
 async def test_a_changed_secret_is_noted_as_changed(system: System) -> None:
     async with system.database.write() as tx:
-        await audit.note(tx, "a", "S3", before={"secret": "x"}, after={"secret": "y"})
+        await audit_log.note(tx, "a", "S3", before={"secret": "x"}, after={"secret": "y"})
     entry = await _noted(system, "S3")
     assert (entry.before, entry.after) == ({"secret": MASK}, {"secret": MASK})
 
@@ -84,5 +84,5 @@ def test_a_long_value_is_cut() -> None:
 
 async def test_texts_no_database_takes_are_noted_all_the_same(system: System) -> None:
     async with system.database.write() as tx:
-        await audit.note(tx, "a", "S4\x00", "half \ud800", after={"a\x00": "\ud800\x00"})
+        await audit_log.note(tx, "a", "S4\x00", "half \ud800", after={"a\x00": "\ud800\x00"})
     assert (await _noted(system, "S4")).detail == "half ?"

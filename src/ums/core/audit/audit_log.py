@@ -15,9 +15,9 @@ from msgspec import Struct
 from sqlalchemy import insert, select
 
 from ums import clock
+from ums.core.audit.masking import LONGEST, difference, masked, masked_text
 from ums.core.common.pagination import MOST, Page, cut, plain
 from ums.core.common.sorting import ByTime, Order
-from ums.core.masking import LONGEST, difference, masked, masked_text
 from ums.core.tables import audit
 from ums.db import Tx
 

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import structs
 from sqlalchemy import delete, select, update
 
-from ums.core import audit, audit_chain, audit_proof
-from ums.core.audit_chain import HEAD
-from ums.core.audit_proof import CHECKPOINT
+from ums.core.audit import audit_chain, audit_log, audit_proof
+from ums.core.audit.audit_chain import HEAD
+from ums.core.audit.audit_proof import CHECKPOINT
 from ums.core.common import metadata
 from ums.core.context.app_context import System
 from ums.core.tables import audit as rows
@@ -21,7 +21,9 @@ from ums.errors import Invalid
 async def _write(system: System, count: int) -> None:
     async with system.database.write() as tx:
         for number in range(count):
-            await audit.note(tx, "a.thing", str(number), "你好", before={"x": 1}, after={"x": 2})
+            await audit_log.note(
+                tx, "a.thing", str(number), "你好", before={"x": 1}, after={"x": 2}
+            )
 
 
 async def _run(system: System, statement: Any) -> None:
@@ -64,7 +66,7 @@ async def test_a_chain_that_nobody_touched_is_sound(
     ],
 )
 async def test_a_changed_entry_is_found(system: System, field: str, value: object) -> None:
-    with audit.acting("operator:ann", "198.51.100.1"):
+    with audit_log.acting("operator:ann", "198.51.100.1"):
         await _write(system, 5)
     await audit_chain.seal(system)
     await _run(system, update(rows).where(rows.c.seq == 3).values({field: value}))

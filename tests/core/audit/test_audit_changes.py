@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from ums.core import (
     adjusting,
-    audit,
     channels,
     mailboxes,
     routing,
@@ -19,7 +18,8 @@ from ums.core import (
     users,
     warming,
 )
-from ums.core.audit import AuditEntry
+from ums.core.audit import audit_log
+from ums.core.audit.audit_log import AuditEntry
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.mailboxes import NewMailbox
@@ -38,7 +38,7 @@ Fields = dict[str, Any] | None
 
 async def _last(system: System, action: str) -> AuditEntry:
     async with system.database.read() as tx:
-        return (await audit.list_audit(tx, action=action, limit=1)).items[0]
+        return (await audit_log.list_audit(tx, action=action, limit=1)).items[0]
 
 
 async def _both(system: System, action: str) -> tuple[Fields, Fields]:
@@ -139,7 +139,7 @@ async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(system:
     await mailboxes.remove(system, code)
     assert ((await _both(system, "sender.mailbox_remove"))[0] or {})["inbox"] == "In"
     async with system.database.read() as tx:
-        assert "hunter2-secret" not in repr((await audit.list_audit(tx)).items)
+        assert "hunter2-secret" not in repr((await audit_log.list_audit(tx)).items)
 
 
 _KEY = AccessKey(1, "key", "secret", 0)

@@ -6,8 +6,8 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core import audit
-from ums.core.audit import Acting
+from ums.core.audit import audit_log
+from ums.core.audit.audit_log import Acting
 from ums.core.common import operator_names
 from ums.db import Database, Tx
 from ums.networks import client_network
@@ -21,7 +21,7 @@ async def settle(database: Database, by: Acting, action: str, subject: str) -> N
     """Note `action`, unless what was done has left an entry by itself."""
     if by.notes == 0:
         async with database.write() as tx:
-            await audit.note(tx, action, subject)
+            await audit_log.note(tx, action, subject)
 
 
 class _Event(Struct, frozen=True):
@@ -86,15 +86,15 @@ class Failures(_Counted):
         super().__init__(database, clock.MINUTE, MOST)
 
     async def count(self, action: str, subject: str, address: str) -> None:
-        await self._count(_Event(audit.ANYBODY, action, subject, client_network(address)))
+        await self._count(_Event(audit_log.ANYBODY, action, subject, client_network(address)))
 
     async def _note(self, tx: Tx, event: _Event, held: _Repeats) -> None:
         subject = event.subject
         if event.action.startswith("sign_in."):
             subject = await _known(tx, subject)
-        actor = audit.source().actor if held.times == 1 else event.actor
-        with audit.acting(actor, event.place):
-            await audit.note(tx, event.action, subject, times=held.times)
+        actor = audit_log.source().actor if held.times == 1 else event.actor
+        with audit_log.acting(actor, event.place):
+            await audit_log.note(tx, event.action, subject, times=held.times)
 
 
 class Listings(_Counted):
@@ -107,9 +107,9 @@ class Listings(_Counted):
         await self._count(_Event(by.actor, action, subject, by.address), by.given)
 
     async def _note(self, tx: Tx, event: _Event, held: _Repeats) -> None:
-        with audit.acting(event.actor, event.place):
+        with audit_log.acting(event.actor, event.place):
             after = {"given": held.given}
-            await audit.note(tx, event.action, event.subject, after=after, times=held.times)
+            await audit_log.note(tx, event.action, event.subject, after=after, times=held.times)
 
 
 async def _known(tx: Tx, name: str) -> str:

@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core import audit, audit_chain
-from ums.core.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
+from ums.core.audit import audit_chain, audit_log
+from ums.core.audit.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
 from ums.core.common import metadata
 from ums.core.common.encryption import Seal
 from ums.core.context.app_context import System
@@ -97,7 +97,7 @@ async def checkpoint(system: System) -> Checkpoint:
         )
         made = msgspec.structs.replace(told, signature=_signed(system.seal, told))
         await metadata.put(tx, CHECKPOINT, msgspec.json.encode(made).decode())
-        await audit.note(tx, "audit.checkpoint", str(head.seq), after={"hash": head.hash})
+        await audit_log.note(tx, "audit.checkpoint", str(head.seq), after={"hash": head.hash})
     return made
 
 
@@ -115,7 +115,7 @@ async def verify(system: System, given: Checkpoint | None = None) -> Proof:
     async with system.database.write() as tx:
         await metadata.put(tx, VERIFIED, msgspec.json.encode(proof).decode())
         result = "sound" if proof.ok else proof.problem
-        await audit.note(tx, "audit.verify", str(proof.seq), result)
+        await audit_log.note(tx, "audit.verify", str(proof.seq), result)
     return proof
 
 
