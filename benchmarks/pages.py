@@ -12,7 +12,7 @@ from benchmarks.processes import serving
 from benchmarks.systems import NUMBERS, Databases, prepare
 from ums import clock
 from ums.config import Settings
-from ums.core import operators
+from ums.core.identity import operators
 from ums.core.opening import open_system
 from ums.db import Hot
 

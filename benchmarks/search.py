@@ -15,8 +15,9 @@ from benchmarks.people import COMMON, LATE, RARE, TAG, people
 from benchmarks.processes import serving
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
-from ums.core import operators, segments, user_bulk, user_pages, users
-from ums.core.callers import Caller
+from ums.core import segments, user_bulk, user_pages, users
+from ums.core.identity import operators
+from ums.core.identity.principals import Caller
 from ums.core.opening import open_system
 from ums.core.user_entries import Rights
 from ums.core.user_pages import UserDraft

@@ -19,8 +19,8 @@ import postgres
 from clocks import Time
 from ums import clock
 from ums.config import Settings
-from ums.core import hashing
 from ums.core.context.app_context import System
+from ums.core.identity import password_hashing
 from ums.core.opening import open_system
 from ums.db import open_database
 from ums.migrations import runner
@@ -98,8 +98,8 @@ def _recorded(found: list[str], failed: int, *, soak: bool) -> str:
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is slow on purpose would only be slow here."""
-    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(1, 8, 1))
-    hashing._dummy.cache_clear()
+    monkeypatch.setattr(password_hashing, "_hasher", PasswordHasher(1, 8, 1))
+    password_hashing._dummy.cache_clear()
 
 
 @pytest.fixture

@@ -28,14 +28,15 @@ from msgspec import structs
 from fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
-from ums.core import access, channels, senders, signing_in, tokens
-from ums.core.api_throttle import ApiThrottle
+from ums.core import channels, senders
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
+from ums.core.identity import api_tokens, credentials, login
+from ums.core.identity.api_throttle import ApiThrottle
+from ums.core.identity.api_tokens import NewToken
+from ums.core.identity.throttle import Limit
 from ums.core.senders import NewSender
 from ums.core.tables.states import FINAL
-from ums.core.throttle import Limit
-from ums.core.tokens import NewToken
 from ums.engine import loop
 from ums.errors import NotAuthenticated
 from ums.web import server as web
@@ -214,17 +215,17 @@ class Door:
     async def api_token(self, *scopes: str, channels: list[str] | None = None) -> Token:
         """A new token of the management API, for everything unless told otherwise."""
         given = NewToken(f"test {next(_names)}", list(scopes or ("admin",)), channels)  # type: ignore[arg-type]
-        return str((await tokens.create(self.system, given)).token)
+        return str((await api_tokens.create(self.system, given)).token)
 
     async def access_key(self) -> Basic:
-        made = await access.create_access_key(self.system)
+        made = await credentials.create_access_key(self.system)
         return made.accesskey, made.mastersecret
 
 
 async def password_is(system: System, name: str, password: str) -> bool:
     """Whether an operator could sign in with it."""
     try:
-        await signing_in.check_password(system, name, password, signing_in.Client("127.0.0.1"))
+        await login.check_password(system, name, password, login.Client("127.0.0.1"))
     except NotAuthenticated:
         return False
     return True

@@ -10,8 +10,9 @@ from sqlalchemy import insert, select
 import openapi
 from doors import Answer, Door, OneChannel
 from ums import clock
-from ums.core import material_store, sessions
+from ums.core import material_store
 from ums.core.callbacks import wire
+from ums.core.identity import sessions
 from ums.core.tables import callback_addresses, callback_batches, operators
 
 DOCUMENT = openapi.the_document()

@@ -19,10 +19,10 @@ from ums.console import failing as console_failing
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.pages import static_files
-from ums.core import grants
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.common import idempotency
 from ums.core.context.app_context import System
+from ums.core.identity import grants
 from ums.core.messages import Intake
 from ums.core.opening import open_system
 from ums.db import patience

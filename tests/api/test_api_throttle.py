@@ -8,8 +8,9 @@ import pytest_asyncio
 
 from clocks import Time
 from doors import Door, OneChannel
-from ums.core import access, channels, tokens
-from ums.core.api_throttle import ADDRESS, AT_ONCE, PAIR, ApiThrottle
+from ums.core import channels
+from ums.core.identity import api_tokens, credentials
+from ums.core.identity.api_throttle import ADDRESS, AT_ONCE, PAIR, ApiThrottle
 
 EVENTS: dict[str, Any] = {"events": [{"message_id": "<x@y>", "event": "delivered"}]}
 
@@ -43,13 +44,13 @@ async def test_a_burst_gets_hardly_further(
     strict: Door, channel: OneChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    find = access._find
+    find = credentials._find
 
     async def counted(system: Any, key: str, secret: str) -> Any:
         seen.append(secret)
         return await find(system, key, secret)
 
-    monkeypatch.setattr(access, "_find", counted)
+    monkeypatch.setattr(credentials, "_find", counted)
     tries = [strict.post("/v1/sent", {}, (channel.key, f"no{n}")) for n in range(150)]
     told = await asyncio.gather(*tries)
     assert len(set(seen)) < PAIR.free + AT_ONCE
@@ -60,13 +61,13 @@ async def test_tokens_cannot_be_guessed_either(
     strict: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    find = tokens.authenticate
+    find = api_tokens.authenticate
 
     async def counted(system: Any, given: str) -> Any:
         seen.append(given)
         return await find(system, given)
 
-    monkeypatch.setattr(tokens, "authenticate", counted)
+    monkeypatch.setattr(api_tokens, "authenticate", counted)
     tries = [strict.get("/api/users", f"ums_{n}") for n in range(ADDRESS.free + 60)]
     statuses = [one.status for one in await asyncio.gather(*tries)]
     assert ADDRESS.free <= len(seen) < ADDRESS.free + AT_ONCE
@@ -89,7 +90,7 @@ async def test_what_works_is_not_shut_out_and_writes_nothing(
     async def never(*_: Any) -> None:
         raise AssertionError("a good call counts something")
 
-    monkeypatch.setattr("ums.core.throttle.count", never)
+    monkeypatch.setattr("ums.core.identity.throttle.count", never)
     for who in (channel, token):
         assert (await strict.get("/api/messages", who)).status == 200
 

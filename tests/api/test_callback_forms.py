@@ -8,7 +8,7 @@ from doors import Door
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
-from ums.core.scopes import OF_CHANNEL
+from ums.core.identity.scopes import OF_CHANNEL
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest_asyncio
 from doors import Door, OneChannel
 from ruling import rule
 from ums import clock
-from ums.core import approval, lists, operators, segments, strategies, words
+from ums.core import approval, lists, segments, strategies, words
+from ums.core.identity import operators
 
 DIRECT = {"aud_email": [{"data": ["a@example.org"]}]}
 CONTENT = {"msg_email": [{"subject": "Hello", "text": "<p>World</p>"}]}

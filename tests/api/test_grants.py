@@ -9,13 +9,13 @@ from sqlalchemy import select, update
 
 from doors import Answer, Door, Token, password_is
 from ums import clock
-from ums.core import grants, invitations, operators, tokens
-from ums.core.grants import Grantor, Rights
-from ums.core.operators import Role
-from ums.core.scopes import OF_CHANNEL, OF_ROLE, SCOPES
+from ums.core.identity import api_tokens, grants, invitations, operators
+from ums.core.identity.api_tokens import NewToken
+from ums.core.identity.grants import Grantor, Rights
+from ums.core.identity.operators import Role
+from ums.core.identity.scopes import OF_CHANNEL, OF_ROLE, SCOPES
 from ums.core.tables import operators as rows
 from ums.core.tables import tokens as token_rows
-from ums.core.tokens import NewToken
 from ums.errors import Conflict, Forbidden, NotFound, UmsError
 
 PASSWORD = "seven grey herons"
@@ -102,12 +102,12 @@ async def test_who_is_bound_grants_no_other_channels(shared: Door) -> None:
                 await invitations.create(system, "viewer", channels, actor="x")
             named = None if channels is None else [keys[id].key for id in channels]
             with pytest.raises(Forbidden):
-                await tokens.create(system, NewToken("t", ["stats:read"], named))
+                await api_tokens.create(system, NewToken("t", ["stats:read"], named))
         await operators.create(system, "within", PASSWORD, "viewer", channels=[mine])
         for wider in (None, [mine, other]):
             with pytest.raises(Forbidden):
                 await operators.change(system, "within", channels=wider)
-        await tokens.create(system, NewToken("t", ["stats:read"], [keys[mine].key]))
+        await api_tokens.create(system, NewToken("t", ["stats:read"], [keys[mine].key]))
     found = await operators.channels_of(system, ["within", "beyond"])
     assert found == {"within": [mine]}
     with grants.asking(bound(other)), pytest.raises(Forbidden):
@@ -141,7 +141,7 @@ async def test_a_door_that_says_nothing_grants_nothing(shared: Door) -> None:
         with pytest.raises(Forbidden):
             await operators.create(shared.system, "nobody's", PASSWORD, "viewer")
         with pytest.raises(Forbidden):
-            await tokens.create(shared.system, NewToken("t", ["stats:read"]))
+            await api_tokens.create(shared.system, NewToken("t", ["stats:read"]))
 
 
 # -- tokens and who made them -----------------------------------------------------------------
@@ -228,7 +228,7 @@ async def test_a_token_is_good_while_its_operator_is(shared: Door) -> None:
     system, name = shared.system, "maker of tokens"
     await operators.create(system, name, PASSWORD)
     with grants.asking(await of_operator(shared, name)):
-        made = await tokens.create(system, NewToken("mine", ["admin"]))
+        made = await api_tokens.create(system, NewToken("mine", ["admin"]))
     token = str(made.token)
     await operators.create(system, "another boss", PASSWORD)
     assert (await shared.get("/api/tokens", token)).status == 200

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 import openapi
 from doors import Door
-from ums.core.scopes import SCOPES, holds
+from ums.core.identity.scopes import SCOPES, holds
 from ums.core.tables import metadata
 from worlds import OPERATIONS, Operation, World, make
 

@@ -7,7 +7,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from doors import Door, OneChannel, Token
-from ums.core import operators
+from ums.core.identity import operators
 
 A = "a@example.org"
 

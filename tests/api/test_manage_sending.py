@@ -14,9 +14,10 @@ import pytest_asyncio
 
 from doors import Answer, Door, OneChannel
 from fakes import Mail
-from ums.core import channels, lists, operators, segments
+from ums.core import channels, lists, segments
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
+from ums.core.identity import operators
 from ums.core.templates import store
 from ums.core.templates.build import Sources
 

@@ -5,7 +5,7 @@ from msgspec import structs
 from ums.cli.first_start import DEMO_CHANNEL, prepare
 from ums.config import Settings
 from ums.core import channels, senders
-from ums.core.access import create_access_key
+from ums.core.identity.credentials import create_access_key
 from ums.core.opening import open_system
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from doors import Door, open_door
 from ums.config import Settings
-from ums.core import operators
-from ums.core.operators import Role
+from ums.core.identity import operators
+from ums.core.identity.operators import Role
 
 PASSWORD = "correct horse battery"
 SYSTEMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -8,8 +8,8 @@ from clocks import Time
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door, open_door
 from ums.config import Settings
-from ums.core import operators
-from ums.core.signing_in import FREE
+from ums.core.identity import operators
+from ums.core.identity.login import FREE
 from ums.core.tables import operators as rows
 
 

@@ -9,7 +9,8 @@ from console.conftest import PASSWORD
 from doors import Door
 from fakes import DROP, Act, Call
 from ums.console.words import Words
-from ums.core import operators, senders
+from ums.core import senders
+from ums.core.identity import operators
 from ums.core.senders import NewSender
 
 

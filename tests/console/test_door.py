@@ -16,8 +16,8 @@ from ums.app import build
 from ums.config import Settings
 from ums.console.door import ANY, OPEN
 from ums.console.door import Door as Middleware
-from ums.core import operators
-from ums.core.scopes import OF_ROLE, holds
+from ums.core.identity import operators
+from ums.core.identity.scopes import OF_ROLE, holds
 from ums.core.tables import operators as rows
 
 VALUES = {"msgid": "none", "key": "none", "code": "none", "userid": "none", "verb": "pause"}

@@ -9,8 +9,8 @@ from console.conftest import Visit
 from console.test_settings import followed
 from doors import Door
 from flow import with_settings
-from ums.core import operators
 from ums.core.common.metadata import HELD
+from ums.core.identity import operators
 from ums.core.tables import meta
 
 

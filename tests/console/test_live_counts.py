@@ -11,7 +11,7 @@ from doors import Door
 from fakes import Call
 from ums.console.pages import number_words
 from ums.console.words import WORDS, Words
-from ums.core import operators
+from ums.core.identity import operators
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from console.test_two_factor import set_up
 from doors import Door
-from ums.core import adjusting, operator_access, operators
-from ums.core.devices import name_of
-from ums.core.operators import Role
+from ums.core import adjusting
+from ums.core.identity import operator_access, operators
+from ums.core.identity.operators import Role
+from ums.core.identity.user_agents import name_of
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"  # noqa: E501
 

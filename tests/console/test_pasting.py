@@ -6,7 +6,7 @@ from playwright.async_api import Page
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
 from doors import Door
-from ums.core import operators
+from ums.core.identity import operators
 
 DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 STYLED = f"""<style>p {{ color: green }}</style>

@@ -17,8 +17,9 @@ from ums.console.guests import COOKIE, guests_of
 from ums.console.pages import static_files
 from ums.console.sandbox import router
 from ums.console.words import LANGUAGES, WORDS
-from ums.core import operators, sandbox
+from ums.core import sandbox
 from ums.core.context.app_context import System
+from ums.core.identity import operators
 
 PLAIN = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: Hi\r\n\r\nHello <b>there</b>\r\n"
 SCRIPT = "<script>alert(1)</script>"

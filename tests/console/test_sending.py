@@ -14,7 +14,7 @@ from console.test_settings import followed
 from doors import Door
 from flow import until
 from ums.console.words import Words
-from ums.core import operators
+from ums.core.identity import operators
 
 EMPTY = {"to": "list", "with": "text", "subject": "s", "body": "t", "zone": "UTC", "priority": "2"}
 

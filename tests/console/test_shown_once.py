@@ -14,7 +14,7 @@ from receiver import receiving
 from telling import ALLOWED
 from ums import clock
 from ums.console.words import Words
-from ums.core import operators, shown_once
+from ums.core.identity import one_time_secrets, operators
 from ums.core.tables import shown_once as rows
 
 
@@ -74,7 +74,7 @@ async def test_only_who_made_it_sees_it_and_only_for_a_while(door: Door, visit: 
     async with door.system.database.read() as tx:
         (row,) = await tx.rows(select(rows))
     assert secret not in str(row)
-    assert clock.now() < row.expires_at <= clock.now() + shown_once.LIFE
+    assert clock.now() < row.expires_at <= clock.now() + one_time_secrets.LIFE
     async with door.system.database.write() as tx:
         await tx.run(update(rows).values(expires_at=clock.now()))
     late = await visitor.get(where)

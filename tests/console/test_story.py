@@ -15,7 +15,7 @@ from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
 from doors import Door
 from ums.console.words import Words
-from ums.core import operators
+from ums.core.identity import operators
 
 REFUSED = "gone@example.org"
 PAGES = (

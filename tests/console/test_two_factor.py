@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from console.conftest import Visit, browsing, log_in
 from doors import Door
-from ums.core import recovery
-from ums.core.signing_in import FREE
+from ums.core.identity import recovery_codes
+from ums.core.identity.login import FREE
 from ums.core.tables import operators
 
 HIDDEN = re.compile(r'name="ticket" value="([^"]+)"')
@@ -103,13 +103,13 @@ async def test_codes_are_stored_so_that_they_cannot_be_found(door: Door, visit: 
     _, _, codes = await set_up(await visit())
     async with door.system.database.read() as tx:
         stored = str(await tx.value(select(operators.c.recovery)))
-    kept = recovery.read(stored)
+    kept = recovery_codes.read(stored)
     for code in codes:
         plain = code.replace("-", "")
         assert len(plain) * 5 >= 80  # bits
         assert plain not in stored
         assert hashlib.sha256(plain.encode()).hexdigest() not in stored
-        assert await recovery.digest(kept, plain) in kept.digests
+        assert await recovery_codes.digest(kept, plain) in kept.digests
 
 
 async def test_new_codes_take_the_place_of_the_old_ones(door: Door, visit: Visit) -> None:

@@ -9,7 +9,8 @@ import pytest
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door
 from ums.console import watching
-from ums.core import operators, sandbox, senders, sessions
+from ums.core import sandbox, senders
+from ums.core.identity import operators, sessions
 from ums.core.senders import NewSender
 
 Change = Callable[[Door, str], Awaitable[object]]

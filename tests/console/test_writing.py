@@ -15,8 +15,9 @@ from console.conftest import PASSWORD, Visit
 from doors import Door, OneChannel
 from ums import clock
 from ums.console.words import Words
-from ums.core import channels, operators, reports
+from ums.core import channels, reports
 from ums.core.context.channel_policy import Rules
+from ums.core.identity import operators
 
 BROWSERS = pytest.mark.parametrize(
     ("language", "size", "scripts"),

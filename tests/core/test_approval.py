@@ -9,9 +9,10 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import approval, channels, operators, senders
+from ums.core import approval, channels, senders
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
+from ums.core.identity import operators
 from ums.core.tables import audit, messages
 from ums.errors import Invalid, NotFound, Refused
 

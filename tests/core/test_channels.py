@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from flow import account
 from ums import clock
-from ums.core import access, channels, senders, verbs
+from ums.core import channels, senders, verbs
 from ums.core.common.encryption import Seal
 from ums.core.context.app_context import System
+from ums.core.identity import credentials
 from ums.core.messages import Intake
 from ums.core.tables import audit
 from ums.core.tables import channels as table
@@ -76,12 +77,12 @@ async def test_a_rotated_secret_overlaps_with_the_old_one_for_a_while(system: Sy
     second = await channels.rotate(system, "1234")
     assert second.mastersecret != first.mastersecret
     for secret in (first.mastersecret, second.mastersecret):
-        await access.authenticate(system, basic("1234", secret), "127.0.0.1")
+        await credentials.authenticate(system, basic("1234", secret), "127.0.0.1")
     third = await channels.rotate(system, "1234", overlap=0)
-    await access.authenticate(system, basic("1234", third.mastersecret), "127.0.0.1")
+    await credentials.authenticate(system, basic("1234", third.mastersecret), "127.0.0.1")
     for secret in (first.mastersecret, second.mastersecret):
         with pytest.raises(NotAuthenticated):
-            await access.authenticate(system, basic("1234", secret), "127.0.0.1")
+            await credentials.authenticate(system, basic("1234", secret), "127.0.0.1")
     channel = (await system.directory.now()).channels["1234"]
     assert (channel.old_secret_until or 0) <= clock.now()
 

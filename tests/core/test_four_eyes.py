@@ -9,15 +9,16 @@ from sqlalchemy import select, update
 
 from flow import Flow, open_flow
 from ruling import rule
-from ums.core import approval, channels, grants, identity, operators, resending, tokens
+from ums.core import approval, channels, resending
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.grants import Grantor
+from ums.core.identity import actors, api_tokens, grants, operators
+from ums.core.identity.api_tokens import NewToken
+from ums.core.identity.grants import Grantor
 from ums.core.outgoing import Outgoing
 from ums.core.rule_checks import with_changes
 from ums.core.tables import messages
 from ums.core.tables import operators as operators_table
-from ums.core.tokens import NewToken
 from ums.core.verbs import governance
 from ums.errors import Forbidden, Invalid, NotFound
 
@@ -60,11 +61,11 @@ async def refused(flow: Flow, msgid: str, actor: str) -> None:
 async def token_of(flow: Flow, maker: str, scopes: Sequence[Any] = ("admin",)) -> str:
     """A token that `maker` makes, as an actor."""
     async with flow.system.database.read() as tx:
-        operator = (await identity.of(tx, maker)).operator_id
+        operator = (await actors.of(tx, maker)).operator_id
     above = int(maker.split(":")[1]) if maker.startswith("token:") else None
     by = Grantor(grants.ALL, None if above else operator, above)
     with grants.asking(by):
-        made = await tokens.create(flow.system, NewToken("t", list(scopes)), created_by=maker)
+        made = await api_tokens.create(flow.system, NewToken("t", list(scopes)), created_by=maker)
     return f"token:{made.id}:{made.name}"
 
 

@@ -9,8 +9,8 @@ from spreadsheets import table
 from ums import clock
 from ums.core import import_drafts, import_undo, imports, queue, user_pages, users
 from ums.core.audit import audit_log
-from ums.core.callers import Caller
 from ums.core.context.app_context import System
+from ums.core.identity.principals import Caller
 from ums.core.import_undo import Lost
 from ums.core.spreadsheets import reader
 from ums.core.tables import import_batches

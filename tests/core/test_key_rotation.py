@@ -13,14 +13,15 @@ from flow import open_flow
 from imap import mailbox_at
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, key_rotation, mailboxes, shown_once, two_factor
-from ums.core.access import authenticate, create_access_key
+from ums.core import channels, key_rotation, mailboxes
 from ums.core.callbacks import addresses, wire
 from ums.core.callbacks.proof import password_context
 from ums.core.common import idempotency
 from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
 from ums.core.common.idempotency import Kept, Place
 from ums.core.context.app_context import System
+from ums.core.identity import one_time_secrets, two_factor
+from ums.core.identity.credentials import authenticate, create_access_key
 from ums.core.key_rotation import SEALED
 from ums.core.opening import open_system
 from ums.core.senders import password_of
@@ -74,7 +75,7 @@ async def fill(system: System) -> None:
         id = await tx.value(select(operators.c.id).where(operators.c.name == "second"))
         totp = system.seal.close(TOTP.hex(), two_factor.secret_context(id))
         await tx.run(update(operators).where(operators.c.id == id).values(totp=totp))
-    await shown_once.keep(system, id, "token", name="a", secret="a secret")
+    await one_time_secrets.keep(system, id, "token", name="a", secret="a secret")
     place = Place("token:1", "again")
     assert await idempotency.claim(system.database, system.seal, place) is None
     await idempotency.keep(system.database, system.seal, place, "f" * 64, Kept(200, [], "{}"))

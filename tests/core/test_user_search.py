@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ums import clock
 from ums.core import channels, user_filters, user_pages, user_search, users
-from ums.core.callers import Caller
 from ums.core.context.app_context import System
+from ums.core.identity.principals import Caller
 from ums.core.tables import user_search as table
 from ums.core.tables import users as user_rows
 from ums.core.user_entries import Rights

@@ -16,7 +16,7 @@ from console.conftest import PASSWORD, browsing, log_in
 from doors import Door, open_door
 from ums.app import build
 from ums.config import Settings
-from ums.core import operators
+from ums.core.identity import operators
 from ums.errors import TooLarge
 from ums.web import bodies
 

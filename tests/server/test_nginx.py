@@ -22,7 +22,7 @@ from sqlalchemy import select
 from console.conftest import PASSWORD
 from doors import Door, open_door
 from ums.config import Settings
-from ums.core import operators
+from ums.core.identity import operators
 from ums.core.tables import sessions
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "behind-a-proxy.md"

@@ -4,10 +4,10 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 
 from ums.api.answers import Call, system_of
-from ums.core.access import Caller, authenticate
 from ums.core.audit import audit_log
 from ums.core.common.rate_limiter import Rate
 from ums.core.context.directory import AccessKey, Channel
+from ums.core.identity.credentials import Caller, authenticate
 from ums.errors import Busy, Forbidden
 from ums.web.edge import address_of
 

@@ -15,8 +15,9 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.api.answers import Call, answer, body_of, intake_of, json_of, system_of
-from ums.core import grants, verbs
+from ums.core import verbs
 from ums.core.audit import audit_log
+from ums.core.identity import grants
 from ums.errors import NotAuthenticated, NotFound
 from ums.web.proxies import PROXIED
 

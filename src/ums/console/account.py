@@ -11,9 +11,10 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.visitor import client_of, cookies_of, current, inside, session_cookie
 from ums.console.zones import known_zones, zone_of
-from ums.core import operator_access, operators, sessions, signing_in
 from ums.core.audit import audit_log
-from ums.core.two_factor import codes_left
+from ums.core.identity import login as signing_in
+from ums.core.identity import operator_access, operators, sessions
+from ums.core.identity.two_factor import codes_left
 from ums.errors import Invalid, UmsError
 
 

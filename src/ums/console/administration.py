@@ -13,12 +13,13 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.visitor import client_of
-from ums.core import invitations, operator_access, operators, restoring, signing_in, tokens
-from ums.core.callers import Caller
+from ums.core import restoring
 from ums.core.channels import list_channels
 from ums.core.common.sorting import ByName
-from ums.core.scopes import SCOPES
-from ums.core.tokens import NewToken
+from ums.core.identity import api_tokens, invitations, login, operator_access, operators
+from ums.core.identity.api_tokens import NewToken
+from ums.core.identity.principals import Caller
+from ums.core.identity.scopes import SCOPES
 from ums.errors import Invalid, UmsError
 
 ROLES: Final = ("administrator", "operator", "viewer")
@@ -87,7 +88,7 @@ async def invitation(request: AnyRequest, system: System, token: FromPath[str]) 
 
 
 async def _invitation(request: AnyRequest, system: Any, token: str) -> invitations.Invitation:
-    async with signing_in.invited(system, client_of(request)):
+    async with login.invited(system, client_of(request)):
         return await invitations.find(system, token)
 
 
@@ -146,7 +147,7 @@ async def _tokens(request: AnyRequest, system: Any, form: Form, status: int = 20
         request,
         "administration/tokens.html",
         status=status,
-        found=await tokens.list_tokens(system, sort=sort, after=after, limit=50),
+        found=await api_tokens.list_tokens(system, sort=sort, after=after, limit=50),
         sort=sort,
         form=form,
         scopes=sorted(SCOPES),
@@ -166,7 +167,7 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
     }
     try:
         asked = NewToken(values["name"], values["scopes"], values["channels"] or None)
-        made = await tokens.create(system, asked, visitor.caller.name)
+        made = await api_tokens.create(system, asked, visitor.caller.name)
     except UmsError as error:
         form = refused(request, values, error)
         return await _tokens(request, system, form, status=error.status)
@@ -176,7 +177,7 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
 @post("/tokens/{id:int}/revoke", scope="tokens:write", recent="/tokens")
 async def revoke_token(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     visitor.caller.unbound()
-    await tokens.revoke(system, id)
+    await api_tokens.revoke(system, id)
     return go("/tokens", "administration.did_revoke")
 
 

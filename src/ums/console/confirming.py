@@ -18,7 +18,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System
 from ums.console.shapes import Visitor as Signed
 from ums.console.visitor import Visitor, inside, session_cookie
-from ums.core import signing_in
+from ums.core.identity import login
 from ums.errors import UmsError
 
 PAGE: Final = "/account/confirm"
@@ -73,7 +73,7 @@ async def confirm(request: AnyRequest, system: System, visitor: Signed) -> Respo
     fields = await given(request)
     password, code = fields.get("password", ""), fields.get("code", "")
     try:
-        token = await signing_in.prove(system, visitor.signed_in, password, code)
+        token = await login.prove(system, visitor.signed_in, password, code)
     except UmsError as error:
         form = refused(request, {"password": "", "code": "", "next": fields.get("next", "")}, error)
         return page(

@@ -18,7 +18,7 @@ from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
 from ums.core import reports, resolving
-from ums.core.callers import Caller
+from ums.core.identity.principals import Caller
 from ums.core.reports import STATES, DeliveryInfo
 
 _EXPORTED: Final = ("id", "userid", "address", "state", "reason", "sender", "tries", "updated_at")

@@ -27,9 +27,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ums.console import confirming, cookies
 from ums.console.guests import is_guest
 from ums.console.visitor import AnyRequest, Visitor, visitor_of
-from ums.core import grants, sessions
 from ums.core.audit import audit_log
-from ums.core.scopes import SCOPES
+from ums.core.identity import grants, sessions
+from ums.core.identity.scopes import SCOPES
 from ums.errors import Forbidden
 
 OPEN: Final = "open"

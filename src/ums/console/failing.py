@@ -10,7 +10,7 @@ from litestar.types import ExceptionHandlersMap
 from ums.console.forms import wait
 from ums.console.pages import AnyRequest, problem
 from ums.console.words import Words, language_of
-from ums.core.scopes import OF_ROLE, holds
+from ums.core.identity.scopes import OF_ROLE, holds
 from ums.errors import UmsError
 
 log = structlog.get_logger()

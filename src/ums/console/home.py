@@ -16,17 +16,17 @@ from ums.core import (
     auto_pause,
     import_drafts,
     mailboxes,
-    operator_access,
     reports,
     senders,
     standing,
     stats,
     users,
 )
-from ums.core.callers import Caller
 from ums.core.common import metadata
 from ums.core.forecast import Forecast, forecast
-from ums.core.operators import ADMINISTRATOR
+from ums.core.identity import operator_access
+from ums.core.identity.operators import ADMINISTRATOR
+from ums.core.identity.principals import Caller
 from ums.core.reports import MessageInfo
 from ums.core.stats import OwnDays, Stats
 from ums.core.stats_sql import Asked

@@ -22,9 +22,9 @@ from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
 from ums.console.words import language_of
 from ums.core import import_drafts, import_undo, rejects
-from ums.core.callers import Caller
 from ums.core.common.sorting import ByName
 from ums.core.dry_run import dry_run
+from ums.core.identity.principals import Caller
 from ums.core.import_columns import Choice, has_userid
 from ums.core.import_drafts import ColumnView, ImportInfo, TopRow
 from ums.core.import_rows import KIND_OF

@@ -15,9 +15,9 @@ from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.console.zones import time_words, typed_as
 from ums.core import approval, halting, reports, resending
-from ums.core.callers import Caller
 from ums.core.common.sorting import ByTime
 from ums.core.forecast import forecast
+from ums.core.identity.principals import Caller
 from ums.core.losses import Lost, losses
 from ums.core.reports import STATES, MessageInfo, MessageOrder
 from ums.core.visibility import bind_names

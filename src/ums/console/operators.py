@@ -10,7 +10,8 @@ from litestar.params import FromPath
 from ums.console.forms import chosen, lists
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import adjusting, operator_access, operators
+from ums.core import adjusting
+from ums.core.identity import operator_access, operators
 
 _PATHS: Final = (
     "/operators/{name:str}/sessions/{id:int}/end",

@@ -22,10 +22,10 @@ from ums.console.shapes import Intake, System, Visitor
 from ums.console.words import language_of
 from ums.console.zones import entered
 from ums.core import approval, composing, drafts, reports, segments
-from ums.core.callers import Caller
 from ums.core.context.directory import Channel
 from ums.core.drafts import Draft
 from ums.core.forecast import estimate
+from ums.core.identity.principals import Caller
 from ums.core.outgoing import Outgoing, Recipient
 from ums.core.reach import reach
 from ums.core.scheduling import check_times

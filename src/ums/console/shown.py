@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import shown_once
+from ums.core.identity import one_time_secrets
 from ums.errors import NotFound
 
 NEXT: Final = {"token": "/tokens", "invitation": "/operators", "recovery": "/account"}
@@ -16,7 +16,7 @@ NEXT: Final = {"token": "/tokens", "invitation": "/operators", "recovery": "/acc
 
 async def reveal(system: Any, visitor: Any, kind: str, **values: object) -> Response[str]:
     """To the page that shows the secret in `values` to the operator who made it."""
-    id = await shown_once.keep(system, visitor.signed_in.operator_id, kind, **values)
+    id = await one_time_secrets.keep(system, visitor.signed_in.operator_id, kind, **values)
     return go(f"/shown/{id}")
 
 
@@ -24,7 +24,7 @@ async def reveal(system: Any, visitor: Any, kind: str, **values: object) -> Resp
 async def show(
     request: AnyRequest, system: System, visitor: Visitor, shown_id: FromPath[int]
 ) -> Response[str]:
-    found = await shown_once.find(system, visitor.signed_in.operator_id, shown_id)
+    found = await one_time_secrets.find(system, visitor.signed_in.operator_id, shown_id)
     if found is None:
         raise NotFound("shown_over")
     return page(request, "shown.html", shown=found, **found.values)
@@ -34,8 +34,8 @@ async def show(
 async def done(system: System, visitor: Visitor, shown_id: FromPath[int]) -> Response[str]:
     """The operator has it: nothing shows it any more."""
     operator = visitor.signed_in.operator_id
-    found = await shown_once.find(system, operator, shown_id)
-    await shown_once.forget(system, operator, shown_id)
+    found = await one_time_secrets.find(system, operator, shown_id)
+    await one_time_secrets.forget(system, operator, shown_id)
     if found is None:
         return go("/home")
     return go(found.values.get("where") or NEXT.get(found.kind, "/home"))

@@ -10,7 +10,7 @@ from ums.console.forms import Form
 from ums.console.pages import AnyRequest, page
 from ums.console.shapes import System, Visitor
 from ums.core import stats
-from ums.core.callers import Caller
+from ums.core.identity.principals import Caller
 from ums.core.stats import StatsReport
 from ums.core.stats_sql import Asked
 from ums.core.visibility import bind_names

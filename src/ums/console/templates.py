@@ -12,9 +12,9 @@ from ums.console.mail_html import HTML_HEADERS
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.console.words import language_of
-from ums.core.callers import Caller
 from ums.core.common.sorting import ByName
 from ums.core.context.directory import Channel
+from ums.core.identity.principals import Caller
 from ums.core.templates import preview, store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change, TemplateShown

@@ -13,9 +13,9 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.visitor import client_of, cookies_of, inside
-from ums.core import signing_in, two_factor
-from ums.core.signing_in import Operator
-from ums.core.two_factor import Setup
+from ums.core.identity import login, two_factor
+from ums.core.identity.login import Operator
+from ums.core.identity.two_factor import Setup
 from ums.errors import Invalid, NotAuthenticated, UmsError
 
 GOOD_FOR = 5 * clock.MINUTE  # from the password to the code
@@ -36,12 +36,12 @@ async def second(request: AnyRequest, system: System) -> Response[str]:
     client = client_of(request)
     try:
         operator = _opened(system, values["ticket"])
-        await signing_in.check_code(system, operator, fields.get("code", ""), client)
+        await login.check_code(system, operator, fields.get("code", ""), client)
     except UmsError as error:
         error.values.setdefault("field", "code")
         form, status = refused(request, values, error), error.status
         return page(request, "account/second.html", status=status, headers=wait(error), form=form)
-    done = await signing_in.sign_in(system, operator, client)
+    done = await login.sign_in(system, operator, client)
     return go(inside(values["next"]), cookies=cookies_of(request, done))
 
 

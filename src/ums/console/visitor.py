@@ -7,13 +7,13 @@ from litestar.datastructures import Cookie
 from msgspec import Struct
 
 from ums.console import cookies
-from ums.core.callers import Caller
-from ums.core.grants import ALL
-from ums.core.known_devices import GOOD_FOR
-from ums.core.operator_access import required_roles
-from ums.core.scopes import OF_ROLE, holds
-from ums.core.sessions import LONGEST, SignedIn
-from ums.core.signing_in import Client, SignIn
+from ums.core.identity.grants import ALL
+from ums.core.identity.known_devices import GOOD_FOR
+from ums.core.identity.login import Client, SignIn
+from ums.core.identity.operator_access import required_roles
+from ums.core.identity.principals import Caller
+from ums.core.identity.scopes import OF_ROLE, holds
+from ums.core.identity.sessions import LONGEST, SignedIn
 from ums.web.edge import address_of
 
 AnyRequest = Request[Any, Any, Any]

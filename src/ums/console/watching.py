@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Final, TypeVar
 
 from ums.console.visitor import AnyRequest, current
-from ums.core import sessions
+from ums.core.identity import sessions
 
 T = TypeVar("T")
 EVERY: Final = 4.0  # seconds

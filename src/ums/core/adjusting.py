@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from ums.config import SettingsError, read_setting
-from ums.core import grants
 from ums.core.audit import audit_log
 from ums.core.common import metadata
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.context.setting_overrides import PREFIX
-from ums.core.operator_access import read_roles
+from ums.core.identity import grants
+from ums.core.identity.operator_access import read_roles
 from ums.errors import Invalid
 from ums.mail.transports import read_ports
 

@@ -2,7 +2,7 @@
 
 Such a message is stored and not expanded (`messages.halt`): "approval" while it waits, nothing
 once it is approved, "refused" when it never goes out (ums-spec 2.4, code 1015023). Whoever asked
-for it, or is named as its owner, cannot approve it: `core.identity` says who that is.
+for it, or is named as its owner, cannot approve it: `core.identity.actors` says who that is.
 """
 
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import and_, select, text, update
 
 from ums import clock
-from ums.core import identity, quiet
+from ums.core import quiet
 from ums.core.audience import Audience
 from ums.core.audit import audit_log
 from ums.core.common.channel_scope import Channels, of_channels
@@ -22,9 +22,10 @@ from ums.core.content import Content
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import read_rules
 from ums.core.context.directory import Channel
-from ums.core.identity import Identity
+from ums.core.identity import actors
+from ums.core.identity.actors import Identity
+from ums.core.identity.scopes import OF_ROLE, holds
 from ums.core.scheduling import lifetime
-from ums.core.scopes import OF_ROLE, holds
 from ums.core.tables import channels as channels_table
 from ums.core.tables import messages, operators
 from ums.db import Tx
@@ -90,7 +91,7 @@ async def list_waiting(
     query = _ORDER.sort(_QUERY.where(_WAITING, of_channels(channels)), sort, after)
     async with system.database.read() as tx:
         rows = await tx.rows(query.limit(page_size(limit) + 1))
-        who = await identity.of(tx, viewer)
+        who = await actors.of(tx, viewer)
         own = {row.id for row in rows if await _is_own(tx, row, who)}
     return cut(rows, limit, lambda row: _shown(row, own), _ORDER.place(sort))
 
@@ -105,7 +106,7 @@ async def waits(system: System, msgid: str) -> bool:
 async def is_own(tx: Tx, msgid: str, actor: str) -> bool:
     """Whether `actor` asked for the message or owns it, so that another has to approve it."""
     row = await tx.first(select(messages).where(messages.c.msgid == msgid))
-    return row is not None and await _is_own(tx, row, await identity.of(tx, actor))
+    return row is not None and await _is_own(tx, row, await actors.of(tx, actor))
 
 
 async def approve(system: System, msgid: str, actor: str, channels: Channels = None) -> None:
@@ -117,7 +118,7 @@ async def approve(system: System, msgid: str, actor: str, channels: Channels = N
     """
     async with system.database.write() as tx:
         row = await _found(tx, msgid, channels)
-        if await _is_own(tx, row, await identity.of(tx, actor)):
+        if await _is_own(tx, row, await actors.of(tx, actor)):
             raise Forbidden("approval_own")
         starts = max(row.starts_at, _start(row, clock.now()))
         values = {"halt": "", "halted_at": None, "starts_at": starts}
@@ -148,12 +149,12 @@ class Asking(Struct, frozen=True):
 
 async def admit(tx: Tx, origin: str, owner: str | None, actor: str) -> Asking:
     """Who asks. Raises Refused (1015023) where a program does not name an operator as owner."""
-    owner_id = await identity.operator_id(tx, owner) if owner else None
+    owner_id = await actors.operator_id(tx, owner) if owner else None
     if origin in ASKED and not owner:
         raise Refused("owner_missing")
     if origin in ASKED and owner_id is None:
         raise Refused("owner_unknown", owner=(owner or "")[:60])
-    return Asking((await identity.of(tx, actor)).operator_id, owner_id)
+    return Asking((await actors.of(tx, actor)).operator_id, owner_id)
 
 
 async def approver(tx: Tx, name: str) -> tuple[str, Channels]:
@@ -171,7 +172,7 @@ async def approver(tx: Tx, name: str) -> tuple[str, Channels]:
 async def _is_own(tx: Tx, row: Any, who: Identity) -> bool:
     if who.operator_id is not None and who.operator_id in (row.asker_id, row.owner_id):
         return True
-    return bool(row.requested_by) and who.key == (await identity.of(tx, row.requested_by)).key
+    return bool(row.requested_by) and who.key == (await actors.of(tx, row.requested_by)).key
 
 
 def _start(row: Any, now: int) -> int:

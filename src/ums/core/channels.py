@@ -9,8 +9,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import grants
-from ums.core.access import channel_context, need_secret, new_key
 from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
@@ -18,6 +16,8 @@ from ums.core.common.sorting import ByName, Kept
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules, read_rules
 from ums.core.context.directory import Channel, Snapshot, load, touch
+from ums.core.identity import grants
+from ums.core.identity.credentials import channel_context, need_secret, new_key
 from ums.core.rule_checks import check_rules
 from ums.core.tables import channels, senders
 from ums.db import Tx

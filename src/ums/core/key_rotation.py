@@ -17,8 +17,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_, update
 
-from ums.core import mailboxes, shown_once, two_factor
-from ums.core.access import access_key_context, channel_context
+from ums.core import mailboxes
 from ums.core.audit import audit_log
 from ums.core.callbacks.proof import password_context
 from ums.core.common import metadata
@@ -34,6 +33,8 @@ from ums.core.common.encryption import (
 from ums.core.common.idempotency import Place
 from ums.core.context.app_context import System
 from ums.core.context.directory import CHECK_EVERY, SEALING_KEY, touch
+from ums.core.identity import one_time_secrets, two_factor
+from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.senders import secret_context
 from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
 from ums.core.tables import mailboxes as mailbox_rows
@@ -101,7 +102,7 @@ SEALED: Final = (
         shown_rows,
         "sealed",
         select(shown_rows),
-        lambda row: shown_once.context(row.operator_id, row.kind),
+        lambda row: one_time_secrets.context(row.operator_id, row.kind),
     ),
     SealedColumn(callback_addresses, "secret", _CALLBACK_ROWS, _callback_context),
     SealedColumn(callback_addresses, "old_secret", _CALLBACK_ROWS, _callback_context),

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from ums.core import user_filters, users
 from ums.core.audit import audit_log
-from ums.core.callers import Caller
 from ums.core.context.app_context import System
+from ums.core.identity.principals import Caller
 from ums.core.tables import users as table
 from ums.core.user_changes import Difference, apply
 from ums.core.user_entries import Entry, parse

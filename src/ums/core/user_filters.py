@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, TextClause, exists, func, select, text
 
 from ums import clock
 from ums.core import user_search
-from ums.core.callers import Caller
 from ums.core.common.pagination import plain
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.context.directory import Channel
+from ums.core.identity.principals import Caller
 from ums.core.segments import conditions_of
 from ums.core.tables import addresses, tags
 from ums.core.tables import users as table

@@ -14,11 +14,11 @@ from sqlalchemy import Column, ColumnElement, select
 from ums import clock
 from ums.core import user_search, users
 from ums.core.audit import audit_log
-from ums.core.callers import Caller
 from ums.core.common.pagination import MOST, Page, number, plain
 from ums.core.common.preconditions import Expect, anything
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
+from ums.core.identity.principals import Caller
 from ums.core.tables import users as table
 from ums.core.user_changes import apply
 from ums.core.user_entries import Entry, Rights, parse

@@ -1,6 +1,6 @@
 """What a caller sees under which name."""
 
-from ums.core.callers import Caller
+from ums.core.identity.principals import Caller
 from ums.core.user_kinds import ALL
 
 

@@ -19,7 +19,6 @@ from ums.core import (
     restoring,
     retention,
     suppressions,
-    throttle,
     warming,
 )
 from ums.core.audit import audit_chain
@@ -28,6 +27,7 @@ from ums.core.callbacks import sweep
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
+from ums.core.identity import throttle
 from ums.core.tables import idempotency
 
 _OTHERS = (poison, quotas, suppressions, throttle)

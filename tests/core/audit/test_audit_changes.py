@@ -14,7 +14,6 @@ from ums.core import (
     segments,
     senders,
     strategies,
-    tokens,
     users,
     warming,
 )
@@ -22,6 +21,8 @@ from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
+from ums.core.identity import api_tokens
+from ums.core.identity.api_tokens import NewToken
 from ums.core.mailboxes import NewMailbox
 from ums.core.senders import NewSender
 from ums.core.tables import tokens as token_rows
@@ -29,7 +30,6 @@ from ums.core.templates import store
 from ums.core.templates.build import Sources
 from ums.core.templates.store import Change
 from ums.core.templates.written import keep
-from ums.core.tokens import NewToken
 from ums.mail.send_limits import Cap
 from ums.mail.warm_up_plan import WarmUp
 
@@ -161,8 +161,8 @@ async def _token(system: System) -> None:
     async with system.database.read() as tx:
         there = await tx.first(select(token_rows.c.id))
     if there is None:
-        await tokens.create(system, NewToken("ci", ["admin"]))
-    await tokens.revoke(system, 1)
+        await api_tokens.create(system, NewToken("ci", ["admin"]))
+    await api_tokens.revoke(system, 1)
 
 
 async def _segment(system: System) -> None:

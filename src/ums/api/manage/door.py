@@ -25,12 +25,12 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ums.api.callers import count, refuse_foreign
 from ums.api.manage.repeats import once
 from ums.bounds import MOST_ID
-from ums.core import grants
 from ums.core.audit import audit_log
-from ums.core.callers import caller_of
 from ums.core.context.app_context import System
+from ums.core.identity import grants
+from ums.core.identity.principals import caller_of
+from ums.core.identity.scopes import SCOPES
 from ums.core.messages import check_key
-from ums.core.scopes import SCOPES
 from ums.errors import Detail, Invalid, NotFound, WrongMedia
 from ums.web.bodies import STATE, Body
 from ums.web.edge import address_of

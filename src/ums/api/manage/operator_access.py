@@ -5,9 +5,9 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from ums.api.manage.shapes import Caller, System, shown
-from ums.core import operator_access
-from ums.core.operators import OperatorInfo
-from ums.core.sessions import SessionInfo
+from ums.core.identity import operator_access
+from ums.core.identity.operators import OperatorInfo
+from ums.core.identity.sessions import SessionInfo
 from ums.web.bodies import BoundedRequest as Call
 
 

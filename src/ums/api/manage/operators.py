@@ -7,11 +7,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import operators
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.operators import OperatorInfo, Role
-from ums.core.passwords import LONGEST, SHORTEST
+from ums.core.identity import operators
+from ums.core.identity.operators import OperatorInfo, Role
+from ums.core.identity.passwords import LONGEST, SHORTEST
 from ums.web.bodies import BoundedRequest as Call
 
 Password = Annotated[str, Meta(min_length=SHORTEST, max_length=LONGEST)]

@@ -13,10 +13,10 @@ from typing import Any
 from litestar import Request
 from litestar.types import ASGIApp, Message, Send
 
-from ums.core.callers import Caller
 from ums.core.common import idempotency
 from ums.core.common.idempotency import Kept, Place
 from ums.core.context.app_context import System
+from ums.core.identity.principals import Caller
 from ums.errors import UmsError
 from ums.web.bodies import Body
 

@@ -12,12 +12,12 @@ from litestar.params import FromQuery, QueryParameter, SkipValidation
 from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
-from ums.core import callers
 from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect
 from ums.core.common.timestamps import milliseconds
 from ums.core.context import app_context as systems
+from ums.core.identity import principals
 from ums.errors import Outdated
 from ums.web.bodies import BoundedRequest as Call
 
@@ -40,7 +40,7 @@ class Part(Struct, frozen=True):
 
 # What a route asks for by naming it among its parameters.
 System = NamedDependency[SkipValidation[systems.System]]
-Caller = NamedDependency[SkipValidation[callers.Caller]]
+Caller = NamedDependency[SkipValidation[principals.Caller]]
 Paging = NamedDependency[SkipValidation[Part]]
 Moment = FromQuery[datetime | None]
 ChannelKey = Annotated[str | None, QueryParameter(description="A ChannelKey.")]
@@ -55,7 +55,7 @@ def paging(
     return Part(limit, after)
 
 
-def caller(request: Call) -> callers.Caller:
+def caller(request: Call) -> principals.Caller:
     """Who calls, as the door found."""
     return request.scope["auth"]
 

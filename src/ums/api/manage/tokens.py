@@ -4,10 +4,10 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from ums.api.manage.shapes import Caller, Paging, System, shown
-from ums.core import tokens
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.tokens import NewToken, TokenInfo
+from ums.core.identity import api_tokens
+from ums.core.identity.api_tokens import NewToken, TokenInfo
 from ums.web.bodies import BoundedRequest as Call
 
 
@@ -20,7 +20,7 @@ async def list_tokens(
 ) -> Page[TokenInfo]:
     """All tokens, the newest first, those that are over too."""
     caller.unbound()
-    return await tokens.list_tokens(system, sort=sort, after=paging.after, limit=paging.limit)
+    return await api_tokens.list_tokens(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
 @post("/api/tokens", scope="tokens:write")
@@ -30,7 +30,7 @@ async def create_token(
     """Make a token with rights that the caller has; it ends with the caller's own. It stands in
     this answer alone."""
     caller.unbound()
-    return shown(request, await tokens.create(system, data, caller.name), 201)
+    return shown(request, await api_tokens.create(system, data, caller.name), 201)
 
 
 @get("/api/tokens/{id:int}", scope="tokens:read")
@@ -39,7 +39,7 @@ async def show_token(
 ) -> Response[TokenInfo]:
     """A token."""
     caller.unbound()
-    return shown(request, await tokens.show(system, id))
+    return shown(request, await api_tokens.show(system, id))
 
 
 @post("/api/tokens/{id:int}/revoke", scope="tokens:write", status_code=200)
@@ -48,7 +48,7 @@ async def revoke_token(
 ) -> Response[TokenInfo]:
     """End it and those made with it, from the next request on."""
     caller.unbound()
-    return shown(request, await tokens.revoke(system, id))
+    return shown(request, await api_tokens.revoke(system, id))
 
 
 handlers = [list_tokens, create_token, show_token, revoke_token]

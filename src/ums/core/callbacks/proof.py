@@ -15,9 +15,9 @@ from typing import Any, Final, Literal, Self
 import httpx
 from msgspec import Struct
 
-from ums.core.access import channel_context
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
+from ums.core.identity.credentials import channel_context
 from ums.core.net.ssrf_guard import is_inside
 from ums.errors import Forbidden, Invalid
 

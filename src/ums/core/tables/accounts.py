@@ -35,7 +35,7 @@ operators = table(
     Column("must_change", Boolean, nullable=False, server_default=false()),  # its password
     Column("totp", Text),  # sealed: the secret of its second factor
     Column("totp_step", Id),  # the last one used, which is not good again
-    Column("recovery", Text),  # JSON, core.recovery.Codes
+    Column("recovery", Text),  # JSON, core.identity.recovery_codes.Codes
     Column("zone", String(60)),  # in which pages show times; null: the browser's
     Column("created_at", Time, nullable=False),
 )

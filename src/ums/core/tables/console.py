@@ -19,7 +19,7 @@ sessions = table(
     **NEVER_REUSED,
 )
 
-# Tries that were not good, or are being looked at (core.throttle).
+# Tries that were not good, or are being looked at (core.identity.throttle).
 throttle = table(
     "throttle",
     Column("key", String(50), primary_key=True),
@@ -60,7 +60,7 @@ shown_once = table(
     "shown_once",
     Column("id", Id, primary_key=True),
     Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
-    Column("kind", String(20), nullable=False),  # core.shown_once.KINDS
+    Column("kind", String(20), nullable=False),  # core.identity.one_time_secrets.KINDS
     Column("sealed", Text, nullable=False),  # JSON, sealed for this operator
     Column("expires_at", Time, nullable=False, index=True),
     **NEVER_REUSED,

@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core import (
-    access,
     auto_pause,
     channels,
     looking,
@@ -19,6 +18,7 @@ from ums.core import (
     warming,
 )
 from ums.core.context.app_context import System
+from ums.core.identity import credentials
 from ums.core.mailboxes import NewMailbox
 from ums.core.messages import Intake
 from ums.core.rule_checks import show, with_changes
@@ -114,7 +114,7 @@ async def _channel_close(system: System, _: Intake, p: ChannelKey) -> object:
 
 
 async def _accesskey_create(system: System, _: Intake, _p: Nothing) -> object:
-    return await access.create_access_key(system)
+    return await credentials.create_access_key(system)
 
 
 async def _sender_create(system: System, _: Intake, p: NewSender) -> object:

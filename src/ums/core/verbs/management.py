@@ -6,13 +6,14 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import import_drafts, import_undo, stats, tokens
+from ums.core import import_drafts, import_undo, stats
 from ums.core.channels import find
 from ums.core.common.timestamps import milliseconds
 from ums.core.context.app_context import System
+from ums.core.identity import api_tokens
+from ums.core.identity.api_tokens import NewToken
 from ums.core.messages import Intake
 from ums.core.stats_sql import Asked, By
-from ums.core.tokens import NewToken
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.users import ImportId
 from ums.errors import Invalid, NotFound
@@ -56,7 +57,7 @@ async def _token_create(system: System, _: Intake, p: TokenCreate) -> object:
     if p.days is not None:
         given = msgspec.structs.replace(given, expires_at=_after(p.days))
     system.directory.forget()
-    return await tokens.create(system, given)
+    return await api_tokens.create(system, given)
 
 
 def _after(days: float) -> datetime:
@@ -66,11 +67,11 @@ def _after(days: float) -> datetime:
 
 
 async def _token_list(system: System, _: Intake, p: Part) -> object:
-    return await tokens.list_tokens(system, after=p.after, limit=p.limit)
+    return await api_tokens.list_tokens(system, after=p.after, limit=p.limit)
 
 
 async def _token_revoke(system: System, _: Intake, p: TokenRevoke) -> object:
-    return await tokens.revoke(system, p.id)
+    return await api_tokens.revoke(system, p.id)
 
 
 async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:

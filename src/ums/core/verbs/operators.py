@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ums.core import operator_access, operators
 from ums.core.channels import find
 from ums.core.context.app_context import System
+from ums.core.identity import operator_access, operators
+from ums.core.identity.operators import ADMINISTRATOR, Role
 from ums.core.messages import Intake
-from ums.core.operators import ADMINISTRATOR, Role
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.management import Part
 

@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 
 from ums import clock
 from ums.core import imports, rejects, user_pages
-from ums.core.callers import Caller
 from ums.core.context.app_context import System
+from ums.core.identity.principals import Caller
 from ums.core.import_columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
 from ums.core.spreadsheets.headings import letters

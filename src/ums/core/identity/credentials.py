@@ -9,14 +9,14 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import grants
-from ums.core.api_throttle import ApiThrottle
 from ums.core.audit import audit_log
 from ums.core.common.encryption import Seal
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel, touch
-from ums.core.grants import Rights
-from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL
+from ums.core.identity import grants
+from ums.core.identity.api_throttle import ApiThrottle
+from ums.core.identity.grants import Rights
+from ums.core.identity.scopes import OF_ACCESS_KEY, OF_CHANNEL
 from ums.core.tables import access_keys
 from ums.errors import Broken, Invalid, NotAuthenticated
 

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.devices import name_of
+from ums.core.identity.user_agents import name_of
 from ums.core.tables import operators, sessions
 from ums.db import Tx
 

@@ -10,15 +10,15 @@ from sqlalchemy import func, insert, select, update
 
 from ums import clock
 from ums.config import SettingsError
-from ums.core import grants, passwords, sessions
 from ums.core.audit import audit_log
 from ums.core.common import operator_names
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.context.app_context import System
-from ums.core.grants import Rights
-from ums.core.scopes import OF_ROLE
+from ums.core.identity import grants, passwords, sessions
+from ums.core.identity.grants import Rights
+from ums.core.identity.scopes import OF_ROLE
 from ums.core.tables import operators
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError

@@ -2,13 +2,13 @@
 
 from msgspec import Struct
 
-from ums.core import tokens
-from ums.core.access import authenticate
-from ums.core.api_throttle import ApiThrottle
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel, Snapshot
-from ums.core.grants import Grantor, Rights
-from ums.core.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
+from ums.core.identity import api_tokens
+from ums.core.identity.api_throttle import ApiThrottle
+from ums.core.identity.credentials import authenticate
+from ums.core.identity.grants import Grantor, Rights
+from ums.core.identity.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
 from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
 
 
@@ -111,7 +111,11 @@ async def caller_of(system: System, authorization: str | None, address: str) -> 
 
 
 async def _bearer(system: System, given: str) -> Caller:
-    token = await tokens.authenticate(system, given) if given.startswith(tokens.PREFIX) else None
+    token = (
+        await api_tokens.authenticate(system, given)
+        if given.startswith(api_tokens.PREFIX)
+        else None
+    )
     if token is None:
         raise NotAuthenticated("bad_token")
     snapshot = await system.directory.now()

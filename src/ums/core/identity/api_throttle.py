@@ -5,7 +5,7 @@ this process's memory, are verified as always (so that a revoked one ends at onc
 held up nor counted. So a guesser behind the same address shuts no running program out.
 
 Failures are counted in the database, for all processes: of one account from one address, and of
-one address (core.throttle). There is no count of an account from everywhere: these secrets have 96
+one address (core.identity.throttle). There is no count of an account from everywhere: these secrets have 96
 random bits or more, which no number of addresses can guess, and such a count could only be used to
 keep somebody out.
 
@@ -27,8 +27,8 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from ums import clock
-from ums.core import throttle
-from ums.core.throttle import Key, Limit
+from ums.core.identity import throttle
+from ums.core.identity.throttle import Key, Limit
 from ums.db import Database
 from ums.errors import Busy, NotAuthenticated
 from ums.networks import client_network

@@ -1,7 +1,7 @@
 """Browsers in which an operator has signed in before.
 
 Such a browser has a signed cookie. It opens nothing: it only gives the operator tries of its own,
-so that nobody who guesses from elsewhere can keep the operator out (core.throttle).
+so that nobody who guesses from elsewhere can keep the operator out (core.identity.throttle).
 """
 
 import hashlib

@@ -14,15 +14,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import authority, grants
 from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.sorting import ByName, Order
 from ums.core.common.timestamps import milliseconds
 from ums.core.context.app_context import System
 from ums.core.context.directory import Snapshot
-from ums.core.grants import Rights
-from ums.core.scopes import SCOPES, Scope
+from ums.core.identity import authority, grants
+from ums.core.identity.grants import Rights
+from ums.core.identity.scopes import SCOPES, Scope
 from ums.core.tables import tokens
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound

@@ -5,11 +5,11 @@ from typing import Any, get_args
 
 from sqlalchemy import delete, select, update
 
-from ums.core import grants, sessions
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.operators import OperatorInfo, Role, rights_of, show
-from ums.core.sessions import SessionInfo
+from ums.core.identity import grants, sessions
+from ums.core.identity.operators import OperatorInfo, Role, rights_of, show
+from ums.core.identity.sessions import SessionInfo
 from ums.core.tables import operators
 from ums.core.tables import sessions as rows
 from ums.db import Tx

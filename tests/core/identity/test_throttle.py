@@ -7,10 +7,18 @@ import pytest
 
 from clocks import Time
 from ums import clock
-from ums.core import hashing, known_devices, operators, sessions, signing_in, throttle, two_factor
 from ums.core.context.app_context import System
-from ums.core.signing_in import Client, Operator
-from ums.core.throttle import Key, Limit
+from ums.core.identity import (
+    known_devices,
+    login,
+    operators,
+    password_hashing,
+    sessions,
+    throttle,
+    two_factor,
+)
+from ums.core.identity.login import Client, Operator
+from ums.core.identity.throttle import Key, Limit
 from ums.db import open_database
 from ums.errors import Busy, NotAuthenticated, UmsError
 from ums.networks import client_network
@@ -25,13 +33,13 @@ WIDE = Limit("wide", 3, 60)
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The passwords that were really looked at."""
     found: list[str] = []
-    verify = hashing.verify
+    verify = password_hashing.verify
 
     async def counted(stored: str | None, password: str) -> bool:
         found.append(password)
         return await verify(stored, password)
 
-    monkeypatch.setattr(hashing, "verify", counted)
+    monkeypatch.setattr(password_hashing, "verify", counted)
     return found
 
 
@@ -59,7 +67,7 @@ async def fails(system: System, *keys: Key) -> float:
 
 async def outcome(system: System, name: str, password: str, client: Client = HERE) -> str:
     try:
-        await signing_in.check_password(system, name, password, client)
+        await login.check_password(system, name, password, client)
     except UmsError as error:
         return error.reason
     return "good"
@@ -71,7 +79,7 @@ async def test_a_hundred_log_ins_at_once_are_not_all_looked_at(
     await operators.create(system, "li", PASSWORD)
     tries = [outcome((system, other)[n % 2], "li", f"guess {n}") for n in range(100)]
     told = await asyncio.gather(*tries)
-    assert len(evaluated) == signing_in.FREE
+    assert len(evaluated) == login.FREE
     assert sorted(told) == ["too_many_tries"] * 95 + ["wrong_password"] * 5
 
 
@@ -89,10 +97,10 @@ async def test_three_hundred_codes_at_once_are_not_all_looked_at(
     async def guess(n: int) -> None:
         operator = Operator(1, "li", two_factor=True)
         with pytest.raises((NotAuthenticated, Busy)):
-            await signing_in.check_code((system, other)[n % 2], operator, f"{n:06}", HERE)
+            await login.check_code((system, other)[n % 2], operator, f"{n:06}", HERE)
 
     await asyncio.gather(*map(guess, range(300)))
-    assert len(seen) == signing_in.FREE
+    assert len(seen) == login.FREE
 
 
 async def test_the_wait_grows_ends_and_is_forgotten(system: System, time: Time) -> None:
@@ -143,7 +151,7 @@ async def test_tries_leak_where_the_limit_says_so(system: System, time: Time) ->
 
 async def test_nobody_can_be_kept_out_from_elsewhere(system: System, time: Time) -> None:
     await operators.create(system, "li", PASSWORD)
-    id = (await signing_in.check_password(system, "li", PASSWORD, HERE)).id
+    id = (await login.check_password(system, "li", PASSWORD, HERE)).id
     for n in range(40):  # every guess from another address
         await outcome(system, "li", "guess", Client(f"198.51.100.{n}"))
     assert await outcome(system, "li", PASSWORD, Client("203.0.113.1")) == "too_many_tries"
@@ -156,7 +164,7 @@ async def test_nobody_can_be_kept_out_from_elsewhere(system: System, time: Time)
 
 async def test_a_known_device_is_no_way_to_guess(system: System, time: Time) -> None:
     await operators.create(system, "li", PASSWORD)
-    id = (await signing_in.check_password(system, "li", PASSWORD, HERE)).id
+    id = (await login.check_password(system, "li", PASSWORD, HERE)).id
     client = Client("192.0.2.1", "", known_devices.issue(system.seal, id))
     told = [await outcome(system, "li", "guess", client) for _ in range(11)]
     assert told == ["wrong_password"] * 10 + ["too_many_tries"]
@@ -167,7 +175,7 @@ async def test_a_right_password_with_a_second_factor_gets_through(
 ) -> None:
     await operators.create(system, "li", PASSWORD)
     await operators.create(system, "wang", PASSWORD)
-    id = (await signing_in.check_password(system, "li", PASSWORD, HERE)).id
+    id = (await login.check_password(system, "li", PASSWORD, HERE)).id
     await _second_factor(system, id)
     for n in range(40):
         for name in ("li", "wang"):
@@ -222,21 +230,21 @@ async def test_to_authenticate_again_is_held_back_in_one_session_alone(
     system: System, time: Time
 ) -> None:
     await operators.create(system, "li", PASSWORD)
-    operator = await signing_in.check_password(system, "li", PASSWORD, HERE)
-    here, there = [(await signing_in.sign_in(system, operator, HERE)).session for _ in range(2)]
+    operator = await login.check_password(system, "li", PASSWORD, HERE)
+    here, there = [(await login.sign_in(system, operator, HERE)).session for _ in range(2)]
     session, second = await sessions.find(system, here), await sessions.find(system, there)
     assert session is not None
     assert second is not None
 
     async def proves(who: sessions.SignedIn, password: str) -> str:
         try:
-            await signing_in.prove(system, who, password, "")
+            await login.prove(system, who, password, "")
         except UmsError as error:
             return error.reason
         return "good"
 
     told = await asyncio.gather(*(proves(session, f"guess {n}") for n in range(50)))
-    assert told.count("not_your_password") == signing_in.FREE
+    assert told.count("not_your_password") == login.FREE
     assert await proves(session, PASSWORD) == "too_many_tries"
     assert await proves(second, PASSWORD) == "good"
     assert await sessions.find(system, there) is None  # it has another cookie now
@@ -262,9 +270,9 @@ async def test_a_flood_of_passwords_takes_few_threads(monkeypatch: pytest.Monkey
     running, most = 0, 0
 
     async def one() -> None:
-        await hashing.verify(None, "guess")
+        await password_hashing.verify(None, "guess")
 
-    slow = hashing._verify
+    slow = password_hashing._verify
 
     def counted(stored: str | None, password: str) -> bool:
         nonlocal running, most
@@ -274,9 +282,9 @@ async def test_a_flood_of_passwords_takes_few_threads(monkeypatch: pytest.Monkey
         running -= 1
         return found
 
-    monkeypatch.setattr(hashing, "_verify", counted)
-    monkeypatch.setattr(hashing, "LONGEST_QUEUE", 12)
+    monkeypatch.setattr(password_hashing, "_verify", counted)
+    monkeypatch.setattr(password_hashing, "LONGEST_QUEUE", 12)
     told = await asyncio.gather(*(one() for _ in range(40)), return_exceptions=True)
-    assert most <= hashing.AT_ONCE
+    assert most <= password_hashing.AT_ONCE
     assert sum(isinstance(one, Busy) for one in told) == 28
-    assert await hashing.verify(None, "afterwards") is False
+    assert await password_hashing.verify(None, "afterwards") is False

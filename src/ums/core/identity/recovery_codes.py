@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ums.core import hashing
+from ums.core.identity import password_hashing
 
 COUNT: Final = 10
 _BYTES: Final = 10
@@ -38,8 +38,10 @@ NONE: Final = Codes("", [])
 async def make() -> tuple[list[str], Codes]:
     """New codes as the operator sees them, and what is stored. Raises Busy."""
     plain = [b32encode(secrets.token_bytes(_BYTES)).decode().lower() for _ in range(COUNT)]
-    salt = hashing.new_salt()
-    return [_shown(code) for code in plain], Codes(salt.hex(), await hashing.digests(plain, salt))
+    salt = password_hashing.new_salt()
+    return [_shown(code) for code in plain], Codes(
+        salt.hex(), await password_hashing.digests(plain, salt)
+    )
 
 
 def read(stored: str | None) -> Codes:
@@ -50,7 +52,7 @@ async def digest(codes: Codes, given: str) -> str:
     """By what `given` is found among them; "" for what cannot be a code. Raises Busy."""
     if len(given) != _LENGTH or not _ALPHABET.issuperset(given) or not codes.digests:
         return ""
-    return (await hashing.digests([given], bytes.fromhex(codes.salt)))[0]
+    return (await password_hashing.digests([given], bytes.fromhex(codes.salt)))[0]
 
 
 def _shown(code: str) -> str:

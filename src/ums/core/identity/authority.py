@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import select
 
 from ums import clock
-from ums.core.grants import ALL, Rights
-from ums.core.scopes import OF_ROLE
+from ums.core.identity.grants import ALL, Rights
+from ums.core.identity.scopes import OF_ROLE
 from ums.core.tables import operators, tokens
 from ums.db import Tx
 

@@ -1,8 +1,8 @@
 """The second factor: codes of an authenticator (TOTP, RFC 6238), and recovery codes.
 
 A code is good for its half minute and the one before and after, and once: the last step that was
-used is kept. Recovery codes are good once each (core.recovery). Who calls `check` counts the tries
-(core.signing_in).
+used is kept. Recovery codes are good once each (core.identity.recovery_codes). Who calls `check` counts the tries
+(core.identity.login).
 """
 
 import os
@@ -16,10 +16,10 @@ from msgspec import Struct
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import recovery
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.operator_access import required_roles
+from ums.core.identity import recovery_codes
+from ums.core.identity.operator_access import required_roles
 from ums.core.tables import operators
 from ums.db import Tx
 from ums.errors import Conflict, Forbidden, Invalid, NotAuthenticated
@@ -58,7 +58,7 @@ async def confirm(system: System, operator_id: int, ticket: str, code: str) -> l
     step = _step_of(key, code, after=0)
     if step is None:
         raise Invalid("wrong_code", field="code")
-    codes, kept = await recovery.make()
+    codes, kept = await recovery_codes.make()
     values = {
         "totp": system.seal.close(key.hex(), secret_context(operator_id)),
         "totp_step": step,
@@ -73,7 +73,7 @@ async def confirm(system: System, operator_id: int, ticket: str, code: str) -> l
 async def renew_codes(system: System, operator_id: int) -> list[str]:
     """Other recovery codes; those of before are good no more. Raises Conflict without a second
     factor."""
-    codes, kept = await recovery.make()
+    codes, kept = await recovery_codes.make()
     mine = (operators.c.id == operator_id) & operators.c.totp.is_not(None)
     async with system.database.write() as tx:
         done = await tx.run(update(operators).where(mine).values(recovery=kept.stored()))
@@ -87,7 +87,7 @@ async def codes_left(system: System, operator_id: int) -> int:
     """How many recovery codes are still good."""
     query = select(operators.c.recovery).where(operators.c.id == operator_id)
     async with system.database.read() as tx:
-        return len(recovery.read(await tx.value(query)).digests)
+        return len(recovery_codes.read(await tx.value(query)).digests)
 
 
 async def remove(system: System, operator_id: int) -> None:
@@ -107,7 +107,9 @@ async def check(system: System, operator_id: int, code: str) -> None:
     mine = operators.c.id == operator_id
     async with system.database.read() as tx:
         stored = await tx.value(select(operators.c.recovery).where(mine))
-    digest = await recovery.digest(recovery.read(stored), given)  # slow: outside the transaction
+    digest = await recovery_codes.digest(
+        recovery_codes.read(stored), given
+    )  # slow: outside the transaction
     async with system.database.write() as tx:
         row = await tx.first(select(operators).where(mine).with_for_update())
         values = _used(system, row, given, digest)
@@ -125,13 +127,13 @@ def _used(system: System, row: Any, given: str, digest: str) -> dict[str, Any] |
     step = _step_of(key, given, after=row.totp_step or 0)
     if step is not None:
         return {"totp_step": step}
-    left = recovery.read(row.recovery)
+    left = recovery_codes.read(row.recovery)
     return {"recovery": left.without(digest).stored()} if digest in left.digests else None
 
 
 async def _tell(tx: Tx, row: Any, values: dict[str, Any]) -> None:
     if "recovery" in values:
-        left = len(recovery.read(values["recovery"]).digests)
+        left = len(recovery_codes.read(values["recovery"]).digests)
         await audit_log.note(tx, "operator.recovery_code", row.name, f"{left} left")
 
 

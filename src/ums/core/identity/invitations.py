@@ -12,10 +12,10 @@ from msgspec import Struct
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import authority, grants, operators
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.operators import Role
+from ums.core.identity import authority, grants, operators
+from ums.core.identity.operators import Role
 from ums.core.tables import invitations
 from ums.db import Tx
 from ums.errors import NotFound

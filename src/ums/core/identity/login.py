@@ -1,6 +1,6 @@
 """Signing in to the console: name, password and second factor, behind the throttle.
 
-Who may try how often, before waits begin that grow (core.throttle):
+Who may try how often, before waits begin that grow (core.identity.throttle):
 
 - one account from one address, and one code of one account from one address: 5
 - one account from everywhere: 20, and its waits stay under a minute, so that nobody can keep an
@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from ums.core import hashing, known_devices, sessions, throttle, two_factor
 from ums.core.audit import audit_log
 from ums.core.common import operator_names
 from ums.core.context.app_context import System
+from ums.core.identity import known_devices, password_hashing, sessions, throttle, two_factor
+from ums.core.identity.throttle import Key, Limit
 from ums.core.tables import operators as rows
-from ums.core.throttle import Key, Limit
 from ums.errors import Busy, NotAuthenticated
 from ums.networks import client_network
 
@@ -42,7 +42,7 @@ class Client(Struct, frozen=True):
 
     address: str
     agent: str = ""
-    device: str = ""  # the cookie of core.known_devices
+    device: str = ""  # the cookie of core.identity.known_devices
     session: str = ""  # the cookie of the session that it has until now
 
     @property
@@ -72,7 +72,7 @@ async def check_password(system: System, name: str, password: str, client: Clien
     row = await _row(system, name)
     hard, soft = _keys(system, row, name, client)
     late = await _reserve(system, hard, soft)
-    good = await hashing.verify(row.password_hash if row else None, password)
+    good = await password_hashing.verify(row.password_hash if row else None, password)
     if late is not None and not (good and row is not None and row.totp is not None):
         raise late
     if not good or row is None:
@@ -155,7 +155,7 @@ async def _check_own(
     system: System, session: sessions.SignedIn, password: str, field: str = "password"
 ) -> None:
     row = await _row(system, session.name)
-    if not await hashing.verify(row.password_hash if row else None, password):
+    if not await password_hashing.verify(row.password_hash if row else None, password):
         raise NotAuthenticated("not_your_password", field=field)
 
 

@@ -14,8 +14,8 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from ums.core import hashing
 from ums.core.context.app_context import System
+from ums.core.identity import password_hashing
 from ums.errors import Invalid
 
 SHORTEST: Final = 12
@@ -49,7 +49,7 @@ async def hashed(system: System, password: str, name: str) -> str:
     """The Argon2 hash of a password that `check` lets pass; in a thread, as it takes its time."""
     words = (*_PRODUCT, *await _of_installation(system))
     await asyncio.to_thread(check, password, name, words)
-    return await hashing.hashed(password)
+    return await password_hashing.hashed(password)
 
 
 async def _of_installation(system: System) -> tuple[str, str]:

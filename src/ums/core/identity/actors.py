@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import func, select
 
-from ums.core.authority import DEEPEST
+from ums.core.identity.authority import DEEPEST
 from ums.core.tables import operators, tokens
 from ums.db import Tx
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ums.core.scopes import holds
+from ums.core.identity.scopes import holds
 from ums.errors import Forbidden
 
 
