@@ -11,7 +11,7 @@ from ruling import rule
 from ums.core import channels, words
 from ums.core.context.channel_policy import QuietHours
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 from ums.errors import CODES, Broken, UmsError
 
 MAIL = [{"subject": "s", "text": "t"}]

@@ -11,7 +11,7 @@ import pytest
 
 from doors import Door, OneChannel
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 PAGE = PAGES / "send-by-api.md"

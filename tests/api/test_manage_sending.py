@@ -19,7 +19,7 @@ from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
 from ums.core.identity import operators
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nnot much of a picture").decode()
 A, B = "a@example.org", "b@example.org"

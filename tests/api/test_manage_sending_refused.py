@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from doors import Door, OneChannel
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 
 PNG = base64.b64encode(b"not much of a picture").decode()
 A, B = "a@example.org", "b@example.org"

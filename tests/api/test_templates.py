@@ -10,7 +10,7 @@ from ums.core import segments
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 
 DIRECT = {"aud_email": [{"instance": "email", "data": ["a@example.org"]}]}
 

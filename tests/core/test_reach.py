@@ -16,8 +16,8 @@ from ums.core.reach import Reach, reach
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import NEVER_VALID
 from ums.core.templates import store
-from ums.core.templates.compiling import Sources
-from ums.core.templates.library import Library
+from ums.core.templates.cache import Library
+from ums.core.templates.compile_process import Sources
 from ums.core.user_entries import Rights
 
 

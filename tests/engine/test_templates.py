@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from core.templates.language import version
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from templates.language import version
 from ums.core import reports, users
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.tables import deliveries
 from ums.core.templates import store
-from ums.core.templates.build import Sources
-from ums.core.templates.library import Person, Version
+from ums.core.templates.cache import Person, Version
+from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 from ums.engine.letters import Letter
 from ums.engine.loop import running

@@ -18,8 +18,8 @@ from ums.core.drafts import Draft
 from ums.core.kept_lists import KeptList
 from ums.core.outgoing import Outgoing, Recipient
 from ums.core.recipient_lacks import lacks_of
-from ums.core.templates import written
-from ums.core.templates.people import attributes_of
+from ums.core.templates import inline
+from ums.core.templates.recipient_data import attributes_of
 from ums.errors import Invalid, UmsError
 
 FIELDS: Final = {"list": "", "list_kept": "", "list_name": "", "list_size": "", "skip_wrong": ""}
@@ -35,7 +35,7 @@ async def listed(
         kept = await _kept(request, system, operator_id, fields)
         if kept is None or fields["to"] != "list":
             return _of_draft(fields, draft)
-        named = fields["with"] == "template" or written.is_needed(sources_of(fields))
+        named = fields["with"] == "template" or inline.is_needed(sources_of(fields))
         found = await mailing_list.read_file(system, kept.file, with_variables=named)
         if found.wrong and not fields["skip_wrong"]:
             rows = ", ".join(found.wrong[: mailing_list.TOLD])

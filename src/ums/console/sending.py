@@ -29,7 +29,7 @@ from ums.core.identity.principals import Caller
 from ums.core.outgoing import Outgoing, Recipient
 from ums.core.reach import reach
 from ums.core.scheduling import check_times
-from ums.core.templates import preview, store, written
+from ums.core.templates import inline, preview, store
 from ums.errors import Invalid, NotFound, UmsError
 
 EMPTY: Final = {
@@ -161,10 +161,10 @@ async def _with_template(
 ) -> Outgoing:
     """Where what was written has variables, or is MJML, a message of its own template."""
     sources = sources_of(fields)
-    if content.template is not None or not written.is_needed(sources):
+    if content.template is not None or not inline.is_needed(sources):
         return content
     old = draft.content.template if draft is not None else None
-    id = await written.keep(system, channel, sources, old)
+    id = await inline.keep(system, channel, sources, old)
     return replace(
         content, template=id, subject=None, html=None, text=None, variables=variables_of(fields)
     )
@@ -191,7 +191,7 @@ async def write_on(
     if fields is None:
         own = None
         if draft.content.template is not None:
-            own = await written.find(system, channel, draft.content.template)
+            own = await inline.find(system, channel, draft.content.template)
         fields = fields_of(draft.content, channel.rules.zone, own)
     values = {**EMPTY, **fields, "channel": channel.key}
     return await form_page(request, system, visitor, channel, Form(values), draft)

@@ -16,7 +16,7 @@ from ums.core.common.sorting import ByName
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Caller
 from ums.core.templates import preview, store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change, TemplateShown
 from ums.errors import Detail, Invalid, NotFound, UmsError
 

@@ -22,8 +22,8 @@ from ums.core.context.directory import Channel
 from ums.core.outgoing import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
 from ums.core.requests import MAX_PARAMS, Callback, Option, Request
 from ums.core.templates import acceptance
-from ums.core.templates.para import check_para
-from ums.core.templates.people import address_of
+from ums.core.templates.recipient_data import address_of
+from ums.core.templates.variables import check_para
 from ums.errors import Detail, Invalid, Refused
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.custom_headers import Extras, Header, check_headers

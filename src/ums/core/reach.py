@@ -16,8 +16,8 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.requests import Request
 from ums.core.segments import conditions_of
-from ums.core.templates.lacking import Lacking, lacking
-from ums.core.templates.library import Library
+from ums.core.templates.cache import Library
+from ums.core.templates.missing_variables_sql import Lacking, lacking
 from ums.db import Hot, Tx, rows_json
 
 _BOUND = (

@@ -6,7 +6,7 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.outgoing import Outgoing
 from ums.core.templates.acceptance import newest
-from ums.core.templates.people import attributes_of
+from ums.core.templates.recipient_data import attributes_of
 
 
 class RecipientLack(Struct, frozen=True):

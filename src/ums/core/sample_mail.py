@@ -24,8 +24,8 @@ from ums.core.segments import name_of
 from ums.core.tables import files, messages
 from ums.core.tables import materials as stored_materials
 from ums.core.templates.acceptance import refusal
-from ums.core.templates.library import Library, Person
-from ums.core.templates.people import address_of, attributes_of
+from ums.core.templates.cache import Library, Person
+from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-from ums.core.templates.evaluate import Renderer
-from ums.core.templates.library import Library, Person, Version
+from ums.core.templates.cache import Library, Person, Version
+from ums.core.templates.renderer import Renderer
 from ums.errors import Detail
 from ums.mail.custom_headers import Extras
 from ums.mail.mime.builder import BadContent, Content, File, Late, Skeleton, late_subject

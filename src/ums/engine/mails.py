@@ -18,8 +18,8 @@ from ums.core.context.directory import Sender
 from ums.core.message_ids import Signer
 from ums.core.queue import Claimed
 from ums.core.tables import files, messages
-from ums.core.templates.library import Library, Person
-from ums.core.templates.people import attributes_of
+from ums.core.templates.cache import Library, Person
+from ums.core.templates.recipient_data import attributes_of
 from ums.core.verdicts import Rules
 from ums.db import Tx
 from ums.engine.letters import Letter, Letters

@@ -9,7 +9,7 @@ from raw import go_json, raw
 from ums.config import Settings
 from ums.core import materials
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 
 AGENT = "User-Agent: cavlabs/jiguang-sdk-go/1.0.8"
 JSON = "Content-Type: application/json;charset=UTF-8"

@@ -8,7 +8,7 @@ import pytest
 from doors import Answer, Door, OneChannel
 from raw import raw
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 
 MESSAGE: dict[str, Any] = {
     "aud_email": [{"instance": "email", "data": ["a@example.com", "b@example.com"]}],

@@ -27,9 +27,9 @@ from ums.core.mailboxes import NewMailbox
 from ums.core.senders import NewSender
 from ums.core.tables import tokens as token_rows
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
+from ums.core.templates.inline import keep
 from ums.core.templates.store import Change
-from ums.core.templates.written import keep
 from ums.mail.send_limits import Cap
 from ums.mail.warm_up_plan import WarmUp
 

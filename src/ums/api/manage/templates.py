@@ -12,7 +12,7 @@ from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
 from ums.core.messages import Accepted
 from ums.core.templates import preview, store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 from ums.core.templates.preview import Rendered
 from ums.core.templates.store import Change, TemplateInfo, TemplateShown, VersionInfo
 from ums.web.bodies import BoundedRequest as Call

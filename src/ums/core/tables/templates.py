@@ -37,7 +37,7 @@ template_versions = table(
     Column("text", Text),
     Column("mjml", Text),
     Column("defaults", Text, nullable=False),  # JSON: variable to value
-    Column("variables", Text, nullable=False),  # JSON, core.templates.build.Variables
-    Column("compiled", Text, nullable=False),  # JSON, core.templates.syntax.Compiled
+    Column("variables", Text, nullable=False),  # JSON, core.templates.compiler.Variables
+    Column("compiled", Text, nullable=False),  # JSON, core.templates.syntax_tree.Compiled
     Column("created_at", Time, nullable=False),
 )

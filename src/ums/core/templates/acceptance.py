@@ -12,8 +12,8 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.requests import Request
 from ums.core.tables import templates
-from ums.core.templates.library import Library, Person, Version
-from ums.core.templates.people import attributes_of
+from ums.core.templates.cache import Library, Person, Version
+from ums.core.templates.recipient_data import attributes_of
 from ums.core.templates.requests import Asked
 from ums.core.templates.values import RenderError
 from ums.errors import Broken, Invalid, Refused

@@ -14,10 +14,10 @@ from ums.core.messages import Accepted, Intake
 from ums.core.requests import Callback, Option, Request
 from ums.core.tables import templates
 from ums.core.templates.acceptance import refusal
-from ums.core.templates.library import Library, Person, Version
-from ums.core.templates.para import check_para
-from ums.core.templates.people import address_of, attributes_of
+from ums.core.templates.cache import Library, Person, Version
+from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
+from ums.core.templates.variables import check_para
 from ums.errors import Invalid, NotFound
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.mime.builder import BadContent, check_subject

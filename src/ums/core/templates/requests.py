@@ -7,7 +7,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ums.core.content import Content
 from ums.core.requests import Asking, Request, check_audience, decode, decoder_of, make
-from ums.core.templates.para import check_para
+from ums.core.templates.variables import check_para
 from ums.errors import Invalid, Refused
 
 

@@ -16,11 +16,11 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import template_versions as versions
 from ums.core.tables import templates
-from ums.core.templates import compiling
-from ums.core.templates.build import Sources, Variables
-from ums.core.templates.compiling import check_sources, compile_sources
-from ums.core.templates.para import check_defaults
-from ums.core.templates.syntax import Compiled
+from ums.core.templates import compile_process
+from ums.core.templates.compile_process import check_sources, compile_sources
+from ums.core.templates.compiler import Sources, Variables
+from ums.core.templates.syntax_tree import Compiled
+from ums.core.templates.variables import check_defaults
 from ums.db import Hot, Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 
@@ -123,7 +123,7 @@ async def flaws_of(
             await _check_free(tx, channel, id, name)
     except Conflict as error:
         found.append(error)
-    return [*found, *await compiling.flaws_of(system, sources)]
+    return [*found, *await compile_process.flaws_of(system, sources)]
 
 
 async def change(

@@ -10,7 +10,7 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake
 from ums.core.templates import preview, store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 from ums.core.verbs.base import Id, Verb
 
 

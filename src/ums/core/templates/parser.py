@@ -12,10 +12,10 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 
-from ums.core.templates import jinja, syntax
-from ums.core.templates.evaluate import LOOP_FIELDS
+from ums.core.templates import jinja, syntax_tree
+from ums.core.templates.analysis import price
 from ums.core.templates.filters import FILTERS, OTHER_NAMES, PRESENCE, TESTS, is_required
-from ums.core.templates.walk import price
+from ums.core.templates.renderer import LOOP_FIELDS
 from ums.errors import Detail, plain, restored
 
 MOST_NODES: Final = 20_000
@@ -29,7 +29,7 @@ INSTEAD: Final[dict[type[nodes.Node], str]] = {
     nodes.Slice: "slices",
     nodes.Dict: "dict",
 }
-_NOTHING = syntax.Const("")
+_NOTHING = syntax_tree.Const("")
 
 
 class Problem(Struct, frozen=True):
@@ -68,7 +68,7 @@ def environment() -> ImmutableSandboxedEnvironment:
 _ENVIRONMENT = environment()
 
 
-def parse(source: str, part: str) -> syntax.Program:
+def parse(source: str, part: str) -> syntax_tree.Program:
     """The program of `source`, a part of a template. Raises Unparsable."""
     try:
         tree = Parser(_ENVIRONMENT, source, part).parse()
@@ -101,16 +101,16 @@ class _Reader:
         self._slots = 0
         self._nodes = 0
 
-    def program(self, tree: nodes.Template) -> syntax.Program:
+    def program(self, tree: nodes.Template) -> syntax_tree.Program:
         body = self._body(tree.body, 0)
         if self._problems:
             raise Unparsable(self._problems)
-        return syntax.Program(self._texts, body, self._slots)
+        return syntax_tree.Program(self._texts, body, self._slots)
 
     # -- statements ---------------------------------------------------------------------------
 
-    def _body(self, given: list[nodes.Node], depth: int) -> syntax.Body:
-        found: list[syntax.Statement] = []
+    def _body(self, given: list[nodes.Node], depth: int) -> syntax_tree.Body:
+        found: list[syntax_tree.Statement] = []
         for node in given:
             outputs = node.nodes if isinstance(node, nodes.Output) else [node]
             for one in outputs:
@@ -118,14 +118,16 @@ class _Reader:
                     found.append(self._statement(one, depth + 1))
                 except _Refused as refused:
                     self._note(refused)
-        return syntax.Body(1 + sum(map(price, found)), found)  # an empty one is not free either
+        return syntax_tree.Body(
+            1 + sum(map(price, found)), found
+        )  # an empty one is not free either
 
     def _note(self, refused: _Refused) -> None:
         self._problems.append(Problem.of(self._part, refused.line, refused.detail))
         if len(self._problems) >= MOST_PROBLEMS:
             raise Unparsable(self._problems)
 
-    def _statement(self, node: nodes.Node, depth: int) -> syntax.Statement:
+    def _statement(self, node: nodes.Node, depth: int) -> syntax_tree.Statement:
         self._count(node, depth)
         if isinstance(node, nodes.Expr):
             return self._output(node, depth)
@@ -136,22 +138,22 @@ class _Reader:
         word = type(node).__name__.lower()
         raise _Refused(node, "statement", word=word)
 
-    def _output(self, node: nodes.Expr, depth: int) -> syntax.Statement:
+    def _output(self, node: nodes.Expr, depth: int) -> syntax_tree.Statement:
         if not isinstance(node, nodes.TemplateData):
-            return syntax.Out(self._expr(node, depth + 1))
+            return syntax_tree.Out(self._expr(node, depth + 1))
         _check_text(node, node.data)
         self._texts.append(node.data)
-        return syntax.Static(len(self._texts) - 1)
+        return syntax_tree.Static(len(self._texts) - 1)
 
-    def _if(self, node: nodes.If, depth: int) -> syntax.If:
+    def _if(self, node: nodes.If, depth: int) -> syntax_tree.If:
         branches = [node, *node.elif_]
-        return syntax.If(
+        return syntax_tree.If(
             [self._expr(branch.test, depth + 1) for branch in branches],
             [self._body(branch.body, depth) for branch in branches],
             self._body(node.else_, depth),
         )
 
-    def _for(self, node: nodes.For, depth: int) -> syntax.For:
+    def _for(self, node: nodes.For, depth: int) -> syntax_tree.For:
         if node.test is not None or node.recursive:
             raise _Refused(node, "loop_if")
         of = self._expr(node.iter, depth + 1)
@@ -164,7 +166,7 @@ class _Reader:
         finally:
             self._scopes.pop()
             self._places.pop()
-        return syntax.For([*scope.values()], place, of, body, self._body(node.else_, depth))
+        return syntax_tree.For([*scope.values()], place, of, body, self._body(node.else_, depth))
 
     def _slot(self) -> int:
         self._slots += 1
@@ -181,7 +183,7 @@ class _Reader:
 
     # -- expressions --------------------------------------------------------------------------
 
-    def _expr(self, node: nodes.Node, depth: int) -> syntax.Expr:
+    def _expr(self, node: nodes.Node, depth: int) -> syntax_tree.Expr:
         self._count(node, depth)
         if isinstance(node, nodes.Const):
             return _const(node)
@@ -194,21 +196,21 @@ class _Reader:
         if isinstance(node, nodes.Getitem):
             return self._get(node, _key(node), depth)
         if isinstance(node, nodes.List | nodes.Tuple):
-            return syntax.Listing([self._expr(one, depth + 1) for one in node.items])
+            return syntax_tree.Listing([self._expr(one, depth + 1) for one in node.items])
         if isinstance(node, nodes.Filter):
             return self._filter(node, depth)
         if isinstance(node, nodes.Test):
             return self._test(node, depth)
         return self._logic(node, depth)
 
-    def _logic(self, node: nodes.Node, depth: int) -> syntax.Expr:
+    def _logic(self, node: nodes.Node, depth: int) -> syntax_tree.Expr:
         if isinstance(node, nodes.Not):
-            return syntax.Not(self._expr(node.node, depth + 1))
+            return syntax_tree.Not(self._expr(node.node, depth + 1))
         if isinstance(node, nodes.And | nodes.Or):
             parts = [self._expr(one, depth + 1) for one in _chain(node)]
-            return syntax.Junction(isinstance(node, nodes.And), parts)
+            return syntax_tree.Junction(isinstance(node, nodes.And), parts)
         if isinstance(node, nodes.Compare):
-            return syntax.Compare(
+            return syntax_tree.Compare(
                 self._expr(node.expr, depth + 1),
                 [operand.op for operand in node.ops],
                 [self._expr(operand.expr, depth + 1) for operand in node.ops],
@@ -217,39 +219,41 @@ class _Reader:
             if node.expr2 is None:
                 raise _Refused(node, "short_if")
             three = (node.test, node.expr1, node.expr2)
-            return syntax.Choose(*[self._expr(one, depth + 1) for one in three])
+            return syntax_tree.Choose(*[self._expr(one, depth + 1) for one in three])
         for kind, detail in INSTEAD.items():
             if isinstance(node, kind):
                 raise _Refused(node, detail)
         raise _Refused(node, "node", name=type(node).__name__)
 
-    def _name(self, node: nodes.Name) -> syntax.Expr:
+    def _name(self, node: nodes.Name) -> syntax_tree.Expr:
         slot = self._local(node.name)
         if slot is not None:
-            return syntax.Local(slot, node.name)
+            return syntax_tree.Local(slot, node.name)
         # `user` and `loop` alone are variables like any other, as in templates of the hosted UMS;
         # with a member they are the recipient and the loop that is going on.
         _check_text(node, node.name)
-        return syntax.Var(node.name)
+        return syntax_tree.Var(node.name)
 
     def _local(self, name: str) -> int | None:
         found = (scope[name] for scope in reversed(self._scopes) if name in scope)
         return next(found, None)
 
-    def _get(self, node: nodes.Getattr | nodes.Getitem, key: str | int, depth: int) -> syntax.Expr:
+    def _get(
+        self, node: nodes.Getattr | nodes.Getitem, key: str | int, depth: int
+    ) -> syntax_tree.Expr:
         if isinstance(key, str):
             _check_text(node, key)
         of = node.node
         if isinstance(of, nodes.Name) and self._local(of.name) is None:
             if of.name == "user":
-                return syntax.Var(f"user.{key}")
+                return syntax_tree.Var(f"user.{key}")
             if of.name == "loop" and self._places:
                 if key not in LOOP_FIELDS:
                     raise _Refused(node, "loop_knows", names=", ".join(LOOP_FIELDS))
-                return syntax.LoopField(self._places[-1], str(key))
-        return syntax.Get(self._expr(of, depth + 1), key)
+                return syntax_tree.LoopField(self._places[-1], str(key))
+        return syntax_tree.Get(self._expr(of, depth + 1), key)
 
-    def _filter(self, node: nodes.Filter, depth: int) -> syntax.Expr:
+    def _filter(self, node: nodes.Filter, depth: int) -> syntax_tree.Expr:
         name = OTHER_NAMES.get(node.name, node.name)
         if name not in FILTERS:
             raise _Refused(node, "no_filter", name=node.name, names=", ".join(FILTERS))
@@ -267,26 +271,26 @@ class _Reader:
                 raise _Refused(node, "filter_further", name=name, argument=pair.key)
             given[pair.key] = pair.value
         of = self._expr(node.node, depth + 1)
-        arguments: list[syntax.Expr] = []
+        arguments: list[syntax_tree.Expr] = []
         for parameter, default in parameters:
             if parameter in given:
                 arguments.append(self._expr(given[parameter], depth + 1))
             elif is_required(default):
                 raise _Refused(node, "filter_needs", name=name, argument=parameter)
             else:
-                arguments.append(syntax.Const(default))
-        return syntax.Apply(name, of, arguments)
+                arguments.append(syntax_tree.Const(default))
+        return syntax_tree.Apply(name, of, arguments)
 
-    def _test(self, node: nodes.Test, depth: int) -> syntax.Expr:
+    def _test(self, node: nodes.Test, depth: int) -> syntax_tree.Expr:
         if node.name not in TESTS and node.name not in PRESENCE:
             known = ", ".join(sorted([*TESTS, *PRESENCE]))
             raise _Refused(node, "no_test", name=node.name, names=known)
         if node.args or node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
             raise _Refused(node, "test_arguments", name=node.name)
-        return syntax.Test(node.name, self._expr(node.node, depth + 1))
+        return syntax_tree.Test(node.name, self._expr(node.node, depth + 1))
 
 
-def _const(node: nodes.Const) -> syntax.Const:
+def _const(node: nodes.Const) -> syntax_tree.Const:
     value: Any = node.value
     if isinstance(value, str):
         _check_text(node, value)
@@ -294,14 +298,14 @@ def _const(node: nodes.Const) -> syntax.Const:
         pass
     elif not isinstance(value, int | float) or not math.isfinite(value) or abs(value) >= 2**63:
         raise _Refused(node, "constants")
-    return syntax.Const(value)
+    return syntax_tree.Const(value)
 
 
-def _negative(node: nodes.Const) -> syntax.Const:
+def _negative(node: nodes.Const) -> syntax_tree.Const:
     number = _const(node).value
     if isinstance(number, bool | str):
         raise _Refused(node, "negative")
-    return syntax.Const(-number)
+    return syntax_tree.Const(-number)
 
 
 def _key(node: nodes.Getitem) -> str | int:

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from ums.core.isolation.process_limits import Limits, confine
-from ums.core.templates.build import Flawed, Result, Sources, build
-from ums.core.templates.parse import Problem
+from ums.core.templates.compiler import Flawed, Result, Sources, build
+from ums.core.templates.parser import Problem
 from ums.errors import Detail
 
 

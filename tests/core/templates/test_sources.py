@@ -2,13 +2,13 @@
 
 import pytest
 
-from templates.language import version
+from core.templates.language import version
 from ums.core.context.app_context import System
 from ums.core.isolation.process_limits import Limits
-from ums.core.templates.build import Sources, html_of
-from ums.core.templates.compiling import compile_sources, validate
-from ums.core.templates.parse import Unparsable
-from ums.core.templates.tokens import Hidden
+from ums.core.templates.compile_process import compile_sources, validate
+from ums.core.templates.compiler import Sources, html_of
+from ums.core.templates.parser import Unparsable
+from ums.core.templates.placeholders import Hidden
 from ums.errors import Invalid
 from ums.mail.mime import html_to_text
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ums.core.templates.library import Version
+from ums.core.templates.cache import Version
 
 MOST = 30  # variables that are looked for
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from ums.core.templates.parse import Problem, Unparsable, parse
-from ums.core.templates.syntax import Compiled, Program
-from ums.core.templates.tokens import Hidden
-from ums.core.templates.walk import Needs
+from ums.core.templates.analysis import Needs
+from ums.core.templates.parser import Problem, Unparsable, parse
+from ums.core.templates.placeholders import Hidden
+from ums.core.templates.syntax_tree import Compiled, Program
 from ums.errors import Detail
 from ums.mail.mime import html_to_text
 from ums.mail.mime.builder import BadContent, check_subject

@@ -13,7 +13,7 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import templates
 from ums.core.templates import store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 
 _MARKS: Final = re.compile(r"\{\{|\{%")

@@ -12,8 +12,8 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core.tables import template_versions
-from ums.core.templates.evaluate import Renderer
-from ums.core.templates.syntax import Compiled
+from ums.core.templates.renderer import Renderer
+from ums.core.templates.syntax_tree import Compiled
 from ums.core.templates.values import Missing
 from ums.db import Database, Tx
 

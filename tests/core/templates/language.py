@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ums.core.templates.build import Built, Sources, build
-from ums.core.templates.library import Person, Version, made
-from ums.core.templates.parse import Unparsable
+from ums.core.templates.cache import Person, Version, made
+from ums.core.templates.compiler import Built, Sources, build
+from ums.core.templates.parser import Unparsable
 
 NOBODY = Person("to@x.test")
 

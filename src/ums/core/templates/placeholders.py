@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ums.core.templates.parse import Problem, Unparsable, environment
+from ums.core.templates.parser import Problem, Unparsable, environment
 from ums.errors import Detail
 
 _LEXER = environment()

@@ -6,15 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums.core.templates.filters import PRESENCE
-from ums.core.templates.syntax import (
-    Apply,
-    Body,
-    Get,
-    Program,
-    Statement,
-    Test,
-    Var,
-)
+from ums.core.templates.syntax_tree import Apply, Body, Get, Program, Statement, Test, Var
 
 Path = tuple[str, ...]
 

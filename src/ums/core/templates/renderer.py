@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ums.core.templates.filters import FILTERS, PRESENCE, TESTS
-from ums.core.templates.syntax import (
+from ums.core.templates.syntax_tree import (
     Apply,
     Body,
     Choose,

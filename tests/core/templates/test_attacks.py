@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from templates.attacks import BOMBS, ESCAPES
-from templates.language import version
-from ums.core.templates.library import Person, Version
-from ums.core.templates.parse import Unparsable
+from core.templates.attacks import BOMBS, ESCAPES
+from core.templates.language import version
+from ums.core.templates.cache import Person, Version
+from ums.core.templates.parser import Unparsable
 from ums.core.templates.values import RenderError
 
 CANARY = "canary-7f3a"

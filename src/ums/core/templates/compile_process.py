@@ -10,16 +10,16 @@ from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import System
 from ums.core.isolation import child_process
 from ums.core.isolation.process_limits import Limits
-from ums.core.templates.build import MOST, Built, Flawed, Result, Sources
-from ums.core.templates.child import Task
-from ums.core.templates.library import Library
-from ums.core.templates.parse import Problem
-from ums.core.templates.syntax import Compiled
+from ums.core.templates.cache import Library
+from ums.core.templates.compile_worker import Task
+from ums.core.templates.compiler import MOST, Built, Flawed, Result, Sources
+from ums.core.templates.parser import Problem
+from ums.core.templates.syntax_tree import Compiled
 from ums.errors import Detail, Invalid, UmsError
 
 PATIENCE: Final = 60.0  # seconds, on a machine that has other things to do
 _MEGABYTE: Final = 1024 * 1024
-_CHILD: Final = "ums.core.templates.child"
+_CHILD: Final = "ums.core.templates.compile_worker"
 _results = msgspec.json.Decoder(Result)
 USUAL: Final = Limits()
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jinja2 import StrictUndefined, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from templates.language import html, refused, rendered, version
-from ums.core.templates.library import Person
-from ums.core.templates.parse import parse
-from ums.core.templates.syntax import Program
+from core.templates.language import html, refused, rendered, version
+from ums.core.templates.cache import Person
+from ums.core.templates.parser import parse
+from ums.core.templates.syntax_tree import Program
 from ums.core.templates.values import RenderError
 
 ORDER = {"number": 7, "lines": [{"name": "tea", "price": 1234.5}, {"name": "cup", "price": 9}]}

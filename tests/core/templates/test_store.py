@@ -10,7 +10,7 @@ from flow import Flow, open_flow
 from ums.core import channels, users
 from ums.core.context.app_context import System
 from ums.core.templates import preview, store
-from ums.core.templates.build import Sources
+from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 from ums.engine.loop import running
 from ums.errors import Invalid, NotFound, Outdated, UmsError
