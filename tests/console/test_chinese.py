@@ -16,7 +16,7 @@ from console.world import furnish
 from doors import Door
 from ums.config import PREFIX, describe
 from ums.console.words import WORDS
-from ums.core.adjusting import ADJUSTABLE
+from ums.core.settings.runtime_settings import ADJUSTABLE
 
 BAD: Final = ("{{", "{% if 甲 %}", "zz\x01", "9" * 19, "[", "甲" * 6000, "-1", "@", "")
 RUN: Final = re.compile(r"[A-Za-z']{2,}(?: +[A-Za-z']{2,}){2,}")

@@ -10,10 +10,10 @@ import pytest
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from console.test_two_factor import set_up
 from doors import Door
-from ums.core import adjusting
 from ums.core.identity import operator_access, operators
 from ums.core.identity.operators import Role
 from ums.core.identity.user_agents import name_of
+from ums.core.settings import runtime_settings
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"  # noqa: E501
 
@@ -51,7 +51,7 @@ def test_a_browser_has_a_name(agent: str, device: str) -> None:
 
 
 async def require(door: Door, *roles: Role) -> None:
-    await adjusting.change(door.system, {"two_factor_roles": ", ".join(roles)})
+    await runtime_settings.change(door.system, {"two_factor_roles": ", ".join(roles)})
 
 
 async def test_a_role_that_needs_one_sets_it_up_before_anything_else(

@@ -10,8 +10,8 @@ from litestar.params import FromPath
 from ums.console.forms import chosen, lists
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import adjusting
 from ums.core.identity import operator_access, operators
+from ums.core.settings import runtime_settings
 
 _PATHS: Final = (
     "/operators/{name:str}/sessions/{id:int}/end",
@@ -63,7 +63,7 @@ async def require_second_factor(
     """For which roles; who has none is led to set one up, also where it is signed in already."""
     visitor.caller.unbound()
     roles = chosen((await lists(request)).get("roles", []))
-    await adjusting.change(system, {"two_factor_roles": ", ".join(roles)})
+    await runtime_settings.change(system, {"two_factor_roles": ", ".join(roles)})
     return go("/operators", "administration.did_require")
 
 

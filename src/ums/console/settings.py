@@ -9,8 +9,8 @@ from ums.config import PREFIX, Settings, describe
 from ums.console.forms import Form, given, refused
 from ums.console.pages import SAFE_HEADERS, YEAR, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import adjusting, branding
-from ums.core.adjusting import ADJUSTABLE, Adjustable
+from ums.core.settings import branding, runtime_settings
+from ums.core.settings.runtime_settings import ADJUSTABLE, Adjustable
 from ums.errors import Invalid, UmsError
 
 # The key itself, and a URL that may hold a password.
@@ -58,7 +58,7 @@ async def change_settings(request: AnyRequest, system: System, visitor: Visitor)
     typed = {one.name: fields[one.name].strip() for one in open_ones if one.name in fields}
     try:
         changes = {one.name: _read(one, typed[one.name]) for one in open_ones if one.name in typed}
-        await adjusting.change(system, changes, actor=visitor.caller.name)
+        await runtime_settings.change(system, changes, actor=visitor.caller.name)
     except UmsError as error:
         form = refused(request, {**_typed(system), **typed}, error)
         return _settings(request, system, visitor, form=form, status=error.status)

@@ -6,17 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ums.core import (
-    adjusting,
-    channels,
-    mailboxes,
-    routing,
-    segments,
-    senders,
-    strategies,
-    users,
-    warming,
-)
+from ums.core import channels, mailboxes, routing, segments, senders, strategies, users, warming
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.context.app_context import System
@@ -25,6 +15,7 @@ from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
 from ums.core.mailboxes import NewMailbox
 from ums.core.senders import NewSender
+from ums.core.settings import runtime_settings
 from ums.core.tables import tokens as token_rows
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
@@ -154,7 +145,7 @@ async def _no_user(system: System) -> None:
 
 
 async def _settings(system: System) -> None:
-    await adjusting.change(system, {"audit_days": 30})
+    await runtime_settings.change(system, {"audit_days": 30})
 
 
 async def _token(system: System) -> None:

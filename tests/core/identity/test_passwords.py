@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from ums.core import branding
 from ums.core.common import operator_names
 from ums.core.context.app_context import System
 from ums.core.identity import passwords
+from ums.core.settings import branding
 from ums.errors import Invalid
 
 

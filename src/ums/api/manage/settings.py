@@ -7,8 +7,8 @@ from litestar.params import JSONBody
 from msgspec import Struct
 
 from ums.api.manage.shapes import Caller, System, expected, named, shown
-from ums.core import adjusting
-from ums.core.adjusting import ADJUSTABLE, Setting
+from ums.core.settings import runtime_settings
+from ums.core.settings.runtime_settings import ADJUSTABLE, Setting
 from ums.web.bodies import BoundedRequest as Call
 
 Changed = Annotated[dict[str, Any], named(one.name for one in ADJUSTABLE)]
@@ -24,7 +24,7 @@ class SettingsShown(Struct, frozen=True):
 async def show_settings(system: System, caller: Caller, request: Call) -> Response[SettingsShown]:
     """What is kept for how long, how much may come at once, and the ports of senders."""
     caller.unbound()
-    return shown(request, SettingsShown(adjusting.show(system)))
+    return shown(request, SettingsShown(runtime_settings.show(system)))
 
 
 @patch("/api/settings", scope="admin")
@@ -33,8 +33,8 @@ async def change_settings(
 ) -> Response[SettingsShown]:
     """Change those that are named, all or none; null brings back the default."""
     caller.unbound()
-    expected(request)(SettingsShown(adjusting.show(system)))
-    changed = await adjusting.change(system, data, actor=caller.name)
+    expected(request)(SettingsShown(runtime_settings.show(system)))
+    changed = await runtime_settings.change(system, data, actor=caller.name)
     return shown(request, SettingsShown(changed))
 
 

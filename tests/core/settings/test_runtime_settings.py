@@ -7,32 +7,34 @@ from sqlalchemy import insert
 
 from flow import with_settings
 from ums.config import Settings
-from ums.core import adjusting
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.opening import open_system
 from ums.core.senders import free_ports
+from ums.core.settings import runtime_settings
 from ums.core.tables import meta
 from ums.errors import Invalid
 
 
 async def test_a_change_counts_at_once_and_is_written_down(system: System) -> None:
-    shown = {one.name: one for one in adjusting.show(system)}
+    shown = {one.name: one for one in runtime_settings.show(system)}
     assert (shown["message_days"].value, shown["message_days"].fixed) == (0, False)
-    await adjusting.change(system, {"message_days": "90", "ports": "588, 2526", "sessions": 7})
+    await runtime_settings.change(
+        system, {"message_days": "90", "ports": "588, 2526", "sessions": 7}
+    )
     assert (system.settings.message_days, system.settings.sessions) == (90, 7)
     assert free_ports(system) == {25, 80, 443, 465, 587, 588, 2525, 2526}
     async with system.database.read() as tx:
         (note,) = (await audit_log.list_audit(tx, action="settings.change")).items
     assert note.detail == "message_days 90.0, ports 588, 2526, sessions 7"
-    await adjusting.change(system, {"message_days": None, "ports": ""})
+    await runtime_settings.change(system, {"message_days": None, "ports": ""})
     assert (system.settings.message_days, system.settings.ports) == (0, "")
     assert system.settings.sessions == 7
 
 
 async def test_it_is_there_after_a_restart(system: System, settings: Settings) -> None:
-    await adjusting.change(system, {"sessions": 9})
+    await runtime_settings.change(system, {"sessions": 9})
     if settings.is_sqlite:
         return  # one process at a time: test_serving starts it again
     async with open_system(settings) as another:
@@ -40,14 +42,14 @@ async def test_it_is_there_after_a_restart(system: System, settings: Settings) -
 
 
 async def test_the_environment_wins(system: System) -> None:
-    await adjusting.change(system, {"sessions": 9})
+    await runtime_settings.change(system, {"sessions": 9})
     with_settings(system, sessions=3)
     system.directory.forget()
     await system.directory.now()
     assert system.settings.sessions == 3
-    assert {one.name for one in adjusting.show(system) if one.fixed} >= {"sessions"}
+    assert {one.name for one in runtime_settings.show(system) if one.fixed} >= {"sessions"}
     with pytest.raises(Invalid) as caught:
-        await adjusting.change(system, {"sessions": 4, "audit_days": 3})
+        await runtime_settings.change(system, {"sessions": 4, "audit_days": 3})
     assert (caught.value.reason, system.settings.audit_days) == ("setting_fixed", 0)
 
 
@@ -75,7 +77,7 @@ async def test_what_cannot_be_is_refused(
     system: System, name: str, value: Any, reason: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        await adjusting.change(system, {"audit_days": 5, name: value})
+        await runtime_settings.change(system, {"audit_days": 5, name: value})
     assert (caught.value.reason, caught.value.values["field"]) == (reason, name)
     assert system.settings.audit_days == 0
 
