@@ -15,7 +15,8 @@ import msgspec
 from benchmarks.processes import ROOT
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.opening import open_system
 from ums.core.senders import NewSender

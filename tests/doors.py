@@ -28,7 +28,8 @@ from msgspec import structs
 from fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.identity import api_tokens, credentials, login

@@ -18,7 +18,8 @@ import msgspec
 from sqlalchemy import func, select
 
 from fakes import SmtpServer
-from ums.core import channels, senders, users
+from ums.core import senders, users
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import update
 
+from ums.core.channels.policy import check_rules
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import touch
-from ums.core.rule_checks import check_rules
 from ums.core.tables import channels
 
 

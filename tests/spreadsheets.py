@@ -6,7 +6,8 @@ from typing import Any
 import xlsxwriter
 from sqlalchemy import insert
 
-from ums.core import channels, imports
+from ums.core import imports
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.imports import Import

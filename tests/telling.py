@@ -19,10 +19,11 @@ from fakes import SmtpServer
 from flow import Flow, account, open_flow, until, with_settings
 from receiver import Receiver, receiving
 from ums import clock
-from ums.core import channels, queue, senders
+from ums.core import queue, senders
 from ums.core.callbacks import addresses, schedule
 from ums.core.callbacks.kept import AddressInfo
 from ums.core.callbacks.proof import Proof
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel, touch

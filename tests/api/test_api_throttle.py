@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from clocks import Time
 from doors import Door, OneChannel
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.identity import api_tokens, credentials
 from ums.core.identity.api_throttle import ADDRESS, AT_ONCE, PAIR, ApiThrottle
 

@@ -8,7 +8,7 @@ import pytest
 
 from doors import Answer, Basic, Door
 from ruling import rule
-from ums.core import channels, words
+from ums.core.channels import channels, content_filter
 from ums.core.context.channel_policy import QuietHours
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
@@ -118,7 +118,7 @@ async def _quiet(door: Door) -> Answer:
 
 
 async def _word(door: Door) -> Answer:
-    await words.add(door.system, "unspeakableword")
+    await content_filter.add(door.system, "unspeakableword")
     return await sent(door, msg_email=[{"subject": "s", "text": "an UnspeakableWord"}])
 
 

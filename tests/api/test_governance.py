@@ -7,7 +7,8 @@ import pytest_asyncio
 from doors import Door, OneChannel
 from ruling import rule
 from ums import clock
-from ums.core import approval, lists, segments, strategies, words
+from ums.core import approval, segments
+from ums.core.channels import access_lists, content_filter, strategies
 from ums.core.identity import operators
 
 DIRECT = {"aud_email": [{"data": ["a@example.org"]}]}
@@ -36,7 +37,9 @@ async def channel(shared: Door) -> OneChannel:
 async def test_the_order_of_refusals(shared: Door, channel: OneChannel) -> None:
     system = shared.system
     await operators.create(system, "zhao", "correct horse battery")
-    await words.add(system, "forbidden", (await system.directory.now()).channels[channel.key])
+    await content_filter.add(
+        system, "forbidden", (await system.directory.now()).channels[channel.key]
+    )
     quiet = now_quiet("refuse")
     await rule(system, channel.key, approval=True, quiet_hours=quiet)
     body = {"aud_segment": [999999], "rule_id": 77, "option": {"black_id": 99}}
@@ -53,7 +56,7 @@ async def test_the_order_of_refusals(shared: Door, channel: OneChannel) -> None:
     await rule(system, channel.key, approval=True)
     assert await told() == (400, 1015046, "blocklist_unknown")
     directory = (await system.directory.now()).channels[channel.key]
-    listed = await lists.create(system, directory, "block", "l")
+    listed = await access_lists.create(system, directory, "block", "l")
     assert await told(option={**mine, "black_id": listed.id}) == (400, 1015026, "strategy_unknown")
     plan = await strategies.create(system, directory, "s")
     assert await told(rule_id=plan.id) == (400, 4004, "segment_unknown")
@@ -67,7 +70,7 @@ async def test_the_order_of_refusals(shared: Door, channel: OneChannel) -> None:
 
 async def test_a_word_is_named_in_the_callers_language(shared: Door, channel: OneChannel) -> None:
     mine = (await shared.system.directory.now()).channels[channel.key]
-    await words.add(shared.system, "发票", mine)
+    await content_filter.add(shared.system, "发票", mine)
     body = to(msg_email=[{"subject": "代开发票", "text": "t"}])
     answer = await shared.post("/v1/sent", body, channel, Accept_Language="zh")
     assert answer.told == (400, 1015034, "sensitive_word")
@@ -114,9 +117,9 @@ async def test_a_message_waits_for_its_approval(shared: Door, channel: OneChanne
 
 async def test_a_blocked_address_gets_nothing(shared: Door, channel: OneChannel) -> None:
     mine = (await shared.system.directory.now()).channels[channel.key]
-    listed = await lists.create(shared.system, mine, "block", "l")
-    blocked = lists.Entry("address", f"blocked.{channel.key}@example.org")
-    await lists.add(shared.system, mine, "block", listed.id, [blocked])
+    listed = await access_lists.create(shared.system, mine, "block", "l")
+    blocked = access_lists.Entry("address", f"blocked.{channel.key}@example.org")
+    await access_lists.add(shared.system, mine, "block", listed.id, [blocked])
     body = to(
         aud_email=[{"data": [blocked.value, f"free.{channel.key}@example.org"]}],
         option={"black_id": listed.id},

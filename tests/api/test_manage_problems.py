@@ -174,7 +174,7 @@ async def test_a_defect_tells_nothing_of_itself(
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr("ums.core.channels.page_channels", broken)
+    monkeypatch.setattr("ums.core.channels.channels.page_channels", broken)
     answer = await shared.get("/api/channels", admin)
     problem(answer, 500, "broken")
     assert b"secret" not in answer.raw

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from doors import Answer, Door, Token
 from ums import clock
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.common import idempotency
 from ums.core.context.app_context import System
 from ums.core.tables import answers as rows

@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from doors import Answer, Door, OneChannel
 from fakes import Mail
-from ums.core import channels, lists, segments
+from ums.core import segments
+from ums.core.channels import access_lists, channels
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
 from ums.core.identity import operators
@@ -114,8 +115,10 @@ async def test_an_audience_by_tag_by_segment_and_of_everyone(door: Door) -> None
 
 async def test_lists_are_kept_to(shared: Door, who: OneChannel, outbox: list[Mail]) -> None:
     channel = await of(shared, who)
-    block = await lists.create(shared.system, channel, "block", "no")
-    await lists.add(shared.system, channel, "block", block.id, [lists.Entry("address", A)])
+    block = await access_lists.create(shared.system, channel, "block", "no")
+    await access_lists.add(
+        shared.system, channel, "block", block.id, [access_lists.Entry("address", A)]
+    )
     shown = await sent(
         shared, who, **mail(recipients=[{"address": A}, {"address": B}], block_list=block.id)
     )

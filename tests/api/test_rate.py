@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from doors import Answer, Basic, Door, OneChannel
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 
 PLACES = (

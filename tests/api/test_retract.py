@@ -8,7 +8,7 @@ from sqlalchemy import update
 from doors import Basic, Door, OneChannel
 from flow import until
 from ums import clock
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.tables import messages
 
 SUCCESS = {"code": 0, "message": "success"}

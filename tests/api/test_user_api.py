@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from doors import Basic, Door, OneChannel
-from ums.core import channels, users
+from ums.core import users
+from ums.core.channels import channels
 
 OPT, DELETE = "/v1/user/opt", "/v1/user/delete"
 EXAMPLE = [{"userid": "zhangsan", "email": {"1234": "zs@jiguang.cn"}}]

@@ -158,7 +158,7 @@ def test_a_data_folder_that_is_none(tmp_path: Path, here: Ums) -> None:
 def test_a_defect_is_told_in_a_line_too(
     bare: Terminal, here: Ums, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ums.core import channels
+    from ums.core.channels import channels
 
     def broken(_: object) -> None:
         raise ZeroDivisionError("over\nlines")

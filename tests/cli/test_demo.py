@@ -4,7 +4,8 @@ from msgspec import structs
 
 from ums.cli.first_start import DEMO_CHANNEL, prepare
 from ums.config import Settings
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.identity.credentials import create_access_key
 from ums.core.opening import open_system
 

@@ -11,7 +11,8 @@ import pytest
 
 from cli.terminal import SECONDS, Server, Terminal
 from fakes import SmtpServer
-from ums.core import channels, senders, verbs
+from ums.core import senders, verbs
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.senders import NewSender

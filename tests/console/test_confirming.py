@@ -20,7 +20,7 @@ from ums.app import build
 from ums.config import Settings
 from ums.console.confirming import BEFORE_FORM, PAGE, RECENT
 from ums.console.door import Door as Middleware
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.identity import operators
 
 # What is about passwords, second factors, tokens, secrets, operators, invitations and exports.

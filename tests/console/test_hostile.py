@@ -8,7 +8,8 @@ from console.conftest import Visit, settled
 from doors import Door
 from ums.console import pages
 from ums.console.words import LANGUAGES, WORDS
-from ums.core import channels, reach, senders
+from ums.core import reach, senders
+from ums.core.channels import channels
 from ums.core.reach import LOSSES
 from ums.core.reasons import REASONS
 from ums.core.senders import NewSender

@@ -13,7 +13,8 @@ from fakes import DROP_TAKEN
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.identity import operators
 from ums.core.senders import NewSender

@@ -15,7 +15,8 @@ from console.conftest import PASSWORD, Visit
 from doors import Door, OneChannel
 from ums import clock
 from ums.console.words import Words
-from ums.core import channels, reports
+from ums.core import reports
+from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.identity import operators
 

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import approval, channels, senders
+from ums.core import approval, senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.identity import operators

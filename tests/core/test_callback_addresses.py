@@ -10,9 +10,9 @@ from sqlalchemy import select
 from flow import with_settings
 from receiver import Receiver, receiving
 from telling import ALLOWED, add_hosted, rows
-from ums.core import channels
 from ums.core.callbacks import addresses, kept, wire
-from ums.core.channels import ChannelInfo
+from ums.core.channels import channels
+from ums.core.channels.channels import ChannelInfo
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import audit, callback_addresses

@@ -9,10 +9,10 @@ from sqlalchemy import update
 from flow import with_settings
 from receiver import Receiver, receiving
 from telling import ALLOWED, audit_log, open_telling, rows, steps, until_state
-from ums.core import channels
 from ums.core.callbacks import addresses, kept, wire
 from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import Proof
+from ums.core.channels import channels
 from ums.core.checkup import unreadable
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel

@@ -8,7 +8,8 @@ from sqlalchemy import insert
 from flow import Flow, open_flow
 from selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
 from ums import clock
-from ums.core import channels, conditions, segments, senders
+from ums.core import conditions, segments, senders
+from ums.core.channels import channels
 from ums.core.conditions import read
 from ums.core.context.app_context import System
 from ums.core.tables import addresses, deliveries, messages, tags

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from flow import Flow, open_flow
-from ums.core import channels, expansion, reports, segments, senders, users
+from ums.core import expansion, reports, segments, senders, users
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.tables import addresses, deliveries, messages

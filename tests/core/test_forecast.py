@@ -8,7 +8,8 @@ from sqlalchemy import insert, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
-from ums.core import channels, reports
+from ums.core import reports
+from ums.core.channels import channels
 from ums.core.composing import request_of
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules

@@ -9,14 +9,15 @@ from sqlalchemy import select, update
 
 from flow import Flow, open_flow
 from ruling import rule
-from ums.core import approval, channels, resending
+from ums.core import approval, resending
 from ums.core.audit import audit_log
+from ums.core.channels import channels
+from ums.core.channels.policy import with_changes
 from ums.core.context.app_context import System
 from ums.core.identity import actors, api_tokens, grants, operators
 from ums.core.identity.api_tokens import NewToken
 from ums.core.identity.grants import Grantor
 from ums.core.outgoing import Outgoing
-from ums.core.rule_checks import with_changes
 from ums.core.tables import messages
 from ums.core.tables import operators as operators_table
 from ums.core.verbs import governance

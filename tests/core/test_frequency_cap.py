@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import channels, expansion, senders
+from ums.core import expansion, senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.opening import open_system

@@ -13,9 +13,10 @@ from flow import open_flow
 from imap import mailbox_at
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, key_rotation, mailboxes
+from ums.core import key_rotation, mailboxes
 from ums.core.callbacks import addresses, wire
 from ums.core.callbacks.proof import password_context
+from ums.core.channels import channels
 from ums.core.common import idempotency
 from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
 from ums.core.common.idempotency import Kept, Place

@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 
 from flow import with_settings
 from ums import clock
-from ums.core import channels, material_store, materials
+from ums.core import material_store, materials
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.material_store import CHUNK, Storing, store, store_file
 from ums.core.materials import MaterialInfo

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
 from ums.core.messages import Intake

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import func, select
 
 from flow import Flow, open_flow
-from ums.core import lists, segments, suppressions, users
+from ums.core import segments, suppressions, users
+from ums.core.channels import access_lists
+from ums.core.channels.access_lists import Entry
 from ums.core.composing import request_of
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.lists import Entry
 from ums.core.outgoing import Among, Outgoing, Recipient
 from ums.core.reach import Reach, reach
 from ums.core.tables import deliveries, messages
@@ -67,11 +68,11 @@ async def test_it_is_what_the_expansion_makes(flow: Flow) -> None:
     grown = {"attribute": {"name": "age", "op": "ge", "value": 18}}
     segment = (await segments.create(flow.system, "grown", grown)).id
     whole = (await segments.create(flow.system, "whole")).id
-    block = await lists.create(flow.system, channel, "block", "no")
+    block = await access_lists.create(flow.system, channel, "block", "no")
     entries = [Entry("address", "all@x.cn"), Entry("userid", "young")]
-    await lists.add(flow.system, channel, "block", block.id, entries)
-    allow = await lists.create(flow.system, channel, "allow", "only")
-    await lists.add(flow.system, channel, "allow", allow.id, entries)
+    await access_lists.add(flow.system, channel, "block", block.id, entries)
+    allow = await access_lists.create(flow.system, channel, "allow", "only")
+    await access_lists.add(flow.system, channel, "allow", allow.id, entries)
     named = [Recipient(userid=one) for one in ("own", "none", "stranger", "twice", "own")]
     direct = [Recipient(address=one) for one in ("d@x.cn", "own@x.cn", "d@x.cn")]
     await suppressions.add(flow.system, channel, ["own@x.cn", "d@x.cn"])

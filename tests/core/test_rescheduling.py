@@ -10,8 +10,9 @@ from core.test_scheduling import pass_time, row_of
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import channels, halting, reports
+from ums.core import halting, reports
 from ums.core.audit import audit_log
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules
 from ums.core.expansion import expand

@@ -5,7 +5,8 @@ import pytest
 from fakes import Certificates, SmtpServer
 from flow import account
 from ums import trust
-from ums.core import channels, sender_test, senders
+from ums.core import sender_test, senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.reasons import REASONS, meaning, remedy
 from ums.core.sender_test import StepReport

@@ -7,7 +7,8 @@ from sqlalchemy import select, update
 from fakes import SmtpServer
 from flow import account, open_flow
 from ums import clock
-from ums.core import channels, resting, sender_test, senders
+from ums.core import resting, sender_test, senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.tables import senders as table

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import channels, stats
+from ums.core import stats
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import touch

@@ -11,7 +11,8 @@ from flow import account
 from imap import ImapServer, mailbox_at
 from ums import trust
 from ums.config import Settings, SettingsError
-from ums.core import channels, looking, mailboxes, sender_test, senders
+from ums.core import looking, mailboxes, sender_test, senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.opening import open_system
 

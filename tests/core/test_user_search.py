@@ -12,7 +12,8 @@ from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ums import clock
-from ums.core import channels, user_filters, user_pages, user_search, users
+from ums.core import user_filters, user_pages, user_search, users
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
 from ums.core.tables import user_search as table

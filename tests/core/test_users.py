@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from ums.core import channels, users
+from ums.core import users
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel, touch
 from ums.core.tables import addresses, channel_senders, senders, tags

@@ -9,7 +9,8 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ruling import rule
 from ums import clock
-from ums.core import channels, hush, queue, senders
+from ums.core import hush, queue, senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.tables import deliveries, messages

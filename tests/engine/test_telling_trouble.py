@@ -21,8 +21,8 @@ from telling import (
 )
 from ums import trust
 from ums.config import Settings
-from ums.core import channels
 from ums.core.callbacks import addresses, batches, wire
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.opening import open_system
 from ums.core.tables import callback_addresses

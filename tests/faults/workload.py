@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ums import clock
 from ums.config import Settings
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel

@@ -7,7 +7,8 @@ from msgspec import Struct, structs
 from sqlalchemy import select
 
 from ums.config import Settings
-from ums.core import channels, senders
+from ums.core import senders
+from ums.core.channels import channels
 from ums.core.checkup import require_key
 from ums.core.context.app_context import System
 from ums.core.identity import operators

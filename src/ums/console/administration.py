@@ -14,7 +14,7 @@ from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.visitor import client_of
 from ums.core import restoring
-from ums.core.channels import list_channels
+from ums.core.channels.channels import list_channels
 from ums.core.common.sorting import ByName
 from ums.core.identity import api_tokens, invitations, login, operator_access, operators
 from ums.core.identity.api_tokens import NewToken

@@ -8,9 +8,9 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import lists
+from ums.core.channels import access_lists
+from ums.core.channels.access_lists import Entry
 from ums.core.context.directory import Channel
-from ums.core.lists import Entry
 from ums.errors import Invalid, UmsError
 
 KINDS: Final = ("block", "allow")
@@ -27,7 +27,8 @@ async def _lists(
     request: AnyRequest, system: Any, channel: Channel, form: Form, status: int = 200
 ) -> Response[str]:
     found = {
-        kind: (await lists.list_lists(system, channel, kind, limit=200)).items for kind in KINDS
+        kind: (await access_lists.list_lists(system, channel, kind, limit=200)).items
+        for kind in KINDS
     }
     return page(
         request,
@@ -48,7 +49,7 @@ async def create_list(
     kind: Any = "allow" if fields.get("kind") == "allow" else "block"
     name = fields.get("name", "").strip()
     try:
-        made = await lists.create(system, channel, kind, name, actor=visitor.caller.name)
+        made = await access_lists.create(system, channel, kind, name, actor=visitor.caller.name)
     except UmsError as error:
         form = refused(request, {"name": name, "kind": kind}, error)
         return await _lists(request, system, channel, form, error.status)
@@ -70,9 +71,14 @@ async def show_list(
 async def _list(
     request: AnyRequest, system: Any, channel: Channel, id: int, form: Form, status: int = 200
 ) -> Response[str]:
-    info = await lists.find(system, channel, id)
-    after, sort = request.query_params.get("after"), sort_of(request, lists.EntryOrder, "value")
-    entries = await lists.entries(system, channel, info.kind, id, sort=sort, after=after, limit=100)
+    info = await access_lists.find(system, channel, id)
+    after, sort = (
+        request.query_params.get("after"),
+        sort_of(request, access_lists.EntryOrder, "value"),
+    )
+    entries = await access_lists.entries(
+        system, channel, info.kind, id, sort=sort, after=after, limit=100
+    )
     return page(
         request,
         "lists/show.html",
@@ -95,17 +101,17 @@ async def change_entries(
 ) -> Response[str]:
     """Add what was typed, one a line; with `remove` take one entry off."""
     channel, fields = visitor.caller.channel(key), await given(request)
-    info, actor = await lists.find(system, channel, list_id), visitor.caller.name
+    info, actor = await access_lists.find(system, channel, list_id), visitor.caller.name
     try:
         if "remove" in fields:
             entry = _entry(fields["remove"])
-            await lists.remove(system, channel, info.kind, list_id, [entry], actor=actor)
+            await access_lists.remove(system, channel, info.kind, list_id, [entry], actor=actor)
         else:
             typed = [line.strip() for line in fields.get("entries", "").split("\n")]
             entries = [_entry(line) for line in typed if line]
             if not entries:
                 raise Invalid("missing", field="entries")
-            await lists.add(system, channel, info.kind, list_id, entries, actor=actor)
+            await access_lists.add(system, channel, info.kind, list_id, entries, actor=actor)
     except UmsError as error:
         if str(error.values.get("field", "")).startswith("entries"):
             error.values["field"] = "entries"
@@ -123,8 +129,8 @@ async def delete_list(
     system: System, visitor: Visitor, key: FromPath[str], list_id: FromPath[int]
 ) -> Response[str]:
     channel = visitor.caller.channel(key)
-    info = await lists.find(system, channel, list_id)
-    await lists.remove_list(system, channel, info.kind, list_id, actor=visitor.caller.name)
+    info = await access_lists.find(system, channel, list_id)
+    await access_lists.remove_list(system, channel, info.kind, list_id, actor=visitor.caller.name)
     return go(f"/channels/{channel.key}/lists", "lists.did_delete")
 
 

@@ -10,11 +10,11 @@ from ums.console.forms import Form, lists, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.zones import known_zones
-from ums.core import channels
-from ums.core.channels import OF_ADMINISTRATORS
+from ums.core.channels import channels
+from ums.core.channels.channels import OF_ADMINISTRATORS
+from ums.core.channels.policy import with_changes
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
-from ums.core.rule_checks import with_changes
 from ums.errors import Invalid, UmsError
 
 STATUSES: Final = range(9)

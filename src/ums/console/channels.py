@@ -11,8 +11,9 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.zones import known_zones, zone_of
-from ums.core import channels, checkup, routing, senders
-from ums.core.channels import ChannelInfo
+from ums.core import checkup, routing, senders
+from ums.core.channels import channels
+from ums.core.channels.channels import ChannelInfo
 from ums.core.common.sorting import ByName
 from ums.errors import UmsError
 

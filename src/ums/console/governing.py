@@ -8,10 +8,10 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import strategies, words
+from ums.core.channels import content_filter, strategies
+from ums.core.channels.content_filter import WordOrder
 from ums.core.common.sorting import ByName
 from ums.core.context.directory import Channel
-from ums.core.words import WordOrder
 from ums.errors import UmsError
 
 
@@ -35,7 +35,7 @@ async def _words(
     request: AnyRequest, system: Any, channel: Channel | None, form: Form, status: int = 200
 ) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, WordOrder, "created_at")
-    found = await words.list_words(system, channel, sort=sort, after=after, limit=100)
+    found = await content_filter.list_words(system, channel, sort=sort, after=after, limit=100)
     base = "/words" if channel is None else f"/channels/{channel.key}/words"
     return page(
         request,
@@ -70,7 +70,7 @@ async def _add(
     exempt = bool(values["exempt"]) and channel is not None
     actor = visitor.caller.name
     try:
-        await words.add(system, values["word"], channel, exempt=exempt, actor=actor)
+        await content_filter.add(system, values["word"], channel, exempt=exempt, actor=actor)
     except UmsError as error:
         error.values.setdefault("field", "word")
         form = refused(request, values, error)
@@ -82,8 +82,8 @@ async def _add(
 @post("/words/{id:int}/delete", scope="channels:write")
 async def remove_word(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     visitor.caller.unbound()
-    word = await words.word_of(system, id)
-    await words.remove(system, word, actor=visitor.caller.name)
+    word = await content_filter.word_of(system, id)
+    await content_filter.remove(system, word, actor=visitor.caller.name)
     return go("/words", "channels.did_remove_word")
 
 
@@ -92,8 +92,8 @@ async def remove_channel_word(
     system: System, visitor: Visitor, key: FromPath[str], id: FromPath[int]
 ) -> Response[str]:
     channel = visitor.caller.channel(key)
-    word = await words.word_of(system, id, channel)
-    await words.remove(system, word, channel, actor=visitor.caller.name)
+    word = await content_filter.word_of(system, id, channel)
+    await content_filter.remove(system, word, channel, actor=visitor.caller.name)
     return go(f"/channels/{channel.key}/words", "channels.did_remove_word")
 
 

@@ -12,7 +12,6 @@ from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
 from ums.core import (
     auto_pause,
-    channels,
     checkup,
     learnt,
     mailboxes,
@@ -22,6 +21,7 @@ from ums.core import (
     standing,
     warming,
 )
+from ums.core.channels import channels
 from ums.core.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
 from ums.mail.provider_presets import PRESETS, Preset, preset_of

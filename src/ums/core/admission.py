@@ -11,16 +11,17 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import approval, lists, quiet, quotas, segments, strategies
+from ums.core import approval, segments
 from ums.core.approval import Asking
 from ums.core.audit import audit_log
 from ums.core.callbacks.records import wanted
-from ums.core.channels import check_channel
+from ums.core.channels import access_lists, broadcast_quota, quiet_hours, strategies
+from ums.core.channels.broadcast_quota import Quota
+from ums.core.channels.channels import check_channel
+from ums.core.channels.content_filter import check_words
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, Sender
-from ums.core.quotas import Quota
 from ums.core.requests import Request
-from ums.core.words import check_words
 from ums.errors import Invalid, Refused
 
 _NOBODY = Asking()
@@ -53,14 +54,14 @@ async def admit(
             asking = await approval.admit(tx, origin, request.option.owner, actor)
     now = clock.now()
     asked = max(now, request.starts_at)
-    begins = quiet.start(
+    begins = quiet_hours.start(
         channel.rules, asked, priority=request.priority, broadcast=request.broadcast
     )
     await _check_ids(system, channel, request)
     await check_words(system, channel, texts_of(request))
-    quota = quotas.quota_of(channel, broadcast=request.broadcast)
+    quota = broadcast_quota.quota_of(channel, broadcast=request.broadcast)
     if quota is not None:
-        await quotas.check(system, quota)
+        await broadcast_quota.check(system, quota)
     spills = request.instance != sender.code  # it asked for this one, and gets no other
     return Admission(sender, begins if begins > now else 0, halt, asking, quota, spills)
 
@@ -95,7 +96,7 @@ async def _check_ids(system: System, channel: Channel, request: Request) -> None
     if not (black_id or white_id or rule_id or segment is not None):
         return
     async with system.database.read() as tx:
-        await lists.admit(tx, channel, black_id, white_id)
+        await access_lists.admit(tx, channel, black_id, white_id)
         if rule_id:
             await strategies.admit(tx, channel, rule_id)
         if segment is not None:

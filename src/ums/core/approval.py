@@ -12,9 +12,9 @@ from msgspec import Meta, Struct
 from sqlalchemy import and_, select, text, update
 
 from ums import clock
-from ums.core import quiet
 from ums.core.audience import Audience
 from ums.core.audit import audit_log
+from ums.core.channels import quiet_hours
 from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
@@ -177,9 +177,9 @@ async def _is_own(tx: Tx, row: Any, who: Identity) -> bool:
 
 def _start(row: Any, now: int) -> int:
     """Approval in quiet hours puts the message off, also where a request would be refused."""
-    if quiet.is_urgent(priority=row.priority, broadcast=row.broadcast):
+    if quiet_hours.is_urgent(priority=row.priority, broadcast=row.broadcast):
         return now
-    return quiet.quiet_until(read_rules(row.rules), now) or now
+    return quiet_hours.quiet_until(read_rules(row.rules), now) or now
 
 
 def _end(row: Any, starts: int) -> int:

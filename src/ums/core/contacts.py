@@ -14,8 +14,8 @@ from msgspec import Struct
 from sqlalchemy import Row, select
 
 from ums import clock
+from ums.core.channels.quiet_hours import is_urgent, quiet_until
 from ums.core.context.channel_policy import LONGEST_CAP, read_rules
-from ums.core.quiet import is_urgent, quiet_until
 from ums.core.tables import channels
 from ums.db import Hot, Tx, rows_json
 

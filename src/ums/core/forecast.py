@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select, text
 
 from ums import clock
-from ums.core import quiet, spending
+from ums.core import spending
+from ums.core.channels import quiet_hours
 from ums.core.common.metadata import is_held
 from ums.core.context.directory import Channel, Snapshot
 from ums.core.reports import MessageInfo
@@ -75,8 +76,8 @@ async def estimate(
         .limit(MOST_WAITING)
     )
     waiting = int(await tx.value(select(func.count()).select_from(queue.subquery())))
-    urgent = quiet.is_urgent(priority=asked.priority, broadcast=recipients > 1)
-    silent = None if urgent else quiet.quiet_until(channel.rules, max(now, asked.starts_at))
+    urgent = quiet_hours.is_urgent(priority=asked.priority, broadcast=recipients > 1)
+    silent = None if urgent else quiet_hours.quiet_until(channel.rules, max(now, asked.starts_at))
     cause, until = await _held(tx, carriers, asked.priority, now) or ("", None)
     if not cause and not await _working(tx, now):
         cause = "engine"
@@ -241,9 +242,11 @@ async def _sender_held(
 
 
 def _silent(channel: Channel | None, info: MessageInfo, now: int) -> int | None:
-    if channel is None or quiet.is_urgent(priority=info.priority, broadcast=info.audience > 1):
+    if channel is None or quiet_hours.is_urgent(
+        priority=info.priority, broadcast=info.audience > 1
+    ):
         return None
-    return quiet.quiet_until(channel.rules, now)
+    return quiet_hours.quiet_until(channel.rules, now)
 
 
 async def _next_try(tx: Tx, msgid: str) -> int | None:

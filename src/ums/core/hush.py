@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ums import clock
+from ums.core.channels.quiet_hours import quiet_until
 from ums.core.context.directory import Snapshot
-from ums.core.quiet import quiet_until
 from ums.db import Database, Hot, Tx, rows_json
 
 AHEAD = 10 * clock.SECOND  # what comes due until the engine looks again, and then some

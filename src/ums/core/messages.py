@@ -12,11 +12,12 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import composing, materials, quotas
+from ums.core import composing, materials
 from ums.core.admission import Admission, admit, telling
 from ums.core.attachments import Attached, gather, material_ids
 from ums.core.audit import audit_log
-from ums.core.channels import check_channel
+from ums.core.channels import broadcast_quota
+from ums.core.channels.channels import check_channel
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
@@ -249,7 +250,7 @@ async def _store(tx: Tx, drafts: Sequence[Draft]) -> list[str | Exception]:
     answers |= await _repeats(tx, keyed)
     fresh = [draft for draft in drafts if draft.msgid not in answers]
     if fresh:
-        await quotas.take(tx, [d.admission.quota for d in fresh if d.admission.quota])
+        await broadcast_quota.take(tx, [d.admission.quota for d in fresh if d.admission.quota])
         rows = await tx.rows(_INSERT, {"r": rows_json(_row(draft) for draft in fresh)})
         await _store_files(tx, fresh, {row.msgid: row.id for row in rows})
         await audit_log.note_all(tx, "message.send", [_noted(d) for d in fresh if _by_person(d)])

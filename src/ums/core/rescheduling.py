@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import halting, quiet
+from ums.core import halting
 from ums.core.audit import audit_log
+from ums.core.channels import quiet_hours
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import read_rules
 from ums.core.parking import ENDS
@@ -55,7 +56,7 @@ async def _begins(tx: Tx, row: Any, starts_at: int) -> int:
     text = await tx.value(select(channels.c.rules).where(channels.c.id == row.channel_id))
     asked = max(clock.now(), starts_at)
     rules = read_rules(str(text))
-    return quiet.start(rules, asked, priority=row.priority, broadcast=row.broadcast)
+    return quiet_hours.start(rules, asked, priority=row.priority, broadcast=row.broadcast)
 
 
 def _ends(row: Any, begins: int, deliver_by: int | None) -> int:

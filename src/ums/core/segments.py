@@ -9,13 +9,13 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core.audience import Audience
 from ums.core.audit import audit_log
+from ums.core.channels.access_lists import check_title
 from ums.core.common.pagination import Page, after_id, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import Node, check_names, read
 from ums.core.context.app_context import System
-from ums.core.lists import check_title
 from ums.core.tables import segments
 from ums.db import Hot, Tx
 from ums.errors import Conflict, Invalid, NotFound

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ums.core.channels import check_name
+from ums.core.channels.channels import check_name
 from ums.core.common.field_errors import Check
 from ums.errors import Invalid
 from ums.mail import transports

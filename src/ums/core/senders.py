@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from ums import clock
 from ums.core import learnt, sender_notes, spending
 from ums.core.audit import audit_log
-from ums.core.channels import find
+from ums.core.channels.channels import find
 from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything

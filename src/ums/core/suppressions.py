@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, delete, or_, select
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.channels.access_lists import MAX_ENTRIES, Change
 from ums.core.common.pagination import Page, cut, page_size, plain
 from ums.core.common.sorting import Order
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.lists import MAX_ENTRIES, Change
 from ums.core.tables import audit as log
 from ums.core.tables import deliveries
 from ums.core.tables import suppressions as table

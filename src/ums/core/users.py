@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core.audit import audit_log
-from ums.core.channels import check_channel
+from ums.core.channels.channels import check_channel
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.shared_addresses import note_removed

@@ -11,11 +11,9 @@ from ums.core import (
     import_undo,
     imports,
     learnt,
-    lists,
     materials,
     poison,
     queue,
-    quotas,
     restoring,
     retention,
     suppressions,
@@ -24,13 +22,14 @@ from ums.core import (
 from ums.core.audit import audit_chain
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.callbacks import sweep
+from ums.core.channels import access_lists, broadcast_quota
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
 from ums.core.identity import throttle
 from ums.core.tables import idempotency
 
-_OTHERS = (poison, quotas, suppressions, throttle)
+_OTHERS = (poison, broadcast_quota, suppressions, throttle)
 
 
 async def tidy(system: System, since: int) -> bool:
@@ -41,7 +40,7 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, evidence, full_mailboxes, learnt, lists, *_OTHERS):
+        for part in (contacts, evidence, full_mailboxes, learnt, access_lists, *_OTHERS):
             await part.forget(tx)
     await system.shared(Failures).flush()
     await system.shared(Listings).flush()

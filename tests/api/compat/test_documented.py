@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from doors import Answer, Basic, Door, OneChannel
-from ums.core import channels
+from ums.core.channels import channels
 
 MAIL = [{"subject": "s", "text": "t"}]
 

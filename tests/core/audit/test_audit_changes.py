@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ums.core import channels, mailboxes, routing, segments, senders, strategies, users, warming
+from ums.core import mailboxes, routing, segments, senders, users, warming
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
+from ums.core.channels import channels, strategies
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.identity import api_tokens

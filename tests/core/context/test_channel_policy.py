@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from ums.core import channels
+from ums.core.channels import channels
+from ums.core.channels.policy import check_rules, show, with_changes
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import NO_RULES, FrequencyCap, QuietHours, Rules
-from ums.core.rule_checks import check_rules, show, with_changes
 from ums.errors import Invalid
 
 QUIET = QuietHours("22:00", "08:00", "delay")

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from ums.config import Settings
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.context import directory
 from ums.core.context.app_context import System
 from ums.core.context.directory import Snapshot, touch

@@ -7,7 +7,8 @@ import pytest
 
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from ums.core import channels, users
+from ums.core import users
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.templates import preview, store
 from ums.core.templates.compiler import Sources

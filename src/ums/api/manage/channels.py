@@ -7,8 +7,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import channels, checkup
-from ums.core.channels import ChannelInfo
+from ums.core import checkup
+from ums.core.channels import channels
+from ums.core.channels.channels import ChannelInfo
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
 from ums.core.verbs.base import Hours

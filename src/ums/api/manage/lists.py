@@ -7,9 +7,16 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, listed, shown
-from ums.core import lists
+from ums.core.channels import access_lists
+from ums.core.channels.access_lists import (
+    MAX_ENTRIES,
+    Change,
+    Entry,
+    EntryOrder,
+    ListInfo,
+    ListKind,
+)
 from ums.core.common.pagination import Page
-from ums.core.lists import MAX_ENTRIES, Change, Entry, EntryOrder, ListInfo, ListKind
 from ums.web.bodies import BoundedRequest as Call
 
 Kind = Annotated[ListKind, QueryParameter(description="Blocklists or allowlists.")]
@@ -33,7 +40,7 @@ async def list_lists(
     system: System, caller: Caller, paging: Paging, key: FromPath[str], kind: Kind = "block"
 ) -> Page[ListInfo]:
     """The channel's lists of one kind, the oldest first."""
-    return await lists.list_lists(
+    return await access_lists.list_lists(
         system, caller.channel(key), kind, after=paging.after, limit=paging.limit
     )
 
@@ -44,7 +51,7 @@ async def create_list(
 ) -> Response[ListInfo]:
     """Make an empty list; its `id` is what a message names."""
     channel = caller.channel(key)
-    made = await lists.create(system, channel, data.kind, data.name, actor=caller.name)
+    made = await access_lists.create(system, channel, data.kind, data.name, actor=caller.name)
     return shown(request, made, 201)
 
 
@@ -53,7 +60,7 @@ async def show_list(
     system: System, caller: Caller, request: Call, key: FromPath[str], list_id: FromPath[int]
 ) -> Response[ListInfo]:
     """A list."""
-    return shown(request, await lists.find(system, caller.channel(key), list_id))
+    return shown(request, await access_lists.find(system, caller.channel(key), list_id))
 
 
 @get("/api/channels/{key:str}/lists/{list_id:int}/entries", scope="lists:read")
@@ -68,9 +75,9 @@ async def list_entries(
     """Its entries, addresses first, each kind in the order of its values, or all the other way
     round."""
     channel = caller.channel(key)
-    kind = (await lists.find(system, channel, list_id)).kind
+    kind = (await access_lists.find(system, channel, list_id)).kind
     return listed(
-        await lists.entries(
+        await access_lists.entries(
             system, channel, kind, list_id, sort=sort, after=paging.after, limit=paging.limit
         )
     )
@@ -86,8 +93,8 @@ async def add_entries(
 ) -> Change:
     """Put entries on it, all or none."""
     channel = caller.channel(key)
-    kind = (await lists.find(system, channel, list_id)).kind
-    return await lists.add(system, channel, kind, list_id, data.entries, actor=caller.name)
+    kind = (await access_lists.find(system, channel, list_id)).kind
+    return await access_lists.add(system, channel, kind, list_id, data.entries, actor=caller.name)
 
 
 @post(
@@ -104,8 +111,10 @@ async def remove_entries(
 ) -> Change:
     """Take entries off it, all or none."""
     channel = caller.channel(key)
-    kind = (await lists.find(system, channel, list_id)).kind
-    return await lists.remove(system, channel, kind, list_id, data.entries, actor=caller.name)
+    kind = (await access_lists.find(system, channel, list_id)).kind
+    return await access_lists.remove(
+        system, channel, kind, list_id, data.entries, actor=caller.name
+    )
 
 
 @delete("/api/channels/{key:str}/lists/{list_id:int}", scope="lists:write")
@@ -114,8 +123,8 @@ async def delete_list(
 ) -> None:
     """Delete it. Messages that were accepted with it are still held to it."""
     channel = caller.channel(key)
-    kind = (await lists.find(system, channel, list_id)).kind
-    await lists.remove_list(system, channel, kind, list_id, actor=caller.name)
+    kind = (await access_lists.find(system, channel, list_id)).kind
+    await access_lists.remove_list(system, channel, kind, list_id, actor=caller.name)
 
 
 handlers = [

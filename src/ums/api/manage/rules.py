@@ -7,11 +7,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, named, shown
-from ums.core import channels, words
+from ums.core.channels import channels, content_filter
+from ums.core.channels.content_filter import Word, WordOrder
+from ums.core.channels.policy import RulesShown, show, with_changes
 from ums.core.common.pagination import Page
 from ums.core.context.channel_policy import Rules
-from ums.core.rule_checks import RulesShown, show, with_changes
-from ums.core.words import Word, WordOrder
 from ums.web.bodies import BoundedRequest as Call
 
 Patched = Annotated[dict[str, Any], named(Rules.__struct_fields__)]
@@ -63,21 +63,25 @@ async def list_words(
     system: System, paging: Paging, sort: FromQuery[WordOrder] = "created_at"
 ) -> Page[Word]:
     """The words that no channel may use."""
-    return await words.list_words(system, sort=sort, after=paging.after, limit=paging.limit)
+    return await content_filter.list_words(
+        system, sort=sort, after=paging.after, limit=paging.limit
+    )
 
 
 @post("/api/words", scope="channels:write")
 async def add_word(system: System, caller: Caller, data: JSONBody[NewWord]) -> Word:
     """Forbid a word to every channel."""
     caller.unbound()
-    return await words.add(system, data.word, actor=caller.name)
+    return await content_filter.add(system, data.word, actor=caller.name)
 
 
 @delete("/api/words/{word_id:int}", scope="channels:write")
 async def remove_word(system: System, caller: Caller, word_id: FromPath[int]) -> None:
     """Allow it again."""
     caller.unbound()
-    await words.remove(system, await words.word_of(system, word_id), actor=caller.name)
+    await content_filter.remove(
+        system, await content_filter.word_of(system, word_id), actor=caller.name
+    )
 
 
 @get("/api/channels/{key:str}/words", scope="channels:read")
@@ -90,7 +94,7 @@ async def list_own_words(
 ) -> Page[Word]:
     """The channel's own words, forbidden and exempt ones."""
     channel = caller.channel(key)
-    return await words.list_words(
+    return await content_filter.list_words(
         system, channel, sort=sort, after=paging.after, limit=paging.limit
     )
 
@@ -101,7 +105,9 @@ async def add_own_word(
 ) -> Word:
     """Forbid a word to the channel, or allow it what every other must not use."""
     channel = caller.channel(key)
-    return await words.add(system, data.word, channel, exempt=data.exempt, actor=caller.name)
+    return await content_filter.add(
+        system, data.word, channel, exempt=data.exempt, actor=caller.name
+    )
 
 
 @delete("/api/channels/{key:str}/words/{word_id:int}", scope="channels:write")
@@ -110,8 +116,8 @@ async def remove_own_word(
 ) -> None:
     """Take it back."""
     channel = caller.channel(key)
-    word = await words.word_of(system, word_id, channel)
-    await words.remove(system, word, channel, actor=caller.name)
+    word = await content_filter.word_of(system, word_id, channel)
+    await content_filter.remove(system, word, channel, actor=caller.name)
 
 
 handlers = [

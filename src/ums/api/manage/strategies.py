@@ -7,10 +7,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import strategies
+from ums.core.channels import strategies
+from ums.core.channels.strategies import Step, Strategy
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.strategies import Step, Strategy
 from ums.web.bodies import BoundedRequest as Call
 
 

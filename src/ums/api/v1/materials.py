@@ -9,7 +9,7 @@ from litestar import HttpMethod, Response, post, route
 from ums.api.answers import Call, answer, system_of
 from ums.api.callers import channel_of
 from ums.api.forms import Part, read_form
-from ums.core.channels import check_channel
+from ums.core.channels.channels import check_channel
 from ums.core.context.app_context import System
 from ums.core.file_names import disposition_name
 from ums.core.material_store import HOURS, Storing

@@ -50,7 +50,7 @@ list_entries = table(
 words = table(
     "words",
     Column("id", Id, primary_key=True),
-    Column("word", String(100), nullable=False),  # as core.words.fold has it
+    Column("word", String(100), nullable=False),  # as core.channels.content_filter.fold has it
     Column("channel_id", Id, ForeignKey("channels.id")),  # none: of every channel
     Column("exempt", Boolean, nullable=False, server_default=false()),  # allowed to this channel
     Column("created_at", Time, nullable=False),
@@ -84,7 +84,7 @@ strategies = table(
     Column("id", Id, primary_key=True),
     Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
     Column("name", String(60), nullable=False),
-    Column("steps", Text, nullable=False),  # JSON, list of core.strategies.Step
+    Column("steps", Text, nullable=False),  # JSON, list of core.channels.strategies.Step
     Column("valid", Boolean, nullable=False, server_default=true()),
     Column("created_at", Time, nullable=False),
     UniqueConstraint("channel_id", "name"),

@@ -8,7 +8,6 @@ from msgspec import Struct
 from ums import clock
 from ums.core import (
     auto_pause,
-    channels,
     looking,
     mailboxes,
     routing,
@@ -17,11 +16,12 @@ from ums.core import (
     spending,
     warming,
 )
+from ums.core.channels import channels
+from ums.core.channels.policy import show, with_changes
 from ums.core.context.app_context import System
 from ums.core.identity import credentials
 from ums.core.mailboxes import NewMailbox
 from ums.core.messages import Intake
-from ums.core.rule_checks import show, with_changes
 from ums.core.senders import NewSender
 from ums.core.verbs.base import Hours, Nothing, Verb
 from ums.mail.send_limits import Cap

@@ -5,11 +5,11 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core import channels
 from ums.core.callbacks import addresses, kept, listing
 from ums.core.callbacks.addresses import Changes
 from ums.core.callbacks.proof import SIGNED, Proof
 from ums.core.callbacks.schedule import HOSTED
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake

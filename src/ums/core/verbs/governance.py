@@ -3,14 +3,15 @@
 import msgspec
 from msgspec import Struct
 
-from ums.core import approval, channels, lists, strategies, suppressions, words
+from ums.core import approval, suppressions
 from ums.core.audit.audit_log import LOCAL
+from ums.core.channels import access_lists, channels, content_filter, strategies
+from ums.core.channels.access_lists import Entry, EntryKind, ListKind
+from ums.core.channels.strategies import Step
 from ums.core.common.channel_scope import Channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.lists import Entry, EntryKind, ListKind
 from ums.core.messages import Intake
-from ums.core.strategies import Step
 from ums.core.verbs.base import Id, Verb
 
 
@@ -99,30 +100,34 @@ async def _maybe(system: System, key: str | None) -> Channel | None:
 
 def _list_verbs(kind: ListKind) -> dict[str, Verb]:
     async def create(system: System, _: Intake, p: ListCreate) -> object:
-        return await lists.create(system, await _channel(system, p.channel), kind, p.name)
+        return await access_lists.create(system, await _channel(system, p.channel), kind, p.name)
 
     async def page(system: System, _: Intake, p: Paged) -> object:
         channel = await _channel(system, p.channel)
-        return await lists.list_lists(system, channel, kind, after=p.after, limit=p.limit)
+        return await access_lists.list_lists(system, channel, kind, after=p.after, limit=p.limit)
 
     async def show(system: System, _: Intake, p: OnePaged) -> object:
         channel = await _channel(system, p.channel)
-        shown = await lists.show(system, channel, kind, p.id)
-        given = await lists.entries(system, channel, kind, p.id, after=p.after, limit=p.limit)
+        shown = await access_lists.show(system, channel, kind, p.id)
+        given = await access_lists.entries(
+            system, channel, kind, p.id, after=p.after, limit=p.limit
+        )
         info = msgspec.structs.asdict(shown)
         return {**info, "values": given.items, "next": given.next}
 
     async def add(system: System, _: Intake, p: Entries) -> object:
         channel = await _channel(system, p.channel)
-        return await lists.add(system, channel, kind, p.id, [Entry(p.kind, v) for v in p.values])
+        return await access_lists.add(
+            system, channel, kind, p.id, [Entry(p.kind, v) for v in p.values]
+        )
 
     async def remove(system: System, _: Intake, p: Entries) -> object:
         channel = await _channel(system, p.channel)
         given = [Entry(p.kind, v) for v in p.values]
-        return await lists.remove(system, channel, kind, p.id, given)
+        return await access_lists.remove(system, channel, kind, p.id, given)
 
     async def delete(system: System, _: Intake, p: One) -> object:
-        await lists.remove_list(system, await _channel(system, p.channel), kind, p.id)
+        await access_lists.remove_list(system, await _channel(system, p.channel), kind, p.id)
         return {"id": p.id}
 
     return {
@@ -177,17 +182,19 @@ async def _refuse(system: System, _: Intake, p: Refuse) -> object:
 
 
 async def _word_add(system: System, _: Intake, p: AddWord) -> object:
-    return await words.add(system, p.word, await _maybe(system, p.channel), exempt=p.exempt)
+    return await content_filter.add(
+        system, p.word, await _maybe(system, p.channel), exempt=p.exempt
+    )
 
 
 async def _word_remove(system: System, _: Intake, p: OneWord) -> object:
-    await words.remove(system, p.word, await _maybe(system, p.channel))
+    await content_filter.remove(system, p.word, await _maybe(system, p.channel))
     return {"word": p.word}
 
 
 async def _word_list(system: System, _: Intake, p: MaybeChannel) -> object:
     channel = await _maybe(system, p.channel)
-    return await words.list_words(system, channel, after=p.after, limit=p.limit)
+    return await content_filter.list_words(system, channel, after=p.after, limit=p.limit)
 
 
 async def _strategy_create(system: System, _: Intake, p: StrategyCreate) -> object:

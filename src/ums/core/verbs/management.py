@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core import import_drafts, import_undo, stats
-from ums.core.channels import find
+from ums.core.channels.channels import find
 from ums.core.common.timestamps import milliseconds
 from ums.core.context.app_context import System
 from ums.core.identity import api_tokens

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from ums.core import channels, reports
+from ums.core import reports
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.reports import MessageState

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ums.core.channels import find
+from ums.core.channels.channels import find
 from ums.core.context.app_context import System
 from ums.core.identity import operator_access, operators
 from ums.core.identity.operators import ADMINISTRATOR, Role

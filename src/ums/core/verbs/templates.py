@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ums.core import channels
+from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake

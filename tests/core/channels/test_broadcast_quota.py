@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import channels, quotas, senders
+from ums.core import senders
+from ums.core.channels import broadcast_quota, channels
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.opening import open_system
@@ -108,7 +109,7 @@ async def test_a_refused_request_leaves_no_key_behind(
 ) -> None:
     await rule(flow.system, "1234", broadcasts_per_day=1)
     # Nobody sees that the quota is used up before the commit, as when processes race.
-    monkeypatch.setattr(quotas, "check", _looks_free)
+    monkeypatch.setattr(broadcast_quota, "check", _looks_free)
     answers = await asyncio.gather(*(broadcast(flow, f"k{i}") for i in range(6)))
     assert sorted(answers).count("broadcast_quota") == 5
     assert (await count(flow, messages), await count(flow, idempotency)) == (1, 1)
@@ -118,7 +119,7 @@ async def test_a_refused_request_leaves_no_key_behind(
     assert await count(flow, messages) == 2
 
 
-async def _looks_free(_system: System, _quota: quotas.Quota) -> None: ...
+async def _looks_free(_system: System, _quota: broadcast_quota.Quota) -> None: ...
 
 
 async def test_a_day_is_the_channels_own(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:

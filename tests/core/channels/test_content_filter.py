@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from flow import Flow, open_flow
 from ruling import rule
-from ums.core import channels, lexicon, senders, words
+from ums.core import senders
+from ums.core.channels import channels, content_filter, text_matcher
+from ums.core.channels.text_matcher import Lexicon, fold
 from ums.core.context.app_context import System
-from ums.core.lexicon import Lexicon, fold
 from ums.errors import Invalid, Refused
 
 
@@ -70,7 +71,7 @@ def test_what_has_not(word: str, text: str) -> None:
 
 
 def test_a_word_is_found_wherever_a_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lexicon, "SLICE", 10)
+    monkeypatch.setattr(text_matcher, "SLICE", 10)
     for place in range(40):
         for word, left, right in (("发票", "开", "的"), ("casino", " ", " ")):
             text = left * place + word + right * (40 - place)
@@ -88,12 +89,12 @@ def test_a_word_is_found_wherever_a_text_is_cut(monkeypatch: pytest.MonkeyPatch)
 def test_cutting_changes_nothing(text: str, some: list[str], size: int) -> None:
     forbidden = Lexicon([Row(word) for word in some])
     whole = forbidden.search(1, [text]) is None
-    before = lexicon.SLICE
-    lexicon.SLICE = size
+    before = text_matcher.SLICE
+    text_matcher.SLICE = size
     try:
         assert (forbidden.search(1, [text]) is None) == whole
     finally:
-        lexicon.SLICE = before
+        text_matcher.SLICE = before
 
 
 def test_words_within_words_at_every_place_do_not_fill_the_memory() -> None:
@@ -128,8 +129,8 @@ async def refusal(flow: Flow, subject: str = "s", text: str = "t") -> str:
 
 async def test_subject_and_text_are_looked_through(flow: Flow) -> None:
     assert await refusal(flow, text="代开发票") == ""
-    await words.add(flow.system, "发票")
-    await words.add(flow.system, "Casino")
+    await content_filter.add(flow.system, "发票")
+    await content_filter.add(flow.system, "Casino")
     assert await refusal(flow, text="代开发票") == "发票"
     assert await refusal(flow, subject="CASINO") == "casino"
     assert await refusal(flow, text="<p>发<b>票</b></p>") == "发票"
@@ -141,35 +142,35 @@ async def test_words_of_one_channel_and_exemptions(flow: Flow) -> None:
     await channels.create(flow.system, "Other", "5678")
     await senders.authorise(flow.system, "main", "5678")
     other, channel = Flow(flow.system, "5678"), await flow.channel()
-    await words.add(flow.system, "everywhere")
-    await words.add(flow.system, "here", channel)
+    await content_filter.add(flow.system, "everywhere")
+    await content_filter.add(flow.system, "here", channel)
     assert [await refusal(one, text="here") for one in (flow, other)] == ["here", ""]
-    await words.add(flow.system, "everywhere", channel, exempt=True)
+    await content_filter.add(flow.system, "everywhere", channel, exempt=True)
     assert [await refusal(one, text="everywhere") for one in (flow, other)] == ["", "everywhere"]
-    await words.remove(flow.system, "Everywhere", channel)
+    await content_filter.remove(flow.system, "Everywhere", channel)
     assert await refusal(flow, text="everywhere") == "everywhere"
     await rule(flow.system, "1234", word_filter=False)
     assert await refusal(flow, text="everywhere here") == ""
-    await words.remove(flow.system, "everywhere")
+    await content_filter.remove(flow.system, "everywhere")
     assert await refusal(other, text="everywhere") == ""
 
 
 async def test_lists_of_words(flow: Flow) -> None:
     channel = await flow.channel()
     for word in ("b", "a", "c"):
-        await words.add(flow.system, word)
-    await words.add(flow.system, "a", channel, exempt=True)
-    first = await words.list_words(flow.system, limit=2)
-    rest = await words.list_words(flow.system, limit=2, after=first.next)
+        await content_filter.add(flow.system, word)
+    await content_filter.add(flow.system, "a", channel, exempt=True)
+    first = await content_filter.list_words(flow.system, limit=2)
+    rest = await content_filter.list_words(flow.system, limit=2, after=first.next)
     assert [word.word for word in [*first.items, *rest.items]] == ["b", "a", "c"]
-    mine = (await words.list_words(flow.system, channel)).items
+    mine = (await content_filter.list_words(flow.system, channel)).items
     assert [(word.word, word.channelkey, word.exempt) for word in mine] == [("a", "1234", True)]
 
 
 async def test_words_that_cannot_be(flow: Flow) -> None:
     channel = await flow.channel()
-    await words.add(flow.system, "known")
-    await words.add(flow.system, "mine", channel)
+    await content_filter.add(flow.system, "known")
+    await content_filter.add(flow.system, "mine", channel)
     for word, where, reason in (
         ("", None, "bad_word"),
         (" \u200b ", None, "bad_word"),
@@ -179,11 +180,11 @@ async def test_words_that_cannot_be(flow: Flow) -> None:
         ("ｍｉｎｅ", channel, "word_known"),
     ):
         with pytest.raises(Invalid) as error:
-            await words.add(flow.system, word, where)
+            await content_filter.add(flow.system, word, where)
         assert error.value.reason == reason
     for word, where in (("unheard", None), ("known", channel), ("mine", None)):
         with pytest.raises(Invalid) as error:
-            await words.remove(flow.system, word, where)
+            await content_filter.remove(flow.system, word, where)
         assert error.value.reason == "word_unknown"
     with pytest.raises(Invalid):
-        await words.add(flow.system, "everyone", exempt=True)
+        await content_filter.add(flow.system, "everyone", exempt=True)

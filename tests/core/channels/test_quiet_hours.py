@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ums import clock
-from ums.core import quiet
+from ums.core.channels import quiet_hours
 from ums.core.context.channel_policy import NO_RULES, QuietHours, Rules
 from ums.errors import Refused
 
@@ -38,15 +38,15 @@ NIGHT = rules("22:00", "08:00", "Asia/Shanghai")  # 14:00 to 00:00 in UTC
     ],
 )
 def test_a_night_ends_in_the_morning(at: str, until: str | None) -> None:
-    assert quiet.quiet_until(NIGHT, ms(at)) == (None if until is None else ms(until))
+    assert quiet_hours.quiet_until(NIGHT, ms(at)) == (None if until is None else ms(until))
 
 
 def test_a_window_within_a_day() -> None:
     noon = rules("12:00", "13:30")
-    assert quiet.quiet_until(noon, ms("2026-03-01T11:59")) is None
-    assert quiet.quiet_until(noon, ms("2026-03-01T12:00")) == ms("2026-03-01T13:30")
-    assert quiet.quiet_until(noon, ms("2026-03-01T13:30")) is None
-    assert quiet.quiet_until(NO_RULES, ms("2026-03-01T12:00")) is None
+    assert quiet_hours.quiet_until(noon, ms("2026-03-01T11:59")) is None
+    assert quiet_hours.quiet_until(noon, ms("2026-03-01T12:00")) == ms("2026-03-01T13:30")
+    assert quiet_hours.quiet_until(noon, ms("2026-03-01T13:30")) is None
+    assert quiet_hours.quiet_until(NO_RULES, ms("2026-03-01T12:00")) is None
 
 
 # New York: on 2026-03-08 02:00 EST becomes 03:00 EDT (07:00 UTC); on 2026-11-01 02:00 EDT becomes
@@ -79,15 +79,17 @@ NEW_YORK = "America/New_York"
     ],
 )
 def test_where_the_clocks_are_moved(start: str, end: str, at: str, until: str | None) -> None:
-    found = quiet.quiet_until(rules(start, end, NEW_YORK), ms(at))
+    found = quiet_hours.quiet_until(rules(start, end, NEW_YORK), ms(at))
     assert found == (None if until is None else ms(until))
 
 
 def test_half_an_hour_and_a_whole_day_left_out() -> None:
     # Lord Howe moves its clocks by half an hour; Samoa left out 2011-12-30.
-    howe = quiet.quiet_until(rules("22:00", "02:15", "Australia/Lord_Howe"), ms("2026-10-03T15:29"))
+    howe = quiet_hours.quiet_until(
+        rules("22:00", "02:15", "Australia/Lord_Howe"), ms("2026-10-03T15:29")
+    )
     assert howe == ms("2026-10-03T15:30")
-    samoa = quiet.quiet_until(rules("22:00", "08:00", "Pacific/Apia"), ms("2011-12-30T09:00"))
+    samoa = quiet_hours.quiet_until(rules("22:00", "08:00", "Pacific/Apia"), ms("2011-12-30T09:00"))
     assert samoa == ms("2011-12-30T18:00")
 
 
@@ -101,11 +103,11 @@ def test_the_end_is_later_and_outside(start: str, end: str, zone: str, at: int) 
     if start == end:
         return
     window = rules(start, end, zone)
-    until = quiet.quiet_until(window, at)
+    until = quiet_hours.quiet_until(window, at)
     if until is not None:
         assert at < until <= at + 2 * clock.DAY
-        assert quiet.quiet_until(window, until) is None
-        assert quiet.quiet_until(window, until - 1) == until
+        assert quiet_hours.quiet_until(window, until) is None
+        assert quiet_hours.quiet_until(window, until - 1) == until
 
 
 @given(start=TIMES, end=TIMES, at=MOMENTS)
@@ -116,24 +118,24 @@ def test_without_moved_clocks_it_is_the_wall_clock_that_counts(
         return
     wall = (datetime.fromtimestamp(at / 1000, UTC) + timedelta(hours=8)).strftime("%H:%M")
     inside = start <= wall < end if start < end else wall >= start or wall < end
-    found = quiet.quiet_until(rules(start, end, "Asia/Shanghai"), at)
+    found = quiet_hours.quiet_until(rules(start, end, "Asia/Shanghai"), at)
     assert (found is not None) == inside
 
 
 def test_what_may_begin_when() -> None:
     at, end = ms("2026-03-01T15:00"), ms("2026-03-02T00:00")
-    assert quiet.start(NIGHT, at, priority=2, broadcast=False) == end
-    assert quiet.start(NIGHT, at, priority=1, broadcast=True) == end
-    assert quiet.start(NIGHT, at, priority=1, broadcast=False) == at
-    assert quiet.start(NIGHT, end, priority=2, broadcast=False) == end
+    assert quiet_hours.start(NIGHT, at, priority=2, broadcast=False) == end
+    assert quiet_hours.start(NIGHT, at, priority=1, broadcast=True) == end
+    assert quiet_hours.start(NIGHT, at, priority=1, broadcast=False) == at
+    assert quiet_hours.start(NIGHT, end, priority=2, broadcast=False) == end
     refusing = rules("22:00", "08:00", "Asia/Shanghai", "refuse")
     with pytest.raises(Refused) as refused:
-        quiet.start(refusing, at, priority=2, broadcast=False)
+        quiet_hours.start(refusing, at, priority=2, broadcast=False)
     assert (refused.value.code, refused.value.values) == (1015038, {"until": clock.iso(end)})
-    assert quiet.start(refusing, at, priority=1, broadcast=False) == at
+    assert quiet_hours.start(refusing, at, priority=1, broadcast=False) == at
 
 
 def test_a_day_is_the_channels_own() -> None:
     at = ms("2026-03-01T16:30")
-    assert quiet.today(NO_RULES, at) == "2026-03-01"
-    assert quiet.today(NIGHT, at) == "2026-03-02"
+    assert quiet_hours.today(NO_RULES, at) == "2026-03-01"
+    assert quiet_hours.today(NIGHT, at) == "2026-03-02"

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.channels.policy import check_rules
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Kept
@@ -18,7 +19,6 @@ from ums.core.context.channel_policy import Rules, read_rules
 from ums.core.context.directory import Channel, Snapshot, load, touch
 from ums.core.identity import grants
 from ums.core.identity.credentials import channel_context, need_secret, new_key
-from ums.core.rule_checks import check_rules
 from ums.core.tables import channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, Refused

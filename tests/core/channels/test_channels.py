@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from flow import account
 from ums import clock
-from ums.core import channels, senders, verbs
+from ums.core import senders, verbs
+from ums.core.channels import channels
 from ums.core.common.encryption import Seal
 from ums.core.context.app_context import System
 from ums.core.identity import credentials

@@ -13,12 +13,12 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.channels.access_lists import check_title
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.lists import check_title
 from ums.core.tables import strategies
 from ums.db import Tx
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused

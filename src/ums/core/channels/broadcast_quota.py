@@ -7,9 +7,9 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
+from ums.core.channels.quiet_hours import today
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.quiet import today
 from ums.core.tables import usage
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Refused

@@ -2,7 +2,7 @@
 
 A word counts everywhere or for one channel; a channel may be exempt from a word, or from the
 filter as a whole (`rules.word_filter`). Case, width and invisible characters make no difference.
-How words are found: `core.lexicon`.
+How words are found: `core.channels.text_matcher`.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, delete, insert, select
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.channels.text_matcher import LONGEST, WordFilter, fold
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, touch
-from ums.core.lexicon import LONGEST, WordFilter, fold
 from ums.core.tables import words
 from ums.errors import Invalid, NotFound, Refused
 

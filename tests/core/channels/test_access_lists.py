@@ -8,11 +8,12 @@ from sqlalchemy import func, select
 
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import channels, expansion, lists, senders
+from ums.core import expansion, senders
+from ums.core.channels import access_lists, channels
+from ums.core.channels.access_lists import Entry, ListKind
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.expansion import expand
-from ums.core.lists import Entry, ListKind
 from ums.core.tables import list_entries
 from ums.engine.tidy import tidy
 from ums.errors import Invalid, NotFound, Refused, UmsError
@@ -28,10 +29,10 @@ async def flow(system: System) -> Flow:
 async def made(flow: Flow, kind: ListKind, *given: tuple[str, str]) -> int:
     """A list of (kind, value); its id."""
     channel = await flow.channel()
-    shown = await lists.create(flow.system, channel, kind, f"list {given}"[:60])
+    shown = await access_lists.create(flow.system, channel, kind, f"list {given}"[:60])
     if given:
         entries = [Entry(*pair) for pair in given]  # type: ignore[arg-type]
-        await lists.add(flow.system, channel, kind, shown.id, entries)
+        await access_lists.add(flow.system, channel, kind, shown.id, entries)
     return shown.id
 
 
@@ -137,11 +138,11 @@ async def test_a_deleted_list_still_holds_for_what_was_accepted_with_it(
     id = await made(flow, "block", ("address", "b@x.cn"))
     channel = await flow.channel()
     msgid = await flow.accept(**WAYS["direct"], option={"black_id": id})
-    await lists.remove_list(flow.system, channel, "block", id)
+    await access_lists.remove_list(flow.system, channel, "block", id)
     with pytest.raises(Refused):
         await flow.accept(**WAYS["direct"], option={"black_id": id})
     with pytest.raises(NotFound):
-        await lists.show(flow.system, channel, "block", id)
+        await access_lists.show(flow.system, channel, "block", id)
     later = clock.now() + 2 * clock.DAY
     monkeypatch.setattr(clock, "now", lambda: later)
     await tidy(flow.system, 0)
@@ -158,7 +159,7 @@ async def kept(flow: Flow) -> int:
 
 async def test_a_list_is_kept_while_a_message_may_be_on_its_way_in(flow: Flow) -> None:
     id = await made(flow, "block", ("address", "b@x.cn"))
-    await lists.remove_list(flow.system, await flow.channel(), "block", id)
+    await access_lists.remove_list(flow.system, await flow.channel(), "block", id)
     await tidy(flow.system, 0)
     assert await kept(flow) == 1
 
@@ -168,18 +169,18 @@ async def test_entries_come_and_go(flow: Flow) -> None:
     id = await made(flow, "block")
     wanted = [Entry("address", f"{name}@x.cn") for name in "cab"] + [Entry("userid", "a@x.cn")]
     args = (flow.system, channel, "block", id)
-    assert await lists.add(*args, wanted) == lists.Change(4, 0)
-    assert await lists.add(*args, [*wanted[:2], *wanted[:2], Entry("userid", "z")]) == (
-        lists.Change(1, 2)
+    assert await access_lists.add(*args, wanted) == access_lists.Change(4, 0)
+    assert await access_lists.add(*args, [*wanted[:2], *wanted[:2], Entry("userid", "z")]) == (
+        access_lists.Change(1, 2)
     )
-    first = await lists.entries(*args, limit=3)
+    first = await access_lists.entries(*args, limit=3)
     assert [entry.value for entry in first.items] == ["a@x.cn", "b@x.cn", "c@x.cn"]
-    second = await lists.entries(*args, limit=3, after=first.next)
+    second = await access_lists.entries(*args, limit=3, after=first.next)
     assert second.items == [Entry("userid", "a@x.cn"), Entry("userid", "z")]
     assert second.next is None
     gone = [Entry("userid", "z"), Entry("address", "z@x.cn")]
-    assert await lists.remove(*args, gone) == lists.Change(1, 1)
-    assert (await lists.show(*args)).entries == 4
+    assert await access_lists.remove(*args, gone) == access_lists.Change(1, 1)
+    assert (await access_lists.show(*args)).entries == 4
 
 
 async def test_one_bad_entry_refuses_them_all(flow: Flow) -> None:
@@ -191,12 +192,12 @@ async def test_one_bad_entry_refuses_them_all(flow: Flow) -> None:
         (Entry("userid", "x\0"), "bad_userid"),
     ):
         with pytest.raises(Invalid) as refused:
-            await lists.add(flow.system, channel, "allow", id, [good, bad])
+            await access_lists.add(flow.system, channel, "allow", id, [good, bad])
         assert (refused.value.reason, refused.value.values["field"]) == (reason, "entries[1]")
-    for count in (0, lists.MAX_ENTRIES + 1):
+    for count in (0, access_lists.MAX_ENTRIES + 1):
         with pytest.raises(Invalid):
-            await lists.add(flow.system, channel, "allow", id, [good] * count)
-    assert (await lists.show(flow.system, channel, "allow", id)).entries == 0
+            await access_lists.add(flow.system, channel, "allow", id, [good] * count)
+    assert (await access_lists.show(flow.system, channel, "allow", id)).entries == 0
 
 
 async def test_lists_are_their_channels_own(flow: Flow) -> None:
@@ -211,54 +212,54 @@ async def test_lists_are_their_channels_own(flow: Flow) -> None:
     )
     for args in (foreign, wrong):
         for work in (
-            lists.show(*args),
-            lists.entries(*args),
-            lists.add(*args, [Entry("userid", "b")]),
-            lists.remove(*args, [Entry("userid", "a")]),
-            lists.remove_list(*args),
+            access_lists.show(*args),
+            access_lists.entries(*args),
+            access_lists.add(*args, [Entry("userid", "b")]),
+            access_lists.remove(*args, [Entry("userid", "a")]),
+            access_lists.remove_list(*args),
         ):
             with pytest.raises(NotFound) as refused:
                 await work
             assert refused.value.reason == "list_unknown"
-    assert (await lists.list_lists(flow.system, other, "block")).items == []
-    assert (await lists.show(flow.system, await flow.channel(), "block", id)).entries == 1
+    assert (await access_lists.list_lists(flow.system, other, "block")).items == []
+    assert (await access_lists.show(flow.system, await flow.channel(), "block", id)).entries == 1
 
 
 async def test_names_are_unique_per_channel_and_kind_and_free_again(flow: Flow) -> None:
     channel = await flow.channel()
-    first = await lists.create(flow.system, channel, "block", "投诉用户")
-    await lists.create(flow.system, channel, "allow", "投诉用户")
-    await lists.create(
+    first = await access_lists.create(flow.system, channel, "block", "投诉用户")
+    await access_lists.create(flow.system, channel, "allow", "投诉用户")
+    await access_lists.create(
         flow.system, await (await other_channel(flow)).channel(), "block", "投诉用户"
     )
     with pytest.raises(Invalid) as refused:
-        await lists.create(flow.system, channel, "block", "投诉用户")
+        await access_lists.create(flow.system, channel, "block", "投诉用户")
     assert refused.value.reason == "name_taken"
-    await lists.remove_list(flow.system, channel, "block", first.id)
-    again = await lists.create(flow.system, channel, "block", "投诉用户")
+    await access_lists.remove_list(flow.system, channel, "block", first.id)
+    again = await access_lists.create(flow.system, channel, "block", "投诉用户")
     assert again.id > first.id
     for bad in ("", " x", "x" * 61, "a\nb", "a\0"):
         with pytest.raises(Invalid):
-            await lists.create(flow.system, channel, "block", bad)
+            await access_lists.create(flow.system, channel, "block", bad)
 
 
 async def test_pages_of_lists(flow: Flow) -> None:
     channel = await flow.channel()
-    made = [await lists.create(flow.system, channel, "block", f"l{i}") for i in range(5)]
-    first = await lists.list_lists(flow.system, channel, "block", limit=3)
-    rest = await lists.list_lists(flow.system, channel, "block", limit=3, after=first.next)
+    made = [await access_lists.create(flow.system, channel, "block", f"l{i}") for i in range(5)]
+    first = await access_lists.list_lists(flow.system, channel, "block", limit=3)
+    rest = await access_lists.list_lists(flow.system, channel, "block", limit=3, after=first.next)
     assert [*first.items, *rest.items] == made
     assert rest.next is None
     for after, limit in (("x", 3), ("-1", 3), (None, 0), (None, 501)):
         with pytest.raises(Invalid):
-            await lists.list_lists(flow.system, channel, "block", after=after, limit=limit)
+            await access_lists.list_lists(flow.system, channel, "block", after=after, limit=limit)
 
 
 async def test_many_may_write_one_list_at_once(flow: Flow) -> None:
     channel, id = await flow.channel(), await made(flow, "block")
     some = [[Entry("address", f"{i}-{j % 20}@x.cn") for j in range(40)] for i in (1, 1, 2, 2)]
     changes = await asyncio.gather(
-        *(lists.add(flow.system, channel, "block", id, entries) for entries in some)
+        *(access_lists.add(flow.system, channel, "block", id, entries) for entries in some)
     )
     assert sum(change.changed for change in changes) == 40
-    assert (await lists.show(flow.system, channel, "block", id)).entries == 40
+    assert (await access_lists.show(flow.system, channel, "block", id)).entries == 40

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ums.core.channels.policy import check_rules
 from ums.core.context.channel_policy import (
     LONGEST_CAP,
     NO_RULES,
@@ -13,7 +14,6 @@ from ums.core.context.channel_policy import (
     Rules,
     read_rules,
 )
-from ums.core.rule_checks import check_rules
 from ums.errors import Invalid
 
 QUIET = QuietHours("22:00", "08:00", "delay")
