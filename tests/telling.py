@@ -20,9 +20,6 @@ from flow import Flow, account, open_flow, until, with_settings
 from receiver import Receiver, receiving
 from ums import clock
 from ums.core import queue, senders
-from ums.core.callbacks import addresses, schedule
-from ums.core.callbacks.kept import AddressInfo
-from ums.core.callbacks.proof import Proof
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
@@ -38,6 +35,9 @@ from ums.core.tables import (
     messages,
 )
 from ums.core.tables import channels as channel_table
+from ums.core.webhooks import backoff, endpoints
+from ums.core.webhooks.endpoint_rows import AddressInfo
+from ums.core.webhooks.signatures import Proof
 
 ALLOWED: dict[str, Any] = {"callback_allow": "127.0.0.1/32", "callback_seconds": 0.05}
 
@@ -84,7 +84,7 @@ async def add_hosted(
 ) -> AddressInfo:
     """An address that is told as the hosted UMS tells, which our receiver demands."""
     proof = Proof("hosted")
-    return await addresses.add(system, channel, url, schedule, proof, may_see_secret=True)
+    return await endpoints.add(system, channel, url, schedule, proof, may_see_secret=True)
 
 
 @asynccontextmanager
@@ -105,7 +105,7 @@ async def open_telling(
 
 def steps(monkeypatch: pytest.MonkeyPatch, name: str, *pauses: float) -> None:
     """Seconds between the tries of a schedule."""
-    monkeypatch.setitem(schedule.STEPS, name, tuple(pause * 1000 for pause in pauses))
+    monkeypatch.setitem(backoff.STEPS, name, tuple(pause * 1000 for pause in pauses))
 
 
 async def until_state(telling: Telling, state: str, count: int = 1) -> list[Any]:

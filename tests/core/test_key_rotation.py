@@ -14,8 +14,6 @@ from imap import mailbox_at
 from ums import clock
 from ums.config import Settings
 from ums.core import key_rotation, mailboxes
-from ums.core.callbacks import addresses, wire
-from ums.core.callbacks.proof import password_context
 from ums.core.channels import channels
 from ums.core.common import idempotency
 from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
@@ -27,6 +25,8 @@ from ums.core.key_rotation import SEALED
 from ums.core.opening import open_system
 from ums.core.senders import password_of
 from ums.core.tables import audit, callback_addresses, metadata, operators
+from ums.core.webhooks import client, endpoints
+from ums.core.webhooks.signatures import password_context
 from ums.errors import Invalid
 
 SEALED_TEXT = re.compile(r"v2:([0-9a-f]{12}):")
@@ -41,7 +41,7 @@ async def fill(system: System) -> None:
     await create_access_key(system)
     await channels.rotate(system, flow.key, clock.HOUR)
     channel = await flow.channel()
-    secret = system.seal.close(wire.new_secret(), addresses.context(channel, URL))
+    secret = system.seal.close(client.new_secret(), endpoints.context(channel, URL))
     now = clock.now()
     rows: list[tuple[Table, dict[str, object]]] = [
         (

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from fakes import SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core.callbacks import addresses
 from ums.core.context.app_context import System
+from ums.core.webhooks import endpoints
 from ums.engine.loop import running
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "callbacks.md"
@@ -64,12 +64,12 @@ async def test_the_receiver_of_the_page(system: System, tmp_path: Path) -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}/ums/callback"
         async with receiver(tmp_path, port):
-            made = await addresses.add(system, await flow.channel(), url)
+            made = await endpoints.add(system, await flow.channel(), url)
         channel = await flow.channel()
         async with receiver(tmp_path, port, "whsec_" + "A" * 44):
-            assert (await addresses.test(system, channel, made.id)).status == 403
+            assert (await endpoints.test(system, channel, made.id)).status == 403
         async with receiver(tmp_path, port):  # that knows no secret takes nothing
-            assert (await addresses.test(system, channel, made.id)).status == 403
+            assert (await endpoints.test(system, channel, made.id)).status == 403
         async with receiver(tmp_path, port, str(made.secret)) as program:
             async with running(system):
                 msgid = await flow.send("a@example.cn")

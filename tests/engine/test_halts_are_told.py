@@ -7,9 +7,9 @@ from fakes import SmtpServer
 from flow import until
 from telling import expanded, told, told_flow
 from ums.core import halting
-from ums.core.callbacks.records import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
 from ums.core.context.app_context import System
 from ums.core.tables import halts
+from ums.core.webhooks.outbox import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
 from ums.engine.loop import running
 
 

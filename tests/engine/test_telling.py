@@ -18,9 +18,9 @@ from telling import (
     until_state,
 )
 from ums import clock
-from ums.core.callbacks import addresses, listing, schedule
 from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses
+from ums.core.webhooks import administration, backoff, endpoints
 from ums.engine.loop import running
 from ums.errors import Invalid
 
@@ -145,7 +145,7 @@ async def test_only_200_is_success(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule, "REST_STEP", 10)
+    monkeypatch.setattr(backoff, "REST_STEP", 10)
     steps(monkeypatch, "standard", 0.05, 0.05)
 
 
@@ -205,7 +205,7 @@ async def test_410_disables_and_a_check_enables_again(system: System, quick: Non
             named = {"url": telling.receiver.url}
             await telling.flow.send("c@example.cn", callback=named)  # not refused for that
             channel = await telling.channel()
-            await addresses.verify(system, channel, telling.address.id)
+            await endpoints.verify(system, channel, telling.address.id)
             told = await telling.receiver.until_told(6)
     assert asked == 1
     assert Counter(r["type"] for r in told) == {0: 3, 2: 3}
@@ -224,7 +224,7 @@ async def test_failing_for_days_disables(
             await until_state(telling, "dead")
             assert (await telling.row()).state == "verified"
             async with system.database.write() as tx:
-                since = clock.now() - schedule.PATIENCE
+                since = clock.now() - backoff.PATIENCE
                 await tx.run(update(callback_addresses).values(failing_since=since))
             await telling.flow.send("b@example.cn")
             await until_disabled(telling)
@@ -237,7 +237,7 @@ async def test_a_check_that_fails_enables_nothing(system: System, quick: None) -
             await tx.run(update(callback_addresses).values(state="disabled"))
         telling.receiver.secret = "another"
         with pytest.raises(Invalid) as refused:
-            await addresses.verify(system, await telling.channel(), telling.address.id)
+            await endpoints.verify(system, await telling.channel(), telling.address.id)
         assert refused.value.reason == "callback_unverified"
         assert (await telling.row()).state == "disabled"
 
@@ -256,7 +256,7 @@ async def test_a_dead_batch_is_told_after_all(
             await telling.flow.send("a@example.cn")
             [dead] = await until_state(telling, "dead")
             channel = await telling.channel()
-            again = await listing.replay(system, channel, first=dead.id, last=dead.id)
+            again = await administration.replay(system, channel, first=dead.id, last=dead.id)
             assert again.batches == 1
             await telling.receiver.until_told(1)
             [done] = await until_state(telling, "done")
@@ -269,8 +269,8 @@ async def test_an_address_that_is_deleted_is_told_nothing_more(system: System) -
         channel = await telling.channel()
         other = await add_hosted(system, channel, telling.receiver.url + "?2")
         await telling.flow.send("a@example.cn")
-        await addresses.set_default(system, channel, other.id)
-        await addresses.delete(system, channel, telling.address.id)
+        await endpoints.set_default(system, channel, other.id)
+        await endpoints.delete(system, channel, telling.address.id)
         async with running(system):
             later = await telling.flow.send("b@example.cn")
             told = await telling.receiver.until_told(2)

@@ -21,11 +21,12 @@ from telling import (
 )
 from ums import trust
 from ums.config import Settings
-from ums.core.callbacks import addresses, batches, wire
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.opening import open_system
 from ums.core.tables import callback_addresses
+from ums.core.webhooks import client as wire
+from ums.core.webhooks import delivery_queue, endpoints
 from ums.engine import tell
 from ums.engine.loop import running
 from ums.errors import Invalid
@@ -111,7 +112,7 @@ async def test_tls_has_to_be_trusted(system: System, monkeypatch: pytest.MonkeyP
             with monkeypatch.context() as patch:
                 patch.setattr(trust, "context", lambda: client)
                 made = await add_hosted(system, channel, secure.url)
-                assert (await addresses.test(system, channel, made.id)).ok
+                assert (await endpoints.test(system, channel, made.id)).ok
             async with running(system):
                 await telling.flow.send("a@example.cn", callback={"url": secure.url})
                 [dead, *_] = await until_state(telling, "dead")
@@ -256,7 +257,7 @@ async def test_no_secret_is_in_the_logs(system: System, monkeypatch: pytest.Monk
             async with running(system):
                 await telling.flow.send("a@example.cn", callback={"url": secret_path})
                 await until_state(telling, "dead")
-                await addresses.test(system, channel, made.id)
+                await endpoints.test(system, channel, made.id)
                 await channels.rotate(system, "1234")
     text = repr(logs) + repr(await audit_log(system))
     hidden = [telling.receiver.secret, str(made.secret), "hidden-in-the-url", "Basic "]
@@ -267,7 +268,7 @@ async def test_no_secret_is_in_the_logs(system: System, monkeypatch: pytest.Monk
 async def test_the_teller_survives_a_defect(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, broken = batches.due, [True]
+    real, broken = delivery_queue.due, [True]
 
     async def due(*given: Any) -> Any:
         if broken and broken.pop():

@@ -11,12 +11,12 @@ from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.words import language_of
 from ums.core import checkup
-from ums.core.callbacks import addresses, kept, listing
-from ums.core.callbacks.addresses import Changes
-from ums.core.callbacks.proof import SIGNED, Proof
-from ums.core.callbacks.schedule import HOSTED
 from ums.core.common.sorting import ByTime
 from ums.core.context.directory import Channel
+from ums.core.webhooks import administration, endpoint_rows, endpoints
+from ums.core.webhooks.backoff import HOSTED
+from ums.core.webhooks.endpoints import Changes
+from ums.core.webhooks.signatures import SIGNED, Proof
 from ums.errors import Invalid, NotFound, UmsError
 
 _NEW: Final = {"url": "", "schedule": HOSTED, "form": SIGNED, "username": "", "password": ""}
@@ -41,7 +41,7 @@ async def _callbacks(
 ) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByTime, "created_at")
     async with system.database.read() as tx:
-        dead = await listing.list_batches(
+        dead = await administration.list_batches(
             tx, channel, state="dead", sort=sort, after=after, limit=20
         )
     return page(
@@ -49,7 +49,7 @@ async def _callbacks(
         "channels/callbacks.html",
         status=status,
         channel=channel,
-        addresses=await kept.list_addresses(system, channel),
+        addresses=await endpoint_rows.list_addresses(system, channel),
         dead=dead,
         sort=sort,
         form=form,
@@ -68,7 +68,7 @@ async def add_callback(
         await checkup.require_key(system)
         proof = Proof(values["form"] or SIGNED, values["username"], values["password"])
         may = visitor.caller.may_see_secret(channel)
-        made = await addresses.add(
+        made = await endpoints.add(
             system, channel, values["url"], values["schedule"], proof, may_see_secret=may
         )
     except UmsError as error:
@@ -99,7 +99,7 @@ async def show_callback(
     callback_id: FromPath[int],
 ) -> Response[str]:
     channel = visitor.caller.channel(key)
-    row = await kept.found(system, channel, callback_id)
+    row = await endpoint_rows.found(system, channel, callback_id)
     values = {"url": row.url, "form": row.form, "username": row.username, "password": ""}
     return _callback(request, channel, callback_id, Form(values))
 
@@ -125,7 +125,7 @@ async def edit_callback(
     try:
         await checkup.require_key(system)
         may = visitor.caller.may_see_secret(channel)
-        await addresses.change(system, channel, callback_id, Changes(**new), may_see_secret=may)
+        await endpoints.change(system, channel, callback_id, Changes(**new), may_see_secret=may)
     except UmsError as error:
         if isinstance(error, NotFound):
             raise
@@ -154,9 +154,9 @@ async def change_callback(
     form = Form(_NEW)
     try:
         if verb == "test":
-            tested = await addresses.test(system, channel, callback_id, language_of(request))
+            tested = await endpoints.test(system, channel, callback_id, language_of(request))
         elif verb == "rotate":
-            made = await addresses.rotate(system, channel, callback_id)
+            made = await endpoints.rotate(system, channel, callback_id)
             return await _reveal(system, visitor, channel, str(made.secret))
         else:
             await _simply(system, channel, callback_id, verb)
@@ -170,11 +170,11 @@ async def change_callback(
 
 async def _simply(system: Any, channel: Channel, id: int, verb: str) -> None:
     if verb == "verify":
-        await addresses.verify(system, channel, id)
+        await endpoints.verify(system, channel, id)
     elif verb == "default":
-        await addresses.set_default(system, channel, id)
+        await endpoints.set_default(system, channel, id)
     elif verb == "delete":
-        await addresses.delete(system, channel, id)
+        await endpoints.delete(system, channel, id)
     else:
         raise NotFound("not_found")
 
@@ -187,9 +187,9 @@ async def replay(
     channel, found = visitor.caller.channel(key), await lists(request)
     batch = whole((found.get("batch") or [""])[-1])
     if batch is not None:
-        await listing.replay(system, channel, first=batch, last=batch)
+        await administration.replay(system, channel, first=batch, last=batch)
     else:
-        await listing.replay(system, channel, first=0)
+        await administration.replay(system, channel, first=0)
     return go(f"/channels/{channel.key}/callbacks", "channels.did_replay")
 
 

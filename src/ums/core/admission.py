@@ -14,7 +14,6 @@ from ums import clock
 from ums.core import approval, segments
 from ums.core.approval import Asking
 from ums.core.audit import audit_log
-from ums.core.callbacks.records import wanted
 from ums.core.channels import access_lists, broadcast_quota, quiet_hours, strategies
 from ums.core.channels.broadcast_quota import Quota
 from ums.core.channels.channels import check_channel
@@ -22,6 +21,7 @@ from ums.core.channels.content_filter import check_words
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, Sender
 from ums.core.requests import Request
+from ums.core.webhooks.outbox import wanted
 from ums.errors import Invalid, Refused
 
 _NOBODY = Asking()

@@ -16,11 +16,11 @@ from sqlalchemy import delete
 from ums import clock
 from ums.core import full_mailboxes, suppressions
 from ums.core.audit import audit_log
-from ums.core.callbacks import records
 from ums.core.standing import Count
 from ums.core.suppressions import COMPLAINT, Refusal
 from ums.core.tables import reports
 from ums.core.tables.messages import IN_DOUBT
+from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
 from ums.mail import bounce_parser
 from ums.mail.bounce_parser import Letter
@@ -122,7 +122,7 @@ async def _arrived(tx: Tx, reasons: dict[int, str], how: str) -> int:
     params = {"r": rows_json((id,) for id in sorted(reasons)), "at": clock.now()}
     rows = await tx.rows(_ARRIVED, params)
     await _write(tx, [(row, Verdict.SENT, reasons[row.id], _NO_REPLY) for row in rows])
-    await records.note(tx, [(row.id, records.OF_STATE["sent"]) for row in rows])
+    await outbox.note(tx, [(row.id, outbox.OF_STATE["sent"]) for row in rows])
     await _audit(tx, rows, "arrived", how)
     return len(rows)
 
@@ -135,7 +135,7 @@ async def _returned(tx: Tx, letters: dict[int, Letter]) -> list[Any]:
     rows = await tx.rows(_RETURNED, {"r": rows_json(given), "at": clock.now()})
     told = [(row, Verdict.REFUSED, row.reason, letters[row.id].reply) for row in rows]
     await _write(tx, told)
-    await records.note(tx, [(row.id, records.DELIVERY_FAILED) for row in rows])
+    await outbox.note(tx, [(row.id, outbox.DELIVERY_FAILED) for row in rows])
     await _audit(tx, rows, "did not arrive", "came back")
     full = [row.id for row in rows if row.reason in SOFT]
     gone = await full_mailboxes.count(tx, full) if full else set[int]()

@@ -16,11 +16,11 @@ from sqlalchemy import Row
 from ums import clock
 from ums.core import contacts
 from ums.core.audience import Audience, read_audience
-from ums.core.callbacks import records
 from ums.core.condition_sql import compile_conditions
 from ums.core.conditions import read
 from ums.core.contacts import Terms, terms_json, terms_of
 from ums.core.segments import Conditions, conditions_of
+from ums.core.webhooks import outbox
 from ums.db import Database, Hot, Tx, rows_json
 
 SMALL_AT_ONCE = 300  # messages
@@ -228,7 +228,7 @@ async def _expand_small(tx: Tx) -> bool:
         small = _Small(row, audience, terms_of(row, at))
         (capped if small.capped else free).append(small)
         size += audience.known_size
-    async with records.expanding(tx, _told([small.row for small in free + capped])):
+    async with outbox.expanding(tx, _told([small.row for small in free + capped])):
         await _insert(tx, free)
         await _insert_capped(tx, capped)
     await tx.run(_DONE, {"r": rows_json((small.row.id,) for small in free + capped)})
@@ -304,7 +304,7 @@ async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = Fals
     strangers = await tx.rows(_STRANGERS, _bound(plan))
     listed = [(row.id, -1, stranger.userid, row.channelkey, None) for stranger in strangers]
     if listed:
-        async with records.expanding(tx, _told([row])):
+        async with outbox.expanding(tx, _told([row])):
             await tx.run(_BY_USERID[0], {"r": rows_json(listed), "o": "[]", "at": clock.now()})
     # A segment's users take long to count; they are counted when no writer has to wait for it.
     size = len(listed) + (await _size(tx, plan) if plan.counted else 0)
@@ -352,7 +352,7 @@ async def _expand_chunk(tx: Tx) -> _Uncounted | bool:
     chunk = {"message": row.id, "key": row.channelkey, "cursor": row.cursor, "end": end, "at": at}
     chunk["o"] = terms_json([terms] if terms else [])
     statement = _MEMBERS.format(segment=segment)
-    async with records.expanding(tx, _told([row])):
+    async with outbox.expanding(tx, _told([row])):
         if terms is None or terms.most is None:
             await tx.run(Hot(statement), {**bound, **chunk})
         else:

@@ -19,7 +19,6 @@ from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_,
 
 from ums.core import mailboxes
 from ums.core.audit import audit_log
-from ums.core.callbacks.proof import password_context
 from ums.core.common import metadata
 from ums.core.common.encryption import (
     DERIVATION_ROOT,
@@ -39,6 +38,7 @@ from ums.core.senders import secret_context
 from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
 from ums.core.tables import mailboxes as mailbox_rows
 from ums.core.tables import shown_once as shown_rows
+from ums.core.webhooks.signatures import password_context
 from ums.db import Tx
 from ums.errors import Invalid
 from ums.mail import imap, transports

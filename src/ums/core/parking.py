@@ -18,9 +18,9 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core.callbacks import records
 from ums.core.queue import CLAIMING
 from ums.core.tables import halts, messages
+from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
 
 APPROVAL, PAUSE, CANCEL, RETRACT, REFUSE = (
@@ -169,8 +169,8 @@ async def work(tx: Tx, after: int = 0) -> Done:
             done.moved += await _move(tx, row, state, room)
         over = await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
         if over and row.kind == RETRACT and row.callback_id is not None:
-            await records.note_message(
-                tx, row.message_id, records.RETRACTION_FAILED, state="sent", reason=""
+            await outbox.note_message(
+                tx, row.message_id, outbox.RETRACTION_FAILED, state="sent", reason=""
             )
         done.over += over
         if len(done.moved) >= CHUNK:
@@ -191,7 +191,7 @@ async def _move(tx: Tx, halted: Any, state: str, limit: int) -> Sequence[Any]:
         params["reason"] = "not_approved" if halted.kind == REFUSE else halted.kind
     moved = await tx.rows(_CHANGES[halted.kind].move, params)
     if halted.callback_id is not None:
-        await records.note(tx, [(r.id, records.RETRACTED) for r in moved if r.state == "cancelled"])
+        await outbox.note(tx, [(r.id, outbox.RETRACTED) for r in moved if r.state == "cancelled"])
     return moved
 
 

@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core.callbacks import records
 from ums.core.tables import deaths
+from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ async def quarantine(tx: Tx) -> None:
     """End what killed too many workers and waits to be tried again."""
     rows = await tx.rows(_QUARANTINE, {"most": DEATHS, "at": clock.now()})
     if rows:
-        await records.note_states(tx, [(row.id, "failed") for row in rows])
+        await outbox.note_states(tx, [(row.id, "failed") for row in rows])
         log.error("mails that killed workers are quarantined", deliveries=[r.id for r in rows])
 
 

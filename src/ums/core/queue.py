@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core import full_mailboxes, suppressions
-from ums.core.callbacks import records
 from ums.core.common.metadata import HELD
 from ums.core.suppressions import Refusal
 from ums.core.tables.states import RESEND
+from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
 from ums.mail.outcomes import Stage, Verdict
 from ums.mail.reply_classifier import HARD, SOFT
@@ -222,7 +222,7 @@ async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[Name]:
         await tx.run(_ATTEMPT, {"r": rows_json(_attempt(r) for r in tried)})
     told = [(r.id, r.state) for r in stored if r.tells]
     if told:
-        await records.note_states(tx, told)
+        await outbox.note_states(tx, told)
     await _learn(tx, tried)
     return names
 
@@ -330,6 +330,6 @@ async def _expire_told(tx: Tx, message: int, at: int) -> int:
     """What a worker claims meanwhile expires in its hands; the rest in the next round."""
     count = 0
     while rows := await tx.rows(_EXPIRE_TOLD, {"message": message, "at": at}):
-        await records.note_states(tx, [(row.id, "expired") for row in rows])
+        await outbox.note_states(tx, [(row.id, "expired") for row in rows])
         count += len(rows)
     return count

@@ -6,9 +6,9 @@ from msgspec import structs
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.callbacks import records
 from ums.core.context.app_context import System
 from ums.core.halting import Tally, locked, tally
+from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
 
 CHUNK = 2_000
@@ -66,5 +66,5 @@ async def _settle(tx: Tx, ids: list[int], *, arrived: bool) -> int:
     state, reason = ("sent", "") if arrived else ("failed", "not_received")
     params: dict[str, object] = {"state": state, "reason": reason, "at": clock.now()}
     moved = await tx.rows(_RESOLVE, {**params, "r": rows_json((id,) for id in ids)})
-    await records.note(tx, [(row[0], records.OF_STATE[state]) for row in moved])
+    await outbox.note(tx, [(row[0], outbox.OF_STATE[state]) for row in moved])
     return len(moved)

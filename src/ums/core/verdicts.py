@@ -20,7 +20,7 @@ class Rules(Struct, frozen=True):
     on_doubt: str
     expires_at: int
     doubt_pause: int = FIRST_STEP  # ms from an unknown outcome to the second try
-    tells: int = 0  # what its callback is told (core.callbacks.records)
+    tells: int = 0  # what its callback is told (core.webhooks.outbox)
 
 
 class Timing(Struct, frozen=True):

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 import structlog
 
 from ums import clock
-from ums.core.callbacks import addresses, batches, payload, wire
-from ums.core.callbacks.batches import Batch, Due, Limits
-from ums.core.callbacks.wire import Reply
 from ums.core.context.app_context import System
+from ums.core.webhooks import client, delivery_queue, endpoints, payload
+from ums.core.webhooks.client import Reply
+from ums.core.webhooks.delivery_queue import Batch, Due, Limits
 from ums.engine.failpoints import reach
 from ums.errors import Unavailable
 
@@ -73,7 +73,7 @@ class Teller:
     async def _look(self) -> None:
         """Begin with every address that has something to be told and is not being told."""
         async with self._system.database.read() as tx:
-            due = await batches.due(tx, self._owner, self._limits)
+            due = await delivery_queue.due(tx, self._owner, self._limits)
         for address in self._admitted(due):
             task = asyncio.create_task(self._tell(address.id), name=f"callback {address.id}")
             self._tasks[address.id] = task
@@ -97,7 +97,7 @@ class Teller:
                 if self._stopping.is_set():
                     return
                 async with self._system.database.write() as tx:
-                    batch = await batches.take(tx, self._owner, address_id, self._limits)
+                    batch = await delivery_queue.take(tx, self._owner, address_id, self._limits)
                 if batch is None:
                     return
                 reach("batched")
@@ -123,14 +123,14 @@ class Teller:
             log.exception("a callback cannot be sent", batch=batch.id)
             async with self._system.database.write() as tx:
                 why = "cannot be sent: UMS itself made a mistake; its log tells more"
-                await batches.postpone(tx, self._owner, batch, POSTPONED, why)
+                await delivery_queue.postpone(tx, self._owner, batch, POSTPONED, why)
             return False
 
     async def _told(self, batch: Batch) -> bool:
         reply = await self._posted(batch)
         reach("told")
         async with self._system.database.write() as tx:
-            state = await batches.settle(tx, self._owner, batch, reply)
+            state = await delivery_queue.settle(tx, self._owner, batch, reply)
         reach("settled")
         if not reply.ok:
             given = {"status": reply.status, "detail": reply.detail, "state": state}
@@ -141,5 +141,5 @@ class Teller:
         channel = await self._system.directory.channel(batch.channel_id)
         async with self._system.database.read() as tx:
             body = payload.encode(await payload.records_of(tx, batch.id))
-        headers = addresses.headers(self._system, channel, batch, batch.webhook_id, body)
-        return await wire.post(self._system, batch.url, batch.schedule, headers, body)
+        headers = endpoints.headers(self._system, channel, batch, batch.webhook_id, body)
+        return await client.post(self._system, batch.url, batch.schedule, headers, body)

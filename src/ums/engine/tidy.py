@@ -21,13 +21,13 @@ from ums.core import (
 )
 from ums.core.audit import audit_chain
 from ums.core.audit.audit_gate import Failures, Listings
-from ums.core.callbacks import sweep
 from ums.core.channels import access_lists, broadcast_quota
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
 from ums.core.identity import throttle
 from ums.core.tables import idempotency
+from ums.core.webhooks import cleanup
 
 _OTHERS = (poison, broadcast_quota, suppressions, throttle)
 
@@ -52,6 +52,6 @@ async def tidy(system: System, since: int) -> bool:
     await import_undo.forget(system)
     await imports.sweep(system)
     await materials.sweep(system)
-    await sweep.sweep(system)
+    await cleanup.sweep(system)
     await retention.sweep(system)
     return True

@@ -11,15 +11,15 @@ from ums import clock
 from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import checkup
-from ums.core.callbacks import addresses, kept, listing
-from ums.core.callbacks.addresses import Changes, Tested
-from ums.core.callbacks.kept import AddressInfo
-from ums.core.callbacks.listing import BatchDetail, BatchInfo, Replayed
-from ums.core.callbacks.proof import Proof, ProofForm
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
 from ums.core.outgoing import Id
 from ums.core.verbs.base import Hours
+from ums.core.webhooks import administration, endpoint_rows, endpoints
+from ums.core.webhooks.administration import BatchDetail, BatchInfo, Replayed
+from ums.core.webhooks.endpoint_rows import AddressInfo
+from ums.core.webhooks.endpoints import Changes, Tested
+from ums.core.webhooks.signatures import Proof, ProofForm
 from ums.web.bodies import BoundedRequest as Call
 
 Schedule = Literal["hosted", "standard"]
@@ -84,7 +84,7 @@ class Callbacks(Struct, frozen=True):
 @get("/api/channels/{key:str}/callbacks", scope="callbacks:read")
 async def list_callbacks(system: System, caller: Caller, key: FromPath[str]) -> Callbacks:
     """The channel's addresses, in the order they were added."""
-    return Callbacks(await kept.list_addresses(system, caller.channel(key)))
+    return Callbacks(await endpoint_rows.list_addresses(system, caller.channel(key)))
 
 
 @post("/api/channels/{key:str}/callbacks", scope="callbacks:write")
@@ -95,7 +95,7 @@ async def add_callback(
     this answer alone. The first address is the default."""
     channel = caller.channel(key)
     await checkup.require_key(system)
-    made = await addresses.add(
+    made = await endpoints.add(
         system,
         channel,
         data.url,
@@ -118,7 +118,7 @@ async def change_callback(
     """Verify it with another URL, form or credentials, and keep these."""
     channel = caller.channel(key)
     await checkup.require_key(system)
-    changed = await addresses.change(
+    changed = await endpoints.change(
         system,
         channel,
         callback_id,
@@ -138,7 +138,7 @@ async def verify_callback(
     system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
 ) -> AddressInfo:
     """Check it again; one that was disabled is told again from then on."""
-    return await addresses.verify(system, caller.channel(key), callback_id)
+    return await endpoints.verify(system, caller.channel(key), callback_id)
 
 
 @post(
@@ -150,7 +150,7 @@ async def test_callback(
     system: System, caller: Caller, request: Call, key: FromPath[str], callback_id: FromPath[int]
 ) -> Tested:
     """Send it one sample record."""
-    return await addresses.test(system, caller.channel(key), callback_id, language_of(request))
+    return await endpoints.test(system, caller.channel(key), callback_id, language_of(request))
 
 
 @post(
@@ -162,7 +162,7 @@ async def make_callback_default(
     system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
 ) -> AddressInfo:
     """Make it the address of messages that name none."""
-    return await addresses.set_default(system, caller.channel(key), callback_id)
+    return await endpoints.set_default(system, caller.channel(key), callback_id)
 
 
 @post(
@@ -181,7 +181,7 @@ async def rotate_callback(
     channel = caller.channel(key)
     await checkup.require_key(system)
     overlap = round(data.overlap_hours * clock.HOUR)
-    return await addresses.rotate(system, channel, callback_id, overlap)
+    return await endpoints.rotate(system, channel, callback_id, overlap)
 
 
 @delete("/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
@@ -189,7 +189,7 @@ async def delete_callback(
     system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
 ) -> None:
     """Forget it, and what was still to be told there. Not the default one."""
-    await addresses.delete(system, caller.channel(key), callback_id)
+    await endpoints.delete(system, caller.channel(key), callback_id)
 
 
 @get("/api/channels/{key:str}/batches", scope="callbacks:read")
@@ -206,7 +206,7 @@ async def list_batches(
 ) -> Page[BatchInfo]:
     """What was told, or is to be; `dead` is what was given up."""
     async with system.database.read() as tx:
-        return await listing.list_batches(
+        return await administration.list_batches(
             tx,
             caller.channel(key),
             state=of_state,
@@ -223,7 +223,7 @@ async def show_batch(
 ) -> BatchDetail:
     """A batch with its records, as they are told."""
     async with system.database.read() as tx:
-        return await listing.show_batch(tx, caller.channel(key), batch_id)
+        return await administration.show_batch(tx, caller.channel(key), batch_id)
 
 
 @post("/api/channels/{key:str}/batches/replay", scope="callbacks:write", status_code=200)
@@ -231,7 +231,7 @@ async def replay_batches(
     system: System, caller: Caller, key: FromPath[str], data: JSONBody[Replay]
 ) -> Replayed:
     """Send dead batches again, under their old ids."""
-    return await listing.replay(
+    return await administration.replay(
         system,
         caller.channel(key),
         first=data.first,

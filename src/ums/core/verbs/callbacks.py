@@ -5,15 +5,15 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core.callbacks import addresses, kept, listing
-from ums.core.callbacks.addresses import Changes
-from ums.core.callbacks.proof import SIGNED, Proof
-from ums.core.callbacks.schedule import HOSTED
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake
 from ums.core.verbs.base import Hours, Id, Verb
+from ums.core.webhooks import administration, endpoint_rows, endpoints
+from ums.core.webhooks.backoff import HOSTED
+from ums.core.webhooks.endpoints import Changes
+from ums.core.webhooks.signatures import SIGNED, Proof
 
 LOCAL_MAY: Final = True
 """Who has the machine replaces any MasterSecret anyway."""
@@ -75,60 +75,64 @@ async def _channel(system: System, key: str) -> Channel:
 
 
 async def _id(system: System, channel: Channel, address: str | None) -> int | None:
-    return None if address is None else await kept.find(system, channel, address)
+    return None if address is None else await endpoint_rows.find(system, channel, address)
 
 
 async def _add(system: System, _: Intake, p: CallbackAdd) -> object:
     channel, proof = await _channel(system, p.channel), Proof(p.form, p.username, p.password)
-    return await addresses.add(system, channel, p.url, p.schedule, proof, may_see_secret=LOCAL_MAY)
+    return await endpoints.add(system, channel, p.url, p.schedule, proof, may_see_secret=LOCAL_MAY)
 
 
 async def _change(system: System, _: Intake, p: CallbackChange) -> object:
     channel = await _channel(system, p.channel)
-    id = await kept.find(system, channel, p.address)
+    id = await endpoint_rows.find(system, channel, p.address)
     given = {"url": p.url, "form": p.form, "username": p.username, "password": p.password}
     changes = Changes(**{name: value for name, value in given.items() if value is not None})
-    return await addresses.change(system, channel, id, changes, may_see_secret=LOCAL_MAY)
+    return await endpoints.change(system, channel, id, changes, may_see_secret=LOCAL_MAY)
 
 
 async def _list(system: System, _: Intake, p: CallbackChannel) -> object:
-    return await kept.list_addresses(system, await _channel(system, p.channel))
+    return await endpoint_rows.list_addresses(system, await _channel(system, p.channel))
 
 
 async def _verify(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    return await addresses.verify(system, channel, await kept.find(system, channel, p.address))
+    return await endpoints.verify(
+        system, channel, await endpoint_rows.find(system, channel, p.address)
+    )
 
 
 async def _default(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    id = await kept.find(system, channel, p.address)
-    return await addresses.set_default(system, channel, id)
+    id = await endpoint_rows.find(system, channel, p.address)
+    return await endpoints.set_default(system, channel, id)
 
 
 async def _delete(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    id = await kept.find(system, channel, p.address)
-    await addresses.delete(system, channel, id)
+    id = await endpoint_rows.find(system, channel, p.address)
+    await endpoints.delete(system, channel, id)
     return {"id": id}
 
 
 async def _rotate(system: System, _: Intake, p: CallbackRotate) -> object:
     channel = await _channel(system, p.channel)
-    id = await kept.find(system, channel, p.address)
-    return await addresses.rotate(system, channel, id, round(p.overlap_hours * clock.HOUR))
+    id = await endpoint_rows.find(system, channel, p.address)
+    return await endpoints.rotate(system, channel, id, round(p.overlap_hours * clock.HOUR))
 
 
 async def _test(system: System, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
-    return await addresses.test(system, channel, await kept.find(system, channel, p.address))
+    return await endpoints.test(
+        system, channel, await endpoint_rows.find(system, channel, p.address)
+    )
 
 
 async def _batches(system: System, _: Intake, p: CallbackBatches) -> object:
     channel = await _channel(system, p.channel)
     id = await _id(system, channel, p.address)
     async with system.database.read() as tx:
-        return await listing.list_batches(
+        return await administration.list_batches(
             tx, channel, state=p.state, address_id=id, after=p.after, limit=p.limit
         )
 
@@ -136,13 +140,13 @@ async def _batches(system: System, _: Intake, p: CallbackBatches) -> object:
 async def _batch(system: System, _: Intake, p: CallbackBatch) -> object:
     channel = await _channel(system, p.channel)
     async with system.database.read() as tx:
-        return await listing.show_batch(tx, channel, p.id)
+        return await administration.show_batch(tx, channel, p.id)
 
 
 async def _replay(system: System, _: Intake, p: CallbackReplay) -> object:
     channel = await _channel(system, p.channel)
     id = await _id(system, channel, p.address)
-    return await listing.replay(system, channel, first=p.first, last=p.last, address_id=id)
+    return await administration.replay(system, channel, first=p.first, last=p.last, address_id=id)
 
 
 VERBS = {

@@ -11,13 +11,13 @@ from flow import open_flow
 from telling import attempt, claimed, expanded, message, result, rows, set_rules, told, told_flow
 from ums import clock
 from ums.core import queue, suppressions
-from ums.core.callbacks import records
-from ums.core.callbacks.records import FOLLOWS, wanted
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.expansion import expand
 from ums.core.queue import Result
 from ums.core.tables import callback_addresses, callback_records, deliveries, messages
+from ums.core.webhooks import outbox
+from ums.core.webhooks.outbox import FOLLOWS, wanted
 from ums.db import Hot
 from ums.engine.loop import running
 from ums.errors import Invalid
@@ -219,7 +219,7 @@ async def test_delivered_alone_may_be_wanted(system: System) -> None:
     await flow.send("a@example.cn")
     await expanded(system)
     async with system.database.write() as tx:
-        await records.note(tx, [(1, 2)])
+        await outbox.note(tx, [(1, 2)])
     assert await told(system) == [(1, 4)]
 
 
@@ -228,7 +228,7 @@ async def test_without_the_choice_submitted_is_no_delivery(system: System) -> No
     await flow.send("a@example.cn")
     await expanded(system)
     async with system.database.write() as tx:
-        await records.note(tx, [(1, 2), (1, 7)])
+        await outbox.note(tx, [(1, 2), (1, 7)])
     assert await told(system) == [(1, 2)]
 
 
@@ -259,10 +259,10 @@ async def test_retraction_is_told_once_of_each(system: System) -> None:
         gone = {"state": "cancelled", "reason": "retracted"}
         await tx.run(update(deliveries).where(deliveries.c.id < 3).values(gone))
         for _ in range(2):
-            await records.note_message(
-                tx, found.id, records.RETRACTED, state="cancelled", reason="retracted"
+            await outbox.note_message(
+                tx, found.id, outbox.RETRACTED, state="cancelled", reason="retracted"
             )
-        await records.note(tx, [(3, records.RETRACTION_FAILED)])
+        await outbox.note(tx, [(3, outbox.RETRACTION_FAILED)])
     told_of = [row for row in await rows(system, callback_records) if row.type > 0]
     assert [(row.delivery_id, row.type, row.code) for row in told_of] == [
         (1, 7, 0),

@@ -10,26 +10,26 @@ from telling import (
 )
 from ums import clock
 from ums.core import queue
-from ums.core.callbacks import batches, schedule, wire
-from ums.core.callbacks.batches import Limits
 from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses, callback_batches, callback_records
+from ums.core.webhooks import backoff, client, delivery_queue
+from ums.core.webhooks.delivery_queue import Limits
 
 
 def test_the_steps() -> None:
-    assert [schedule.pause("hosted", n) for n in range(1, 5)] == [50_000, 50_000, 50_000, None]
-    assert schedule.pause("hosted", 1, hint=3_600_000) == 50_000
-    total = sum(schedule.STEPS["standard"])
-    assert (len(schedule.STEPS["standard"]), total) == (9, (75 * 60 + 35) * 60_000 + 5_000)
-    for n, step in enumerate(schedule.STEPS["standard"], 1):
-        pause = schedule.pause("standard", n)
+    assert [backoff.pause("hosted", n) for n in range(1, 5)] == [50_000, 50_000, 50_000, None]
+    assert backoff.pause("hosted", 1, hint=3_600_000) == 50_000
+    total = sum(backoff.STEPS["standard"])
+    assert (len(backoff.STEPS["standard"]), total) == (9, (75 * 60 + 35) * 60_000 + 5_000)
+    for n, step in enumerate(backoff.STEPS["standard"], 1):
+        pause = backoff.pause("standard", n)
         assert pause is not None
         assert 0.8 * step <= pause <= 1.2 * step
-    assert schedule.pause("standard", 10) is None
-    assert schedule.pause("standard", 1, hint=600_000) == 600_000
-    assert schedule.pause("standard", 1, hint=10**9) == clock.HOUR
-    assert [schedule.rest("standard", n) for n in (1, 2, 3, 50)] == [5000, 10_000, 20_000, 300_000]
-    assert schedule.rest("hosted", 9) == 0
+    assert backoff.pause("standard", 10) is None
+    assert backoff.pause("standard", 1, hint=600_000) == 600_000
+    assert backoff.pause("standard", 1, hint=10**9) == clock.HOUR
+    assert [backoff.rest("standard", n) for n in (1, 2, 3, 50)] == [5000, 10_000, 20_000, 300_000]
+    assert backoff.rest("hosted", 9) == 0
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def test_the_steps() -> None:
     [("120", 120), ("0", 0), ("-1", 0), ("1.5", 0), ("soon", 0), ("", 0), ("9" * 30, 0)],
 )
 def test_retry_after(text: str, seconds: int) -> None:
-    assert wire._retry_after({"retry-after": text}) == seconds * 1000
+    assert client._retry_after({"retry-after": text}) == seconds * 1000
 
 
 def test_retry_after_as_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: 1_700_000_000_000)
     asked = {"retry-after": "Tue, 14 Nov 2023 22:15:20 GMT"}
-    assert wire._retry_after(asked) == 120_000
-    assert wire._retry_after({"retry-after": "Tue, 14 Nov 2000 22:15:20 GMT"}) == 0
+    assert client._retry_after(asked) == 120_000
+    assert client._retry_after({"retry-after": "Tue, 14 Nov 2000 22:15:20 GMT"}) == 0
 
 
 LIMITS = Limits(most=100, age=0)
@@ -56,9 +56,9 @@ async def some_records(system: System, count: int) -> None:
     await expanded(system)
 
 
-async def taken(system: System, owner: str) -> batches.Batch | None:
+async def taken(system: System, owner: str) -> delivery_queue.Batch | None:
     async with system.database.write() as tx:
-        return await batches.take(tx, owner, 1, LIMITS)
+        return await delivery_queue.take(tx, owner, 1, LIMITS)
 
 
 async def test_a_dead_worker_s_batch_is_taken_over_with_its_id(system: System) -> None:
@@ -77,9 +77,9 @@ async def test_a_dead_worker_s_batch_is_taken_over_with_its_id(system: System) -
     assert other is not None
     assert (other.id, other.webhook_id) == (first.id, first.webhook_id)
     async with system.database.write() as tx:
-        reply = wire.Reply(True, 200, "")
-        assert await batches.settle(tx, "one", first, reply) is None  # too late
-        assert await batches.settle(tx, "two", other, reply) == "done"
+        reply = client.Reply(True, 200, "")
+        assert await delivery_queue.settle(tx, "one", first, reply) is None  # too late
+        assert await delivery_queue.settle(tx, "two", other, reply) == "done"
     found = await rows(system, callback_records)
     assert [row.batch_id for row in found] == [first.id] * 3
 
@@ -87,7 +87,7 @@ async def test_a_dead_worker_s_batch_is_taken_over_with_its_id(system: System) -
 async def test_what_is_due_is_seen(system: System) -> None:
     async def due(owner: str = "one", age: int = 0) -> list[int]:
         async with system.database.read() as tx:
-            return [one.id for one in await batches.due(tx, owner, Limits(5, age))]
+            return [one.id for one in await delivery_queue.due(tx, owner, Limits(5, age))]
 
     await some_records(system, 3)
     assert (await due(), await due(age=3_600_000)) == ([1], [])
@@ -97,7 +97,7 @@ async def test_what_is_due_is_seen(system: System) -> None:
     assert batch is not None
     assert (await due(), await due("two")) == ([1], [])
     async with system.database.write() as tx:
-        await batches.settle(tx, "one", batch, wire.Reply(False, 500, "no"))
+        await delivery_queue.settle(tx, "one", batch, client.Reply(False, 500, "no"))
     assert await due() == []
     async with system.database.write() as tx:
         await tx.run(update(callback_batches).values(due_at=0))

@@ -9,14 +9,14 @@ from sqlalchemy import update
 from flow import with_settings
 from receiver import Receiver, receiving
 from telling import ALLOWED, audit_log, open_telling, rows, steps, until_state
-from ums.core.callbacks import addresses, kept, wire
-from ums.core.callbacks.addresses import Changes
-from ums.core.callbacks.proof import Proof
 from ums.core.channels import channels
 from ums.core.checkup import unreadable
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses
+from ums.core.webhooks import client, endpoint_rows, endpoints
+from ums.core.webhooks.endpoints import Changes
+from ums.core.webhooks.signatures import Proof
 from ums.engine.loop import running
 from ums.errors import Forbidden, Invalid, UmsError
 from web import Resolver
@@ -42,10 +42,10 @@ def sent(receiver: Receiver) -> list[str | None]:
 async def test_an_address_is_sent_no_credentials_unless_somebody_says_so(system: System) -> None:
     channel, _ = await a_channel(system)
     async with receiving("", "") as receiver:
-        made = await addresses.add(system, channel, receiver.url)
+        made = await endpoints.add(system, channel, receiver.url)
         assert (made.form, made.username) == ("signed", "")
-        assert (await addresses.test(system, channel, made.id)).ok
-        await addresses.verify(system, channel, made.id)
+        assert (await endpoints.test(system, channel, made.id)).ok
+        await endpoints.verify(system, channel, made.id)
         assert sent(receiver) == [None, None, None]
         receiver.verify(receiver.posts[0], str(made.secret))
 
@@ -53,8 +53,8 @@ async def test_an_address_is_sent_no_credentials_unless_somebody_says_so(system:
 async def test_a_user_and_password_of_its_own(system: System) -> None:
     channel, _ = await a_channel(system)
     async with receiving(OWN.username, OWN.password) as receiver:
-        made = await addresses.add(system, channel, receiver.url, proof=OWN)
-        assert (await addresses.test(system, channel, made.id)).ok
+        made = await endpoints.add(system, channel, receiver.url, proof=OWN)
+        assert (await endpoints.test(system, channel, made.id)).ok
         assert sent(receiver) == [basic("ums", "päss:wörd")] * 2
         receiver.verify(receiver.posts[0], str(made.secret))
     assert "wörd" not in repr(await rows(system, callback_addresses)) + repr(made)
@@ -65,16 +65,16 @@ async def test_the_form_of_the_hosted_ums_is_for_who_may_see_the_secret(system: 
     channel, secret = await a_channel(system)
     async with receiving("1234", secret) as receiver:
         with pytest.raises(Forbidden) as refused:
-            await addresses.add(system, channel, receiver.url, proof=HOSTED)
+            await endpoints.add(system, channel, receiver.url, proof=HOSTED)
         assert (refused.value.reason, receiver.asked) == ("callback_hosted", [])
-        made = await addresses.add(system, channel, receiver.url, proof=HOSTED, may_see_secret=True)
+        made = await endpoints.add(system, channel, receiver.url, proof=HOSTED, may_see_secret=True)
         elsewhere = Changes(url=receiver.url + "?2")
         with pytest.raises(Forbidden):
-            await addresses.change(system, channel, made.id, elsewhere)
+            await endpoints.change(system, channel, made.id, elsewhere)
         assert len(receiver.asked) == 1
-        moved = await addresses.change(system, channel, made.id, elsewhere, may_see_secret=True)
+        moved = await endpoints.change(system, channel, made.id, elsewhere, may_see_secret=True)
         assert (moved.url, moved.form) == (receiver.url + "?2", "hosted")
-        assert (await addresses.test(system, channel, made.id)).ok
+        assert (await endpoints.test(system, channel, made.id)).ok
         assert sent(receiver) == [basic("1234", secret)] * 3
         receiver.verify(receiver.posts[0], str(made.secret))
 
@@ -100,7 +100,7 @@ async def test_the_master_secret_goes_nowhere_over_plain_http(
     channel, _ = await a_channel(system)
     with_settings(system, callback_allow="0.0.0.0/0,::/0")
     with pytest.raises(Invalid) as refused:
-        await addresses.add(system, channel, url, proof=HOSTED, may_see_secret=True)
+        await endpoints.add(system, channel, url, proof=HOSTED, may_see_secret=True)
     assert refused.value.reason == "callback_hosted_insecure"
 
 
@@ -109,7 +109,7 @@ async def test_the_master_secret_goes_nowhere_over_plain_http(
 async def test_a_private_address_still_needs_leave(system: System, host: str) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(Invalid) as refused:
-        await addresses.add(system, channel, f"http://{host}/", proof=HOSTED, may_see_secret=True)
+        await endpoints.add(system, channel, f"http://{host}/", proof=HOSTED, may_see_secret=True)
     assert refused.value.values["detail"] == "address not allowed"
 
 
@@ -119,14 +119,14 @@ async def test_a_stored_address_that_is_not_safe_is_sent_nothing(
     """The last gate is where the secret is opened, whatever stands in the database."""
     async with open_telling(system) as telling:
         plain = telling.receiver.url.replace("127.0.0.1", "localhost")
-        secret = system.seal.close(wire.new_secret(), f"callback:1234:{plain}")
+        secret = system.seal.close(client.new_secret(), f"callback:1234:{plain}")
         async with system.database.write() as tx:
             await tx.run(update(callback_addresses).values(url=plain, secret=secret))
         asked = len(telling.receiver.asked)
         with pytest.raises(Invalid):
-            await addresses.test(system, await telling.channel(), telling.address.id)
+            await endpoints.test(system, await telling.channel(), telling.address.id)
         with pytest.raises(Invalid):
-            await addresses.verify(system, await telling.channel(), telling.address.id)
+            await endpoints.verify(system, await telling.channel(), telling.address.id)
         async with running(system):
             await telling.flow.send("a@example.cn")
             [waiting] = await until_state(telling, "waiting")
@@ -141,30 +141,30 @@ async def test_credentials_never_follow_a_redirect(
     async with open_telling(system) as telling, receiving("", "") as elsewhere:
         moved = f"HTTP/1.1 307 X\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n"
         telling.receiver.always = moved.encode()
-        assert (await addresses.test(system, await telling.channel(), 1)).status == 307
+        assert (await endpoints.test(system, await telling.channel(), 1)).status == 307
         async with running(system):
             await telling.flow.send("a@example.cn")
             await until_state(telling, "dead")
         monkeypatch.setattr(Receiver, "_judge", lambda *_: (302, b""))
         with pytest.raises(Invalid):
-            await addresses.verify(system, await telling.channel(), telling.address.id)
+            await endpoints.verify(system, await telling.channel(), telling.address.id)
     assert elsewhere.asked == []
 
 
 async def test_a_form_holds_only_after_the_check_in_it(system: System) -> None:
     channel, secret = await a_channel(system)
     async with receiving("", "") as receiver:
-        made = await addresses.add(system, channel, receiver.url)
+        made = await endpoints.add(system, channel, receiver.url)
         receiver.key, receiver.secret = "1234", "another"
         with pytest.raises(Invalid) as refused:
-            await addresses.change(
+            await endpoints.change(
                 system, channel, made.id, Changes(form="hosted"), may_see_secret=True
             )
         assert refused.value.reason == "callback_unverified"
-        [left] = await kept.list_addresses(system, channel)
+        [left] = await endpoint_rows.list_addresses(system, channel)
         assert left.form == "signed"
         receiver.secret = secret
-        changed = await addresses.change(
+        changed = await endpoints.change(
             system, channel, made.id, Changes(form="hosted"), may_see_secret=True
         )
         assert (changed.form, changed.secret or None) == ("hosted", None)
@@ -175,26 +175,26 @@ async def test_a_form_holds_only_after_the_check_in_it(system: System) -> None:
 async def test_a_password_does_not_go_to_another_url_by_itself(system: System) -> None:
     channel, _ = await a_channel(system)
     async with receiving(OWN.username, OWN.password) as receiver:
-        made = await addresses.add(system, channel, receiver.url, proof=OWN)
+        made = await endpoints.add(system, channel, receiver.url, proof=OWN)
         elsewhere = receiver.url + "?2"
         with pytest.raises(Invalid) as refused:
-            await addresses.change(system, channel, made.id, Changes(url=elsewhere))
+            await endpoints.change(system, channel, made.id, Changes(url=elsewhere))
         assert (refused.value.reason, len(receiver.asked)) == ("callback_password", 1)
         again = Changes(url=elsewhere, password=OWN.password)
-        assert (await addresses.change(system, channel, made.id, again)).username == "ums"
+        assert (await endpoints.change(system, channel, made.id, again)).username == "ums"
         receiver.key = ""
         bare = Changes(url=receiver.url, username="")
-        assert (await addresses.change(system, channel, made.id, bare)).username == ""
+        assert (await endpoints.change(system, channel, made.id, bare)).username == ""
         assert sent(receiver)[-1] is None
 
 
 async def test_a_rotated_secret_moves_with_its_address(system: System) -> None:
     channel, _ = await a_channel(system)
     async with receiving("", "") as receiver:
-        old = await addresses.add(system, channel, receiver.url)
-        new = await addresses.rotate(system, channel, old.id)
-        await addresses.change(system, channel, old.id, Changes(url=receiver.url + "?2"))
-        assert (await addresses.test(system, channel, old.id)).ok
+        old = await endpoints.add(system, channel, receiver.url)
+        new = await endpoints.rotate(system, channel, old.id)
+        await endpoints.change(system, channel, old.id, Changes(url=receiver.url + "?2"))
+        assert (await endpoints.test(system, channel, old.id)).ok
         receiver.verify(receiver.posts[0], str(old.secret))
         receiver.verify(receiver.posts[0], str(new.secret))
 
@@ -215,7 +215,7 @@ async def test_a_rotated_secret_moves_with_its_address(system: System) -> None:
 async def test_what_proves_nothing(system: System, proof: Proof, reason: str) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(UmsError) as refused:
-        await addresses.add(
+        await endpoints.add(
             system, channel, "https://receiver.example/", proof=proof, may_see_secret=True
         )
     assert refused.value.reason == reason
@@ -227,15 +227,15 @@ async def test_two_changes_at_once_do_not_mix(
     """What was checked is what is stored: an address that changed meanwhile is left alone."""
     channel, _ = await a_channel(system)
     async with receiving("", "") as receiver:
-        made = await addresses.add(system, channel, receiver.url)
-        check: Any = wire.check
+        made = await endpoints.add(system, channel, receiver.url)
+        check: Any = client.check
 
         async def slowly(*given: Any) -> Any:
-            monkeypatch.setattr(wire, "check", check)
-            await addresses.rotate(system, channel, made.id)
+            monkeypatch.setattr(client, "check", check)
+            await endpoints.rotate(system, channel, made.id)
             return await check(*given)
 
-        monkeypatch.setattr(wire, "check", slowly)
+        monkeypatch.setattr(client, "check", slowly)
         with pytest.raises(UmsError) as refused:
-            await addresses.change(system, channel, made.id, Changes(url=receiver.url + "?2"))
+            await endpoints.change(system, channel, made.id, Changes(url=receiver.url + "?2"))
         assert (refused.value.status, refused.value.reason) == (409, "callback_changed")

@@ -21,7 +21,6 @@ import structlog
 from msgspec import Struct
 
 from ums import clock
-from ums.core.callbacks.schedule import HOSTED
 from ums.core.context.app_context import System
 from ums.core.net.http_client import (
     Headers,
@@ -33,6 +32,7 @@ from ums.core.net.http_client import (
     within,
 )
 from ums.core.net.ssrf_guard import Guard, GuardedNetwork, parse_networks
+from ums.core.webhooks.backoff import HOSTED
 from ums.errors import Detail
 
 log = structlog.get_logger()

@@ -18,10 +18,10 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.callbacks import schedule
-from ums.core.callbacks.wire import Reply
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import channels
+from ums.core.webhooks import backoff
+from ums.core.webhooks.client import Reply
 from ums.db import Hot, Tx
 
 _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = b.owner AND w.lease_until > $now)"
@@ -147,7 +147,7 @@ async def take(tx: Tx, owner: str, address_id: int, limits: Limits) -> Batch | N
     address = await tx.first(_LOCK, {"id": address_id, **limits.at(now)})
     if address is None:
         return None
-    ordered = address.schedule == schedule.HOSTED
+    ordered = address.schedule == backoff.HOSTED
     params = {"id": address_id, "owner": owner, "now": now, "at": now, "ordered": ordered}
     first = await tx.first(_FIRST, params)
     if first is not None:
@@ -199,19 +199,19 @@ async def settle(tx: Tx, owner: str, batch: Batch, reply: Reply) -> str | None:
 def _next(batch: Batch, reply: Reply, now: int) -> tuple[str, int]:
     if reply.ok:
         return "done", now
-    if reply.gone and batch.schedule == schedule.STANDARD:
+    if reply.gone and batch.schedule == backoff.STANDARD:
         return "waiting", now  # for the address to be enabled again
-    pause = schedule.pause(batch.schedule, batch.tries + 1, reply.retry_after)
+    pause = backoff.pause(batch.schedule, batch.tries + 1, reply.retry_after)
     return ("dead", now) if pause is None else ("waiting", now + pause)
 
 
 async def _fail(tx: Tx, batch: Batch, reply: Reply, now: int) -> None:
-    rest = schedule.rest(batch.schedule, batch.failures + 1, reply.retry_after)
+    rest = backoff.rest(batch.schedule, batch.failures + 1, reply.retry_after)
     await tx.run(_ILL, {"id": batch.address_id, "at": now, "rest": now + rest if rest else None})
-    if batch.schedule != schedule.STANDARD:
+    if batch.schedule != backoff.STANDARD:
         return
     since = now if batch.failing_since is None else batch.failing_since
-    if reply.gone or now - since >= schedule.PATIENCE:
+    if reply.gone or now - since >= backoff.PATIENCE:
         await _disable(tx, batch, GONE if reply.gone else "it failed for five days", now)
 
 

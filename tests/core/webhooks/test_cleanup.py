@@ -9,12 +9,12 @@ from flow import open_flow, with_settings
 from telling import expanded, rows, told_flow
 from ums import clock
 from ums.core import checkup, queue
-from ums.core.callbacks import addresses, batches, kept, listing, wire
-from ums.core.callbacks.batches import Batch, Limits
-from ums.core.callbacks.sweep import sweep
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses, callback_batches, callback_records
+from ums.core.webhooks import administration, client, delivery_queue, endpoint_rows, endpoints
+from ums.core.webhooks.cleanup import sweep
+from ums.core.webhooks.delivery_queue import Batch, Limits
 from ums.errors import Invalid, NotFound
 
 OLD = 40 * 24 * clock.HOUR
@@ -30,7 +30,7 @@ async def ended(system: System, *states: str) -> Channel:
         await expanded(system)
         batch = await take(system)
         async with system.database.write() as tx:
-            await batches.settle(tx, "me", batch, wire.Reply(True, 200, ""))
+            await delivery_queue.settle(tx, "me", batch, client.Reply(True, 200, ""))
             mine = callback_batches.update().where(callback_batches.c.id == batch.id)
             await tx.run(mine.values(state=state))
     return await flow.channel()
@@ -38,7 +38,7 @@ async def ended(system: System, *states: str) -> Channel:
 
 async def take(system: System) -> Batch:
     async with system.database.write() as tx:
-        batch = await batches.take(tx, "me", 1, Limits(100, 0))
+        batch = await delivery_queue.take(tx, "me", 1, Limits(100, 0))
     assert batch is not None
     return batch
 
@@ -59,41 +59,41 @@ async def test_a_list_in_pages(system: System) -> None:
     channel = await ended(system, "dead", "done", "dead")
     other = await (await open_flow(system, None, "other")).channel()
     async with system.database.read() as tx:
-        page = await listing.list_batches(tx, channel, limit=2)
+        page = await administration.list_batches(tx, channel, limit=2)
         assert ([one.id for one in page.items], page.next) == ([1, 2], "2")
-        page = await listing.list_batches(tx, channel, after="2")
+        page = await administration.list_batches(tx, channel, after="2")
         assert ([one.id for one in page.items], page.next) == ([3], None)
-        page = await listing.list_batches(tx, channel, state="dead", address_id=1)
+        page = await administration.list_batches(tx, channel, state="dead", address_id=1)
         assert [one.id for one in page.items] == [1, 3]
-        assert (await listing.list_batches(tx, channel, address_id=2)).items == []
-        assert (await listing.list_batches(tx, other)).items == []
-        detail = await listing.show_batch(tx, channel, 1)
+        assert (await administration.list_batches(tx, channel, address_id=2)).items == []
+        assert (await administration.list_batches(tx, other)).items == []
+        detail = await administration.show_batch(tx, channel, 1)
         assert [(record.type, record.sender_id) for record in detail.records] == [
             (0, "a@example.cn"),
             (0, "b@example.cn"),
         ]
         assert (detail.size, detail.state) == (2, "dead")
         with pytest.raises(NotFound):
-            await listing.show_batch(tx, other, 1)
+            await administration.show_batch(tx, other, 1)
         for wrong in ({"limit": 0}, {"limit": 501}, {"state": "x"}):
             with pytest.raises(Invalid):
-                await listing.list_batches(tx, channel, **wrong)  # type: ignore[arg-type]
+                await administration.list_batches(tx, channel, **wrong)  # type: ignore[arg-type]
 
 
 async def test_replaying(system: System) -> None:
     channel = await ended(system, "dead", "done", "dead", "dead")
     other = await (await open_flow(system, None, "other")).channel()
     with pytest.raises(NotFound):
-        await listing.replay(system, other, first=1, last=1)
-    assert (await listing.replay(system, other, first=1)).batches == 0
+        await administration.replay(system, other, first=1, last=1)
+    assert (await administration.replay(system, other, first=1)).batches == 0
     with pytest.raises(NotFound):
-        await listing.replay(system, channel, first=2, last=2)  # it is done
+        await administration.replay(system, channel, first=2, last=2)  # it is done
     with pytest.raises(Invalid):
-        await listing.replay(system, channel)
-    assert (await listing.replay(system, channel, first=1, last=1)).batches == 1
-    assert (await listing.replay(system, channel, last=3)).batches == 1
+        await administration.replay(system, channel)
+    assert (await administration.replay(system, channel, first=1, last=1)).batches == 1
+    assert (await administration.replay(system, channel, last=3)).batches == 1
     assert await states(system) == ["waiting", "done", "waiting", "dead"]
-    assert (await listing.replay(system, channel, address_id=1)).batches == 1
+    assert (await administration.replay(system, channel, address_id=1)).batches == 1
     assert {row.tries for row in await rows(system, callback_batches)} == {0, 1}
     before = (await rows(system, callback_batches))[0].webhook_id
     assert (await take(system)).webhook_id == before
@@ -116,15 +116,15 @@ async def test_what_ended_long_ago_is_removed(system: System) -> None:
 
 
 async def test_many_are_removed_in_parts(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ums.core.callbacks.sweep.AT_ONCE", 2)
-    monkeypatch.setattr("ums.core.callbacks.sweep.RECORDS_AT_ONCE", 1)
+    monkeypatch.setattr("ums.core.webhooks.cleanup.AT_ONCE", 2)
+    monkeypatch.setattr("ums.core.webhooks.cleanup.RECORDS_AT_ONCE", 1)
     channel = await ended(system, "done", "done", "dead", "done", "done")
     with_settings(system, callback_done_days=0)
     await age(system, ended_at=clock.now() - 1000)
     await sweep(system)
     assert await states(system) == ["dead"]
-    await addresses.set_default(system, channel, 2)
-    await addresses.delete(system, channel, 1)
+    await endpoints.set_default(system, channel, 2)
+    await endpoints.delete(system, channel, 1)
     await sweep(system)
     assert (await states(system), await rows(system, callback_records)) == ([], [])
 
@@ -134,9 +134,9 @@ async def test_what_was_to_be_told_to_a_deleted_address_is_removed(system: Syste
     await flow.send("a@example.cn")
     await expanded(system)
     channel = await flow.channel()
-    await addresses.set_default(system, channel, 2)
-    await addresses.delete(system, channel, 1)
-    assert [one.id for one in await kept.list_addresses(system, channel)] == [2]
+    await endpoints.set_default(system, channel, 2)
+    await endpoints.delete(system, channel, 1)
+    assert [one.id for one in await endpoint_rows.list_addresses(system, channel)] == [2]
     await sweep(system)
     assert await rows(system, callback_records) == []
     assert len(await rows(system, callback_addresses)) == 2  # stragglers may come yet
@@ -166,8 +166,8 @@ async def test_a_secret_of_a_lost_key_is_found_and_can_be_replaced(system: Syste
     channel = await ended(system)
     bad, _ = await checkup.unreadable(system)
     assert bad == ["1234 callback 1", "1234 callback 2"]
-    made = await addresses.rotate(system, channel, 1)
+    made = await endpoints.rotate(system, channel, 1)
     bad, _ = await checkup.unreadable(system)
     assert bad == ["1234 callback 2"]
     [row, _] = await rows(system, callback_addresses)
-    assert addresses.secrets_of(system, channel, row) == [made.secret]
+    assert endpoints.secrets_of(system, channel, row) == [made.secret]

@@ -8,9 +8,9 @@ from sqlalchemy import insert, update
 from telling import attempt, claimed, expanded, result, rows, told_flow
 from ums import clock
 from ums.core import queue
-from ums.core.callbacks import payload, records
 from ums.core.context.app_context import System
 from ums.core.tables import callback_batches, callback_records, deliveries
+from ums.core.webhooks import outbox, payload
 
 
 async def batched(system: System, size: int) -> None:
@@ -32,7 +32,7 @@ async def test_the_payload_of_ums_spec_5_3(system: System) -> None:
     ids = {row.address: row.id for row in await rows(system, deliveries)}
     async with system.database.write() as tx:
         events = [(ids["a@example.cn"], 2), (ids["u1@example.cn"], 7), (ids["u1@example.cn"], 8)]
-        await records.note(tx, events)
+        await outbox.note(tx, events)
     await batched(system, 6)
     async with system.database.read() as tx:
         found = await payload.records_of(tx, 1)

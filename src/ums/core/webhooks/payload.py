@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ums import clock
-from ums.core.callbacks.records import (
+from ums.core.webhooks.outbox import (
     CLICKED,
     DELIVERED,
     DELIVERY_FAILED,

@@ -13,18 +13,18 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.callbacks import payload, wire
-from ums.core.callbacks.kept import AddressInfo, found, info, locked, mine, row_of, shape
-from ums.core.callbacks.proof import HOSTED as FORM_HOSTED
-from ums.core.callbacks.proof import Proof, authorization, password_context
-from ums.core.callbacks.schedule import HOSTED, STEPS
-from ums.core.callbacks.wire import Reply
 from ums.core.common.preconditions import Expect, anything
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, touch
 from ums.core.net.http_client import parse_url
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import channels
+from ums.core.webhooks import client, payload
+from ums.core.webhooks.backoff import HOSTED, STEPS
+from ums.core.webhooks.client import Reply
+from ums.core.webhooks.endpoint_rows import AddressInfo, found, info, locked, mine, row_of, shape
+from ums.core.webhooks.signatures import HOSTED as FORM_HOSTED
+from ums.core.webhooks.signatures import Proof, authorization, password_context
 from ums.db import Tx
 from ums.errors import Conflict, Detail, Invalid, NotFound
 
@@ -88,7 +88,7 @@ async def add(
     async with system.database.read() as tx:
         await _check_free(tx, channel, url)
     await _verify(system, channel, place, proof)
-    secret = wire.new_secret()
+    secret = client.new_secret()
     async with system.database.write() as tx:
         await tx.run(locked(channel))
         first = await _check_free(tx, channel, url)
@@ -190,7 +190,7 @@ async def delete(system: System, channel: Channel, id: int) -> None:
 async def rotate(system: System, channel: Channel, id: int, overlap: int = OVERLAP) -> AddressInfo:
     """Give an address a new secret; for `overlap` ms the old one signs as well."""
     row = await found(system, channel, id)
-    secret = wire.new_secret()
+    secret = client.new_secret()
     values = {
         "old_secret": addresses.c.secret,
         "old_secret_until": clock.now() + overlap,
@@ -212,7 +212,7 @@ async def test(
     now = clock.now()
     body = payload.encode([payload.sample(channel.key, now)])
     sent = headers(system, channel, row, f"ums_test_{now}", body)
-    reply = await wire.post(system, row.url, row.schedule, sent, body)
+    reply = await client.post(system, row.url, row.schedule, sent, body)
     told = reply.detail.words(language) if isinstance(reply.detail, Detail) else reply.detail
     return Tested(reply.ok, reply.status, told, clock.now() - now)
 
@@ -224,7 +224,7 @@ def headers(
 
     `row` is an address or a batch. Raises Invalid.
     """
-    signed = wire.signed(webhook_id, secrets_of(system, channel, row), body)
+    signed = client.signed(webhook_id, secrets_of(system, channel, row), body)
     proof = Proof.of(system, channel, row)
     return signed | authorization(system, channel, parse_url(row.url), proof)
 
@@ -272,7 +272,7 @@ def _parsed(url: str) -> httpx.URL:
 
 async def _verify(system: System, channel: Channel, place: httpx.URL, proof: Proof) -> None:
     sent = authorization(system, channel, place, proof)
-    reply: Reply = await wire.check(system, place, sent)
+    reply: Reply = await client.check(system, place, sent)
     if not reply.ok:
         raise Invalid("callback_unverified", field="url", detail=reply.detail)
 

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from flow import with_settings
 from receiver import Receiver, receiving
 from telling import ALLOWED, add_hosted, rows
-from ums.core.callbacks import addresses, kept, wire
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import audit, callback_addresses
+from ums.core.webhooks import client, endpoint_rows, endpoints
 from ums.errors import Invalid, NotFound
 from web import Resolver
 
@@ -27,7 +27,7 @@ async def a_channel(system: System, key: str = "1234") -> tuple[Channel, Channel
 
 
 async def refusal(
-    system: System, channel: Channel, url: str, add: Callable[..., Any] = addresses.add
+    system: System, channel: Channel, url: str, add: Callable[..., Any] = endpoints.add
 ) -> Invalid:
     with pytest.raises(Invalid) as refused:
         await add(system, channel, url)
@@ -45,7 +45,7 @@ async def test_an_address_that_gives_the_word_back_is_kept(system: System) -> No
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", str(found.secret))
     [told] = (await system.directory.now()).channels["1234"].callbacks
     assert (told.url, told.is_default) == (receiver.url, True)
-    [listed] = await kept.list_addresses(system, channel)
+    [listed] = await endpoint_rows.list_addresses(system, channel)
     assert not listed.secret  # shown once
     stored = await rows(system, callback_addresses)
     assert str(found.secret) not in str(stored)
@@ -165,7 +165,7 @@ async def test_five_at_most_and_each_once(system: System) -> None:
         asked = len(receiver.asked)
         assert (await refusal(system, channel, receiver.url)).reason == "callback_limit"
         assert len(receiver.asked) == asked  # nobody is asked in vain
-    listed = await kept.list_addresses(system, channel)
+    listed = await endpoint_rows.list_addresses(system, channel)
     assert [one.is_default for one in listed] == [True, False, False, False, False]
 
 
@@ -174,12 +174,12 @@ async def test_the_default_can_move_but_not_be_deleted(system: System) -> None:
     async with receiving("1234", str(made.mastersecret)) as receiver:
         one = await add_hosted(system, channel, receiver.url)
         with pytest.raises(Invalid) as refused:
-            await addresses.delete(system, channel, one.id)
+            await endpoints.delete(system, channel, one.id)
         assert refused.value.reason == "callback_default"
         two = await add_hosted(system, channel, receiver.url + "?2")
-        assert (await addresses.set_default(system, channel, two.id)).is_default
-        await addresses.delete(system, channel, one.id)
-        assert [row.id for row in await kept.list_addresses(system, channel)] == [two.id]
+        assert (await endpoints.set_default(system, channel, two.id)).is_default
+        await endpoints.delete(system, channel, one.id)
+        assert [row.id for row in await endpoint_rows.list_addresses(system, channel)] == [two.id]
         again = await add_hosted(system, channel, receiver.url)
     assert again.id not in (one.id, two.id)
     assert not again.is_default
@@ -191,7 +191,7 @@ async def test_the_default_can_move_but_not_be_deleted(system: System) -> None:
 async def test_a_schedule_that_does_not_exist(system: System) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(Invalid) as refused:
-        await addresses.add(system, channel, "https://example.com/", "hourly")
+        await endpoints.add(system, channel, "https://example.com/", "hourly")
     assert refused.value.reason == "callback_schedule"
 
 
@@ -203,34 +203,34 @@ async def test_another_channel_s_addresses_are_not_there(system: System) -> None
         mine = await add_hosted(system, channel, receiver.url + "?2")
         asked = len(receiver.asked)
         for action in (
-            addresses.verify,
-            addresses.test,
-            addresses.rotate,
-            addresses.set_default,
-            addresses.delete,
+            endpoints.verify,
+            endpoints.test,
+            endpoints.rotate,
+            endpoints.set_default,
+            endpoints.delete,
         ):
             with pytest.raises(NotFound):
                 await action(system, other, mine.id)
         with pytest.raises(NotFound):
-            await kept.find(system, other, mine.url)
+            await endpoint_rows.find(system, other, mine.url)
         assert len(receiver.asked) == asked
-    assert await kept.list_addresses(system, other) == []
-    assert await kept.find(system, channel, mine.url) == mine.id
-    assert await kept.find(system, channel, str(mine.id)) == mine.id
+    assert await endpoint_rows.list_addresses(system, other) == []
+    assert await endpoint_rows.find(system, channel, mine.url) == mine.id
+    assert await endpoint_rows.find(system, channel, str(mine.id)) == mine.id
 
 
 async def test_a_sample_record(system: System) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         address = await add_hosted(system, channel, receiver.url)
-        report = await addresses.test(system, channel, address.id)
+        report = await endpoints.test(system, channel, address.id)
         assert (report.ok, report.status, report.detail) == (True, 200, "")
         [asked] = receiver.taken
         receiver.verify(asked, str(address.secret))
         [record] = asked.records
         assert (record["channelkey"], record["type"]) == ("1234", 2)
         receiver.script = [500]
-        report = await addresses.test(system, channel, address.id)
+        report = await endpoints.test(system, channel, address.id)
         assert (report.ok, report.status, report.detail) == (False, 500, "answered 500")
 
 
@@ -238,13 +238,13 @@ async def test_a_rotated_secret_signs_beside_the_old_one(system: System) -> None
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         old = await add_hosted(system, channel, receiver.url)
-        new = await addresses.rotate(system, channel, old.id)
-        await addresses.test(system, channel, old.id)
+        new = await endpoints.rotate(system, channel, old.id)
+        await endpoints.test(system, channel, old.id)
         assert len(receiver.taken[0].headers["webhook-signature"].split()) == 2
         receiver.verify(receiver.taken[0], str(old.secret))
         receiver.verify(receiver.taken[0], str(new.secret))
-        newest = await addresses.rotate(system, channel, old.id, overlap=0)
-        await addresses.test(system, channel, old.id)
+        newest = await endpoints.rotate(system, channel, old.id, overlap=0)
+        await endpoints.test(system, channel, old.id)
         receiver.verify(receiver.taken[1], str(newest.secret))
         with pytest.raises(Exception, match="No matching signature"):
             receiver.verify(receiver.taken[1], str(new.secret))
@@ -257,11 +257,11 @@ async def test_the_current_master_secret_is_used_in_an_overlap(system: System) -
         rotated = await channels.rotate(system, "1234")
         receiver.secret = str(rotated.mastersecret)
         now = (await system.directory.now()).channels["1234"]
-        assert (await addresses.test(system, now, address.id)).ok
+        assert (await endpoints.test(system, now, address.id)).ok
 
 
 def test_vectors_of_standard_webhooks() -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     body = b'{"test": 2432232314}'
-    made = wire.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    made = client.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

@@ -7,14 +7,14 @@ from sqlalchemy import Select, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.callbacks import payload
-from ums.core.callbacks.payload import Record
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
+from ums.core.webhooks import payload
+from ums.core.webhooks.payload import Record
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound
 
