@@ -15,12 +15,12 @@ from benchmarks.people import COMMON, LATE, RARE, TAG, people
 from benchmarks.processes import serving
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
-from ums.core import segments, user_bulk, user_pages, users
 from ums.core.identity import operators
 from ums.core.identity.principals import Caller
 from ums.core.opening import open_system
-from ums.core.user_entries import Rights
-from ums.core.user_pages import UserDraft
+from ums.core.users import administration, bulk_actions, segments, users
+from ums.core.users.administration import UserDraft
+from ums.core.users.entry_parser import Rights
 
 WRITES = 20  # users that are put one by one
 BULK = 500  # users that are deleted in one transaction
@@ -146,11 +146,11 @@ async def _costs(kind: str, settings: Settings, filled: float) -> list[str]:
         for turn in range(WRITES):
             draft = UserDraft({"name": "李四光"}, {"email": {"all": [f"n{turn}@new.example"]}})
             began = time.perf_counter()
-            await user_pages.put(system, who, f"new{turn}", draft)
+            await administration.put(system, who, f"new{turn}", draft)
             took.append((time.perf_counter() - began) * 1000)
         gone = [f"E{turn:07d}" for turn in range(1, 2 * BULK) if turn % 3][:BULK]
         began = time.perf_counter()
-        await user_bulk.delete(system, who, gone)
+        await bulk_actions.delete(system, who, gone)
         deleted = (time.perf_counter() - began) * 1000
         async with system.database.read() as tx:
             sizes = {row.name: row.size for row in await tx.rows(text(_SIZES[tx.dialect]))}

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from fakes import SmtpServer
-from ums.core import senders, users
+from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
@@ -27,6 +27,7 @@ from ums.core.senders import NewSender
 from ums.core.tables import attempts, deliveries, messages
 from ums.core.tables import senders as sender_table
 from ums.core.tables.states import FINAL
+from ums.core.users import users
 
 
 async def until(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:

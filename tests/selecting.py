@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ums import clock
-from ums.core import conditions
-from ums.core.conditions import EVENTS, OPS, is_date
+from ums.core.users import segment_conditions
+from ums.core.users.segment_conditions import EVENTS, OPS, is_date
 
 NOW = 20_000 * clock.DAY
 NAMES = [
@@ -146,11 +146,11 @@ def attribute_tests(draw: st.DrawFn) -> dict[str, Any]:
     test: dict[str, Any] = {"name": draw(some(*NAMES)), "op": op}
     if op == "in":
         test["value"] = draw(st.lists(some(*SCALARS), min_size=1, max_size=4))
-    elif op in conditions.TEXT:
+    elif op in segment_conditions.TEXT:
         test["value"] = draw(some(*[text for text in TEXTS if text]))
-    elif op in conditions.ORDER:
+    elif op in segment_conditions.ORDER:
         test["value"] = draw(some(*TEXTS, *NUMBERS))
-    elif op in conditions.EQUAL:
+    elif op in segment_conditions.EQUAL:
         test["value"] = draw(some(*SCALARS))
     return {"attribute": test}
 

@@ -20,8 +20,8 @@ KINDS = {
 # Reasons that are chosen at run time: where, by which expression, and which there are.
 CHOSEN = {
     ("core/requests.py", "reason"): {name for name in CODES if name.startswith("no_sender_")},
-    ("core/user_kinds.py", "kind.reason"): {"bad_value", "bad_tag", "bad_address"},
-    ("core/user_entries.py", "reason"): {"bind_id_denied", "bad_bind_id"},
+    ("core/users/fields.py", "kind.reason"): {"bad_value", "bad_tag", "bad_address"},
+    ("core/users/entry_parser.py", "reason"): {"bind_id_denied", "bad_bind_id"},
     ("core/import_rows.py", "line.flaw"): {"cell_nameless", "cell_number", "cell_long"},
     ("core/templates/acceptance.py", "error.reason"): {
         "variable_missing",

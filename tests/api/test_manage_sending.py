@@ -14,13 +14,13 @@ import pytest_asyncio
 
 from doors import Answer, Door, OneChannel
 from fakes import Mail
-from ums.core import segments
 from ums.core.channels import access_lists, channels
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
 from ums.core.identity import operators
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
+from ums.core.users import segments
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nnot much of a picture").decode()
 A, B = "a@example.org", "b@example.org"

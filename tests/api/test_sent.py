@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from doors import Door, OneChannel
-from ums.core import segments
 from ums.core.channels import channels
+from ums.core.users import segments
 
 MAIL = [{"subject": "s", "text": "t"}]
 DIRECT = [{"data": ["a@example.org"]}]

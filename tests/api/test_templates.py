@@ -6,11 +6,11 @@ import pytest
 import pytest_asyncio
 
 from doors import Door, OneChannel
-from ums.core import segments
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
+from ums.core.users import segments
 
 DIRECT = {"aud_email": [{"instance": "email", "data": ["a@example.org"]}]}
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from doors import Basic, Door, OneChannel
-from ums.core import users
 from ums.core.channels import channels
+from ums.core.users import users
 
 OPT, DELETE = "/v1/user/opt", "/v1/user/delete"
 EXAMPLE = [{"userid": "zhangsan", "email": {"1234": "zs@jiguang.cn"}}]

@@ -11,8 +11,8 @@ import pytest
 from console.browser import PHONE, WIDE, log_in, opened
 from console.conftest import PASSWORD, Visit, settled
 from doors import Door
-from ums.core import users
 from ums.core.identity import operators
+from ums.core.users import users
 
 
 def workbook(sheets: dict[str, list[list[Any]]]) -> bytes:

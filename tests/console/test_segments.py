@@ -10,8 +10,8 @@ from console.conftest import PASSWORD, Visit
 from console.test_settings import followed
 from doors import Door
 from ums.console.segment_builder import Row, conditions_of, lack_of, new_row, rows_in, rows_of
-from ums.core.conditions import read
 from ums.core.identity import operators
+from ums.core.users.segment_conditions import read
 
 ROWS: list[dict[str, Any]] = [
     {"tag": {"any": ["vip", "新客"], "bind_id": "all"}},

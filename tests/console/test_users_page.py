@@ -100,7 +100,7 @@ async def test_more_than_were_told_are_asked_about_again(door: Door, visit: Visi
 async def test_too_many_at_once_are_refused(
     door: Door, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ums.core.user_bulk.MOST", 5)
+    monkeypatch.setattr("ums.core.users.bulk_actions.MOST", 5)
     visitor = await visit()
     await people(door, 12)
     refused = await visitor.post("/users-chosen", data={"every": "yes", "doing": "delete"})

@@ -11,12 +11,13 @@ import xlsxwriter
 from sqlalchemy import text
 
 from spreadsheets import ME, counts, prepare, shown
-from ums.core import import_drafts, import_undo, imports, users
+from ums.core import import_drafts, import_undo, imports
 from ums.core.context.app_context import System
 from ums.core.dry_run import dry_run
 from ums.core.import_columns import Choice
 from ums.core.imports import Import
 from ums.core.spreadsheets.headings import guess
+from ums.core.users import users
 from ums.errors import Invalid, recall
 
 on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 
 from spreadsheets import table
 from ums import clock
-from ums.core import import_drafts, import_undo, imports, queue, user_pages, users
+from ums.core import import_drafts, import_undo, imports, queue
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
@@ -16,7 +16,8 @@ from ums.core.spreadsheets import reader
 from ums.core.tables import import_batches
 from ums.core.tables import imports as rows
 from ums.core.tables import users as users_table
-from ums.core.user_pages import UserDraft
+from ums.core.users import administration, users
+from ums.core.users.administration import UserDraft
 from ums.errors import Conflict, NotFound
 
 ME = "me"
@@ -44,7 +45,7 @@ async def held(system: System, userid: str) -> users.User | None:
 
 
 async def put(system: System, userid: str, **tags: list[str]) -> None:
-    await user_pages.put(system, await administrator(system), userid, UserDraft(tags=tags))
+    await administration.put(system, await administrator(system), userid, UserDraft(tags=tags))
 
 
 async def batches(system: System) -> int:
@@ -85,7 +86,7 @@ async def test_what_was_changed_since_stays(system: System, tmp_path: Path) -> N
     async with system.database.write() as tx:
         await users.remove(tx, {"gone", "again"})
     await put(system, "again", all=["t"])  # another user of the same name
-    await user_pages.patch(
+    await administration.patch(
         system,
         await administrator(system),
         "grown",
@@ -174,7 +175,7 @@ async def test_shared_addresses_are_in_the_audit_log_once_for_each_batch(
     system: System, tmp_path: Path
 ) -> None:
     draft = UserDraft(addresses={"email": {"all": ["one@example.org"]}})
-    await user_pages.put(system, await administrator(system), "zhangsan", draft)
+    await administration.put(system, await administrator(system), "zhangsan", draft)
     rows = [["zhangsan", "two@example.org"], ["lisi", "lisi@example.org"]]
     id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email"], *rows))
     await undone(system, id)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
-from ums.core import imports, queue, users
+from ums.core import imports, queue
 from ums.core.context.app_context import System
 from ums.core.opening import open_system
 from ums.core.spreadsheets import reader
@@ -22,6 +22,7 @@ from ums.core.spreadsheets.headings import COLUMNS
 from ums.core.tables import addresses, import_rejects
 from ums.core.tables import imports as imports_table
 from ums.core.tables import users as users_table
+from ums.core.users import users
 from ums.errors import Invalid, NotFound, recall
 
 on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from flow import Flow, open_flow
-from ums.core import segments, suppressions, users
+from ums.core import suppressions
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import Entry
 from ums.core.composing import request_of
@@ -19,7 +19,8 @@ from ums.core.tables.states import NEVER_VALID
 from ums.core.templates import store
 from ums.core.templates.cache import Library
 from ums.core.templates.compile_process import Sources
-from ums.core.user_entries import Rights
+from ums.core.users import segments, users
+from ums.core.users.entry_parser import Rights
 
 
 @pytest.fixture

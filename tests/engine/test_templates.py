@@ -13,7 +13,7 @@ from sqlalchemy import update
 from core.templates.language import version
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from ums.core import reports, users
+from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.tables import deliveries
@@ -21,6 +21,7 @@ from ums.core.templates import store
 from ums.core.templates.cache import Person, Version
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
+from ums.core.users import users
 from ums.engine.letters import Letter
 from ums.engine.loop import running
 from ums.mail.custom_headers import NO_EXTRAS

@@ -20,7 +20,6 @@ from ums.core import (
     senders,
     standing,
     stats,
-    users,
 )
 from ums.core.common import metadata
 from ums.core.forecast import Forecast, forecast
@@ -30,6 +29,7 @@ from ums.core.identity.principals import Caller
 from ums.core.reports import MessageInfo
 from ums.core.stats import OwnDays, Stats
 from ums.core.stats_sql import Asked
+from ums.core.users import users
 
 DAYS: Final = 14
 FEW: Final = 20  # refusals that may be chance

@@ -29,7 +29,7 @@ from ums.core.import_columns import Choice, has_userid
 from ums.core.import_drafts import ColumnView, ImportInfo, TopRow
 from ums.core.import_rows import KIND_OF
 from ums.core.spreadsheets.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
-from ums.core.visibility import bind_names
+from ums.core.users.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
 
 MOVING: Final = ("waiting", "running", "undoing")

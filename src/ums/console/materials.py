@@ -13,7 +13,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.core import material_store, materials
 from ums.core.materials import MaterialOrder
-from ums.core.visibility import bind_names
+from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 
 _PIECE = 256 * 1024

@@ -20,7 +20,7 @@ from ums.core.forecast import forecast
 from ums.core.identity.principals import Caller
 from ums.core.losses import Lost, losses
 from ums.core.reports import STATES, MessageInfo, MessageOrder
-from ums.core.visibility import bind_names
+from ums.core.users.visibility import bind_names
 from ums.errors import NotFound
 
 MESSAGE_STATES: Final = (

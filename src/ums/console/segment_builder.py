@@ -1,4 +1,4 @@
-"""Between the rows of the segment builder and the conditions that `core.conditions` reads.
+"""Between the rows of the segment builder and the conditions that `core.users.segment_conditions` reads.
 
 A row is one test; all of them, or any, have to hold. Conditions that are more than that have no
 rows and are shown as JSON.
@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums.console.forms import parted
-from ums.core.conditions import read
+from ums.core.users.segment_conditions import read
 from ums.errors import Invalid
 
 JOINS: Final = {"all": "and", "any": "or"}
@@ -90,7 +90,7 @@ def lack_of(row: Row) -> str:
 
 
 def row_at(place: str) -> int | None:
-    """The number of the row that an error of `core.conditions` is about."""
+    """The number of the row that an error of `core.users.segment_conditions` is about."""
     found = re.match(r"conditions\.(?:and|or)\[([0-9]+)\]", place)
     return int(found[1]) if found else None
 

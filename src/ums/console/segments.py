@@ -12,9 +12,9 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.segment_builder import Row
 from ums.console.shapes import System, Visitor
 from ums.console.words import Words, language_of
-from ums.core import segments
 from ums.core.common.sorting import ByName
-from ums.core.visibility import bind_names
+from ums.core.users import segments
+from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 
 SAMPLE: Final = 20

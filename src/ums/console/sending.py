@@ -21,7 +21,7 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.console.words import language_of
 from ums.console.zones import entered
-from ums.core import approval, composing, drafts, reports, segments
+from ums.core import approval, composing, drafts, reports
 from ums.core.context.directory import Channel
 from ums.core.drafts import Draft
 from ums.core.forecast import estimate
@@ -30,6 +30,7 @@ from ums.core.outgoing import Outgoing, Recipient
 from ums.core.reach import reach
 from ums.core.scheduling import check_times
 from ums.core.templates import inline, preview, store
+from ums.core.users import segments
 from ums.errors import Invalid, NotFound, UmsError
 
 EMPTY: Final = {

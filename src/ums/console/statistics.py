@@ -13,7 +13,7 @@ from ums.core import stats
 from ums.core.identity.principals import Caller
 from ums.core.stats import StatsReport
 from ums.core.stats_sql import Asked
-from ums.core.visibility import bind_names
+from ums.core.users.visibility import bind_names
 
 BY: Final = ("day", "hour", "channel", "sender", "type", "domain")
 DAYS: Final = (1, 7, 30, 90)

@@ -11,14 +11,15 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, parted, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reports, segments, suppressions, user_bulk, user_filters, user_pages
+from ums.core import reports, suppressions
 from ums.core.common.pagination import number
-from ums.core.user_bulk import TagChange
-from ums.core.user_filters import Found
-from ums.core.user_kinds import read_value
-from ums.core.user_pages import UserDraft, UserInfo, UserOrder
-from ums.core.user_search import FEW, LONGEST
-from ums.core.visibility import bind_names
+from ums.core.users import administration, bulk_actions, filters, segments
+from ums.core.users.administration import UserDraft, UserInfo, UserOrder
+from ums.core.users.bulk_actions import TagChange
+from ums.core.users.fields import read_value
+from ums.core.users.filters import Found
+from ums.core.users.search import FEW, LONGEST
+from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 
 FILTERS = ("search", "tag", "reach", "segment")
@@ -34,8 +35,8 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
     sort = sort_of(request, UserOrder, "created_at")
     wanted = _wanted(asked, visitor)
     async with system.database.read() as tx:
-        where = await user_filters.where_of(tx, visitor.caller, wanted)
-        found = await user_pages.page(
+        where = await filters.where_of(tx, visitor.caller, wanted)
+        found = await administration.page(
             tx,
             visitor.caller,
             where,
@@ -44,7 +45,7 @@ async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> R
             before=request.query_params.get("before"),
             limit=PAGE,
         )
-        total = await user_filters.count(tx, where, most=COUNTED + 1)
+        total = await filters.count(tx, where, most=COUNTED + 1)
     return page(
         request,
         "users/list.html",
@@ -88,7 +89,7 @@ async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -
     back = _list_with(asked)
     every = bool(fields.get("every", [""])[-1])
     if every:
-        chosen = await user_bulk.find(system, visitor.caller, _wanted(asked, visitor))
+        chosen = await bulk_actions.find(system, visitor.caller, _wanted(asked, visitor))
     else:
         chosen = fields.get("userid", [])[:PAGE]
     if not chosen:
@@ -100,11 +101,11 @@ async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -
             request, "users/delete.html", chosen=chosen, asked=asked, every=every, back=back
         )
     if doing == "delete":
-        done = await user_bulk.delete(system, visitor.caller, chosen)
+        done = await bulk_actions.delete(system, visitor.caller, chosen)
         return go(_list_with(asked, done=str(done)), "users.did_delete_many")
     if not tag or doing not in ("add", "del"):
         return go(back, "users.did_nothing")
-    done = await user_bulk.tag(system, visitor.caller, chosen, TagChange(doing, tag))
+    done = await bulk_actions.tag(system, visitor.caller, chosen, TagChange(doing, tag))
     return go(_list_with(asked, done=str(done)), "users.did_tag")
 
 
@@ -126,7 +127,7 @@ async def create_user(request: AnyRequest, system: System, visitor: Visitor) -> 
     userid = fields.get("userid", "").strip()
     try:
         draft = _draft(fields, None, list(bind_names(visitor.caller)))
-        await user_pages.put(system, visitor.caller, userid, draft, _is_new)
+        await administration.put(system, visitor.caller, userid, draft, _is_new)
     except UmsError as error:
         form = refused(request, {"userid": "", **fields}, error, FIELDS)
         return page(
@@ -155,7 +156,7 @@ async def show_user(
     request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
 ) -> Response[str]:
     async with system.database.read() as tx:
-        user = await user_pages.show(tx, visitor.caller, userid)
+        user = await administration.show(tx, visitor.caller, userid)
         after = request.query_params.get("after")
         history = await reports.of_user(tx, userid, visitor.caller.channels, after=after, limit=20)
         uses = _uses(user, list(bind_names(visitor.caller)))
@@ -190,7 +191,7 @@ async def edit_user(
     request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
 ) -> Response[str]:
     async with system.database.read() as tx:
-        user = await user_pages.show(tx, visitor.caller, userid)
+        user = await administration.show(tx, visitor.caller, userid)
     form = Form(_fields_of(user))
     binds = bind_names(visitor.caller)
     return page(request, "users/form.html", form=form, user=user, binds=binds)
@@ -201,10 +202,10 @@ async def change_user(
     request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
 ) -> Response[str]:
     async with system.database.read() as tx:
-        user = await user_pages.show(tx, visitor.caller, userid)
+        user = await administration.show(tx, visitor.caller, userid)
     fields, binds = await given(request), bind_names(visitor.caller)
     try:
-        await user_pages.put(system, visitor.caller, userid, _draft(fields, user, list(binds)))
+        await administration.put(system, visitor.caller, userid, _draft(fields, user, list(binds)))
     except UmsError as error:
         form = refused(request, fields, error, FIELDS)
         status = error.status
@@ -214,7 +215,7 @@ async def change_user(
 
 @post("/users/{userid:str}/delete", scope="users:write")
 async def delete_user(system: System, visitor: Visitor, userid: FromPath[str]) -> Response[str]:
-    await user_pages.delete(system, userid, visitor.caller)
+    await administration.delete(system, userid, visitor.caller)
     return go("/users", "users.did_delete")
 
 

@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 from sqlalchemy import and_, select, text, update
 
 from ums import clock
-from ums.core.audience import Audience
 from ums.core.audit import audit_log
 from ums.core.channels import quiet_hours
 from ums.core.common.channel_scope import Channels, of_channels
@@ -28,6 +27,7 @@ from ums.core.identity.scopes import OF_ROLE, holds
 from ums.core.scheduling import lifetime
 from ums.core.tables import channels as channels_table
 from ums.core.tables import messages, operators
+from ums.core.users.audience import Audience
 from ums.db import Tx
 from ums.errors import Forbidden, Invalid, NotFound, Refused
 

@@ -13,7 +13,6 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from ums.core.attachments import FileAsked
-from ums.core.audience import Audience
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.common.timestamps import milliseconds
 from ums.core.content import Content
@@ -24,6 +23,7 @@ from ums.core.requests import MAX_PARAMS, Callback, Option, Request
 from ums.core.templates import acceptance
 from ums.core.templates.recipient_data import address_of
 from ums.core.templates.variables import check_para
+from ums.core.users.audience import Audience
 from ums.errors import Detail, Invalid, Refused
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.custom_headers import Extras, Header, check_headers

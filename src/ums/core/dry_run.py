@@ -12,8 +12,8 @@ from ums.core.import_drafts import columns_of, file_of
 from ums.core.import_rows import Table, read
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, Head, Line
-from ums.core.user_changes import State, change, fill
-from ums.core.user_entries import Entry, Rights
+from ums.core.users.bulk_upsert import State, change, fill
+from ums.core.users.entry_parser import Entry, Rights
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid, UmsError
 

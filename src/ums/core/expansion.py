@@ -15,11 +15,11 @@ from sqlalchemy import Row
 
 from ums import clock
 from ums.core import contacts
-from ums.core.audience import Audience, read_audience
-from ums.core.condition_sql import compile_conditions
-from ums.core.conditions import read
 from ums.core.contacts import Terms, terms_json, terms_of
-from ums.core.segments import Conditions, conditions_of
+from ums.core.users.audience import Audience, read_audience
+from ums.core.users.segment_conditions import read
+from ums.core.users.segment_sql import compile_conditions
+from ums.core.users.segments import Conditions, conditions_of
 from ums.core.webhooks import outbox
 from ums.db import Database, Hot, Tx, rows_json
 

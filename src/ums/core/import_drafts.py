@@ -22,8 +22,8 @@ from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import letters
 from ums.core.tables import imports
 from ums.core.upload import discard, keep_stream
-from ums.core.user_entries import Rights
-from ums.core.user_kinds import ALL
+from ums.core.users.entry_parser import Rights
+from ums.core.users.fields import ALL
 from ums.db import Tx
 from ums.errors import Conflict, NotFound, recall
 

@@ -7,8 +7,8 @@ from msgspec import Struct
 from ums.core.common.identifiers import is_userid
 from ums.core.spreadsheets.headings import BOTH, letters
 from ums.core.spreadsheets.protocol import Line
-from ums.core.user_entries import Entry, Rights, parse
-from ums.core.user_kinds import ALL, KINDS, read_value
+from ums.core.users.entry_parser import Entry, Rights, parse
+from ums.core.users.fields import ALL, KINDS, read_value
 from ums.errors import Invalid, UmsError
 
 KIND_OF = {

@@ -14,7 +14,7 @@ from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.tables import import_batches, imports
 from ums.core.tables import users as users_table
-from ums.core.user_changes import NOTHING, Difference, State, fill, write
+from ums.core.users.bulk_upsert import NOTHING, Difference, State, fill, write
 from ums.db import Hot, Tx
 from ums.errors import Conflict, NotFound
 

@@ -27,9 +27,9 @@ from ums.core.spreadsheets.protocol import Batch, End, Head, Line
 from ums.core.spreadsheets.reader import Reader
 from ums.core.tables import imports
 from ums.core.upload import discard, keep, leave_only
-from ums.core.user_changes import Difference, apply
-from ums.core.user_entries import Entry, Rights
-from ums.core.user_kinds import ALL
+from ums.core.users.bulk_upsert import Difference, apply
+from ums.core.users.entry_parser import Entry, Rights
+from ums.core.users.fields import ALL
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid, NotFound, UmsError, dump
 

@@ -18,7 +18,7 @@ from ums.core.imports import is_kept
 from ums.core.spreadsheets import reader
 from ums.core.tables import imports
 from ums.core.upload import discard, keep_stream
-from ums.core.user_kinds import ALL
+from ums.core.users.fields import ALL
 from ums.errors import Invalid
 
 

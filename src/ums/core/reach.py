@@ -9,15 +9,15 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core.audience import Audience
-from ums.core.condition_sql import compile_conditions
-from ums.core.conditions import read
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.requests import Request
-from ums.core.segments import conditions_of
 from ums.core.templates.cache import Library
 from ums.core.templates.missing_variables_sql import Lacking, lacking
+from ums.core.users.audience import Audience
+from ums.core.users.segment_conditions import read
+from ums.core.users.segment_sql import compile_conditions
+from ums.core.users.segments import conditions_of
 from ums.db import Hot, Tx, rows_json
 
 _BOUND = (

@@ -7,10 +7,10 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ums.core.attachments import FileAsked
-from ums.core.audience import Audience
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.content import Content
 from ums.core.fetch import MAX_FILES
+from ums.core.users.audience import Audience
 from ums.errors import CODES, Detail, Invalid, Refused
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.mime.builder import BadContent, check_subject

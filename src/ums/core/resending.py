@@ -10,13 +10,13 @@ from sqlalchemy import update
 from ums import clock
 from ums.core import poison
 from ums.core.approval import is_needed
-from ums.core.audience import Audience
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.halting import Tally, locked, message_id, tally
 from ums.core.scheduling import lifetime
 from ums.core.tables import messages
+from ums.core.users.audience import Audience
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 

@@ -13,20 +13,20 @@ from sqlalchemy import func, select
 
 from ums import clock
 from ums.core import materials
-from ums.core.audience import Audience
 from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, Sender
 from ums.core.reach import Reach, example, reach
 from ums.core.requests import Callback, Option, Request
-from ums.core.segments import name_of
 from ums.core.tables import files, messages
 from ums.core.tables import materials as stored_materials
 from ums.core.templates.acceptance import refusal
 from ums.core.templates.cache import Library, Person
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
+from ums.core.users.audience import Audience
+from ums.core.users.segments import name_of
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail.addresses import BadAddress

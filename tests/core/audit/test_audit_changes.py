@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ums.core import mailboxes, routing, segments, senders, users, warming
+from ums.core import mailboxes, routing, senders, warming
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.channels import channels, strategies
@@ -22,6 +22,7 @@ from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 from ums.core.templates.inline import keep
 from ums.core.templates.store import Change
+from ums.core.users import segments, users
 from ums.mail.send_limits import Cap
 from ums.mail.warm_up_plan import WarmUp
 

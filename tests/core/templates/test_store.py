@@ -7,12 +7,12 @@ import pytest
 
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from ums.core import users
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.templates import preview, store
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
+from ums.core.users import users
 from ums.engine.loop import running
 from ums.errors import Invalid, NotFound, Outdated, UmsError
 

@@ -7,10 +7,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, listed, shown
-from ums.core import segments
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.segments import Segment, SegmentUser
+from ums.core.users import segments
+from ums.core.users.segments import Segment, SegmentUser
 from ums.web.bodies import BoundedRequest as Call
 
 _Name = Annotated[str, Meta(min_length=1, max_length=60)]

@@ -9,13 +9,14 @@ from msgspec import Meta
 from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, listed, named, shown
 from ums.bounds import MOST_ID
-from ums.core import reports, user_pages, users
+from ums.core import reports
 from ums.core.common.pagination import Page
 from ums.core.reports import UserDelivery
-from ums.core.user_filters import Found
-from ums.core.user_pages import UserDraft, UserInfo, UserOrder, UserPage
-from ums.core.user_search import LONGEST
-from ums.core.users import MAX_ENTRIES, Report
+from ums.core.users import administration, users
+from ums.core.users.administration import UserDraft, UserInfo, UserOrder, UserPage
+from ums.core.users.filters import Found
+from ums.core.users.search import LONGEST
+from ums.core.users.users import MAX_ENTRIES, Report
 from ums.web.bodies import BoundedRequest as Call
 
 Patched = Annotated[dict[str, Any], named(UserDraft.__struct_fields__)]
@@ -47,7 +48,7 @@ async def list_users(
 ) -> UserPage:
     """Users in the order they came, unless `sort` says another."""
     async with system.database.read() as tx:
-        found = await user_pages.search(
+        found = await administration.search(
             tx,
             caller,
             Found(search=search, prefix=prefix, address=address, tag=tag, segment=segment),
@@ -64,7 +65,7 @@ async def change_users(
     system: System, caller: Caller, request: Call, data: JSONBody[Entries]
 ) -> Report:
     """Make and change many: entries as `POST /v1/user/opt` takes them, each for itself."""
-    rights = user_pages.rights_of(caller)
+    rights = administration.rights_of(caller)
     return await users.opt_with(system, rights, data, language_of(request))
 
 
@@ -74,7 +75,7 @@ async def show_user(
 ) -> Response[UserInfo]:
     """A user with what the caller may see of it."""
     async with system.database.read() as tx:
-        return shown(request, await user_pages.show(tx, caller, userid))
+        return shown(request, await administration.show(tx, caller, userid))
 
 
 @put("/api/users/{userid:str}", scope="users:write")
@@ -86,7 +87,7 @@ async def put_user(
     data: JSONBody[UserDraft],
 ) -> Response[UserInfo]:
     """Make it, or replace all that the caller sees of it. `If-None-Match: *` only makes it."""
-    user, new = await user_pages.put(system, caller, userid, data, expected(request))
+    user, new = await administration.put(system, caller, userid, data, expected(request))
     return shown(request, user, 201 if new else 200)
 
 
@@ -99,13 +100,15 @@ async def change_user(
     data: JSONBody[Patched],
 ) -> Response[UserInfo]:
     """Change it by an entry of `POST /v1/user/opt`: `set`, `add`, `del`, `attributes`."""
-    return shown(request, await user_pages.patch(system, caller, userid, data, expected(request)))
+    return shown(
+        request, await administration.patch(system, caller, userid, data, expected(request))
+    )
 
 
 @delete("/api/users/{userid:str}", scope="users:write")
 async def delete_user(system: System, caller: Caller, request: Call, userid: FromPath[str]) -> None:
     """Delete it and all it holds. Not for callers that are bound to channels."""
-    await user_pages.delete(system, userid, caller, expected(request))
+    await administration.delete(system, userid, caller, expected(request))
 
 
 @get("/api/users/{userid:str}/deliveries", scope="messages:read")

@@ -4,7 +4,7 @@ from litestar import Response, post
 
 from ums.api.answers import Call, answer, body_of, json_of, language_of, system_of
 from ums.api.callers import caller_of
-from ums.core import users
+from ums.core.users import users
 
 
 @post("/v1/user/opt", status_code=200)

@@ -23,7 +23,7 @@ messages = table(
     Column("msgid", String(80), nullable=False, unique=True),
     Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
     Column("sender_id", Id, ForeignKey("senders.id"), nullable=False),
-    Column("audience", Text, nullable=False),  # JSON, core.audience.Audience
+    Column("audience", Text, nullable=False),  # JSON, core.users.audience.Audience
     Column("content", Text, nullable=False),  # JSON, core.messages.Content
     Column("options", Text, nullable=False),  # JSON: option and callback as given
     # The operators who asked for it and whom the request names, where a second has to approve it.

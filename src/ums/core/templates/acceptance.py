@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
@@ -16,6 +15,7 @@ from ums.core.templates.cache import Library, Person, Version
 from ums.core.templates.recipient_data import attributes_of
 from ums.core.templates.requests import Asked
 from ums.core.templates.values import RenderError
+from ums.core.users.audience import Audience
 from ums.errors import Broken, Invalid, Refused
 from ums.mail.mime.builder import BadContent, check_subject
 

@@ -6,7 +6,6 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.audience import Audience
 from ums.core.content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
@@ -18,6 +17,7 @@ from ums.core.templates.cache import Library, Person, Version
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.core.templates.variables import check_para
+from ums.core.users.audience import Audience
 from ums.errors import Invalid, NotFound
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.mime.builder import BadContent, check_subject

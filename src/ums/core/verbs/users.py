@@ -7,15 +7,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ums import clock
-from ums.core import imports, rejects, user_pages
+from ums.core import imports, rejects
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
 from ums.core.import_columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
 from ums.core.spreadsheets.headings import letters
-from ums.core.user_filters import Found
-from ums.core.user_pages import UserOrder
-from ums.core.user_search import LONGEST
+from ums.core.users import administration
+from ums.core.users.administration import UserOrder
+from ums.core.users.filters import Found
+from ums.core.users.search import LONGEST
 from ums.core.verbs.base import Id, Limit, Verb
 from ums.errors import Invalid, recall
 
@@ -68,13 +69,15 @@ async def _user_list(system: System, _: Intake, p: UserList) -> object:
     found = Found(search=p.search, prefix=p.prefix, address=p.address, tag=p.tag, segment=p.segment)
     caller = await _local(system)
     async with system.database.read() as tx:
-        return await user_pages.search(tx, caller, found, sort=p.sort, after=p.after, limit=p.limit)
+        return await administration.search(
+            tx, caller, found, sort=p.sort, after=p.after, limit=p.limit
+        )
 
 
 async def _user_show(system: System, _: Intake, p: UserShow) -> object:
     caller = await _local(system)
     async with system.database.read() as tx:
-        return await user_pages.show(tx, caller, p.userid)
+        return await administration.show(tx, caller, p.userid)
 
 
 async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:

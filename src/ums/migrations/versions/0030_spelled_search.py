@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from ums.core.user_search import texts_of
+from ums.core.users.search import texts_of
 
 revision = "0030"
 down_revision = "0029"

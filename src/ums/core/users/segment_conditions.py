@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ums.core.common.identifiers import is_tag
 from ums.core.context.directory import Snapshot
-from ums.core.user_kinds import ALL, KINDS
+from ums.core.users.fields import ALL, KINDS
 from ums.errors import Detail, Invalid
 
 MAX_DEPTH = 10

@@ -8,12 +8,13 @@ from sqlalchemy import insert
 from flow import Flow, open_flow
 from selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
 from ums import clock
-from ums.core import conditions, segments, senders
+from ums.core import senders
 from ums.core.channels import channels
-from ums.core.conditions import read
 from ums.core.context.app_context import System
 from ums.core.tables import addresses, deliveries, messages, tags
 from ums.core.tables import users as user_table
+from ums.core.users import segment_conditions, segments
+from ums.core.users.segment_conditions import read
 from ums.errors import Invalid
 
 
@@ -148,11 +149,11 @@ BAD: list[tuple[str, Any]] = [
         "conditions.engagement.at_least",
         {"engagement": {"event": "sent", "within_days": 1, "at_least": True}},
     ),
-    ("conditions" + ".not" * conditions.MAX_DEPTH, nested(conditions.MAX_DEPTH)),
+    ("conditions" + ".not" * segment_conditions.MAX_DEPTH, nested(segment_conditions.MAX_DEPTH)),
     ("conditions", nested(100_000)),
     ("conditions", {"attribute": {"name": "a", "op": "in", "value": ["x" * 999] * 20}}),
     (
-        f"conditions.attribute.value[{conditions.MAX_PARTS - 1}]",
+        f"conditions.attribute.value[{segment_conditions.MAX_PARTS - 1}]",
         {"attribute": {"name": "a", "op": "in", "value": [1] * 1000}},
     ),
 ]
@@ -182,7 +183,7 @@ async def test_channels_that_conditions_name_must_be_there(flow: Flow) -> None:
 @pytest.mark.parametrize(
     "largest",
     [
-        nested(conditions.MAX_DEPTH - 1),
+        nested(segment_conditions.MAX_DEPTH - 1),
         {
             "or": [
                 {"attribute": {"name": "a", "op": "in", "value": list(range(97))}} for _ in range(5)

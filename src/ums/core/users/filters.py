@@ -6,17 +6,17 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, TextClause, exists, func, select, text
 
 from ums import clock
-from ums.core import user_search
 from ums.core.common.pagination import plain
-from ums.core.condition_sql import compile_conditions
-from ums.core.conditions import read
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Caller
-from ums.core.segments import conditions_of
 from ums.core.tables import addresses, tags
 from ums.core.tables import users as table
-from ums.core.user_kinds import ALL, read_value
-from ums.core.user_search import Few, Match
+from ums.core.users import search as user_search
+from ums.core.users.fields import ALL, read_value
+from ums.core.users.search import Few, Match
+from ums.core.users.segment_conditions import read
+from ums.core.users.segment_sql import compile_conditions
+from ums.core.users.segments import conditions_of
 from ums.db import Tx
 from ums.errors import Invalid
 
@@ -26,7 +26,7 @@ Condition = ColumnElement[bool] | TextClause
 class Found(Struct, frozen=True, kw_only=True):
     """Which users are searched for; what is None does not matter."""
 
-    search: str | None = None  # any part of what is known of a user (core.user_search)
+    search: str | None = None  # any part of what is known of a user (core.users.search)
     prefix: str | None = None  # how the userid begins
     address: str | None = None
     tag: str | None = None

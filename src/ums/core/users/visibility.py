@@ -1,7 +1,7 @@
 """What a caller sees under which name."""
 
 from ums.core.identity.principals import Caller
-from ums.core.user_kinds import ALL
+from ums.core.users.fields import ALL
 
 
 def bind_names(caller: Caller) -> dict[str, str]:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from ums.core import users
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel, touch
 from ums.core.tables import addresses, channel_senders, senders, tags
 from ums.core.tables import channels as channels_table
 from ums.core.tables import users as users_table
-from ums.core.users import Failure, Report, User
+from ums.core.users import users
+from ums.core.users.users import Failure, Report, User
 from ums.errors import Forbidden, Invalid
 
 on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -11,11 +11,11 @@ from ums.core.audit import audit_log
 from ums.core.channels.channels import check_channel
 from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
-from ums.core.shared_addresses import note_removed
 from ums.core.tables import addresses, tags, users
-from ums.core.user_changes import REMOVE_USERS, Difference, apply
-from ums.core.user_entries import Entry, Rights, parse
-from ums.core.user_kinds import read_userid, show_userid
+from ums.core.users.bulk_upsert import REMOVE_USERS, Difference, apply
+from ums.core.users.entry_parser import Entry, Rights, parse
+from ums.core.users.fields import read_userid, show_userid
+from ums.core.users.shared_addresses import note_removed
 from ums.db import Tx, rows_json
 from ums.errors import Forbidden, Invalid
 

@@ -5,16 +5,16 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core import user_filters, users
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
 from ums.core.tables import users as table
-from ums.core.user_changes import Difference, apply
-from ums.core.user_entries import Entry, parse
-from ums.core.user_filters import Found
-from ums.core.user_kinds import ALL
-from ums.core.user_pages import rights_of
+from ums.core.users import filters, users
+from ums.core.users.administration import rights_of
+from ums.core.users.bulk_upsert import Difference, apply
+from ums.core.users.entry_parser import Entry, parse
+from ums.core.users.fields import ALL
+from ums.core.users.filters import Found
 from ums.errors import Invalid
 
 MOST: Final = 10_000
@@ -31,8 +31,8 @@ class TagChange(Struct, frozen=True):
 async def find(system: System, caller: Caller, found: Found) -> list[str]:
     """The userids of all that `found` finds. Raises Invalid where they are more than MOST."""
     async with system.database.read() as tx:
-        where = await user_filters.where_of(tx, caller, found)
-        if await user_filters.count(tx, where, most=MOST + 1) > MOST:
+        where = await filters.where_of(tx, caller, found)
+        if await filters.count(tx, where, most=MOST + 1) > MOST:
             raise Invalid("too_many_users", limit=MOST)
         query = select(table.c.userid).where(*where.conditions).order_by(table.c.id).limit(MOST)
         return [row.userid for row in await tx.rows(query)]

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core.conditions import (
+from ums.core.users.segment_conditions import (
     Addressed,
     Attribute,
     Either,

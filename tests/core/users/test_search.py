@@ -12,14 +12,14 @@ from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ums import clock
-from ums.core import user_filters, user_pages, user_search, users
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
 from ums.core.tables import user_search as table
 from ums.core.tables import users as user_rows
-from ums.core.user_entries import Rights
-from ums.core.user_filters import Found
+from ums.core.users import administration, filters, search, users
+from ums.core.users.entry_parser import Rights
+from ums.core.users.filters import Found
 
 DIALECTS = {"postgresql": postgresql.dialect, "sqlite": sqlite.dialect}
 PEOPLE: list[dict[str, Any]] = [
@@ -45,7 +45,7 @@ async def put(system: System, entries: Sequence[dict[str, Any]]) -> None:
 
 async def found(system: System, sought: str, *keys: str, **more: Any) -> list[str]:
     async with system.database.read() as tx:
-        page = await user_pages.search(
+        page = await administration.search(
             tx, await caller(system, *keys), Found(search=sought), **more
         )
     return [user.userid for user in page.items]
@@ -97,11 +97,11 @@ async def test_any_part_is_found(
 ) -> None:
     await put(system, PEOPLE)
     assert await found(system, sought) == userids
-    monkeypatch.setattr(user_search, "FEW", 0)  # as where a million match
+    monkeypatch.setattr(search, "FEW", 0)  # as where a million match
     assert await found(system, sought) == userids
-    monkeypatch.setattr(user_search, "NEAR", 0)  # and all of them far from the page
+    monkeypatch.setattr(search, "NEAR", 0)  # and all of them far from the page
     assert await found(system, sought) == userids
-    monkeypatch.setattr(user_search, "TERMS", 0)  # and begin with what too many terms do
+    monkeypatch.setattr(search, "TERMS", 0)  # and begin with what too many terms do
     assert await found(system, sought) == userids
 
 
@@ -137,13 +137,13 @@ async def test_pages_go_both_ways(system: System) -> None:
     await put(system, [{"userid": f"user{number:03d}"} for number in range(25)])
     async with system.database.read() as tx:
         who, more = await caller(system), {"found": Found(search="USER"), "limit": 10}
-        first = await user_pages.search(tx, who, **more)
-        second = await user_pages.search(tx, who, after=first.next, **more)
-        third = await user_pages.search(tx, who, after=second.next, **more)
+        first = await administration.search(tx, who, **more)
+        second = await administration.search(tx, who, after=first.next, **more)
+        third = await administration.search(tx, who, after=second.next, **more)
         assert (first.previous, third.next) == (None, None)
-        back = await user_pages.search(tx, who, before=third.previous, **more)
+        back = await administration.search(tx, who, before=third.previous, **more)
         assert back == second
-        start = await user_pages.search(tx, who, before=second.previous, **more)
+        start = await administration.search(tx, who, before=second.previous, **more)
         assert start.items == first.items
         assert (start.previous, start.next) == (None, first.next)
 
@@ -151,7 +151,7 @@ async def test_pages_go_both_ways(system: System) -> None:
 async def plan_of(system: System, sought: str) -> str:
     """How the database looks up all that match."""
     async with system.database.write() as tx:
-        match = await user_search.matching(tx, sought, None)
+        match = await search.matching(tx, sought, None)
         assert match.indexed is not None
         explain = "EXPLAIN " if tx.dialect == "postgresql" else "EXPLAIN QUERY PLAN "
         if tx.dialect == "postgresql":
@@ -170,15 +170,15 @@ def test_no_spelling_is_a_part_of_others() -> None:
     letters = "a9é光龍Ж\U00020bb7\U000f0001\uffff"
     texts = [*letters, *map("".join, product(letters, repeat=2))]
     for text_, part in product(texts, texts):
-        assert (user_search.spell(part) in user_search.spell(text_)) == (part in text_)
-    spelled = {user_search.spell(chr(code)) for code in range(0x80, 0x110000)}
+        assert (search.spell(part) in search.spell(text_)) == (part in text_)
+    spelled = {search.spell(chr(code)) for code in range(0x80, 0x110000)}
     assert len(spelled) == 0x110000 - 0x80
 
 
 async def test_what_many_match_is_not_counted(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_search, "FEW", 2)
+    monkeypatch.setattr(search, "FEW", 2)
     tagged = {"tag": {"all": ["vip"]}}
     await put(system, [{"userid": f"user{number}", **tagged} for number in range(5)])
     await put(system, [{"userid": "two1", "tag": {"all": ["rare"]}}, {"userid": "two2"}])
@@ -186,8 +186,8 @@ async def test_what_many_match_is_not_counted(
 
     async def counted(**found: str) -> tuple[bool, int]:
         async with system.database.read() as tx:
-            where = await user_filters.where_of(tx, who, Found(**found))
-            return where.many, await user_filters.count(tx, where, most=3)
+            where = await filters.where_of(tx, who, Found(**found))
+            return where.many, await filters.count(tx, where, most=3)
 
     assert await counted(search="user") == (True, 3)
     assert await counted(tag="vip") == (True, 3)

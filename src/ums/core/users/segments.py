@@ -1,4 +1,4 @@
-"""Segments: saved selections of users by conditions (`core.conditions`), of all channels."""
+"""Segments: saved selections of users by conditions (`core.users.segment_conditions`), of all channels."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core.audience import Audience
 from ums.core.audit import audit_log
 from ums.core.channels.access_lists import check_title
 from ums.core.common.pagination import Page, after_id, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.condition_sql import compile_conditions
-from ums.core.conditions import Node, check_names, read
 from ums.core.context.app_context import System
 from ums.core.tables import segments
+from ums.core.users.audience import Audience
+from ums.core.users.segment_conditions import Node, check_names, read
+from ums.core.users.segment_sql import compile_conditions
 from ums.db import Hot, Tx
 from ums.errors import Conflict, Invalid, NotFound
 

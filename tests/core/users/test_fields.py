@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import NO_RULES
 from ums.core.context.directory import Channel, Sender, Snapshot
-from ums.core.user_changes import State, apply, change
-from ums.core.user_entries import Entry, Rights, parse
-from ums.core.users import find
+from ums.core.users.bulk_upsert import State, apply, change
+from ums.core.users.entry_parser import Entry, Rights, parse
+from ums.core.users.users import find
 from ums.db import rows_json
 from ums.errors import WORDS, Invalid
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.core.context.directory import Channel, Snapshot
-from ums.core.user_kinds import ALL, KINDS, read_userid, read_value, refuse_control
+from ums.core.users.fields import ALL, KINDS, read_userid, read_value, refuse_control
 from ums.errors import Detail, Invalid
 
 Op = Literal["set", "add", "del"]

@@ -33,7 +33,7 @@ from sqlalchemy import table as sql_table
 
 from ums.core.tables import user_search
 from ums.core.tables import users as table
-from ums.core.user_kinds import ALL
+from ums.core.users.fields import ALL
 from ums.db import Hot, Tx, rows_json
 
 LONGEST: Final = 100  # characters of a search

@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 from sqlalchemy import Column, ColumnElement, select
 
 from ums import clock
-from ums.core import user_search, users
 from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, number, plain
 from ums.core.common.preconditions import Expect, anything
@@ -20,11 +19,13 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Caller
 from ums.core.tables import users as table
-from ums.core.user_changes import apply
-from ums.core.user_entries import Entry, Rights, parse
-from ums.core.user_filters import Found, Where, where_of
-from ums.core.user_kinds import ALL, KINDS, read_userid
-from ums.core.users import User
+from ums.core.users import search as user_search
+from ums.core.users import users
+from ums.core.users.bulk_upsert import apply
+from ums.core.users.entry_parser import Entry, Rights, parse
+from ums.core.users.fields import ALL, KINDS, read_userid
+from ums.core.users.filters import Found, Where, where_of
+from ums.core.users.users import User
 from ums.db import Tx
 from ums.errors import Invalid, NotFound
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from ums.core.audit import audit_log
 from ums.core.tables import addresses, users
-from ums.core.user_kinds import ALL
+from ums.core.users.fields import ALL
 from ums.db import Tx
 
 ACTION: Final = "user.shared"

@@ -12,10 +12,10 @@ from msgspec import Struct
 from sqlalchemy import text
 
 from ums import clock
-from ums.core.shared_addresses import SharedChange, is_shared, note
-from ums.core.user_entries import MAX_ATTRIBUTES, Change, Entry, Slot
-from ums.core.user_kinds import KINDS
-from ums.core.user_search import store, texts_of
+from ums.core.users.entry_parser import MAX_ATTRIBUTES, Change, Entry, Slot
+from ums.core.users.fields import KINDS
+from ums.core.users.search import store, texts_of
+from ums.core.users.shared_addresses import SharedChange, is_shared, note
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 

@@ -9,15 +9,16 @@ from sqlalchemy import delete, select, text, update
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import expansion, reports, segments, users
-from ums.core.condition_sql import compile_conditions
-from ums.core.conditions import read
+from ums.core import expansion, reports
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.identity import operators
 from ums.core.tables import deliveries, messages
 from ums.core.tables import segments as table
 from ums.core.tables import users as user_table
+from ums.core.users import segments, users
+from ums.core.users.segment_conditions import read
+from ums.core.users.segment_sql import compile_conditions
 from ums.errors import Invalid, NotFound
 
 ADULTS = {"attribute": {"name": "age", "op": "ge", "value": 18}}
