@@ -28,10 +28,15 @@ PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 OPERATIONS = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
 TALKING = ("api/**/*.py", "core/identity/credentials.py", "core/admission.py", "core/requests.py")
-TALKING += ("core/messages.py", "core/fetch.py", "core/users/users.py", "core/user_*.py")
+TALKING += (
+    "core/messages.py",
+    "core/content/attachment_fetcher.py",
+    "core/users/users.py",
+    "core/user_*.py",
+)
 TALKING += ("core/reports.py", "core/templates/acceptance.py", "core/templates/requests.py")
 TALKING += ("core/reports.py", "core/halting.py", "core/resending.py", "core/scheduling.py")
-TALKING += ("core/reports.py", "core/attachments.py", "core/material*.py")
+TALKING += ("core/reports.py", "core/content/attachments.py", "core/material*.py")
 """The modules whose errors callers of the API can meet."""
 UNSEEN = {"local_token"}  # the local door's, which is no API
 UNSEEN |= {"no_material", "file_missing"}  # of commands

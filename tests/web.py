@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ums.config import Settings
-from ums.core.fetch import fetch_files
+from ums.core.content.attachment_fetcher import fetch_files
 from ums.errors import Invalid
 from ums.mail.mime.builder import File
 

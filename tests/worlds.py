@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 import openapi
 from doors import Answer, Door, OneChannel
 from ums import clock
-from ums.core import material_store
+from ums.core.content import material_upload
 from ums.core.identity import sessions
 from ums.core.tables import callback_addresses, callback_batches, operators
 from ums.core.webhooks import client
@@ -95,7 +95,7 @@ async def _settled(door: Door, owner: OneChannel, admin: str) -> dict[str, str]:
         return str(answer.body["id"])
 
     mine, name = f"/api/channels/{owner.key}", f"of {owner.key}"
-    material = await material_store.store(
+    material = await material_upload.store(
         door.system, _bytes(b"theirs"), name="theirs.txt", channel_id=await _id(door, owner)
     )
     return {

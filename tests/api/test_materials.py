@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 
 from doors import Answer, Door, OneChannel, open_door
 from ums.config import Settings
-from ums.core import materials
 from ums.core.channels import channels
+from ums.core.content import materials
 from ums.core.tables import material_chunks
 from ums.core.tables import materials as table
 

@@ -24,7 +24,7 @@ from schemathesis.core.failures import FailureGroup
 
 from doors import Answer, Basic, Door, OneChannel, open_door
 from ums.config import Settings
-from ums.core import fetch
+from ums.core.content import attachment_fetcher
 from ums.errors import Invalid
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "v1-openapi.yaml"
@@ -102,7 +102,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(_url: object, field: str, *_more: object) -> None:
         raise Invalid("file_refused", field=field, detail="cannot be reached")
 
-    monkeypatch.setattr(fetch, "_fetch_in_time", refuse)
+    monkeypatch.setattr(attachment_fetcher, "_fetch_in_time", refuse)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
-from ums.core import halting, materials
+from ums.core import halting
+from ums.core.content import materials
+from ums.core.content.material_upload import CHUNK, store
+from ums.core.content.materials import MaterialInfo
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
-from ums.core.material_store import CHUNK, store
-from ums.core.materials import MaterialInfo
 from ums.core.tables import files
 from ums.core.tables import materials as table
 from ums.engine.loop import running

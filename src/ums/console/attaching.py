@@ -6,7 +6,7 @@ from typing import Any, Final
 from litestar.datastructures import UploadFile
 
 from ums.console.pages import AnyRequest
-from ums.core import material_store
+from ums.core.content import material_upload
 from ums.core.context.directory import Channel
 from ums.core.outgoing import Attachment
 
@@ -26,7 +26,7 @@ async def attached(
     found = list(kept)
     for name, file in data.multi_items():
         if isinstance(file, UploadFile) and file.filename and name == "files":
-            made = await material_store.store(
+            made = await material_upload.store(
                 system,
                 _pieces(file),
                 name=file.filename,
@@ -39,5 +39,5 @@ async def attached(
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await file.read(material_store.CHUNK):
+    while piece := await file.read(material_upload.CHUNK):
         yield piece

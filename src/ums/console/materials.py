@@ -11,8 +11,8 @@ from litestar.params import FromPath
 from ums.console.forms import Form, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import material_store, materials
-from ums.core.materials import MaterialOrder
+from ums.core.content import material_upload, materials
+from ums.core.content.materials import MaterialOrder
 from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 
@@ -42,7 +42,7 @@ async def _list(
         form=form,
         names=names,
         channels=channels if visitor.caller.channels is not None else [("", "–"), *channels],
-        most=material_store.MOST_HOURS,
+        most=material_upload.MOST_HOURS,
     )
 
 
@@ -57,7 +57,7 @@ async def upload_material(request: AnyRequest, system: System, visitor: Visitor)
             raise Invalid("missing", field="file")
         bound = bool(key) or visitor.caller.channels is not None
         channel = visitor.caller.channel(key) if bound else None
-        await material_store.store(
+        await material_upload.store(
             system,
             _pieces(file),
             name=file.filename,
@@ -71,7 +71,7 @@ async def upload_material(request: AnyRequest, system: System, visitor: Visitor)
 
 
 def _hours(text: str) -> int:
-    most = material_store.MOST_HOURS
+    most = material_upload.MOST_HOURS
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= most):
         raise Invalid("misfit", field="hours", detail=Detail("between", least=1, most=most))
     return int(text)

@@ -17,7 +17,7 @@ from ums.core.channels import quiet_hours
 from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
-from ums.core.content import Content
+from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import read_rules
 from ums.core.context.directory import Channel

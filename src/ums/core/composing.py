@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from ums.core.attachments import FileAsked
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.common.timestamps import milliseconds
-from ums.core.content import Content
+from ums.core.content.attachments import FileAsked
+from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.outgoing import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told

@@ -12,13 +12,14 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import composing, materials
+from ums.core import composing
 from ums.core.admission import Admission, admit, telling
-from ums.core.attachments import Attached, gather, material_ids
 from ums.core.audit import audit_log
 from ums.core.channels import broadcast_quota
 from ums.core.channels.channels import check_channel
 from ums.core.common.idempotency import KEY_LIFE
+from ums.core.content import materials
+from ums.core.content.attachments import Attached, gather, material_ids
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.outgoing import Outgoing

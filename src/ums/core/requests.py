@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from ums.core.attachments import FileAsked
 from ums.core.common.identifiers import is_tag, is_userid
-from ums.core.content import Content
-from ums.core.fetch import MAX_FILES
+from ums.core.content.attachment_fetcher import MAX_FILES
+from ums.core.content.attachments import FileAsked
+from ums.core.content.message_content import Content
 from ums.core.users.audience import Audience
 from ums.errors import CODES, Detail, Invalid, Refused
 from ums.mail.addresses import BadAddress, clean

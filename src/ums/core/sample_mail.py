@@ -12,9 +12,9 @@ from msgspec import Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core import materials
 from ums.core.common.channel_scope import Channels, of_channels
-from ums.core.content import Content
+from ums.core.content import materials
+from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, Sender
 from ums.core.reach import Reach, example, reach

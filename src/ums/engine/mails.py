@@ -11,8 +11,8 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core import materials
-from ums.core.content import Content
+from ums.core.content import materials
+from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
 from ums.core.message_ids import Signer

@@ -11,7 +11,6 @@ from ums.core import (
     import_undo,
     imports,
     learnt,
-    materials,
     poison,
     queue,
     restoring,
@@ -24,6 +23,7 @@ from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.channels import access_lists, broadcast_quota
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
+from ums.core.content import materials
 from ums.core.context.app_context import System
 from ums.core.identity import throttle
 from ums.core.tables import idempotency

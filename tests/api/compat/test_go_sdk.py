@@ -7,7 +7,7 @@ import pytest
 from doors import Answer, Basic, Door, OneChannel, open_door
 from raw import go_json, raw
 from ums.config import Settings
-from ums.core import materials
+from ums.core.content import materials
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 

@@ -8,7 +8,7 @@ import httpcore
 import pytest
 
 from ums.config import Settings, SettingsError
-from ums.core.fetch import fetch_files
+from ums.core.content.attachment_fetcher import fetch_files
 from ums.core.net.ssrf_guard import Denied, Guard, GuardedNetwork, parse_networks
 from ums.errors import Invalid
 

@@ -10,10 +10,10 @@ from litestar.params import FromPath, FromQuery, MultipartBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, shown
-from ums.core import material_store, materials
 from ums.core.common.pagination import Page
-from ums.core.material_store import CHUNK, HOURS, MOST_HOURS
-from ums.core.materials import MaterialInfo, MaterialOrder
+from ums.core.content import material_upload, materials
+from ums.core.content.material_upload import CHUNK, HOURS, MOST_HOURS
+from ums.core.content.materials import MaterialInfo, MaterialOrder
 from ums.web.bodies import BoundedRequest as Call
 
 
@@ -46,7 +46,7 @@ async def upload_material(
     """Upload a file. Messages name its `url`; nobody can fetch it."""
     bound = data.channel is not None or caller.channels is not None
     channel = caller.channel(data.channel) if bound else None
-    made = await material_store.store(
+    made = await material_upload.store(
         system,
         _pieces(data.file),
         name=data.file.filename,

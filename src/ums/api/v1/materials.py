@@ -10,9 +10,9 @@ from ums.api.answers import Call, answer, system_of
 from ums.api.callers import channel_of
 from ums.api.forms import Part, read_form
 from ums.core.channels.channels import check_channel
+from ums.core.content.file_names import disposition_name
+from ums.core.content.material_upload import HOURS, Storing
 from ums.core.context.app_context import System
-from ums.core.file_names import disposition_name
-from ums.core.material_store import HOURS, Storing
 from ums.errors import Forbidden, Invalid
 
 MAX_FIELD: Final = 256  # bytes of a field that is no file

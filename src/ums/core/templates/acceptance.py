@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.content import Content
+from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.requests import Request

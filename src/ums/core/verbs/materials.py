@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ums.core import material_store, materials
+from ums.core.content import material_upload, materials
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.verbs.base import Id, Verb
@@ -12,7 +12,7 @@ from ums.core.verbs.base import Id, Verb
 
 class MaterialUpload(Struct):
     path: str
-    ttl: int = material_store.HOURS
+    ttl: int = material_upload.HOURS
 
 
 class MaterialList(Struct):
@@ -25,7 +25,7 @@ class MaterialId(Struct):
 
 
 async def _material_upload(system: System, _: Intake, p: MaterialUpload) -> object:
-    return await material_store.store_file(system, Path(p.path), p.ttl)
+    return await material_upload.store_file(system, Path(p.path), p.ttl)
 
 
 async def _material_list(system: System, _: Intake, p: MaterialList) -> object:

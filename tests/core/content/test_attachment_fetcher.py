@@ -8,8 +8,8 @@ import pytest
 from msgspec import structs
 
 from ums.config import Settings, SettingsError
-from ums.core.fetch import fetch_files
-from ums.core.file_names import clean_name, disposition_name
+from ums.core.content.attachment_fetcher import fetch_files
+from ums.core.content.file_names import clean_name, disposition_name
 from ums.errors import Invalid, TooLarge
 from ums.mail.mime.builder import Content, File, Skeleton
 from web import SETTINGS, Server, one, refusal

@@ -9,11 +9,11 @@ from sqlalchemy import func, select, update
 
 from flow import with_settings
 from ums import clock
-from ums.core import material_store, materials
 from ums.core.channels import channels
+from ums.core.content import material_upload, materials
+from ums.core.content.material_upload import CHUNK, Storing, store, store_file
+from ums.core.content.materials import MaterialInfo
 from ums.core.context.app_context import System
-from ums.core.material_store import CHUNK, Storing, store, store_file
-from ums.core.materials import MaterialInfo
 from ums.core.tables import material_chunks
 from ums.core.tables import materials as table
 from ums.errors import Invalid, NotFound, TooLarge
@@ -282,4 +282,4 @@ async def test_tokens_cannot_be_guessed(system: System) -> None:
 
 
 def test_the_defaults_are_those_of_the_hosted_ums() -> None:
-    assert (material_store.HOURS, material_store.MOST_HOURS) == (24, 168)
+    assert (material_upload.HOURS, material_upload.MOST_HOURS) == (24, 168)

@@ -14,9 +14,9 @@ from sqlalchemy import case, delete, func, insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.content.file_names import OCTETS, name_and_type
+from ums.core.content.materials import MaterialInfo, show
 from ums.core.context.app_context import System
-from ums.core.file_names import OCTETS, name_and_type
-from ums.core.materials import MaterialInfo, show
 from ums.core.tables import material_chunks, materials
 from ums.db import Tx
 from ums.errors import Invalid, TooLarge

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ums.core import materials
+from ums.core.content import materials
+from ums.core.content.attachment_fetcher import fetch_files
+from ums.core.content.file_names import name_and_type
 from ums.core.context.app_context import System
-from ums.core.fetch import fetch_files
-from ums.core.file_names import name_and_type
 from ums.errors import TooLarge
 
 

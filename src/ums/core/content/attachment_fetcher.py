@@ -15,7 +15,7 @@ import httpx
 import structlog
 
 from ums.config import Settings
-from ums.core.file_names import disposition_name, name_and_type
+from ums.core.content.file_names import disposition_name, name_and_type
 from ums.core.net.http_client import (
     Headers,
     Unreached,
