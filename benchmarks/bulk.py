@@ -11,8 +11,8 @@ from benchmarks.figures import Goal, Result, Section, number
 from benchmarks.processes import measure
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
-from ums.core import imports
 from ums.core.expansion import expand
+from ums.core.imports import runner
 from ums.core.messages import Intake
 from ums.core.opening import open_system
 
@@ -99,11 +99,11 @@ async def import_all(data_dir: str, database_url: str, rows: int) -> dict[str, A
     async with open_system(settings) as system:
         watch = Watch()
         path = Path(data_dir) / "users.xlsx"
-        opened = await imports.open_import(system, path, name="users.xlsx")
-        await imports.run(system, opened.id, "bench")
+        opened = await runner.open_import(system, path, name="users.xlsx")
+        await runner.run(system, opened.id, "bench")
         seen = watch.read(rows)
         async with system.database.read() as tx:
-            done = await imports.show(tx, opened.id)
+            done = await runner.show(tx, opened.id)
     if done is None or done.added != rows:
         raise RuntimeError(f"not all rows came in: {done}")
     return {**seen, "memory": peak_memory()}

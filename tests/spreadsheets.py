@@ -6,11 +6,11 @@ from typing import Any
 import xlsxwriter
 from sqlalchemy import insert
 
-from ums.core import imports
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
-from ums.core.imports import Import
+from ums.core.imports import runner
+from ums.core.imports.runner import Import
 from ums.core.tables import senders
 
 ME = "worker.1"
@@ -42,14 +42,14 @@ def people(path: Path, count: int) -> Path:
 
 
 async def done(system: System, path: Path, bind_id: str = "A") -> Import:
-    opened = await imports.open_import(system, path, bind_id=bind_id, name=path.name)
-    await imports.run(system, opened.id, ME)
+    opened = await runner.open_import(system, path, bind_id=bind_id, name=path.name)
+    await runner.run(system, opened.id, ME)
     return await shown(system, opened.id)
 
 
 async def shown(system: System, import_id: int) -> Import:
     async with system.database.read() as tx:
-        found = await imports.show(tx, import_id)
+        found = await runner.show(tx, import_id)
     assert found is not None
     return found
 

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from doors import Answer, Door, Token
-from ums.core import import_drafts
 from ums.core.context.app_context import System
+from ums.core.imports import drafts
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -243,7 +243,7 @@ async def test_imports_are_listed(shared: Door, admin: Token) -> None:
     listed = await shared.listed("/api/imports?state=draft", admin)
     assert [one["id"] for one in listed[:3]] == made[::-1]
     async with shared.system.database.read() as tx:
-        done = await import_drafts.list_imports(tx, state="done")
+        done = await drafts.list_imports(tx, state="done")
     assert all(one.state == "done" for one in done.items)
 
 

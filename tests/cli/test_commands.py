@@ -10,7 +10,8 @@ import pytest
 from cli.conftest import Ums
 from cli.terminal import Ran, Terminal
 from ums.config import Settings
-from ums.core import imports, queue
+from ums.core import queue
+from ums.core.imports import runner
 from ums.core.opening import open_system
 from ums.migrations.runner import head
 
@@ -263,12 +264,12 @@ def test_an_import_goes_on_where_a_killed_command_left_it(
 
     async def killed() -> int:
         async with open_system(settings) as system:
-            begun = await imports.open_import(system, file, bind_id="all", name=file.name)
+            begun = await runner.open_import(system, file, bind_id="all", name=file.name)
             async with system.database.write() as tx:
                 await queue.beat(tx, "dead", lease)
-            assert await imports.step(system, begun.id, "dead")
+            assert await runner.step(system, begun.id, "dead")
             async with system.database.read() as tx:
-                found = await imports.show(tx, begun.id)
+                found = await runner.show(tx, begun.id)
             assert found is not None
             assert 0 < found.added < 1_500
             return begun.id

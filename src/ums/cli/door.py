@@ -15,8 +15,9 @@ from msgspec import structs
 
 from ums.cli.failing import ServerError
 from ums.config import Settings, load, terminal_language
-from ums.core import imports, queue, verbs
+from ums.core import queue, verbs
 from ums.core.context.app_context import System
+from ums.core.imports import runner
 from ums.core.messages import Intake
 from ums.core.opening import open_system
 from ums.db import HeldError
@@ -75,7 +76,7 @@ class Door:
         owner = f"cli.{os.getpid()}.{secrets.token_hex(4)}"
         async with _alive(self.system, owner):
             while not await _is_over(self.system, import_id):
-                await imports.run(self.system, import_id, owner)
+                await runner.run(self.system, import_id, owner)
                 if await _is_over(self.system, import_id):
                     return
                 # Another worker's on PostgreSQL; when that is dead, its lease ends by time alone.
@@ -95,7 +96,7 @@ async def _sandboxed(system: System) -> AsyncGenerator[None]:
 
 async def _is_over(system: System, import_id: int) -> bool:
     async with system.database.read() as tx:
-        found = await imports.show(tx, import_id)
+        found = await runner.show(tx, import_id)
     return found is None or found.state in ("done", "failed")
 
 

@@ -11,21 +11,13 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import (
-    approval,
-    auto_pause,
-    import_drafts,
-    mailboxes,
-    reports,
-    senders,
-    standing,
-    stats,
-)
+from ums.core import approval, auto_pause, mailboxes, reports, senders, standing, stats
 from ums.core.common import metadata
 from ums.core.forecast import Forecast, forecast
 from ums.core.identity import operator_access
 from ums.core.identity.operators import ADMINISTRATOR
 from ums.core.identity.principals import Caller
+from ums.core.imports import drafts
 from ums.core.reports import MessageInfo
 from ums.core.stats import OwnDays, Stats
 from ums.core.stats_sql import Asked
@@ -213,7 +205,7 @@ async def _of_paused(system: Any, caller: Caller) -> list[Notice]:
 
 async def _of_imports(system: Any, *, may_dismiss: bool) -> list[Notice]:
     async with system.database.read() as tx:
-        found = await import_drafts.in_need(tx, clock.now() - clock.DAY, 5)
+        found = await drafts.in_need(tx, clock.now() - clock.DAY, 5)
     return [
         Notice(
             "failed" if one.state == "failed" else "rejects",

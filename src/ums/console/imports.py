@@ -21,13 +21,14 @@ from ums.console.pages import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
 from ums.console.words import language_of
-from ums.core import import_drafts, import_undo, rejects
 from ums.core.common.sorting import ByName
-from ums.core.dry_run import dry_run
 from ums.core.identity.principals import Caller
-from ums.core.import_columns import Choice, has_userid
-from ums.core.import_drafts import ColumnView, ImportInfo, TopRow
-from ums.core.import_rows import KIND_OF
+from ums.core.imports import drafts, rejects
+from ums.core.imports import undo as import_undo
+from ums.core.imports.columns import Choice, has_userid
+from ums.core.imports.drafts import ColumnView, ImportInfo, TopRow
+from ums.core.imports.dry_run import dry_run
+from ums.core.imports.row_mapping import KIND_OF
 from ums.core.spreadsheets.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
 from ums.core.users.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
@@ -48,7 +49,7 @@ async def _uploads(
 ) -> Response[str]:
     async with system.database.read() as tx:
         after, sort = request.query_params.get("after"), sort_of(request, ByName, "-created_at")
-        found = await import_drafts.list_imports(tx, sort=sort, after=after, limit=20)
+        found = await drafts.list_imports(tx, sort=sort, after=after, limit=20)
     return page(
         request,
         "imports/list.html",
@@ -68,7 +69,7 @@ async def upload(request: AnyRequest, system: System, visitor: Visitor) -> Respo
     try:
         if not isinstance(file, UploadFile) or not file.filename:
             raise Invalid("missing", field="file")
-        made = await import_drafts.upload(system, file.file, file.filename, bind_id=bind_id)
+        made = await drafts.upload(system, file.file, file.filename, bind_id=bind_id)
     except UmsError as error:
         form = refused(request, {"bind_id": bind_id, "file": ""}, error, {"file": "file"})
         return await _uploads(request, system, visitor, form, error.status)
@@ -96,7 +97,7 @@ async def show_import(
     """Before it is started what its columns hold; then how far it is."""
     visitor.caller.unbound()
     async with system.database.read() as tx:
-        found = await import_drafts.show(tx, id, language_of(request))
+        found = await drafts.show(tx, id, language_of(request))
     if found.state == "draft":
         return await _draft(
             request,
@@ -123,7 +124,7 @@ async def live_import(
 
     async def look() -> tuple[str, bool]:
         async with system.database.read() as tx:
-            found = await import_drafts.show(tx, id, language_of(request))
+            found = await drafts.show(tx, id, language_of(request))
         html = render(request, "imports/_progress.html", **_progress(found))
         return html, found.state not in MOVING
 
@@ -181,7 +182,7 @@ async def _draft(
     typed: Sequence[str] = (),
 ) -> Response[str]:
     try:
-        preview = await import_drafts.preview(system, found.id)
+        preview = await drafts.preview(system, found.id)
     except (Conflict, Invalid) as error:  # its file lies on another machine, say
         preview, form = None, refused(request, form.values, error)
     columns = preview.columns if preview else []
@@ -250,18 +251,18 @@ async def start_import(
     try:
         if "take" in fields:
             choice = Choice(last.get("sheet") or None, _row_of(last))
-            await import_drafts.change(system, id, bind_id=bind_id, choice=choice)
+            await drafts.change(system, id, bind_id=bind_id, choice=choice)
             return go(f"/imports/{id}")
-        await import_drafts.change(system, id, columns=columns, bind_id=bind_id)
+        await drafts.change(system, id, columns=columns, bind_id=bind_id)
         if "start" in fields:
-            await import_drafts.start(system, id)
+            await drafts.start(system, id)
     except Conflict:
         return go(f"/imports/{id}")  # somebody was quicker: the page says how it stands
     except UmsError as error:
         if part:
             return await _counted(request, system, id, error)
         async with system.database.read() as tx:
-            found = await import_drafts.show(tx, id, language_of(request))
+            found = await drafts.show(tx, id, language_of(request))
         values = {"bind_id": bind_id, "sheet": found.sheet or "", "header_row": found.header_row}
         form = refused(request, values, error)
         return await _draft(request, system, visitor, found, form, error.status, columns)
@@ -279,14 +280,14 @@ def _row_of(fields: dict[str, str]) -> int | None:
 async def dismiss(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     """Show it on the first page no more."""
     visitor.caller.unbound()
-    await import_drafts.dismiss(system, id)
+    await drafts.dismiss(system, id)
     return go("/home")
 
 
 @post("/imports/{id:int}/delete", scope="users:write")
 async def delete_import(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     visitor.caller.unbound()
-    await import_drafts.remove(system, id)
+    await drafts.remove(system, id)
     return go("/imports", "imports.did_delete")
 
 

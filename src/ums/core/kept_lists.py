@@ -13,11 +13,11 @@ from sqlalchemy import insert, select
 
 from ums import clock
 from ums.core.context.app_context import System
-from ums.core.import_columns import Choice, look
-from ums.core.imports import is_kept
+from ums.core.imports.columns import Choice, look
+from ums.core.imports.runner import is_kept
+from ums.core.imports.uploads import discard, keep_stream
 from ums.core.spreadsheets import reader
 from ums.core.tables import imports
-from ums.core.upload import discard, keep_stream
 from ums.core.users.fields import ALL
 from ums.errors import Invalid
 

@@ -12,10 +12,11 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import auto_pause, imports, looking, poison, queue, restoring
+from ums.core import auto_pause, looking, poison, queue, restoring
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
+from ums.core.imports import runner
 from ums.core.routing import spill
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
@@ -177,10 +178,10 @@ class Engine:
 
     async def _import_one(self) -> bool:
         async with self._system.database.write() as tx:
-            import_id = await imports.claim(tx, self.owner)
+            import_id = await runner.claim(tx, self.owner)
         if import_id is None:
             return False
-        await imports.run(self._system, import_id, self.owner)
+        await runner.run(self._system, import_id, self.owner)
         return True
 
     async def _quiet(self) -> None:

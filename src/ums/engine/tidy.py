@@ -7,9 +7,6 @@ from ums.core import (
     contacts,
     evidence,
     full_mailboxes,
-    import_drafts,
-    import_undo,
-    imports,
     learnt,
     poison,
     queue,
@@ -26,6 +23,7 @@ from ums.core.common.idempotency import KEY_LIFE
 from ums.core.content import materials
 from ums.core.context.app_context import System
 from ums.core.identity import throttle
+from ums.core.imports import drafts, runner, undo
 from ums.core.tables import idempotency
 from ums.core.webhooks import cleanup
 
@@ -48,9 +46,9 @@ async def tidy(system: System, since: int) -> bool:
     await restoring.see(system)
     await warming.grow(system)
     await answers.forget(system.database)
-    await import_drafts.forget(system)
-    await import_undo.forget(system)
-    await imports.sweep(system)
+    await drafts.forget(system)
+    await undo.forget(system)
+    await runner.sweep(system)
     await materials.sweep(system)
     await cleanup.sweep(system)
     await retention.sweep(system)

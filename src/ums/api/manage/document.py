@@ -20,7 +20,7 @@ from ums import __version__
 from ums.api.manage.door import OPEN
 from ums.api.problems import MEDIA_TYPE, Problem
 from ums.bounds import MOST_ID
-from ums.core.import_columns import HeaderRow
+from ums.core.imports.columns import HeaderRow
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 _ABOUT = """What UMS does, for programs: channels, senders, users, messages, statistics.

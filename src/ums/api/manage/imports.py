@@ -15,12 +15,12 @@ from msgspec import Meta, Struct
 
 from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import import_drafts, import_undo, rejects
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.dry_run import DryRun, dry_run
-from ums.core.import_columns import Choice, HeaderRow, Sheet
-from ums.core.import_drafts import ImportInfo, Preview, State
+from ums.core.imports import drafts, rejects, undo
+from ums.core.imports.columns import Choice, HeaderRow, Sheet
+from ums.core.imports.drafts import ImportInfo, Preview, State
+from ums.core.imports.dry_run import DryRun, dry_run
 from ums.web.bodies import BoundedRequest as Call
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -80,7 +80,7 @@ async def list_imports(
     """All imports, the newest first."""
     caller.unbound()
     async with system.database.read() as tx:
-        return await import_drafts.list_imports(
+        return await drafts.list_imports(
             tx,
             state=of_state,
             sort=sort,
@@ -96,7 +96,7 @@ async def upload_import(
 ) -> Response[ImportInfo]:
     """Upload a spreadsheet as a draft; what its columns hold is guessed from their names."""
     caller.unbound()
-    made = await import_drafts.upload(
+    made = await drafts.upload(
         system,
         data.file.file,
         data.file.filename,
@@ -113,7 +113,7 @@ async def show_import(
     """An import and how far it is."""
     caller.unbound()
     async with system.database.read() as tx:
-        return shown(request, await import_drafts.show(tx, id, language_of(request)))
+        return shown(request, await drafts.show(tx, id, language_of(request)))
 
 
 @patch("/api/imports/{id:int}", scope="users:write")
@@ -122,7 +122,7 @@ async def change_import(
 ) -> Response[ImportInfo]:
     """Say what the columns of a draft hold, and where its values go."""
     caller.unbound()
-    changed = await import_drafts.change(
+    changed = await drafts.change(
         system,
         id,
         columns=data.columns,
@@ -137,14 +137,14 @@ async def change_import(
 async def delete_import(system: System, caller: Caller, request: Call, id: FromPath[int]) -> None:
     """Throw a draft away."""
     caller.unbound()
-    await import_drafts.remove(system, id, expected(request))
+    await drafts.remove(system, id, expected(request))
 
 
 @get("/api/imports/{id:int}/preview", scope="users:read")
 async def preview_import(system: System, caller: Caller, id: FromPath[int]) -> Preview:
     """The columns and the first rows of a draft."""
     caller.unbound()
-    return await import_drafts.preview(system, id)
+    return await drafts.preview(system, id)
 
 
 @get("/api/imports/{id:int}/dry-run", scope="users:read")
@@ -163,7 +163,7 @@ async def start_import(
 ) -> Response[ImportInfo]:
     """Do it: the engine begins within a second."""
     caller.unbound()
-    return shown(request, await import_drafts.start(system, id))
+    return shown(request, await drafts.start(system, id))
 
 
 @post("/api/imports/{id:int}/undo", scope="users:write", status_code=200)
@@ -172,9 +172,9 @@ async def undo_import(
 ) -> Response[ImportInfo]:
     """Take it back, in the next 30 days: what nobody changed since is as it was before."""
     caller.unbound()
-    await import_undo.request(system, id)
+    await undo.request(system, id)
     async with system.database.read() as tx:
-        return shown(request, await import_drafts.show(tx, id, language_of(request)))
+        return shown(request, await drafts.show(tx, id, language_of(request)))
 
 
 @get("/api/imports/{id:int}/rejects", scope="users:read", gives=XLSX, media_type=XLSX)

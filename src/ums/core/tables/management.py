@@ -37,5 +37,5 @@ import_batches = table(
     "import_batches",
     Column("import_id", Id, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),  # the rows that were done before it
-    Column("changes", Text, nullable=False),  # JSON, core.import_undo.Difference
+    Column("changes", Text, nullable=False),  # JSON, core.imports.undo.Difference
 )

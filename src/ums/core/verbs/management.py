@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import import_drafts, import_undo, stats
+from ums.core import stats
 from ums.core.channels.channels import find
 from ums.core.common.timestamps import milliseconds
 from ums.core.context.app_context import System
 from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
+from ums.core.imports import drafts, undo
 from ums.core.messages import Intake
 from ums.core.stats_sql import Asked, By
 from ums.core.verbs.base import Id, Verb
@@ -97,13 +98,13 @@ async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:
 
 async def _import_list(system: System, _: Intake, p: Part) -> object:
     async with system.database.read() as tx:
-        return await import_drafts.list_imports(tx, after=p.after, limit=p.limit)
+        return await drafts.list_imports(tx, after=p.after, limit=p.limit)
 
 
 async def _import_undo(system: System, _: Intake, p: ImportId) -> object:
-    await import_undo.request(system, p.id)
+    await undo.request(system, p.id)
     async with system.database.read() as tx:
-        return await import_drafts.show(tx, p.id)
+        return await drafts.show(tx, p.id)
 
 
 VERBS = {

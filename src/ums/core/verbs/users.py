@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ums import clock
-from ums.core import imports, rejects
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
-from ums.core.import_columns import Choice, HeaderRow, read_fields
+from ums.core.imports import rejects, runner
+from ums.core.imports.columns import Choice, HeaderRow, read_fields
 from ums.core.messages import Intake
 from ums.core.spreadsheets.headings import letters
 from ums.core.users import administration
@@ -82,7 +82,7 @@ async def _user_show(system: System, _: Intake, p: UserShow) -> object:
 
 async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
     choice = Choice(p.sheet, p.header_row, read_fields(p.map), p.ignore)
-    found = await imports.open_import(
+    found = await runner.open_import(
         system, Path(p.path), bind_id=p.bind_id, name=p.name, choice=choice
     )
     return _shown(found, "en")
@@ -90,13 +90,13 @@ async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
 
 async def _import_show(system: System, _: Intake, p: ImportId) -> object:
     async with system.database.read() as tx:
-        found = await imports.show(tx, p.id)
+        found = await runner.show(tx, p.id)
     if found is None:
         raise Invalid("import_unknown", id=p.id)
     return _shown(found, p.language)
 
 
-def _shown(found: imports.Import, language: str) -> dict[str, Any]:
+def _shown(found: runner.Import, language: str) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(found)
     shown["detail"] = recall(found.detail, language)
     header: list[str] = msgspec.json.decode(shown.pop("header") or b"[]")

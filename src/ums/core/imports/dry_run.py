@@ -7,9 +7,9 @@ from typing import Annotated, Any, cast
 from msgspec import Meta, Struct
 
 from ums.core.context.app_context import System
-from ums.core.import_columns import check_columns
-from ums.core.import_drafts import columns_of, file_of
-from ums.core.import_rows import Table, read
+from ums.core.imports.columns import check_columns
+from ums.core.imports.drafts import columns_of, file_of
+from ums.core.imports.row_mapping import Table, read
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, Head, Line
 from ums.core.users.bulk_upsert import State, change, fill

@@ -8,11 +8,11 @@ import pytest
 import xlsxwriter
 
 from spreadsheets import ME, counts, prepare, shown
-from ums.core import import_drafts, imports
 from ums.core.context.app_context import System
-from ums.core.dry_run import dry_run
-from ums.core.import_columns import Choice
-from ums.core.import_drafts import ImportInfo
+from ums.core.imports import drafts, runner
+from ums.core.imports.columns import Choice
+from ums.core.imports.drafts import ImportInfo
+from ums.core.imports.dry_run import dry_run
 from ums.errors import Invalid
 
 HEADER = ["userid", "邮箱", "remark"]
@@ -30,12 +30,12 @@ def workbook(path: Path, sheets: Sheets) -> Path:
 
 async def uploaded(system: System, path: Path) -> ImportInfo:
     with path.open("rb") as file:
-        return await import_drafts.upload(system, file, path.name)
+        return await drafts.upload(system, file, path.name)
 
 
 async def ran(system: System, import_id: int) -> tuple[int, int, int, int]:
-    await import_drafts.start(system, import_id)
-    await imports.run(system, import_id, ME)
+    await drafts.start(system, import_id)
+    await runner.run(system, import_id, ME)
     return counts(await shown(system, import_id))
 
 
@@ -73,7 +73,7 @@ async def test_what_columns_held_is_remembered(system: System, tmp_path: Path) -
     assert first.columns == ["", ""]
     with pytest.raises(Invalid):
         await dry_run(system, first.id)  # no column holds the userid
-    await import_drafts.change(system, first.id, columns=["userid", "email"])
+    await drafts.change(system, first.id, columns=["userid", "email"])
     assert await ran(system, first.id) == (1, 0, 0, 0)
     again = await uploaded(system, workbook(tmp_path / "two.xlsx", {"other": rows}))
     assert again.columns == ["userid", "email"]
@@ -92,12 +92,12 @@ async def test_a_sheet_is_chosen(system: System, tmp_path: Path) -> None:
     }
     made = await uploaded(system, workbook(tmp_path / "book.xlsx", sheets))
     assert (made.sheet, made.size, made.columns) == ("一月", 1, ["userid", "email"])
-    seen = await import_drafts.preview(system, made.id)
+    seen = await drafts.preview(system, made.id)
     assert seen.sheets == ["empty", "一月", "二月"]
     for wrong in ("三月", "empty"):
         with pytest.raises(Invalid):
-            await import_drafts.change(system, made.id, choice=Choice(wrong))
-    changed = await import_drafts.change(system, made.id, choice=Choice("二月"))
+            await drafts.change(system, made.id, choice=Choice(wrong))
+    changed = await drafts.change(system, made.id, choice=Choice("二月"))
     assert (changed.sheet, changed.size, changed.columns) == ("二月", 2, ["email", "userid"])
     assert (await dry_run(system, made.id)).new == 2
     assert await ran(system, made.id) == (2, 0, 0, 0)

@@ -7,11 +7,12 @@ from sqlalchemy import delete, func, select, update
 
 from spreadsheets import table
 from ums import clock
-from ums.core import import_drafts, import_undo, imports, queue
+from ums.core import queue
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
-from ums.core.import_undo import Lost
+from ums.core.imports import drafts, runner, undo
+from ums.core.imports.undo import Lost
 from ums.core.spreadsheets import reader
 from ums.core.tables import import_batches
 from ums.core.tables import imports as rows
@@ -28,15 +29,15 @@ async def administrator(system: System) -> Caller:
 
 
 async def imported(system: System, path: Path) -> int:
-    opened = await imports.open_import(system, path, name="people")
-    await imports.run(system, opened.id, ME)
+    opened = await runner.open_import(system, path, name="people")
+    await runner.run(system, opened.id, ME)
     assert (await shown(system, opened.id)).state == "done"
     return opened.id
 
 
-async def shown(system: System, id: int) -> import_drafts.ImportInfo:
+async def shown(system: System, id: int) -> drafts.ImportInfo:
     async with system.database.read() as tx:
-        return await import_drafts.show(tx, id)
+        return await drafts.show(tx, id)
 
 
 async def held(system: System, userid: str) -> users.User | None:
@@ -53,9 +54,9 @@ async def batches(system: System) -> int:
         return int(await tx.value(select(func.count()).select_from(import_batches)))
 
 
-async def undone(system: System, id: int) -> import_drafts.ImportInfo:
-    await import_undo.request(system, id)
-    await imports.run(system, id, ME)
+async def undone(system: System, id: int) -> drafts.ImportInfo:
+    await undo.request(system, id)
+    await runner.run(system, id, ME)
     return await shown(system, id)
 
 
@@ -110,61 +111,61 @@ async def test_another_worker_goes_on_where_one_died(
     monkeypatch.setattr(reader, "BATCH", 2)
     lines = [[f"u{n}", f"u{n}@a.org"] for n in range(10)]
     id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email"], *lines))
-    await import_undo.request(system, id)
+    await undo.request(system, id)
 
     async def claim(owner: str) -> int | None:
         async with system.database.write() as tx:
-            return await imports.claim(tx, owner)
+            return await runner.claim(tx, owner)
 
     async with system.database.write() as tx:
         await queue.beat(tx, "first", 60_000)
     assert await claim("first") == id
     assert await claim("second") is None
-    assert await import_undo.step(system, id, "first")
-    assert await import_undo.step(system, id, "first")
+    assert await undo.step(system, id, "first")
+    assert await undo.step(system, id, "first")
     assert (await shown(system, id)).undone == 4
     async with system.database.write() as tx:
         await queue.beat(tx, "first", -1)  # it died
     assert await claim("second") == id
     with pytest.raises(Lost):
-        await import_undo.step(system, id, "first")
-    await imports.run(system, id, "second")
+        await undo.step(system, id, "first")
+    await runner.run(system, id, "second")
     after = await shown(system, id)
     assert (after.state, after.undone, after.kept) == ("undone", 10, 0)
     async with system.database.read() as tx:
         assert await tx.value(select(func.count()).select_from(users_table)) == 0
     assert await claim("third") is None
-    await imports.run(system, id, "third")  # nothing more happens
+    await runner.run(system, id, "third")  # nothing more happens
     assert await shown(system, id) == after
 
 
 async def test_what_cannot_be_taken_back(system: System, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        await import_undo.request(system, 77)
+        await undo.request(system, 77)
     path = table(tmp_path / "a.xlsx", ["userid"], ["u1"])
-    waiting = await imports.open_import(system, path, name="a")
+    waiting = await runner.open_import(system, path, name="a")
     with pytest.raises(Conflict, match="waiting"):
-        await import_undo.request(system, waiting.id)
-    await imports.run(system, waiting.id, ME)
-    old = clock.now() - import_undo.KEPT_FOR - 1
+        await undo.request(system, waiting.id)
+    await runner.run(system, waiting.id, ME)
+    old = clock.now() - undo.KEPT_FOR - 1
     async with system.database.write() as tx:
         await tx.run(update(rows).values(finished_at=old))
-    await import_undo.forget(system)
+    await undo.forget(system)
     with pytest.raises(Conflict, match="too old"):
-        await import_undo.request(system, waiting.id)
+        await undo.request(system, waiting.id)
 
 
 async def test_old_drafts_are_forgotten(system: System, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("userid\nu\n")
     with path.open("rb") as file:
-        made = await import_drafts.upload(system, file, "a.csv")
-    await import_drafts.forget(system)
+        made = await drafts.upload(system, file, "a.csv")
+    await drafts.forget(system)
     assert (await shown(system, made.id)).state == "draft"
     async with system.database.write() as tx:
-        old = clock.now() - import_drafts.KEPT_FOR - 1
+        old = clock.now() - drafts.KEPT_FOR - 1
         await tx.run(update(rows).values(created_at=old))
-    await import_drafts.forget(system)
+    await drafts.forget(system)
     with pytest.raises(NotFound):
         await shown(system, made.id)
     async with system.database.write() as tx:

@@ -6,8 +6,8 @@ import openpyxl
 import pytest
 
 from spreadsheets import counts, done, prepare, table
-from ums.core import imports
 from ums.core.context.app_context import System
+from ums.core.imports import runner
 from ums.errors import NotFound
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]
@@ -34,7 +34,7 @@ async def test_rejected_rows_come_back_as_text(world: System, tmp_path: Path) ->
     one = await done(world, path)
     assert counts(one) == (1, 0, 0, len(rows) + 3)
     target = tmp_path / "rejected.xlsx"
-    await imports.rejected_workbook(world, one.id, target)
+    await runner.rejected_workbook(world, one.id, target)
     sheet = openpyxl.load_workbook(target).active
     assert sheet is not None
     read = list(sheet.iter_rows())
@@ -46,7 +46,7 @@ async def test_rejected_rows_come_back_as_text(world: System, tmp_path: Path) ->
     assert "15 digits" in str(read[7][4].value)
     assert read[8][2].value == "=stray"
     with pytest.raises(NotFound):
-        await imports.rejected_workbook(world, 77, target)
+        await runner.rejected_workbook(world, 77, target)
 
 
 async def test_the_file_s_own_columns_and_headings_are_kept(world: System, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ async def test_the_file_s_own_columns_and_headings_are_kept(world: System, tmp_p
     path = table(tmp_path / "a.xlsx", head, ["first", "m1", "nobody", "second"])
     one = await done(world, path)
     target = tmp_path / "rejected.xlsx"
-    await imports.rejected_workbook(world, one.id, target, "zh")
+    await runner.rejected_workbook(world, one.id, target, "zh")
     sheet = openpyxl.load_workbook(target).active
     assert sheet is not None
     header, row = sheet.iter_rows(values_only=True)
@@ -67,12 +67,12 @@ async def test_the_file_s_own_columns_and_headings_are_kept(world: System, tmp_p
 async def test_many_rejects_are_paged(
     world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ums.core.rejects._PAGE", 7)
+    monkeypatch.setattr("ums.core.imports.rejects._PAGE", 7)
     one = await done(
         world, table(tmp_path / "a.xlsx", ["userid"], *([f"a b{i}"] for i in range(30)))
     )
     assert one.rejected == 30
-    await imports.rejected_workbook(world, one.id, tmp_path / "r.xlsx")
+    await runner.rejected_workbook(world, one.id, tmp_path / "r.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "r.xlsx").active
     assert sheet is not None
     assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == [

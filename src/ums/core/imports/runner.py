@@ -3,7 +3,7 @@
 States: draft -> waiting -> running -> done | failed -> undoing -> undone. Where an import is
 running, `owner` is the worker that does it; each batch, its place in the file, its counts and what
 it changed are one transaction, which begins by making sure that the import is still this worker's
-(reliability.md F13). Drafts: `core.import_drafts`; taking back: `core.import_undo`.
+(reliability.md F13). Drafts: `core.imports.drafts`; taking back: `core.imports.undo`.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core import import_undo
 from ums.core.context.app_context import System
-from ums.core.import_columns import Choice, check_columns, look
-from ums.core.import_rows import Table, read
-from ums.core.import_undo import Lost
-from ums.core.rejects import rejected_workbook
+from ums.core.imports import undo
+from ums.core.imports.columns import Choice, check_columns, look
+from ums.core.imports.rejects import rejected_workbook
+from ums.core.imports.row_mapping import Table, read
+from ums.core.imports.undo import Lost
+from ums.core.imports.uploads import discard, keep, leave_only
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, End, Head, Line
 from ums.core.spreadsheets.reader import Reader
 from ums.core.tables import imports
-from ums.core.upload import discard, keep, leave_only
 from ums.core.users.bulk_upsert import Difference, apply
 from ums.core.users.entry_parser import Entry, Rights
 from ums.core.users.fields import ALL
@@ -156,7 +156,7 @@ async def claim(tx: Tx, owner: str) -> int | None:
     for row in await tx.rows(_CANDIDATES, mine):
         if await asyncio.to_thread(Path(row.file).exists):
             return await tx.value(_TAKE, {**mine, "id": row.id})
-    return await import_undo.claim(tx, owner)
+    return await undo.claim(tx, owner)
 
 
 async def run(system: System, import_id: int, owner: str) -> None:
@@ -167,7 +167,7 @@ async def run(system: System, import_id: int, owner: str) -> None:
     """
     row = await _take(system, import_id, owner)
     if row is None:
-        await import_undo.run(system, import_id, owner)
+        await undo.run(system, import_id, owner)
         return
     try:
         await _read_all(system, row, owner)

@@ -14,8 +14,9 @@ from sqlalchemy import func, select
 
 from spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
-from ums.core import imports, queue
+from ums.core import queue
 from ums.core.context.app_context import System
+from ums.core.imports import runner
 from ums.core.opening import open_system
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import COLUMNS
@@ -120,7 +121,7 @@ async def test_file_that_cannot_be_read_changes_nothing(world: System, tmp_path:
     path = tmp_path / "users.csv"
     path.write_text('userid,email\nu1,a@a.org\nu2,"b@a.org\n')  # cut off
     with pytest.raises(Invalid, match="line 3"):
-        await imports.open_import(world, path, bind_id="A", name="users.csv")
+        await runner.open_import(world, path, bind_id="A", name="users.csv")
     async with world.database.read() as tx:
         assert await users.find(tx, "u1") is None
     assert copies(world) == []
@@ -131,9 +132,9 @@ async def test_an_import_that_failed_does_nothing_more(world: System, tmp_path: 
     one = await done(world, people(tmp_path / "a.xlsx", 2), "MINE")
     assert (one.state, counts(one)) == ("failed", (0, 0, 0, 0))
     assert copies(world) == []
-    await imports.run(world, one.id, ME)
+    await runner.run(world, one.id, ME)
     assert await shown(world, one.id) == one
-    assert not await imports.step(world, one.id, ME)
+    assert not await runner.step(world, one.id, ME)
 
 
 @on_sqlite
@@ -159,17 +160,17 @@ async def test_what_cannot_be_opened(world: System, tmp_path: Path) -> None:
         (tmp_path, "A", "file_missing"),
     ):
         with pytest.raises(Invalid) as error:
-            await imports.open_import(world, path, bind_id=bind_id, name="x")
+            await runner.open_import(world, path, bind_id=bind_id, name="x")
         assert error.value.reason == reason
     assert copies(world) == []
     with pytest.raises(NotFound):
-        await imports.run(world, 77, ME)
+        await runner.run(world, 77, ME)
 
 
 @on_sqlite
 async def test_our_copy_has_a_name_of_its_own(world: System, tmp_path: Path) -> None:
     path = people(tmp_path / "a.xlsx", 1)
-    one = await imports.open_import(world, path, bind_id="A", name="../../e\x00vil\r\n.xlsx")
+    one = await runner.open_import(world, path, bind_id="A", name="../../e\x00vil\r\n.xlsx")
     assert one.name == "../../e vil  .xlsx"
     [copy] = copies(world)
     assert len(copy.stem) == 32
@@ -178,13 +179,13 @@ async def test_our_copy_has_a_name_of_its_own(world: System, tmp_path: Path) -> 
 
 async def test_same_file_again_is_the_same_import(world: System, tmp_path: Path) -> None:
     path = people(tmp_path / "a.xlsx", 3)
-    first = await imports.open_import(world, path, bind_id="A", name="a")
-    again = await imports.open_import(world, path, bind_id="A", name="b")
-    other = await imports.open_import(world, path, bind_id="B", name="c")
+    first = await runner.open_import(world, path, bind_id="A", name="a")
+    again = await runner.open_import(world, path, bind_id="A", name="b")
+    other = await runner.open_import(world, path, bind_id="B", name="c")
     assert again == first
     assert other.id != first.id
     assert len(copies(world)) == 2
-    await imports.run(world, first.id, ME)
+    await runner.run(world, first.id, ME)
     later = await done(world, path)
     assert later.id not in {first.id, other.id}
     assert counts(later) == (0, 0, 3, 0)
@@ -195,47 +196,45 @@ async def test_one_step_at_a_time(
     world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "BATCH", 10)
-    opened = await imports.open_import(
-        world, people(tmp_path / "a.xlsx", 25), bind_id="A", name="a"
-    )
+    opened = await runner.open_import(world, people(tmp_path / "a.xlsx", 25), bind_id="A", name="a")
     seen = [await cursor_after_step(world, opened.id) for _ in range(4)]
     assert seen == [(True, 10), (True, 20), (True, 25), (False, 25)]
     assert counts(await shown(world, opened.id)) == (25, 0, 0, 0)
 
 
 async def cursor_after_step(system: System, import_id: int) -> tuple[bool, int]:
-    more = await imports.step(system, import_id, ME)
+    more = await runner.step(system, import_id, ME)
     return more, (await shown(system, import_id)).cursor
 
 
 async def test_claim(world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "BATCH", 1)
-    opened = await imports.open_import(world, people(tmp_path / "a.xlsx", 3), bind_id="A", name="a")
+    opened = await runner.open_import(world, people(tmp_path / "a.xlsx", 3), bind_id="A", name="a")
 
     async def claim(owner: str) -> int | None:
         async with world.database.write() as tx:
-            return await imports.claim(tx, owner)
+            return await runner.claim(tx, owner)
 
     async with world.database.write() as tx:
         await queue.beat(tx, "alive", 60_000)
     assert await claim("alive") == opened.id
     assert await claim("other") is None
-    assert not await imports.step(world, opened.id, "other")
-    assert await imports.step(world, opened.id, "alive")
+    assert not await runner.step(world, opened.id, "other")
+    assert await runner.step(world, opened.id, "alive")
     async with world.database.write() as tx:
         await queue.beat(tx, "alive", -1)  # it died
     assert await claim("other") == opened.id
-    await imports.run(world, opened.id, "other")
+    await runner.run(world, opened.id, "other")
     assert counts(await shown(world, opened.id)) == (3, 0, 0, 0)
     assert await claim("third") is None
 
 
 @on_sqlite
 async def test_claim_leaves_a_file_on_another_machine_alone(world: System, tmp_path: Path) -> None:
-    await imports.open_import(world, people(tmp_path / "a.xlsx", 1), bind_id="A", name="a")
+    await runner.open_import(world, people(tmp_path / "a.xlsx", 1), bind_id="A", name="a")
     copies(world)[0].unlink()
     async with world.database.write() as tx:
-        assert await imports.claim(tx, ME) is None
+        assert await runner.claim(tx, ME) is None
 
 
 async def test_worker_that_lost_its_import_changes_nothing(
@@ -243,8 +242,8 @@ async def test_worker_that_lost_its_import_changes_nothing(
 ) -> None:
     """A worker that was asleep past its lease wakes up in the middle of a batch."""
     monkeypatch.setattr(reader, "BATCH", 2)
-    opened = await imports.open_import(world, people(tmp_path / "a.xlsx", 9), bind_id="A", name="a")
-    original = imports.read
+    opened = await runner.open_import(world, people(tmp_path / "a.xlsx", 9), bind_id="A", name="a")
+    original = runner.read
     stolen = False
 
     def steal(*given: Any) -> Any:
@@ -252,11 +251,11 @@ async def test_worker_that_lost_its_import_changes_nothing(
         stolen = True
         return original(*given)
 
-    monkeypatch.setattr(imports, "read", steal)
-    sleeper = asyncio.create_task(imports.run(world, opened.id, "sleeper"))
+    monkeypatch.setattr(runner, "read", steal)
+    sleeper = asyncio.create_task(runner.run(world, opened.id, "sleeper"))
     while not stolen:
         await asyncio.sleep(0)
-    await imports.run(world, opened.id, "thief")
+    await runner.run(world, opened.id, "thief")
     await sleeper
     assert counts(await shown(world, opened.id)) == (9, 0, 0, 0)
     assert (await shown(world, opened.id)).state == "done"
@@ -266,17 +265,17 @@ async def test_cancelled_run_waits_to_be_claimed(
     world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "BATCH", 5)
-    opened = await imports.open_import(
+    opened = await runner.open_import(
         world, people(tmp_path / "a.xlsx", 500), bind_id="A", name="a"
     )
-    task = asyncio.create_task(imports.run(world, opened.id, ME))
+    task = asyncio.create_task(runner.run(world, opened.id, ME))
     while (await shown(world, opened.id)).cursor < 10:
         await asyncio.sleep(0.001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await shown(world, opened.id)).state == "waiting"
-    await imports.run(world, opened.id, "next")
+    await runner.run(world, opened.id, "next")
     assert counts(await shown(world, opened.id)) == (500, 0, 0, 0)
 
 
@@ -316,14 +315,14 @@ async def test_killed_importer_loses_and_doubles_nothing(
     path = table(tmp_path / "people.xlsx", ["userid", "email"], *rows)
     async with open_system(settings) as system:
         await prepare(system)
-        opened = await imports.open_import(system, path, bind_id="A", name="people")
+        opened = await runner.open_import(system, path, bind_id="A", name="people")
     for attempt in range(2):
         await killed(settings, opened.id, attempt)
     async with open_system(settings) as system:
-        again = await imports.open_import(system, path, bind_id="A", name="people")
+        again = await runner.open_import(system, path, bind_id="A", name="people")
         assert again.id == opened.id
         assert 0 < again.cursor < 4000
-        await imports.run(system, again.id, ME)
+        await runner.run(system, again.id, ME)
         one = await shown(system, again.id)
         assert (one.state, *counts(one)) == ("done", 3600, 0, 0, 400)
         assert len(await reasons(system, one.id)) == 400
@@ -347,21 +346,21 @@ async def killed(settings: Settings, import_id: int, attempt: int) -> None:
 
 @on_sqlite
 async def test_sweep_removes_what_no_import_wants(world: System, tmp_path: Path) -> None:
-    await imports.open_import(world, people(tmp_path / "a.xlsx", 1), bind_id="A", name="a")
+    await runner.open_import(world, people(tmp_path / "a.xlsx", 1), bind_id="A", name="a")
     [wanted] = copies(world)
     orphan, young = wanted.with_name("orphan.csv"), wanted.with_name("young.csv")
     young.touch()
     for old in (wanted, orphan):
         old.touch()
         os.utime(old, (0, 0))
-    assert await imports.sweep(world) == 1
+    assert await runner.sweep(world) == 1
     assert sorted(copies(world)) == sorted([wanted, young])
 
 
 @on_sqlite
 async def test_no_import(world: System) -> None:
     async with world.database.read() as tx:
-        assert await imports.show(tx, 1) is None
+        assert await runner.show(tx, 1) is None
         assert await tx.value(select(func.count()).select_from(imports_table)) == 0
 
 

@@ -15,13 +15,13 @@ from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.context.app_context import System
-from ums.core.import_columns import Choice, check_columns, look
-from ums.core.import_rows import Table
-from ums.core.imports import SELECT, Import, check_bind_id, is_kept
+from ums.core.imports.columns import Choice, check_columns, look
+from ums.core.imports.row_mapping import Table
+from ums.core.imports.runner import SELECT, Import, check_bind_id, is_kept
+from ums.core.imports.uploads import discard, keep_stream
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import letters
 from ums.core.tables import imports
-from ums.core.upload import discard, keep_stream
 from ums.core.users.entry_parser import Rights
 from ums.core.users.fields import ALL
 from ums.db import Tx

@@ -11,11 +11,11 @@ import xlsxwriter
 from sqlalchemy import text
 
 from spreadsheets import ME, counts, prepare, shown
-from ums.core import import_drafts, import_undo, imports
 from ums.core.context.app_context import System
-from ums.core.dry_run import dry_run
-from ums.core.import_columns import Choice
-from ums.core.imports import Import
+from ums.core.imports import drafts, runner, undo
+from ums.core.imports.columns import Choice
+from ums.core.imports.dry_run import dry_run
+from ums.core.imports.runner import Import
 from ums.core.spreadsheets.headings import guess
 from ums.core.users import users
 from ums.errors import Invalid, recall
@@ -33,10 +33,10 @@ async def world(system: System) -> System:
 
 
 async def done(system: System, path: Path, **chosen: Any) -> Import:
-    opened = await imports.open_import(
+    opened = await runner.open_import(
         system, path, bind_id="all", name=path.name, choice=Choice(**chosen)
     )
-    await imports.run(system, opened.id, ME)
+    await runner.run(system, opened.id, ME)
     return await shown(system, opened.id)
 
 
@@ -144,12 +144,12 @@ async def test_columns_are_mapped_and_ignored(world: System, tmp_path: Path) -> 
 async def test_columns_of_which_nothing_is_said_are_not_read(world: System, tmp_path: Path) -> None:
     path = by_openpyxl(tmp_path / "a.xlsx", [["A", "B", "C"], ["u1", "a@a.org", "x"]])
     with path.open("rb") as file:
-        made = await import_drafts.upload(world, file, "a.xlsx")
-    await import_drafts.change(world, made.id, columns=["userid"])
+        made = await drafts.upload(world, file, "a.xlsx")
+    await drafts.change(world, made.id, columns=["userid"])
     told = await dry_run(world, made.id)
     assert (told.new, told.invalid) == (1, 0)
-    await import_drafts.start(world, made.id)
-    await imports.run(world, made.id, ME)
+    await drafts.start(world, made.id)
+    await runner.run(world, made.id, ME)
     assert counts(await shown(world, made.id)) == (1, 0, 0, 0)
 
 
@@ -182,8 +182,8 @@ async def test_an_empty_cell_keeps_an_attribute_and_the_undo_restores(
     )
     assert counts(one) == (1, 1, 0, 0)
     assert (await held(world, "u1")).attributes == {"city": "Bonn", "name": "Ann"}
-    await import_undo.request(world, one.id)
-    await imports.run(world, one.id, ME)
+    await undo.request(world, one.id)
+    await runner.run(world, one.id, ME)
     assert (await held(world, "u1")).attributes == {"city": "Ulm", "name": "Ann"}
     async with world.database.read() as tx:
         assert await users.find(tx, "u2") is None
@@ -194,7 +194,7 @@ async def test_an_address_alone_is_enough(world: System, tmp_path: Path) -> None
     rows: Rows = [["E-mail Address"], ["a@Example.org"], ["o'hara@a.org"], ["nobody"]]
     path = by_openpyxl(tmp_path / "a.xlsx", rows)
     with path.open("rb") as file:
-        made = await import_drafts.upload(world, file, "a.xlsx")
+        made = await drafts.upload(world, file, "a.xlsx")
     assert made.columns == ["email+userid"]
     told = await dry_run(world, made.id, "zh")
     assert (told.new, told.invalid, told.users) == (1, 2, 1)
@@ -211,7 +211,7 @@ async def test_the_same_address_under_two_userids_is_told(world: System, tmp_pat
     await done(world, by_openpyxl(tmp_path / "a.xlsx", [head, ["old", "a@a.org"]]))
     rows: Rows = [head, ["u1", "a@a.org"], ["u2", "b@a.org"], ["u3", "b@a.org"], ["u3", "b@a.org"]]
     with by_openpyxl(tmp_path / "b.xlsx", rows).open("rb") as file:
-        made = await import_drafts.upload(world, file, "b.xlsx")
+        made = await drafts.upload(world, file, "b.xlsx")
     told = await dry_run(world, made.id)
     assert (told.new, told.duplicate, told.users, told.shared) == (3, 1, 3, 3)
     assert [(one.row, one.other) for one in told.shared_examples] == [
@@ -246,7 +246,7 @@ async def test_what_is_wrong_with_a_file_is_said_in_both_languages(
     path = tmp_path / name
     path.write_bytes(content)
     with path.open("rb") as file, pytest.raises(Invalid) as refused:
-        await import_drafts.upload(world, file, name)
+        await drafts.upload(world, file, name)
     assert words in refused.value.words()
     assert "zip" not in refused.value.words()
     chinese = refused.value.words("zh")
@@ -277,15 +277,15 @@ async def test_reasons_name_the_headings_of_the_file(world: System, tmp_path: Pa
     rows: Rows = [["会员号", "邮箱", "手机"], ["a b", "", ""], ["", "a@a.org", ""]]
     rows += [["u1", "nobody", ""], ["u2", "", 1e16]]
     with by_openpyxl(tmp_path / "a.xlsx", rows).open("rb") as file:
-        made = await import_drafts.upload(world, file, "a.xlsx")
-    await import_drafts.change(world, made.id, columns=["userid", "email", "phone"])
+        made = await drafts.upload(world, file, "a.xlsx")
+    await drafts.change(world, made.id, columns=["userid", "email", "phone"])
     told = [one.reason for one in (await dry_run(world, made.id, "zh")).examples]
     assert told[0].startswith("会员号：")
     assert "会员号" in told[1]
     assert told[2].startswith("邮箱：邮箱地址不合法")
     assert told[3].startswith("手机：")
-    await import_drafts.start(world, made.id)
-    await imports.run(world, made.id, ME)
+    await drafts.start(world, made.id)
+    await runner.run(world, made.id, ME)
     async with world.database.read() as tx:
         rejected = await tx.rows(text("SELECT reason FROM import_rejects ORDER BY row"))
     assert [recall(row.reason, "zh") for row in rejected] == told
@@ -297,14 +297,14 @@ async def test_an_ods_file_with_the_shapes_of_libreoffice(world: System) -> None
     cells that stand for several, a link, a date."""
     path = Path(__file__).with_name("members.ods")
     with path.open("rb") as file:
-        made = await import_drafts.upload(world, file, path.name)
+        made = await drafts.upload(world, file, path.name)
     assert (made.sheet, made.header_row, made.size) == ("会员", 3, 3)
     columns = ["email+userid", "user.name", "user.level", "user.since"]
-    await import_drafts.change(world, made.id, columns=columns)
+    await drafts.change(world, made.id, columns=columns)
     told = await dry_run(world, made.id)
     assert [(one.row, one.cells[0]) for one in told.examples] == [(6, "nobody")]
-    await import_drafts.start(world, made.id)
-    await imports.run(world, made.id, ME)
+    await drafts.start(world, made.id)
+    await runner.run(world, made.id, ME)
     assert counts(await shown(world, made.id)) == (2, 0, 0, 1)
     wanted = {"name": "张三", "level": 7, "since": "2021-01-31"}
     assert (await held(world, "a@a.org")).attributes == wanted
