@@ -15,11 +15,11 @@ import msgspec
 from benchmarks.processes import ROOT
 from ums import clock
 from ums.config import Settings
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.opening import open_system
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.db import Hot
 
 sys.path.append(str(ROOT / "tests"))  # the tests know how to find a PostgreSQL

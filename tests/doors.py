@@ -28,7 +28,6 @@ from msgspec import structs
 from fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
@@ -36,7 +35,8 @@ from ums.core.identity import api_tokens, credentials, login
 from ums.core.identity.api_throttle import ApiThrottle
 from ums.core.identity.api_tokens import NewToken
 from ums.core.identity.throttle import Limit
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.core.tables.states import FINAL
 from ums.engine import loop
 from ums.errors import NotAuthenticated

@@ -18,12 +18,12 @@ import msgspec
 from sqlalchemy import func, select
 
 from fakes import SmtpServer
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.core.tables import attempts, deliveries, messages
 from ums.core.tables import senders as sender_table
 from ums.core.tables.states import FINAL

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ums.core.mailboxes import NewMailbox
+from ums.core.senders.mailboxes import NewMailbox
 
 ACCOUNT, PASSWORD = "news@sender.example", "open sesame"
 

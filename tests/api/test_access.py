@@ -12,11 +12,11 @@ from sqlalchemy import select, update
 from doors import Answer, Basic, Door, OneChannel, open_door
 from ums import clock
 from ums.config import Settings
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.common.encryption import KEY_FILE
 from ums.core.context import directory
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.core.tables import channels as rows
 from ums.core.tables import metadata
 

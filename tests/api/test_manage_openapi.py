@@ -18,7 +18,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
 from doors import Door
-from ums.core import sender_test
+from ums.core.senders import connection_test
 from ums.mail.outcomes import Stage
 from ums.mail.smtp.errors import Kind, SmtpError
 from worlds import DOCUMENT, World, make
@@ -95,7 +95,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object) -> None:
         raise SmtpError(Kind.DNS_FAILED, Stage.CONNECT, "no such name")
 
-    monkeypatch.setattr(sender_test, "try_sender", refuse)
+    monkeypatch.setattr(connection_test, "try_sender", refuse)
 
 
 @pytest.mark.parametrize("mode", MODES)

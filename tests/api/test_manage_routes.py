@@ -7,7 +7,7 @@ from doors import Door, Token
 from flow import until
 from imap import ACCOUNT, PASSWORD, ImapServer
 from ums import clock
-from ums.core import learnt
+from ums.core.senders import learned_limits
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -88,9 +88,12 @@ async def test_the_domains_that_are_slow(shared: Door, admin: Token) -> None:
     assert (await shared.get(path, admin)).body == {"items": [], "next": None}
     id = (await shared.system.directory.now()).sender_codes["Slow"].id
     soon = clock.now() + clock.HOUR
-    paces = [learnt.DomainPace("qq.com", 30, soon), learnt.DomainPace("163.com", 5, 1)]
+    paces = [
+        learned_limits.DomainPace("qq.com", 30, soon),
+        learned_limits.DomainPace("163.com", 5, 1),
+    ]
     async with shared.system.database.write() as tx:
-        await learnt.keep(tx, id, None, paces)
+        await learned_limits.keep(tx, id, None, paces)
     assert (await shared.get(path, admin)).body["items"] == [
         {"domain": "163.com", "per_minute": 5, "open_at": None},
         {"domain": "qq.com", "per_minute": 30, "open_at": clock.iso(soon)},

@@ -4,10 +4,10 @@ from msgspec import structs
 
 from ums.cli.first_start import DEMO_CHANNEL, prepare
 from ums.config import Settings
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.identity.credentials import create_access_key
 from ums.core.opening import open_system
+from ums.core.senders import senders
 
 
 async def test_the_demo_comes_also_beside_a_channel_made_before(settings: Settings) -> None:

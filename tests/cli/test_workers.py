@@ -11,11 +11,12 @@ import pytest
 
 from cli.terminal import SECONDS, Server, Terminal
 from fakes import SmtpServer
-from ums.core import senders, verbs
+from ums.core import verbs
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 
 pytestmark = pytest.mark.parametrize("dialect", ["postgresql"])
 PEOPLE = 60

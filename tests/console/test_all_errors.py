@@ -10,8 +10,8 @@ from console.conftest import Visit
 from console.test_settings import followed
 from doors import Door
 from ums.console.forms import Form
-from ums.core import senders
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.errors import Invalid
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

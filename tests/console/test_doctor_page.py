@@ -9,9 +9,9 @@ from console.conftest import PASSWORD
 from doors import Door
 from fakes import DROP, Act, Call
 from ums.console.words import Words
-from ums.core import senders
 from ums.core.identity import operators
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 
 
 @pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("zh", PHONE)])

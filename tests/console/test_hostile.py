@@ -8,11 +8,12 @@ from console.conftest import Visit, settled
 from doors import Door
 from ums.console import pages
 from ums.console.words import LANGUAGES, WORDS
-from ums.core import reach, senders
+from ums.core import reach
 from ums.core.channels import channels
 from ums.core.reach import LOSSES
 from ums.core.reasons import REASONS
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 
 EVIL = "\"'><img src=x onerror=alert(1)>"
 TEMPLATES = Path(pages.__file__).parent / "html"

@@ -13,11 +13,11 @@ from fakes import DROP_TAKEN
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.identity import operators
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 
 
 async def followed(client: httpx.AsyncClient, answer: httpx.Response) -> str:

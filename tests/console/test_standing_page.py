@@ -4,8 +4,8 @@ from console.conftest import Visit
 from console.test_settings import followed
 from doors import Door
 from flow import until
-from ums.core import standing
-from ums.core.standing import Count
+from ums.core.senders import reputation
+from ums.core.senders.reputation import Count
 
 
 async def test_a_stopped_sender_is_told_of_and_confirmed(door: Door, visit: Visit) -> None:
@@ -14,14 +14,14 @@ async def test_a_stopped_sender_is_told_of_and_confirmed(door: Door, visit: Visi
     code, page = channel.sender, f"/senders/{channel.sender}"
     id = (await door.system.directory.now()).sender_codes[code].id
     assert "Of its last" not in (await visitor.get(page)).text
-    await standing.note(door.system, {id: Count(400, 30, 2)})
+    await reputation.note(door.system, {id: Count(400, 30, 2)})
     shown = (await visitor.get(page)).text
     assert "Of its last 400 mails" in shown
     assert "30 to addresses that do not exist, 2 in doubt" in shown
     assert "too much goes wrong" in shown
     home = (await visitor.get("/home")).text
     assert "Of the last 400 mails of" in home
-    await standing.note(door.system, {id: Count(50, 50, 0)})
+    await reputation.note(door.system, {id: Count(50, 50, 0)})
     recipients = [{"address": f"n{n}@b.org"} for n in range(3)]
     body = {"recipients": recipients, "subject": "Autumn", "text": "t"}
     msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
@@ -47,7 +47,7 @@ async def test_over_the_api(door: Door) -> None:
     token, channel = await door.api_token(), await door.channel()
     path = f"/api/senders/{channel.sender}"
     id = (await door.system.directory.now()).sender_codes[channel.sender].id
-    await standing.note(door.system, {id: Count(200, 20, 20)})
+    await reputation.note(door.system, {id: Count(200, 20, 20)})
     told = (await door.get(f"{path}/standing", token)).body
     counts = {"mails": 200, "bounced": 20, "doubtful": 20, "complained": 0}
     assert told == {**counts, "verdict": "stop"}

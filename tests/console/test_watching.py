@@ -9,9 +9,10 @@ import pytest
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door
 from ums.console import watching
-from ums.core import sandbox, senders
+from ums.core import sandbox
 from ums.core.identity import operators, sessions
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 
 Change = Callable[[Door, str], Awaitable[object]]
 

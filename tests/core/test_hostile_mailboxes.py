@@ -13,9 +13,10 @@ import letters
 from fakes import Certificates
 from flow import Flow, open_flow
 from imap import ImapServer, mailbox_at
-from ums.core import evidence, looking, mailbox_visit, mailboxes
+from ums.core import evidence, looking, mailbox_visit
 from ums.core.context.app_context import System
-from ums.core.mailboxes import MailboxInfo
+from ums.core.senders import mailboxes
+from ums.core.senders.mailboxes import MailboxInfo
 from ums.errors import Unavailable
 from ums.mail.imap import LARGEST, TOGETHER
 

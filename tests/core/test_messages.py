@@ -10,12 +10,12 @@ from sqlalchemy import func, select
 
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
+from ums.core.senders import senders
 from ums.core.tables import idempotency, messages
 from ums.errors import Invalid, Refused
 

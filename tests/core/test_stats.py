@@ -18,7 +18,7 @@ from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import touch
 from ums.core.reports import STATES
-from ums.core.senders import NewSender, create
+from ums.core.senders.senders import NewSender, create
 from ums.core.stats_sql import Asked, By
 from ums.core.tables import channels as channel_rows
 from ums.core.tables import deliveries, messages

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ums.core import resting, verdicts
+from ums.core import verdicts
+from ums.core.senders import cooldown
 from ums.engine import deliver, loop, tell
 from ums.mail import reply_classifier
 
@@ -32,6 +33,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(verdicts, "retry_delay", soon)
     monkeypatch.setattr(verdicts, "MIN_PAUSE", 50)
     for steps in ("TRANSPORT", "QUOTA", "CREDENTIALS", "CONFIGURATION"):
-        monkeypatch.setattr(resting, steps, (100,))
+        monkeypatch.setattr(cooldown, steps, (100,))
     yield
     assert ended == []

@@ -8,12 +8,13 @@ import pytest
 from fakes import SmtpServer
 from flow import Flow, account, open_flow, until
 from ums.config import Settings
-from ums.core import reports, routing, senders, spending
+from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.forecast import estimate, forecast
 from ums.core.opening import open_system
 from ums.core.requests import parse
+from ums.core.senders import quota_ledger, routing, senders
 from ums.engine.loop import running
 from ums.mail.send_limits import DAY, Cap
 
@@ -25,7 +26,7 @@ ONE = parse(
 
 
 async def used(flow: Flow) -> list[int]:
-    return [one.used for one in await spending.caps_of(flow.system, "main")]
+    return [one.used for one in await quota_ledger.caps_of(flow.system, "main")]
 
 
 async def until_spent(flow: Flow) -> None:
@@ -180,7 +181,7 @@ async def test_what_waits_has_what_is_left_reserved(system: System) -> None:
     flow = await open_capped(system, 1, Cap(count=50, seconds=HOUR), Cap(count=90, seconds=DAY))
 
     async def left() -> list[tuple[int, int]]:
-        return [(one.left, one.reserved) for one in await spending.caps_of(system, "main")]
+        return [(one.left, one.reserved) for one in await quota_ledger.caps_of(system, "main")]
 
     assert await left() == [(50, 0), (90, 0)]
     for size, reserved in ((33, (33, 33)), (40, (50, 73))):

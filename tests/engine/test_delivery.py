@@ -10,7 +10,7 @@ from fakes import Act, Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums.core import reports, sandbox
 from ums.core.context.app_context import System
-from ums.core.senders import NewSender, create
+from ums.core.senders.senders import NewSender, create
 from ums.core.tables import messages
 from ums.engine.lane import Lane
 from ums.engine.loop import running

@@ -4,8 +4,9 @@ import asyncio
 
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import auto_pause, halting, reports, standing
+from ums.core import auto_pause, halting, reports
 from ums.core.context.app_context import System
+from ums.core.senders import reputation
 from ums.engine.loop import running
 
 NOBODY = b"550 5.1.1 no such user here\r\n"
@@ -129,7 +130,7 @@ async def test_a_sender_in_doubt_uses_one_session(system: System) -> None:
         server.script["RCPT"] = look
         flow = await open_flow(system, server)
         id = (await flow.sender()).id
-        await standing.note(system, {id: standing.Count(30, 0, 15)})
+        await reputation.note(system, {id: reputation.Count(30, 0, 15)})
         async with running(system):
             msgid = await flow.send(*addresses(60, "n"))
             assert await flow.until_settled(msgid) == {"sent": 60}

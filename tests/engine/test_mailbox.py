@@ -6,8 +6,9 @@ import letters
 from fakes import DROP_TAKEN, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from imap import ImapServer, mailbox_at
-from ums.core import looking, mailboxes
+from ums.core import looking
 from ums.core.context.app_context import System
+from ums.core.senders import mailboxes
 from ums.engine import loop
 from ums.engine.loop import running
 

@@ -8,9 +8,9 @@ from clocks import Time
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums import clock
-from ums.core import learnt
 from ums.core.context.app_context import System
-from ums.core.learnt import DomainPace
+from ums.core.senders import learned_limits
+from ums.core.senders.learned_limits import DomainPace
 from ums.engine import pacing
 from ums.engine.loop import running
 from ums.engine.pacing import Pacing
@@ -128,9 +128,9 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
         assert len(server.mails) - before <= 20
 
 
-async def known(flow: Flow) -> list[learnt.PaceInfo]:
-    async def found() -> list[learnt.PaceInfo]:
-        return await learnt.list_paces(flow.system, "main")
+async def known(flow: Flow) -> list[learned_limits.PaceInfo]:
+    async def found() -> list[learned_limits.PaceInfo]:
+        return await learned_limits.list_paces(flow.system, "main")
 
     return await until(found)
 

@@ -9,10 +9,11 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ruling import rule
 from ums import clock
-from ums.core import hush, queue, senders
+from ums.core import hush, queue
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
+from ums.core.senders import senders
 from ums.core.tables import deliveries, messages
 from ums.core.tables import senders as sender_table
 from ums.engine import loop

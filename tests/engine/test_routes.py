@@ -10,10 +10,11 @@ from fakes import DROP, Call, SmtpServer
 from flow import Flow, account, open_flow, until
 from ums import clock
 from ums.config import Settings
-from ums.core import reports, resting, routing, senders
+from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.forecast import forecast
 from ums.core.opening import open_system
+from ums.core.senders import cooldown, routing, senders
 from ums.core.tables import deliveries
 from ums.core.tables import senders as sender_table
 from ums.engine.loop import running
@@ -89,7 +90,7 @@ async def test_what_names_its_sender_goes_by_no_other(system: System) -> None:
 async def test_another_takes_over_from_a_sender_that_rests(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resting, "CREDENTIALS", (clock.HOUR,))
+    monkeypatch.setattr(cooldown, "CREDENTIALS", (clock.HOUR,))
     async with SmtpServer(users={"news": "right"}) as one, SmtpServer() as two:
         flow = await open_flow(system, one, account="news", password="wrong")
         await add(flow, two, "two", rank=2)

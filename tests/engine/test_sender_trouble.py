@@ -12,9 +12,10 @@ from fakes import DROP, Act, Call, Certificates, SmtpServer
 from flow import Flow, account, open_flow, until, with_settings
 from postgres import reserved_port
 from ums import trust
-from ums.core import resting, sender_test, senders, verdicts
+from ums.core import verdicts
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
+from ums.core.senders import connection_test, cooldown, senders
 from ums.core.tables import senders as sender_table
 from ums.engine.loop import running
 from ums.engine.mails import Mails
@@ -48,7 +49,7 @@ async def test_a_server_that_is_down_is_waited_for(system: System, port: int) ->
 async def test_the_rest_grows_while_the_server_stays_away(
     system: System, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resting, "TRANSPORT", (50, 600_000))
+    monkeypatch.setattr(cooldown, "TRANSPORT", (50, 600_000))
     flow = await open_flow(system, port)
     async with running(system):
         await flow.send("a@example.cn")
@@ -68,7 +69,7 @@ async def test_a_wrong_password_is_tried_twice_and_then_no_more(system: System) 
 
             async def locked() -> bool:
                 row = await flow.sender()
-                return row.rest_until == resting.UNTIL_EDITED
+                return row.rest_until == cooldown.UNTIL_EDITED
 
             await until(locked)
             assert server.counts["AUTH"] == 2
@@ -92,13 +93,13 @@ async def test_a_good_test_unlocks_a_sender(system: System) -> None:
             msgid = await flow.send("a@example.cn")
 
             async def locked() -> bool:
-                return (await flow.sender()).rest_until == resting.UNTIL_EDITED
+                return (await flow.sender()).rest_until == cooldown.UNTIL_EDITED
 
             await until(locked)
-            assert not (await sender_test.run(system, "main")).ok
-            assert (await flow.sender()).rest_until == resting.UNTIL_EDITED
+            assert not (await connection_test.run(system, "main")).ok
+            assert (await flow.sender()).rest_until == cooldown.UNTIL_EDITED
             users["news"] = "right"
-            assert (await sender_test.run(system, "main")).ok
+            assert (await connection_test.run(system, "main")).ok
             assert await flow.until_settled(msgid) == {"sent": 1}
 
 
@@ -106,7 +107,7 @@ async def test_a_good_test_unlocks_a_sender(system: System) -> None:
 async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
     system: System, encryption: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resting, "CONFIGURATION", (3_600_000,))
+    monkeypatch.setattr(cooldown, "CONFIGURATION", (3_600_000,))
     made = Certificates()
     monkeypatch.setattr(trust, "context", made.client)
     context: ssl.SSLContext = made.server("other.example")

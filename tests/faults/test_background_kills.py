@@ -18,9 +18,9 @@ from flow import until
 from imap import ImapServer, mailbox_at
 from telling import rows
 from ums.config import Settings
-from ums.core import mailboxes
 from ums.core.expansion import CHUNK
 from ums.core.opening import open_system
+from ums.core.senders import mailboxes
 from ums.core.tables import attempts, deliveries
 from ums.core.tables import mailboxes as table
 from ums.db import open_database

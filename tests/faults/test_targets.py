@@ -162,7 +162,7 @@ async def _bulk(settings: Settings, port: int, size: int) -> Account:
     await fill(settings, port, broadcast=size, single=0)
     async with open_system(settings) as system:
         account = await channel(system, "other", port)
-        from ums.core import senders
+        from ums.core.senders import senders
 
         await senders.authorise(system, "bulk", account.key, default=True)
         return account

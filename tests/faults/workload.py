@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from ums import clock
 from ums.config import Settings
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
 from ums.core.messages import Intake
 from ums.core.opening import open_system
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.db import Hot, open_database, rows_json
 from ums.mail.send_limits import Cap
 from ums.migrations import runner

@@ -279,7 +279,7 @@ def sender_test(
 
 def _test_seen(code: str, to: str | None) -> bool:
     """Show each step as it goes; whether the last of the test went well."""
-    from ums.core.sender_test import WAYS  # noqa: PLC0415
+    from ums.core.senders.connection_test import WAYS  # noqa: PLC0415
 
     language, went = terminal_language(), [False]
 

@@ -7,13 +7,13 @@ from msgspec import Struct, structs
 from sqlalchemy import select
 
 from ums.config import Settings
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.checkup import require_key
 from ums.core.context.app_context import System
 from ums.core.identity import operators
 from ums.core.opening import open_system
-from ums.core.senders import NewSender
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.core.tables import channels as channel_rows
 from ums.core.tables import senders as sender_rows
 

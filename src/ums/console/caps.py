@@ -9,9 +9,9 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import senders, spending, warming
-from ums.core.senders import SenderInfo
-from ums.core.spending import MOST_CAPS
+from ums.core.senders import quota_ledger, senders, warm_up
+from ums.core.senders.quota_ledger import MOST_CAPS
+from ums.core.senders.senders import SenderInfo
 from ums.errors import Invalid, UmsError
 from ums.mail.provider_presets import preset_of
 from ums.mail.send_limits import Cap
@@ -69,7 +69,7 @@ async def change_caps(
         rows = [row for row in range(MOST_CAPS) if fields.get(f"count_{row}", "").strip()]
         changes = {
             "caps": [_cap(fields, row) for row in rows],
-            "urgent_share": _number(fields, "urgent_share", 0, spending.MOST_KEPT),
+            "urgent_share": _number(fields, "urgent_share", 0, quota_ledger.MOST_KEPT),
         }
         await senders.edit(system, code, changes)
     except UmsError as error:
@@ -100,7 +100,7 @@ async def edit_warm_up(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
     visitor.caller.unbound()
-    plan = await warming.show(system, code)
+    plan = await warm_up.show(system, code)
     values = {"start": 50, "growth": 50, "target": "", "zone": "Asia/Shanghai"}
     if plan is not None:
         values = {name: getattr(plan, name) for name in values}
@@ -115,7 +115,7 @@ async def _warm_form(
         "senders/warm_up.html",
         status=status,
         sender=await senders.show(system, code),
-        warming=await warming.show(system, code),
+        warming=await warm_up.show(system, code),
         form=form,
     )
 
@@ -133,7 +133,7 @@ async def begin_warm_up(
             target=_number(fields, "target", 1, 10**7),
             zone=fields.get("zone", "").strip(),
         )
-        await warming.begin(system, code, plan)
+        await warm_up.begin(system, code, plan)
     except UmsError as error:
         form = refused(request, fields, error)
         return await _warm_form(request, system, code, form, error.status)
@@ -143,7 +143,7 @@ async def begin_warm_up(
 @post("/senders/{code:str}/warm-up/end", scope="senders:write")
 async def end_warm_up(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
     visitor.caller.unbound()
-    await warming.end(system, code)
+    await warm_up.end(system, code)
     return go(f"/senders/{code}", "senders.did_warm_up_end")
 
 

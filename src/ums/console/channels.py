@@ -11,10 +11,11 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.zones import known_zones, zone_of
-from ums.core import checkup, routing, senders
+from ums.core import checkup
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.common.sorting import ByName
+from ums.core.senders import routing, senders
 from ums.errors import UmsError
 
 OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good

@@ -11,7 +11,7 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import approval, auto_pause, mailboxes, reports, senders, standing, stats
+from ums.core import approval, auto_pause, reports, stats
 from ums.core.common import metadata
 from ums.core.forecast import Forecast, forecast
 from ums.core.identity import operator_access
@@ -19,6 +19,7 @@ from ums.core.identity.operators import ADMINISTRATOR
 from ums.core.identity.principals import Caller
 from ums.core.imports import drafts
 from ums.core.reports import MessageInfo
+from ums.core.senders import mailboxes, reputation, senders
 from ums.core.stats import OwnDays, Stats
 from ums.core.stats_sql import Asked
 from ums.core.users import users
@@ -171,7 +172,7 @@ async def _of_bounces(system: Any) -> list[Notice]:
                 "complained": one.complained,
             },
         )
-        for code, one in (await standing.standings(system)).items()
+        for code, one in (await reputation.standings(system)).items()
         if one.verdict == "warn" and code in known and known[code].stopped_at is None
     ]
 

@@ -8,9 +8,10 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import checkup, looking, mailboxes, senders
-from ums.core.mailboxes import MailboxInfo, NewMailbox
-from ums.core.senders import SenderInfo
+from ums.core import checkup, looking
+from ums.core.senders import mailboxes, senders
+from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
+from ums.core.senders.senders import SenderInfo
 from ums.errors import Invalid, UmsError
 from ums.mail.provider_presets import preset_of
 

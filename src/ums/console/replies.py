@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reply_rules
+from ums.core.senders import reply_rules
 from ums.errors import UmsError
 from ums.mail.reply_classifier import REASONS
 

@@ -10,19 +10,18 @@ from litestar.response import Stream
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import (
-    auto_pause,
-    checkup,
-    learnt,
-    mailboxes,
-    sender_test,
-    senders,
-    spending,
-    standing,
-    warming,
-)
+from ums.core import auto_pause, checkup
 from ums.core.channels import channels
-from ums.core.senders import NewSender, SenderInfo, SenderOrder
+from ums.core.senders import (
+    connection_test,
+    learned_limits,
+    mailboxes,
+    quota_ledger,
+    reputation,
+    senders,
+    warm_up,
+)
+from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
 from ums.mail.provider_presets import PRESETS, Preset, preset_of
 from ums.mail.send_limits import Cap
@@ -147,10 +146,10 @@ async def _page(
         sender=sender,
         preset=preset_of(sender.host),
         names=names,
-        used=await spending.caps_of(system, sender.code),
-        standing=await standing.standing_of(system, sender.code),
-        paces=await learnt.list_paces(system, sender.code),
-        warming=await warming.show(system, sender.code),
+        used=await quota_ledger.caps_of(system, sender.code),
+        standing=await reputation.standing_of(system, sender.code),
+        paces=await learned_limits.list_paces(system, sender.code),
+        warming=await warm_up.show(system, sender.code),
         mailbox=await mailboxes.show(system, sender.code),
         form=form,
     )
@@ -220,7 +219,7 @@ async def test_sender(
     to = (await given(request)).get("to", "").strip()
     sender = await senders.show(system, code)
     try:
-        steps = await sender_test.begin(system, code, to or None)
+        steps = await connection_test.begin(system, code, to or None)
     except UmsError as error:
         form = refused(request, {"to": to}, error)
         return await _page(request, system, sender, form, error.status)
@@ -234,17 +233,17 @@ async def test_sender(
 
 
 async def _told(
-    request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[sender_test.StepReport]
+    request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[connection_test.StepReport]
 ) -> AsyncGenerator[str]:
     last = None
     yield render(request, "senders/_working.html", stage="resolve")
     async for step in steps:
-        last = step if step.stage != sender_test.WAYS else last
+        last = step if step.stage != connection_test.WAYS else last
         yield render(request, "senders/_step.html", step=step)
         following = _following(sender, step)
         if following:
             yield render(request, "senders/_working.html", stage=following)
-        if step.stage == sender_test.WAYS or not step.ok:
+        if step.stage == connection_test.WAYS or not step.ok:
             yield render(
                 request,
                 "senders/_remedy.html",
@@ -256,7 +255,7 @@ async def _told(
         yield render(request, "senders/_verdict.html", ok=last.ok, step=last)
 
 
-def _following(sender: SenderInfo, step: sender_test.StepReport) -> str:
+def _following(sender: SenderInfo, step: connection_test.StepReport) -> str:
     """The step that runs now; "" where none does. With STARTTLS there is a second EHLO."""
     if not step.ok or step.stage not in AFTER:
         return ""

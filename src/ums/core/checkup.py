@@ -12,7 +12,7 @@ from ums.core import restoring
 from ums.core.context.app_context import System
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.identity.operator_access import required_roles
-from ums.core.senders import password_of
+from ums.core.senders.senders import password_of
 from ums.core.tables import messages
 from ums.core.webhooks.endpoints import callback_secrets
 from ums.db import Tx

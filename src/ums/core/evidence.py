@@ -16,7 +16,7 @@ from sqlalchemy import delete
 from ums import clock
 from ums.core import full_mailboxes, suppressions
 from ums.core.audit import audit_log
-from ums.core.standing import Count
+from ums.core.senders.reputation import Count
 from ums.core.suppressions import COMPLAINT, Refusal
 from ums.core.tables import reports
 from ums.core.tables.messages import IN_DOUBT

@@ -47,7 +47,7 @@ _ON = (
     " AND e.kind = 'userid' AND e.value = t.userid))"
 )
 # The senders of channels that have several and that can send now: of the first rank that has any,
-# each with its part of what is shared by weight (core.routing).
+# each with its part of what is shared by weight (core.senders.routing).
 _ROUTE = (
     ", ready AS (SELECT l.channel_id, l.sender_id, l.weight,"
     " CASE WHEN l.rank = 0 THEN 1 ELSE l.rank END AS rank"

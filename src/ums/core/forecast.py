@@ -9,12 +9,12 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select, text
 
 from ums import clock
-from ums.core import spending
 from ums.core.channels import quiet_hours
 from ums.core.common.metadata import is_held
 from ums.core.context.directory import Channel, Snapshot
 from ums.core.reports import MessageInfo
 from ums.core.requests import Request
+from ums.core.senders import quota_ledger
 from ums.core.tables import attempts, deliveries, messages, senders, workers
 from ums.db import Tx
 from ums.mail.send_limits import read as read_caps
@@ -107,7 +107,7 @@ async def _through(tx: Tx, carriers: Sequence[Any], mails: int, now: int) -> int
     if not capped or not all(caps for _, caps in capped):
         return now
     lefts = [
-        await spending.left(tx, row.id, caps, share=row.urgent_share, urgent=False)
+        await quota_ledger.left(tx, row.id, caps, share=row.urgent_share, urgent=False)
         for row, caps in capped
     ]
     rest = max(0, mails - sum(lefts))
@@ -115,7 +115,7 @@ async def _through(tx: Tx, carriers: Sequence[Any], mails: int, now: int) -> int
         return now
     part = -(-rest // len(capped))
     times = [
-        await spending.through_at(tx, row.id, caps, row.urgent_share, have + part)
+        await quota_ledger.through_at(tx, row.id, caps, row.urgent_share, have + part)
         for (row, caps), have in zip(capped, lefts, strict=True)
     ]
     return max(times)
@@ -233,10 +233,10 @@ async def _sender_held(
         return "sender_paused", None
     if sender.rest_until is not None and sender.rest_until > now:
         return "sender_resting", sender.rest_until
-    spent = sender.urgent_spent_until if priority == spending.URGENT else sender.spent_until
+    spent = sender.urgent_spent_until if priority == quota_ledger.URGENT else sender.spent_until
     if spent is not None and spent > now:
         return "quota", spent
-    if priority != spending.URGENT and (through := await _through(tx, [sender], 1, now)) > now:
+    if priority != quota_ledger.URGENT and (through := await _through(tx, [sender], 1, now)) > now:
         return "quota", through
     return None
 

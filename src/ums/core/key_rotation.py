@@ -17,7 +17,6 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, Table, and_, func, select, tuple_, update
 
-from ums.core import mailboxes
 from ums.core.audit import audit_log
 from ums.core.common import metadata
 from ums.core.common.encryption import (
@@ -34,7 +33,8 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import CHECK_EVERY, SEALING_KEY, touch
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import access_key_context, channel_context
-from ums.core.senders import secret_context
+from ums.core.senders import mailboxes
+from ums.core.senders.senders import secret_context
 from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
 from ums.core.tables import mailboxes as mailbox_rows
 from ums.core.tables import shown_once as shown_rows

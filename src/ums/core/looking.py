@@ -12,12 +12,13 @@ import structlog
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import evidence, mailbox_visit, mailboxes, standing
+from ums.core import evidence, mailbox_visit
 from ums.core.context.app_context import System
 from ums.core.isolation import child_process
 from ums.core.mailbox_visit import Answer, Failure, Task
-from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import signer_of
+from ums.core.senders import mailboxes, reputation
+from ums.core.senders.mailboxes import MailboxInfo
 from ums.core.tables import deliveries
 from ums.core.tables import mailboxes as table
 from ums.core.tables.messages import IN_DOUBT
@@ -116,7 +117,7 @@ async def look(system: System, sender_id: int) -> None:
         changes.arrived += arrived
         await _succeeded(tx, row, seen, changes)
     if changes.counts:
-        await standing.note(system, changes.counts)
+        await reputation.note(system, changes.counts)
     log.info("looked into a mailbox", sender=row.code, letters=seen.looked_at, ours=len(known))
 
 

@@ -6,9 +6,10 @@ from msgspec import Struct
 from sqlalchemy import and_, func, select, text
 
 from ums import __version__, clock
-from ums.core import restoring, senders, stats
+from ums.core import restoring, stats
 from ums.core.context.app_context import System
-from ums.core.senders import SenderInfo
+from ums.core.senders import senders
+from ums.core.senders.senders import SenderInfo
 from ums.core.stats_sql import Asked
 from ums.core.tables import deliveries, messages
 from ums.db import Tx

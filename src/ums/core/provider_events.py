@@ -8,9 +8,10 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from ums.core import evidence, standing
+from ums.core import evidence
 from ums.core.context.app_context import System
 from ums.core.message_ids import signer_of
+from ums.core.senders import reputation
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail import bounce_parser
@@ -78,7 +79,7 @@ async def take(
         given = [(id, letter) for id, letter in known if id in mine]
         changes = await evidence.take(tx, given)
     if changes.counts:
-        await standing.note(system, changes.counts)
+        await reputation.note(system, changes.counts)
     return EventsTaken(
         taken=len(given),
         not_ours=len(events) - len(given),

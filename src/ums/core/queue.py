@@ -33,7 +33,7 @@ _READY = Hot(
     "SELECT s.id, p.priority FROM senders s"
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
-    # Its caps (core.spending).
+    # Its caps (core.senders.quota_ledger).
     " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_spent_until ELSE s.spent_until END, 0)"
     " <= :at"
     # A restored backup (core.restoring) has to be confirmed first.

@@ -1,11 +1,11 @@
-"""What a lane may still send of its sender's caps (core.spending)."""
+"""What a lane may still send of its sender's caps (core.senders.quota_ledger)."""
 
 import asyncio
 
 from ums import clock
-from ums.core import spending
 from ums.core.context.directory import Sender
-from ums.core.spending import URGENT, Grant
+from ums.core.senders import quota_ledger
+from ums.core.senders.quota_ledger import URGENT, Grant
 from ums.db import Database, Tx
 
 FIRST, MOST = 5, 200  # mails that are taken at a time: twice as many when they did not suffice
@@ -49,7 +49,7 @@ class Allowance:
             self._step = min(grown, MOST)
             async with self._database.write() as tx:
                 await self._return(tx, sender.id)
-                grant = await spending.take(
+                grant = await quota_ledger.take(
                     tx,
                     sender.id,
                     sender.caps,
@@ -70,7 +70,7 @@ class Allowance:
 
     async def _return(self, tx: Tx, sender: int) -> None:
         if self._grant is not None and self._left:
-            await spending.give_back(tx, sender, self._grant, self._left)
+            await quota_ledger.give_back(tx, sender, self._grant, self._left)
 
     def _fits(self, priority: int) -> bool:
         if self._grant is None or self._left <= 0 or self._grant.good_until <= clock.now():

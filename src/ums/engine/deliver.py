@@ -6,11 +6,12 @@ import time
 import structlog
 
 from ums import clock
-from ums.core import learnt, queue, spending
+from ums.core import queue
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender, Snapshot
-from ums.core.learnt import Sessions
 from ums.core.message_ids import signer_of
+from ums.core.senders import learned_limits, quota_ledger
+from ums.core.senders.learned_limits import Sessions
 from ums.db import Tx
 from ums.engine.journal import Journal
 from ums.engine.judging import Judge
@@ -84,7 +85,7 @@ class Deliverer:
                 continue
             try:
                 async with self._system.database.write() as tx:
-                    await learnt.keep(tx, id, sessions, changed)
+                    await learned_limits.keep(tx, id, sessions, changed)
             except BaseException:
                 lane.pacing.unwritten(changed)
                 raise
@@ -120,7 +121,7 @@ class Deliverer:
     async def _new_lane(self, sender: Sender) -> Lane:
         type = self._system.types[sender.type]
         async with self._system.database.read() as tx:
-            known = await learnt.load(tx, sender.id)
+            known = await learned_limits.load(tx, sender.id)
         parts = (self._journal, self._signer, self._mark, self._judge)
         lane = Lane(self._system, sender, type, *parts, *known)
         lane.supply.wanted = self.nudge
@@ -151,8 +152,10 @@ class Deliverer:
         """How many the sender's caps let go at most; the lane finds out when that is none."""
         if not sender.caps:
             return CLAIM_AT_ONCE
-        share, urgent = sender.urgent_share, priority == spending.URGENT
-        return max(1, await spending.left(tx, sender.id, sender.caps, share=share, urgent=urgent))
+        share, urgent = sender.urgent_share, priority == quota_ledger.URGENT
+        return max(
+            1, await quota_ledger.left(tx, sender.id, sender.caps, share=share, urgent=urgent)
+        )
 
     async def _audit(self) -> None:
         """Give up rows that are written as ours and that nobody here holds.

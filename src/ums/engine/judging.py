@@ -1,12 +1,13 @@
-"""What became of the last mails here, and what follows from it (core.standing)."""
+"""What became of the last mails here, and what follows from it (core.senders.reputation)."""
 
 from collections import Counter, OrderedDict, deque
 from typing import Final
 
-from ums.core import auto_pause, full_mailboxes, standing
+from ums.core import auto_pause, full_mailboxes
 from ums.core.context.app_context import System
 from ums.core.reasons import about
-from ums.core.standing import Count
+from ums.core.senders import reputation
+from ums.core.senders.reputation import Count
 from ums.mail.outcomes import Outcome, Verdict
 from ums.mail.reply_classifier import HARD, alike
 
@@ -64,7 +65,7 @@ class Judge:
                 async with self._system.database.write() as tx:
                     await full_mailboxes.empty(tx, taken)
             if counts:
-                await standing.note(self._system, counts)
+                await reputation.note(self._system, counts)
         except BaseException:
             for sender, count in counts.items():
                 self._counts.setdefault(sender, Count()).add(count)

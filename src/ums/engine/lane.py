@@ -10,12 +10,13 @@ from typing import cast
 import structlog
 
 from ums import clock
-from ums.core import resting, verdicts
+from ums.core import verdicts
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
-from ums.core.learnt import DomainPace, Sessions
 from ums.core.message_ids import Signer
-from ums.core.senders import password_of
+from ums.core.senders import cooldown
+from ums.core.senders.learned_limits import DomainPace, Sessions
+from ums.core.senders.senders import password_of
 from ums.core.verdicts import BROKEN, USED_UP, Timing
 from ums.engine import pacing
 from ums.engine.concurrency import Concurrency
@@ -243,7 +244,7 @@ class Lane:
                 await self._rest(outcome)
                 return False
             if outcome is not None and outcome.reply is not None and not proven:
-                await self._written(lambda tx: resting.worked(tx, sender.id))
+                await self._written(lambda tx: cooldown.worked(tx, sender.id))
                 proven = True
             over = outcome is not None and outcome.reason in BROKEN
             if over or not session.usable or session.carried >= self._per_session:
@@ -265,14 +266,14 @@ class Lane:
             self._mails_most = min(self._mails_most, taken)
         elif outcome.reason in BROKEN and session.carried < FEW:
             self._concurrency.broke()
-        elif outcome.reason in resting.TOO_MUCH:
+        elif outcome.reason in cooldown.TOO_MUCH:
             self._concurrency.slowed()
         elif outcome.reply is not None and self._concurrency.worked(self._allowed):
             self._staff()
 
     async def _rest(self, outcome: Outcome) -> None:
         with self.supply.rest():
-            await self._written(lambda tx: resting.rest(tx, self.sender.id, outcome))
+            await self._written(lambda tx: cooldown.rest(tx, self.sender.id, outcome))
         log.warning(
             "sender rests", code=self.sender.code, stage=outcome.stage, reason=outcome.reason
         )

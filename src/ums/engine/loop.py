@@ -17,7 +17,7 @@ from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.expansion import expand
 from ums.core.imports import runner
-from ums.core.routing import spill
+from ums.core.senders.routing import spill
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer
 from ums.engine.halting import Halting

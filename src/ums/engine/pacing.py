@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core.learnt import DomainPace
+from ums.core.senders.learned_limits import DomainPace
 
 REASON: Final = "domain_rate"
 FOLLOWED: Final = 1000  # domains whose mails are counted

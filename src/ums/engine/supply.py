@@ -12,7 +12,7 @@ from ums.core import verdicts
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
 from ums.core.message_ids import Signer
-from ums.core.spending import PATIENCE, URGENT
+from ums.core.senders.quota_ledger import PATIENCE, URGENT
 from ums.engine.allowance import Allowance
 from ums.engine.journal import PAUSES, Journal
 from ums.engine.mark import Mark

@@ -7,13 +7,11 @@ from ums.core import (
     contacts,
     evidence,
     full_mailboxes,
-    learnt,
     poison,
     queue,
     restoring,
     retention,
     suppressions,
-    warming,
 )
 from ums.core.audit import audit_chain
 from ums.core.audit.audit_gate import Failures, Listings
@@ -24,6 +22,7 @@ from ums.core.content import materials
 from ums.core.context.app_context import System
 from ums.core.identity import throttle
 from ums.core.imports import drafts, runner, undo
+from ums.core.senders import learned_limits, warm_up
 from ums.core.tables import idempotency
 from ums.core.webhooks import cleanup
 
@@ -38,13 +37,13 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, evidence, full_mailboxes, learnt, access_lists, *_OTHERS):
+        for part in (contacts, evidence, full_mailboxes, learned_limits, access_lists, *_OTHERS):
             await part.forget(tx)
     await system.shared(Failures).flush()
     await system.shared(Listings).flush()
     await audit_chain.seal(system)
     await restoring.see(system)
-    await warming.grow(system)
+    await warm_up.grow(system)
     await answers.forget(system.database)
     await drafts.forget(system)
     await undo.forget(system)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ums.core import mailboxes, routing, senders, warming
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.channels import channels, strategies
@@ -14,8 +13,9 @@ from ums.core.context.app_context import System
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
-from ums.core.mailboxes import NewMailbox
-from ums.core.senders import NewSender
+from ums.core.senders import mailboxes, routing, senders, warm_up
+from ums.core.senders.mailboxes import NewMailbox
+from ums.core.senders.senders import NewSender
 from ums.core.settings import runtime_settings
 from ums.core.tables import tokens as token_rows
 from ums.core.templates import store
@@ -113,7 +113,7 @@ async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(system:
     assert await _both(system, "sender.authorise") == ({}, {})
     await routing.set_leg(system, channel.key, code, rank=2, weight=1)
     assert await _both(system, "sender.route") == ({"rank": 0}, {"rank": 2})
-    await warming.begin(system, code, WarmUp(target=100))
+    await warm_up.begin(system, code, WarmUp(target=100))
     assert (await _both(system, "sender.warm_up"))[1] == {
         "start": 50,
         "growth": 50,
@@ -121,9 +121,9 @@ async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(system:
         "zone": "Asia/Shanghai",
         "today": 50,
     }
-    await warming.end(system, code)
+    await warm_up.end(system, code)
     assert (await _both(system, "sender.warm_up_end"))[0] is not None
-    await warming.end(system, code)
+    await warm_up.end(system, code)
     assert await _both(system, "sender.warm_up_end") == ({}, {})
     box = NewMailbox(host="imap.example.org", password="hunter2-secret")
     await mailboxes.set_mailbox(system, code, box)

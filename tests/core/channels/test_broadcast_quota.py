@@ -10,11 +10,11 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import senders
 from ums.core.channels import broadcast_quota, channels
 from ums.core.context.app_context import System
 from ums.core.messages import Intake
 from ums.core.opening import open_system
+from ums.core.senders import senders
 from ums.core.tables import idempotency, messages, usage
 from ums.engine.tidy import tidy
 from ums.errors import Refused

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from flow import Flow, open_flow
 from ruling import rule
-from ums.core import senders
 from ums.core.channels import channels, content_filter, text_matcher
 from ums.core.channels.text_matcher import Lexicon, fold
 from ums.core.context.app_context import System
+from ums.core.senders import senders
 from ums.errors import Invalid, Refused
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from flow import Flow, open_flow
-from ums.core import senders
 from ums.core.channels import channels, strategies
 from ums.core.channels.strategies import Step
 from ums.core.context.app_context import System
+from ums.core.senders import senders
 from ums.errors import Invalid, NotFound, Refused
 
 TO = {"aud_userid": ["a"]}

@@ -8,9 +8,9 @@ from sqlalchemy import insert
 from flow import Flow, open_flow
 from selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
 from ums import clock
-from ums.core import senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
+from ums.core.senders import senders
 from ums.core.tables import addresses, deliveries, messages, tags
 from ums.core.tables import users as user_table
 from ums.core.users import segment_conditions, segments

@@ -7,9 +7,9 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import reply_rules
 from ums.core.common.pagination import Page
-from ums.core.reply_rules import ReplyRule, Unclear
+from ums.core.senders import reply_rules
+from ums.core.senders.reply_rules import ReplyRule, Unclear
 
 
 class NewReplyRule(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,28 +8,26 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import (
-    auto_pause,
-    checkup,
-    learnt,
-    looking,
-    mailboxes,
-    routing,
-    sender_test,
-    senders,
-    spending,
-    standing,
-    warming,
-)
+from ums.core import auto_pause, checkup, looking
 from ums.core.common.pagination import Page
-from ums.core.learnt import PaceInfo
-from ums.core.mailboxes import MailboxInfo, NewMailbox
-from ums.core.routing import MOST_RANK, MOST_WEIGHT
-from ums.core.sender_test import TestReport
-from ums.core.senders import NewSender, SenderInfo, SenderOrder
-from ums.core.spending import CapUse
-from ums.core.standing import Standing
-from ums.core.warming import Warming
+from ums.core.senders import (
+    connection_test,
+    learned_limits,
+    mailboxes,
+    quota_ledger,
+    reputation,
+    routing,
+    senders,
+    warm_up,
+)
+from ums.core.senders.connection_test import TestReport
+from ums.core.senders.learned_limits import PaceInfo
+from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
+from ums.core.senders.quota_ledger import CapUse
+from ums.core.senders.reputation import Standing
+from ums.core.senders.routing import MOST_RANK, MOST_WEIGHT
+from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
+from ums.core.senders.warm_up import Warming
 from ums.errors import NotFound
 from ums.mail.send_limits import Cap
 from ums.mail.warm_up_plan import WarmUp
@@ -165,21 +163,21 @@ async def change_sender(
 async def list_caps(system: System, caller: Caller, code: FromPath[str]) -> Page[CapUse]:
     """How far each of its caps is used."""
     caller.unbound()
-    return Page(await spending.caps_of(system, code), None)
+    return Page(await quota_ledger.caps_of(system, code), None)
 
 
 @get("/api/senders/{code:str}/standing", scope="senders:read")
 async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> Standing:
     """What became of its last mails, by which it is slowed down or stopped."""
     caller.unbound()
-    return await standing.standing_of(system, code)
+    return await reputation.standing_of(system, code)
 
 
 @get("/api/senders/{code:str}/paces", scope="senders:read")
 async def list_paces(system: System, caller: Caller, code: FromPath[str]) -> Page[PaceInfo]:
     """The recipients' domains that it writes to more slowly, as they take no more."""
     caller.unbound()
-    return Page(await learnt.list_paces(system, code), None)
+    return Page(await learned_limits.list_paces(system, code), None)
 
 
 @post("/api/senders/{code:str}/confirm", scope="senders:write", status_code=200)
@@ -206,7 +204,7 @@ async def begin_warm_up(
 ) -> Warming:
     """Warm a new account up: so many mails today, and more each day that went well."""
     caller.unbound()
-    await warming.begin(system, code, data)
+    await warm_up.begin(system, code, data)
     return await _warming(system, code)
 
 
@@ -214,7 +212,7 @@ async def begin_warm_up(
 async def end_warm_up(system: System, caller: Caller, code: FromPath[str]) -> None:
     """Let it send as much as its other limits have it."""
     caller.unbound()
-    await warming.end(system, code)
+    await warm_up.end(system, code)
 
 
 @get("/api/senders/{code:str}/mailbox", scope="senders:read")
@@ -276,7 +274,7 @@ async def test_sender(
 ) -> TestReport:
     """Connect and log in, and send a test mail to `to`. A good test ends a rest."""
     caller.unbound()
-    return await sender_test.run(system, code, data.to)
+    return await connection_test.run(system, code, data.to)
 
 
 @put("/api/senders/{code:str}/channels/{key:str}", scope="senders:write")
@@ -307,7 +305,7 @@ async def unauthorise_sender(
 
 
 async def _warming(system: System, code: str) -> Warming:
-    found = await warming.show(system, code)
+    found = await warm_up.show(system, code)
     if found is None:
         raise NotFound("not_warming", code=code)
     return found

@@ -81,22 +81,22 @@ senders = table(
     # Its caps are reached until then, for all mail and for urgent mail.
     Column("spent_until", Time),
     Column("urgent_spent_until", Time),
-    # How many sessions its server was seen to take (core.learnt), and until when no more.
+    # How many sessions its server was seen to take (core.senders.learned_limits), and until when no more.
     Column("sessions", Integer),
     Column("sessions_until", Time),
-    # How it is warmed up (core.warming), with today's mails and the end of today.
+    # How it is warmed up (core.senders.warm_up), with today's mails and the end of today.
     Column("warm_up", Text),  # JSON, mail.warm_up_plan.WarmUp
     Column("warm_count", Integer, nullable=False, server_default="0"),
     Column("warm_until", Time),
     Column("warm_held", Boolean, nullable=False, server_default=false()),
-    # By what became of its last mails (core.standing): one session at a time, and nothing to
+    # By what became of its last mails (core.senders.reputation): one session at a time, and nothing to
     # several people before an operator confirms.
     Column("slowed_until", Time),
     Column("stopped_at", Time),
     Column("created_at", Time, nullable=False),
 )
 
-# What was sent, or is about to be, against the caps of a sender (core.spending).
+# What was sent, or is about to be, against the caps of a sender (core.senders.quota_ledger).
 spending = table(
     "spending",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
@@ -105,7 +105,7 @@ spending = table(
     Column("used", Integer, nullable=False),
 )
 
-# What became of a sender's last mails, counted by the time (core.standing).
+# What became of a sender's last mails, counted by the time (core.senders.reputation).
 outcomes = table(
     "outcomes",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
@@ -116,7 +116,7 @@ outcomes = table(
     Column("complained", Integer, nullable=False, server_default="0"),
 )
 
-# The mailboxes of senders' accounts, over IMAP (core.mailboxes).
+# The mailboxes of senders' accounts, over IMAP (core.senders.mailboxes).
 mailboxes = table(
     "mailboxes",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
@@ -136,7 +136,7 @@ mailboxes = table(
     Column("complained", Integer, nullable=False, server_default="0"),
 )
 
-# How fast the domains that were too slow for a sender take its mail (core.learnt).
+# How fast the domains that were too slow for a sender take its mail (core.senders.learned_limits).
 paces = table(
     "paces",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
@@ -151,7 +151,7 @@ channel_senders = table(
     Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
     Column("sender_id", Id, ForeignKey("senders.id"), primary_key=True),
     Column("is_default", Boolean, nullable=False),
-    # Its place in the channel's route; 0: none but the default's, which is 1 (core.routing).
+    # Its place in the channel's route; 0: none but the default's, which is 1 (core.senders.routing).
     Column("rank", SmallInteger, nullable=False, server_default="0"),
     Column("weight", SmallInteger, nullable=False, server_default="1"),
 )

@@ -6,23 +6,15 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import (
-    auto_pause,
-    looking,
-    mailboxes,
-    routing,
-    sender_test,
-    senders,
-    spending,
-    warming,
-)
+from ums.core import auto_pause, looking
 from ums.core.channels import channels
 from ums.core.channels.policy import show, with_changes
 from ums.core.context.app_context import System
 from ums.core.identity import credentials
-from ums.core.mailboxes import NewMailbox
 from ums.core.messages import Intake
-from ums.core.senders import NewSender
+from ums.core.senders import connection_test, mailboxes, quota_ledger, routing, senders, warm_up
+from ums.core.senders.mailboxes import NewMailbox
+from ums.core.senders.senders import NewSender
 from ums.core.verbs.base import Hours, Nothing, Verb
 from ums.mail.send_limits import Cap
 from ums.mail.warm_up_plan import WarmUp
@@ -130,11 +122,11 @@ async def _sender_list(system: System, _: Intake, _p: Nothing) -> object:
 
 
 async def _sender_test(system: System, _: Intake, p: SenderTest) -> object:
-    return await sender_test.run(system, p.code, p.to)
+    return await connection_test.run(system, p.code, p.to)
 
 
 async def _sender_steps(system: System, p: SenderTest) -> AsyncGenerator[object]:
-    return await sender_test.begin(system, p.code, p.to)
+    return await connection_test.begin(system, p.code, p.to)
 
 
 async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
@@ -143,7 +135,7 @@ async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
         await senders.edit(system, p.code, changes)
-    return await spending.caps_of(system, p.code)
+    return await quota_ledger.caps_of(system, p.code)
 
 
 async def _sender_confirm(system: System, _: Intake, p: SenderCode) -> object:
@@ -154,10 +146,10 @@ async def _sender_confirm(system: System, _: Intake, p: SenderCode) -> object:
 async def _sender_warm_up(system: System, _: Intake, p: SenderWarmUp) -> object:
     """Begin, end, or only show."""
     if p.end:
-        await warming.end(system, p.code)
+        await warm_up.end(system, p.code)
     elif p.plan is not None:
-        await warming.begin(system, p.code, p.plan)
-    return await warming.show(system, p.code)
+        await warm_up.begin(system, p.code, p.plan)
+    return await warm_up.show(system, p.code)
 
 
 async def _sender_mailbox(system: System, _: Intake, p: SenderMailbox) -> object:

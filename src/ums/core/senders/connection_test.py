@@ -12,11 +12,11 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core import resting
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
-from ums.core.sender_ways import Way, ways_of
-from ums.core.senders import password_of
+from ums.core.senders import cooldown
+from ums.core.senders.connection_probe import Way, ways_of
+from ums.core.senders.senders import password_of
 from ums.errors import Invalid, NotFound
 from ums.mail import transports
 from ums.mail.addresses import BadAddress, clean, needs_utf8
@@ -142,7 +142,7 @@ class _Test:
                 await self._failed(error, outcome)
                 return
         async with self._system.database.write() as tx:
-            await resting.wake(tx, self._sender.id)
+            await cooldown.wake(tx, self._sender.id)
 
     def _harmless(self, outcome: Outcome) -> bool:
         """A server that sends for us need not have a mailbox for our own sender address."""

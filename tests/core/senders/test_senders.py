@@ -7,10 +7,10 @@ from sqlalchemy import select, update
 from fakes import SmtpServer
 from flow import account, open_flow
 from ums import clock
-from ums.core import resting, sender_test, senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
+from ums.core.senders import connection_test, cooldown, senders
 from ums.core.tables import senders as table
 from ums.errors import Invalid
 
@@ -113,7 +113,7 @@ async def test_a_password_moved_in_the_database_cannot_be_opened(system: System)
 async def test_other_changes_keep_the_password_and_end_a_rest(system: System) -> None:
     await senders.create(system, account(25, password="s3cret"))
     async with system.database.write() as tx:
-        rest = {"rest_until": resting.UNTIL_EDITED, "rest_reason": "credentials", "failures": 2}
+        rest = {"rest_until": cooldown.UNTIL_EDITED, "rest_reason": "credentials", "failures": 2}
         await tx.run(update(table).values(rest))
     shown = await senders.change(system, account(25, password=None, from_name="新名字", name="New"))
     assert (shown.from_name, shown.name, shown.rest_until, shown.rest_reason) == (
@@ -170,16 +170,16 @@ async def test_the_sender_of_a_message_is_the_named_the_default_or_the_open_one(
 async def test_a_test_logs_in_and_can_send(system: System) -> None:
     async with SmtpServer(users={"me": "right"}) as server:
         await senders.create(system, account(server, account="me", password="right"))
-        report = await sender_test.run(system, "main")
+        report = await connection_test.run(system, "main")
         assert (report.ok, report.reason) == (True, "ok")
         assert server.mails == []
-        assert (await sender_test.run(system, "main", "to@example.cn")).ok
+        assert (await connection_test.run(system, "main", "to@example.cn")).ok
         assert [mail.rcpt_to for mail in server.mails] == ["to@example.cn"]
         server.script["RCPT"] = [b"550 5.1.1 no\r\n"]
-        refusal = await sender_test.run(system, "main", "to@example.cn")
+        refusal = await connection_test.run(system, "main", "to@example.cn")
         assert (refusal.ok, refusal.stage, refusal.reason) == (False, "rcpt", "no_such_mailbox")
-    assert await refused(sender_test.run(system, "none")) == "sender_unknown"
-    assert await refused(sender_test.run(system, "main", "nobody")) == "bad_address"
+    assert await refused(connection_test.run(system, "none")) == "sender_unknown"
+    assert await refused(connection_test.run(system, "main", "nobody")) == "bad_address"
 
 
 async def test_a_test_that_fails_ends_no_rest(system: System) -> None:
@@ -188,7 +188,7 @@ async def test_a_test_that_fails_ends_no_rest(system: System) -> None:
         async with system.database.write() as tx:
             rest = {"rest_until": clock.now() + 60_000, "failures": 1}
             await tx.run(update(table).values(rest))
-        report = await sender_test.run(system, "main")
+        report = await connection_test.run(system, "main")
         assert (report.ok, report.stage, report.reason) == (False, "auth", "credentials")
         assert (await flow.sender()).rest_until is not None
         assert "wrong" not in report.detail

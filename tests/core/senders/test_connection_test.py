@@ -5,11 +5,11 @@ import pytest
 from fakes import Certificates, SmtpServer
 from flow import account
 from ums import trust
-from ums.core import sender_test, senders
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.reasons import REASONS, meaning, remedy
-from ums.core.sender_test import StepReport
+from ums.core.senders import connection_test, senders
+from ums.core.senders.connection_test import StepReport
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ async def channel(system: System) -> None:
 
 
 async def steps_of(system: System, to: str | None = None) -> list[StepReport]:
-    return [step async for step in await sender_test.begin(system, "main", to)]
+    return [step async for step in await connection_test.begin(system, "main", to)]
 
 
 def stages(steps: list[StepReport]) -> list[tuple[str, bool]]:
@@ -67,7 +67,7 @@ async def test_a_certificate_that_is_not_trusted_is_shown(
     assert (failed.stage, failed.ok, failed.reason) == ("tls", False, "tls")
     assert "localhost" in failed.facts["names"]
     assert "certificate refused" in failed.detail
-    assert ways.stage == sender_test.WAYS
+    assert ways.stage == connection_test.WAYS
 
 
 async def test_the_mode_that_fits_is_found(system: System) -> None:
@@ -77,7 +77,7 @@ async def test_the_mode_that_fits_is_found(system: System) -> None:
         assert stages(steps)[-2:] == [("tls", False), ("ways", True)]
         (way,) = steps[-1].ways
         assert (way.port, way.encryption) == (server.port, "none")
-        report = await sender_test.run(system, "main")
+        report = await connection_test.run(system, "main")
         assert (report.ok, report.stage, report.reason) == (False, "tls", "tls")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from ums.core import reply_rules
-from ums.core.reply_rules import LONGEST
+from ums.core.senders import reply_rules
+from ums.core.senders.reply_rules import LONGEST
 from ums.engine.loop import running
 from ums.errors import Invalid, NotFound
 

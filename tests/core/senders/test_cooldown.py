@@ -4,8 +4,8 @@ import pytest
 
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import resting
 from ums.core.context.app_context import System
+from ums.core.senders import cooldown
 from ums.core.tables import senders as sender_table
 from ums.mail.outcomes import Outcome, Reply, Scope, Stage, Verdict
 
@@ -23,9 +23,9 @@ async def rested(flow: Flow, outcome: Outcome) -> int:
     """How long the sender rests now, in seconds; the rest is over afterwards."""
     sender = await flow.sender()
     async with flow.system.database.write() as tx:
-        until = await resting.rest(tx, sender.id, outcome)
+        until = await cooldown.rest(tx, sender.id, outcome)
         await tx.run(sender_table.update().values(rest_until=clock.now() - 1))
-    return -1 if until == resting.UNTIL_EDITED else round((until - clock.now()) / 1000)
+    return -1 if until == cooldown.UNTIL_EDITED else round((until - clock.now()) / 1000)
 
 
 STEPS: list[tuple[str, Stage, int | None, list[int]]] = [
@@ -45,7 +45,7 @@ async def test_each_failure_has_its_rest(flow: Flow) -> None:
     sender = await flow.sender()
     for reason, stage, wait, seconds in STEPS:
         async with flow.system.database.write() as tx:
-            await resting.wake(tx, sender.id)
+            await cooldown.wake(tx, sender.id)
         outcome = failure(reason, stage, wait)
         assert [await rested(flow, outcome) for _ in seconds] == seconds, reason
 
@@ -54,7 +54,7 @@ async def test_sessions_that_fail_together_are_one_failure(flow: Flow) -> None:
     sender = await flow.sender()
     outcome = failure("unreachable", Stage.CONNECT)
     async with flow.system.database.write() as tx:
-        ends = [await resting.rest(tx, sender.id, outcome) for _ in range(5)]
+        ends = [await cooldown.rest(tx, sender.id, outcome) for _ in range(5)]
     assert len(set(ends)) == 1
     assert (await flow.sender()).failures == 1
 
@@ -64,7 +64,7 @@ async def test_the_reason_is_kept_for_the_operator(flow: Flow) -> None:
     reply = Reply(535, "5.7.8", "no\x00 such password" + "x" * 2000)
     outcome = Outcome(Verdict.LATER, Stage.AUTH, "credentials", Scope.SENDER, False, reply=reply)
     async with flow.system.database.write() as tx:
-        await resting.rest(tx, sender.id, outcome)
+        await cooldown.rest(tx, sender.id, outcome)
     row = await flow.sender()
     assert row.rest_reason == "credentials"
     assert row.rest_detail.startswith("no\ufffd such password")
@@ -75,13 +75,13 @@ async def test_success_forgets_failures_but_ends_no_rest(flow: Flow) -> None:
     """Another session may have met the quota while this one was still welcome."""
     sender = await flow.sender()
     async with flow.system.database.write() as tx:
-        until = await resting.rest(tx, sender.id, failure("rate", Stage.MAIL))
-        await resting.worked(tx, sender.id)
+        until = await cooldown.rest(tx, sender.id, failure("rate", Stage.MAIL))
+        await cooldown.worked(tx, sender.id)
     row = await flow.sender()
     assert (row.rest_until, row.failures) == (until, 1)
     async with flow.system.database.write() as tx:
         await tx.run(sender_table.update().values(rest_until=clock.now() - 1))
-        await resting.worked(tx, sender.id)
+        await cooldown.worked(tx, sender.id)
     row = await flow.sender()
     assert (row.rest_until, row.rest_reason, row.rest_detail, row.failures) == (None, None, None, 0)
 
@@ -91,9 +91,9 @@ async def test_an_operators_test_ends_any_rest(flow: Flow) -> None:
     for _ in range(2):
         await rested(flow, failure("credentials", Stage.AUTH))
     async with flow.system.database.write() as tx:
-        await resting.rest(tx, sender.id, failure("credentials", Stage.AUTH))
-    assert (await flow.sender()).rest_until == resting.UNTIL_EDITED
+        await cooldown.rest(tx, sender.id, failure("credentials", Stage.AUTH))
+    assert (await flow.sender()).rest_until == cooldown.UNTIL_EDITED
     async with flow.system.database.write() as tx:
-        await resting.wake(tx, sender.id)
+        await cooldown.wake(tx, sender.id)
     row = await flow.sender()
     assert (row.rest_until, row.failures) == (None, 0)

@@ -8,10 +8,10 @@ import pytest
 from clocks import Time
 from flow import Flow, account, open_flow
 from ums import clock
-from ums.core import senders, spending
 from ums.core.context.app_context import System
-from ums.core.senders import NewSender
-from ums.core.spending import Grant
+from ums.core.senders import quota_ledger, senders
+from ums.core.senders.quota_ledger import Grant
+from ums.core.senders.senders import NewSender
 from ums.core.tables import spending as table
 from ums.errors import Invalid
 from ums.mail.send_limits import DAY, Cap
@@ -30,7 +30,7 @@ async def take(
 ) -> Grant:
     id = (await flow.sender()).id
     async with flow.system.database.write() as tx:
-        return await spending.take(tx, id, caps, want, share=share, urgent=urgent)
+        return await quota_ledger.take(tx, id, caps, want, share=share, urgent=urgent)
 
 
 async def test_a_rolling_cap_lets_go_what_it_has_left(flow: Flow, time: Time) -> None:
@@ -79,7 +79,7 @@ async def test_every_cap_counts(flow: Flow, time: Time) -> None:
     assert [(await take(flow, [HOUR, minute], 10)).count for _ in range(2)] == [4, 0]
     time.at += 30 * clock.MINUTE
     async with flow.system.database.read() as tx:
-        used = await spending.report(tx, (await flow.sender()).id, [HOUR, minute, BY_DAY])
+        used = await quota_ledger.report(tx, (await flow.sender()).id, [HOUR, minute, BY_DAY])
     assert [(one.used, one.left) for one in used] == [(8, 12), (0, 4), (0, 100)]
 
 
@@ -98,7 +98,7 @@ async def test_what_is_given_back_can_be_sent_by_another(flow: Flow, time: Time)
     assert (await take(flow, [HOUR], 1)).count == 0
     id = (await flow.sender()).id
     async with flow.system.database.write() as tx:
-        await spending.give_back(tx, id, grant, 6)
+        await quota_ledger.give_back(tx, id, grant, 6)
     assert (await flow.sender()).spent_until is None
     assert (await take(flow, [HOUR], 20)).count == 6
 
@@ -128,9 +128,9 @@ async def test_when_the_last_of_many_goes(flow: Flow, time: Time) -> None:
         (171, midnight + 86_400_000),
     ):
         async with flow.system.database.read() as tx:
-            assert await spending.through_at(tx, id, [BY_DAY], 0, mails) == until, mails
+            assert await quota_ledger.through_at(tx, id, [BY_DAY], 0, mails) == until, mails
     async with flow.system.database.read() as tx:
-        assert await spending.through_at(tx, id, [HOUR], 0, 41) == time.at + 2 * clock.HOUR
+        assert await quota_ledger.through_at(tx, id, [HOUR], 0, 41) == time.at + 2 * clock.HOUR
 
 
 @pytest.mark.parametrize(

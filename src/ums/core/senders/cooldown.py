@@ -7,7 +7,7 @@ next try. A sender at rest keeps its deliveries waiting.
 from sqlalchemy import or_, select, update
 
 from ums import clock
-from ums.core.senders import RESTED
+from ums.core.senders.senders import RESTED
 from ums.core.tables import senders
 from ums.db import Tx
 from ums.mail.outcomes import Outcome, Stage

@@ -6,9 +6,10 @@ from sqlalchemy import select
 from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import auto_pause, standing
+from ums.core import auto_pause
 from ums.core.context.app_context import System
-from ums.core.standing import SLOT, Count, Standing
+from ums.core.senders import reputation
+from ums.core.senders.reputation import SLOT, Count, Standing
 from ums.core.tables import audit, outcomes
 from ums.errors import NotFound
 
@@ -21,16 +22,16 @@ async def flow(system: System) -> Flow:
 async def note(flow: Flow, time: Time, judged: int, bounced: int = 0, doubtful: int = 0) -> None:
     id = (await flow.sender()).id
     time.at += SLOT
-    await standing.note(flow.system, {id: Count(judged, bounced, doubtful)})
+    await reputation.note(flow.system, {id: Count(judged, bounced, doubtful)})
 
 
 async def verdict(flow: Flow) -> tuple[int, int, str]:
-    found = await standing.standing_of(flow.system, "main")
+    found = await reputation.standing_of(flow.system, "main")
     return found.mails, found.bounced, found.verdict
 
 
 async def test_few_mails_prove_nothing(flow: Flow, time: Time) -> None:
-    assert await standing.standing_of(flow.system, "main") == Standing(0, 0, 0, 0, "good")
+    assert await reputation.standing_of(flow.system, "main") == Standing(0, 0, 0, 0, "good")
     await note(flow, time, 199, bounced=199)
     assert await verdict(flow) == (199, 199, "good")
     assert (await flow.sender()).stopped_at is None
@@ -89,21 +90,21 @@ async def test_who_confirms_begins_anew(flow: Flow, time: Time) -> None:
     with pytest.raises(NotFound):
         await auto_pause.confirm(flow.system, "nobody")
     with pytest.raises(NotFound):
-        await standing.standing_of(flow.system, "nobody")
+        await reputation.standing_of(flow.system, "nobody")
 
 
 async def test_two_workers_add_up(flow: Flow, time: Time) -> None:
     id = (await flow.sender()).id
     for _ in range(2):
-        await standing.note(flow.system, {id: Count(150, 9, 0)})
+        await reputation.note(flow.system, {id: Count(150, 9, 0)})
     assert await verdict(flow) == (300, 18, "warn")
 
 
 async def complained(flow: Flow, time: Time, judged: int, complained: int) -> str:
     id = (await flow.sender()).id
     time.at += SLOT
-    await standing.note(flow.system, {id: Count(judged, complained=complained)})
-    return (await standing.standing_of(flow.system, "main")).verdict
+    await reputation.note(flow.system, {id: Count(judged, complained=complained)})
+    return (await reputation.standing_of(flow.system, "main")).verdict
 
 
 async def test_complaints_are_told_and_stop_it(flow: Flow, time: Time) -> None:

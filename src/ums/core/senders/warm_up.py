@@ -12,10 +12,10 @@ from msgspec import Meta
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import spending, standing
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
+from ums.core.senders import quota_ledger, reputation
 from ums.core.tables import senders
 from ums.core.tables import spending as spent
 from ums.db import Tx
@@ -74,7 +74,7 @@ async def grow(system: System) -> None:
         rows = await tx.rows(due)
     if not rows:
         return
-    known = await standing.standings(system)
+    known = await reputation.standings(system)
     for row in rows:
         verdict = known[row.code].verdict if row.code in known else "good"
         async with system.database.write() as tx:
@@ -90,7 +90,7 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
     count = row.warm_count
     if good and await _used(tx, row, plan) >= count * USED:
         if count >= plan.target:
-            await tx.run(update(senders).where(mine).values({**ENDED, **spending.UNSPENT}))
+            await tx.run(update(senders).where(mine).values({**ENDED, **quota_ledger.UNSPENT}))
             await audit_log.note(
                 tx, "sender.warmed_up", row.code, f"{count} a day", actor=audit_log.ENGINE
             )
@@ -100,7 +100,7 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
     elif verdict == "stop" or row.stopped_at is not None:
         count = plan.start
     values = {"warm_count": count, "warm_held": False, "warm_until": plan.cap(1).period(now)[1]}
-    await tx.run(update(senders).where(mine).values({**values, **spending.UNSPENT}))
+    await tx.run(update(senders).where(mine).values({**values, **quota_ledger.UNSPENT}))
     await touch(tx)
 
 
@@ -118,7 +118,7 @@ async def _set(system: System, code: str, values: dict[str, Any], action: str, t
         row = await tx.first(select(senders).where(mine).with_for_update())
         if row is None:
             raise NotFound("sender_unknown", code=code)
-        await tx.run(update(senders).where(mine).values({**values, **spending.UNSPENT}))
+        await tx.run(update(senders).where(mine).values({**values, **quota_ledger.UNSPENT}))
         before = _noted(row.warm_up, row.warm_count)
         after = _noted(values["warm_up"], values["warm_count"])
         await audit_log.note(tx, action, code, told, before=before, after=after)

@@ -18,10 +18,10 @@ import structlog
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import spending
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import Leg, Sender, Snapshot, touch
+from ums.core.senders import quota_ledger
 from ums.core.tables import channel_senders
 from ums.core.tables import senders as sender_table
 from ums.db import Hot, Tx
@@ -110,16 +110,16 @@ async def _held(tx: Tx, known: Sequence[Sender]) -> dict[int, int]:
     for sender in known:
         row = rows[sender.id]
         if not row.open or _after(row.rest_until, at) or _after(row.urgent_spent_until, at):
-            held[sender.id] = spending.URGENT
+            held[sender.id] = quota_ledger.URGENT
         # What is kept for urgent mail is still there. Nobody need have noticed yet.
         elif _after(row.spent_until, at) or (sender.caps and not await _left(tx, sender)):
-            held[sender.id] = spending.URGENT + 1
+            held[sender.id] = quota_ledger.URGENT + 1
     return held
 
 
 async def _left(tx: Tx, sender: Sender) -> int:
     share = sender.urgent_share
-    return await spending.left(tx, sender.id, sender.caps, share=share, urgent=False)
+    return await quota_ledger.left(tx, sender.id, sender.caps, share=share, urgent=False)
 
 
 def _after(moment: int | None, at: int) -> bool:

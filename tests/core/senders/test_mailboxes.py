@@ -12,11 +12,12 @@ from imap import PASSWORD, ImapServer, mailbox_at
 from queues import change, filled
 from telling import told_flow
 from ums import clock
-from ums.core import evidence, looking, mailboxes, standing, suppressions
+from ums.core import evidence, looking, suppressions
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
-from ums.core.mailboxes import MailboxInfo
 from ums.core.message_ids import Signer, signer_of
+from ums.core.senders import mailboxes, reputation
+from ums.core.senders.mailboxes import MailboxInfo
 from ums.core.tables import audit, callback_records, deliveries, messages, outcomes
 from ums.core.tables import mailboxes as table
 from ums.errors import Invalid, NotFound
@@ -143,7 +144,7 @@ async def test_a_complaint_suppresses_and_counts(flow: Flow) -> None:
     assert await states(flow, ids) == [("sent", "", 1)]
     listed = (await suppressions.list_suppressions(flow.system, await flow.channel())).items
     assert [(one.reason, one.expires_at) for one in listed] == [("complaint", None)]
-    assert (await standing.standing_of(flow.system, "main")).complained == 1
+    assert (await reputation.standing_of(flow.system, "main")).complained == 1
     async with flow.system.database.write() as tx:
         await suppressions.forgive(tx, ids)  # a later mail that is taken is no answer to it
     assert len((await suppressions.list_suppressions(flow.system, await flow.channel())).items) == 1

@@ -11,10 +11,11 @@ from flow import account
 from imap import ImapServer, mailbox_at
 from ums import trust
 from ums.config import Settings, SettingsError
-from ums.core import looking, mailboxes, sender_test, senders
+from ums.core import looking
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.opening import open_system
+from ums.core.senders import connection_test, mailboxes, senders
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def said_of(system: System, server: SmtpServer, box: ImapServer) -> tuple[
     await channels.create(system, "One", "1234")
     given = account(server, host="localhost", encryption="starttls", channels=["1234"])
     await senders.create(system, given)
-    report = await sender_test.run(system, "main")
+    report = await connection_test.run(system, "main")
     given_box = mailbox_at(box.port, host="localhost", encryption="ssl")
     await mailboxes.set_mailbox(system, "main", given_box)
     return report.reason, (await looking.look_now(system, "main")).problem
@@ -66,7 +67,7 @@ async def test_the_name_in_ehlo(plain: Settings) -> None:
     async with open_system(plain) as system, SmtpServer() as server:
         await channels.create(system, "One", "1234")
         await senders.create(system, account(server))
-        assert (await sender_test.run(system, "main")).ok
+        assert (await connection_test.run(system, "main")).ok
         assert "EHLO mx.corp.example" in {one.line for one in server.commands}
 
 
@@ -78,5 +79,5 @@ async def test_no_way_in_clear_where_the_server_offers_starttls(plain: Settings)
     ):
         await channels.create(system, "One", "1234")
         await senders.create(system, account(server, host="localhost", encryption="ssl"))
-        steps = [step async for step in await sender_test.begin(system, "main", None)]
+        steps = [step async for step in await connection_test.begin(system, "main", None)]
     assert all(way.encryption != "none" for step in steps for way in step.ways)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.sender_checks import refuse_controls
+from ums.core.senders.validation import refuse_controls
 from ums.core.tables import mailboxes, senders
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound

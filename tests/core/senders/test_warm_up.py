@@ -5,10 +5,10 @@ import pytest
 from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import resting, spending, standing, warming
 from ums.core.context.app_context import System
-from ums.core.spending import Grant
-from ums.core.standing import Count
+from ums.core.senders import cooldown, quota_ledger, reputation, warm_up
+from ums.core.senders.quota_ledger import Grant
+from ums.core.senders.reputation import Count
 from ums.errors import Invalid, NotFound
 from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
 from ums.mail.send_limits import DAY, Cap
@@ -21,7 +21,7 @@ RATE = Outcome(Verdict.LATER, Stage.MAIL, "rate", Scope.SENDER, charged=False)
 @pytest.fixture
 async def flow(system: System, time: Time) -> Flow:
     flow = await open_flow(system, 25)
-    await warming.begin(system, "main", PLAN)
+    await warm_up.begin(system, "main", PLAN)
     return flow
 
 
@@ -34,19 +34,19 @@ async def send(flow: Flow, want: int) -> Grant:
     flow.system.directory.forget()
     sender = (await flow.system.directory.now()).sender_codes["main"]
     async with flow.system.database.write() as tx:
-        return await spending.take(tx, sender.id, sender.caps, want, share=0, urgent=False)
+        return await quota_ledger.take(tx, sender.id, sender.caps, want, share=0, urgent=False)
 
 
 async def next_day(flow: Flow, time: Time) -> int | None:
     """Mails of the next day; None where it is warmed up."""
     until = (await flow.sender()).warm_until
     time.at = until - 1
-    await warming.grow(flow.system)  # not a moment too early
+    await warm_up.grow(flow.system)  # not a moment too early
     time.at = until + 7 * clock.SECOND
     await send(flow, 1)  # whoever sends first must not make us forget what yesterday came to
-    await warming.grow(flow.system)
-    await warming.grow(flow.system)
-    found = await warming.show(flow.system, "main")
+    await warm_up.grow(flow.system)
+    await warm_up.grow(flow.system)
+    found = await warm_up.show(flow.system, "main")
     return None if found is None else found.today
 
 
@@ -54,7 +54,7 @@ async def test_good_days_grow_to_the_target(flow: Flow, time: Time) -> None:
     assert (await send(flow, 60)).count == 50
     assert (await send(flow, 60)).count == 0
     assert (await flow.sender()).spent_until is not None
-    shown = await warming.show(flow.system, "main")
+    shown = await warm_up.show(flow.system, "main")
     assert shown is not None
     assert (shown.today, shown.days, shown.held) == (50, 2, False)
     assert await next_day(flow, time) == 75
@@ -77,10 +77,10 @@ async def test_no_more_after_the_server_said_too_much(flow: Flow, time: Time) ->
     await send(flow, 50)
     id = (await flow.sender()).id
     async with flow.system.database.write() as tx:
-        await resting.rest(tx, id, RATE)
+        await cooldown.rest(tx, id, RATE)
         time.at += 7 * clock.HOUR
-        await resting.worked(tx, id)
-    shown = await warming.show(flow.system, "main")
+        await cooldown.worked(tx, id)
+    shown = await warm_up.show(flow.system, "main")
     assert shown is not None
     assert shown.held
     assert await next_day(flow, time) == 50
@@ -93,16 +93,16 @@ async def test_no_more_while_many_addresses_do_not_exist(flow: Flow, time: Time)
     await send(flow, 50)
     assert await next_day(flow, time) == 75
     await send(flow, 74)
-    await standing.note(flow.system, {id: Count(200, 12, 0)})
+    await reputation.note(flow.system, {id: Count(200, 12, 0)})
     assert await next_day(flow, time) == 75
     await send(flow, 74)
-    await standing.note(flow.system, {id: Count(200, 100, 0)})
+    await reputation.note(flow.system, {id: Count(200, 100, 0)})
     assert await next_day(flow, time) == 50  # stopped: it begins again
 
 
 async def test_it_can_be_ended_and_refuses_nonsense(flow: Flow) -> None:
-    await warming.end(flow.system, "main")
-    assert await warming.show(flow.system, "main") is None
+    await warm_up.end(flow.system, "main")
+    assert await warm_up.show(flow.system, "main") is None
     assert await caps(flow) == ()
     for plan, field in (
         (WarmUp(start=0, target=10), "start"),
@@ -112,9 +112,9 @@ async def test_it_can_be_ended_and_refuses_nonsense(flow: Flow) -> None:
         (WarmUp(target=100, zone="../etc/passwd"), "zone"),
     ):
         with pytest.raises(Invalid) as refused:
-            await warming.begin(flow.system, "main", plan)
+            await warm_up.begin(flow.system, "main", plan)
         assert refused.value.values["field"] == field
-    for verb in (warming.show, warming.end):
+    for verb in (warm_up.show, warm_up.end):
         with pytest.raises(NotFound):
             await verb(flow.system, "nobody")
 

@@ -125,7 +125,7 @@ async def take(
     slots = tuple((cap.key, cap.slot(now)) for cap in caps)
     rows = rows_json((key, start, count) for key, start in slots)
     await tx.run(_COUNT, {"sender": sender, "r": rows})
-    # What a day came to is asked after its end (core.warming).
+    # What a day came to is asked after its end (core.senders.warm_up).
     kept = {cap.key: cap.seconds * clock.SECOND if cap.reset else 0 for cap in caps}
     over = rows_json((cap.key, cap.since(now) - kept[cap.key]) for cap in caps)
     await tx.run(_FORGET, {"sender": sender, "c": over})

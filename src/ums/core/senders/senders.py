@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, func, insert, select, update
 
 from ums import clock
-from ums.core import learnt, sender_notes, spending
 from ums.core.audit import audit_log
 from ums.core.channels.channels import find
 from ums.core.common.field_errors import Check, all_of
@@ -17,7 +16,8 @@ from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import Kept
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender, touch
-from ums.core.sender_checks import check_moved, checks_of, settings_of
+from ums.core.senders import audit_details, learned_limits, quota_ledger
+from ums.core.senders.validation import check_moved, checks_of, settings_of
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
@@ -109,7 +109,7 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
         "secret": system.seal.close(given.password or "", secret_context(given.code, settings)),
         "open": True,
         "created_at": clock.now(),
-        **spending.columns(given.caps, given.urgent_share),
+        **quota_ledger.columns(given.caps, given.urgent_share),
     }
     async with system.database.write() as tx:
         await _check_free(tx, given)
@@ -117,8 +117,8 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
         for key in given.channels:
             await _authorise(tx, id, key)
         approved = _is_approved(system, given)
-        after = await sender_notes.told(tx, id)
-        await sender_notes.note(tx, "sender.create", given.code, approved=approved, after=after)
+        after = await audit_details.told(tx, id)
+        await audit_details.note(tx, "sender.create", given.code, approved=approved, after=after)
     return await show(system, given.code)
 
 
@@ -139,7 +139,7 @@ async def change(
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
         **RESTED,
-        **spending.columns(given.caps, given.urgent_share),
+        **quota_ledger.columns(given.caps, given.urgent_share),
         **({} if open is None else {"open": open}),
     }
     if given.password is not None:
@@ -148,15 +148,15 @@ async def change(
     async with system.database.write() as tx:
         await _expected(tx, old.id, expect)
         await _check_name(tx, given)
-        was = await sender_notes.told(tx, old.id)
+        was = await audit_details.told(tx, old.id)
         await tx.run(update(senders).where(senders.c.id == old.id).values(values))
         if moved:
-            await learnt.start_anew(tx, old.id)
+            await learned_limits.start_anew(tx, old.id)
         for key in given.channels:
             await _authorise(tx, old.id, key)
-        after = await sender_notes.told(tx, old.id, "" if given.password is None else "new")
+        after = await audit_details.told(tx, old.id, "" if given.password is None else "new")
         approved = _is_approved(system, given)
-        await sender_notes.note(
+        await audit_details.note(
             tx, "sender.change", given.code, approved=approved, before=was, after=after
         )
     return await show(system, given.code)
@@ -343,9 +343,9 @@ async def authorise(system: System, code: str, key: str, *, default: bool = Fals
     sender = await system.directory.sender(code)
     find(await system.directory.now(), key)
     async with system.database.write() as tx:
-        before = await sender_notes.use(tx, sender.id, key)
+        before = await audit_details.use(tx, sender.id, key)
         await _authorise(tx, sender.id, key, default=default)
-        after = await sender_notes.use(tx, sender.id, key)
+        after = await audit_details.use(tx, sender.id, key)
         await audit_log.note(tx, "sender.authorise", code, key, before=before, after=after)
         await touch(tx)
     return await show(system, code)
