@@ -11,7 +11,7 @@ from benchmarks.figures import Goal, Result, Section, number
 from benchmarks.processes import measure
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
 from ums.core.messages import Intake
 from ums.core.opening import open_system

@@ -12,7 +12,7 @@ from benchmarks.references import SESSIONS, go_pool, smtp_source
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.messages import Intake
 from ums.core.opening import open_system
 from ums.db import Hot

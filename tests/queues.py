@@ -7,8 +7,8 @@ import msgspec
 
 from flow import Flow
 from ums import clock
-from ums.core import expansion, parking, queue
-from ums.core.queue import Attempt, Claimed, Result
+from ums.core.deliveries import expansion, holds, queue
+from ums.core.deliveries.queue import Attempt, Claimed, Result
 from ums.core.requests import parse
 from ums.core.tables import deliveries, halts
 
@@ -67,7 +67,7 @@ async def parked(flow: Flow) -> int:
     after = 0
     for steps in range(1000):
         async with flow.system.database.write() as tx:
-            done = await parking.work(tx, after)
+            done = await holds.work(tx, after)
         began, after = after, done.last
         if not (done.moved or done.over or after or began):
             return steps

@@ -19,13 +19,13 @@ from fakes import SmtpServer
 from flow import Flow, account, open_flow, until, with_settings
 from receiver import Receiver, receiving
 from ums import clock
-from ums.core import queue
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel, touch
-from ums.core.expansion import expand
-from ums.core.queue import Attempt, Claimed, Result
+from ums.core.deliveries import queue
+from ums.core.deliveries.expansion import expand
+from ums.core.deliveries.queue import Attempt, Claimed, Result
 from ums.core.senders import senders
 from ums.core.tables import (
     audit,

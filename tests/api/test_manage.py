@@ -12,8 +12,8 @@ from sqlalchemy import update
 from doors import Answer, Basic, Door, OneChannel
 from ums import clock
 from ums.console.door import Door as ConsoleDoor
-from ums.core import expansion
-from ums.core.expansion import expand
+from ums.core.deliveries import expansion
+from ums.core.deliveries.expansion import expand
 from ums.core.tables import deliveries
 from ums.db import Database
 from ums.engine import loop

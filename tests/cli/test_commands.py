@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import Ums
 from cli.terminal import Ran, Terminal
 from ums.config import Settings
-from ums.core import queue
+from ums.core.deliveries import queue
 from ums.core.imports import runner
 from ums.core.opening import open_system
 from ums.migrations.runner import head

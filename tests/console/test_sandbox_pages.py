@@ -17,8 +17,8 @@ from ums.console.guests import COOKIE, guests_of
 from ums.console.pages import static_files
 from ums.console.sandbox import router
 from ums.console.words import LANGUAGES, WORDS
-from ums.core import sandbox
 from ums.core.context.app_context import System
+from ums.core.deliveries import sandbox_mailbox
 from ums.core.identity import operators
 
 PLAIN = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: Hi\r\n\r\nHello <b>there</b>\r\n"
@@ -112,8 +112,8 @@ async def client(system: System) -> AsyncIterator[AsyncClient]:
 
 async def catch(system: System, source: bytes, subject: str | None = None) -> int:
     async with system.database.write() as tx:
-        await sandbox.keep(tx, "s@example.org", "r@example.org", source, limit=1000)
-        newest = (await sandbox.recent(tx, None, limit=1))[0]
+        await sandbox_mailbox.keep(tx, "s@example.org", "r@example.org", source, limit=1000)
+        newest = (await sandbox_mailbox.recent(tx, None, limit=1))[0]
     return newest.id
 
 

@@ -9,7 +9,7 @@ import pytest
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from doors import Door
 from ums.console import watching
-from ums.core import sandbox
+from ums.core.deliveries import sandbox_mailbox
 from ums.core.identity import operators, sessions
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
@@ -73,7 +73,9 @@ async def test_news_do_not_reach_whoever_is_out(
         assert "event: part" in await anext(parts)
         await _log_out(door, "operator0")
         async with door.system.database.write() as tx:
-            await sandbox.keep(tx, "a@x.example", "b@x.example", b"Subject: News\r\n\r\n", limit=9)
+            await sandbox_mailbox.keep(
+                tx, "a@x.example", "b@x.example", b"Subject: News\r\n\r\n", limit=9
+            )
         assert "News" not in "".join([text async for text in parts])
 
 
@@ -115,8 +117,10 @@ async def test_the_sandbox_shows_an_operator_its_own_channels(door: Door) -> Non
         sent = await door.post("/api/messages", {**body, "subject": subject}, channel)
         await door.done(sent.body["msgid"], channel)
     async with door.system.database.write() as tx:  # of no channel: such as a test of a sender
-        await sandbox.keep(tx, "a@x.example", "b@x.example", b"Subject: For none\r\n\r\n", limit=9)
-        caught = {one.subject: one.id for one in await sandbox.recent(tx, None)}
+        await sandbox_mailbox.keep(
+            tx, "a@x.example", "b@x.example", b"Subject: For none\r\n\r\n", limit=9
+        )
+        caught = {one.subject: one.id for one in await sandbox_mailbox.recent(tx, None)}
     id = (await door.system.directory.now()).channels[mine.key].id
     await operators.create(door.system, "li", PASSWORD, "operator")
     await operators.change(door.system, "li", channels=[id])

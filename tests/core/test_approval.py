@@ -12,7 +12,7 @@ from ums import clock
 from ums.core import approval
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.identity import operators
 from ums.core.senders import senders
 from ums.core.tables import audit, messages

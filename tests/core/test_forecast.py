@@ -14,7 +14,7 @@ from ums.core.composing import request_of
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules
 from ums.core.context.directory import touch
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.forecast import Estimate, Forecast, estimate, forecast
 from ums.core.outgoing import Among, Outgoing
 from ums.core.tables import senders, workers

@@ -8,8 +8,9 @@ from sqlalchemy import select, text
 from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
-from ums.core import expansion, halting, parking, reports
+from ums.core import halting, reports
 from ums.core.context.app_context import System
+from ums.core.deliveries import expansion, holds
 from ums.core.halting import Tally
 from ums.core.tables import audit, deliveries, messages
 from ums.db import database
@@ -80,7 +81,7 @@ async def test_a_resumed_message_counts_what_will_go_out(flow: Flow) -> None:
 async def test_what_is_not_expanded_yet_is_counted(
     flow: Flow, stop: Any, some: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ums.core.expansion.CHUNK", 10)
+    monkeypatch.setattr("ums.core.deliveries.expansion.CHUNK", 10)
     await flow.add_users({f"u{i}": f"u{i}@x.cn" for i in range(25)})
     msgid = await flow.accept(broadcast=True)
     if some:
@@ -106,7 +107,7 @@ async def test_a_second_retraction_has_its_code(flow: Flow) -> None:
 async def test_whatever_keeps_a_message_it_can_be_retracted(flow: Flow, before: str) -> None:
     msgid = await flow.send("a@x.cn")
     async with flow.system.database.write() as tx:
-        await parking.halt(tx, await halting.message_id(tx, None, msgid), before)
+        await holds.halt(tx, await halting.message_id(tx, None, msgid), before)
     assert numbers(await halting.retract(flow.system, None, msgid)) == {"stopped": 1}
     with pytest.raises(Refused):
         await halting.retract(flow.system, None, msgid)
@@ -237,7 +238,7 @@ async def test_a_halt_does_not_wait_for_ever_for_claims_that_began_before(
     monkeypatch.setattr(database, "_PATIENCE", soon)
     msgid = await filled(flow, 3)
     async with flow.system.database.write() as frozen:
-        await frozen.share(parking.CLAIMING)
+        await frozen.share(holds.CLAIMING)
         with pytest.raises(Unavailable):
             await halting.retract(flow.system, None, msgid)
     assert len(await claim(flow)) == 3

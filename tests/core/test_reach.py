@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import func, select
 
 from flow import Flow, open_flow
-from ums.core import suppressions
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import Entry
 from ums.core.composing import request_of
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries import suppressions
+from ums.core.deliveries.expansion import expand
 from ums.core.outgoing import Among, Outgoing, Recipient
 from ums.core.reach import Reach, reach
 from ums.core.tables import deliveries, messages

@@ -15,7 +15,7 @@ from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.reports import MessageInfo
 from ums.core.rescheduling import reschedule
 from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE

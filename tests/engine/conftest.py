@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ums.core import verdicts
+from ums.core.deliveries import retry_policy
 from ums.core.senders import cooldown
 from ums.engine import deliver, loop, tell
 from ums.mail import reply_classifier
@@ -30,8 +30,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(loop, "JUDGE_POLL", 0.05)
     monkeypatch.setattr(deliver, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(tell, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(verdicts, "retry_delay", soon)
-    monkeypatch.setattr(verdicts, "MIN_PAUSE", 50)
+    monkeypatch.setattr(retry_policy, "retry_delay", soon)
+    monkeypatch.setattr(retry_policy, "MIN_PAUSE", 50)
     for steps in ("TRANSPORT", "QUOTA", "CREDENTIALS", "CONFIGURATION"):
         monkeypatch.setattr(cooldown, steps, (100,))
     yield

@@ -10,7 +10,7 @@ from flow import Flow, account, open_flow, until
 from ums.config import Settings
 from ums.core import reports
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.forecast import estimate, forecast
 from ums.core.opening import open_system
 from ums.core.requests import parse

@@ -8,8 +8,9 @@ import pytest
 
 from fakes import Act, Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import reports, sandbox
+from ums.core import reports
 from ums.core.context.app_context import System
+from ums.core.deliveries import sandbox_mailbox
 from ums.core.senders.senders import NewSender, create
 from ums.core.tables import messages
 from ums.engine.lane import Lane
@@ -264,8 +265,8 @@ async def test_the_sandbox_keeps_what_is_sent_to_it(system: System) -> None:
         msgid = await flow.send("a@example.cn")
         assert await flow.until_settled(msgid) == {"sent": 1}
     async with system.database.read() as tx:
-        (caught,) = await sandbox.recent(tx, None)
-        found = await sandbox.source(tx, None, caught.id)
+        (caught,) = await sandbox_mailbox.recent(tx, None)
+        found = await sandbox_mailbox.source(tx, None, caught.id)
     assert (caught.rcpt_to, caught.subject) == ("a@example.cn", "Hello 你好")
     assert found is not None
     assert parsed(found[1])["To"] == "a@example.cn"

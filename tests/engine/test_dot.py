@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from fakes import DROP_TAKEN, Act, Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import queue
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.tables import deliveries
 from ums.engine.journal import Journal
 from ums.engine.loop import Engine, running

@@ -15,8 +15,9 @@ from flow import Flow, open_flow, until, with_settings
 from queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
-from ums.core import expansion, halting, reports
+from ums.core import halting, reports
 from ums.core.context.app_context import System
+from ums.core.deliveries import expansion
 from ums.core.halting import Tally
 from ums.core.opening import open_system
 from ums.core.resending import resend

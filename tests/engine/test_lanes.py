@@ -8,8 +8,8 @@ import pytest
 from fakes import Act, Call, SmtpServer
 from flow import open_flow, until, with_settings
 from ums.core.context.app_context import System
-from ums.core.queue import Claimed
-from ums.core.verdicts import Rules
+from ums.core.deliveries.queue import Claimed
+from ums.core.deliveries.retry_policy import Rules
 from ums.engine.concurrency import PAUSE, START, Concurrency
 from ums.engine.loop import running
 from ums.engine.mails import Mail

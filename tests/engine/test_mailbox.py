@@ -6,8 +6,8 @@ import letters
 from fakes import DROP_TAKEN, SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from imap import ImapServer, mailbox_at
-from ums.core import looking
 from ums.core.context.app_context import System
+from ums.core.deliveries import mailbox_polling
 from ums.core.senders import mailboxes
 from ums.engine import loop
 from ums.engine.loop import running
@@ -16,7 +16,7 @@ from ums.engine.loop import running
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LOOK_POLL", 0.05)
-    monkeypatch.setattr(looking, "SOON", 50)
+    monkeypatch.setattr(mailbox_polling, "SOON", 50)
 
 
 async def opened(flow: Flow, server: ImapServer) -> None:
@@ -64,7 +64,7 @@ async def test_a_bounce_of_a_mail_that_went_out(system: System) -> None:
             head = server.mails[0].data.decode()
             id = head.partition("Message-ID: <")[2].partition(">")[0]
             box.inbox.add(letters.report(id))
-            await looking.look_now(system, "main")
+            await mailbox_polling.look_now(system, "main")
             await flow.until_state(msgid, "failed")
             again = await flow.send("gone@example.org")
             assert await flow.until_settled(again) == {"suppressed": 1}

@@ -9,8 +9,9 @@ import pytest
 from fakes import SmtpServer
 from flow import open_flow
 from ums import clock
-from ums.core import poison, reports, resending
+from ums.core import reports, resending
 from ums.core.context.app_context import System
+from ums.core.deliveries import quarantine
 from ums.core.tables import deaths
 from ums.engine.loop import running
 from ums.engine.mark import Mark, left_behind
@@ -87,9 +88,9 @@ async def test_the_third_death_ends_it(system: System) -> None:
 
 async def test_deaths_of_long_ago_are_forgotten(system: System) -> None:
     async with system.database.write() as tx:
-        await poison.note(tx, [1, 2, 2])
+        await quarantine.note(tx, [1, 2, 2])
         await tx.run(deaths.update().where(deaths.c.delivery_id == 1).values(at=0))
-        await poison.forget(tx)
+        await quarantine.forget(tx)
         rows = await tx.rows(deaths.select())
         assert [(row.delivery_id, row.count) for row in rows] == [(2, 1)]
         assert rows[0].at > clock.now() - clock.MINUTE

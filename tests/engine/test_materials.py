@@ -14,7 +14,7 @@ from ums.core.content import materials
 from ums.core.content.material_upload import CHUNK, store
 from ums.core.content.materials import MaterialInfo
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.tables import files
 from ums.core.tables import materials as table
 from ums.engine.loop import running

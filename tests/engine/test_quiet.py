@@ -9,10 +9,10 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ruling import rule
 from ums import clock
-from ums.core import hush, queue
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries import queue, quiet_hours
+from ums.core.deliveries.expansion import expand
 from ums.core.senders import senders
 from ums.core.tables import deliveries, messages
 from ums.core.tables import senders as sender_table
@@ -126,8 +126,8 @@ async def shared(system: System) -> tuple[Flow, Flow]:
 async def test_what_waits_already_is_put_off_when_quiet_hours_begin(
     shared: tuple[Flow, Flow], time: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hush, "FRONT", 7)
-    monkeypatch.setattr(hush, "AT_ONCE", 3)
+    monkeypatch.setattr(quiet_hours, "FRONT", 7)
+    monkeypatch.setattr(quiet_hours, "AT_ONCE", 3)
     flow, other = shared
     time.set(EVENING)
     names = [f"a{i}@x.cn" for i in range(30)]

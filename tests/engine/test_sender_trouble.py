@@ -12,9 +12,9 @@ from fakes import DROP, Act, Call, Certificates, SmtpServer
 from flow import Flow, account, open_flow, until, with_settings
 from postgres import reserved_port
 from ums import trust
-from ums.core import verdicts
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
+from ums.core.deliveries import retry_policy
 from ums.core.senders import connection_test, cooldown, senders
 from ums.core.tables import senders as sender_table
 from ums.engine.loop import running
@@ -256,7 +256,7 @@ async def test_a_mail_that_breaks_every_connection_does_not_stop_the_rest(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It uses up its schedule, shortened here, like any other that does not get through.
-    monkeypatch.setattr(verdicts, "retry_delay", lambda n, _: 50 if n < 3 else None)
+    monkeypatch.setattr(retry_policy, "retry_delay", lambda n, _: 50 if n < 3 else None)
 
     def poison(call: Call) -> Act | None:
         return DROP if call.rcpt_to == ["poison@example.cn"] else None
@@ -269,7 +269,7 @@ async def test_a_mail_that_breaks_every_connection_does_not_stop_the_rest(
             good = await flow.send(*(f"n{i}@example.cn" for i in range(40)))
             assert await flow.until_settled(good) == {"sent": 40}
             assert await flow.until_settled(bad) == {"expired": 1}
-    assert len(await flow.attempts(bad)) == verdicts.FREE_TRIES + 3
+    assert len(await flow.attempts(bad)) == retry_policy.FREE_TRIES + 3
     assert len(server.mails) == 40
 
 

@@ -15,7 +15,7 @@ from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums.core import reports
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries.expansion import expand
 from ums.core.tables import deliveries
 from ums.core.templates import store
 from ums.core.templates.cache import Person, Version

@@ -12,8 +12,8 @@ from fakes import Call, SmtpServer
 from flow import open_flow, until, with_settings
 from ums import clock
 from ums.config import Settings
-from ums.core import queue
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.opening import open_system
 from ums.core.tables import deliveries, messages
 from ums.db import GroupCommit, Tx

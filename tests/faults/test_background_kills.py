@@ -18,7 +18,7 @@ from flow import until
 from imap import ImapServer, mailbox_at
 from telling import rows
 from ums.config import Settings
-from ums.core.expansion import CHUNK
+from ums.core.deliveries.expansion import CHUNK
 from ums.core.opening import open_system
 from ums.core.senders import mailboxes
 from ums.core.tables import attempts, deliveries

@@ -15,8 +15,9 @@ from msgspec import structs
 
 from ums.cli.failing import ServerError
 from ums.config import Settings, load, terminal_language
-from ums.core import queue, verbs
+from ums.core import verbs
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.imports import runner
 from ums.core.messages import Intake
 from ums.core.opening import open_system

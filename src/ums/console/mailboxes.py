@@ -8,7 +8,8 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import checkup, looking
+from ums.core import checkup
+from ums.core.deliveries import mailbox_polling
 from ums.core.senders import mailboxes, senders
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders.senders import SenderInfo
@@ -90,7 +91,7 @@ def _mailbox(fields: dict[str, str]) -> NewMailbox:
 @post("/senders/{code:str}/mailbox/look", scope="senders:write")
 async def look_into_mailbox(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
     visitor.caller.unbound()
-    box = await looking.look_now(system, code)
+    box = await mailbox_polling.look_now(system, code)
     return go(f"/senders/{code}", "senders.did_look_in_vain" if box.problem else "senders.did_look")
 
 

@@ -15,8 +15,8 @@ from ums.console.mail_view import File, MailView, charset_of, view
 from ums.console.pages import SAFE_HEADERS, page, problem, render
 from ums.console.visitor import current
 from ums.console.words import Words, language_of
-from ums.core import sandbox
-from ums.core.sandbox import Caught
+from ums.core.deliveries import sandbox_mailbox
+from ums.core.deliveries.sandbox_mailbox import Caught
 from ums.db import Database
 from ums.errors import UmsError
 
@@ -58,7 +58,9 @@ async def live_mailbox(request: AnyRequest) -> ServerSentEvent:
 async def _mails(request: AnyRequest, before: int | None = None) -> list[Caught]:
     """A page, and one more where another follows."""
     async with _database(request).read() as tx:
-        return await sandbox.recent(tx, _channels(request), before=before, limit=PAGE_SIZE + 1)
+        return await sandbox_mailbox.recent(
+            tx, _channels(request), before=before, limit=PAGE_SIZE + 1
+        )
 
 
 def _part(mails: list[Caught]) -> dict[str, Any]:
@@ -145,7 +147,7 @@ async def _caught(request: AnyRequest, mail_id: int) -> tuple[Caught, bytes]:
     if not 0 < mail_id <= LARGEST_ID:
         raise NotFoundException
     async with _database(request).read() as tx:
-        found = await sandbox.source(tx, _channels(request), mail_id)
+        found = await sandbox_mailbox.source(tx, _channels(request), mail_id)
     if found is None:
         raise NotFoundException
     return found

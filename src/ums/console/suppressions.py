@@ -12,9 +12,9 @@ from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
-from ums.core import suppressions
 from ums.core.context.directory import Channel
-from ums.core.suppressions import SuppressionOrder
+from ums.core.deliveries import suppressions
+from ums.core.deliveries.suppressions import SuppressionOrder
 from ums.errors import Invalid, UmsError
 
 COLUMNS = ("address", "reason", "reply", "delivery_id", "created_at", "expires_at")

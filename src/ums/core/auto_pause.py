@@ -9,11 +9,12 @@ from typing import Final
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core import halting, parking
+from ums.core import halting
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
-from ums.core.parking import Why
+from ums.core.deliveries import holds
+from ums.core.deliveries.holds import Why
 from ums.core.tables import messages, outcomes, senders
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound, Refused
@@ -62,7 +63,7 @@ async def pause_refused(system: System, message: int, words: str) -> None:
 
 async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> list[str]:
     """msgids of the newest messages that UMS itself paused and nobody let go on yet."""
-    mine = (messages.c.halt_reason != "") & (messages.c.halt == parking.PAUSE)
+    mine = (messages.c.halt_reason != "") & (messages.c.halt == holds.PAUSE)
     query = select(messages.c.msgid).where(mine, messages.c.expires_at > clock.now())
     if channels is not None:
         query = query.where(messages.c.channel_id.in_(sorted(channels)))
@@ -79,10 +80,10 @@ async def confirm(system: System, code: str) -> None:
         values = {"stopped_at": None, "slowed_until": None}
         await tx.run(update(senders).where(senders.c.id == id).values(values))
         await tx.run(delete(outcomes).where(outcomes.c.sender_id == id))
-        mine = (messages.c.halt == parking.PAUSE) & (messages.c.halt_reason == BOUNCES)
+        mine = (messages.c.halt == holds.PAUSE) & (messages.c.halt_reason == BOUNCES)
         paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
         for row in await tx.rows(paused.with_for_update(key_share=True)):
-            await parking.resume(tx, row.id)
+            await holds.resume(tx, row.id)
         await audit_log.note(tx, "sender.confirm", code)
         await touch(tx)
     system.directory.forget()

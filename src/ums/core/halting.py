@@ -13,10 +13,10 @@ from msgspec import Struct
 from sqlalchemy import Select, exists, select
 
 from ums import clock
-from ums.core import expansion, parking
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.parking import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
+from ums.core.deliveries import expansion, holds
+from ums.core.deliveries.holds import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import HELD, PAUSED, WAITING
 from ums.db import Tx
@@ -93,7 +93,7 @@ async def resume(
         before, after = {"paused": row.halt == PAUSE}, {"paused": False}
         await audit_log.note(tx, "message.resume", msgid, actor=actor, before=before, after=after)
         if row.halt == PAUSE:
-            await parking.resume(tx, row.id)
+            await holds.resume(tx, row.id)
     system.halted.set()
     system.wake.set()
     async with system.database.read() as tx:
@@ -123,11 +123,11 @@ async def _found(tx: Tx, channel_id: int | None, msgid: str, query: Select[Any])
 async def tally(tx: Tx, message: int) -> Tally:
     """The message's recipients, counted in one snapshot (`Database.read`)."""
     row = await tx.first(select(messages).where(messages.c.id == message))
-    counts = await parking.counts(tx, message)
+    counts = await holds.counts(tx, message)
     pending = 0 if row.state == "expanded" else max(row.size - sum(counts.values()), 0)
     kept = sum(counts.get(state, 0) for state in (*WAITING, PAUSED)) + pending
     claimed, cancelled = counts.get("claimed", 0), counts.get("cancelled", 0)
-    doubtful = await parking.doubtful(tx, message) if row.halt in ENDS else 0
+    doubtful = await holds.doubtful(tx, message) if row.halt in ENDS else 0
     sent, unknown = counts.get("sent", 0), counts.get("unknown", 0)
     at_dot = counts.get("at_dot", 0)
     audience = sum(counts.values()) + pending
@@ -184,7 +184,7 @@ async def _halt(tx: Tx, row: Any, kind: str, actor: str | None, why: Why) -> Non
         await expansion.measure(tx, row.id)
     told = " ".join(filter(None, why))
     await audit_log.note(tx, f"message.{_VERBS[kind]}", row.msgid, told, actor=actor)
-    await parking.halt(tx, row.id, kind, why)
+    await holds.halt(tx, row.id, kind, why)
 
 
 _VERBS = {RETRACT: "retract", CANCEL: "cancel", PAUSE: "pause"}
@@ -202,6 +202,6 @@ async def catch(system: System, message: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         async with system.database.write() as tx:
-            if await parking.caught(tx, message):
+            if await holds.caught(tx, message):
                 return
         await asyncio.sleep(0.005)  # such a transaction is a matter of milliseconds

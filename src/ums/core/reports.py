@@ -20,7 +20,7 @@ from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.common.pagination import Page, cut, number, page_size, plain
 from ums.core.common.sorting import ByTime
 from ums.core.content.message_content import Content
-from ums.core.delivery_ids import first_ids
+from ums.core.deliveries.sampling import first_ids
 from ums.core.tables import attempts, deliveries, messages, senders
 from ums.core.tables import channels as channels_table
 from ums.core.tables.messages import KNOWN

@@ -14,7 +14,7 @@ from ums.core.audit import audit_log
 from ums.core.channels import quiet_hours
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import read_rules
-from ums.core.parking import ENDS
+from ums.core.deliveries.holds import ENDS
 from ums.core.scheduling import check_end, check_start, lifetime
 from ums.core.tables import channels, messages
 from ums.db import Tx

@@ -8,11 +8,11 @@ from msgspec import structs
 from sqlalchemy import update
 
 from ums import clock
-from ums.core import poison
 from ums.core.approval import is_needed
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
+from ums.core.deliveries import quarantine
 from ums.core.halting import Tally, locked, message_id, tally
 from ums.core.scheduling import lifetime
 from ums.core.tables import messages
@@ -95,7 +95,7 @@ async def _in_chunks(
             if after is None:
                 return count
             await _revive(tx, row)
-            await poison.pardon(tx, row.id)
+            await quarantine.pardon(tx, row.id)
             done = await tx.run(_AGAIN, {**which, "last": after, "at": clock.now()})
             await audit_log.note(
                 tx, "message.resend", msgid, f"{done.count} deliveries", actor=actor

@@ -6,10 +6,10 @@ import time
 import structlog
 
 from ums import clock
-from ums.core import queue
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender, Snapshot
-from ums.core.message_ids import signer_of
+from ums.core.deliveries import queue
+from ums.core.deliveries.message_id import signer_of
 from ums.core.senders import learned_limits, quota_ledger
 from ums.core.senders.learned_limits import Sessions
 from ums.db import Tx

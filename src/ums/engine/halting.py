@@ -1,6 +1,6 @@
 """Parking the rows of halted messages, and letting those of resumed ones go."""
 
-from ums.core import parking
+from ums.core.deliveries import holds
 from ums.db import Database, Hot
 from ums.engine.failpoints import reach
 
@@ -20,7 +20,7 @@ class Halting:
             if await tx.value(_ANY) is None:
                 return False
         async with self._database.write() as tx:
-            done = await parking.work(tx, self._after)
+            done = await holds.work(tx, self._after)
             reach("parking")
         reach("parked")
         began, self._after = self._after, done.last

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from ums.core import queue
-from ums.core.queue import Claimed, Name, Result
+from ums.core.deliveries import queue
+from ums.core.deliveries.queue import Claimed, Name, Result
 from ums.db import Database, GroupCommit, Tx
 from ums.errors import Unavailable
 

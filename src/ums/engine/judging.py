@@ -3,8 +3,9 @@
 from collections import Counter, OrderedDict, deque
 from typing import Final
 
-from ums.core import auto_pause, full_mailboxes
+from ums.core import auto_pause
 from ums.core.context.app_context import System
+from ums.core.deliveries import soft_bounces
 from ums.core.reasons import about
 from ums.core.senders import reputation
 from ums.core.senders.reputation import Count
@@ -63,7 +64,7 @@ class Judge:
         try:
             if taken:
                 async with self._system.database.write() as tx:
-                    await full_mailboxes.empty(tx, taken)
+                    await soft_bounces.empty(tx, taken)
             if counts:
                 await reputation.note(self._system, counts)
         except BaseException:

@@ -10,14 +10,14 @@ from typing import cast
 import structlog
 
 from ums import clock
-from ums.core import verdicts
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
-from ums.core.message_ids import Signer
+from ums.core.deliveries import retry_policy
+from ums.core.deliveries.message_id import Signer
+from ums.core.deliveries.retry_policy import BROKEN, USED_UP, Timing
 from ums.core.senders import cooldown
 from ums.core.senders.learned_limits import DomainPace, Sessions
 from ums.core.senders.senders import password_of
-from ums.core.verdicts import BROKEN, USED_UP, Timing
 from ums.engine import pacing
 from ums.engine.concurrency import Concurrency
 from ums.engine.failpoints import reach
@@ -173,7 +173,7 @@ class Lane:
                     break
         except Exception:
             log.exception("a session broke", code=self.sender.code)
-            await self._rest(verdicts.defect(Stage.CONNECT))
+            await self._rest(retry_policy.defect(Stage.CONNECT))
         if self.supply.resting:
             await self.supply.give_back()  # what this session put back meanwhile
 
@@ -189,7 +189,7 @@ class Lane:
             outcome = self._read(interpret_error(error))
         except Exception:  # a key that opens no password any more, and our own defects
             log.exception("a session cannot be opened", code=sender.code)
-            outcome = verdicts.defect(Stage.CONNECT)
+            outcome = retry_policy.defect(Stage.CONNECT)
         else:
             reach("connected")
             self._open.add(session)
@@ -211,7 +211,7 @@ class Lane:
         if job is not None:
             rules = job.mail.rules
             await self._journal.record(
-                verdicts.settle(job.claimed, self.sender.id, outcome, rules, timing)
+                retry_policy.settle(job.claimed, self.sender.id, outcome, rules, timing)
             )
             self.supply.done(job)
         await self._rest(outcome)
@@ -321,7 +321,7 @@ class Lane:
         except Exception:
             log.exception("an attempt broke", id=job.claimed.id)
             session.abort()
-            outcome = verdicts.defect(Stage.DOT if at_dot else Stage.DATA)
+            outcome = retry_policy.defect(Stage.DOT if at_dot else Stage.DATA)
         try:
             await self._settle(job, outcome, session)
         except Exception:
@@ -349,7 +349,7 @@ class Lane:
         claimed, ended = job.claimed, clock.now()
         duration = round((time.monotonic() - job.clock) * 1000)
         timing = Timing(job.started_at, ended, duration)
-        result = verdicts.settle(claimed, self.sender.id, outcome, job.mail.rules, timing)
+        result = retry_policy.settle(claimed, self.sender.id, outcome, job.mail.rules, timing)
         worn_out = outcome.reason in BROKEN and session.carried and outcome.stage is not Stage.DOT
         if worn_out and result.charged == claimed.charged:
             result.due_at = min(result.due_at, ended)  # a session that wore out is nobody's fault

@@ -12,10 +12,11 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import auto_pause, looking, poison, queue, restoring
+from ums.core import auto_pause, restoring
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries import mailbox_polling, quarantine, queue
+from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
 from ums.core.senders.routing import spill
 from ums.engine import failpoints
@@ -66,10 +67,10 @@ class Engine:
         dead = left_behind(self._system.settings.data_dir)
         if dead:
             async with self._system.database.write() as tx:
-                await poison.note(tx, dead)
+                await quarantine.note(tx, dead)
         await self._recover(everyone=self._system.settings.is_sqlite)
         flow = (self._lease, self._expand, self._halt, self._quiet, self._spill, self._import)
-        aside = (self._judging, self._tidy, *[self._look] * looking.AT_ONCE)
+        aside = (self._judging, self._tidy, *[self._look] * mailbox_polling.AT_ONCE)
         with audit_log.acting(audit_log.ENGINE):
             for loop in (*flow, *aside, self._teller.run, self._deliverer.run):
                 task = asyncio.create_task(loop(), name=loop.__qualname__)
@@ -126,7 +127,7 @@ class Engine:
     async def _recover(self, *, everyone: bool = False) -> None:
         async with self._system.database.write() as tx:
             count = await queue.recover(tx, self.owner, everyone=everyone, pause=self._doubt_pause)
-            await poison.quarantine(tx)
+            await quarantine.quarantine(tx)
         if count:
             log.warning("took over from dead workers", workers=count)
             self._deliverer.nudge()
@@ -168,7 +169,7 @@ class Engine:
 
     async def _look(self) -> None:
         while not self._stopping.is_set():
-            if not await _patiently(partial(looking.look_due, self._system)):
+            if not await _patiently(partial(mailbox_polling.look_due, self._system)):
                 await asyncio.sleep(LOOK_POLL)
 
     async def _import(self) -> None:

@@ -15,12 +15,12 @@ from ums.core.content import materials
 from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
-from ums.core.message_ids import Signer
-from ums.core.queue import Claimed
+from ums.core.deliveries.message_id import Signer
+from ums.core.deliveries.queue import Claimed
+from ums.core.deliveries.retry_policy import Rules
 from ums.core.tables import files, messages
 from ums.core.templates.cache import Library, Person
 from ums.core.templates.recipient_data import attributes_of
-from ums.core.verdicts import Rules
 from ums.db import Tx
 from ums.engine.letters import Letter, Letters
 from ums.mail import transports

@@ -1,8 +1,8 @@
-"""The engine's part in quiet hours: see `core.hush`."""
+"""The engine's part in quiet hours: see `core.deliveries.quiet_hours`."""
 
 from ums import clock
 from ums.core.context.app_context import System
-from ums.core.hush import hush, quiet_channels
+from ums.core.deliveries.quiet_hours import hush, quiet_channels
 
 POLL = 2.0  # seconds
 EARLY = 2 * clock.SECOND  # a window that begins before we look again has begun

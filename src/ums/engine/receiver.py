@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ums.core import sandbox
 from ums.core.context.app_context import System
-from ums.core.message_ids import signer_of
+from ums.core.deliveries import sandbox_mailbox
+from ums.core.deliveries.message_id import signer_of
 from ums.errors import UmsError
 
 SIZE_LIMIT = 40 * 1024 * 1024
@@ -28,10 +28,10 @@ class _Keeper:
         source = envelope.content if isinstance(envelope.content, bytes) else b""
         sender, recipient = envelope.mail_from or "", ", ".join(envelope.rcpt_tos)
         keep = self._system.settings.sandbox_keep
-        delivery_id = self._signer.read(sandbox.message_id(source))
+        delivery_id = self._signer.read(sandbox_mailbox.message_id(source))
         try:
             async with self._system.database.write() as tx:
-                await sandbox.keep(
+                await sandbox_mailbox.keep(
                     tx, sender, recipient, source, limit=keep, delivery_id=delivery_id
                 )
         except UmsError:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import structlog
 
 from ums import clock
-from ums.core import verdicts
 from ums.core.context.app_context import System
 from ums.core.context.directory import Sender
-from ums.core.message_ids import Signer
+from ums.core.deliveries import retry_policy
+from ums.core.deliveries.message_id import Signer
 from ums.core.senders.quota_ledger import PATIENCE, URGENT
 from ums.engine.allowance import Allowance
 from ums.engine.journal import PAUSES, Journal
@@ -160,7 +160,7 @@ class Supply:
         """Whether the recipient's domain takes it now; else it is put off."""
         due = self._pacing.due(job.claimed.address, urgent=job.priority == URGENT)
         if due is not None:
-            await self._journal.record(verdicts.paced(job.claimed, due, job.mail.rules))
+            await self._journal.record(retry_policy.paced(job.claimed, due, job.mail.rules))
         return due is None
 
     def _hold(self, job: Job) -> None:
@@ -246,7 +246,7 @@ class Supply:
         """Make `job` ready to go; False when it does not go, which is then recorded."""
         now, rules = clock.now(), job.mail.rules
         if rules.expires_at <= now:
-            await self._journal.record(verdicts.expired(job.claimed, now, rules.tells))
+            await self._journal.record(retry_policy.expired(job.claimed, now, rules.tells))
             return False
         if job.mail.settings != self.sender.settings:
             await self._journal.release(job.claimed)  # built for the account as it was
@@ -254,7 +254,7 @@ class Supply:
         problem = job.render(self._signer, self._mark)
         if problem is not None:
             log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
-            unsendable = verdicts.unsendable(job.claimed, problem[0], now, rules.tells)
+            unsendable = retry_policy.unsendable(job.claimed, problem[0], now, rules.tells)
             await self._journal.record(unsendable)
             return False
         job.started_at, job.clock = now, time.monotonic()

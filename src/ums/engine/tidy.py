@@ -3,16 +3,7 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import (
-    contacts,
-    evidence,
-    full_mailboxes,
-    poison,
-    queue,
-    restoring,
-    retention,
-    suppressions,
-)
+from ums.core import restoring, retention
 from ums.core.audit import audit_chain
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.channels import access_lists, broadcast_quota
@@ -20,13 +11,21 @@ from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.content import materials
 from ums.core.context.app_context import System
+from ums.core.deliveries import (
+    feedback,
+    frequency_cap,
+    quarantine,
+    queue,
+    soft_bounces,
+    suppressions,
+)
 from ums.core.identity import throttle
 from ums.core.imports import drafts, runner, undo
 from ums.core.senders import learned_limits, warm_up
 from ums.core.tables import idempotency
 from ums.core.webhooks import cleanup
 
-_OTHERS = (poison, broadcast_quota, suppressions, throttle)
+_OTHERS = (quarantine, broadcast_quota, suppressions, throttle)
 
 
 async def tidy(system: System, since: int) -> bool:
@@ -37,7 +36,7 @@ async def tidy(system: System, since: int) -> bool:
         await queue.expire(tx, since)
         over = idempotency.c.created_at < clock.now() - KEY_LIFE
         await tx.run(delete(idempotency).where(over))
-        for part in (contacts, evidence, full_mailboxes, learned_limits, access_lists, *_OTHERS):
+        for part in (frequency_cap, feedback, soft_bounces, learned_limits, access_lists, *_OTHERS):
             await part.forget(tx)
     await system.shared(Failures).flush()
     await system.shared(Listings).flush()

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from ums.core.message_ids import Signer
-from ums.core.queue import Claimed
+from ums.core.deliveries.message_id import Signer
+from ums.core.deliveries.queue import Claimed
 from ums.engine.mails import Mail
 from ums.engine.mark import Mark
 from ums.mail.outcomes import Envelope

@@ -8,12 +8,12 @@ from sqlalchemy import func, select
 
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import expansion
 from ums.core.channels import access_lists, channels
 from ums.core.channels.access_lists import Entry, ListKind
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.expansion import expand
+from ums.core.deliveries import expansion
+from ums.core.deliveries.expansion import expand
 from ums.core.senders import senders
 from ums.core.tables import list_entries
 from ums.engine.tidy import tidy

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 
 from spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
-from ums.core import queue
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.imports import runner
 from ums.core.opening import open_system
 from ums.core.spreadsheets import reader

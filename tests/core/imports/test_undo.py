@@ -7,9 +7,9 @@ from sqlalchemy import delete, func, select, update
 
 from spreadsheets import table
 from ums import clock
-from ums.core import queue
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.identity.principals import Caller
 from ums.core.imports import drafts, runner, undo
 from ums.core.imports.undo import Lost

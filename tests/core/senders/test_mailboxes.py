@@ -12,10 +12,10 @@ from imap import PASSWORD, ImapServer, mailbox_at
 from queues import change, filled
 from telling import told_flow
 from ums import clock
-from ums.core import evidence, looking, suppressions
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
-from ums.core.message_ids import Signer, signer_of
+from ums.core.deliveries import feedback, mailbox_polling, suppressions
+from ums.core.deliveries.message_id import Signer, signer_of
 from ums.core.senders import mailboxes, reputation
 from ums.core.senders.mailboxes import MailboxInfo
 from ums.core.tables import audit, callback_records, deliveries, messages, outcomes
@@ -76,13 +76,13 @@ async def test_a_mail_in_doubt_that_stands_in_the_sent_folder_was_taken(
     async with ImapServer() as server:
         server.folders["Sent"].add(letters.sent(message_id(flow, one)))
         await opened(flow, server)
-        found = await looking.look_now(flow.system, "main")
+        found = await mailbox_polling.look_now(flow.system, "main")
         assert (found.arrived, found.found_sent_folder, found.problem) == (1, "Sent", "")
         assert await states(flow, [one, two]) == [("sent", "", 2), (state, reason, 1)]
-        assert (await looking.look_now(flow.system, "main")).arrived == 1
+        assert (await mailbox_polling.look_now(flow.system, "main")).arrived == 1
     msgid = await msgid_of(flow, one)
     attempt = (await flow.attempts(msgid))[-1]
-    assert (attempt.stage, attempt.verdict, attempt.reason) == ("after", "sent", evidence.SEEN)
+    assert (attempt.stage, attempt.verdict, attempt.reason) == ("after", "sent", feedback.SEEN)
     async with flow.system.database.read() as tx:
         noted = await tx.rows(select(audit).where(audit.c.action == "message.resolve"))
     assert [(row.subject, row.detail) for row in noted] == [
@@ -95,7 +95,7 @@ async def test_a_deferred_delivery_of_another_reason_is_left_alone(flow: Flow) -
     async with ImapServer() as server:
         server.folders["Sent"].add(letters.sent(message_id(flow, ids[0])))
         await opened(flow, server)
-        await looking.look_now(flow.system, "main")
+        await mailbox_polling.look_now(flow.system, "main")
     assert await states(flow, ids) == [("deferred", "greylist", 1)]
 
 
@@ -106,7 +106,7 @@ async def test_a_mail_that_came_back_failed(flow: Flow, state: str, reason: str)
         await opened(flow, server)
         server.inbox.add(letters.report(message_id(flow, ids[0])))
         server.inbox.add(letters.report(message_id(flow, ids[1]), "554 5.7.1 spam", status="5.7.1"))
-        found = await looking.look_now(flow.system, "main")
+        found = await mailbox_polling.look_now(flow.system, "main")
     assert (found.returned, found.arrived) == (2, 0)
     assert await states(flow, ids) == [
         ("failed", "no_such_mailbox", 2),
@@ -131,7 +131,7 @@ async def test_any_letter_proves_that_it_was_taken(flow: Flow, kind: str) -> Non
             answer = letters.answer(mine)
             letter = letters.report(mine, "450 4.4.1 later", status="4.4.1", action=kind)
             server.inbox.add(answer if kind == "answered" else letter)
-        assert (await looking.look_now(flow.system, "main")).arrived == 1
+        assert (await mailbox_polling.look_now(flow.system, "main")).arrived == 1
     assert await states(flow, [one, two]) == [("sent", "", 2), ("sent", "", 1)]
 
 
@@ -140,7 +140,7 @@ async def test_a_complaint_suppresses_and_counts(flow: Flow) -> None:
     async with ImapServer() as server:
         await opened(flow, server)
         server.inbox.add(letters.complaint(message_id(flow, ids[0])))
-        assert (await looking.look_now(flow.system, "main")).complained == 1
+        assert (await mailbox_polling.look_now(flow.system, "main")).complained == 1
     assert await states(flow, ids) == [("sent", "", 1)]
     listed = (await suppressions.list_suppressions(flow.system, await flow.channel())).items
     assert [(one.reason, one.expires_at) for one in listed] == [("complaint", None)]
@@ -160,7 +160,7 @@ async def test_forged_letters_change_nothing(flow: Flow) -> None:
         for id in forged:
             server.inbox.add(letters.report(id))
             server.inbox.add(letters.complaint(id))
-        found = await looking.look_now(flow.system, "main")
+        found = await mailbox_polling.look_now(flow.system, "main")
     assert (found.returned, found.complained, found.problem) == (0, 0, "")
     assert await states(flow, ids) == [("sent", "", 1)] * 2
     assert (await suppressions.list_suppressions(flow.system, await flow.channel())).items == []
@@ -168,12 +168,12 @@ async def test_forged_letters_change_nothing(flow: Flow) -> None:
 
 async def test_reports_of_old_deliveries_are_not_believed(flow: Flow) -> None:
     ids = await handed_over(flow, 1, "sent", "")
-    long_ago = clock.now() - evidence.OLDEST - clock.MINUTE
+    long_ago = clock.now() - feedback.OLDEST - clock.MINUTE
     await change(flow, deliveries.c.id == ids[0], created_at=long_ago)
     async with ImapServer() as server:
         await opened(flow, server)
         server.inbox.add(letters.report(message_id(flow, ids[0])))
-        assert (await looking.look_now(flow.system, "main")).returned == 0
+        assert (await mailbox_polling.look_now(flow.system, "main")).returned == 0
 
 
 async def test_the_same_letter_read_twice_counts_once(flow: Flow) -> None:
@@ -182,11 +182,11 @@ async def test_the_same_letter_read_twice_counts_once(flow: Flow) -> None:
     async with ImapServer() as server:
         await opened(flow, server)
         server.inbox.add(letters.report(message_id(flow, ids[0])))
-        await looking.look_now(flow.system, "main")
+        await mailbox_polling.look_now(flow.system, "main")
         # Somebody sends it again, and this time it arrives.
         await change(flow, deliveries.c.id == ids[0], state="sent", reason="")
         server.inbox.uidvalidity += 1
-        found = await looking.look_now(flow.system, "main")
+        found = await mailbox_polling.look_now(flow.system, "main")
     assert (found.returned, await states(flow, ids)) == (1, [("sent", "", 2)])
 
 
@@ -205,10 +205,10 @@ async def test_a_server_that_hangs_up_is_called_again_and_nothing_doubles(flow: 
             server.hang_up_at = "UID FETCH" if fetches == 15 else ""
 
         server.hold = hold
-        broken = await looking.look_now(flow.system, "main")
+        broken = await mailbox_polling.look_now(flow.system, "main")
         assert (broken.problem, broken.returned) == ("mailbox_away", 0)
         assert broken.next_at is not None
-        found = await looking.look_now(flow.system, "main")
+        found = await mailbox_polling.look_now(flow.system, "main")
         assert (found.problem, found.returned) == ("", 30)
     assert {state for state, *_ in await states(flow, ids)} == {"failed"}
 
@@ -223,7 +223,7 @@ async def test_what_came_back_is_told(system: System) -> None:
         await opened(flow, server)
         server.inbox.add(letters.report(message_id(flow, ids[0])))
         server.folders["Sent"].add(letters.sent(message_id(flow, ids[1])))
-        await looking.look_now(flow.system, "main")
+        await mailbox_polling.look_now(flow.system, "main")
     async with flow.system.database.read() as tx:
         rows = await tx.rows(select(callback_records).order_by(callback_records.c.delivery_id))
     assert [(row.delivery_id, row.type, row.code) for row in rows] == [
@@ -234,7 +234,7 @@ async def test_what_came_back_is_told(system: System) -> None:
 
 async def test_when_it_is_looked_into(flow: Flow) -> None:
     async def due() -> bool:
-        return await looking.look_due(flow.system)
+        return await mailbox_polling.look_due(flow.system)
 
     async with ImapServer() as server:
         assert not await due()
@@ -243,10 +243,10 @@ async def test_when_it_is_looked_into(flow: Flow) -> None:
         assert not await due()
         ids = await handed_over(flow, 1)
         assert not await due()  # looked at a moment ago
-        await moved(flow, looked_at=clock.now() - looking.SOON)
+        await moved(flow, looked_at=clock.now() - mailbox_polling.SOON)
         assert await due()
         await change(flow, deliveries.c.id == ids[0], state="sent", reason="")
-        await moved(flow, looked_at=clock.now() - looking.SOON)
+        await moved(flow, looked_at=clock.now() - mailbox_polling.SOON)
         assert not await due()  # nothing is in doubt any more
         await moved(flow, next_at=clock.now())
         assert await due()
@@ -260,14 +260,14 @@ async def moved(flow: Flow, **values: Any) -> None:
 async def test_a_wrong_password_is_told_and_seldom_tried(flow: Flow) -> None:
     async with ImapServer() as server:
         await opened(flow, server, password="wrong")
-        await looking.look_due(flow.system)
+        await mailbox_polling.look_due(flow.system)
         found = await mailboxes.show(flow.system, "main")
         assert found is not None
         assert (found.problem, server.logins) == ("mailbox_login", 1)
         assert "password" in found.problem_detail
-        assert not await looking.look_due(flow.system)
+        assert not await mailbox_polling.look_due(flow.system)
         await opened(flow, server)
-        assert await looking.look_due(flow.system)
+        assert await mailbox_polling.look_due(flow.system)
         found = await mailboxes.show(flow.system, "main")
         assert found is not None
         assert found.problem == ""
@@ -315,7 +315,7 @@ async def test_bad_settings_are_refused(flow: Flow, changes: dict[str, Any], rea
 
 async def test_where_there_is_none(flow: Flow) -> None:
     assert await mailboxes.show(flow.system, "main") is None
-    for work in (mailboxes.remove, looking.look_now):
+    for work in (mailboxes.remove, mailbox_polling.look_now):
         with pytest.raises(NotFound, match="no mailbox"):
             await work(flow.system, "main")
         with pytest.raises(NotFound):

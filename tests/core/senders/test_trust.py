@@ -11,9 +11,9 @@ from flow import account
 from imap import ImapServer, mailbox_at
 from ums import trust
 from ums.config import Settings, SettingsError
-from ums.core import looking
 from ums.core.channels import channels
 from ums.core.context.app_context import System
+from ums.core.deliveries import mailbox_polling
 from ums.core.opening import open_system
 from ums.core.senders import connection_test, mailboxes, senders
 
@@ -31,7 +31,7 @@ async def said_of(system: System, server: SmtpServer, box: ImapServer) -> tuple[
     report = await connection_test.run(system, "main")
     given_box = mailbox_at(box.port, host="localhost", encryption="ssl")
     await mailboxes.set_mailbox(system, "main", given_box)
-    return report.reason, (await looking.look_now(system, "main")).problem
+    return report.reason, (await mailbox_polling.look_now(system, "main")).problem
 
 
 @pytest.mark.parametrize("believed", [True, False])

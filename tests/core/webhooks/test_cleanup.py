@@ -8,9 +8,10 @@ from sqlalchemy import update
 from flow import open_flow, with_settings
 from telling import expanded, rows, told_flow
 from ums import clock
-from ums.core import checkup, queue
+from ums.core import checkup
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
+from ums.core.deliveries import queue
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.core.webhooks import administration, client, delivery_queue, endpoint_rows, endpoints
 from ums.core.webhooks.cleanup import sweep

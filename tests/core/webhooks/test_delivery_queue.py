@@ -9,8 +9,8 @@ from telling import (
     told_flow,
 )
 from ums import clock
-from ums.core import queue
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.core.webhooks import backoff, client, delivery_queue
 from ums.core.webhooks.delivery_queue import Limits

@@ -10,11 +10,11 @@ from fakes import SmtpServer
 from flow import open_flow
 from telling import attempt, claimed, expanded, message, result, rows, set_rules, told, told_flow
 from ums import clock
-from ums.core import queue, suppressions
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
-from ums.core.expansion import expand
-from ums.core.queue import Result
+from ums.core.deliveries import queue, suppressions
+from ums.core.deliveries.expansion import expand
+from ums.core.deliveries.queue import Result
 from ums.core.tables import callback_addresses, callback_records, deliveries, messages
 from ums.core.webhooks import outbox
 from ums.core.webhooks.outbox import FOLLOWS, wanted
@@ -110,7 +110,7 @@ async def test_a_suppressed_address_is_an_invalid_target(system: System) -> None
 async def test_a_broadcast_in_chunks_and_its_strangers(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ums.core.expansion.CHUNK", 3)
+    monkeypatch.setattr("ums.core.deliveries.expansion.CHUNK", 3)
     flow = await told_flow(system)
     await flow.add_users({f"u{n}": f"u{n}@example.cn" for n in range(8)})
     quiet = await open_flow(system, 1, "other", code="two", name="Two")
@@ -143,7 +143,7 @@ async def test_an_expansion_that_fails_leaves_no_record(
 ) -> None:
     flow = await told_flow(system)
     await flow.send("a@example.cn")
-    monkeypatch.setattr("ums.core.expansion._DONE", Hot("SELECT nothing FROM nowhere"))
+    monkeypatch.setattr("ums.core.deliveries.expansion._DONE", Hot("SELECT nothing FROM nowhere"))
     with pytest.raises(DBAPIError):
         await expand(system.database)
     assert (await told(system), await rows(system, deliveries)) == ([], [])

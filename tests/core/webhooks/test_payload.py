@@ -7,8 +7,8 @@ from sqlalchemy import insert, update
 
 from telling import attempt, claimed, expanded, result, rows, told_flow
 from ums import clock
-from ums.core import queue
 from ums.core.context.app_context import System
+from ums.core.deliveries import queue
 from ums.core.tables import callback_batches, callback_records, deliveries
 from ums.core.webhooks import outbox, payload
 

@@ -7,8 +7,8 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import provider_events
-from ums.core.provider_events import MOST, EventsTaken, ProviderEvent
+from ums.core.deliveries import provider_events
+from ums.core.deliveries.provider_events import MOST, EventsTaken, ProviderEvent
 
 
 class EventBatch(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,8 +8,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import auto_pause, checkup, looking
+from ums.core import auto_pause, checkup
 from ums.core.common.pagination import Page
+from ums.core.deliveries import mailbox_polling
 from ums.core.senders import (
     connection_test,
     learned_limits,
@@ -247,7 +248,7 @@ async def remove_mailbox(system: System, caller: Caller, code: FromPath[str]) ->
 async def look_into_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
     """Look at once; `problem` says why it could not be done."""
     caller.unbound()
-    return await looking.look_now(system, code)
+    return await mailbox_polling.look_now(system, code)
 
 
 @post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)

@@ -7,10 +7,10 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, listed
-from ums.core import suppressions
 from ums.core.channels.access_lists import MAX_ENTRIES, Change
 from ums.core.common.pagination import Page
-from ums.core.suppressions import Suppression, SuppressionOrder
+from ums.core.deliveries import suppressions
+from ums.core.deliveries.suppressions import Suppression, SuppressionOrder
 
 Address = Annotated[str | None, QueryParameter(description="Only this address.")]
 

@@ -109,7 +109,7 @@ suppressions = table(
     **NEVER_REUSED,
 )
 
-# Mailboxes that were full (core.full_mailboxes).
+# Mailboxes that were full (core.deliveries.soft_bounces).
 full_mailboxes = table(
     "full_mailboxes",
     Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),

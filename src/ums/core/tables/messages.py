@@ -48,12 +48,14 @@ messages = table(
     # What keeps it from being sent: approval | paused | cancelled | retracted | refused
     Column("halt", String(12), nullable=False, server_default=""),
     Column("halted_at", Time),
-    # Why UMS itself paused it last (core.parking.Why); "" where a person did.
+    # Why UMS itself paused it last (core.deliveries.holds.Why); "" where a person did.
     Column("halt_reason", String(12), nullable=False, server_default=""),
     Column("halt_detail", Text, nullable=False, server_default=""),
     Column("starts_at", Time, nullable=False, server_default="0"),  # not expanded before
     Column("cursor", BigInteger, nullable=False),  # how far the expansion has come
-    Column("plan", Text),  # JSON, core.expansion.Plan: what the expansion found at its start
+    Column(
+        "plan", Text
+    ),  # JSON, core.deliveries.expansion.Plan: what the expansion found at its start
     Column("size", BigInteger, nullable=False),  # of the audience
     Column("accepted_at", Time, nullable=False, index=True),
     Column("expires_at", Time, nullable=False, index=True),
@@ -157,7 +159,7 @@ deliveries = table(
     **NEVER_REUSED,
 )
 
-# Workers that died while they made the mail of a delivery (core.poison).
+# Workers that died while they made the mail of a delivery (core.deliveries.quarantine).
 deaths = table(
     "deaths",
     Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
@@ -181,7 +183,7 @@ attempts = table(
     Column("reply", Text, nullable=False),
 )
 
-# Letters about deliveries that were read (core.evidence), so that none counts twice.
+# Letters about deliveries that were read (core.deliveries.feedback), so that none counts twice.
 reports = table(
     "reports",
     Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),

@@ -2,7 +2,7 @@
 
 WAITING = ("queued", "deferred")
 HELD = ("claimed", "at_dot")
-PAUSED = "paused"  # waits for its message to be resumed (core.parking)
+PAUSED = "paused"  # waits for its message to be resumed (core.deliveries.holds)
 OPEN = (*WAITING, PAUSED, *HELD)
 FINAL = ("sent", "failed", "unknown", "expired", "cancelled", "suppressed", "invalid")
 NEVER_VALID = ("invalid", "suppressed")

@@ -6,10 +6,11 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import auto_pause, looking
+from ums.core import auto_pause
 from ums.core.channels import channels
 from ums.core.channels.policy import show, with_changes
 from ums.core.context.app_context import System
+from ums.core.deliveries import mailbox_polling
 from ums.core.identity import credentials
 from ums.core.messages import Intake
 from ums.core.senders import connection_test, mailboxes, quota_ledger, routing, senders, warm_up
@@ -159,7 +160,7 @@ async def _sender_mailbox(system: System, _: Intake, p: SenderMailbox) -> object
     elif p.mailbox is not None:
         await mailboxes.set_mailbox(system, p.code, p.mailbox)
     if p.look:
-        return await looking.look_now(system, p.code)
+        return await mailbox_polling.look_now(system, p.code)
     return await mailboxes.show(system, p.code)
 
 

@@ -12,11 +12,11 @@ import structlog
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import evidence, mailbox_visit
 from ums.core.context.app_context import System
+from ums.core.deliveries import feedback, mailbox_worker
+from ums.core.deliveries.mailbox_worker import Answer, Failure, Task
+from ums.core.deliveries.message_id import signer_of
 from ums.core.isolation import child_process
-from ums.core.mailbox_visit import Answer, Failure, Task
-from ums.core.message_ids import signer_of
 from ums.core.senders import mailboxes, reputation
 from ums.core.senders.mailboxes import MailboxInfo
 from ums.core.tables import deliveries
@@ -40,7 +40,7 @@ AT_ONCE: Final = 4  # mailboxes, by a worker
 HELD: Final = 15 * clock.MINUTE  # for a look, which another process keeps away from
 AGAIN: Final = 1.0  # seconds until the database is asked anew
 LONGEST: Final = clock.HOUR  # between two looks at a mailbox that cannot be opened
-_CHILD: Final = "ums.core.mailbox_visit"
+_CHILD: Final = "ums.core.deliveries.mailbox_worker"
 _answers = msgspec.json.Decoder(Answer)
 
 _DUE = Hot(
@@ -112,8 +112,8 @@ async def look(system: System, sender_id: int) -> None:
     letters = [(signer.first(one.message_ids), one) for one in seen.letters]
     known = [(id, letter) for id, letter in letters if id is not None]
     async with system.database.write() as tx:
-        arrived = await evidence.in_sent_folder(tx, {sought[one] for one in seen.sent})
-        changes = await evidence.take(tx, known)
+        arrived = await feedback.in_sent_folder(tx, {sought[one] for one in seen.sent})
+        changes = await feedback.take(tx, known)
         changes.arrived += arrived
         await _succeeded(tx, row, seen, changes)
     if changes.counts:
@@ -135,8 +135,8 @@ async def _visit(system: System, row: Any, sought: frozenset[str], since: list[i
 
 
 async def _seen(task: Task) -> Seen:
-    """What a child process finds (`core.mailbox_visit`). Raises MailboxError."""
-    words, longest = msgspec.json.encode(task), mailbox_visit.LONGEST
+    """What a child process finds (`core.deliveries.mailbox_worker`). Raises MailboxError."""
+    words, longest = msgspec.json.encode(task), mailbox_worker.LONGEST
     output, code = await child_process.answer(_CHILD, words, longest, _trusted())
     try:
         answer = _answers.decode(output)
@@ -168,7 +168,7 @@ async def _doubts(tx: Tx, sender_id: int) -> dict[int, int]:
     return {row.id: row.updated_at for row in rows}
 
 
-async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: evidence.Changes) -> None:
+async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: feedback.Changes) -> None:
     now = clock.now()
     values = {
         "uidvalidity": seen.place.uidvalidity,

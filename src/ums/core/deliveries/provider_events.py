@@ -1,5 +1,5 @@
 """What a provider tells of mails by its webhooks: the operator's own bridge hands it on, in one
-form for all providers. It counts as a letter that came back does (core.evidence)."""
+form for all providers. It counts as a letter that came back does (core.deliveries.feedback)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from ums.core import evidence
 from ums.core.context.app_context import System
-from ums.core.message_ids import signer_of
+from ums.core.deliveries import feedback
+from ums.core.deliveries.message_id import signer_of
 from ums.core.senders import reputation
 from ums.db import Hot, Tx, rows_json
 from ums.errors import Invalid
@@ -77,7 +77,7 @@ async def take(
     async with system.database.write() as tx:
         mine = await _mine(tx, {id for id, _ in known}, channels)
         given = [(id, letter) for id, letter in known if id in mine]
-        changes = await evidence.take(tx, given)
+        changes = await feedback.take(tx, given)
     if changes.counts:
         await reputation.note(system, changes.counts)
     return EventsTaken(

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from ums.core.queue import FIRST_STEP, Attempt, Claimed, Result, in_doubt
+from ums.core.deliveries.queue import FIRST_STEP, Attempt, Claimed, Result, in_doubt
 from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
 from ums.mail.reply_classifier import retry_delay
 

@@ -3,10 +3,10 @@
 import pytest
 
 from ums import clock
-from ums.core import verdicts
-from ums.core.queue import Claimed, Result
+from ums.core.deliveries import retry_policy
+from ums.core.deliveries.queue import Claimed, Result
+from ums.core.deliveries.retry_policy import FREE_TRIES, MIN_PAUSE, Rules, Timing, settle
 from ums.core.tables.states import HOLD, RESEND
-from ums.core.verdicts import FREE_TRIES, MIN_PAUSE, Rules, Timing, settle
 from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
 
 NOW = 1_700_000_000_000
@@ -124,20 +124,20 @@ def test_hostile_replies_are_cut_and_cleaned() -> None:
 
 def test_what_cannot_be_tried_has_no_attempt() -> None:
     for result in (
-        verdicts.expired(claimed(1, 2), NOW),
-        verdicts.unsendable(claimed(1, 2), "content_unusable", NOW),
+        retry_policy.expired(claimed(1, 2), NOW),
+        retry_policy.unsendable(claimed(1, 2), "content_unusable", NOW),
     ):
         assert result.attempt is None
         assert (result.charged, result.tries) == (1, 2)
 
 
 def test_a_defect_never_doubles_and_never_loses() -> None:
-    at_dot = verdicts.defect(Stage.DOT)
+    at_dot = retry_policy.defect(Stage.DOT)
     assert after(at_dot, given=rules(HOLD)).state == "unknown"
-    before = verdicts.defect(Stage.DATA)
+    before = retry_policy.defect(Stage.DATA)
     result = after(before)
     assert (result.state, result.charged) == ("deferred", 1)
     assert result.attempt is not None
     assert result.attempt.reply == ""  # what it was stands in the log alone
-    opening = verdicts.defect(Stage.CONNECT)
+    opening = retry_policy.defect(Stage.CONNECT)
     assert (opening.scope, opening.charged) == (Scope.SENDER, False)

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, insert, update
 from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import suppressions
 from ums.core.context.app_context import System
+from ums.core.deliveries import suppressions
+from ums.core.deliveries.suppressions import BY_HAND, STORM, Refusal, learn
 from ums.core.resending import resend
-from ums.core.suppressions import BY_HAND, STORM, Refusal, learn
 from ums.core.tables import suppressions as table
 from ums.engine.loop import running
 from ums.errors import Invalid

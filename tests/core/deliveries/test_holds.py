@@ -5,8 +5,9 @@ import pytest
 from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record, standing
 from ums import clock
-from ums.core import halting, parking, queue
+from ums.core import halting
 from ums.core.context.app_context import System
+from ums.core.deliveries import holds, queue
 from ums.core.tables import deliveries, messages
 from ums.db import Tx
 
@@ -23,17 +24,17 @@ async def locked(tx: Tx, msgid: str) -> int:
 async def halt(flow: Flow, msgid: str, kind: str) -> None:
     """The halt alone: as if its process had died right after it."""
     async with flow.system.database.write() as tx:
-        await parking.halt(tx, await locked(tx, msgid), kind)
+        await holds.halt(tx, await locked(tx, msgid), kind)
 
 
 async def resume(flow: Flow, msgid: str) -> None:
     async with flow.system.database.write() as tx:
-        await parking.resume(tx, await locked(tx, msgid))
+        await holds.resume(tx, await locked(tx, msgid))
 
 
 async def caught(flow: Flow, msgid: str) -> bool:
     async with flow.system.database.write() as tx:
-        return await parking.caught(tx, await halting.message_id(tx, None, msgid))
+        return await holds.caught(tx, await halting.message_id(tx, None, msgid))
 
 
 async def test_no_claim_touches_a_halted_message(flow: Flow) -> None:
@@ -79,14 +80,14 @@ async def test_what_is_claimed_is_taken_and_gets_no_dot(
 async def test_parking_goes_in_chunks_and_says_what_it_parked(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parking, "CHUNK", 4)
+    monkeypatch.setattr(holds, "CHUNK", 4)
     msgid = await filled(flow, 10)
     await halt(flow, msgid, "cancelled")
     sizes: list[int] = []
-    done = parking.Done([], [], 0)
+    done = holds.Done([], [], 0)
     while not done.over:
         async with flow.system.database.write() as tx:
-            done = await parking.work(tx)
+            done = await holds.work(tx)
         sizes.append(len(done.moved))
         assert {(row.state, row.reason) for row in done.moved} == {("cancelled", "cancelled")}
     assert sizes == [4, 4, 2]
@@ -109,15 +110,15 @@ async def test_many_messages_are_parked_together(flow: Flow) -> None:
 async def test_a_large_message_does_not_keep_the_others_waiting(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parking, "CHUNK", 4)
-    monkeypatch.setattr(parking, "BATCH", 2)
+    monkeypatch.setattr(holds, "CHUNK", 4)
+    monkeypatch.setattr(holds, "BATCH", 2)
     large, *small = [await filled(flow, count, f"m{count}.") for count in (20, 1, 2, 3)]
     for msgid in (large, *small):
         await halt(flow, msgid, "cancelled")
     after = 0
     for _ in range(3):
         async with flow.system.database.write() as tx:
-            after = (await parking.work(tx, after)).last
+            after = (await holds.work(tx, after)).last
     assert await flow.counts(large) == {"queued": 16, "cancelled": 4}
     for msgid, count in zip(small, (1, 2, 3), strict=True):
         assert await flow.counts(msgid) == {"cancelled": count}
@@ -150,11 +151,11 @@ async def test_a_resumed_message_goes_on_where_it_was(flow: Flow) -> None:
 
 
 async def test_a_resume_overtakes_the_parking(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking, "CHUNK", 3)
+    monkeypatch.setattr(holds, "CHUNK", 3)
     msgid = await filled(flow, 8)
     await halt(flow, msgid, "paused")
     async with flow.system.database.write() as tx:
-        await parking.work(tx)
+        await holds.work(tx)
     await resume(flow, msgid)
     assert len(await claim(flow, 2)) == 2  # what is not parked goes at once
     await parked(flow)
@@ -162,13 +163,13 @@ async def test_a_resume_overtakes_the_parking(flow: Flow, monkeypatch: pytest.Mo
 
 
 async def test_a_pause_overtakes_the_resuming(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking, "CHUNK", 3)
+    monkeypatch.setattr(holds, "CHUNK", 3)
     msgid = await filled(flow, 8)
     await halt(flow, msgid, "paused")
     await parked(flow)
     await resume(flow, msgid)
     async with flow.system.database.write() as tx:
-        await parking.work(tx)
+        await holds.work(tx)
     await halt(flow, msgid, "paused")
     assert await claim(flow) == []
     await parked(flow)

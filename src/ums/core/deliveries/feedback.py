@@ -14,10 +14,10 @@ from msgspec import Struct
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import full_mailboxes, suppressions
 from ums.core.audit import audit_log
+from ums.core.deliveries import soft_bounces, suppressions
+from ums.core.deliveries.suppressions import COMPLAINT, Refusal
 from ums.core.senders.reputation import Count
-from ums.core.suppressions import COMPLAINT, Refusal
 from ums.core.tables import reports
 from ums.core.tables.messages import IN_DOUBT
 from ums.core.webhooks import outbox
@@ -138,7 +138,7 @@ async def _returned(tx: Tx, letters: dict[int, Letter]) -> list[Any]:
     await outbox.note(tx, [(row.id, outbox.DELIVERY_FAILED) for row in rows])
     await _audit(tx, rows, "did not arrive", "came back")
     full = [row.id for row in rows if row.reason in SOFT]
-    gone = await full_mailboxes.count(tx, full) if full else set[int]()
+    gone = await soft_bounces.count(tx, full) if full else set[int]()
     gone |= {row.id for row in rows if row.reason in HARD}
     refused = [Refusal(r.id, r.reason, letters[r.id].reply.text) for r in rows if r.id in gone]
     if refused:

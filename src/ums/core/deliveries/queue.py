@@ -16,9 +16,9 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import full_mailboxes, suppressions
 from ums.core.common.metadata import HELD
-from ums.core.suppressions import Refusal
+from ums.core.deliveries import soft_bounces, suppressions
+from ums.core.deliveries.suppressions import Refusal
 from ums.core.tables.states import RESEND
 from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
@@ -231,7 +231,7 @@ async def _learn(tx: Tx, tried: Sequence[Result]) -> None:
     """What verdicts say of addresses; one that is taken after all is nobody's refusal any more."""
     ended = [r for r in tried if r.state in ("failed", "expired")]
     full = [r.id for r in ended if r.reason in SOFT]
-    gone = await full_mailboxes.count(tx, full) if full else set[int]()
+    gone = await soft_bounces.count(tx, full) if full else set[int]()
     gone |= {r.id for r in ended if r.state == "failed" and r.reason in HARD}
     if gone:
         refused = [r for r in ended if r.id in gone]

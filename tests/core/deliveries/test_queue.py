@@ -8,9 +8,9 @@ from sqlalchemy import select, text
 
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import expansion, queue
 from ums.core.context.app_context import System
-from ums.core.queue import Attempt, Claimed, Result
+from ums.core.deliveries import expansion, queue
+from ums.core.deliveries.queue import Attempt, Claimed, Result
 from ums.core.tables import attempts, deliveries, messages, workers
 from ums.core.tables import senders as sender_table
 from ums.engine.journal import Journal

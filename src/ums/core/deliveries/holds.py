@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core.queue import CLAIMING
+from ums.core.deliveries.queue import CLAIMING
 from ums.core.tables import halts, messages
 from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json

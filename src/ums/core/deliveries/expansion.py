@@ -14,8 +14,8 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from ums import clock
-from ums.core import contacts
-from ums.core.contacts import Terms, terms_json, terms_of
+from ums.core.deliveries import frequency_cap
+from ums.core.deliveries.frequency_cap import Terms, terms_json, terms_of
 from ums.core.users.audience import Audience, read_audience
 from ums.core.users.segment_conditions import read
 from ums.core.users.segment_sql import compile_conditions
@@ -248,10 +248,10 @@ async def measure(tx: Tx, message: int) -> None:
 
 async def _insert_capped(tx: Tx, messages: list[_Small]) -> None:
     if messages:
-        await contacts.hold(tx, (small.row.channel_id for small in messages))
+        await frequency_cap.hold(tx, (small.row.channel_id for small in messages))
     for small in messages:
         made = await _insert(tx, [small], told=True)
-        await contacts.note(tx, small.row.channel_id, made)
+        await frequency_cap.note(tx, small.row.channel_id, made)
 
 
 async def _insert(tx: Tx, messages: list[_Small], *, told: bool = False) -> list[Any]:
@@ -356,9 +356,9 @@ async def _expand_chunk(tx: Tx) -> _Uncounted | bool:
         if terms is None or terms.most is None:
             await tx.run(Hot(statement), {**bound, **chunk})
         else:
-            await contacts.hold(tx, [row.channel_id])
+            await frequency_cap.hold(tx, [row.channel_id])
             made = await tx.rows(Hot(statement + _TOLD), {**bound, **chunk})
-            await contacts.note(tx, row.channel_id, made)
+            await frequency_cap.note(tx, row.channel_id, made)
     await tx.run(_MOVED, {"id": row.id, "cursor": end})
     return True
 

@@ -5,8 +5,8 @@ import pytest
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
-from ums.core import full_mailboxes, suppressions
 from ums.core.context.app_context import System
+from ums.core.deliveries import soft_bounces, suppressions
 from ums.core.tables import full_mailboxes as table
 from ums.engine import loop
 from ums.engine.loop import running
@@ -30,7 +30,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Shifted:
     time = Shifted()
     monkeypatch.setattr(clock, "now", time)
     monkeypatch.setattr(loop, "JUDGE_POLL", 0.05)
-    monkeypatch.setattr("ums.core.verdicts.retry_delay", lambda n, schedule: None)
+    monkeypatch.setattr("ums.core.deliveries.retry_policy.retry_delay", lambda n, schedule: None)
     return time
 
 
@@ -103,9 +103,9 @@ async def test_a_message_counts_once_however_often_it_is_sent(
             await flow.until_settled(msgid)
         ids = [row.id for row in await flow.deliveries(msgid)]
         async with system.database.write() as tx:
-            assert await full_mailboxes.count(tx, ids) == set()
+            assert await soft_bounces.count(tx, ids) == set()
         assert await count(flow) == 1
-        time.by += full_mailboxes.KEPT + 1
+        time.by += soft_bounces.KEPT + 1
         async with system.database.write() as tx:
-            await full_mailboxes.forget(tx)
+            await soft_bounces.forget(tx)
         assert await count(flow) == 0

@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import expansion
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.expansion import expand
+from ums.core.deliveries import expansion
+from ums.core.deliveries.expansion import expand
 from ums.core.opening import open_system
 from ums.core.senders import senders
 from ums.core.tables import contacts

@@ -13,8 +13,8 @@ import letters
 from fakes import Certificates
 from flow import Flow, open_flow
 from imap import ImapServer, mailbox_at
-from ums.core import evidence, looking, mailbox_visit
 from ums.core.context.app_context import System
+from ums.core.deliveries import feedback, mailbox_polling, mailbox_worker
 from ums.core.senders import mailboxes
 from ums.core.senders.mailboxes import MailboxInfo
 from ums.errors import Unavailable
@@ -28,7 +28,7 @@ async def flow(system: System) -> Flow:
 
 async def looked(flow: Flow, port: int, **changes: str) -> MailboxInfo:
     await mailboxes.set_mailbox(flow.system, "main", mailbox_at(port, host="localhost", **changes))
-    return await looking.look_now(flow.system, "main")
+    return await mailbox_polling.look_now(flow.system, "main")
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ async def test_a_server_that_never_stops(flow: Flow, floods: str, flood: bytes) 
 
 async def test_a_server_that_drips_is_left(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each octet comes in time, and the answer never."""
-    monkeypatch.setattr(mailbox_visit, "LONGEST", 2)
+    monkeypatch.setattr(mailbox_worker, "LONGEST", 2)
     async with server("LIST", b"*", pause=0.1) as (port, _):
         found = await looked(flow, port)
     assert found.problem == "mailbox_away"
@@ -119,13 +119,13 @@ async def _says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 async def test_a_letter_that_is_too_large_is_passed_over(flow: Flow) -> None:
     async with ImapServer() as box:
         await mailboxes.set_mailbox(flow.system, "main", mailbox_at(box.port))
-        await looking.look_now(flow.system, "main")
+        await mailbox_polling.look_now(flow.system, "main")
         huge = box.inbox.add(letters.report("x"))
         box.inbox.sizes[huge] = LARGEST + 1
         parts = [box.inbox.add(letters.report("x")) for _ in range(3)]
         box.inbox.sizes |= dict.fromkeys(parts, TOGETHER // 2)
         box.commands.clear()
-        found = await looking.look_now(flow.system, "main")
+        found = await mailbox_polling.look_now(flow.system, "main")
     assert found.problem == ""
     asked = [one.split()[2] for one in box.commands if "HEADER.FIELDS" in one]
     assert asked == [f"{parts[0]},{parts[1]}", str(parts[2])]
@@ -146,7 +146,7 @@ async def test_whom_the_administrator_trusts(
 async def test_one_look_at_a_time(flow: Flow) -> None:
     async with ImapServer() as box:
         await mailboxes.set_mailbox(flow.system, "main", mailbox_at(box.port))
-        done = await asyncio.gather(*(looking.look_due(flow.system) for _ in range(8)))
+        done = await asyncio.gather(*(mailbox_polling.look_due(flow.system) for _ in range(8)))
     assert (sorted(done), box.logins) == ([False] * 7 + [True], 1)
 
 
@@ -155,25 +155,25 @@ async def test_operators_who_set_it_at_the_same_time(flow: Flow) -> None:
         given = mailbox_at(box.port)
         setting = (mailboxes.set_mailbox(flow.system, "main", given) for _ in range(6))
         await asyncio.gather(*setting)
-        assert (await looking.look_now(flow.system, "main")).problem == ""
+        assert (await mailbox_polling.look_now(flow.system, "main")).problem == ""
 
 
 async def test_the_database_goes_in_the_middle_of_a_look(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the mailbox said is not stored then; it is asked again, and not minutes later."""
-    taken, away = evidence.take, [Unavailable("unavailable")] * 2
+    taken, away = feedback.take, [Unavailable("unavailable")] * 2
 
     async def take(*args: object) -> object:
         if away:
             raise away.pop()
         return await taken(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(evidence, "take", take)
-    monkeypatch.setattr(looking, "AGAIN", 0.01)
+    monkeypatch.setattr(feedback, "take", take)
+    monkeypatch.setattr(mailbox_polling, "AGAIN", 0.01)
     async with ImapServer() as box:
         await mailboxes.set_mailbox(flow.system, "main", mailbox_at(box.port))
-        assert await looking.look_due(flow.system)
+        assert await mailbox_polling.look_due(flow.system)
     found = await mailboxes.show(flow.system, "main")
     assert found is not None
     assert (found.problem, box.logins) == ("", 3)
