@@ -9,7 +9,7 @@ from flow import Flow
 from ums import clock
 from ums.core.deliveries import expansion, holds, queue
 from ums.core.deliveries.queue import Attempt, Claimed, Result
-from ums.core.requests import parse
+from ums.core.messages.requests import parse
 from ums.core.tables import deliveries, halts
 
 

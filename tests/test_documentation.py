@@ -27,15 +27,29 @@ REFERENCE = DOCS / "reference"
 PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 OPERATIONS = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
-TALKING = ("api/**/*.py", "core/identity/credentials.py", "core/admission.py", "core/requests.py")
+TALKING = (
+    "api/**/*.py",
+    "core/identity/credentials.py",
+    "core/messages/acceptance_checks.py",
+    "core/messages/requests.py",
+)
 TALKING += (
-    "core/messages.py",
+    "core/messages/intake.py",
     "core/content/attachment_fetcher.py",
     "core/users/users.py",
     "core/user_*.py",
 )
-TALKING += ("core/reports.py", "core/templates/acceptance.py", "core/templates/requests.py")
-TALKING += ("core/reports.py", "core/halting.py", "core/resending.py", "core/scheduling.py")
+TALKING += (
+    "core/reports.py",
+    "core/messages/template_content.py",
+    "core/messages/template_requests.py",
+)
+TALKING += (
+    "core/reports.py",
+    "core/messages/control.py",
+    "core/messages/resend.py",
+    "core/messages/scheduling.py",
+)
 TALKING += ("core/reports.py", "core/content/attachments.py", "core/material*.py")
 """The modules whose errors callers of the API can meet."""
 UNSEEN = {"local_token"}  # the local door's, which is no API

@@ -19,11 +19,13 @@ KINDS = {
 }
 # Reasons that are chosen at run time: where, by which expression, and which there are.
 CHOSEN = {
-    ("core/requests.py", "reason"): {name for name in CODES if name.startswith("no_sender_")},
+    ("core/messages/requests.py", "reason"): {
+        name for name in CODES if name.startswith("no_sender_")
+    },
     ("core/users/fields.py", "kind.reason"): {"bad_value", "bad_tag", "bad_address"},
     ("core/users/entry_parser.py", "reason"): {"bind_id_denied", "bad_bind_id"},
     ("core/imports/row_mapping.py", "line.flaw"): {"cell_nameless", "cell_number", "cell_long"},
-    ("core/templates/acceptance.py", "error.reason"): {
+    ("core/messages/template_content.py", "error.reason"): {
         "variable_missing",
         "template_failed",
         "template_limit",

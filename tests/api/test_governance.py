@@ -7,9 +7,9 @@ import pytest_asyncio
 from doors import Door, OneChannel
 from ruling import rule
 from ums import clock
-from ums.core import approval
 from ums.core.channels import access_lists, content_filter, strategies
 from ums.core.identity import operators
+from ums.core.messages import approval
 from ums.core.users import segments
 
 DIRECT = {"aud_email": [{"data": ["a@example.org"]}]}

@@ -14,7 +14,7 @@ from fakes import SmtpServer
 from ums.core import verbs
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 

@@ -8,9 +8,9 @@ from console.conftest import Visit, settled
 from doors import Door
 from ums.console import pages
 from ums.console.words import LANGUAGES, WORDS
-from ums.core import reach
 from ums.core.channels import channels
-from ums.core.reach import LOSSES
+from ums.core.messages import audience_preview
+from ums.core.messages.audience_preview import LOSSES
 from ums.core.reasons import REASONS
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
@@ -99,7 +99,7 @@ async def test_an_export_has_no_formulas(door: Door, visit: Visit) -> None:
 def test_every_loss_before_sending_has_words() -> None:
     assert {f"send.loss_{reason}" for reason in LOSSES} <= set(WORDS)
     assert set(LOSSES) <= set(REASONS)
-    counted = re.findall(r"THEN '(\w+)'", Path(reach.__file__).read_text("utf-8"))
+    counted = re.findall(r"THEN '(\w+)'", Path(audience_preview.__file__).read_text("utf-8"))
     assert {*counted, "duplicate"} == set(LOSSES)
 
 

@@ -223,8 +223,8 @@ async def test_a_scheduled_message_says_so_and_can_be_moved_and_cancelled(
 async def test_a_start_that_passed_while_one_looked_is_not_sent(door: Door, visit: Visit) -> None:
     """The check page may stand open for hours."""
     visitor, channel = await visit(), await door.channel()
-    from ums.core import drafts
-    from ums.core.outgoing import Outgoing, Recipient
+    from ums.core.messages import drafts
+    from ums.core.messages.new_message import Outgoing, Recipient
 
     late = datetime.now(UTC) - timedelta(hours=1)
     content = Outgoing(

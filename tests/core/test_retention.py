@@ -8,9 +8,10 @@ from sqlalchemy import func, insert, select, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, with_settings
 from ums import clock
-from ums.core import reports, resending, retention
+from ums.core import reports, retention
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
+from ums.core.messages import resend
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
 from ums.core.tables import audit as log
 from ums.engine.loop import running
@@ -114,7 +115,7 @@ async def test_a_message_that_is_resent_lives_on(flow: Flow) -> None:
     async with system.database.write() as tx:
         await tx.run(update(deliveries).values(state="failed"))
     await aged(system, msgid)
-    await resending.resend(system, None, msgid)
+    await resend.resend(system, None, msgid)
     await retention.sweep(system)
     assert await count(system, messages) == 1
 

@@ -12,8 +12,8 @@ from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
 from ums.core.forecast import estimate, forecast
+from ums.core.messages.requests import parse
 from ums.core.opening import open_system
-from ums.core.requests import parse
 from ums.core.senders import quota_ledger, routing, senders
 from ums.engine.loop import running
 from ums.mail.send_limits import DAY, Cap

@@ -15,12 +15,13 @@ from flow import Flow, open_flow, until, with_settings
 from queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
-from ums.core import halting, reports
+from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion
-from ums.core.halting import Tally
+from ums.core.messages import control
+from ums.core.messages.control import Tally
+from ums.core.messages.resend import resend
 from ums.core.opening import open_system
-from ums.core.resending import resend
 from ums.core.tables import messages
 from ums.engine import loop
 from ums.engine.loop import running
@@ -41,7 +42,7 @@ async def watched(flow: Flow, msgid: str, size: int) -> AsyncIterator[None]:
         while True:
             async with flow.system.database.read() as tx:
                 info = await reports.message(tx, msgid)
-                tally = await halting.tally(tx, await halting.message_id(tx, None, msgid))
+                tally = await control.tally(tx, await control.message_id(tx, None, msgid))
             if info.state != "accepted":  # its audience is counted by then
                 assert info.audience == sum(info.counts.values()) == size, info
                 assert tally.audience == size
@@ -92,7 +93,7 @@ WORKERS = pytest.mark.parametrize(
 
 
 @WORKERS
-@pytest.mark.parametrize("stop", [halting.retract, halting.cancel, halting.pause])
+@pytest.mark.parametrize("stop", [control.retract, control.cancel, control.pause])
 async def test_a_running_send_is_stopped(settings: Settings, workers: int, stop: Any) -> None:
     async with engines(settings, workers) as (flow, server):
         await flow.add_users({f"u{i}": f"u{i}@example.cn" for i in range(MANY)})
@@ -102,7 +103,7 @@ async def test_a_running_send_is_stopped(settings: Settings, workers: int, stop:
             tally = await stop(flow.system, None, msgid)
             taken = len(server.mails)
             await until(lambda: over(flow, msgid), 60)
-        state = "paused" if stop is halting.pause else "cancelled"
+        state = "paused" if stop is control.pause else "cancelled"
         check(server, taken, tally, await flow.counts(msgid), state)
         assert tally.stopped > 0
         await until(lambda: _idle(flow))
@@ -126,7 +127,7 @@ async def test_a_message_is_stopped_while_it_is_expanded(
         msgid = await flow.accept(broadcast=True)
         async with watched(flow, msgid, MANY):
             await until(lambda: _taken(server, 1), 60)
-            tally = await halting.retract(flow.system, None, msgid)
+            tally = await control.retract(flow.system, None, msgid)
             taken = len(server.mails)
             await until(lambda: over(flow, msgid), 60)
         check(server, taken, tally, await flow.counts(msgid), "cancelled")
@@ -140,12 +141,12 @@ async def test_pausing_loses_nothing_and_doubles_nothing(settings: Settings, wor
         async with watched(flow, msgid, FEWER):
             for share in (1, 2, 3):
                 await until(lambda share=share: _taken(server, share * 200), 60)
-                tally = await halting.pause(flow.system, None, msgid)
+                tally = await control.pause(flow.system, None, msgid)
                 taken = len(server.mails)
                 if share == 2:
                     await until(lambda: over(flow, msgid))
                     check(server, taken, tally, await flow.counts(msgid), "paused")
-                await halting.resume(flow.system, None, msgid)
+                await control.resume(flow.system, None, msgid)
             await until(lambda: _taken(server, FEWER), 120)
         assert await flow.until_settled(msgid) == {"sent": FEWER}
         assert len({mail.rcpt_to for mail in server.mails}) == len(server.mails) == FEWER
@@ -169,7 +170,7 @@ async def test_only_the_halted_message_s_jobs_leave_the_lane(system: System) -> 
         async with running(system):
             await until(lambda: _has(flow, stopped, "at_dot", 1))
             await until(lambda: _has(flow, other, "claimed", 8))
-            tally = await halting.retract(system, None, stopped)
+            tally = await control.retract(system, None, stopped)
             assert (tally.in_flight, tally.stopped) == (1, 11)
             gate.set()
             assert await flow.until_settled(stopped) == {"sent": 1, "cancelled": 11}
@@ -198,7 +199,7 @@ async def test_what_was_at_the_dot_and_comes_back_is_stopped(system: System) -> 
         msgid = await flow.send(*(f"n{i}@example.cn" for i in range(30)))
         async with running(system):
             await until(lambda: _has(flow, msgid, "at_dot", 2))
-            tally = await halting.retract(system, None, msgid)
+            tally = await control.retract(system, None, msgid)
             assert (tally.in_flight, tally.stopped) == (2, 28)
             gate.set()
             assert await flow.until_settled(msgid) == {"cancelled": 30}
@@ -251,7 +252,7 @@ async def test_claims_and_intents_that_race_with_a_halt(settings: Settings) -> N
             flows.append(Flow(await stack.enter_async_context(open_system(settings)), "1234"))
         chance = random.Random(7)
         for round in range(ROUNDS):
-            stop = (halting.retract, halting.pause, halting.cancel)[round % 3]
+            stop = (control.retract, control.pause, control.cancel)[round % 3]
             await _race(flows, chance.random() * 0.04, f"r{round}.", stop)
 
 
@@ -285,6 +286,6 @@ async def _race(
     assert tally.stopped + tally.in_flight == tally.audience == 120
     await parked(flows[0])
     counts = await flows[0].counts(msgid)
-    state = "paused" if stop is halting.pause else "cancelled"
+    state = "paused" if stop is control.pause else "cancelled"
     assert counts.get("at_dot", 0) == tally.in_flight
     assert counts.get(state, 0) == tally.stopped

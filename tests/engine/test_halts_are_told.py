@@ -6,8 +6,8 @@ from sqlalchemy import select
 from fakes import SmtpServer
 from flow import until
 from telling import expanded, told, told_flow
-from ums.core import halting
 from ums.core.context.app_context import System
+from ums.core.messages import control
 from ums.core.tables import halts
 from ums.core.webhooks.outbox import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
 from ums.engine.loop import running
@@ -21,7 +21,7 @@ async def test_what_was_stopped_is_told(system: System) -> None:
     flow = await told_flow(system)
     msgid = await flow.send("a@example.cn", "b@example.cn")
     await expanded(system)
-    await halting.retract(system, None, msgid)
+    await control.retract(system, None, msgid)
     async with running(system):
 
         async def all_told() -> bool:
@@ -34,7 +34,7 @@ async def test_what_was_stopped_is_told(system: System) -> None:
 async def test_what_is_stopped_before_it_is_expanded_is_told(system: System) -> None:
     flow = await told_flow(system)
     msgid = await flow.send("a@example.cn")
-    await halting.retract(system, None, msgid)
+    await control.retract(system, None, msgid)
     async with running(system):
         await flow.until_settled(msgid)
         assert await types(system) == [RETRACTED]
@@ -49,7 +49,7 @@ async def test_what_had_gone_out_is_told_of_a_retraction(
         async with running(system):
             msgid = await flow.send("a@example.cn")
             assert await flow.until_settled(msgid) == {"sent": 1}
-            await getattr(halting, stop)(system, None, msgid)
+            await getattr(control, stop)(system, None, msgid)
 
             async def parked() -> bool:
                 async with system.database.read() as tx:
@@ -65,7 +65,7 @@ async def test_a_pause_tells_nothing(system: System) -> None:
         flow = await told_flow(system, port=server.port)
         msgid = await flow.send("a@example.cn")
         await expanded(system)
-        await halting.pause(system, None, msgid)
+        await control.pause(system, None, msgid)
         async with running(system):
 
             async def parked() -> bool:
@@ -73,6 +73,6 @@ async def test_a_pause_tells_nothing(system: System) -> None:
 
             await until(parked)
             assert await types(system) == [VALID]
-            await halting.resume(system, None, msgid)
+            await control.resume(system, None, msgid)
             await flow.until_settled(msgid)
         assert await types(system) == [VALID, SUBMITTED]

@@ -4,8 +4,9 @@ import asyncio
 
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import auto_pause, halting, reports
+from ums.core import reports
 from ums.core.context.app_context import System
+from ums.core.messages import auto_pause, control
 from ums.core.senders import reputation
 from ums.engine.loop import running
 
@@ -74,7 +75,7 @@ async def test_what_a_person_lets_go_on_goes_on(system: System) -> None:
             await until_stopped(flow)
             mailing = await flow.send(*addresses(30, "new"))
             await until_paused(flow, mailing)
-            await halting.resume(system, None, mailing)
+            await control.resume(system, None, mailing)
             assert await flow.until_settled(mailing) == {"sent": 30}
             assert (await flow.sender()).stopped_at is not None
 
@@ -98,7 +99,7 @@ async def test_content_that_nobody_takes_pauses_its_message_once(system: System)
             good = await flow.send(*addresses(20, "good"))
             assert await flow.until_settled(good) == {"sent": 20}
             assert (await flow.sender()).stopped_at is None
-            await halting.resume(system, None, bad)
+            await control.resume(system, None, bad)
             assert await flow.until_settled(bad) == {"failed": 200}
 
 

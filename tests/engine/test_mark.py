@@ -9,9 +9,10 @@ import pytest
 from fakes import SmtpServer
 from flow import open_flow
 from ums import clock
-from ums.core import reports, resending
+from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import quarantine
+from ums.core.messages import resend
 from ums.core.tables import deaths
 from ums.engine.loop import running
 from ums.engine.mark import Mark, left_behind
@@ -81,7 +82,7 @@ async def test_the_third_death_ends_it(system: System) -> None:
         async with system.database.read() as tx:
             assert (await reports.message(tx, poisoned)).counts == {"failed": 1}
         del server.script["RCPT"]
-        await resending.resend(system, None, poisoned)  # as somebody mended it
+        await resend.resend(system, None, poisoned)  # as somebody mended it
         async with running(system):
             assert await flow.until_settled(poisoned) == {"sent": 1}
 

@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
-from ums.core import halting
 from ums.core.content import materials
 from ums.core.content.material_upload import CHUNK, store
 from ums.core.content.materials import MaterialInfo
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
+from ums.core.messages import control
 from ums.core.tables import files
 from ums.core.tables import materials as table
 from ums.engine.loop import running
@@ -68,7 +68,7 @@ async def test_a_paused_message_keeps_it(system: System) -> None:
         stored = await made(system)
         msgid = await sent_with(flow, stored.url)
         await expand(system.database)
-        await halting.pause(system, None, msgid)
+        await control.pause(system, None, msgid)
         await over(system, stored.id)
         async with running(system):
 
@@ -78,7 +78,7 @@ async def test_a_paused_message_keeps_it(system: System) -> None:
             await until(parked)
             await materials.sweep(system)
             assert (await materials.show(system, stored.id)).needed
-            await halting.resume(system, None, msgid)
+            await control.resume(system, None, msgid)
             assert await flow.until_settled(msgid) == {"sent": 2}
     assert all(b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz" in mail.data for mail in server.mails)
 

@@ -15,9 +15,9 @@ from faults.ledger import Ledger
 from faults.workload import fill
 from ums.cli import door
 from ums.config import Settings
-from ums.core import halting
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, holds
+from ums.core.messages import control
 from ums.core.opening import open_system
 from ums.core.tables import halts, messages
 
@@ -52,7 +52,7 @@ async def _halt_only(settings: Settings) -> None:
             pass
         msgid = await _broadcast(system)
         async with system.database.write() as tx:
-            await holds.halt(tx, (await halting.locked(tx, None, msgid)).id, holds.RETRACT)
+            await holds.halt(tx, (await control.locked(tx, None, msgid)).id, holds.RETRACT)
 
 
 async def _broadcast(system: System) -> str:

@@ -10,7 +10,7 @@ from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.opening import open_system
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender

@@ -14,7 +14,7 @@ from litestar.exceptions import (
 
 from ums.core.common.locale import preferred
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.errors import Broken, Detail, Invalid, NotFound, TooLarge, UmsError, WrongMethod
 from ums.web.bodies import check_values
 

@@ -8,7 +8,7 @@ from litestar.datastructures import UploadFile
 from ums.console.pages import AnyRequest
 from ums.core.content import material_upload
 from ums.core.context.directory import Channel
-from ums.core.outgoing import Attachment
+from ums.core.messages.new_message import Attachment
 
 KEPT_HOURS: Final = 168
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
 from ums.core.common.identifiers import is_userid
-from ums.core.outgoing import Among, Attachment, Outgoing, Recipient
+from ums.core.messages.new_message import Among, Attachment, Outgoing, Recipient
 from ums.core.templates.compiler import Sources
 from ums.errors import Detail, Invalid
 from ums.mail.addresses import BadAddress, clean

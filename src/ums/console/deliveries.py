@@ -17,8 +17,9 @@ from ums.console.forms import lists, whole
 from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
-from ums.core import reports, resolving
+from ums.core import reports
 from ums.core.identity.principals import Caller
+from ums.core.messages import resolve_unknown
 from ums.core.reports import STATES, DeliveryInfo
 
 _EXPORTED: Final = ("id", "userid", "address", "state", "reason", "sender", "tries", "updated_at")
@@ -66,7 +67,7 @@ async def resolve(
     async with system.database.read() as tx:
         info = await reports.message(tx, msgid, visitor.caller.channels)
     channel = visitor.caller.channel(info.channelkey).id
-    await resolving.resolve(
+    await resolve_unknown.resolve(
         system, channel, msgid, arrived=arrived, only=only, actor=visitor.caller.name
     )
     system.recent.forget(counts_key(visitor.caller, msgid))

@@ -11,13 +11,14 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import approval, auto_pause, reports, stats
+from ums.core import reports, stats
 from ums.core.common import metadata
 from ums.core.forecast import Forecast, forecast
 from ums.core.identity import operator_access
 from ums.core.identity.operators import ADMINISTRATOR
 from ums.core.identity.principals import Caller
 from ums.core.imports import drafts
+from ums.core.messages import approval, auto_pause
 from ums.core.reports import MessageInfo
 from ums.core.senders import mailboxes, reputation, senders
 from ums.core.stats import OwnDays, Stats

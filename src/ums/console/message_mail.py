@@ -12,8 +12,8 @@ from ums.console.mail_html import HTML_HEADERS
 from ums.console.mail_view import MailView, view
 from ums.console.pages import AnyRequest
 from ums.console.shapes import System, Visitor
-from ums.core import sample_mail
-from ums.core.sample_mail import Sample
+from ums.core.messages import rendered_sample
+from ums.core.messages.rendered_sample import Sample
 from ums.errors import Invalid, NotFound
 
 
@@ -33,12 +33,12 @@ async def content_of(
     userid = request.query_params.get("as", "").strip()
     seen, form = visitor.caller.channels, Form({"as": userid})
     try:
-        found = await sample_mail.sample(system, msgid, seen, userid=userid, count=count)
+        found = await rendered_sample.sample(system, msgid, seen, userid=userid, count=count)
     except Invalid as error:
         if isinstance(error, NotFound):
             raise
         form = refused(request, {"as": userid}, error, {"userid": "as"})
-        found = await sample_mail.sample(system, msgid, seen, count=count)
+        found = await rendered_sample.sample(system, msgid, seen, count=count)
     mail = await asyncio.to_thread(view, found.source)
     wants_text = request.query_params.get("view") == "text"
     return MessageContent(found, mail, form, text=wants_text or mail.html is None)

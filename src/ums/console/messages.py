@@ -14,11 +14,13 @@ from ums.console.message_mail import content_of
 from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.console.zones import time_words, typed_as
-from ums.core import approval, halting, reports, resending
+from ums.core import reports
 from ums.core.common.sorting import ByTime
 from ums.core.forecast import forecast
 from ums.core.identity.principals import Caller
 from ums.core.losses import Lost, losses
+from ums.core.messages import approval, control
+from ums.core.messages import resend as resending
 from ums.core.reports import STATES, MessageInfo, MessageOrder
 from ums.core.users.visibility import bind_names
 from ums.errors import NotFound
@@ -40,10 +42,10 @@ MOVING: Final = ("scheduled", "accepted", "expanding", "sending")
 UNSETTLED: Final = ("queued", "deferred", "claimed", "at_dot")
 RESENDABLE: Final = ("failed", "expired", "unknown")
 HALTS: Final = {
-    "pause": halting.pause,
-    "resume": halting.resume,
-    "cancel": halting.cancel,
-    "retract": halting.retract,
+    "pause": control.pause,
+    "resume": control.resume,
+    "cancel": control.cancel,
+    "retract": control.retract,
 }
 
 

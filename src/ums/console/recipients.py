@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from ums.console.compose import came_as_list, doubtful, sources_of
 from ums.console.forms import whole
 from ums.console.pages import AnyRequest
-from ums.core import kept_lists, mailing_list
 from ums.core.context.directory import Channel
-from ums.core.drafts import Draft
-from ums.core.kept_lists import KeptList
-from ums.core.outgoing import Outgoing, Recipient
-from ums.core.recipient_lacks import lacks_of
+from ums.core.messages import recipient_sheet, recipient_sheets
+from ums.core.messages.drafts import Draft
+from ums.core.messages.missing_variables import lacks_of
+from ums.core.messages.new_message import Outgoing, Recipient
+from ums.core.messages.recipient_sheets import KeptList
 from ums.core.templates import inline
 from ums.core.templates.recipient_data import attributes_of
 from ums.errors import Invalid, UmsError
@@ -36,9 +36,9 @@ async def listed(
         if kept is None or fields["to"] != "list":
             return _of_draft(fields, draft)
         named = fields["with"] == "template" or inline.is_needed(sources_of(fields))
-        found = await mailing_list.read_file(system, kept.file, with_variables=named)
+        found = await recipient_sheet.read_file(system, kept.file, with_variables=named)
         if found.wrong and not fields["skip_wrong"]:
-            rows = ", ".join(found.wrong[: mailing_list.TOLD])
+            rows = ", ".join(found.wrong[: recipient_sheet.TOLD])
             raise Invalid("list_wrong", count=len(found.wrong), rows=rows)
     except UmsError as error:
         error.values["field"] = "list"
@@ -67,9 +67,9 @@ async def _kept(
     id = whole(fields["list_kept"])
     fields |= {"list_kept": "", "list_name": "", "list_size": ""}
     if isinstance(file, UploadFile) and file.filename:
-        kept = await kept_lists.keep(system, operator_id, file.file, file.filename)
+        kept = await recipient_sheets.keep(system, operator_id, file.file, file.filename)
     elif id is not None:
-        kept = await kept_lists.find(system, operator_id, id)
+        kept = await recipient_sheets.find(system, operator_id, id)
     else:
         return None
     fields |= {"list_kept": str(kept.id), "list_name": kept.name, "list_size": f"{kept.size:,}"}

@@ -42,7 +42,7 @@ from ums.console import (
 from ums.console.door import Door
 from ums.console.visitor import AnyRequest, Visitor, current
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.errors import NotAuthenticated
 from ums.web.bodies import BoundedRequest
 

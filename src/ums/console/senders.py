@@ -10,8 +10,9 @@ from litestar.response import Stream
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import auto_pause, checkup
+from ums.core import checkup
 from ums.core.channels import channels
+from ums.core.messages import auto_pause
 from ums.core.senders import (
     connection_test,
     learned_limits,

@@ -21,15 +21,16 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.console.words import language_of
 from ums.console.zones import entered
-from ums.core import approval, composing, drafts, reports
+from ums.core import reports
 from ums.core.context.directory import Channel
-from ums.core.drafts import Draft
 from ums.core.forecast import estimate
 from ums.core.identity.principals import Caller
-from ums.core.outgoing import Outgoing, Recipient
-from ums.core.reach import reach
-from ums.core.scheduling import check_times
-from ums.core.templates import inline, preview, store
+from ums.core.messages import approval, compose, drafts, template_preview
+from ums.core.messages.audience_preview import reach
+from ums.core.messages.drafts import Draft
+from ums.core.messages.new_message import Outgoing, Recipient
+from ums.core.messages.scheduling import check_times
+from ums.core.templates import inline, store
 from ums.core.users import segments
 from ums.errors import Invalid, NotFound, UmsError
 
@@ -137,7 +138,7 @@ async def _keep(
         content = content_of(fields, kept_files(fields["kept"]), starts, listed, userids)
         content = await _with_template(system, channel, fields, content, draft)
         content = await recipients.complete(system, channel, fields, content)
-        asked = await composing.request_of(system, channel, content)
+        asked = await compose.request_of(system, channel, content)
         check_times(asked, clock.now())
     except UmsError as error:
         form = refused(request, {**EMPTY, **fields}, _at_the_form(error), FIELDS)
@@ -230,7 +231,7 @@ async def _check(
     userid = request.query_params.get("userid", "").strip()
     sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
     try:
-        asked = await composing.request_of(system, channel, draft.content)
+        asked = await compose.request_of(system, channel, draft.content)
         second = approval.is_needed(channel, "console", asked.audience)
         check_times(asked, clock.now())
         counted = await reach(system, channel, asked)
@@ -270,12 +271,12 @@ async def _seen(
         return None, form
     who = userid or next((one.userid for one in content.recipients if one.userid), None)
     try:
-        seen = await preview.preview(
+        seen = await template_preview.preview(
             system, channel, content.template, userid=who, para=content.variables, language=language
         )
     except UmsError as error:
         form = refused(request, {"userid": userid}, error, {"": "userid"})
-        seen = await preview.preview(
+        seen = await template_preview.preview(
             system, channel, content.template, para=content.variables, language=language
         )
     return seen, form

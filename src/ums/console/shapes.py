@@ -4,9 +4,9 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from ums.console import visitor
-from ums.core import messages
 from ums.core.context import app_context as systems
+from ums.core.messages import intake
 
 System = NamedDependency[SkipValidation[systems.System]]
-Intake = NamedDependency[SkipValidation[messages.Intake]]
+Intake = NamedDependency[SkipValidation[intake.Intake]]
 Visitor = NamedDependency[SkipValidation[visitor.Visitor]]

@@ -15,7 +15,8 @@ from ums.console.words import language_of
 from ums.core.common.sorting import ByName
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Caller
-from ums.core.templates import preview, store
+from ums.core.messages import template_preview
+from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change, TemplateShown
 from ums.errors import Detail, Invalid, NotFound, UmsError
@@ -110,12 +111,14 @@ async def _show(
     userid = request.query_params.get("userid", "").strip()
     form_user, language = Form({"userid": userid}), language_of(request)
     try:
-        seen = await preview.preview(
+        seen = await template_preview.preview(
             system, channel, id, version=shown.version, userid=userid or None, language=language
         )
     except UmsError as error:
         form_user = refused(request, {"userid": userid}, error, {"": "userid"})
-        seen = await preview.preview(system, channel, id, version=shown.version, language=language)
+        seen = await template_preview.preview(
+            system, channel, id, version=shown.version, language=language
+        )
     async with system.database.read() as tx:
         versions = (await store.list_versions(tx, channel, id, limit=50)).items
     newest = await store.show(system, channel, id)
@@ -166,11 +169,13 @@ async def template_mail(
     """Its HTML, for the frame of the page."""
     channel, userid = visitor.caller.channel(key), request.query_params.get("userid", "")
     try:
-        seen = await preview.preview(
+        seen = await template_preview.preview(
             system, channel, template_id, version=_version(request), userid=userid or None
         )
     except Invalid:
-        seen = await preview.preview(system, channel, template_id, version=_version(request))
+        seen = await template_preview.preview(
+            system, channel, template_id, version=_version(request)
+        )
     return Response(seen.html or "", media_type=MediaType.HTML, headers=HTML_HEADERS)
 
 
@@ -257,7 +262,7 @@ async def test_template(
     channel, fields = visitor.caller.channel(key), await given(request)
     to, userid = fields.get("to", "").strip(), fields.get("userid", "").strip()
     try:
-        sent = await preview.send_test(
+        sent = await template_preview.send_test(
             system, intake, channel, template_id, to, userid=userid or None, origin="console"
         )
     except UmsError as error:

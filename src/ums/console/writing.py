@@ -11,9 +11,9 @@ from ums.console.forms import Form, given, whole
 from ums.console.pages import AnyRequest, go
 from ums.console.sending import EMPTY, form_page, typed
 from ums.console.shapes import System, Visitor
-from ums.core import drafts
 from ums.core.context.directory import Channel
-from ums.core.drafts import Draft
+from ums.core.messages import drafts
+from ums.core.messages.drafts import Draft
 from ums.errors import NotFound
 
 

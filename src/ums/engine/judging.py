@@ -3,9 +3,9 @@
 from collections import Counter, OrderedDict, deque
 from typing import Final
 
-from ums.core import auto_pause
 from ums.core.context.app_context import System
 from ums.core.deliveries import soft_bounces
+from ums.core.messages import auto_pause
 from ums.core.reasons import about
 from ums.core.senders import reputation
 from ums.core.senders.reputation import Count

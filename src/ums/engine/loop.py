@@ -12,12 +12,13 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import auto_pause, restoring
+from ums.core import restoring
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.deliveries import mailbox_polling, quarantine, queue
 from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
+from ums.core.messages import auto_pause
 from ums.core.senders.routing import spill
 from ums.engine import failpoints
 from ums.engine.deliver import Deliverer

@@ -12,7 +12,7 @@ from ums.core.channels import channels
 from ums.core.common.encryption import Seal
 from ums.core.context.app_context import System
 from ums.core.identity import credentials
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.senders import senders
 from ums.core.tables import audit
 from ums.core.tables import channels as table

@@ -5,9 +5,9 @@ import pytest
 from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record, standing
 from ums import clock
-from ums.core import halting
 from ums.core.context.app_context import System
 from ums.core.deliveries import holds, queue
+from ums.core.messages import control
 from ums.core.tables import deliveries, messages
 from ums.db import Tx
 
@@ -18,7 +18,7 @@ async def flow(system: System) -> Flow:
 
 
 async def locked(tx: Tx, msgid: str) -> int:
-    return (await halting.locked(tx, None, msgid)).id
+    return (await control.locked(tx, None, msgid)).id
 
 
 async def halt(flow: Flow, msgid: str, kind: str) -> None:
@@ -34,7 +34,7 @@ async def resume(flow: Flow, msgid: str) -> None:
 
 async def caught(flow: Flow, msgid: str) -> bool:
     async with flow.system.database.write() as tx:
-        return await holds.caught(tx, await halting.message_id(tx, None, msgid))
+        return await holds.caught(tx, await control.message_id(tx, None, msgid))
 
 
 async def test_no_claim_touches_a_halted_message(flow: Flow) -> None:

@@ -14,7 +14,7 @@ from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import BY_HAND, STORM, Refusal, learn
-from ums.core.resending import resend
+from ums.core.messages.resend import resend
 from ums.core.tables import suppressions as table
 from ums.engine.loop import running
 from ums.errors import Invalid

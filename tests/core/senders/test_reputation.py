@@ -6,8 +6,8 @@ from sqlalchemy import select
 from clocks import Time
 from flow import Flow, open_flow
 from ums import clock
-from ums.core import auto_pause
 from ums.core.context.app_context import System
+from ums.core.messages import auto_pause
 from ums.core.senders import reputation
 from ums.core.senders.reputation import SLOT, Count, Standing
 from ums.core.tables import audit, outcomes

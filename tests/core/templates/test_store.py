@@ -9,7 +9,8 @@ from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.templates import preview, store
+from ums.core.messages import template_preview
+from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 from ums.core.users import users
@@ -118,11 +119,11 @@ async def test_names_are_unique_in_a_channel_and_nothing_crosses_it(flow: Flow) 
         store.show(system, other, made.id),
         store.change(system, other, made.id, Change(text="x")),
         store.set_open(system, other, made.id, open=False),
-        preview.preview(system, other, made.id),
-        preview.send_test(system, flow.intake, other, made.id, "a@x.cn"),
+        template_preview.preview(system, other, made.id),
+        template_preview.send_test(system, flow.intake, other, made.id, "a@x.cn"),
         store.show(system, mine, made.id, 2),
         store.show(system, mine, made.id, 0),
-        preview.preview(system, mine, made.id, version=2**40),
+        template_preview.preview(system, mine, made.id, version=2**40),
         store.show(system, mine, 999),
     ):
         with pytest.raises(NotFound):
@@ -153,22 +154,24 @@ async def test_a_preview_shows_what_a_user_would_get(flow: Flow) -> None:
     system, channel = flow.system, await flow.channel()
     await people(flow)
     made = await make(flow, text="{{ user.address }} {{ order.n }}")
-    shown = await preview.preview(system, channel, made.id, userid="ann", para={"order": {"n": 7}})
+    shown = await template_preview.preview(
+        system, channel, made.id, userid="ann", para={"order": {"n": 7}}
+    )
     assert (shown.subject, shown.html, shown.text) == (
         ("Ann", "<p>&lt;Rome&gt;</p>", "own@x.test 7")
     )
     assert (shown.missing, shown.problem, shown.version) == ([], "", 1)
-    bare = await preview.preview(system, channel, made.id, para={"order": {"n": 1}})
+    bare = await template_preview.preview(system, channel, made.id, para={"order": {"n": 1}})
     assert (bare.subject, bare.html, bare.missing) == (
         ("[name]", "<p>[city]</p>", ["city", "name"])
     )
-    broken = await preview.preview(system, channel, made.id, para={"order": {}})
+    broken = await template_preview.preview(system, channel, made.id, para={"order": {}})
     assert broken.missing == ["city", "name", "order.n"]
     assert (broken.subject, broken.html, broken.text) == (None, None, None)
     assert "order.n" in broken.problem
-    nobody = preview.preview(system, channel, made.id, userid="nobody")
+    nobody = template_preview.preview(system, channel, made.id, userid="nobody")
     assert await reason(nobody) == "user_unknown"
-    bad = preview.preview(system, channel, made.id, para={"a": 2**90})
+    bad = template_preview.preview(system, channel, made.id, para={"a": 2**90})
     assert await reason(bad) == "bad_value"
 
 
@@ -180,7 +183,7 @@ async def test_a_test_mail_goes_the_way_of_every_message(system: System) -> None
         channel = await flow.channel()
         await store.set_open(system, channel, made.id, open=False)  # a closed one can be tested
         async with running(system):
-            sent = await preview.send_test(
+            sent = await template_preview.send_test(
                 system, flow.intake, channel, made.id, "me@x.test", userid="ann"
             )
             assert await flow.until_settled(sent.msgid) == {"sent": 1}
@@ -194,7 +197,7 @@ async def test_a_test_mail_that_cannot_be(flow: Flow) -> None:
     made = await make(flow)
 
     async def told(to: str, **para: Any) -> str:
-        work = preview.send_test(system, flow.intake, channel, made.id, to, para=para)
+        work = template_preview.send_test(system, flow.intake, channel, made.id, to, para=para)
         return await reason(work)
 
     assert await told("nonsense", name="a", city="b") == "bad_address"

@@ -7,10 +7,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System
-from ums.core import approval, reports
-from ums.core.approval import MAX_WHY, Waiting
+from ums.core import reports
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
+from ums.core.messages import approval
+from ums.core.messages.approval import MAX_WHY, Waiting
 from ums.core.reports import MessageInfo
 
 

@@ -13,7 +13,7 @@ from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core import checkup
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
-from ums.core.outgoing import Id
+from ums.core.messages.new_message import Id
 from ums.core.verbs.base import Hours
 from ums.core.webhooks import administration, endpoint_rows, endpoints
 from ums.core.webhooks.administration import BatchDetail, BatchInfo, Replayed

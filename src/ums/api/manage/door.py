@@ -30,7 +30,7 @@ from ums.core.context.app_context import System
 from ums.core.identity import grants
 from ums.core.identity.principals import caller_of
 from ums.core.identity.scopes import SCOPES
-from ums.core.messages import check_key
+from ums.core.messages.intake import check_key
 from ums.errors import Detail, Invalid, NotFound, WrongMedia
 from ums.web.bodies import STATE, Body
 from ums.web.edge import address_of

@@ -8,9 +8,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import auto_pause, checkup
+from ums.core import checkup
 from ums.core.common.pagination import Page
 from ums.core.deliveries import mailbox_polling
+from ums.core.messages import auto_pause
 from ums.core.senders import (
     connection_test,
     learned_limits,

@@ -10,8 +10,8 @@ from msgspec.structs import asdict
 
 from ums.api.answers import intake_of
 from ums.api.manage.shapes import Caller
-from ums.core.messages import Accepted
-from ums.core.outgoing import Outgoing
+from ums.core.messages.intake import Accepted
+from ums.core.messages.new_message import Outgoing
 from ums.web.bodies import BoundedRequest as Call
 
 

@@ -8,12 +8,15 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import halting, reports, rescheduling, resending, resolving
+from ums.core import reports
 from ums.core.common.timestamps import milliseconds
-from ums.core.halting import Tally
+from ums.core.messages import control, resolve_unknown
+from ums.core.messages import reschedule as rescheduling
+from ums.core.messages import resend as resending
+from ums.core.messages.control import Tally
+from ums.core.messages.resend import Resent
+from ums.core.messages.resolve_unknown import Resolved
 from ums.core.reports import MessageInfo
-from ums.core.resending import Resent
-from ums.core.resolving import Resolved
 
 
 class Which(Struct, forbid_unknown_fields=True):
@@ -60,28 +63,28 @@ async def _channel_of(system: System, caller: Caller, msgid: str) -> int:
 async def retract(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Stop it for good, within 24 hours; tells what was stopped, gone, in flight and unknown."""
     channel = await _channel_of(system, caller, msgid)
-    return await halting.retract(system, channel, msgid, actor=caller.name)
+    return await control.retract(system, channel, msgid, actor=caller.name)
 
 
 @post("/api/messages/{msgid:str}/cancel", status_code=200, scope="messages:write")
 async def cancel(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Stop it for good, however old it is."""
     channel = await _channel_of(system, caller, msgid)
-    return await halting.cancel(system, channel, msgid, actor=caller.name)
+    return await control.cancel(system, channel, msgid, actor=caller.name)
 
 
 @post("/api/messages/{msgid:str}/pause", status_code=200, scope="messages:write")
 async def pause(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Stop it until it is resumed. Its lifetime goes on."""
     channel = await _channel_of(system, caller, msgid)
-    return await halting.pause(system, channel, msgid, actor=caller.name)
+    return await control.pause(system, channel, msgid, actor=caller.name)
 
 
 @post("/api/messages/{msgid:str}/resume", status_code=200, scope="messages:write")
 async def resume(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Let it go on."""
     channel = await _channel_of(system, caller, msgid)
-    return await halting.resume(system, channel, msgid, actor=caller.name)
+    return await control.resume(system, channel, msgid, actor=caller.name)
 
 
 @post("/api/messages/{msgid:str}/reschedule", status_code=200, scope="messages:write")
@@ -117,7 +120,7 @@ async def resolve(
 ) -> Resolved:
     """Say of deliveries whose outcome is unknown whether they arrived."""
     channel = await _channel_of(system, caller, msgid)
-    return await resolving.resolve(
+    return await resolve_unknown.resolve(
         system, channel, msgid, arrived=data.arrived, only=data.deliveries, actor=caller.name
     )
 

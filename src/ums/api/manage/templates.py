@@ -10,10 +10,11 @@ from ums.api.answers import intake_of, language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.messages import Accepted
-from ums.core.templates import preview, store
+from ums.core.messages import template_preview
+from ums.core.messages.intake import Accepted
+from ums.core.messages.template_preview import Rendered
+from ums.core.templates import store
 from ums.core.templates.compiler import Sources
-from ums.core.templates.preview import Rendered
 from ums.core.templates.store import Change, TemplateInfo, TemplateShown, VersionInfo
 from ums.web.bodies import BoundedRequest as Call
 
@@ -144,7 +145,7 @@ async def preview_template(
     data: JSONBody[Look],
 ) -> Rendered:
     """What a recipient would get, and which variables have no value."""
-    return await preview.preview(
+    return await template_preview.preview(
         system,
         caller.channel(key),
         template_id,
@@ -165,7 +166,7 @@ async def test_template(
     data: JSONBody[TemplateTrial],
 ) -> Accepted:
     """Send one mail of it to an address, as any message is sent."""
-    return await preview.send_test(
+    return await template_preview.send_test(
         system,
         intake_of(request),
         caller.channel(key),

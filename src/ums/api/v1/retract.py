@@ -5,7 +5,7 @@ from litestar.params import FromPath
 
 from ums.api.answers import Call, answer, system_of
 from ums.api.callers import channel_of
-from ums.core import halting
+from ums.core.messages import control
 from ums.errors import Invalid, NotFound
 
 
@@ -15,7 +15,7 @@ async def retract(request: Call, msgid: FromPath[str]) -> Response[bytes]:
     system = system_of(request)
     channel = await channel_of(request)
     try:
-        await halting.retract(system, channel.id, msgid)
+        await control.retract(system, channel.id, msgid)
     except NotFound as error:
         raise Invalid(error.reason) from None  # 400: callers know no 404 here
     return answer({"code": 0, "message": "success"})

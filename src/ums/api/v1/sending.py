@@ -4,7 +4,7 @@ from litestar import Response, post
 
 from ums.api.answers import Call, answer, body_of, intake_of
 from ums.api.callers import channel_of
-from ums.core.messages import Accepted
+from ums.core.messages.intake import Accepted
 
 
 @post("/v1/sent", status_code=200)

@@ -14,7 +14,7 @@ from ums.bounds import LEAST, MOST_ID, is_stored
 from ums.core import checkup
 from ums.core.audit import audit_gate, audit_log
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.verbs import (
     accounts,
     auditing,

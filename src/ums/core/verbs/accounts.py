@@ -6,13 +6,13 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
-from ums.core import auto_pause
 from ums.core.channels import channels
 from ums.core.channels.policy import show, with_changes
 from ums.core.context.app_context import System
 from ums.core.deliveries import mailbox_polling
 from ums.core.identity import credentials
-from ums.core.messages import Intake
+from ums.core.messages import auto_pause
+from ums.core.messages.intake import Intake
 from ums.core.senders import connection_test, mailboxes, quota_ledger, routing, senders, warm_up
 from ums.core.senders.mailboxes import NewMailbox
 from ums.core.senders.senders import NewSender

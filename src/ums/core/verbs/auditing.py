@@ -5,7 +5,7 @@ from msgspec import Struct
 from ums.core.audit import audit_proof
 from ums.core.audit.audit_proof import Checkpoint
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Nothing, Verb
 
 

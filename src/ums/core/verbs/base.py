@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from ums.core.common.pagination import MOST
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Limit = Annotated[int, Meta(ge=1, le=MOST)]  # how many on a page

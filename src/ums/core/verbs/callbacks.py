@@ -8,7 +8,7 @@ from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Hours, Id, Verb
 from ums.core.webhooks import administration, endpoint_rows, endpoints
 from ums.core.webhooks.backoff import HOSTED

@@ -3,7 +3,6 @@
 import msgspec
 from msgspec import Struct
 
-from ums.core import approval
 from ums.core.audit.audit_log import LOCAL
 from ums.core.channels import access_lists, channels, content_filter, strategies
 from ums.core.channels.access_lists import Entry, EntryKind, ListKind
@@ -12,7 +11,8 @@ from ums.core.common.channel_scope import Channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.deliveries import suppressions
-from ums.core.messages import Intake
+from ums.core.messages import approval
+from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Id, Verb
 
 

@@ -2,10 +2,11 @@
 
 from msgspec import Struct
 
-from ums.core import halting, reports, rescheduling, resending, resolving
+from ums.core import reports
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
-from ums.core.scheduling import moment
+from ums.core.messages import control, reschedule, resend, resolve_unknown
+from ums.core.messages.intake import Intake
+from ums.core.messages.scheduling import moment
 from ums.core.verbs.base import Verb
 
 
@@ -32,35 +33,35 @@ class Resolve(Struct):
 
 
 async def _retract(system: System, _: Intake, p: Msgid) -> object:
-    return await halting.retract(system, None, p.msgid)
+    return await control.retract(system, None, p.msgid)
 
 
 async def _pause(system: System, _: Intake, p: Msgid) -> object:
-    return await halting.pause(system, None, p.msgid)
+    return await control.pause(system, None, p.msgid)
 
 
 async def _resume(system: System, _: Intake, p: Msgid) -> object:
-    return await halting.resume(system, None, p.msgid)
+    return await control.resume(system, None, p.msgid)
 
 
 async def _cancel(system: System, _: Intake, p: Msgid) -> object:
-    return await halting.cancel(system, None, p.msgid)
+    return await control.cancel(system, None, p.msgid)
 
 
 async def _reschedule(system: System, _: Intake, p: Reschedule) -> object:
     ends = moment(p.deliver_by, "deliver_by") if p.deliver_by else None
-    await rescheduling.reschedule(system, None, p.msgid, moment(p.at, "at"), ends)
+    await reschedule.reschedule(system, None, p.msgid, moment(p.at, "at"), ends)
     async with system.database.read() as tx:
         return await reports.message(tx, p.msgid)
 
 
 async def _resend(system: System, _: Intake, p: Resend) -> object:
-    return await resending.resend(system, None, p.msgid, states=p.state, reasons=p.reason)
+    return await resend.resend(system, None, p.msgid, states=p.state, reasons=p.reason)
 
 
 async def _resolve(system: System, _: Intake, p: Resolve) -> object:
     only = p.delivery or None
-    return await resolving.resolve(system, None, p.msgid, arrived=p.arrived, only=only)
+    return await resolve_unknown.resolve(system, None, p.msgid, arrived=p.arrived, only=only)
 
 
 VERBS = {

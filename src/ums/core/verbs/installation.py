@@ -3,7 +3,7 @@
 from ums import __version__
 from ums.core import checkup, key_rotation, overview, restoring
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Nothing, Verb
 from ums.migrations import runner
 

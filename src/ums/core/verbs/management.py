@@ -13,7 +13,7 @@ from ums.core.context.app_context import System
 from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
 from ums.core.imports import drafts, undo
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.stats_sql import Asked, By
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.users import ImportId

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from ums.core.content import material_upload, materials
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Id, Verb
 
 

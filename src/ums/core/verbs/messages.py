@@ -8,10 +8,10 @@ from msgspec import Struct
 from ums.core import reports
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
+from ums.core.messages.requests import parse
+from ums.core.messages.scheduling import moment
 from ums.core.reports import MessageState
-from ums.core.requests import parse
-from ums.core.scheduling import moment
 from ums.core.verbs.base import Limit, Verb
 from ums.errors import NotFound
 

@@ -9,7 +9,7 @@ from ums.core.channels.channels import find
 from ums.core.context.app_context import System
 from ums.core.identity import operator_access, operators
 from ums.core.identity.operators import ADMINISTRATOR, Role
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.management import Part
 

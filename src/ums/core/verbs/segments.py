@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.users import segments
 from ums.core.verbs.base import Id, Nothing, Verb
 from ums.errors import Invalid

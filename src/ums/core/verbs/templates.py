@@ -8,8 +8,9 @@ from msgspec import UNSET, Struct, UnsetType
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.messages import Intake
-from ums.core.templates import preview, store
+from ums.core.messages import template_preview
+from ums.core.messages.intake import Intake
+from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 from ums.core.verbs.base import Id, Verb
 
@@ -96,14 +97,14 @@ async def _show(system: System, _: Intake, p: Show) -> object:
 
 async def _preview(system: System, _: Intake, p: Look) -> object:
     channel = await _channel(system, p.channel)
-    return await preview.preview(
+    return await template_preview.preview(
         system, channel, p.id, version=p.version, userid=p.userid, para=p.para
     )
 
 
 async def _test(system: System, intake: Intake, p: Try) -> object:
     channel = await _channel(system, p.channel)
-    return await preview.send_test(
+    return await template_preview.send_test(
         system, intake, channel, p.id, p.to, version=p.version, userid=p.userid, para=p.para
     )
 

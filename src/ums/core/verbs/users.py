@@ -11,7 +11,7 @@ from ums.core.context.app_context import System
 from ums.core.identity.principals import Caller
 from ums.core.imports import rejects, runner
 from ums.core.imports.columns import Choice, HeaderRow, read_fields
-from ums.core.messages import Intake
+from ums.core.messages.intake import Intake
 from ums.core.spreadsheets.headings import letters
 from ums.core.users import administration
 from ums.core.users.administration import UserOrder

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.requests import Request
+from ums.core.messages.requests import Request
+from ums.core.messages.template_requests import Asked
 from ums.core.tables import templates
 from ums.core.templates.cache import Library, Person, Version
 from ums.core.templates.recipient_data import attributes_of
-from ums.core.templates.requests import Asked
 from ums.core.templates.values import RenderError
 from ums.core.users.audience import Audience
 from ums.errors import Broken, Invalid, Refused

@@ -6,19 +6,20 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core.test_scheduling import pass_time, row_of
+from core.messages.test_scheduling import pass_time, row_of
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import halting, reports
+from ums.core import reports
 from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules
 from ums.core.deliveries.expansion import expand
+from ums.core.messages import control
+from ums.core.messages.reschedule import reschedule
+from ums.core.messages.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.reports import MessageInfo
-from ums.core.rescheduling import reschedule
-from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.tables import messages
 from ums.errors import Invalid, NotFound, Refused
 
@@ -137,7 +138,7 @@ async def test_what_cannot_be_moved(flow: Flow) -> None:
     later = now + 2 * clock.HOUR
     with pytest.raises(Invalid, match="at once"):
         await reschedule(flow.system, None, await take(flow), later)
-    await halting.cancel(flow.system, None, msgid)
+    await control.cancel(flow.system, None, msgid)
     with pytest.raises(Invalid) as stopped:
         await reschedule(flow.system, None, msgid, later)
     assert stopped.value.reason == "message_stopped"

@@ -13,8 +13,8 @@ from ums import clock
 from ums.core.channels import channels
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.context.app_context import System
-from ums.core.messages import Intake
-from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
+from ums.core.messages.intake import Intake
+from ums.core.messages.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.senders import senders
 from ums.core.tables import idempotency, messages
 from ums.errors import Invalid, Refused

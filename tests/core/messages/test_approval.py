@@ -9,11 +9,11 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import approval
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
 from ums.core.identity import operators
+from ums.core.messages import approval
 from ums.core.senders import senders
 from ums.core.tables import audit, messages
 from ums.errors import Invalid, NotFound, Refused

@@ -6,7 +6,7 @@ All times are moments (ms, UTC), so that neither a restart nor a change of the c
 from datetime import datetime
 
 from ums import clock
-from ums.core.requests import Request
+from ums.core.messages.requests import Request
 from ums.errors import Invalid
 
 BULK_LIFE = 72 * clock.HOUR  # reliability.md 4.2

@@ -12,8 +12,6 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from ums import clock
-from ums.core import composing
-from ums.core.admission import Admission, admit, telling
 from ums.core.audit import audit_log
 from ums.core.channels import broadcast_quota
 from ums.core.channels.channels import check_channel
@@ -22,13 +20,14 @@ from ums.core.content import materials
 from ums.core.content.attachments import Attached, gather, material_ids
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.outgoing import Outgoing
-from ums.core.requests import Request, parse
-from ums.core.scheduling import check_times, expiry
+from ums.core.messages import compose, template_content
+from ums.core.messages import template_requests as templates
+from ums.core.messages.acceptance_checks import Admission, admit, telling
+from ums.core.messages.new_message import Outgoing
+from ums.core.messages.requests import Request, parse
+from ums.core.messages.scheduling import check_times, expiry
 from ums.core.tables import files
 from ums.core.tables.states import HOLD, RESEND
-from ums.core.templates import acceptance
-from ums.core.templates import requests as templates
 from ums.db import GroupCommit, Hot, Tx, rows_json
 from ums.errors import Invalid, UmsError
 
@@ -146,7 +145,7 @@ class Intake:
         fingerprint = (b"template/broadcast\n" if broadcast else b"template/sent\n") + body
         # A repeated request stores nothing: its template may be closed by now.
         if await self._known(channel, key, _hash(fingerprint)) is None:
-            request = await acceptance.request_of(self._system, channel, asked)
+            request = await template_content.request_of(self._system, channel, asked)
         return await self.take(channel, request, fingerprint, key=key)
 
     async def send(
@@ -160,7 +159,7 @@ class Intake:
         msgid = await self._known(channel, key, _hash(fingerprint))
         if msgid is not None:
             return Accepted(msgid, asked.sendno)
-        request = await composing.request_of(self._system, channel, asked)
+        request = await compose.request_of(self._system, channel, asked)
         return await self.take(channel, request, fingerprint, key=key, origin=origin)
 
     async def take(

@@ -24,7 +24,7 @@ from ums.core.context.directory import Channel
 from ums.core.identity import actors
 from ums.core.identity.actors import Identity
 from ums.core.identity.scopes import OF_ROLE, holds
-from ums.core.scheduling import lifetime
+from ums.core.messages.scheduling import lifetime
 from ums.core.tables import channels as channels_table
 from ums.core.tables import messages, operators
 from ums.core.users.audience import Audience

@@ -4,8 +4,8 @@ from msgspec import Struct
 
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.outgoing import Outgoing
-from ums.core.templates.acceptance import newest
+from ums.core.messages.new_message import Outgoing
+from ums.core.messages.template_content import newest
 from ums.core.templates.recipient_data import attributes_of
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 
 from flow import Flow, open_flow
 from ruling import rule
-from ums.core import approval, resending
 from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.channels.policy import with_changes
@@ -17,7 +16,8 @@ from ums.core.context.app_context import System
 from ums.core.identity import actors, api_tokens, grants, operators
 from ums.core.identity.api_tokens import NewToken
 from ums.core.identity.grants import Grantor
-from ums.core.outgoing import Outgoing
+from ums.core.messages import approval, resend
+from ums.core.messages.new_message import Outgoing
 from ums.core.tables import messages
 from ums.core.tables import operators as operators_table
 from ums.core.verbs import governance
@@ -136,11 +136,11 @@ async def test_what_was_not_approved_is_not_sent_again(flow: Flow) -> None:
     msgid = await by_hand(flow, ZHAO)
     await rule(flow.system, "1234", approval_by_hand=True)
     with pytest.raises(Invalid) as error:
-        await resending.resend(flow.system, None, msgid)
+        await resend.resend(flow.system, None, msgid)
     assert error.value.reason == "resend_unapproved"
     approved = await by_hand(flow, ZHAO)
     await approval.approve(flow.system, approved, QIAN)
-    await resending.resend(flow.system, None, approved)
+    await resend.resend(flow.system, None, approved)
 
 
 async def test_an_operator_decides_by_command(flow: Flow) -> None:

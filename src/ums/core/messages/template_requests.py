@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ums.core.content.message_content import Content
-from ums.core.requests import Asking, Request, check_audience, decode, decoder_of, make
+from ums.core.messages.requests import Asking, Request, check_audience, decode, decoder_of, make
 from ums.core.templates.variables import check_para
 from ums.errors import Invalid, Refused
 

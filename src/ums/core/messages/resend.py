@@ -8,13 +8,13 @@ from msgspec import structs
 from sqlalchemy import update
 
 from ums import clock
-from ums.core.approval import is_needed
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.deliveries import quarantine
-from ums.core.halting import Tally, locked, message_id, tally
-from ums.core.scheduling import lifetime
+from ums.core.messages.approval import is_needed
+from ums.core.messages.control import Tally, locked, message_id, tally
+from ums.core.messages.scheduling import lifetime
 from ums.core.tables import messages
 from ums.core.users.audience import Audience
 from ums.db import Hot, Tx, rows_json

@@ -8,10 +8,11 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from queues import change, claim, filled, intend, parked, record
 from ums import clock
-from ums.core import halting, resending
 from ums.core.context.app_context import System
-from ums.core.resending import resend
-from ums.core.scheduling import BULK_LIFE, SINGLE_LIFE
+from ums.core.messages import control
+from ums.core.messages import resend as resending
+from ums.core.messages.resend import resend
+from ums.core.messages.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.tables import audit, deliveries, messages
 from ums.errors import Invalid, NotFound
 
@@ -92,7 +93,7 @@ async def test_one_more_copy_and_no_second_by_itself(flow: Flow) -> None:
     row = (await flow.deliveries(msgid))[3]
     assert (row.state, row.doubts) == ("deferred", 1)
     # What may have arrived is not called stopped, also when its new copy was.
-    await halting.cancel(flow.system, None, msgid)
+    await control.cancel(flow.system, None, msgid)
     await parked(flow)
     assert (await flow.deliveries(msgid))[3].state == "unknown"
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core.context.app_context import System
-from ums.core.outgoing import Outgoing
+from ums.core.messages.new_message import Outgoing
 from ums.core.tables import drafts
 from ums.errors import NotFound, TooLarge
 

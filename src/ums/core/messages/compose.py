@@ -18,9 +18,9 @@ from ums.core.content.attachments import FileAsked
 from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.outgoing import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
-from ums.core.requests import MAX_PARAMS, Callback, Option, Request
-from ums.core.templates import acceptance
+from ums.core.messages import template_content
+from ums.core.messages.new_message import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
+from ums.core.messages.requests import MAX_PARAMS, Callback, Option, Request
 from ums.core.templates.recipient_data import address_of
 from ums.core.templates.variables import check_para
 from ums.core.users.audience import Audience
@@ -174,7 +174,9 @@ async def _from_template(
     if asked.cc or asked.bcc:  # what is the addressee's own is every copy's
         para |= asked.recipients[0].variables if len(asked.recipients) == 1 else {}
         request = replace(request, audience=replace(request.audience, variables=[]))
-    chosen = await acceptance.choose(system, channel, asked.template or 0, para, request.audience)
+    chosen = await template_content.choose(
+        system, channel, asked.template or 0, para, request.audience
+    )
     version = chosen.version
     _check_shown(asked.attachments, html=version.html is not None)
     return replace(

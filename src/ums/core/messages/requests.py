@@ -102,7 +102,7 @@ class Request(Struct, frozen=True):
     rule_id: int = 0  # of a strategy; 0 for none
     template_id: int | None = None
     template_version: int | None = None
-    # What /v1 has no words for (core.scheduling). Times are ms.
+    # What /v1 has no words for (core.messages.scheduling). Times are ms.
     starts_at: int = 0  # not sent before; 0: at once
     deliver_by: int | None = None  # the end of its lifetime, if not the usual
     on_doubt: Literal["hold", "resend"] | None = None  # if not the usual

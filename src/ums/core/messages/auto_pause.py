@@ -9,12 +9,12 @@ from typing import Final
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core import halting
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
 from ums.core.deliveries import holds
 from ums.core.deliveries.holds import Why
+from ums.core.messages import control
 from ums.core.tables import messages, outcomes, senders
 from ums.db import Hot, Tx
 from ums.errors import Invalid, NotFound, Refused
@@ -47,7 +47,7 @@ async def pause_mailings(system: System, sender: int) -> bool:
         code = str(await tx.value(select(senders.c.code).where(senders.c.id == sender)))
     for row in found:
         with suppress(Refused, Invalid, NotFound):  # it ended meanwhile
-            await halting.pause(system, None, row.msgid, why=Why(BOUNCES, code))
+            await control.pause(system, None, row.msgid, why=Why(BOUNCES, code))
     return bool(found)
 
 
@@ -58,7 +58,7 @@ async def pause_refused(system: System, message: int, words: str) -> None:
         row = await tx.first(select(messages).where(messages.c.id == message))
     if row is not None and row.halt_reason != CONTENT and row.size > 1:
         with suppress(Refused, Invalid, NotFound):
-            await halting.pause(system, None, row.msgid, why=Why(CONTENT, words[:1000]))
+            await control.pause(system, None, row.msgid, why=Why(CONTENT, words[:1000]))
 
 
 async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> list[str]:

@@ -8,12 +8,12 @@ from sqlalchemy import func, select
 from flow import Flow, open_flow
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import Entry
-from ums.core.composing import request_of
 from ums.core.context.app_context import System
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.expansion import expand
-from ums.core.outgoing import Among, Outgoing, Recipient
-from ums.core.reach import Reach, reach
+from ums.core.messages.audience_preview import Reach, reach
+from ums.core.messages.compose import request_of
+from ums.core.messages.new_message import Among, Outgoing, Recipient
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import NEVER_VALID
 from ums.core.templates import store

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core import halting
 from ums.core.audit import audit_log
 from ums.core.channels import quiet_hours
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import read_rules
 from ums.core.deliveries.holds import ENDS
-from ums.core.scheduling import check_end, check_start, lifetime
+from ums.core.messages import control
+from ums.core.messages.scheduling import check_end, check_start, lifetime
 from ums.core.tables import channels, messages
 from ums.db import Tx
 from ums.errors import Invalid
@@ -36,7 +36,7 @@ async def reschedule(
     """
     check_start(starts_at, clock.now())
     async with system.database.write() as tx:
-        row = await halting.locked(tx, channel_id, msgid)
+        row = await control.locked(tx, channel_id, msgid)
         _check_waiting(row)
         begins = await _begins(tx, row, starts_at)
         ends = _ends(row, begins, deliver_by)

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.messages import Accepted, Intake
-from ums.core.requests import Callback, Option, Request
+from ums.core.messages.intake import Accepted, Intake
+from ums.core.messages.requests import Callback, Option, Request
+from ums.core.messages.template_content import refusal
 from ums.core.tables import templates
-from ums.core.templates.acceptance import refusal
 from ums.core.templates.cache import Library, Person, Version
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError

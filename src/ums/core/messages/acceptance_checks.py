@@ -11,8 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import approval
-from ums.core.approval import Asking
 from ums.core.audit import audit_log
 from ums.core.channels import access_lists, broadcast_quota, quiet_hours, strategies
 from ums.core.channels.broadcast_quota import Quota
@@ -20,7 +18,9 @@ from ums.core.channels.channels import check_channel
 from ums.core.channels.content_filter import check_words
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, Sender
-from ums.core.requests import Request
+from ums.core.messages import approval
+from ums.core.messages.approval import Asking
+from ums.core.messages.requests import Request
 from ums.core.users import segments
 from ums.core.webhooks.outbox import wanted
 from ums.errors import Invalid, Refused

@@ -5,16 +5,16 @@ from io import BytesIO
 import openpyxl
 import pytest
 
-from ums.core import mailing_list
 from ums.core.context.app_context import System
-from ums.core.mailing_list import MailingList
-from ums.core.outgoing import MAX_RECIPIENTS, Recipient
+from ums.core.messages import recipient_sheet
+from ums.core.messages.new_message import MAX_RECIPIENTS, Recipient
+from ums.core.messages.recipient_sheet import MailingList
 from ums.errors import Invalid
 
 
 async def read(system: System, text: str, *, with_variables: bool = False) -> MailingList:
     source = BytesIO(text.encode())
-    return await mailing_list.read(system, source, "list.csv", with_variables=with_variables)
+    return await recipient_sheet.read(system, source, "list.csv", with_variables=with_variables)
 
 
 async def test_addresses_before_userids_and_values_of_their_own(system: System) -> None:
@@ -41,7 +41,7 @@ async def test_a_workbook(system: System) -> None:
     file = BytesIO()
     book.save(file)
     file.seek(0)
-    found = await mailing_list.read(system, file, "名单.xlsx", with_variables=True)
+    found = await recipient_sheet.read(system, file, "名单.xlsx", with_variables=True)
     assert found.recipients == [
         Recipient(userid="1001", variables={"订单": "7"}),
         Recipient(userid="1002", variables={"订单": "8.5"}),

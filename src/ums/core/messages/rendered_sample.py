@@ -17,11 +17,11 @@ from ums.core.content import materials
 from ums.core.content.message_content import Content
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel, Sender
-from ums.core.reach import Reach, example, reach
-from ums.core.requests import Callback, Option, Request
+from ums.core.messages.audience_preview import Reach, example, reach
+from ums.core.messages.requests import Callback, Option, Request
+from ums.core.messages.template_content import refusal
 from ums.core.tables import files, messages
 from ums.core.tables import materials as stored_materials
-from ums.core.templates.acceptance import refusal
 from ums.core.templates.cache import Library, Person
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError

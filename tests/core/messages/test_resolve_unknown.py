@@ -6,7 +6,7 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from queues import change, filled
 from ums.core.context.app_context import System
-from ums.core.resolving import resolve
+from ums.core.messages.resolve_unknown import resolve
 from ums.core.tables import audit, deliveries
 from ums.errors import NotFound
 

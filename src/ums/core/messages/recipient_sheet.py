@@ -14,7 +14,7 @@ from msgspec import Struct
 from ums.core.common.identifiers import is_userid
 from ums.core.context.app_context import System
 from ums.core.imports.uploads import discard, keep_stream
-from ums.core.outgoing import MAX_RECIPIENTS, Recipient
+from ums.core.messages.new_message import MAX_RECIPIENTS, Recipient
 from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.headings import BOTH, guess, letters
 from ums.core.spreadsheets.protocol import Batch, Line, Sight

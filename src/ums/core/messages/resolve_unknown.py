@@ -7,7 +7,7 @@ from msgspec import structs
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.halting import Tally, locked, tally
+from ums.core.messages.control import Tally, locked, tally
 from ums.core.webhooks import outbox
 from ums.db import Hot, Tx, rows_json
 

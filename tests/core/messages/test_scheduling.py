@@ -8,9 +8,10 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import halting, reports
+from ums.core import reports
 from ums.core.context.app_context import System
-from ums.core.scheduling import BULK_LIFE, FARTHEST, SINGLE_LIFE, moment
+from ums.core.messages import control
+from ums.core.messages.scheduling import BULK_LIFE, FARTHEST, SINGLE_LIFE, moment
 from ums.core.tables import messages
 from ums.errors import Invalid
 
@@ -102,7 +103,7 @@ async def test_times_that_cannot_be(flow: Flow, changes: dict[str, int], reason:
 async def test_a_scheduled_message_that_is_cancelled_is_accounted_for_at_once(flow: Flow) -> None:
     await flow.add_users({f"u{i}": f"u{i}@x.cn" for i in range(3)})
     msgid = await take(flow, broadcast=True, starts_at=clock.now() + clock.HOUR)
-    assert (await halting.cancel(flow.system, None, msgid)).stopped == 3
+    assert (await control.cancel(flow.system, None, msgid)).stopped == 3
     await expanded(flow)
     assert await flow.counts(msgid) == {"cancelled": 3}
 
@@ -112,7 +113,7 @@ async def test_a_scheduled_message_that_is_paused_finds_its_audience_when_it_sta
 ) -> None:
     await flow.add_users({"u1": "u1@x.cn"})
     msgid = await take(flow, broadcast=True, starts_at=clock.now() + clock.HOUR)
-    assert (await halting.pause(flow.system, None, msgid)).audience == 0
+    assert (await control.pause(flow.system, None, msgid)).audience == 0
     await expanded(flow)
     assert await flow.deliveries(msgid) == []
     await flow.add_users({"u2": "u2@x.cn"})

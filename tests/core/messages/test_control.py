@@ -8,15 +8,16 @@ from sqlalchemy import select, text
 from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
-from ums.core import halting, reports
+from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, holds
-from ums.core.halting import Tally
+from ums.core.messages import control
+from ums.core.messages.control import Tally
 from ums.core.tables import audit, deliveries, messages
 from ums.db import database
 from ums.errors import CODES, Invalid, NotFound, Refused, Unavailable
 
-STOPS = (halting.retract, halting.cancel, halting.pause)
+STOPS = (control.retract, control.cancel, control.pause)
 
 
 @pytest.fixture
@@ -56,12 +57,12 @@ async def mixed(flow: Flow) -> str:
 async def test_the_counts_of_a_message_in_the_middle(flow: Flow, stop: Any) -> None:
     msgid = await mixed(flow)
     tally = await stop(flow.system, None, msgid)
-    doubt = 0 if stop is halting.pause else 1
+    doubt = 0 if stop is control.pause else 1
     expected = {"stopped": 8 - doubt, "in_flight": 1, "sent": 1, "unknown": 1 + doubt, "ended": 2}
     assert numbers(tally) == expected
     await parked(flow)
     async with flow.system.database.read() as tx:
-        assert await halting.tally(tx, await halting.message_id(tx, None, msgid)) == tally
+        assert await control.tally(tx, await control.message_id(tx, None, msgid)) == tally
         info = await reports.message(tx, msgid)
     assert (info.state, info.halt) == (tally.halt, tally.halt)
     assert info.audience == sum(info.counts.values()) == 13
@@ -69,9 +70,9 @@ async def test_the_counts_of_a_message_in_the_middle(flow: Flow, stop: Any) -> N
 
 async def test_a_resumed_message_counts_what_will_go_out(flow: Flow) -> None:
     msgid = await mixed(flow)
-    await halting.pause(flow.system, None, msgid)
+    await control.pause(flow.system, None, msgid)
     await parked(flow)
-    tally = await halting.resume(flow.system, None, msgid)
+    tally = await control.resume(flow.system, None, msgid)
     assert numbers(tally) == {"waiting": 8, "in_flight": 1, "sent": 1, "unknown": 1, "ended": 2}
     assert tally.halt == ""
 
@@ -90,15 +91,15 @@ async def test_what_is_not_expanded_yet_is_counted(
     assert numbers(await stop(flow.system, None, msgid)) == {"stopped": 25}
     await expanded(flow)
     await parked(flow)
-    state = "paused" if stop is halting.pause else "cancelled"
+    state = "paused" if stop is control.pause else "cancelled"
     assert await flow.counts(msgid) == {state: 25}
 
 
 async def test_a_second_retraction_has_its_code(flow: Flow) -> None:
     msgid = await filled(flow, 1)
-    await halting.retract(flow.system, None, msgid)
+    await control.retract(flow.system, None, msgid)
     with pytest.raises(Refused) as refused:
-        await halting.retract(flow.system, None, msgid)
+        await control.retract(flow.system, None, msgid)
     assert (refused.value.status, refused.value.code) == (400, 1015055)
     assert CODES["message_retracted"] == 1015055
 
@@ -107,57 +108,57 @@ async def test_a_second_retraction_has_its_code(flow: Flow) -> None:
 async def test_whatever_keeps_a_message_it_can_be_retracted(flow: Flow, before: str) -> None:
     msgid = await flow.send("a@x.cn")
     async with flow.system.database.write() as tx:
-        await holds.halt(tx, await halting.message_id(tx, None, msgid), before)
-    assert numbers(await halting.retract(flow.system, None, msgid)) == {"stopped": 1}
+        await holds.halt(tx, await control.message_id(tx, None, msgid), before)
+    assert numbers(await control.retract(flow.system, None, msgid)) == {"stopped": 1}
     with pytest.raises(Refused):
-        await halting.retract(flow.system, None, msgid)
+        await control.retract(flow.system, None, msgid)
     await expanded(flow)
     assert await flow.counts(msgid) == {"cancelled": 1}
 
 
 async def test_a_retraction_comes_within_24_hours(flow: Flow) -> None:
     msgid = await filled(flow, 1)
-    old = clock.now() - halting.WINDOW
+    old = clock.now() - control.WINDOW
     await set_message(flow, accepted_at=old - clock.SECOND)
     with pytest.raises(Invalid, match="24 hours"):
-        await halting.retract(flow.system, None, msgid)
+        await control.retract(flow.system, None, msgid)
     assert await flow.counts(msgid) == {"queued": 1}
     await set_message(flow, accepted_at=old + clock.MINUTE)
-    assert (await halting.retract(flow.system, None, msgid)).stopped == 1
+    assert (await control.retract(flow.system, None, msgid)).stopped == 1
 
 
 async def test_the_24_hours_of_a_scheduled_message_begin_when_it_starts(flow: Flow) -> None:
     msgid = await filled(flow, 1)
     now = clock.now()
     await set_message(flow, accepted_at=now - 5 * clock.DAY, starts_at=now - clock.HOUR)
-    assert (await halting.retract(flow.system, None, msgid)).stopped == 1
+    assert (await control.retract(flow.system, None, msgid)).stopped == 1
 
 
 async def test_cancelling_has_no_limit_and_can_be_repeated(flow: Flow) -> None:
     msgid = await filled(flow, 2)
     await set_message(flow, accepted_at=clock.now() - 5 * clock.DAY)
-    tally = await halting.cancel(flow.system, None, msgid)
+    tally = await control.cancel(flow.system, None, msgid)
     assert (tally.stopped, tally.halt) == (2, "cancelled")
-    assert await halting.cancel(flow.system, None, msgid) == tally
+    assert await control.cancel(flow.system, None, msgid) == tally
 
 
 async def test_cancelling_a_retracted_message_changes_nothing(flow: Flow) -> None:
     msgid = await filled(flow, 2)
-    tally = await halting.retract(flow.system, None, msgid)
-    assert await halting.cancel(flow.system, None, msgid) == tally
+    tally = await control.retract(flow.system, None, msgid)
+    assert await control.cancel(flow.system, None, msgid) == tally
     assert tally.halt == "retracted"
 
 
 async def test_pause_and_resume_can_be_repeated(flow: Flow) -> None:
     msgid = await filled(flow, 2)
-    paused = await halting.pause(flow.system, None, msgid)
-    assert await halting.pause(flow.system, None, msgid) == paused
-    resumed = await halting.resume(flow.system, None, msgid)
-    assert await halting.resume(flow.system, None, msgid) == resumed
+    paused = await control.pause(flow.system, None, msgid)
+    assert await control.pause(flow.system, None, msgid) == paused
+    resumed = await control.resume(flow.system, None, msgid)
+    assert await control.resume(flow.system, None, msgid) == resumed
     assert (paused.stopped, resumed.waiting) == (2, 2)
 
 
-@pytest.mark.parametrize("work", [halting.pause, halting.resume])
+@pytest.mark.parametrize("work", [control.pause, control.resume])
 @pytest.mark.parametrize(
     ("halt", "reason"),
     [
@@ -182,25 +183,25 @@ async def test_what_is_over_cannot_be_paused_but_stopped(flow: Flow) -> None:
     await intend(flow, [job])
     await record(flow, job, "sent")
     with pytest.raises(Invalid, match="over"):
-        await halting.pause(flow.system, None, msgid)
-    assert numbers(await halting.retract(flow.system, None, msgid)) == {"sent": 1}
+        await control.pause(flow.system, None, msgid)
+    assert numbers(await control.retract(flow.system, None, msgid)) == {"sent": 1}
 
 
 async def test_a_channel_sees_only_its_own_messages(flow: Flow) -> None:
     other = await open_flow(flow.system, None, "5678")
     stranger, owner = (await other.channel()).id, (await flow.channel()).id
     msgid = await filled(flow, 1)
-    for work in (*STOPS, halting.resume):
+    for work in (*STOPS, control.resume):
         for name in (msgid, "v:1t:1p:1n:1", "a\x00b", ""):
             with pytest.raises(NotFound):
                 await work(flow.system, stranger, name)
     assert await flow.counts(msgid) == {"queued": 1}
-    assert (await halting.pause(flow.system, owner, msgid)).stopped == 1
+    assert (await control.pause(flow.system, owner, msgid)).stopped == 1
 
 
 async def test_who_did_it_is_written_down_and_who_changed_nothing(flow: Flow) -> None:
     msgid = await filled(flow, 1)
-    for work in (halting.pause, halting.resume, halting.cancel):
+    for work in (control.pause, control.resume, control.cancel):
         for _ in range(2):
             await work(flow.system, None, msgid, actor="somebody")
     async with flow.system.database.read() as tx:
@@ -217,13 +218,13 @@ async def test_what_a_stopped_process_holds_is_called_in_flight(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that was stopped in the middle of its intent may write the dot when it goes on."""
-    monkeypatch.setattr(halting, "PATIENCE", 0.2)
+    monkeypatch.setattr(control, "PATIENCE", 0.2)
     msgid = await filled(flow, 3)
     [job, *_] = await claim(flow)
     async with flow.system.database.write() as frozen:
         one = deliveries.c.id == job.id
         await frozen.run(deliveries.update().where(one).values(state="at_dot"))
-        tally = await halting.retract(flow.system, None, msgid)
+        tally = await control.retract(flow.system, None, msgid)
         assert numbers(tally) == {"stopped": 2, "in_flight": 1}
     await parked(flow)
     assert await flow.counts(msgid) == {"at_dot": 1, "cancelled": 2}
@@ -240,15 +241,15 @@ async def test_a_halt_does_not_wait_for_ever_for_claims_that_began_before(
     async with flow.system.database.write() as frozen:
         await frozen.share(holds.CLAIMING)
         with pytest.raises(Unavailable):
-            await halting.retract(flow.system, None, msgid)
+            await control.retract(flow.system, None, msgid)
     assert len(await claim(flow)) == 3
-    assert (await halting.retract(flow.system, None, msgid)).stopped == 3
+    assert (await control.retract(flow.system, None, msgid)).stopped == 3
 
 
 async def test_only_the_named_deliveries_are_touched(flow: Flow) -> None:
     one, two = await filled(flow, 3, "one"), await filled(flow, 3, "two")
     await change(flow, deliveries.c.address == "two0@example.cn", state="failed")
-    await halting.retract(flow.system, None, one)
+    await control.retract(flow.system, None, one)
     await parked(flow)
     assert await flow.counts(one) == {"cancelled": 3}
     assert await flow.counts(two) == {"failed": 1, "queued": 2}

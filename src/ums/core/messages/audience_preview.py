@@ -11,7 +11,7 @@ from msgspec import Struct
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
-from ums.core.requests import Request
+from ums.core.messages.requests import Request
 from ums.core.templates.cache import Library
 from ums.core.templates.missing_variables_sql import Lacking, lacking
 from ums.core.users.audience import Audience
