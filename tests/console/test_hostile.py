@@ -11,7 +11,7 @@ from ums.console.words import LANGUAGES, WORDS
 from ums.core.channels import channels
 from ums.core.messages import audience_preview
 from ums.core.messages.audience_preview import LOSSES
-from ums.core.reasons import REASONS
+from ums.core.reporting.reason_texts import REASONS
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 

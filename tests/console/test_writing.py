@@ -15,10 +15,10 @@ from console.conftest import PASSWORD, Visit
 from doors import Door, OneChannel
 from ums import clock
 from ums.console.words import Words
-from ums.core import reports
 from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.identity import operators
+from ums.core.reporting import reports
 
 BROWSERS = pytest.mark.parametrize(
     ("language", "size", "scripts"),

@@ -8,10 +8,11 @@ from sqlalchemy import func, insert, select, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, with_settings
 from ums import clock
-from ums.core import reports, retention
+from ums.core import retention
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.messages import resend
+from ums.core.reporting import reports
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
 from ums.core.tables import audit as log
 from ums.engine.loop import running

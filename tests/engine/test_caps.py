@@ -8,12 +8,12 @@ import pytest
 from fakes import SmtpServer
 from flow import Flow, account, open_flow, until
 from ums.config import Settings
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
-from ums.core.forecast import estimate, forecast
 from ums.core.messages.requests import parse
 from ums.core.opening import open_system
+from ums.core.reporting import reports
+from ums.core.reporting.delivery_eta import estimate, forecast
 from ums.core.senders import quota_ledger, routing, senders
 from ums.engine.loop import running
 from ums.mail.send_limits import DAY, Cap

@@ -8,9 +8,9 @@ import pytest
 
 from fakes import Act, Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import sandbox_mailbox
+from ums.core.reporting import reports
 from ums.core.senders.senders import NewSender, create
 from ums.core.tables import messages
 from ums.engine.lane import Lane

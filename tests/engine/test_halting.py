@@ -15,13 +15,13 @@ from flow import Flow, open_flow, until, with_settings
 from queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion
 from ums.core.messages import control
 from ums.core.messages.control import Tally
 from ums.core.messages.resend import resend
 from ums.core.opening import open_system
+from ums.core.reporting import reports
 from ums.core.tables import messages
 from ums.engine import loop
 from ums.engine.loop import running

@@ -4,9 +4,9 @@ import asyncio
 
 from fakes import Call, SmtpServer
 from flow import Flow, open_flow, until, with_settings
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.messages import auto_pause, control
+from ums.core.reporting import reports
 from ums.core.senders import reputation
 from ums.engine.loop import running
 

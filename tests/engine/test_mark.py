@@ -9,10 +9,10 @@ import pytest
 from fakes import SmtpServer
 from flow import open_flow
 from ums import clock
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import quarantine
 from ums.core.messages import resend
+from ums.core.reporting import reports
 from ums.core.tables import deaths
 from ums.engine.loop import running
 from ums.engine.mark import Mark, left_behind

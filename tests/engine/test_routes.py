@@ -10,10 +10,10 @@ from fakes import DROP, Call, SmtpServer
 from flow import Flow, account, open_flow, until
 from ums import clock
 from ums.config import Settings
-from ums.core import reports
 from ums.core.context.app_context import System
-from ums.core.forecast import forecast
 from ums.core.opening import open_system
+from ums.core.reporting import reports
+from ums.core.reporting.delivery_eta import forecast
 from ums.core.senders import cooldown, routing, senders
 from ums.core.tables import deliveries
 from ums.core.tables import senders as sender_table

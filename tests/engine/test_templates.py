@@ -13,9 +13,9 @@ from sqlalchemy import update
 from core.templates.language import version
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
+from ums.core.reporting import reports
 from ums.core.tables import deliveries
 from ums.core.templates import store
 from ums.core.templates.cache import Person, Version

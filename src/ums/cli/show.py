@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ums.core.reasons import meaning, remedy
+from ums.core.reporting.reason_texts import meaning, remedy
 
 # Where nobody looks at a screen, no table is folded to one's width: `ums sender list | grep`.
 _WIDE = None if sys.stdout.isatty() else 10_000

@@ -17,10 +17,10 @@ from ums.console.forms import lists, whole
 from ums.console.pages import XLSX, AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.watching import watched
-from ums.core import reports
 from ums.core.identity.principals import Caller
 from ums.core.messages import resolve_unknown
-from ums.core.reports import STATES, DeliveryInfo
+from ums.core.reporting import reports
+from ums.core.reporting.reports import STATES, DeliveryInfo
 
 _EXPORTED: Final = ("id", "userid", "address", "state", "reason", "sender", "tries", "updated_at")
 _PIECE: Final = 256 * 1024

@@ -11,18 +11,18 @@ from ums import clock
 from ums.console.live import live
 from ums.console.pages import AnyRequest, page, render
 from ums.console.shapes import System, Visitor
-from ums.core import reports, stats
 from ums.core.common import metadata
-from ums.core.forecast import Forecast, forecast
 from ums.core.identity import operator_access
 from ums.core.identity.operators import ADMINISTRATOR
 from ums.core.identity.principals import Caller
 from ums.core.imports import drafts
 from ums.core.messages import approval, auto_pause
-from ums.core.reports import MessageInfo
+from ums.core.reporting import reports, statistics
+from ums.core.reporting.delivery_eta import Forecast, forecast
+from ums.core.reporting.reports import MessageInfo
+from ums.core.reporting.statistics import OwnDays, Stats
+from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import mailboxes, reputation, senders
-from ums.core.stats import OwnDays, Stats
-from ums.core.stats_sql import Asked
 from ums.core.users import users
 
 DAYS: Final = 14
@@ -49,9 +49,9 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
 
     async def count() -> OwnDays:
         async with system.database.read() as tx:
-            return await stats.own_days(tx, caller.snapshot, asked)
+            return await statistics.own_days(tx, caller.snapshot, asked)
 
-    zones = [*stats.zones_of(caller.snapshot, caller.channels)]
+    zones = [*statistics.zones_of(caller.snapshot, caller.channels)]
     counted = await system.recent.get(("home", caller.channels, *zones), count)
     report, today = counted.report, counted.today
     async with system.database.read() as tx:

@@ -14,14 +14,14 @@ from ums.console.message_mail import content_of
 from ums.console.pages import AnyRequest, go, page, render
 from ums.console.shapes import System, Visitor
 from ums.console.zones import time_words, typed_as
-from ums.core import reports
 from ums.core.common.sorting import ByTime
-from ums.core.forecast import forecast
 from ums.core.identity.principals import Caller
-from ums.core.losses import Lost, losses
 from ums.core.messages import approval, control
 from ums.core.messages import resend as resending
-from ums.core.reports import STATES, MessageInfo, MessageOrder
+from ums.core.reporting import reports
+from ums.core.reporting.delivery_eta import forecast
+from ums.core.reporting.failure_breakdown import Lost, losses
+from ums.core.reporting.reports import STATES, MessageInfo, MessageOrder
 from ums.core.users.visibility import bind_names
 from ums.errors import NotFound
 

@@ -28,8 +28,8 @@ from ums.console.words import (
     language_of,
 )
 from ums.console.zones import time_words
-from ums.core import reasons
 from ums.core.context.branding_data import Brand
+from ums.core.reporting import reason_texts
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
@@ -144,9 +144,9 @@ def render(request: AnyRequest, template: str, **values: object) -> str:
     return TEMPLATES.get_template(template).render(
         t=Words(language),
         language=language,
-        cause=reasons.about,
-        meaning=partial(reasons.meaning, language=language),
-        remedy=partial(reasons.remedy, language=language),
+        cause=reason_texts.about,
+        meaning=partial(reason_texts.meaning, language=language),
+        remedy=partial(reason_texts.remedy, language=language),
         section=_section(request.url.path),
         switch=_switches(request),
         visitor=visitor,

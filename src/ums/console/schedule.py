@@ -10,8 +10,8 @@ from ums.console.messages import message_page
 from ums.console.pages import AnyRequest, go
 from ums.console.shapes import System, Visitor
 from ums.console.zones import entered
-from ums.core import reports
 from ums.core.messages import reschedule as rescheduling
+from ums.core.reporting import reports
 from ums.errors import Invalid, UmsError
 
 

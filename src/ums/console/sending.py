@@ -21,15 +21,15 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import Intake, System, Visitor
 from ums.console.words import language_of
 from ums.console.zones import entered
-from ums.core import reports
 from ums.core.context.directory import Channel
-from ums.core.forecast import estimate
 from ums.core.identity.principals import Caller
 from ums.core.messages import approval, compose, drafts, template_preview
 from ums.core.messages.audience_preview import reach
 from ums.core.messages.drafts import Draft
 from ums.core.messages.new_message import Outgoing, Recipient
 from ums.core.messages.scheduling import check_times
+from ums.core.reporting import reports
+from ums.core.reporting.delivery_eta import estimate
 from ums.core.templates import inline, store
 from ums.core.users import segments
 from ums.errors import Invalid, NotFound, UmsError

@@ -9,10 +9,10 @@ from ums.console.exporting import CSV, MARK, lines, saved_as
 from ums.console.forms import Form
 from ums.console.pages import AnyRequest, page
 from ums.console.shapes import System, Visitor
-from ums.core import stats
 from ums.core.identity.principals import Caller
-from ums.core.stats import StatsReport
-from ums.core.stats_sql import Asked
+from ums.core.reporting import statistics as stats
+from ums.core.reporting.statistics import StatsReport
+from ums.core.reporting.statistics_sql import Asked
 from ums.core.users.visibility import bind_names
 
 BY: Final = ("day", "hour", "channel", "sender", "type", "domain")

@@ -11,9 +11,9 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, lists, parted, refused, sort_of, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import reports
 from ums.core.common.pagination import number
 from ums.core.deliveries import suppressions
+from ums.core.reporting import reports
 from ums.core.users import administration, bulk_actions, filters, segments
 from ums.core.users.administration import UserDraft, UserInfo, UserOrder
 from ums.core.users.bulk_actions import TagChange

@@ -6,11 +6,12 @@ from msgspec import Struct
 from sqlalchemy import and_, func, select, text
 
 from ums import __version__, clock
-from ums.core import restoring, stats
+from ums.core import restoring
 from ums.core.context.app_context import System
+from ums.core.reporting import statistics
+from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import senders
 from ums.core.senders.senders import SenderInfo
-from ums.core.stats_sql import Asked
 from ums.core.tables import deliveries, messages
 from ums.db import Tx
 
@@ -32,7 +33,7 @@ async def overview(system: System) -> Overview:
     asked = Asked(by="day", since=now, until=now + 1)
     async with system.database.read() as tx:
         waiting = await restoring.count_waiting(tx) + await _pending(tx)
-        today = (await stats.own_days(tx, snapshot, asked)).today
+        today = (await statistics.own_days(tx, snapshot, asked)).today
     return Overview(
         version=__version__,
         database="SQLite" if system.database.dialect == "sqlite" else "PostgreSQL",

@@ -6,7 +6,7 @@ from typing import Final
 from ums.core.context.app_context import System
 from ums.core.deliveries import soft_bounces
 from ums.core.messages import auto_pause
-from ums.core.reasons import about
+from ums.core.reporting.reason_texts import about
 from ums.core.senders import reputation
 from ums.core.senders.reputation import Count
 from ums.mail.outcomes import Outcome, Verdict

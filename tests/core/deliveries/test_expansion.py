@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import insert, select
 
 from flow import Flow, open_flow
-from ums.core import reports
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
+from ums.core.reporting import reports
 from ums.core.senders import senders
 from ums.core.tables import addresses, deliveries, messages
 from ums.core.tables import users as user_table

@@ -8,11 +8,11 @@ from sqlalchemy import select, text
 from flow import Flow, open_flow
 from queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, holds
 from ums.core.messages import control
 from ums.core.messages.control import Tally
+from ums.core.reporting import reports
 from ums.core.tables import audit, deliveries, messages
 from ums.db import database
 from ums.errors import CODES, Invalid, NotFound, Refused, Unavailable

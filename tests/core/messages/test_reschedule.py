@@ -10,7 +10,6 @@ from core.messages.test_scheduling import pass_time, row_of
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import reports
 from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.context.app_context import System
@@ -19,7 +18,8 @@ from ums.core.deliveries.expansion import expand
 from ums.core.messages import control
 from ums.core.messages.reschedule import reschedule
 from ums.core.messages.scheduling import BULK_LIFE, SINGLE_LIFE
-from ums.core.reports import MessageInfo
+from ums.core.reporting import reports
+from ums.core.reporting.reports import MessageInfo
 from ums.core.tables import messages
 from ums.errors import Invalid, NotFound, Refused
 

@@ -8,10 +8,10 @@ from sqlalchemy import select
 from flow import Flow, open_flow
 from queues import expanded, take
 from ums import clock
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.messages import control
 from ums.core.messages.scheduling import BULK_LIFE, FARTHEST, SINGLE_LIFE, moment
+from ums.core.reporting import reports
 from ums.core.tables import messages
 from ums.errors import Invalid
 

@@ -7,7 +7,7 @@ from flow import account
 from ums import trust
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.reasons import REASONS, meaning, remedy
+from ums.core.reporting.reason_texts import REASONS, meaning, remedy
 from ums.core.senders import connection_test, senders
 from ums.core.senders.connection_test import StepReport
 

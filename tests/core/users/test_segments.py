@@ -9,11 +9,11 @@ from sqlalchemy import delete, select, text, update
 from flow import Flow, open_flow
 from ruling import rule
 from ums import clock
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.identity import operators
+from ums.core.reporting import reports
 from ums.core.tables import deliveries, messages
 from ums.core.tables import segments as table
 from ums.core.tables import users as user_table

@@ -7,12 +7,12 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System
-from ums.core import reports
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
 from ums.core.messages import approval
 from ums.core.messages.approval import MAX_WHY, Waiting
-from ums.core.reports import MessageInfo
+from ums.core.reporting import reports
+from ums.core.reporting.reports import MessageInfo
 
 
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,9 +11,9 @@ import msgspec
 from litestar import Litestar
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from ums.core import reports
 from ums.core.context.app_context import System
-from ums.core.reports import MessageInfo
+from ums.core.reporting import reports
+from ums.core.reporting.reports import MessageInfo
 from ums.core.tables.states import FINAL
 from ums.errors import Busy, UmsError
 

@@ -9,11 +9,11 @@ from litestar.response import ServerSentEvent
 
 from ums.api.manage.events import watch
 from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, listed, ms
-from ums.core import reports
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
 from ums.core.identity.principals import caller_of
-from ums.core.reports import (
+from ums.core.reporting import reports
+from ums.core.reporting.reports import (
     AttemptInfo,
     DeliveryHistory,
     DeliveryInfo,

@@ -7,9 +7,9 @@ from litestar.params import FromQuery, QueryParameter
 
 from ums import clock
 from ums.api.manage.shapes import Caller, ChannelKey, Moment, Paging, System, ms
-from ums.core import stats
-from ums.core.stats import StatsReport
-from ums.core.stats_sql import Asked, By
+from ums.core.reporting import statistics
+from ums.core.reporting.statistics import StatsReport
+from ums.core.reporting.statistics_sql import Asked, By
 from ums.errors import NotFound
 
 Zone = Annotated[str, QueryParameter(description="Whose wall clock days and hours go by.")]
@@ -35,7 +35,7 @@ async def show_stats(
     begin = ms(since, "since")
     if begin is None:
         whole = message is not None and by not in ("day", "hour")
-        begin = 0 if whole else stats.default_since(by, end)
+        begin = 0 if whole else statistics.default_since(by, end)
     asked = Asked(
         by=by,
         since=begin,
@@ -46,7 +46,7 @@ async def show_stats(
         zone=zone,
     )
     async with system.database.read() as tx:
-        return await stats.statistics(
+        return await statistics.statistics(
             tx, caller.snapshot, asked, after=paging.after, limit=paging.limit
         )
 

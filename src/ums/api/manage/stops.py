@@ -8,7 +8,6 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import reports
 from ums.core.common.timestamps import milliseconds
 from ums.core.messages import control, resolve_unknown
 from ums.core.messages import reschedule as rescheduling
@@ -16,7 +15,8 @@ from ums.core.messages import resend as resending
 from ums.core.messages.control import Tally
 from ums.core.messages.resend import Resent
 from ums.core.messages.resolve_unknown import Resolved
-from ums.core.reports import MessageInfo
+from ums.core.reporting import reports
+from ums.core.reporting.reports import MessageInfo
 
 
 class Which(Struct, forbid_unknown_fields=True):

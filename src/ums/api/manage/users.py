@@ -9,9 +9,9 @@ from msgspec import Meta
 from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, ChannelKey, Paging, System, expected, listed, named, shown
 from ums.bounds import MOST_ID
-from ums.core import reports
 from ums.core.common.pagination import Page
-from ums.core.reports import UserDelivery
+from ums.core.reporting import reports
+from ums.core.reporting.reports import UserDelivery
 from ums.core.users import administration, users
 from ums.core.users.administration import UserDraft, UserInfo, UserOrder, UserPage
 from ums.core.users.filters import Found

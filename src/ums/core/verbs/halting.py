@@ -2,11 +2,11 @@
 
 from msgspec import Struct
 
-from ums.core import reports
 from ums.core.context.app_context import System
 from ums.core.messages import control, reschedule, resend, resolve_unknown
 from ums.core.messages.intake import Intake
 from ums.core.messages.scheduling import moment
+from ums.core.reporting import reports
 from ums.core.verbs.base import Verb
 
 

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Struct
 
 from ums import clock
-from ums.core import stats
 from ums.core.channels.channels import find
 from ums.core.common.timestamps import milliseconds
 from ums.core.context.app_context import System
@@ -14,7 +13,8 @@ from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
 from ums.core.imports import drafts, undo
 from ums.core.messages.intake import Intake
-from ums.core.stats_sql import Asked, By
+from ums.core.reporting import statistics
+from ums.core.reporting.statistics_sql import Asked, By
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.users import ImportId
 from ums.errors import Invalid, NotFound
@@ -85,7 +85,7 @@ async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:
         raise NotFound("sender_unknown", code=p.sender[:30])
     asked = Asked(
         by=p.by,
-        since=stats.default_since(p.by, until) if since is None else since,
+        since=statistics.default_since(p.by, until) if since is None else since,
         until=until,
         channels=None if p.channel is None else frozenset({find(now, p.channel).id}),
         sender=None if sender is None else sender.id,
@@ -93,7 +93,7 @@ async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:
         zone=p.zone,
     )
     async with system.database.read() as tx:
-        return await stats.statistics(tx, now, asked, after=p.after, limit=p.limit)
+        return await statistics.statistics(tx, now, asked, after=p.after, limit=p.limit)
 
 
 async def _import_list(system: System, _: Intake, p: Part) -> object:

@@ -5,13 +5,13 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from ums.core import reports
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.messages.intake import Intake
 from ums.core.messages.requests import parse
 from ums.core.messages.scheduling import moment
-from ums.core.reports import MessageState
+from ums.core.reporting import reports
+from ums.core.reporting.reports import MessageState
 from ums.core.verbs.base import Limit, Verb
 from ums.errors import NotFound
 

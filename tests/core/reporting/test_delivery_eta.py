@@ -8,15 +8,15 @@ from sqlalchemy import insert, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, until
 from ums import clock
-from ums.core import reports
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import QuietHours, Rules
 from ums.core.context.directory import touch
 from ums.core.deliveries.expansion import expand
-from ums.core.forecast import Estimate, Forecast, estimate, forecast
 from ums.core.messages.compose import request_of
 from ums.core.messages.new_message import Among, Outgoing
+from ums.core.reporting import reports
+from ums.core.reporting.delivery_eta import Estimate, Forecast, estimate, forecast
 from ums.core.tables import senders, workers
 from ums.engine.loop import running
 

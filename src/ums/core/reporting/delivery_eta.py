@@ -13,7 +13,7 @@ from ums.core.channels import quiet_hours
 from ums.core.common.metadata import is_held
 from ums.core.context.directory import Channel, Snapshot
 from ums.core.messages.requests import Request
-from ums.core.reports import MessageInfo
+from ums.core.reporting.reports import MessageInfo
 from ums.core.senders import quota_ledger
 from ums.core.tables import attempts, deliveries, messages, senders, workers
 from ums.db import Tx

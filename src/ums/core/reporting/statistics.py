@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 from ums import clock
 from ums.core.common.pagination import Page, number, page_size
 from ums.core.context.directory import Snapshot
-from ums.core.stats_sql import (
+from ums.core.reporting.statistics_sql import (
     LOSSES,
     MESSAGES,
     PAGES,

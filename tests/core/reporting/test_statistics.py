@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from ums import clock
-from ums.core import stats
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import touch
-from ums.core.reports import STATES
+from ums.core.reporting import statistics
+from ums.core.reporting.reports import STATES
+from ums.core.reporting.statistics_sql import Asked, By
 from ums.core.senders.senders import NewSender, create
-from ums.core.stats_sql import Asked, By
 from ums.core.tables import channels as channel_rows
 from ums.core.tables import deliveries, messages
 from ums.core.tables import senders as sender_rows
@@ -115,13 +115,13 @@ def _outcome(dice: random.Random) -> tuple[str, str]:
     return state, dice.choice(LOST.get(state, ("",)))
 
 
-async def ask(system: System, by: By, **more: Any) -> stats.StatsReport:
+async def ask(system: System, by: By, **more: Any) -> statistics.StatsReport:
     asked = Asked(by=by, **{"since": 0, "until": START + 9 * clock.DAY, **more})
     async with system.database.read() as tx:
-        return await stats.statistics(tx, await system.directory.now(), asked)
+        return await statistics.statistics(tx, await system.directory.now(), asked)
 
 
-def check(row: stats.Stats, of: list[Any], delivered: set[int]) -> None:
+def check(row: statistics.Stats, of: list[Any], delivered: set[int]) -> None:
     """`row` is what the messages `of` add up to."""
     states = Counter(state for one in of for state, _ in one[4])
     assert row.states == dict(states)
@@ -189,7 +189,7 @@ async def test_domains_are_counted_and_the_small_ones_together(
     sizes = [row.target for row in report.items]
     assert sizes == sorted(sizes, reverse=True)
     assert all(row.messages <= len(made) and row.pending == 0 for row in report.items)
-    monkeypatch.setattr(stats, "DOMAINS", 2)
+    monkeypatch.setattr(statistics, "DOMAINS", 2)
     *large, others = (await ask(system, "domain")).items
     assert others.key == "*"
     assert [row.target for row in (*large, others)] == [*sizes[:2], sum(sizes[2:])]
@@ -225,7 +225,7 @@ async def test_messages_come_in_parts(system: System) -> None:
     after = None
     for _ in range(5):
         async with system.database.read() as tx:
-            report = await stats.statistics(
+            report = await statistics.statistics(
                 tx, await system.directory.now(), asked, after=after, limit=2
             )
         check(report.total, made, {own[1]})
@@ -254,7 +254,7 @@ async def test_days_are_those_of_the_wall_clock(system: System) -> None:
 
 async def test_each_channel_s_days_are_those_of_its_own_zone(system: System) -> None:
     own, out = await prepare(system)
-    one_zone = stats.zones_of(await system.directory.now(), None)
+    one_zone = statistics.zones_of(await system.directory.now(), None)
     assert one_zone == {"UTC": None}
     zones = dict(zip(own, ("Asia/Shanghai", "America/New_York"), strict=True))
     async with system.database.write() as tx:
@@ -268,11 +268,13 @@ async def test_each_channel_s_days_are_those_of_its_own_zone(system: System) -> 
     until = START + 2 * clock.DAY + 10 * 3_600_000  # 22:00 UTC: the next day in Shanghai
     asked = Asked(by="day", since=START, until=until)
     async with system.database.read() as tx:
-        found = await stats.own_days(tx, now, asked)
-        only = await stats.own_days(
+        found = await statistics.own_days(tx, now, asked)
+        only = await statistics.own_days(
             tx, now, msgspec.structs.replace(asked, channels=frozenset(own[1:]))
         )
-        none = await stats.own_days(tx, now, msgspec.structs.replace(asked, channels=frozenset()))
+        none = await statistics.own_days(
+            tx, now, msgspec.structs.replace(asked, channels=frozenset())
+        )
     counted = [one for one in made if one[3] < until]
     days: dict[str, list[Any]] = {}
     for one in counted:
