@@ -13,8 +13,8 @@ from benchmarks.systems import Databases, prepare
 from ums.config import Settings
 from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
+from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
-from ums.core.opening import open_system
 
 ROWS = 100_000
 MILLION = 1_000_000

@@ -13,7 +13,7 @@ from benchmarks.systems import NUMBERS, Databases, prepare
 from ums import clock
 from ums.config import Settings
 from ums.core.identity import operators
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.db import Hot
 
 PASSWORD = "a long benchmark password"

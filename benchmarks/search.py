@@ -17,7 +17,7 @@ from benchmarks.systems import Databases, prepare
 from ums.config import Settings
 from ums.core.identity import operators
 from ums.core.identity.principals import Caller
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.users import administration, bulk_actions, segments, users
 from ums.core.users.administration import UserDraft
 from ums.core.users.entry_parser import Rights

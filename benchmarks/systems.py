@@ -17,7 +17,7 @@ from ums import clock
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 from ums.db import Hot

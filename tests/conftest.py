@@ -21,7 +21,7 @@ from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.identity import password_hashing
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.db import open_database
 from ums.migrations import runner
 

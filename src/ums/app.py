@@ -23,8 +23,8 @@ from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.common import idempotency
 from ums.core.context.app_context import System
 from ums.core.identity import grants
+from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
-from ums.core.opening import open_system
 from ums.db import patience
 from ums.engine.loop import running
 from ums.web import bodies

@@ -12,7 +12,7 @@ from cli.terminal import Ran, Terminal
 from ums.config import Settings
 from ums.core.deliveries import queue
 from ums.core.imports import runner
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.migrations.runner import head
 
 SECRET = re.compile(r"[0-9a-f]{24}")

@@ -6,7 +6,7 @@ from ums.cli.first_start import DEMO_CHANNEL, prepare
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.identity.credentials import create_access_key
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 
 

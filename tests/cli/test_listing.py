@@ -11,7 +11,7 @@ from cli.test_commands import create_sender
 from ums import __version__, clock
 from ums.config import Settings
 from ums.core.common import metadata
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.tables import senders
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ums.config import Settings
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.db import DataLock, HeldError
 
 TAKE = """

@@ -10,8 +10,8 @@ from flow import Flow, account, open_flow, until
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
+from ums.core.maintenance.startup import open_system
 from ums.core.messages.requests import parse
-from ums.core.opening import open_system
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import estimate, forecast
 from ums.core.senders import quota_ledger, routing, senders

@@ -12,7 +12,7 @@ from fakes import Act, SmtpServer
 from flow import open_flow, until
 from ums.config import Settings
 from ums.core.context.app_context import System
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.engine import deliver, journal
 from ums.engine.loop import running
 from ums.errors import Unavailable

@@ -17,10 +17,10 @@ from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion
+from ums.core.maintenance.startup import open_system
 from ums.core.messages import control
 from ums.core.messages.control import Tally
 from ums.core.messages.resend import resend
-from ums.core.opening import open_system
 from ums.core.reporting import reports
 from ums.core.tables import messages
 from ums.engine import loop

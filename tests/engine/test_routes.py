@@ -11,7 +11,7 @@ from flow import Flow, account, open_flow, until
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import forecast
 from ums.core.senders import cooldown, routing, senders

@@ -23,7 +23,7 @@ from ums import trust
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import client as wire
 from ums.core.webhooks import delivery_queue, endpoints

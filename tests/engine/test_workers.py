@@ -14,7 +14,7 @@ from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.tables import deliveries, messages
 from ums.db import GroupCommit, Tx
 from ums.engine import deliver

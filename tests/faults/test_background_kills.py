@@ -19,7 +19,7 @@ from imap import ImapServer, mailbox_at
 from telling import rows
 from ums.config import Settings
 from ums.core.deliveries.expansion import CHUNK
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import mailboxes
 from ums.core.tables import attempts, deliveries
 from ums.core.tables import mailboxes as table

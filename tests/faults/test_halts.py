@@ -17,8 +17,8 @@ from ums.cli import door
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, holds
+from ums.core.maintenance.startup import open_system
 from ums.core.messages import control
-from ums.core.opening import open_system
 from ums.core.tables import halts, messages
 
 MANY, OTHERS = 5_000, 200

@@ -25,8 +25,8 @@ from faults.power import disk_after, recorded, recording, strace_works
 from faults.workload import Account, channel, fill, migrate
 from postgres import reserved_port
 from ums.config import Settings
-from ums.core import restoring
-from ums.core.opening import open_system
+from ums.core.maintenance import restore_guard
+from ums.core.maintenance.startup import open_system
 
 HALF = 200
 SEGMENT = 64  # MiB of PostgreSQL's log that are one file, in which all of it finds room
@@ -136,7 +136,7 @@ async def _prepare(settings: Settings, ledger: Ledger) -> Account:
     """Mail of both kinds, and somebody who will post more."""
     await fill(settings, ledger.port, broadcast=HALF, single=HALF)
     async with open_system(settings) as system:
-        await restoring.check(system.database, settings)  # as any start does
+        await restore_guard.check(system.database, settings)  # as any start does
         return await channel(system, "posted", ledger.port)
 
 

@@ -18,7 +18,7 @@ from faults.ledger import Ledger
 from faults.workload import Account, channel, fill, request
 from postgres import reserved_port
 from ums.config import Settings
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 
 PER_ROUND = 400  # mails, so that the flow does not run dry
 SINGLE = 60

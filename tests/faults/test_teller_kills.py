@@ -17,7 +17,7 @@ from telling import add_hosted, rows
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.context.app_context import System
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.tables import callback_batches, callback_records, deliveries
 from ums.db import open_database

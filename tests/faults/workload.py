@@ -10,8 +10,8 @@ from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel
+from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
-from ums.core.opening import open_system
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 from ums.db import Hot, open_database, rows_json

@@ -19,8 +19,8 @@ from ums.core import verbs
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue
 from ums.core.imports import runner
+from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
-from ums.core.opening import open_system
 from ums.db import HeldError
 from ums.errors import Invalid, Unavailable
 from ums.logs import configure

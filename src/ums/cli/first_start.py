@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from ums.config import Settings
 from ums.core.channels import channels
-from ums.core.checkup import require_key
 from ums.core.context.app_context import System
 from ums.core.identity import operators
-from ums.core.opening import open_system
+from ums.core.maintenance.health_checks import require_key
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 from ums.core.tables import channels as channel_rows

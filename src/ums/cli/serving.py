@@ -22,9 +22,9 @@ from ums.cli.first_start import Greeting, keep, prepare
 from ums.cli.workers import Workers
 from ums.config import Settings, listening_url
 from ums.console.guests import PATH, guests_of
-from ums.core.checkup import require_key
 from ums.core.context.app_context import System
-from ums.core.opening import open_system
+from ums.core.maintenance.health_checks import require_key
+from ums.core.maintenance.startup import open_system
 from ums.db import HeldError
 from ums.engine import loop
 from ums.logs import configure

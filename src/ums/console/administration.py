@@ -13,13 +13,13 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.visitor import client_of
-from ums.core import restoring
 from ums.core.channels.channels import list_channels
 from ums.core.common.sorting import ByName
 from ums.core.identity import api_tokens, invitations, login, operator_access, operators
 from ums.core.identity.api_tokens import NewToken
 from ums.core.identity.principals import Caller
 from ums.core.identity.scopes import SCOPES
+from ums.core.maintenance import restore_guard
 from ums.errors import Invalid, UmsError
 
 ROLES: Final = ("administrator", "operator", "viewer")
@@ -195,13 +195,13 @@ async def about(request: AnyRequest, system: System) -> Response[str]:
 @get("/restored", scope="any")
 async def show_restored(request: AnyRequest, system: System) -> Response[str]:
     """Why nothing is sent after a backup was restored, and what to do."""
-    return page(request, "administration/restored.html", found=await restoring.show(system))
+    return page(request, "administration/restored.html", found=await restore_guard.show(system))
 
 
 @post("/restored", scope="operators:write", recent=True)
 async def confirm_restored(system: System, visitor: Visitor) -> Response[str]:
     visitor.caller.unbound()
-    await restoring.confirm(system, actor=visitor.caller.name)
+    await restore_guard.confirm(system, actor=visitor.caller.name)
     return go("/restored", "administration.did_restore")
 
 

@@ -10,9 +10,9 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.words import language_of
-from ums.core import checkup
 from ums.core.common.sorting import ByTime
 from ums.core.context.directory import Channel
+from ums.core.maintenance import health_checks
 from ums.core.webhooks import administration, endpoint_rows, endpoints
 from ums.core.webhooks.backoff import HOSTED
 from ums.core.webhooks.endpoints import Changes
@@ -65,7 +65,7 @@ async def add_callback(
     channel = visitor.caller.channel(key)
     values = await _typed(request, tuple(_NEW))
     try:
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
         proof = Proof(values["form"] or SIGNED, values["username"], values["password"])
         may = visitor.caller.may_see_secret(channel)
         made = await endpoints.add(
@@ -123,7 +123,7 @@ async def edit_callback(
     values = await _typed(request, ("url", "form", "username", "password"))
     new = {name: value for name, value in values.items() if value or name != "password"}
     try:
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
         may = visitor.caller.may_see_secret(channel)
         await endpoints.change(system, channel, callback_id, Changes(**new), may_see_secret=may)
     except UmsError as error:

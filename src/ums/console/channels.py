@@ -11,10 +11,10 @@ from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
 from ums.console.shown import reveal
 from ums.console.zones import known_zones, zone_of
-from ums.core import checkup
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.common.sorting import ByName
+from ums.core.maintenance import health_checks
 from ums.core.senders import routing, senders
 from ums.errors import UmsError
 
@@ -56,7 +56,7 @@ async def create_channel(request: AnyRequest, system: System, visitor: Visitor) 
     visitor.caller.unbound()
     fields = await given(request)
     try:
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
         key, zone = fields.get("key") or None, fields.get("zone", "").strip() or "UTC"
         zone_of(zone)
         made = await channels.create(system, fields.get("name", ""), key, zone=zone)
@@ -168,7 +168,7 @@ async def rotate_secret(
     own = visitor.caller.channel(key).key
     hours = (await given(request)).get("overlap", "24")
     overlap = int(hours) if hours in map(str, OVERLAPS) else 24
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     made = await channels.rotate(system, own, overlap * clock.HOUR)
     return await _reveal(system, visitor, "rotated", made)
 

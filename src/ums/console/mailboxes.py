@@ -8,8 +8,8 @@ from litestar.params import FromPath
 from ums.console.forms import Form, given, refused, whole
 from ums.console.pages import AnyRequest, go, page
 from ums.console.shapes import System, Visitor
-from ums.core import checkup
 from ums.core.deliveries import mailbox_polling
+from ums.core.maintenance import health_checks
 from ums.core.senders import mailboxes, senders
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders.senders import SenderInfo
@@ -60,7 +60,7 @@ async def set_mailbox(
     visitor.caller.unbound()
     fields = await given(request)
     try:
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
         if fields.get("allow_port"):
             visitor.caller.need("senders:approve")
         await mailboxes.set_mailbox(system, code, _mailbox(fields))

@@ -10,8 +10,8 @@ from litestar.response import Stream
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.pages import AnyRequest, go, page, render, streamed
 from ums.console.shapes import System, Visitor
-from ums.core import checkup
 from ums.core.channels import channels
+from ums.core.maintenance import health_checks
 from ums.core.messages import auto_pause
 from ums.core.senders import (
     connection_test,
@@ -116,7 +116,7 @@ async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -
     visitor.caller.unbound()
     values = await _values(request)
     try:
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
         preset = PRESETS.get(values["preset"])
         await senders.create(system, _sender(values, visitor, caps=preset and preset.caps))
     except UmsError as error:
@@ -178,7 +178,7 @@ async def change_sender(
     sender = await senders.show(system, code)
     values = {**await _values(request), "code": code}
     try:
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
         await senders.change(system, _sender(values, visitor, keep=True))
         for key in set(sender.channels) - set(values["channels"]):
             await senders.unauthorise(system, code, key)

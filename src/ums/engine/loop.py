@@ -12,12 +12,12 @@ from functools import partial
 import structlog
 
 from ums import clock
-from ums.core import restoring
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.deliveries import mailbox_polling, quarantine, queue
 from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
+from ums.core.maintenance import restore_guard
 from ums.core.messages import auto_pause
 from ums.core.senders.routing import spill
 from ums.engine import failpoints
@@ -63,7 +63,7 @@ class Engine:
     async def start(self) -> None:
         """Join the workers and begin. On SQLite every worker before us is dead by now, since
         only one process may have the file; what they held comes back at once."""
-        await restoring.check(self._system.database, self._system.settings)
+        await restore_guard.check(self._system.database, self._system.settings)
         await self._beat()
         dead = left_behind(self._system.settings.data_dir)
         if dead:

@@ -3,7 +3,6 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core import restoring, retention
 from ums.core.audit import audit_chain
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.channels import access_lists, broadcast_quota
@@ -21,6 +20,7 @@ from ums.core.deliveries import (
 )
 from ums.core.identity import throttle
 from ums.core.imports import drafts, runner, undo
+from ums.core.maintenance import restore_guard, retention
 from ums.core.senders import learned_limits, warm_up
 from ums.core.tables import idempotency
 from ums.core.webhooks import cleanup
@@ -41,7 +41,7 @@ async def tidy(system: System, since: int) -> bool:
     await system.shared(Failures).flush()
     await system.shared(Listings).flush()
     await audit_chain.seal(system)
-    await restoring.see(system)
+    await restore_guard.see(system)
     await warm_up.grow(system)
     await answers.forget(system.database)
     await drafts.forget(system)

@@ -12,8 +12,8 @@ from ruling import rule
 from ums import clock
 from ums.core.channels import broadcast_quota, channels
 from ums.core.context.app_context import System
+from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
-from ums.core.opening import open_system
 from ums.core.senders import senders
 from ums.core.tables import idempotency, messages, usage
 from ums.engine.tidy import tidy

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from ums.config import Settings, SettingsError
 from ums.core.common.data_folder import secure
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 
 
 @pytest.fixture

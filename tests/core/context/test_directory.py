@@ -11,7 +11,7 @@ from ums.core.channels import channels
 from ums.core.context import directory
 from ums.core.context.app_context import System
 from ums.core.context.directory import Snapshot, touch
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.tables import channels as rows
 
 

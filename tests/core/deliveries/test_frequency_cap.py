@@ -14,7 +14,7 @@ from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.tables import contacts
 from ums.engine.tidy import tidy

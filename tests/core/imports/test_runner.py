@@ -17,7 +17,7 @@ from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue
 from ums.core.imports import runner
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import COLUMNS
 from ums.core.tables import addresses, import_rejects

@@ -14,7 +14,7 @@ from ums.config import Settings, SettingsError
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.deliveries import mailbox_polling
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import connection_test, mailboxes, senders
 
 

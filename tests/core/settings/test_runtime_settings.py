@@ -10,7 +10,7 @@ from ums.config import Settings
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch
-from ums.core.opening import open_system
+from ums.core.maintenance.startup import open_system
 from ums.core.senders.senders import free_ports
 from ums.core.settings import runtime_settings
 from ums.core.tables import meta

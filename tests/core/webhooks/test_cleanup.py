@@ -8,10 +8,10 @@ from sqlalchemy import update
 from flow import open_flow, with_settings
 from telling import expanded, rows, told_flow
 from ums import clock
-from ums.core import checkup
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.deliveries import queue
+from ums.core.maintenance import health_checks
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.core.webhooks import administration, client, delivery_queue, endpoint_rows, endpoints
 from ums.core.webhooks.cleanup import sweep
@@ -165,10 +165,10 @@ async def test_a_disabled_address_keeps_what_is_not_too_old(system: System) -> N
 
 async def test_a_secret_of_a_lost_key_is_found_and_can_be_replaced(system: System) -> None:
     channel = await ended(system)
-    bad, _ = await checkup.unreadable(system)
+    bad, _ = await health_checks.unreadable(system)
     assert bad == ["1234 callback 1", "1234 callback 2"]
     made = await endpoints.rotate(system, channel, 1)
-    bad, _ = await checkup.unreadable(system)
+    bad, _ = await health_checks.unreadable(system)
     assert bad == ["1234 callback 2"]
     [row, _] = await rows(system, callback_addresses)
     assert endpoints.secrets_of(system, channel, row) == [made.secret]

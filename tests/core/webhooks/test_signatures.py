@@ -10,9 +10,9 @@ from flow import with_settings
 from receiver import Receiver, receiving
 from telling import ALLOWED, audit_log, open_telling, rows, steps, until_state
 from ums.core.channels import channels
-from ums.core.checkup import unreadable
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
+from ums.core.maintenance.health_checks import unreadable
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import client, endpoint_rows, endpoints
 from ums.core.webhooks.endpoints import Changes

@@ -10,9 +10,9 @@ from msgspec.structs import asdict
 from ums import clock
 from ums.api.answers import language_of
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
+from ums.core.maintenance import health_checks
 from ums.core.messages.new_message import Id
 from ums.core.verbs.base import Hours
 from ums.core.webhooks import administration, endpoint_rows, endpoints
@@ -94,7 +94,7 @@ async def add_callback(
     """Verify an address by an echo and keep it. The secret that signs what it is told stands in
     this answer alone. The first address is the default."""
     channel = caller.channel(key)
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     made = await endpoints.add(
         system,
         channel,
@@ -117,7 +117,7 @@ async def change_callback(
 ) -> Response[AddressInfo]:
     """Verify it with another URL, form or credentials, and keep these."""
     channel = caller.channel(key)
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     changed = await endpoints.change(
         system,
         channel,
@@ -179,7 +179,7 @@ async def rotate_callback(
 ) -> AddressInfo:
     """Give it a new secret, which stands in this answer alone."""
     channel = caller.channel(key)
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     overlap = round(data.overlap_hours * clock.HOUR)
     return await endpoints.rotate(system, channel, callback_id, overlap)
 

@@ -7,11 +7,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
+from ums.core.maintenance import health_checks
 from ums.core.verbs.base import Hours
 from ums.web.bodies import BoundedRequest as Call
 
@@ -63,7 +63,7 @@ async def create_channel(
     """Make a channel, with rights that its key will have. Its MasterSecret stands in this answer
     alone."""
     caller.unbound()
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     made = await channels.create(system, data.name, data.key, zone=data.zone)
     return shown(request, made, 201)
 
@@ -95,7 +95,7 @@ async def rotate_secret(
     """Give it a new MasterSecret, which stands in this answer alone; the caller has to have the
     rights that it gives."""
     own = caller.channel(key).key
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     return shown(request, await channels.rotate(system, own, round(data.overlap_hours * 3_600_000)))
 
 

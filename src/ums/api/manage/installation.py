@@ -3,22 +3,22 @@
 from litestar import get, post
 
 from ums.api.manage.shapes import Caller, System
-from ums.core import restoring
-from ums.core.restoring import Restored
+from ums.core.maintenance import restore_guard
+from ums.core.maintenance.restore_guard import Restored
 
 
 @get("/api/restored", scope="operators:read")
 async def show_restored(system: System, caller: Caller) -> Restored:
     """Whether sending is held because the database is a restored backup."""
     caller.unbound()
-    return await restoring.show(system)
+    return await restore_guard.show(system)
 
 
 @post("/api/restored/confirm", scope="operators:write", status_code=200)
 async def confirm_restored(system: System, caller: Caller) -> Restored:
     """Send what waits after all, though some of it may have been sent after the backup."""
     caller.unbound()
-    return await restoring.confirm(system, actor=caller.name)
+    return await restore_guard.confirm(system, actor=caller.name)
 
 
 handlers = [show_restored, confirm_restored]

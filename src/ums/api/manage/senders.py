@@ -8,9 +8,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums.api.manage.shapes import Caller, Paging, System, expected, shown
-from ums.core import checkup
 from ums.core.common.pagination import Page
 from ums.core.deliveries import mailbox_polling
+from ums.core.maintenance import health_checks
 from ums.core.messages import auto_pause
 from ums.core.senders import (
     connection_test,
@@ -136,7 +136,7 @@ async def create_sender(
 ) -> Response[SenderInfo]:
     """Make an email sender."""
     _allow(caller, approve=data.allow_port)
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     return shown(request, await senders.create(system, NewSender(**asdict(data))), 201)
 
 
@@ -155,7 +155,7 @@ async def change_sender(
 ) -> Response[SenderInfo]:
     """Change it; that ends its rest."""
     _allow(caller, approve=data.allow_port)
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
     open = changes.pop("open", None)
     return shown(request, await senders.edit(system, code, changes, open, expected(request)))
@@ -234,7 +234,7 @@ async def set_mailbox(
     """Look into the mailbox of its account over IMAP: for mails in doubt in the Sent folder, and
     for mails that came back."""
     _allow(caller, approve=data.allow_port)
-    await checkup.require_key(system)
+    await health_checks.require_key(system)
     return await mailboxes.set_mailbox(system, code, data)
 
 

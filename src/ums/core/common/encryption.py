@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM with keys that lie outside the database.
 
 Each sealed text names its key by fingerprint, so that several keys can be known at once while the
-sealing key is rotated (`core.key_rotation`).
+sealing key is rotated (`core.maintenance.key_rotation`).
 """
 
 import base64

@@ -36,7 +36,7 @@ _READY = Hot(
     # Its caps (core.senders.quota_ledger).
     " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_spent_until ELSE s.spent_until END, 0)"
     " <= :at"
-    # A restored backup (core.restoring) has to be confirmed first.
+    # A restored backup (core.maintenance.restore_guard) has to be confirmed first.
     f" AND NOT EXISTS (SELECT 1 FROM meta WHERE name = '{HELD}')"
     " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.sender_id = s.id"
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"

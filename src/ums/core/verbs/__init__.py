@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from ums.bounds import LEAST, MOST_ID, is_stored
-from ums.core import checkup
 from ums.core.audit import audit_gate, audit_log
 from ums.core.context.app_context import System
+from ums.core.maintenance import health_checks
 from ums.core.messages.intake import Intake
 from ums.core.verbs import (
     accounts,
@@ -98,7 +98,7 @@ async def _prepared(system: System, name: str, params: object) -> tuple[Verb, An
     if verb.seals:
         # A folder without the right key has made one of its own: what it sealed, no other
         # machine could read.
-        await checkup.require_key(system)
+        await health_checks.require_key(system)
     return verb, given
 
 

@@ -1,8 +1,8 @@
 """Verbs of the installation itself."""
 
 from ums import __version__
-from ums.core import checkup, key_rotation, overview, restoring
 from ums.core.context.app_context import System
+from ums.core.maintenance import health_checks, key_rotation, overview, restore_guard
 from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Nothing, Verb
 from ums.migrations import runner
@@ -22,15 +22,15 @@ async def _migrate(system: System, _: Intake, _p: Nothing) -> object:
 
 
 async def _doctor(system: System, _: Intake, _p: Nothing) -> object:
-    return await checkup.examine(system)
+    return await health_checks.examine(system)
 
 
 async def _restored(system: System, _: Intake, _p: Nothing) -> object:
-    return await restoring.show(system)
+    return await restore_guard.show(system)
 
 
 async def _confirm(system: System, _: Intake, _p: Nothing) -> object:
-    return await restoring.confirm(system)
+    return await restore_guard.confirm(system)
 
 
 async def _key_show(system: System, _: Intake, _p: Nothing) -> object:

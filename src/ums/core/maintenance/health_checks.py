@@ -8,10 +8,10 @@ from msgspec import Struct
 from sqlalchemy import select, text
 
 from ums import __version__, clock
-from ums.core import restoring
 from ums.core.context.app_context import System
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.identity.operator_access import required_roles
+from ums.core.maintenance import restore_guard
 from ums.core.senders.senders import password_of
 from ums.core.tables import messages
 from ums.core.webhooks.endpoints import callback_secrets
@@ -58,7 +58,7 @@ def _factor(system: System) -> Finding:
 
 
 async def _restored(system: System) -> Finding:
-    held = (await restoring.show(system)).backup_at
+    held = (await restore_guard.show(system)).backup_at
     if held is None:
         return finding("backup", True, "this is no restored backup", "")
     told = f"restored from a backup of {held}: nothing is sent"

@@ -8,9 +8,9 @@ from sqlalchemy import func, insert, select, update
 from fakes import SmtpServer
 from flow import Flow, open_flow, with_settings
 from ums import clock
-from ums.core import retention
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
+from ums.core.maintenance import retention
 from ums.core.messages import resend
 from ums.core.reporting import reports
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
@@ -91,8 +91,8 @@ async def test_a_large_message_goes_in_parts_that_add_up(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = flow.system
-    monkeypatch.setattr("ums.core.retention.PART", 3)
-    monkeypatch.setattr("ums.core.retention.AT_ONCE", 6)
+    monkeypatch.setattr("ums.core.maintenance.retention.PART", 3)
+    monkeypatch.setattr("ums.core.maintenance.retention.AT_ONCE", 6)
     with_settings(system, message_days=30)
     async with running(system):
         msgid = await flow.broadcast(10)

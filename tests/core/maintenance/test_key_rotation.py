@@ -13,7 +13,6 @@ from flow import open_flow
 from imap import mailbox_at
 from ums import clock
 from ums.config import Settings
-from ums.core import key_rotation
 from ums.core.channels import channels
 from ums.core.common import idempotency
 from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
@@ -21,8 +20,9 @@ from ums.core.common.idempotency import Kept, Place
 from ums.core.context.app_context import System
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import authenticate, create_access_key
-from ums.core.key_rotation import SEALED
-from ums.core.opening import open_system
+from ums.core.maintenance import key_rotation
+from ums.core.maintenance.key_rotation import SEALED
+from ums.core.maintenance.startup import open_system
 from ums.core.senders import mailboxes
 from ums.core.senders.senders import password_of
 from ums.core.tables import audit, callback_addresses, metadata, operators

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager, suppress
 
 from ums import trust
 from ums.config import Settings, SettingsError
-from ums.core import restoring
 from ums.core.common import metadata
 from ums.core.common.data_folder import secure
 from ums.core.common.encryption import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.context.app_context import System
+from ums.core.maintenance import restore_guard
 from ums.core.net.ssrf_guard import parse_networks
 from ums.db import DataLock, open_database
 from ums.errors import Invalid
@@ -60,7 +60,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     database = open_database(settings.database_url, settings.data_dir)
     try:
         await runner.migrate(database)
-        await restoring.check(database, settings)
+        await restore_guard.check(database, settings)
         system = System(settings, database, load_seal(settings))
         await system.directory.now()
         await _load_root(system)

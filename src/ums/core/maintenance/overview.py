@@ -6,8 +6,8 @@ from msgspec import Struct
 from sqlalchemy import and_, func, select, text
 
 from ums import __version__, clock
-from ums.core import restoring
 from ums.core.context.app_context import System
+from ums.core.maintenance import restore_guard
 from ums.core.reporting import statistics
 from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import senders
@@ -32,7 +32,7 @@ async def overview(system: System) -> Overview:
     snapshot, now = await system.directory.now(), clock.now()
     asked = Asked(by="day", since=now, until=now + 1)
     async with system.database.read() as tx:
-        waiting = await restoring.count_waiting(tx) + await _pending(tx)
+        waiting = await restore_guard.count_waiting(tx) + await _pending(tx)
         today = (await statistics.own_days(tx, snapshot, asked)).today
     return Overview(
         version=__version__,
@@ -40,7 +40,7 @@ async def overview(system: System) -> Overview:
         waiting=waiting,
         sent_today=today.submitted,
         senders_on_hold=on_hold(await senders.list_senders(system)),
-        restored_from=(await restoring.show(system)).backup_at,
+        restored_from=(await restore_guard.show(system)).backup_at,
     )
 
 

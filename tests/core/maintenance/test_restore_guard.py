@@ -15,11 +15,11 @@ from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums.cli.door import opened
 from ums.config import Settings
-from ums.core import restoring
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System
-from ums.core.opening import open_system
-from ums.core.restoring import FILE
+from ums.core.maintenance import restore_guard
+from ums.core.maintenance.restore_guard import FILE
+from ums.core.maintenance.startup import open_system
 from ums.core.tables import meta
 from ums.engine.loop import running
 
@@ -33,7 +33,7 @@ async def server() -> AsyncIterator[SmtpServer]:
 
 
 async def backup_at(system: System) -> str | None:
-    return (await restoring.show(system)).backup_at
+    return (await restore_guard.show(system)).backup_at
 
 
 async def test_a_restart_is_no_restore(system: System, server: SmtpServer) -> None:
@@ -50,19 +50,19 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
     system: System, server: SmtpServer
 ) -> None:
     flow = await open_flow(system, server)
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     async with system.database.write() as tx:
         await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
     msgid = await flow.send("a@x.cn", "b@x.cn")
     async with running(system):
         await asyncio.sleep(A_WHILE)
         assert server.mails == []
-        held = await restoring.show(system)
+        held = await restore_guard.show(system)
         assert (held.backup_at, held.waiting) == ("1970-01-01T00:00:01.000Z", 2)
     async with running(system):  # nor after the next start
         await asyncio.sleep(A_WHILE)
         assert server.mails == []
-        await restoring.confirm(system)
+        await restore_guard.confirm(system)
         await flow.until_settled(msgid)
     assert len(server.mails) == 2
     assert await backup_at(system) is None
@@ -75,15 +75,17 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
 
 async def test_workers_that_start_at_once_are_no_restore(system: System) -> None:
     for _ in range(20):
-        await asyncio.gather(*(restoring.check(system.database, system.settings) for _ in range(8)))
+        await asyncio.gather(
+            *(restore_guard.check(system.database, system.settings) for _ in range(8))
+        )
         assert await backup_at(system) is None
 
 
 async def test_several_workers_find_one_restore(system: System) -> None:
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     async with system.database.write() as tx:
         await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
-    await asyncio.gather(*(restoring.check(system.database, system.settings) for _ in range(4)))
+    await asyncio.gather(*(restore_guard.check(system.database, system.settings) for _ in range(4)))
     assert await backup_at(system) == "1970-01-01T00:00:01.000Z"
     async with system.database.read() as tx:
         actions = [one.action for one in (await audit_log.list_audit(tx)).items]
@@ -108,33 +110,33 @@ async def test_a_first_start_that_is_cut_off_is_no_restore(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", ends)
         with pytest.raises(OSError, match="power"):
-            await restoring.check(system.database, system.settings)
-    await restoring.check(system.database, system.settings)
+            await restore_guard.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     assert await backup_at(system) is None
 
 
 async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     (system.settings.data_dir / FILE).unlink()
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     on_sqlite = system.settings.is_sqlite  # where nobody can join
     assert (await backup_at(system) is not None) == on_sqlite
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"at": "x"}', '{"instance": 1}'])
 async def test_a_file_that_is_none_is_like_no_file(system: System, text: str) -> None:
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     (system.settings.data_dir / FILE).write_text(text)
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     assert (await backup_at(system) is not None) == system.settings.is_sqlite
 
 
 async def test_another_installations_file_says_nothing(system: System) -> None:
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     path = system.settings.data_dir / FILE
     seen = json.loads(path.read_text())
     path.write_text(json.dumps({"instance": "other", "at": seen["at"] + 10**9}))
-    await restoring.check(system.database, system.settings)
+    await restore_guard.check(system.database, system.settings)
     assert await backup_at(system) is None
 
 
@@ -168,8 +170,8 @@ async def test_the_drill(tmp_path: Path, server: SmtpServer, where: str) -> None
             new = await flow.send("new@x.cn")
             await asyncio.sleep(A_WHILE)
             assert len(server.mails) == 2
-            assert (await restoring.show(system)).waiting == 2
-            await restoring.confirm(system)
+            assert (await restore_guard.show(system)).waiting == 2
+            await restore_guard.confirm(system)
             await flow.until_settled(new)
             await flow.until_settled(msgid)
     assert sorted(mail.rcpt_to for mail in server.mails[2:]) == ["a@x.cn", "new@x.cn"]
@@ -204,6 +206,6 @@ async def test_a_command_sees_it_before_any_server_does(
             if held:
                 await asyncio.sleep(A_WHILE)
                 assert server.mails == []
-                await restoring.confirm(system)
+                await restore_guard.confirm(system)
             await flow.until_settled(msgid)
     assert len(server.mails) == 1
