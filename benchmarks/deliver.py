@@ -16,7 +16,7 @@ from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.db import Hot
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 SIZES = {"1 kB": 1_000, "30 kB": 30_000}
 GOALS = {"1 kB": 10_000, "30 kB": 7_000}

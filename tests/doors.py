@@ -38,7 +38,7 @@ from ums.core.identity.throttle import Limit
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 from ums.core.tables.states import FINAL
-from ums.engine import loop
+from ums.engine import worker
 from ums.errors import NotAuthenticated
 from ums.web import server as web
 
@@ -300,5 +300,5 @@ def _engine_failures_in(failed: list[BaseException]) -> Iterator[None]:
         if error is not None:
             failed.append(error)
 
-    with patch.object(loop, "_report", report):
+    with patch.object(worker, "_report", report):
         yield

@@ -26,7 +26,7 @@ from ums.core.identity import grants
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.db import patience
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.web import bodies
 from ums.web.bodies import Gate
 

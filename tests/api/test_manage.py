@@ -16,7 +16,7 @@ from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.tables import deliveries
 from ums.db import Database
-from ums.engine import loop
+from ums.engine import worker
 
 MAIL = [{"subject": "你好", "text": "t"}]
 
@@ -227,7 +227,7 @@ class Steps:
 @pytest_asyncio.fixture(loop_scope="module")
 async def steps(monkeypatch: pytest.MonkeyPatch, shared: Door) -> AsyncIterator[Steps]:
     made = Steps(shared.system.database)
-    monkeypatch.setattr(loop, "expand", made.expand)
+    monkeypatch.setattr(worker, "expand", made.expand)
     monkeypatch.setattr(expansion, "CHUNK", 7)
     yield made
     made.finish()

@@ -7,7 +7,8 @@ import pytest
 
 from ums.core.deliveries import retry_policy
 from ums.core.senders import cooldown
-from ums.engine import deliver, loop, tell
+from ums.engine import webhooks, worker
+from ums.engine.delivery import dispatcher
 from ums.mail import reply_classifier
 
 
@@ -24,12 +25,12 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return None if real(n, schedule) is None else 50
 
     real = reply_classifier.retry_delay
-    monkeypatch.setattr(loop, "_report", report)
-    monkeypatch.setattr(loop, "EXPAND_POLL", 0.05)
-    monkeypatch.setattr(loop, "SPILL_POLL", 0.05)
-    monkeypatch.setattr(loop, "JUDGE_POLL", 0.05)
-    monkeypatch.setattr(deliver, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(tell, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "_report", report)
+    monkeypatch.setattr(worker, "EXPAND_POLL", 0.05)
+    monkeypatch.setattr(worker, "SPILL_POLL", 0.05)
+    monkeypatch.setattr(worker, "JUDGE_POLL", 0.05)
+    monkeypatch.setattr(dispatcher, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(webhooks, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(retry_policy, "retry_delay", soon)
     monkeypatch.setattr(retry_policy, "MIN_PAUSE", 50)
     for steps in ("TRANSPORT", "QUOTA", "CREDENTIALS", "CONFIGURATION"):

@@ -14,7 +14,7 @@ from fakes import SmtpServer
 from flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.webhooks import endpoints
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "callbacks.md"
 

@@ -15,7 +15,7 @@ from ums.core.messages.requests import parse
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import estimate, forecast
 from ums.core.senders import quota_ledger, routing, senders
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.mail.send_limits import DAY, Cap
 
 HOUR = 3600

@@ -8,7 +8,7 @@ from fakes import SmtpServer
 from flow import open_flow, until, with_settings
 from ums import clock
 from ums.core.context.app_context import System
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 REAL_WALL, REAL_STEADY = time.time_ns, time.monotonic_ns
 DAY = 24 * 3600.0

@@ -13,8 +13,8 @@ from flow import open_flow, until
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.maintenance.startup import open_system
-from ums.engine import deliver, journal
-from ums.engine.loop import running
+from ums.engine.delivery import dispatcher, journal
+from ums.engine.worker import running
 from ums.errors import Unavailable
 
 
@@ -26,7 +26,7 @@ def dialect() -> str:
 async def test_sending_goes_on_after_the_database_was_away(
     settings: Settings, postgres_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.2)
+    monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.2)
     monkeypatch.setattr(journal, "PAUSES", (0.05,))
     async with open_system(settings) as system, SmtpServer() as server:
         server.script["DOT"] = lambda call: Act(b"250 ok\r\n", after=0.005)

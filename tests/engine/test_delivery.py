@@ -13,9 +13,9 @@ from ums.core.deliveries import sandbox_mailbox
 from ums.core.reporting import reports
 from ums.core.senders.senders import NewSender, create
 from ums.core.tables import messages
-from ums.engine.lane import Lane
-from ums.engine.loop import running
-from ums.engine.waiting import Job
+from ums.engine.delivery.job_queue import Job
+from ums.engine.delivery.sender_pool import Lane
+from ums.engine.worker import running
 
 
 def parsed(data: bytes) -> email.message.EmailMessage:

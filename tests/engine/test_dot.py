@@ -11,8 +11,8 @@ from flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue
 from ums.core.tables import deliveries
-from ums.engine.journal import Journal
-from ums.engine.loop import Engine, running
+from ums.engine.delivery.journal import Journal
+from ums.engine.worker import Engine, running
 from ums.mail.smtp.connect import Timeouts
 
 

@@ -10,7 +10,7 @@ from ums.core.context.app_context import System
 from ums.core.messages import control
 from ums.core.tables import halts
 from ums.core.webhooks.outbox import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 
 async def types(system: System) -> list[int]:

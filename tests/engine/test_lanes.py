@@ -10,10 +10,10 @@ from flow import open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.deliveries.queue import Claimed
 from ums.core.deliveries.retry_policy import Rules
-from ums.engine.concurrency import PAUSE, START, Concurrency
-from ums.engine.loop import running
-from ums.engine.mails import Mail
-from ums.engine.waiting import TURN, Job, Waiting
+from ums.engine.delivery.concurrency_limit import PAUSE, START, Concurrency
+from ums.engine.delivery.job_queue import TURN, Job, Waiting
+from ums.engine.delivery.message_cache import Mail
+from ums.engine.worker import running
 
 MAIL = Mail(None, "", "{}", "a@b.cn", 0, Rules("hold", 0))
 

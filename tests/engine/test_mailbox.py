@@ -9,13 +9,13 @@ from imap import ImapServer, mailbox_at
 from ums.core.context.app_context import System
 from ums.core.deliveries import mailbox_polling
 from ums.core.senders import mailboxes
-from ums.engine import loop
-from ums.engine.loop import running
+from ums.engine import worker
+from ums.engine.worker import running
 
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "LOOK_POLL", 0.05)
+    monkeypatch.setattr(worker, "LOOK_POLL", 0.05)
     monkeypatch.setattr(mailbox_polling, "SOON", 50)
 
 

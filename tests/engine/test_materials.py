@@ -17,7 +17,7 @@ from ums.core.deliveries.expansion import expand
 from ums.core.messages import control
 from ums.core.tables import files
 from ums.core.tables import materials as table
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid
 
 DATA = b"0123456789" * (CHUNK // 5)

@@ -17,7 +17,7 @@ from ums.core.reporting.delivery_eta import forecast
 from ums.core.senders import cooldown, routing, senders
 from ums.core.tables import deliveries
 from ums.core.tables import senders as sender_table
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.mail.send_limits import Cap
 
 HOUR = 3600

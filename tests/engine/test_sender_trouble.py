@@ -17,8 +17,8 @@ from ums.core.context.directory import touch
 from ums.core.deliveries import retry_policy
 from ums.core.senders import connection_test, cooldown, senders
 from ums.core.tables import senders as sender_table
-from ums.engine.loop import running
-from ums.engine.mails import Mails
+from ums.engine.delivery.message_cache import Mails
+from ums.engine.worker import running
 
 LOGIN = {"account": "news", "password": "right"}
 

@@ -21,7 +21,7 @@ from ums import clock
 from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import administration, backoff, endpoints
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid
 
 # -- the compatibility list, ums-spec 7.1, 17 to 20 -------------------------------------------

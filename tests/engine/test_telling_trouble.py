@@ -27,8 +27,8 @@ from ums.core.maintenance.startup import open_system
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import client as wire
 from ums.core.webhooks import delivery_queue, endpoints
-from ums.engine import tell
-from ums.engine.loop import running
+from ums.engine import webhooks
+from ums.engine.worker import running
 from ums.errors import Invalid
 
 # -- hostile receivers ------------------------------------------------------------------------
@@ -275,7 +275,7 @@ async def test_the_teller_survives_a_defect(
             raise ValueError("a defect")
         return await real(*given)
 
-    monkeypatch.setattr(tell.batches, "due", due)
+    monkeypatch.setattr(webhooks.batches, "due", due)
     async with open_telling(system) as telling, running(system):
         await telling.flow.send("a@example.cn")
         await telling.receiver.until_told(2)

@@ -22,8 +22,8 @@ from ums.core.templates.cache import Person, Version
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 from ums.core.users import users
-from ums.engine.letters import Letter
-from ums.engine.loop import running
+from ums.engine.delivery.template_parts import Letter
+from ums.engine.worker import running
 from ums.mail.custom_headers import NO_EXTRAS
 from ums.mail.mime.builder import BadContent, Skeleton
 

@@ -17,10 +17,10 @@ from ums.core.deliveries import queue
 from ums.core.maintenance.startup import open_system
 from ums.core.tables import deliveries, messages
 from ums.db import GroupCommit, Tx
-from ums.engine import deliver
-from ums.engine.journal import Journal
-from ums.engine.loop import running
-from ums.engine.mails import Mails
+from ums.engine.delivery import dispatcher
+from ums.engine.delivery.journal import Journal
+from ums.engine.delivery.message_cache import Mails
+from ums.engine.worker import running
 from ums.errors import Unavailable
 
 
@@ -131,7 +131,7 @@ async def test_a_claim_whose_answer_was_lost_is_found(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit went through and its answer did not: the rows are ours and we do not know."""
-    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.1)
+    monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.1)
     claim, lost = queue.claim, []
 
     async def forgetful(*given: object) -> list[queue.Claimed]:
@@ -154,7 +154,7 @@ async def test_a_claim_whose_answer_was_lost_is_found(
 async def test_what_is_finished_while_the_audit_reads_is_not_lost(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.0)
+    monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.0)
     held, reads, given_up = queue.held, asyncio.Event(), []
 
     async def slow(tx: Tx, owner: str) -> list[tuple[int, int]]:
@@ -186,7 +186,7 @@ async def test_what_is_finished_while_the_audit_reads_is_not_lost(
 async def test_a_message_that_cannot_be_loaded_at_once_is_not_lost(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.1)
+    monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.1)
     of, failures = Mails.of, [Unavailable("unavailable"), RuntimeError("a defect")]
 
     async def moody(self: Mails, *given: object) -> object:
@@ -256,7 +256,7 @@ async def test_a_defect_in_one_session_loses_nothing(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever breaks, the delivery is tried again or held, and the engine goes on."""
-    monkeypatch.setattr(deliver, "AUDIT_SECONDS", 0.1)
+    monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.1)
     record, broken = Journal.record, []
 
     async def moody(self: Journal, result: queue.Result) -> bool:

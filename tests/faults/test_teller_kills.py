@@ -21,7 +21,7 @@ from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.tables import callback_batches, callback_records, deliveries
 from ums.db import open_database
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 ALLOWED = "127.0.0.1/32"
 SIZE, BATCH = 120, 10

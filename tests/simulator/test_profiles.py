@@ -8,7 +8,7 @@ import pytest
 
 from flow import Flow, open_flow
 from ums.core.context.app_context import System
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid
 from ums.simulator.ledger import Ledger
 from ums.simulator.profiles import STAGES, Profile, Rule, Simulator, load

@@ -87,7 +87,7 @@ class Door:
 @asynccontextmanager
 async def _sandboxed(system: System) -> AsyncGenerator[None]:
     """With a receiver of our own, which keeps the sandbox's mail where the server's would."""
-    from ums.engine.receiver import receiver  # noqa: PLC0415  (seldom needed, long to load)
+    from ums.engine.sandbox_server import receiver  # noqa: PLC0415  (seldom needed, long to load)
     from ums.mail.transports import Sandbox  # noqa: PLC0415
 
     async with receiver(system) as port:

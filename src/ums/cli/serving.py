@@ -26,7 +26,7 @@ from ums.core.context.app_context import System
 from ums.core.maintenance.health_checks import require_key
 from ums.core.maintenance.startup import open_system
 from ums.db import HeldError
-from ums.engine import loop
+from ums.engine import worker
 from ums.logs import configure
 from ums.web import server as web
 from ums.web.proxies import Proxies
@@ -118,7 +118,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 def _end(*, sound: bool) -> None:
     # An engine that broke has ended the process by a signal, but that is not an orderly end:
     # what supervises us shall start it again.
-    sys.exit(0 if sound and not loop.broken() else 1)
+    sys.exit(0 if sound and not worker.broken() else 1)
 
 
 def work_alone(settings: Settings, *, while_open: bool) -> None:
@@ -137,7 +137,7 @@ async def _work(settings: Settings, *, while_open: bool) -> None:
         running.add_reader(0, _at_end, stop)
     async with open_system(settings) as system:
         await require_key(system)
-        async with loop.running(system):
+        async with worker.running(system):
             await stop.wait()
 
 

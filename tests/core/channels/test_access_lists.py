@@ -16,7 +16,7 @@ from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.senders import senders
 from ums.core.tables import list_entries
-from ums.engine.tidy import tidy
+from ums.engine.maintenance import tidy
 from ums.errors import Invalid, NotFound, Refused, UmsError
 
 

@@ -16,7 +16,7 @@ from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.core.senders import senders
 from ums.core.tables import idempotency, messages, usage
-from ums.engine.tidy import tidy
+from ums.engine.maintenance import tidy
 from ums.errors import Refused
 
 BODY = b'{"msg_email":[{"subject":"s","text":"t"}]}'

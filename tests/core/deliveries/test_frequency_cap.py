@@ -17,7 +17,7 @@ from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.tables import contacts
-from ums.engine.tidy import tidy
+from ums.engine.maintenance import tidy
 
 NOON = 20_000 * clock.DAY + 12 * clock.HOUR
 

@@ -13,7 +13,7 @@ from ums.core.deliveries import expansion, queue
 from ums.core.deliveries.queue import Attempt, Claimed, Result
 from ums.core.tables import attempts, deliveries, messages, workers
 from ums.core.tables import senders as sender_table
-from ums.engine.journal import Journal
+from ums.engine.delivery.journal import Journal
 
 
 @pytest.fixture

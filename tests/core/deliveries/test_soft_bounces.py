@@ -8,8 +8,8 @@ from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import soft_bounces, suppressions
 from ums.core.tables import full_mailboxes as table
-from ums.engine import loop
-from ums.engine.loop import running
+from ums.engine import worker
+from ums.engine.worker import running
 
 FULL = b"552 5.2.2 Mailbox full\r\n"
 
@@ -29,7 +29,7 @@ class Shifted:
 def time(monkeypatch: pytest.MonkeyPatch) -> Shifted:
     time = Shifted()
     monkeypatch.setattr(clock, "now", time)
-    monkeypatch.setattr(loop, "JUDGE_POLL", 0.05)
+    monkeypatch.setattr(worker, "JUDGE_POLL", 0.05)
     monkeypatch.setattr("ums.core.deliveries.retry_policy.retry_delay", lambda n, schedule: None)
     return time
 

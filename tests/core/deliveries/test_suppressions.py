@@ -16,7 +16,7 @@ from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import BY_HAND, STORM, Refusal, learn
 from ums.core.messages.resend import resend
 from ums.core.tables import suppressions as table
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid
 
 GONE = b"550 5.1.1 No such user here\r\n"

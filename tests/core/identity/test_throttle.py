@@ -255,7 +255,7 @@ async def test_what_is_over_is_removed(system: System, time: Time) -> None:
     from sqlalchemy import func, select
 
     from ums.core.tables import throttle as rows
-    from ums.engine.tidy import tidy
+    from ums.engine.maintenance import tidy
 
     await fails(system, LIMIT.key("li"))
     time.at += throttle.KEPT - 1000

@@ -21,7 +21,7 @@ from ums.core.maintenance import restore_guard
 from ums.core.maintenance.restore_guard import FILE
 from ums.core.maintenance.startup import open_system
 from ums.core.tables import meta
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 A_WHILE = 1.5  # seconds; a claim takes a fraction of one
 

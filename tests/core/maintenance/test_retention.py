@@ -15,8 +15,8 @@ from ums.core.messages import resend
 from ums.core.reporting import reports
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
 from ums.core.tables import audit as log
-from ums.engine.loop import running
-from ums.engine.tidy import tidy
+from ums.engine.maintenance import tidy
+from ums.engine.worker import running
 
 OLD = clock.now() - 40 * clock.DAY
 

@@ -18,7 +18,7 @@ from ums.core.messages.new_message import Among, Outgoing
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import Estimate, Forecast, estimate, forecast
 from ums.core.tables import senders, workers
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 
 @pytest.fixture

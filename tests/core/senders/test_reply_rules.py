@@ -8,7 +8,7 @@ from fakes import SmtpServer
 from flow import Flow, open_flow
 from ums.core.senders import reply_rules
 from ums.core.senders.reply_rules import LONGEST
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid, NotFound
 
 STRANGE = b"550 Our elders have spoken against a@x.cn, case 77\r\n"

@@ -14,7 +14,7 @@ from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 from ums.core.users import users
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid, NotFound, Outdated, UmsError
 
 

@@ -19,7 +19,7 @@ from ums.core.tables import callback_addresses, callback_records, deliveries, me
 from ums.core.webhooks import outbox
 from ums.core.webhooks.outbox import FOLLOWS, wanted
 from ums.db import Hot
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Invalid
 
 # -- what a message wants ---------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ums.core.tables import callback_addresses
 from ums.core.webhooks import client, endpoint_rows, endpoints
 from ums.core.webhooks.endpoints import Changes
 from ums.core.webhooks.signatures import Proof
-from ums.engine.loop import running
+from ums.engine.worker import running
 from ums.errors import Forbidden, Invalid, UmsError
 from web import Resolver
 

@@ -22,7 +22,7 @@ from ums.core.tables import files, messages
 from ums.core.templates.cache import Library, Person
 from ums.core.templates.recipient_data import attributes_of
 from ums.db import Tx
-from ums.engine.letters import Letter, Letters
+from ums.engine.delivery.template_parts import Letter, Letters
 from ums.mail import transports
 from ums.mail.addresses import needs_utf8
 from ums.mail.mime import builder

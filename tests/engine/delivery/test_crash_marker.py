@@ -14,8 +14,8 @@ from ums.core.deliveries import quarantine
 from ums.core.messages import resend
 from ums.core.reporting import reports
 from ums.core.tables import deaths
-from ums.engine.loop import running
-from ums.engine.mark import Mark, left_behind
+from ums.engine.delivery.crash_marker import Mark, left_behind
+from ums.engine.worker import running
 
 
 def leave(folder: Path, id: int, name: str = "dead") -> None:

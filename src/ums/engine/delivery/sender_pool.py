@@ -18,15 +18,15 @@ from ums.core.deliveries.retry_policy import BROKEN, USED_UP, Timing
 from ums.core.senders import cooldown
 from ums.core.senders.learned_limits import DomainPace, Sessions
 from ums.core.senders.senders import password_of
-from ums.engine import pacing
-from ums.engine.concurrency import Concurrency
+from ums.engine.delivery import domain_throttle
+from ums.engine.delivery.concurrency_limit import Concurrency
+from ums.engine.delivery.crash_marker import Mark
+from ums.engine.delivery.domain_throttle import Pacing
+from ums.engine.delivery.job_queue import Job
+from ums.engine.delivery.job_source import Supply
+from ums.engine.delivery.journal import PAUSES, Journal
 from ums.engine.failpoints import reach
-from ums.engine.journal import PAUSES, Journal
-from ums.engine.judging import Judge
-from ums.engine.mark import Mark
-from ums.engine.pacing import Pacing
-from ums.engine.supply import Supply
-from ums.engine.waiting import Job
+from ums.engine.reputation import Judge
 from ums.errors import Unavailable
 from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
 from ums.mail.reply_classifier import interpret, interpret_error, reread
@@ -257,7 +257,7 @@ class Lane:
         """How many sessions the server bears, and how fast the recipient's domain takes mail."""
         if outcome is None:
             return
-        if outcome.reason == pacing.REASON:
+        if outcome.reason == domain_throttle.REASON:
             self.pacing.refused(address, outcome.wait or 0)
         elif outcome.verdict is Verdict.SENT:
             self.pacing.took(address)

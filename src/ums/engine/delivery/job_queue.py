@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.queue import Claimed
-from ums.engine.mails import Mail
-from ums.engine.mark import Mark
+from ums.engine.delivery.crash_marker import Mark
+from ums.engine.delivery.message_cache import Mail
 from ums.mail.outcomes import Envelope
 
 NO_ENVELOPE = Envelope("", "", 0)

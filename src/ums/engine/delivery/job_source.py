@@ -13,11 +13,11 @@ from ums.core.context.directory import Sender
 from ums.core.deliveries import retry_policy
 from ums.core.deliveries.message_id import Signer
 from ums.core.senders.quota_ledger import PATIENCE, URGENT
-from ums.engine.allowance import Allowance
-from ums.engine.journal import PAUSES, Journal
-from ums.engine.mark import Mark
-from ums.engine.pacing import Pacing
-from ums.engine.waiting import Job, Waiting
+from ums.engine.delivery.crash_marker import Mark
+from ums.engine.delivery.domain_throttle import Pacing
+from ums.engine.delivery.job_queue import Job, Waiting
+from ums.engine.delivery.journal import PAUSES, Journal
+from ums.engine.delivery.quota_lease import Allowance
 from ums.errors import Unavailable
 
 log = structlog.get_logger()

@@ -16,9 +16,9 @@ from ums.core.deliveries.expansion import expand
 from ums.core.senders import senders
 from ums.core.tables import deliveries, messages
 from ums.core.tables import senders as sender_table
-from ums.engine import loop
-from ums.engine.loop import running
-from ums.engine.quiet import keep_quiet
+from ums.engine import worker
+from ums.engine.quiet_hours import keep_quiet
+from ums.engine.worker import running
 from ums.errors import Refused
 
 DAY = 20_000 * clock.DAY
@@ -44,7 +44,7 @@ class Clock:
 def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     moved = Clock()
     monkeypatch.setattr(clock, "now", moved.now)
-    monkeypatch.setattr(loop, "QUIET_POLL", 0.05)
+    monkeypatch.setattr(worker, "QUIET_POLL", 0.05)
     return moved
 
 

@@ -23,8 +23,8 @@ from ums.core.messages.control import Tally
 from ums.core.messages.resend import resend
 from ums.core.reporting import reports
 from ums.core.tables import messages
-from ums.engine import loop
-from ums.engine.loop import running
+from ums.engine import worker as loop
+from ums.engine.worker import running
 
 MANY, FEWER = 2500, 900
 

@@ -11,9 +11,9 @@ from ums import clock
 from ums.core.context.app_context import System
 from ums.core.senders import learned_limits
 from ums.core.senders.learned_limits import DomainPace
-from ums.engine import pacing
-from ums.engine.loop import running
-from ums.engine.pacing import Pacing
+from ums.engine.delivery import domain_throttle
+from ums.engine.delivery.domain_throttle import Pacing
+from ums.engine.worker import running
 
 SLOW = b"450 4.7.1 too many messages for this domain, recipient domain rate limit\r\n"
 A, B = "a@slow.cn", "b@fast.cn"
@@ -75,14 +75,14 @@ def test_a_little_faster_each_good_minute_until_it_is_free(time: Time) -> None:
 def test_nothing_is_put_off_for_longer_than_an_hour(time: Time) -> None:
     paces = Pacing([DomainPace("slow.cn", 1, 0)])
     turns = [paces.due(A, urgent=False) or time.at for _ in range(200)]
-    assert max(turns) == time.at + pacing.AHEAD
+    assert max(turns) == time.at + domain_throttle.AHEAD
     assert len(set(turns)) == 61
 
 
 async def test_a_slow_domain_does_not_hold_up_the_others(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "FIRST_PAUSE", 300)
+    monkeypatch.setattr(domain_throttle, "FIRST_PAUSE", 300)
     taken = 0
 
     def slow(call: Call) -> bytes | None:

@@ -13,12 +13,12 @@ from ums.core.deliveries.message_id import signer_of
 from ums.core.senders import learned_limits, quota_ledger
 from ums.core.senders.learned_limits import Sessions
 from ums.db import Tx
-from ums.engine.journal import Journal
-from ums.engine.judging import Judge
-from ums.engine.lane import Lane
-from ums.engine.mails import Mails
-from ums.engine.mark import Mark
-from ums.engine.waiting import Job
+from ums.engine.delivery.crash_marker import Mark
+from ums.engine.delivery.job_queue import Job
+from ums.engine.delivery.journal import Journal
+from ums.engine.delivery.message_cache import Mails
+from ums.engine.delivery.sender_pool import Lane
+from ums.engine.reputation import Judge
 from ums.errors import Unavailable
 
 log = structlog.get_logger()

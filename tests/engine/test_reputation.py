@@ -8,7 +8,7 @@ from ums.core.context.app_context import System
 from ums.core.messages import auto_pause, control
 from ums.core.reporting import reports
 from ums.core.senders import reputation
-from ums.engine.loop import running
+from ums.engine.worker import running
 
 NOBODY = b"550 5.1.1 no such user here\r\n"
 SPAM = b"550 5.7.1 message refused as spam, see http://example.cn/4711\r\n"

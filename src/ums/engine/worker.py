@@ -21,15 +21,15 @@ from ums.core.maintenance import restore_guard
 from ums.core.messages import auto_pause
 from ums.core.senders.routing import spill
 from ums.engine import failpoints
-from ums.engine.deliver import Deliverer
-from ums.engine.halting import Halting
-from ums.engine.judging import Judge
-from ums.engine.mark import Mark, left_behind
-from ums.engine.quiet import POLL as QUIET_POLL
-from ums.engine.quiet import keep_quiet
-from ums.engine.receiver import receiver
-from ums.engine.tell import Teller
-from ums.engine.tidy import tidy
+from ums.engine.delivery.crash_marker import Mark, left_behind
+from ums.engine.delivery.dispatcher import Deliverer
+from ums.engine.holds import Halting
+from ums.engine.maintenance import tidy
+from ums.engine.quiet_hours import POLL as QUIET_POLL
+from ums.engine.quiet_hours import keep_quiet
+from ums.engine.reputation import Judge
+from ums.engine.sandbox_server import receiver
+from ums.engine.webhooks import Teller
 from ums.errors import Unavailable
 from ums.mail.transports import Sandbox
 
