@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ums.api.manage.document import document
+from ums.api.management.openapi import document
 from ums.app import build
 from ums.config import Settings
 

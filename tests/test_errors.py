@@ -33,7 +33,10 @@ CHOSEN = {
     ("core/spreadsheets/reader.py", "reason"): {"sheet_unreadable", "sheet_columns", "sheet_limit"},
     ("web/bodies.py", "self.kind.reason"): {"too_large", "material_large"},
     ("api/v1/retract.py", "error.reason"): {"message_unknown"},
-    ("api/problems.py", "'unknown_field' if unknown else 'missing'"): {"unknown_field", "missing"},
+    ("api/problem_details.py", "'unknown_field' if unknown else 'missing'"): {
+        "unknown_field",
+        "missing",
+    },
 }
 
 

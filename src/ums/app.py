@@ -11,8 +11,8 @@ from litestar.datastructures import State
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ums.api import callers, failing, health, local, manage, v1
-from ums.api.audited import Audited
+from ums.api import authentication, error_handlers, health, local_rpc, management, v1
+from ums.api.audit_middleware import Audited
 from ums.config import Settings
 from ums.console import door as console_door
 from ums.console import failing as console_failing
@@ -39,13 +39,13 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     the database is open and the engine runs."""
     app = Litestar(
         route_handlers=[
-            manage.router(),
+            management.router(),
             console.router(),
             Router(
                 path="/",
                 route_handlers=[
                     *v1.handlers,
-                    *local.handlers,
+                    *local_rpc.handlers,
                     *health.handlers,
                     static_files,
                     api_docs,
@@ -54,20 +54,20 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
                 include_in_schema=False,
             ),
         ],
-        exception_handlers=console_failing.for_all(failing.handlers),
-        before_send=[callers.tell_rate],
+        exception_handlers=console_failing.for_all(error_handlers.handlers),
+        before_send=[authentication.tell_rate],
         middleware=[Audited, Gate, _impatient, _options],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
-        openapi_config=manage.document.config(),
+        openapi_config=management.document.config(),
         logging_config=None,  # ums.logs does it for the whole process
         request_max_body_size=None,  # the gate's limits speak the caller's format
     )
     app.state.methods = _methods(app)
-    manage.settle(app)
+    management.settle(app)
     console_door.settle(app)
     bodies.settle(app)
-    app.state.describe_api = partial(manage.document.document, app)
+    app.state.describe_api = partial(management.document.document, app)
     return app
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 import ums.core.verbs as verbs
 from doors import Answer, Door
-from ums.api.audited import NAMES, UNAUDITED, Audited
+from ums.api.audit_middleware import NAMES, UNAUDITED, Audited
 from ums.core.audit import audit_gate, audit_log
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.tables import audit, messages

@@ -48,7 +48,7 @@ async def _defect(door: Door) -> Answer:
 
     channel = await door.channel()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ums.api.callers.authenticate", broken)
+        patch.setattr("ums.api.authentication.authenticate", broken)
         return await door.post("/v1/sent", request(), channel)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from doors import Door, OneChannel
 from fakes import Call
-from ums.api.manage import events
+from ums.api.management.messages import events
 from ums.core.reporting import reports
 
 MAIL = [{"subject": "s", "text": "t"}]

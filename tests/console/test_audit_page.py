@@ -13,7 +13,7 @@ import ums
 from clocks import Time
 from console.conftest import Visit, browsing
 from doors import Door, OneChannel
-from ums.api.audited import NAMES
+from ums.api.audit_middleware import NAMES
 from ums.console.auditing import action_words
 from ums.console.confirming import PAGE, RECENT
 from ums.console.words import LANGUAGES

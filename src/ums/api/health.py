@@ -3,7 +3,7 @@
 from litestar import Response, get
 from sqlalchemy import text
 
-from ums.api.answers import Call, answer, system_of
+from ums.api.responses import Call, answer, system_of
 from ums.errors import Unavailable
 
 

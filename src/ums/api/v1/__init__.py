@@ -2,8 +2,8 @@
 
 from litestar import HttpMethod, Response, route
 
-from ums.api.answers import Call, answer
-from ums.api.v1 import materials, retract, sending, templates, token, users
+from ums.api.responses import Call, answer
+from ums.api.v1 import materials, messages, retract, template_messages, token, users
 
 
 @route("/", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -21,8 +21,8 @@ handlers = [
     root,
     *materials.handlers,
     *retract.handlers,
-    *sending.handlers,
-    *templates.handlers,
+    *messages.handlers,
+    *template_messages.handlers,
     *token.handlers,
     *users.handlers,
 ]

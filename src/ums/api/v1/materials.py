@@ -6,9 +6,9 @@ from typing import Final
 
 from litestar import HttpMethod, Response, post, route
 
-from ums.api.answers import Call, answer, system_of
-from ums.api.callers import channel_of
-from ums.api.forms import Part, read_form
+from ums.api.authentication import channel_of
+from ums.api.multipart import Part, read_form
+from ums.api.responses import Call, answer, system_of
 from ums.core.channels.channels import check_channel
 from ums.core.content.file_names import disposition_name
 from ums.core.content.material_upload import HOURS, Storing

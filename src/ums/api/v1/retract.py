@@ -3,8 +3,8 @@
 from litestar import Response, post
 from litestar.params import FromPath
 
-from ums.api.answers import Call, answer, system_of
-from ums.api.callers import channel_of
+from ums.api.authentication import channel_of
+from ums.api.responses import Call, answer, system_of
 from ums.core.messages import control
 from ums.errors import Invalid, NotFound
 

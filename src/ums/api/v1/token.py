@@ -2,8 +2,8 @@
 
 from litestar import Response, get
 
-from ums.api.answers import Call
-from ums.api.callers import channel_of
+from ums.api.authentication import channel_of
+from ums.api.responses import Call
 from ums.errors import Invalid
 
 

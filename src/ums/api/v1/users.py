@@ -2,8 +2,8 @@
 
 from litestar import Response, post
 
-from ums.api.answers import Call, answer, body_of, json_of, language_of, system_of
-from ums.api.callers import caller_of
+from ums.api.authentication import caller_of
+from ums.api.responses import Call, answer, body_of, json_of, language_of, system_of
 from ums.core.users import users
 
 

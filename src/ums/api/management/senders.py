@@ -1,0 +1,343 @@
+"""Senders: the accounts that mail goes out through."""
+
+from typing import Annotated, Literal
+
+from litestar import Response, delete, get, patch, post, put
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.core.common.pagination import Page
+from ums.core.deliveries import mailbox_polling
+from ums.core.maintenance import health_checks
+from ums.core.messages import auto_pause
+from ums.core.senders import (
+    connection_test,
+    learned_limits,
+    mailboxes,
+    quota_ledger,
+    reputation,
+    routing,
+    senders,
+    warm_up,
+)
+from ums.core.senders.connection_test import TestReport
+from ums.core.senders.learned_limits import PaceInfo
+from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
+from ums.core.senders.quota_ledger import CapUse
+from ums.core.senders.reputation import Standing
+from ums.core.senders.routing import MOST_RANK, MOST_WEIGHT
+from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
+from ums.core.senders.warm_up import Warming
+from ums.errors import NotFound
+from ums.mail.send_limits import Cap
+from ums.mail.warm_up_plan import WarmUp
+from ums.web.bodies import BoundedRequest as Call
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+_Approve = Annotated[
+    bool,
+    Meta(description="Approve a port that is not among the usual; needs `senders:approve`."),
+]
+
+_Share = Annotated[
+    int, Meta(ge=0, le=90, description="Percent of each cap that only urgent mail may use.")
+]
+
+
+class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sender to be made."""
+
+    code: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9]{1,30}$",
+            description="Letters and digits; never changes. Not `all`.",
+        ),
+    ]
+    name: Annotated[str, Meta(min_length=1, max_length=30)]
+    host: Annotated[str, Meta(min_length=1, max_length=253)]
+    port: Port
+    encryption: Literal["none", "ssl", "starttls"]
+    account: Annotated[str, Meta(description="The login; empty for none.")] = ""
+    password: Annotated[str | None, Meta(description="Never shown again.")] = None
+    from_address: Annotated[str, Meta(min_length=3, max_length=254)]
+    from_name: str = ""
+    channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
+    allow_port: _Approve = False
+    caps: Annotated[list[Cap], Meta(description="How many mails it may send in a time.")] = []
+    urgent_share: _Share = 10
+
+
+class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be different; what is left out stays."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=30)] | UnsetType = UNSET
+    host: str | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+    encryption: Literal["none", "ssl", "starttls"] | UnsetType = UNSET
+    account: str | UnsetType = UNSET
+    password: Annotated[
+        str | UnsetType, Meta(description="Has to be given again where mail goes elsewhere.")
+    ] = UNSET
+    from_address: str | UnsetType = UNSET
+    from_name: str | UnsetType = UNSET
+    open: Annotated[bool | UnsetType, Meta(description="False pauses it.")] = UNSET
+    allow_port: _Approve = False
+    caps: Annotated[
+        list[Cap] | UnsetType,
+        Meta(description="All of them; what was sent already counts against new ones too."),
+    ] = UNSET
+    urgent_share: _Share | UnsetType = UNSET
+
+
+class Trial(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a sender is tried."""
+
+    to: Annotated[str | None, Meta(description="Also send a test mail to this address.")] = None
+
+
+class Authorisation(Struct, frozen=True, forbid_unknown_fields=True):
+    """A channel's right to use a sender."""
+
+    default: Annotated[bool, Meta(description="Make it the channel's default.")] = False
+    rank: Annotated[
+        Annotated[int, Meta(ge=0, le=MOST_RANK)] | None,
+        Meta(
+            description="Its place in the channel's route: the next rank takes over where none of"
+            " this can send. 0: only mail that names it; null: as it is."
+        ),
+    ] = None
+    weight: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_WEIGHT)] | None,
+        Meta(description="Its part of what its rank shares; null: as it is."),
+    ] = None
+
+
+@get("/api/senders", scope="senders:read")
+async def list_senders(
+    system: System,
+    caller: Caller,
+    paging: Paging,
+    open: Annotated[bool | None, QueryParameter(description="Only open or paused ones.")] = None,
+    sort: FromQuery[SenderOrder] = "code",
+) -> Page[SenderInfo]:
+    """All senders, in the order of their codes."""
+    caller.unbound()
+    return await senders.page_senders(
+        system, open=open, sort=sort, after=paging.after, limit=paging.limit
+    )
+
+
+@post("/api/senders", scope="senders:write")
+async def create_sender(
+    system: System, caller: Caller, request: Call, data: JSONBody[SenderDraft]
+) -> Response[SenderInfo]:
+    """Make an email sender."""
+    _allow(caller, approve=data.allow_port)
+    await health_checks.require_key(system)
+    return shown(request, await senders.create(system, NewSender(**asdict(data))), 201)
+
+
+@get("/api/senders/{code:str}", scope="senders:read")
+async def show_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """A sender, and why it rests where it does."""
+    caller.unbound()
+    return shown(request, await senders.show(system, code))
+
+
+@patch("/api/senders/{code:str}", scope="senders:write")
+async def change_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str], data: JSONBody[SenderChange]
+) -> Response[SenderInfo]:
+    """Change it; that ends its rest."""
+    _allow(caller, approve=data.allow_port)
+    await health_checks.require_key(system)
+    changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
+    open = changes.pop("open", None)
+    return shown(request, await senders.edit(system, code, changes, open, expected(request)))
+
+
+@get("/api/senders/{code:str}/caps", scope="senders:read")
+async def list_caps(system: System, caller: Caller, code: FromPath[str]) -> Page[CapUse]:
+    """How far each of its caps is used."""
+    caller.unbound()
+    return Page(await quota_ledger.caps_of(system, code), None)
+
+
+@get("/api/senders/{code:str}/standing", scope="senders:read")
+async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> Standing:
+    """What became of its last mails, by which it is slowed down or stopped."""
+    caller.unbound()
+    return await reputation.standing_of(system, code)
+
+
+@get("/api/senders/{code:str}/paces", scope="senders:read")
+async def list_paces(system: System, caller: Caller, code: FromPath[str]) -> Page[PaceInfo]:
+    """The recipients' domains that it writes to more slowly, as they take no more."""
+    caller.unbound()
+    return Page(await learned_limits.list_paces(system, code), None)
+
+
+@post("/api/senders/{code:str}/confirm", scope="senders:write", status_code=200)
+async def confirm_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """Let it send to several people again after it was stopped: what was paused for it goes on,
+    and its mails are counted anew."""
+    caller.unbound()
+    await auto_pause.confirm(system, code)
+    return shown(request, await senders.show(system, code))
+
+
+@get("/api/senders/{code:str}/warm-up", scope="senders:read")
+async def show_warm_up(system: System, caller: Caller, code: FromPath[str]) -> Warming:
+    """How far it is warmed up; 404 where it is not."""
+    caller.unbound()
+    return await _warming(system, code)
+
+
+@put("/api/senders/{code:str}/warm-up", scope="senders:write")
+async def begin_warm_up(
+    system: System, caller: Caller, code: FromPath[str], data: JSONBody[WarmUp]
+) -> Warming:
+    """Warm a new account up: so many mails today, and more each day that went well."""
+    caller.unbound()
+    await warm_up.begin(system, code, data)
+    return await _warming(system, code)
+
+
+@delete("/api/senders/{code:str}/warm-up", scope="senders:write")
+async def end_warm_up(system: System, caller: Caller, code: FromPath[str]) -> None:
+    """Let it send as much as its other limits have it."""
+    caller.unbound()
+    await warm_up.end(system, code)
+
+
+@get("/api/senders/{code:str}/mailbox", scope="senders:read")
+async def show_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
+    """The mailbox of its account, and what was found there; 404 where UMS looks into none."""
+    caller.unbound()
+    found = await mailboxes.show(system, code)
+    if found is None:
+        raise NotFound("no_mailbox", code=code)
+    return found
+
+
+@put("/api/senders/{code:str}/mailbox", scope="senders:write")
+async def set_mailbox(
+    system: System, caller: Caller, code: FromPath[str], data: JSONBody[NewMailbox]
+) -> MailboxInfo:
+    """Look into the mailbox of its account over IMAP: for mails in doubt in the Sent folder, and
+    for mails that came back."""
+    _allow(caller, approve=data.allow_port)
+    await health_checks.require_key(system)
+    return await mailboxes.set_mailbox(system, code, data)
+
+
+@delete("/api/senders/{code:str}/mailbox", scope="senders:write")
+async def remove_mailbox(system: System, caller: Caller, code: FromPath[str]) -> None:
+    """Look into it no more, and forget its password."""
+    caller.unbound()
+    await mailboxes.remove(system, code)
+
+
+@post("/api/senders/{code:str}/mailbox/look", scope="senders:write", status_code=200)
+async def look_into_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
+    """Look at once; `problem` says why it could not be done."""
+    caller.unbound()
+    return await mailbox_polling.look_now(system, code)
+
+
+@post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
+async def pause_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """Send nothing through it: its deliveries wait."""
+    caller.unbound()
+    return shown(request, await senders.set_open(system, code, open=False))
+
+
+@post("/api/senders/{code:str}/resume", scope="senders:write", status_code=200)
+async def resume_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str]
+) -> Response[SenderInfo]:
+    """Let it send again."""
+    caller.unbound()
+    return shown(request, await senders.set_open(system, code, open=True))
+
+
+@post("/api/senders/{code:str}/test", scope="senders:write", status_code=200)
+async def test_sender(
+    system: System, caller: Caller, code: FromPath[str], data: JSONBody[Trial]
+) -> TestReport:
+    """Connect and log in, and send a test mail to `to`. A good test ends a rest."""
+    caller.unbound()
+    return await connection_test.run(system, code, data.to)
+
+
+@put("/api/senders/{code:str}/channels/{key:str}", scope="senders:write")
+async def authorise_sender(
+    system: System,
+    caller: Caller,
+    request: Call,
+    code: FromPath[str],
+    key: FromPath[str],
+    data: JSONBody[Authorisation],
+) -> Response[SenderInfo]:
+    """Let a channel use it. The first sender of a channel is its default."""
+    caller.unbound()
+    own = caller.channel(key).key
+    await senders.authorise(system, code, own, default=data.default)
+    await routing.set_leg(system, own, code, rank=data.rank, weight=data.weight)
+    return shown(request, await senders.show(system, code))
+
+
+@delete("/api/senders/{code:str}/channels/{key:str}", scope="senders:write", status_code=200)
+async def unauthorise_sender(
+    system: System, caller: Caller, request: Call, code: FromPath[str], key: FromPath[str]
+) -> Response[SenderInfo]:
+    """Take the right away again. What the channel has sent already goes on."""
+    caller.unbound()
+    own = caller.channel(key).key
+    return shown(request, await senders.unauthorise(system, code, own))
+
+
+async def _warming(system: System, code: str) -> Warming:
+    found = await warm_up.show(system, code)
+    if found is None:
+        raise NotFound("not_warming", code=code)
+    return found
+
+
+def _allow(caller: Caller, *, approve: bool) -> None:
+    caller.unbound()
+    if approve:
+        caller.need("senders:approve")
+
+
+handlers = [
+    list_senders,
+    create_sender,
+    show_sender,
+    change_sender,
+    list_caps,
+    show_standing,
+    list_paces,
+    confirm_sender,
+    show_warm_up,
+    begin_warm_up,
+    end_warm_up,
+    show_mailbox,
+    set_mailbox,
+    remove_mailbox,
+    look_into_mailbox,
+    pause_sender,
+    resume_sender,
+    test_sender,
+    authorise_sender,
+    unauthorise_sender,
+]

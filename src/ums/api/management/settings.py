@@ -1,0 +1,41 @@
+"""Settings that administrators may change while UMS runs."""
+
+from typing import Annotated, Any
+
+from litestar import Response, get, patch
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from ums.api.management.dependencies import Caller, System, expected, named, shown
+from ums.core.settings import runtime_settings
+from ums.core.settings.runtime_settings import ADJUSTABLE, Setting
+from ums.web.bodies import BoundedRequest as Call
+
+Changed = Annotated[dict[str, Any], named(one.name for one in ADJUSTABLE)]
+
+
+class SettingsShown(Struct, frozen=True):
+    """Times in days, sizes in bytes."""
+
+    settings: list[Setting]
+
+
+@get("/api/settings", scope="operators:read")
+async def show_settings(system: System, caller: Caller, request: Call) -> Response[SettingsShown]:
+    """What is kept for how long, how much may come at once, and the ports of senders."""
+    caller.unbound()
+    return shown(request, SettingsShown(runtime_settings.show(system)))
+
+
+@patch("/api/settings", scope="admin")
+async def change_settings(
+    system: System, caller: Caller, request: Call, data: JSONBody[Changed]
+) -> Response[SettingsShown]:
+    """Change those that are named, all or none; null brings back the default."""
+    caller.unbound()
+    expected(request)(SettingsShown(runtime_settings.show(system)))
+    changed = await runtime_settings.change(system, data, actor=caller.name)
+    return shown(request, SettingsShown(changed))
+
+
+handlers = [show_settings, change_settings]
