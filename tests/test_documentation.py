@@ -17,7 +17,7 @@ from litestar.routes import HTTPRoute
 from ums.app import build
 from ums.cli import commands
 from ums.config import Settings, describe
-from ums.console.door import Door
+from ums.console.middleware import Door
 from ums.core.reporting.reason_texts import REASONS
 from ums.errors import CODES, WORDS, UmsError
 

@@ -14,11 +14,11 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ums.api import authentication, error_handlers, health, local_rpc, management, v1
 from ums.api.audit_middleware import Audited
 from ums.config import Settings
-from ums.console import door as console_door
-from ums.console import failing as console_failing
+from ums.console import error_pages as console_failing
+from ums.console import middleware as console_door
 from ums.console import router as console
 from ums.console.api_docs import api_docs
-from ums.console.pages import static_files
+from ums.console.rendering import static_files
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.common import idempotency
 from ums.core.context.app_context import System

@@ -4,7 +4,7 @@ import re
 
 import openapi
 from doors import Door
-from ums.console.pages import PAGE_HEADERS, STATIC
+from ums.console.rendering import PAGE_HEADERS, STATIC
 
 
 async def test_every_operation_and_shape_is_on_the_page(shared: Door) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from doors import Answer, Basic, Door, OneChannel
 from ums import clock
-from ums.console.door import Door as ConsoleDoor
+from ums.console.middleware import Door as ConsoleDoor
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.tables import deliveries

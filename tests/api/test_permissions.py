@@ -28,7 +28,7 @@ from sqlalchemy import update
 from doors import Basic, Door, OneChannel, Token
 from ums.app import build
 from ums.config import Settings
-from ums.console.door import Door as ConsoleDoor
+from ums.console.middleware import Door as ConsoleDoor
 from ums.core.identity import operators, scopes
 from ums.core.identity.scopes import SCOPES, holds
 from ums.core.tables import operators as operator_rows

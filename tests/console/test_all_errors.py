@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from console.administration.test_settings import followed
 from console.conftest import Visit
-from console.test_settings import followed
 from doors import Door
 from ums.console.forms import Form
 from ums.core.senders import senders

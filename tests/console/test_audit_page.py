@@ -14,9 +14,9 @@ from clocks import Time
 from console.conftest import Visit, browsing
 from doors import Door, OneChannel
 from ums.api.audit_middleware import NAMES
-from ums.console.auditing import action_words
-from ums.console.confirming import PAGE, RECENT
-from ums.console.words import LANGUAGES
+from ums.console.administration.audit_log import action_words
+from ums.console.i18n import LANGUAGES
+from ums.console.reauthentication import PAGE, RECENT
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.tables import audit as rows

@@ -2,8 +2,8 @@
 
 import re
 
+from console.administration.test_settings import followed
 from console.conftest import Visit
-from console.test_settings import followed
 from doors import Door
 
 

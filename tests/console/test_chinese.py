@@ -15,7 +15,7 @@ from console.test_walk import PostForm, forms_of
 from console.world import furnish
 from doors import Door
 from ums.config import PREFIX, describe
-from ums.console.words import WORDS
+from ums.console.i18n import WORDS
 from ums.core.settings.runtime_settings import ADJUSTABLE
 
 BAD: Final = ("{{", "{% if 甲 %}", "zz\x01", "9" * 19, "[", "甲" * 6000, "-1", "@", "")

@@ -8,7 +8,7 @@ from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
 from doors import Door
 from fakes import DROP, Act, Call
-from ums.console.words import Words
+from ums.console.i18n import Words
 from ums.core.identity import operators
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender

@@ -4,9 +4,9 @@ import re
 
 import httpx
 
+from console.administration.test_settings import followed
 from console.browser import WIDE, log_in, opened
 from console.conftest import Visit
-from console.test_settings import followed
 from doors import Door, OneChannel
 
 HTML = "<p>Hello {{ name }}, <b>look</b></p><script>alert(1)</script>"

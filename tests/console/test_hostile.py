@@ -6,8 +6,8 @@ from typing import Any
 
 from console.conftest import Visit, settled
 from doors import Door
-from ums.console import pages
-from ums.console.words import LANGUAGES, WORDS
+from ums.console import rendering
+from ums.console.i18n import LANGUAGES, WORDS
 from ums.core.channels import channels
 from ums.core.messages import audience_preview
 from ums.core.messages.audience_preview import LOSSES
@@ -16,9 +16,9 @@ from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 
 EVIL = "\"'><img src=x onerror=alert(1)>"
-TEMPLATES = Path(pages.__file__).parent / "html"
+TEMPLATES = Path(rendering.__file__).parent / "html"
 USED = re.compile(r"""\bt\(\s*["']([\w.]+)["']\s*[,)]""")
-SOURCES = sorted(Path(pages.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(rendering.__file__).parent.glob("*.py"))
 
 
 async def test_nothing_that_is_shown_breaks_out(door: Door, visit: Visit) -> None:

@@ -1,8 +1,8 @@
 """The mailbox of a sender in the console."""
 
 import letters
+from console.administration.test_settings import followed
 from console.conftest import Visit
-from console.test_settings import followed
 from doors import Door
 from imap import ACCOUNT, PASSWORD, ImapServer
 

@@ -12,11 +12,11 @@ from httpx import ASGITransport, AsyncClient
 from litestar import Litestar, Router
 from litestar.datastructures import State
 
-from ums.console.door import Door
-from ums.console.guests import COOKIE, guests_of
-from ums.console.pages import static_files
-from ums.console.sandbox import router
-from ums.console.words import LANGUAGES, WORDS
+from ums.console.i18n import LANGUAGES, WORDS
+from ums.console.middleware import Door
+from ums.console.rendering import static_files
+from ums.console.sandbox.guests import COOKIE, guests_of
+from ums.console.sandbox.mailbox import router
 from ums.core.context.app_context import System
 from ums.core.deliveries import sandbox_mailbox
 from ums.core.identity import operators
@@ -151,8 +151,8 @@ async def test_a_senseless_place_in_the_list_is_no_error(client: AsyncClient, be
 async def test_what_comes_appears_by_itself(
     client: AsyncClient, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ums.console.live.EVERY", 0.05)
-    monkeypatch.setattr("ums.console.live.LONGEST", 40)
+    monkeypatch.setattr("ums.console.live_updates.EVERY", 0.05)
+    monkeypatch.setattr("ums.console.live_updates.LONGEST", 40)
     await catch(system, PLAIN)
     assert 'data-live="/sandbox/live"' in (await client.get("/sandbox")).text
     following = asyncio.create_task(client.get("/sandbox/live"))

@@ -5,15 +5,15 @@ import re
 import pytest
 from sqlalchemy import select, update
 
+from console.administration.test_settings import followed
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
-from console.test_settings import followed
 from doors import Door
 from flow import with_settings
 from receiver import receiving
 from telling import ALLOWED
 from ums import clock
-from ums.console.words import Words
+from ums.console.i18n import Words
 from ums.core.identity import one_time_secrets, operators
 from ums.core.tables import shown_once as rows
 

@@ -1,7 +1,7 @@
 """A sender that was stopped, as an operator sees it."""
 
+from console.administration.test_settings import followed
 from console.conftest import Visit
-from console.test_settings import followed
 from doors import Door
 from flow import until
 from ums.core.senders import reputation

@@ -21,7 +21,7 @@ from ums.cli.failing import fail
 from ums.cli.first_start import Greeting, keep, prepare
 from ums.cli.workers import Workers
 from ums.config import Settings, listening_url
-from ums.console.guests import PATH, guests_of
+from ums.console.sandbox.guests import PATH, guests_of
 from ums.core.context.app_context import System
 from ums.core.maintenance.health_checks import require_key
 from ums.core.maintenance.startup import open_system

@@ -6,11 +6,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from ums.console import two_factor
+from ums.console.current_operator import client_of, cookies_of, current, inside, session_cookie
+from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused, wait
-from ums.console.pages import AnyRequest, go, page
-from ums.console.shapes import System, Visitor
-from ums.console.visitor import client_of, cookies_of, current, inside, session_cookie
-from ums.console.zones import known_zones, zone_of
+from ums.console.rendering import AnyRequest, go, page
+from ums.console.time_zones import known_zones, zone_of
 from ums.core.audit import audit_log
 from ums.core.identity import login as signing_in
 from ums.core.identity import operator_access, operators, sessions

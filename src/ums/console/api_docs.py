@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from litestar import Request, Response, get
 
-from ums.console.pages import page
+from ums.console.rendering import page
 
 AnyRequest = Request[Any, Any, Any]
 Schema = dict[str, Any]

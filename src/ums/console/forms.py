@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from litestar.datastructures import UploadFile
 
-from ums.console.visitor import AnyRequest
-from ums.console.words import Words, language_of
+from ums.console.current_operator import AnyRequest
+from ums.console.i18n import Words, language_of
 from ums.errors import UmsError
 
 

@@ -8,9 +8,9 @@ from litestar.response import ServerSentEvent
 from msgspec import Struct
 
 from ums import clock
-from ums.console.live import live
-from ums.console.pages import AnyRequest, page, render
-from ums.console.shapes import System, Visitor
+from ums.console.dependencies import System, Visitor
+from ums.console.live_updates import live
+from ums.console.rendering import AnyRequest, page, render
 from ums.core.common import metadata
 from ums.core.identity import operator_access
 from ums.core.identity.operators import ADMINISTRATOR

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ums.console.visitor import Visitor
+from ums.console.current_operator import Visitor
 
 
 class Entry(Struct, frozen=True):

@@ -5,10 +5,10 @@ from typing import Any, Final
 from litestar import Response, get
 
 from ums import clock
-from ums.console.exporting import CSV, MARK, lines, saved_as
+from ums.console.dependencies import System, Visitor
+from ums.console.export import CSV, MARK, lines, saved_as
 from ums.console.forms import Form
-from ums.console.pages import AnyRequest, page
-from ums.console.shapes import System, Visitor
+from ums.console.rendering import AnyRequest, page
 from ums.core.identity.principals import Caller
 from ums.core.reporting import statistics as stats
 from ums.core.reporting.statistics import StatsReport

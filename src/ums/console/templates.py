@@ -7,11 +7,11 @@ import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.params import FromPath
 
+from ums.console.dependencies import Intake, System, Visitor
 from ums.console.forms import Form, given, refused, sort_of
-from ums.console.mail_html import HTML_HEADERS
-from ums.console.pages import AnyRequest, go, page
-from ums.console.shapes import Intake, System, Visitor
-from ums.console.words import language_of
+from ums.console.i18n import language_of
+from ums.console.rendering import AnyRequest, go, page
+from ums.console.sandbox.mail_csp import HTML_HEADERS
 from ums.core.common.sorting import ByName
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Caller

@@ -8,11 +8,11 @@ import segno
 from litestar import Response, get, post
 
 from ums import clock
+from ums.console.current_operator import client_of, cookies_of, inside
+from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused, wait
-from ums.console.pages import AnyRequest, go, page
-from ums.console.shapes import System, Visitor
-from ums.console.shown import reveal
-from ums.console.visitor import client_of, cookies_of, inside
+from ums.console.one_time_secret import reveal
+from ums.console.rendering import AnyRequest, go, page
 from ums.core.identity import login, two_factor
 from ums.core.identity.login import Operator
 from ums.core.identity.two_factor import Setup

@@ -1,0 +1,186 @@
+"""Channels: the business lines that ask for messages."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums import clock
+from ums.console.dependencies import System, Visitor
+from ums.console.forms import Form, given, refused, sort_of, whole
+from ums.console.one_time_secret import reveal
+from ums.console.rendering import AnyRequest, go, page
+from ums.console.time_zones import known_zones, zone_of
+from ums.core.channels import channels
+from ums.core.channels.channels import ChannelInfo
+from ums.core.common.sorting import ByName
+from ums.core.maintenance import health_checks
+from ums.core.senders import routing, senders
+from ums.errors import UmsError
+
+OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good
+
+
+@get("/channels", scope="channels:read")
+async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
+    found = await channels.page_channels(
+        system, visitor.caller.channels, sort=sort, after=after, limit=50
+    )
+    return page(request, "channels/list.html", found=found, sort=sort)
+
+
+@get("/channels/new", scope="channels:write", recent=True)
+async def new_channel(request: AnyRequest, visitor: Visitor) -> Response[str]:
+    """The zone is the visitor's; else a script's answer, and UTC where no script runs."""
+    form = Form({"name": "", "key": "", "zone": visitor.zone or "UTC"})
+    return _new(request, form, by_browser=not visitor.zone)
+
+
+def _new(
+    request: AnyRequest, form: Form, status: int = 200, *, by_browser: bool = False
+) -> Response[str]:
+    return page(
+        request,
+        "channels/new.html",
+        status=status,
+        form=form,
+        zones=known_zones(),
+        by_browser=by_browser,
+    )
+
+
+@post("/channels", scope="channels:write", recent="/channels/new")
+async def create_channel(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """The page after it is the only one that shows the MasterSecret."""
+    visitor.caller.unbound()
+    fields = await given(request)
+    try:
+        await health_checks.require_key(system)
+        key, zone = fields.get("key") or None, fields.get("zone", "").strip() or "UTC"
+        zone_of(zone)
+        made = await channels.create(system, fields.get("name", ""), key, zone=zone)
+    except UmsError as error:
+        values = {name: fields.get(name, "") for name in ("name", "key", "zone")}
+        return _new(request, refused(request, values, error), error.status)
+    return await _reveal(system, visitor, "channel", made)
+
+
+async def _reveal(system: Any, visitor: Any, kind: str, made: ChannelInfo) -> Response[str]:
+    where = f"/channels/{made.channelkey}"
+    secret = {"key": made.channelkey, "secret": str(made.mastersecret)}
+    return await reveal(system, visitor, kind, name=made.name, where=where, **secret)
+
+
+@get("/channels/{key:str}", scope="channels:read")
+async def show_channel(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    channel = await channels.show(system, visitor.caller.channel(key).key)
+    return _page(request, system, channel, Form({"name": channel.name}))
+
+
+def _page(
+    request: AnyRequest,
+    system: Any,
+    channel: ChannelInfo,
+    form: Form,
+    *,
+    trouble: Form | None = None,
+    status: int = 200,
+) -> Response[str]:
+    """`trouble`: what is wrong with the route."""
+    return page(
+        request,
+        "channels/show.html",
+        status=status,
+        channel=channel,
+        route={leg.sender: leg for leg in channel.route},
+        url=system.settings.base_url,
+        overlaps=OVERLAPS,
+        form=form,
+        route_form=trouble or Form(),
+    )
+
+
+@post("/channels/{key:str}", scope="channels:write")
+async def change_channel(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    fields = await given(request)
+    try:
+        await channels.change(system, own, name=fields.get("name", ""))
+    except UmsError as error:
+        shown = await channels.show(system, own)
+        form = refused(request, {"name": fields.get("name", "")}, error)
+        return _page(request, system, shown, form, status=error.status)
+    return go(f"/channels/{own}", "channels.did_change")
+
+
+@post("/channels/{key:str}/route", scope="senders:write")
+async def change_route(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    """Which senders carry the channel's mail, in which order, and what part each."""
+    visitor.caller.unbound()
+    own, fields = visitor.caller.channel(key).key, await given(request)
+    shown = await channels.show(system, own)
+    try:
+        for code in shown.senders:
+            rank, weight = _number(fields, f"rank_{code}"), _number(fields, f"weight_{code}")
+            await routing.set_leg(system, own, code, rank=rank, weight=weight)
+        if fields.get("default") in shown.senders:
+            await senders.authorise(system, fields["default"], own, default=True)
+    except UmsError as error:
+        shown, wrong = await channels.show(system, own), refused(request, {}, error)
+        form = Form({"name": shown.name})
+        return _page(request, system, shown, form, trouble=wrong, status=error.status)
+    return go(f"/channels/{own}", "channels.did_change")
+
+
+def _number(fields: dict[str, str], name: str) -> int | None:
+    """None where it is not on the form; -1, which nothing takes, for what is no number."""
+    if name not in fields:
+        return None
+    number = whole(fields[name].strip(), 4)
+    return -1 if number is None else number
+
+
+@post("/channels/{key:str}/open", scope="channels:write")
+async def open_channel(system: System, visitor: Visitor, key: FromPath[str]) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    await channels.change(system, own, open=True)
+    return go(f"/channels/{own}", "channels.did_open")
+
+
+@post("/channels/{key:str}/close", scope="channels:write")
+async def close_channel(system: System, visitor: Visitor, key: FromPath[str]) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    await channels.change(system, own, open=False)
+    return go(f"/channels/{own}", "channels.did_close")
+
+
+@post("/channels/{key:str}/rotate", scope="channels:write", recent="/channels/{key}")
+async def rotate_secret(
+    request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
+) -> Response[str]:
+    own = visitor.caller.channel(key).key
+    hours = (await given(request)).get("overlap", "24")
+    overlap = int(hours) if hours in map(str, OVERLAPS) else 24
+    await health_checks.require_key(system)
+    made = await channels.rotate(system, own, overlap * clock.HOUR)
+    return await _reveal(system, visitor, "rotated", made)
+
+
+handlers = [
+    list_channels,
+    new_channel,
+    create_channel,
+    show_channel,
+    change_channel,
+    change_route,
+    open_channel,
+    close_channel,
+    rotate_secret,
+]

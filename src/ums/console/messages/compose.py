@@ -1,0 +1,368 @@
+"""Sending: to whom, what, when; a look at it with exact counts; and off it goes."""
+
+from typing import Any, Final
+
+from litestar import MediaType, Response, get, post
+from litestar.params import FromPath
+from msgspec.structs import replace
+
+from ums import clock
+from ums.console.dependencies import Intake, System, Visitor
+from ums.console.forms import Form, lists, refused
+from ums.console.i18n import language_of
+from ums.console.messages import recipients
+from ums.console.messages.attachments import attached, kept_files
+from ums.console.messages.compose_form import content_of, fields_of, sources_of, variables_of
+from ums.console.rendering import AnyRequest, go, page
+from ums.console.sandbox.mail_csp import HTML_HEADERS
+from ums.console.time_zones import entered
+from ums.core.context.directory import Channel
+from ums.core.identity.principals import Caller
+from ums.core.messages import approval, compose, drafts, template_preview
+from ums.core.messages.audience_preview import reach
+from ums.core.messages.drafts import Draft
+from ums.core.messages.new_message import Outgoing, Recipient
+from ums.core.messages.scheduling import check_times
+from ums.core.reporting import reports
+from ums.core.reporting.delivery_eta import estimate
+from ums.core.templates import inline, store
+from ums.core.users import segments
+from ums.errors import Invalid, NotFound, UmsError
+
+EMPTY: Final = {
+    "channel": "",
+    "to": "people",
+    "people": "",
+    "tags": "",
+    "segment": "",
+    "with": "html",
+    "template": "",
+    "variables": "",
+    "subject": "",
+    "body": "",
+    "reply_to": "",
+    "starts": "",
+    "zone": "UTC",
+    "priority": "",
+    "files": "",
+    **recipients.FIELDS,
+    "skip_bad": "",
+    "skip_lacking": "",
+    "kept": [],
+    "lacks": [],
+}
+# The fields of `core` by the form's names.
+FIELDS: Final = {
+    "recipients": "people",
+    "audience": "tags",
+    "html": "body",
+    "text": "body",
+    "mjml": "body",
+    "starts_at": "starts",
+    "attachments": "files",
+}
+
+
+@get("/send", scope="messages:send")
+async def write(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    caller = visitor.caller
+    keys = [key for key, one in caller.snapshot.channels.items() if caller.sees(one.id)]
+    if not keys:
+        return page(request, "send/no_channel.html")
+    asked = request.query_params.get("channel", "")
+    channel = caller.channel(asked if asked in keys else keys[0])
+    values = {**EMPTY, "channel": channel.key, "zone": channel.rules.zone}
+    return await form_page(request, system, visitor, channel, Form(values))
+
+
+async def form_page(
+    request: AnyRequest,
+    system: Any,
+    visitor: Any,
+    channel: Channel,
+    form: Form,
+    draft: Draft | None = None,
+    status: int = 200,
+) -> Response[str]:
+    caller: Caller = visitor.caller
+    async with system.database.read() as tx:
+        templates = (await store.list_templates(tx, channel, limit=500)).items
+    channels = sorted(caller.snapshot.channels.values(), key=lambda one: one.id)
+    return page(
+        request,
+        "send/write.html",
+        status=status,
+        page_zone=channel.rules.zone,
+        sender=caller.snapshot.sender_for(channel, ""),
+        form=form,
+        draft=draft,
+        channel=channel,
+        channels=[one for one in channels if caller.sees(one.id)],
+        templates=[one for one in templates if one.open],
+        segments=await segments.list_segments(system),
+        drafts=await drafts.list_drafts(system, visitor.signed_in.operator_id),
+    )
+
+
+@post("/send", scope="messages:send", body="upload")
+async def keep(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    """Keep it as a draft; the next page shows what would become of it."""
+    return await _keep(request, system, visitor, None)
+
+
+@post("/send/{draft_id:int}", scope="messages:send", body="upload")
+async def keep_again(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    found = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    return await _keep(request, system, visitor, found)
+
+
+async def _keep(
+    request: AnyRequest, system: Any, visitor: Any, draft: Draft | None
+) -> Response[str]:
+    fields = await typed(request)
+    channel = visitor.caller.channel(fields["channel"])
+    try:
+        fields["kept"] = await attached(request, system, channel, fields["kept"])
+        listed = await recipients.listed(
+            request, system, visitor.signed_in.operator_id, fields, draft
+        )
+        starts = entered(fields["starts"], fields["zone"], "starts")
+        userids = await recipients.userids_of(system, fields)
+        content = content_of(fields, kept_files(fields["kept"]), starts, listed, userids)
+        content = await _with_template(system, channel, fields, content, draft)
+        content = await recipients.complete(system, channel, fields, content)
+        asked = await compose.request_of(system, channel, content)
+        check_times(asked, clock.now())
+    except UmsError as error:
+        form = refused(request, {**EMPTY, **fields}, _at_the_form(error), FIELDS)
+        return await form_page(request, system, visitor, channel, form, draft, error.status)
+    id = await drafts.save(
+        system, visitor.signed_in.operator_id, channel.id, content, draft.id if draft else None
+    )
+    return go(f"/send/{id}/check")
+
+
+async def typed(request: AnyRequest) -> dict[str, Any]:
+    """The fields of the form as they were sent, whatever is in them."""
+    given = await lists(request)
+    fields: dict[str, Any] = {
+        name: (given.get(name) or [""])[-1] for name in EMPTY if name not in ("kept", "lacks")
+    }
+    return {**fields, "kept": given.get("kept", [])}
+
+
+async def _with_template(
+    system: Any, channel: Channel, fields: dict[str, Any], content: Outgoing, draft: Draft | None
+) -> Outgoing:
+    """Where what was written has variables, or is MJML, a message of its own template."""
+    sources = sources_of(fields)
+    if content.template is not None or not inline.is_needed(sources):
+        return content
+    old = draft.content.template if draft is not None else None
+    id = await inline.keep(system, channel, sources, old)
+    return replace(
+        content, template=id, subject=None, html=None, text=None, variables=variables_of(fields)
+    )
+
+
+def _at_the_form(error: UmsError) -> UmsError:
+    """`recipients[3].address` stands in the field of all recipients, and so on; what programs are
+    told to give one of is here a field that was left empty."""
+    if error.reason in ("nobody", "one_of"):
+        error = Invalid("missing", field=error.values["field"])
+    field = str(error.values.get("field", "")).partition("[")[0].partition(".")[0]
+    if field:
+        error.values["field"] = field
+    return error
+
+
+@get("/send/{draft_id:int}", scope="messages:send")
+async def write_on(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    channel = _channel(visitor.caller, draft)
+    fields = draft.form
+    if fields is None:
+        own = None
+        if draft.content.template is not None:
+            own = await inline.find(system, channel, draft.content.template)
+        fields = fields_of(draft.content, channel.rules.zone, own)
+    values = {**EMPTY, **fields, "channel": channel.key}
+    return await form_page(request, system, visitor, channel, Form(values), draft)
+
+
+def _channel(caller: Caller, draft: Draft) -> Channel:
+    channel = caller.snapshot.channel_ids.get(draft.channel_id)
+    if channel is None or not caller.sees(channel.id):
+        raise NotFound("draft_gone")
+    return channel
+
+
+@get("/send/{draft_id:int}/check", scope="messages:send")
+async def check(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    if draft.msgid is not None:
+        return go(f"/messages/{draft.msgid}")
+    return await _check(request, system, visitor, draft, Form({"to": ""}))
+
+
+async def _check(
+    request: AnyRequest,
+    system: Any,
+    visitor: Any,
+    draft: Draft,
+    form: Form,
+    status: int = 200,
+    problem: str = "",
+) -> Response[str]:
+    """`problem`: why it could not be sent just now."""
+    channel, counted, ahead = _channel(visitor.caller, draft), None, None
+    second = False  # whether another person has to approve it
+    userid = request.query_params.get("userid", "").strip()
+    sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
+    try:
+        asked = await compose.request_of(system, channel, draft.content)
+        second = approval.is_needed(channel, "console", asked.audience)
+        check_times(asked, clock.now())
+        counted = await reach(system, channel, asked)
+        if sender is not None:
+            async with system.database.read() as tx:
+                ahead = await estimate(tx, channel, sender.code, asked, counted.goes)
+    except UmsError as error:
+        problem = problem or refused(request, {}, error).trouble
+    seen, form_user = await _seen(request, system, channel, draft.content, userid)
+    return page(
+        request,
+        "send/check.html",
+        status=status,
+        page_zone=channel.rules.zone,
+        draft=draft,
+        content=draft.content,
+        channel=channel,
+        sender=sender,
+        counted=counted,
+        second=second,
+        ahead=ahead,
+        problem=problem,
+        seen=seen,
+        userid=userid,
+        form_user=form_user,
+        form=form,
+        phone=request.query_params.get("view") == "phone",
+    )
+
+
+async def _seen(
+    request: AnyRequest, system: Any, channel: Channel, content: Outgoing, userid: str
+) -> tuple[Any, Form]:
+    """The template as a real user would get it; None for content that is the same for all."""
+    form, language = Form({"userid": userid}), language_of(request)
+    if content.template is None:
+        return None, form
+    who = userid or next((one.userid for one in content.recipients if one.userid), None)
+    try:
+        seen = await template_preview.preview(
+            system, channel, content.template, userid=who, para=content.variables, language=language
+        )
+    except UmsError as error:
+        form = refused(request, {"userid": userid}, error, {"": "userid"})
+        seen = await template_preview.preview(
+            system, channel, content.template, para=content.variables, language=language
+        )
+    return seen, form
+
+
+@get("/send/{draft_id:int}/mail", scope="messages:send")
+async def mail(
+    request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
+) -> Response[str]:
+    """The HTML of the mail, for the frame of the page before."""
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    html = draft.content.html or ""
+    if draft.content.template is not None:
+        channel = _channel(visitor.caller, draft)
+        userid = request.query_params.get("userid", "").strip()
+        seen, _ = await _seen(request, system, channel, draft.content, userid)
+        html = seen.html or ""
+    return Response(html, media_type=MediaType.HTML, headers=HTML_HEADERS)
+
+
+@post("/send/{draft_id:int}/test", scope="messages:send", status_code=200)
+async def test(
+    request: AnyRequest,
+    system: System,
+    intake: Intake,
+    visitor: Visitor,
+    draft_id: FromPath[int],
+) -> Response[str]:
+    """One mail of it, to oneself."""
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    channel = _channel(visitor.caller, draft)
+    to = ((await lists(request)).get("to") or [""])[-1].strip()
+    try:
+        trial = _trial(draft.content, to)
+        accepted = await intake.send(channel, trial, origin="console")
+    except UmsError as error:
+        error.values["field"] = "to"
+        form = refused(request, {"to": to}, error)
+        return await _check(request, system, visitor, draft, form, error.status)
+    waits = await approval.waits(system, accepted.msgid)
+    return go(f"/messages/{accepted.msgid}", "send.did_wait" if waits else "send.did_test")
+
+
+def _trial(content: Outgoing, to: str) -> Outgoing:
+    own = content.recipients[0].variables if content.recipients else {}
+    only = [Recipient(address=to, variables=own)]
+    return replace(content, recipients=only, audience=None, starts_at=None, cc=[], bcc=[])
+
+
+@post("/send/{draft_id:int}/go", scope="messages:send")
+async def send(
+    request: AnyRequest,
+    system: System,
+    intake: Intake,
+    visitor: Visitor,
+    draft_id: FromPath[int],
+) -> Response[str]:
+    """Off it goes. However often this is pressed, it is one message."""
+    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    if draft.msgid is not None:
+        return go(f"/messages/{draft.msgid}")
+    channel = _channel(visitor.caller, draft)
+    key = f"draft:{draft.id}"
+    try:
+        accepted = await intake.send(channel, draft.content, key=key, origin="console")
+    except UmsError as error:
+        told = refused(request, {}, error).trouble
+        return await _check(
+            request, system, visitor, draft, Form({"to": ""}), error.status, problem=told
+        )
+    await drafts.sent(system, draft.id, accepted.msgid)
+    async with system.database.read() as tx:
+        state = (await reports.message(tx, accepted.msgid)).state
+    word = {"scheduled": "send.did_schedule", "approval": "send.did_wait"}.get(state)
+    return go(f"/messages/{accepted.msgid}", word or "send.did_send")
+
+
+@post("/send/{draft_id:int}/delete", scope="messages:send")
+async def delete(system: System, visitor: Visitor, draft_id: FromPath[int]) -> Response[str]:
+    await drafts.remove(system, visitor.signed_in.operator_id, draft_id)
+    return go("/send", "send.did_delete")
+
+
+handlers = [
+    write,
+    keep,
+    write_on,
+    keep_again,
+    check,
+    mail,
+    test,
+    send,
+    delete,
+]

@@ -1,0 +1,150 @@
+"""What a sender may send in a time."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from ums.console.dependencies import System, Visitor
+from ums.console.forms import Form, given, refused, whole
+from ums.console.rendering import AnyRequest, go, page
+from ums.core.senders import quota_ledger, senders, warm_up
+from ums.core.senders.quota_ledger import MOST_CAPS
+from ums.core.senders.senders import SenderInfo
+from ums.errors import Invalid, UmsError
+from ums.mail.provider_presets import preset_of
+from ums.mail.send_limits import Cap
+from ums.mail.warm_up_plan import WarmUp
+
+LENGTHS: Final = (1, 60, 900, 3600, 86_400, 2_592_000)  # seconds that are offered
+SPARE: Final = 2  # empty rows
+_ROW: Final = ("count", "seconds", "of", "reset")
+
+
+@get("/senders/{code:str}/caps", scope="senders:write")
+async def edit_caps(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """The caps that are set; with `?preset` those that its provider is known to have."""
+    visitor.caller.unbound()
+    sender = await senders.show(system, code)
+    preset = preset_of(sender.host)
+    taken = preset is not None and "preset" in request.query_params
+    caps = preset.caps if preset is not None and taken else sender.caps
+    return _form(request, sender, Form(_values(caps, sender.urgent_share)))
+
+
+def _form(request: AnyRequest, sender: SenderInfo, form: Form, status: int = 200) -> Response[str]:
+    return page(
+        request,
+        "senders/caps.html",
+        status=status,
+        sender=sender,
+        preset=preset_of(sender.host),
+        form=form,
+        rows=range(sum(name.startswith("count_") for name in form.values)),
+        lengths=LENGTHS,
+    )
+
+
+def _values(caps: Sequence[Cap], share: int) -> dict[str, Any]:
+    values: dict[str, Any] = {"urgent_share": share}
+    for row in range(min(len(caps) + SPARE, MOST_CAPS)):
+        cap = caps[row] if row < len(caps) else None
+        for name in _ROW:
+            values[f"{name}_{row}"] = getattr(cap, name) if cap else ""
+        values[f"seconds_{row}"] = cap.seconds if cap else 86_400
+    return values
+
+
+@post("/senders/{code:str}/caps", scope="senders:write")
+async def change_caps(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    """Rows without a number are no caps."""
+    visitor.caller.unbound()
+    sender, fields = await senders.show(system, code), await given(request)
+    try:
+        rows = [row for row in range(MOST_CAPS) if fields.get(f"count_{row}", "").strip()]
+        changes = {
+            "caps": [_cap(fields, row) for row in rows],
+            "urgent_share": _number(fields, "urgent_share", 0, quota_ledger.MOST_KEPT),
+        }
+        await senders.edit(system, code, changes)
+    except UmsError as error:
+        form = refused(request, fields, error)
+        return _form(request, sender, form, error.status)
+    return go(f"/senders/{code}", "senders.did_caps")
+
+
+def _cap(fields: dict[str, str], row: int) -> Cap:
+    of: Any = "recipients" if fields.get(f"of_{row}") == "recipients" else "mails"
+    return Cap(
+        count=_number(fields, f"count_{row}", 1, 10**9),
+        seconds=_number(fields, f"seconds_{row}", 1, LENGTHS[-1]),
+        of=of,
+        reset=" ".join(fields.get(f"reset_{row}", "").split()),
+    )
+
+
+def _number(fields: dict[str, str], name: str, least: int, most: int) -> int:
+    number = whole(fields.get(name, "").strip(), 10)
+    if number is None or not least <= number <= most:
+        raise Invalid("not_in_range", field=name, least=least, most=most)
+    return number
+
+
+@get("/senders/{code:str}/warm-up", scope="senders:write")
+async def edit_warm_up(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    plan = await warm_up.show(system, code)
+    values = {"start": 50, "growth": 50, "target": "", "zone": "Asia/Shanghai"}
+    if plan is not None:
+        values = {name: getattr(plan, name) for name in values}
+    return await _warm_form(request, system, code, Form(values))
+
+
+async def _warm_form(
+    request: AnyRequest, system: Any, code: str, form: Form, status: int = 200
+) -> Response[str]:
+    return page(
+        request,
+        "senders/warm_up.html",
+        status=status,
+        sender=await senders.show(system, code),
+        warming=await warm_up.show(system, code),
+        form=form,
+    )
+
+
+@post("/senders/{code:str}/warm-up", scope="senders:write")
+async def begin_warm_up(
+    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    fields = await given(request)
+    try:
+        plan = WarmUp(
+            start=_number(fields, "start", 1, 10**6),
+            growth=_number(fields, "growth", 1, 200),
+            target=_number(fields, "target", 1, 10**7),
+            zone=fields.get("zone", "").strip(),
+        )
+        await warm_up.begin(system, code, plan)
+    except UmsError as error:
+        form = refused(request, fields, error)
+        return await _warm_form(request, system, code, form, error.status)
+    return go(f"/senders/{code}", "senders.did_warm_up")
+
+
+@post("/senders/{code:str}/warm-up/end", scope="senders:write")
+async def end_warm_up(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
+    visitor.caller.unbound()
+    await warm_up.end(system, code)
+    return go(f"/senders/{code}", "senders.did_warm_up_end")
+
+
+handlers = [edit_caps, change_caps, edit_warm_up, begin_warm_up, end_warm_up]
