@@ -11,7 +11,7 @@ import typer
 import yaml
 
 import ums.cli
-from ums.cli.commands import app
+from ums.cli.app import app
 from worlds import DOCUMENT
 
 ROOT = Path(__file__).parents[1]

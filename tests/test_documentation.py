@@ -15,7 +15,7 @@ import typer
 from litestar.routes import HTTPRoute
 
 from ums.app import build
-from ums.cli import commands
+from ums.cli import app
 from ums.config import Settings, describe
 from ums.console.middleware import Door
 from ums.core.reporting.reason_texts import REASONS
@@ -102,7 +102,7 @@ def leaves(command: Any, path: tuple[str, ...] = ("ums",)) -> Iterator[tuple[str
         yield from leaves(inner, (*path, name))
 
 
-COMMANDS = dict(leaves(typer.main.get_command(commands.app)))
+COMMANDS = dict(leaves(typer.main.get_command(app.app)))
 
 
 def sections(page: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.terminal import Ran, Terminal
-from ums.cli import door, main
+from ums.cli import connection, main
 from ums.config import Settings
 
 Ums = Callable[..., Ran]
@@ -18,7 +18,7 @@ Ums = Callable[..., Ran]
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ums:
     """Run `ums` with the settings of a terminal, in this process, which is quicker."""
     # The logs and the umask are this process's own.
-    monkeypatch.setattr(door, "configure", lambda _: None)
+    monkeypatch.setattr(connection, "configure", lambda _: None)
     monkeypatch.setattr(os, "umask", lambda _: 0)
 
     def run(terminal: Terminal, *arguments: str) -> Ran:

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from ums.cli.first_start import DEMO_CHANNEL, prepare
+from ums.cli.processes.bootstrap import DEMO_CHANNEL, prepare
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.identity.credentials import create_access_key

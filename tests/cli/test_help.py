@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ums.cli
-from ums.cli.commands import app
+from ums.cli.app import app
 
 run = CliRunner()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Ums
-from cli.test_commands import create_sender
+from cli.test_app import create_sender
 
 PASSWORD = "correct horse battery"
 

@@ -13,7 +13,7 @@ from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
-from ums.cli import door
+from ums.cli import connection
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, holds
@@ -77,7 +77,7 @@ def test_nothing_goes_out_after_the_answer_though_all_are_killed(
     verb: str,
     workers: int,
 ) -> None:
-    monkeypatch.setattr(door, "configure", lambda _: None)
+    monkeypatch.setattr(connection, "configure", lambda _: None)
     with Ledger() as ledger, ExitStack() as stack:
         ledger.hold = 0.05  # so that there is always a mail at the dot
         asyncio.run(fill(settings, ledger.port, broadcast=MANY, single=0))
@@ -124,7 +124,7 @@ async def _msgid(settings: Settings) -> str:
 
 async def _call(settings: Settings, verb: str, msgid: str) -> Any:
     """As the `ums` command does it: on SQLite through the server, else beside the workers."""
-    async with door.opened(settings) as way:
+    async with connection.opened(settings) as way:
         return await way.call(verb, msgid=msgid)
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import AsJson, ask, read_password, sender
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, ask, read_password, sender
+from ums.cli.errors import fail
 
 
 @sender.command("mailbox")
@@ -48,8 +48,8 @@ def sender_mailbox(
     mailbox = None if host is None else given
     found = ask("sender.mailbox", code=code, mailbox=mailbox, remove=remove, look=look)
     if json:
-        show.as_json(found)
+        output.as_json(found)
     elif found is None:
         typer.echo("UMS looks into no mailbox of it.")
     else:
-        show.record(found, raw=False)
+        output.record(found, raw=False)

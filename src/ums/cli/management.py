@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask
+from ums.cli import output
+from ums.cli.app import After, AsJson, Limit, app, ask
 
 token = typer.Typer(help="Tokens of the management API.", no_args_is_help=True)
 imports = typer.Typer(help="Imports that ran.", no_args_is_help=True)
@@ -41,13 +41,13 @@ def token_create(
 ) -> None:
     """Make a token of the management API and show it, this once."""
     made = ask("token.create", name=name, scopes=scope, channels=channel or None, days=days)
-    show.record(made, raw=json)
+    output.record(made, raw=json)
 
 
 @token.command("list")
 def token_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
     """All tokens, the newest first, those that are over too."""
-    show.page(ask("token.list", after=after, limit=limit), TOKEN, raw=json)
+    output.page(ask("token.list", after=after, limit=limit), TOKEN, raw=json)
 
 
 @token.command("revoke")
@@ -58,7 +58,7 @@ def token_revoke(
     json: AsJson = False,
 ) -> None:
     """End a token, from its next request on."""
-    show.record(ask("token.revoke", id=id), raw=json)
+    output.record(ask("token.revoke", id=id), raw=json)
 
 
 @app.command("stats")
@@ -90,21 +90,21 @@ def stats(
         limit=limit,
     )
     if json:
-        show.as_json(report)
+        output.as_json(report)
         return
     clock = zone if by in ("day", "hour") else ""
-    show.records([*report["items"], report["total"]], FUNNEL, raw=False, zone=clock)
+    output.records([*report["items"], report["total"]], FUNNEL, raw=False, zone=clock)
     if report["total"]["losses"]:
-        show.out.print()
-        show.records(report["total"]["losses"], ("step", "state", "reason", "count"), raw=False)
+        output.out.print()
+        output.records(report["total"]["losses"], ("step", "state", "reason", "count"), raw=False)
     if report["next"] is not None:
-        show.out.print(f"\nThere are more: --after {report['next']}")
+        output.out.print(f"\nThere are more: --after {report['next']}")
 
 
 @imports.command("list")
 def import_list(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
     """All imports, the newest first."""
-    show.page(ask("import.list", after=after, limit=limit), IMPORT, raw=json)
+    output.page(ask("import.list", after=after, limit=limit), IMPORT, raw=json)
 
 
 @imports.command("undo")
@@ -115,4 +115,4 @@ def import_undo(
     json: AsJson = False,
 ) -> None:
     """Take an import back: what nobody changed since is as it was before."""
-    show.record(ask("import.undo", id=id), raw=json)
+    output.record(ask("import.undo", id=id), raw=json)

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
 
 material = typer.Typer(help="Uploaded attachments.", no_args_is_help=True)
 app.add_typer(material, name="material")
@@ -21,7 +21,7 @@ def material_upload(
     json: AsJson = False,
 ) -> None:
     """Store a file and show the URL under which messages can name it."""
-    show.record(ask("material.upload", path=str(file.absolute()), ttl=ttl), raw=json)
+    output.record(ask("material.upload", path=str(file.absolute()), ttl=ttl), raw=json)
 
 
 @material.command("list")
@@ -34,7 +34,7 @@ def material_list(
 ) -> None:
     """All materials, the newest first."""
     page = ask("material.list", after=after, limit=limit)
-    show.page(page, MATERIAL, raw=json)
+    output.page(page, MATERIAL, raw=json)
 
 
 @material.command("delete")
@@ -42,4 +42,4 @@ def material_delete(
     id: Annotated[int, typer.Argument(help="Its id.", min=1, max=MOST_ID)], json: AsJson = False
 ) -> None:
     """End a material's time; it goes as soon as no unfinished message needs it."""
-    show.record(ask("material.delete", id=id), raw=json)
+    output.record(ask("material.delete", id=id), raw=json)

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, ask, operator, read_password
+from ums.cli import output
+from ums.cli.app import After, AsJson, Limit, ask, operator, read_password
 
 Name = Annotated[str, typer.Argument(help="The name to log in with.")]
 PasswordFile = Annotated[str, typer.Option(help="A file with the password; - the input.")]
@@ -28,20 +28,20 @@ def create(
     """Make an operator; a name that is taken is refused."""
     password = read_password(password_file)
     made = ask("operator.create", name=name, password=password, role=role, channels=channel or None)
-    show.record(made, raw=json)
+    output.record(made, raw=json)
 
 
 @operator.command("password")
 def password(name: Name, password_file: PasswordFile, json: AsJson = False) -> None:
     """Give an operator another password and end its sessions; nothing else changes."""
     given = read_password(password_file)
-    show.record(ask("operator.password", name=name, password=given), raw=json)
+    output.record(ask("operator.password", name=name, password=given), raw=json)
 
 
 @operator.command("list")
 def list_operators(after: After = None, limit: Limit = 100, json: AsJson = False) -> None:
     """All operators."""
-    show.page(ask("operator.list", after=after, limit=limit), SHOWN, raw=json)
+    output.page(ask("operator.list", after=after, limit=limit), SHOWN, raw=json)
 
 
 @operator.command("change")
@@ -59,13 +59,13 @@ def change(
     given: dict[str, object] = {"role": role, "disabled": disable}
     if channel or every_channel:
         given["channels"] = None if every_channel else channel
-    show.record(ask("operator.change", name=name, **given), raw=json)
+    output.record(ask("operator.change", name=name, **given), raw=json)
 
 
 @operator.command("sessions")
 def sessions(name: Name, json: AsJson = False) -> None:
     """Where an operator is signed in to the console."""
-    show.records(ask("operator.sessions", name=name), SESSION, raw=json)
+    output.records(ask("operator.sessions", name=name), SESSION, raw=json)
 
 
 @operator.command("end-session")
@@ -78,10 +78,10 @@ def end_session(
     json: AsJson = False,
 ) -> None:
     """Sign an operator out, in one browser or in all; what is left is shown."""
-    show.records(ask("operator.end_session", name=name, id=id), SESSION, raw=json)
+    output.records(ask("operator.end_session", name=name, id=id), SESSION, raw=json)
 
 
 @operator.command("reset-second-factor")
 def reset_second_factor(name: Name, json: AsJson = False) -> None:
     """Take away a second factor that was lost, and sign the operator out everywhere."""
-    show.record(ask("operator.reset_second_factor", name=name), raw=json)
+    output.record(ask("operator.reset_second_factor", name=name), raw=json)

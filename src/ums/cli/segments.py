@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
-from ums.cli.failing import fail
-from ums.cli.governing import After, Limit, Name
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
+from ums.cli.errors import fail
+from ums.cli.policies import After, Limit, Name
 
 segment = typer.Typer(help="Saved selections of users.", no_args_is_help=True)
 app.add_typer(segment, name="segment")
@@ -26,7 +26,7 @@ SEGMENT = ("id", "name", "conditions", "created_at")
 def segment_create(name: Name, conditions: Conditions = None, json: AsJson = False) -> None:
     """Make a segment; without conditions it is everyone."""
     made = ask("segment.create", name=name, conditions=_read(conditions))
-    show.record(made if json else _flat(made), raw=json)
+    output.record(made if json else _flat(made), raw=json)
 
 
 @segment.command("update")
@@ -40,27 +40,27 @@ def segment_update(
     if name is None and conditions is None:
         fail("give --name or --conditions")
     made = ask("segment.update", id=id, name=name, conditions=_read(conditions))
-    show.record(made if json else _flat(made), raw=json)
+    output.record(made if json else _flat(made), raw=json)
 
 
 @segment.command("list")
 def segment_list(json: AsJson = False) -> None:
     """All segments."""
     found = ask("segment.list")
-    show.records(found if json else [_flat(one) for one in found], SEGMENT, raw=json)
+    output.records(found if json else [_flat(one) for one in found], SEGMENT, raw=json)
 
 
 @segment.command("show")
 def segment_show(id: SegmentId, json: AsJson = False) -> None:
     """A segment and its conditions."""
     found = ask("segment.show", id=id)
-    show.record(found if json else _flat(found), raw=json)
+    output.record(found if json else _flat(found), raw=json)
 
 
 @segment.command("count")
 def segment_count(id: OneId = None, conditions: Conditions = None, json: AsJson = False) -> None:
     """How many users a segment, or conditions, select now."""
-    show.record(ask("segment.count", **_selection(id, conditions)), raw=json)
+    output.record(ask("segment.count", **_selection(id, conditions)), raw=json)
 
 
 @segment.command("sample")
@@ -73,13 +73,13 @@ def segment_sample(
 ) -> None:
     """Users whom a segment, or conditions, select now."""
     found = ask("segment.sample", after=after, limit=limit, **_selection(id, conditions))
-    show.page(found, ("userid",), raw=json)
+    output.page(found, ("userid",), raw=json)
 
 
 @segment.command("delete")
 def segment_delete(id: SegmentId, json: AsJson = False) -> None:
     """Delete a segment that no waiting message is for."""
-    show.record(ask("segment.delete", id=id), raw=json)
+    output.record(ask("segment.delete", id=id), raw=json)
 
 
 def _selection(id: int | None, conditions: str | None) -> dict[str, Any]:

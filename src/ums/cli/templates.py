@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
+from ums.cli.errors import fail
 
 template = typer.Typer(help="Content with variables, per channel.", no_args_is_help=True)
 app.add_typer(template, name="template")
@@ -95,7 +95,7 @@ def list_templates(
 ) -> None:
     """The channel's templates."""
     page = ask("template.list", channel=channel, after=after, limit=limit)
-    show.page(page, COLUMNS, raw=json)
+    output.page(page, COLUMNS, raw=json)
 
 
 @template.command("show")
@@ -136,7 +136,7 @@ def send_test(
 ) -> None:
     """Send one mail, as a recipient would get it; a running server delivers it."""
     given = {"version": version, "userid": userid, "para": _object(para)}
-    show.record(ask("template.test", channel=channel, id=id, to=to, **given), raw=json)
+    output.record(ask("template.test", channel=channel, id=id, to=to, **given), raw=json)
 
 
 @template.command("open")
@@ -155,20 +155,20 @@ def _record(made: dict[str, Any], *, raw: bool) -> None:
     if not raw:
         made = {name: value for name, value in made.items() if name not in ("html", "mjml")}
         made = {name: value for name, value in made.items() if name != "text"}
-    show.record(made, raw=raw)
+    output.record(made, raw=raw)
 
 
 def _with_texts(found: dict[str, Any], texts: tuple[str, ...], *, raw: bool) -> None:
     if raw:
-        show.as_json(found)
+        output.as_json(found)
         return
     shown = {name: found.pop(name) for name in texts}
-    show.record(found, raw=False)
+    output.record(found, raw=False)
     for name, text in shown.items():
         if text is not None:
-            show.out.print(f"\n{name}:")
+            output.out.print(f"\n{name}:")
             for line in text.splitlines():
-                show.out.print("".join(char if char.isprintable() else " " for char in line))
+                output.out.print("".join(char if char.isprintable() else " " for char in line))
 
 
 def _read(path: Path | None) -> str | None:

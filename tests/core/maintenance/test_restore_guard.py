@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 
 from fakes import SmtpServer
 from flow import Flow, open_flow
-from ums.cli.door import opened
+from ums.cli.connection import opened
 from ums.config import Settings
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System

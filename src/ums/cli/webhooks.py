@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask, read_password
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import After, AsJson, Limit, app, ask, read_password
+from ums.cli.errors import fail
 
 callback = typer.Typer(help="Telling channels what became of messages.", no_args_is_help=True)
 app.add_typer(callback, name="callback")
@@ -58,7 +58,7 @@ def callback_add(
         username=username or "",
         password=read_password(password_file) or "",
     )
-    show.record(made, raw=json)
+    output.record(made, raw=json)
 
 
 @callback.command("change")
@@ -81,31 +81,31 @@ def callback_change(
         username=username,
         password=read_password(password_file),
     )
-    show.record(changed, raw=json)
+    output.record(changed, raw=json)
 
 
 @callback.command("list")
 def callback_list(channel: Channel, json: AsJson = False) -> None:
     """The channel's addresses."""
-    show.records(ask("callback.list", channel=channel), ADDRESS, raw=json)
+    output.records(ask("callback.list", channel=channel), ADDRESS, raw=json)
 
 
 @callback.command("verify")
 def callback_verify(address: Address, channel: Channel, json: AsJson = False) -> None:
     """Check an address again; a disabled one is told again then."""
-    show.record(ask("callback.verify", channel=channel, address=address), raw=json)
+    output.record(ask("callback.verify", channel=channel, address=address), raw=json)
 
 
 @callback.command("default")
 def callback_default(address: Address, channel: Channel, json: AsJson = False) -> None:
     """Make it the address of messages that name none."""
-    show.record(ask("callback.default", channel=channel, address=address), raw=json)
+    output.record(ask("callback.default", channel=channel, address=address), raw=json)
 
 
 @callback.command("delete")
 def callback_delete(address: Address, channel: Channel, json: AsJson = False) -> None:
     """Forget an address, and what was still to be told there."""
-    show.record(ask("callback.delete", channel=channel, address=address), raw=json)
+    output.record(ask("callback.delete", channel=channel, address=address), raw=json)
 
 
 @callback.command("rotate")
@@ -119,14 +119,14 @@ def callback_rotate(
 ) -> None:
     """Give an address a new secret and show it, this once."""
     made = ask("callback.rotate", channel=channel, address=address, overlap_hours=overlap_hours)
-    show.record(made, raw=json)
+    output.record(made, raw=json)
 
 
 @callback.command("test")
 def callback_test(address: Address, channel: Channel, json: AsJson = False) -> None:
     """Send one sample record and say what came back."""
     report = ask("callback.test", channel=channel, address=address)
-    show.record(report, raw=json)
+    output.record(report, raw=json)
     if not report["ok"]:
         raise typer.Exit(1)
 
@@ -149,11 +149,11 @@ def callback_dead(
         limit=limit,
     )
     if json:
-        show.as_json(page)
+        output.as_json(page)
         return
-    show.records(page["items"], BATCH, raw=False)
+    output.records(page["items"], BATCH, raw=False)
     if page["next"]:
-        show.err.print(f"more: --after {page['next']}")
+        output.err.print(f"more: --after {page['next']}")
 
 
 @callback.command("replay")
@@ -175,4 +175,4 @@ def callback_replay(
             fail("give --batch, or --first and --last")
         first = last = batch
     done = ask("callback.replay", channel=channel, first=first, last=last, address=address)
-    show.record(done, raw=json)
+    output.record(done, raw=json)

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask
-from ums.cli.sending import message, user
+from ums.cli import output
+from ums.cli.app import After, AsJson, Limit, app, ask
+from ums.cli.messages import message, user
 
 MESSAGE = ("msgid", "channelkey", "sender", "state", "subject", "audience", "counts", "accepted_at")
 USER = ("userid", "email", "tags", "attributes", "updated_at")
@@ -17,11 +17,11 @@ USER = ("userid", "email", "tags", "attributes", "updated_at")
 @app.command("status")
 def status(json: AsJson = False) -> None:
     """Whether a server runs and where, what waits, and what is on hold."""
-    show.record(asyncio.run(_status()), raw=json)
+    output.record(asyncio.run(_status()), raw=json)
 
 
 async def _status() -> dict[str, Any]:
-    from ums.cli.door import opened, running  # noqa: PLC0415  (loads the core)
+    from ums.cli.connection import opened, running  # noqa: PLC0415  (loads the core)
 
     async with opened() as door:
         url, _ = await running(door.settings)
@@ -42,7 +42,7 @@ def message_list(
 ) -> None:
     """Messages, the newest first."""
     wanted = {"channel": channel, "state": state, "sender": sender, "subject": subject}
-    show.page(ask("message.list", **wanted, after=after, limit=limit), MESSAGE, raw=json)
+    output.page(ask("message.list", **wanted, after=after, limit=limit), MESSAGE, raw=json)
 
 
 @user.command("list")
@@ -70,7 +70,7 @@ def user_list(
     found = ask("user.list", **wanted, segment=segment, limit=limit)
     if not json:
         found["items"] = [_flat(one) for one in found["items"]]
-    show.page(found, USER, raw=json)
+    output.page(found, USER, raw=json)
 
 
 @user.command("show")
@@ -79,7 +79,7 @@ def user_show(
 ) -> None:
     """A user with its addresses, tags and attributes."""
     found = ask("user.show", userid=userid)
-    show.record(found if json else _flat(found), raw=json)
+    output.record(found if json else _flat(found), raw=json)
 
 
 def _flat(user: dict[str, Any]) -> dict[str, Any]:

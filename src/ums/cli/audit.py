@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
+from ums.cli.errors import fail
 
 audit = typer.Typer(help="Whether the audit log is as it was written.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
@@ -17,7 +17,7 @@ app.add_typer(audit, name="audit")
 @audit.command("show")
 def audit_show(json: AsJson = False) -> None:
     """The state of the chain: its end, what was verified last, the last checkpoint."""
-    show.record(ask("audit.show"), raw=json)
+    output.record(ask("audit.show"), raw=json)
 
 
 @audit.command("verify")
@@ -30,7 +30,7 @@ def audit_verify(
     """Walk the whole chain; exit code 1 where an entry was changed or is missing."""
     given = None if checkpoint is None else _read(checkpoint)
     proof = ask("audit.verify", checkpoint=given)
-    show.record(proof, raw=json)
+    output.record(proof, raw=json)
     if not proof["ok"]:
         raise typer.Exit(1)
 

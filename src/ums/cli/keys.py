@@ -4,8 +4,8 @@ from typing import Any
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
 
 key = typer.Typer(help="The key that encrypts stored secrets.", no_args_is_help=True)
 app.add_typer(key, name="key")
@@ -37,7 +37,7 @@ def key_retire(json: AsJson = False) -> None:
 
 def _print(status: dict[str, Any], *, raw: bool) -> None:
     if raw:
-        show.as_json(status)
+        output.as_json(status)
         return
     sealed: dict[str, int] = status["sealed"]
     told = {
@@ -47,4 +47,4 @@ def _print(status: dict[str, Any], *, raw: bool) -> None:
         "unreadable": status["unreadable"],
         "retired": " ".join(status["retired"]) or None,
     }
-    show.record(told, raw=False)
+    output.record(told, raw=False)

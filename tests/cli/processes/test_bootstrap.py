@@ -15,7 +15,7 @@ import pytest
 
 from cli.terminal import SECONDS, Server, Terminal
 from conftest import beside, sql
-from ums.cli.first_start import FILE
+from ums.cli.processes.bootstrap import FILE
 from ums.config import Settings
 
 _numbers = count()

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import After, AsJson, Limit, app, ask
+from ums.cli.errors import fail
 
 ChannelKey = Annotated[str, typer.Option("--channel", help="The ChannelKey.")]
 OneChannel = Annotated[
@@ -49,7 +49,7 @@ def _list_commands(kind: str, help: str) -> None:
     @group.command("create")
     def create(name: Name, channel: ChannelKey, json: AsJson = False) -> None:
         """Make an empty list."""
-        show.record(ask(f"{kind}list.create", channel=channel, name=name), raw=json)
+        output.record(ask(f"{kind}list.create", channel=channel, name=name), raw=json)
 
     @group.command("list")
     def all_lists(
@@ -57,7 +57,7 @@ def _list_commands(kind: str, help: str) -> None:
     ) -> None:
         """The channel's lists."""
         found = ask(f"{kind}list.list", channel=channel, after=after, limit=limit)
-        show.page(found, LIST, raw=json)
+        output.page(found, LIST, raw=json)
 
     @group.command("show")
     def show_list(
@@ -71,10 +71,10 @@ def _list_commands(kind: str, help: str) -> None:
         found = ask(f"{kind}list.show", channel=channel, id=id, after=after, limit=limit)
         if not json:
             values, following = found.pop("values"), found.pop("next")
-            show.record(found, raw=False)
-            show.out.print()
+            output.record(found, raw=False)
+            output.out.print()
             found = {"items": values, "next": following}
-        show.page(found, ENTRY, raw=json)
+        output.page(found, ENTRY, raw=json)
 
     @group.command("add")
     def add(
@@ -106,7 +106,7 @@ def _list_commands(kind: str, help: str) -> None:
     @group.command("delete")
     def delete(id: ListId, channel: ChannelKey, json: AsJson = False) -> None:
         """Delete the list; messages accepted with it are still held to it."""
-        show.record(ask(f"{kind}list.delete", channel=channel, id=id), raw=json)
+        output.record(ask(f"{kind}list.delete", channel=channel, id=id), raw=json)
 
 
 def _change(
@@ -118,7 +118,7 @@ def _change(
         part = values[start : start + AT_ONCE]
         done = ask(verb, channel=channel, id=id, values=part, kind=kind)
         total = {name: count + done[name] for name, count in total.items()}
-    show.record(total, raw=raw)
+    output.record(total, raw=raw)
 
 
 _list_commands("block", "Whom a message must not reach.")
@@ -142,13 +142,13 @@ def approval_list(
     channel: OneChannel = None, after: After = None, limit: Limit = 100, json: AsJson = False
 ) -> None:
     """The messages that wait, the oldest first."""
-    show.page(ask("approval.list", channel=channel, after=after, limit=limit), WAITING, raw=json)
+    output.page(ask("approval.list", channel=channel, after=after, limit=limit), WAITING, raw=json)
 
 
 @approval.command("approve")
 def approval_approve(msgid: Msgid, as_: As = None, json: AsJson = False) -> None:
     """Let a message go that somebody else asked for."""
-    show.record(ask("approval.approve", msgid=msgid, by=as_), raw=json)
+    output.record(ask("approval.approve", msgid=msgid, by=as_), raw=json)
 
 
 @approval.command("refuse")
@@ -159,7 +159,7 @@ def approval_refuse(
     json: AsJson = False,
 ) -> None:
     """Stop a message for good."""
-    show.record(ask("approval.refuse", msgid=msgid, why=why, by=as_), raw=json)
+    output.record(ask("approval.refuse", msgid=msgid, why=why, by=as_), raw=json)
 
 
 @word.command("add")
@@ -170,13 +170,13 @@ def word_add(
     json: AsJson = False,
 ) -> None:
     """Forbid a word to every channel, or to one."""
-    show.record(ask("word.add", word=word, channel=channel, exempt=exempt), raw=json)
+    output.record(ask("word.add", word=word, channel=channel, exempt=exempt), raw=json)
 
 
 @word.command("remove")
 def word_remove(word: OneWord, channel: OneChannel = None, json: AsJson = False) -> None:
     """Take back what was added for every channel, or for this one."""
-    show.record(ask("word.remove", word=word, channel=channel), raw=json)
+    output.record(ask("word.remove", word=word, channel=channel), raw=json)
 
 
 @word.command("list")
@@ -184,14 +184,14 @@ def word_list(
     channel: OneChannel = None, after: After = None, limit: Limit = 100, json: AsJson = False
 ) -> None:
     """The words of every channel, or one channel's own."""
-    show.page(ask("word.list", channel=channel, after=after, limit=limit), WORD, raw=json)
+    output.page(ask("word.list", channel=channel, after=after, limit=limit), WORD, raw=json)
 
 
 @strategy.command("create")
 def strategy_create(name: Name, channel: ChannelKey, json: AsJson = False) -> None:
     """Make a strategy of one step: by email."""
     made = ask("strategy.create", channel=channel, name=name)
-    show.record(made if json else _flat(made), raw=json)
+    output.record(made if json else _flat(made), raw=json)
 
 
 @strategy.command("list")
@@ -202,7 +202,7 @@ def strategy_list(
     found = ask("strategy.list", channel=channel, after=after, limit=limit)
     if not json:
         found["items"] = [_flat(one) for one in found["items"]]
-    show.page(found, STRATEGY, raw=json)
+    output.page(found, STRATEGY, raw=json)
 
 
 @strategy.command("delete")
@@ -212,7 +212,7 @@ def strategy_delete(
     json: AsJson = False,
 ) -> None:
     """Delete a strategy."""
-    show.record(ask("strategy.delete", channel=channel, id=id), raw=json)
+    output.record(ask("strategy.delete", channel=channel, id=id), raw=json)
 
 
 def _flat(strategy: dict[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,11 @@ import uvloop
 from msgspec import structs
 
 from ums.app import build
-from ums.cli import show
-from ums.cli.door import forget_address, write_address
-from ums.cli.failing import fail
-from ums.cli.first_start import Greeting, keep, prepare
-from ums.cli.workers import Workers
+from ums.cli import output
+from ums.cli.connection import forget_address, write_address
+from ums.cli.errors import fail
+from ums.cli.processes.bootstrap import Greeting, keep, prepare
+from ums.cli.processes.worker_processes import Workers
 from ums.config import Settings, listening_url
 from ums.console.sandbox.guests import PATH, guests_of
 from ums.core.context.app_context import System
@@ -179,4 +179,4 @@ def _greet(url: str, shown: list[str], link: str) -> None:
 
 def _say(lines: list[str]) -> None:
     with suppress(OSError):  # where nobody can read it, UMS runs all the same
-        show.err.print("\n".join(lines), markup=False)
+        output.err.print("\n".join(lines), markup=False)

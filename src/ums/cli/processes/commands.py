@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
+from ums.cli.errors import fail
 from ums.config import load
 
 
@@ -28,7 +28,7 @@ def serve(
     ] = 1,
 ) -> None:
     """Run the web server and the engine."""
-    from ums.cli.serving import serve_web  # noqa: PLC0415
+    from ums.cli.processes.serve import serve_web  # noqa: PLC0415
 
     settings = load()
     if processes > 1 and settings.is_sqlite:
@@ -43,7 +43,7 @@ def work(
     ] = False,
 ) -> None:
     """Run the engine alone; any number of them, against PostgreSQL."""
-    from ums.cli.serving import work_alone  # noqa: PLC0415
+    from ums.cli.processes.serve import work_alone  # noqa: PLC0415
 
     settings = load()
     if settings.is_sqlite:
@@ -57,7 +57,7 @@ def work(
 @app.command()
 def migrate(json: AsJson = False) -> None:
     """Bring the database to this version's schema (the server does it by itself as well)."""
-    show.record(ask("migrate"), raw=json)
+    output.record(ask("migrate"), raw=json)
 
 
 restored = typer.Typer(
@@ -69,21 +69,21 @@ app.add_typer(restored, name="restored")
 @restored.command("show")
 def restored_show(json: AsJson = False) -> None:
     """Whether sending is held, and how much waits."""
-    show.record(ask("restored.show"), raw=json)
+    output.record(ask("restored.show"), raw=json)
 
 
 @restored.command("confirm")
 def restored_confirm(json: AsJson = False) -> None:
     """Send what waits after all."""
-    show.record(ask("restored.confirm"), raw=json)
+    output.record(ask("restored.confirm"), raw=json)
 
 
 @app.command()
 def doctor(json: AsJson = False) -> None:
     """Check settings, database, key file, clock and versions, and say what to do."""
-    from ums.cli.doctor import examine  # noqa: PLC0415
+    from ums.cli.processes.doctor import examine  # noqa: PLC0415
 
     findings = asyncio.run(examine())
-    show.records(findings, ("ok", "check", "finding", "advice"), raw=json)
+    output.records(findings, ("ok", "check", "finding", "advice"), raw=json)
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(1)

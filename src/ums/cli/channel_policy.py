@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import AsJson, Key, ask, channel
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, Key, ask, channel
+from ums.cli.errors import fail
 
 
 @channel.command("rules")
@@ -35,7 +35,7 @@ def channel_rules(
         "zone": zone,
     }
     changes |= {name: value for name, value in options.items() if value is not None}
-    show.record(ask("channel.rules", key=key, changes=changes or None), raw=json)
+    output.record(ask("channel.rules", key=key, changes=changes or None), raw=json)
 
 
 def _read(text: str | None) -> dict[str, Any]:

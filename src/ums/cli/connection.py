@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from ums.cli.failing import ServerError
+from ums.cli.errors import ServerError
 from ums.config import Settings, load, terminal_language
 from ums.core import verbs
 from ums.core.context.app_context import System

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import AsJson, ask, sender
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, ask, sender
+from ums.cli.errors import fail
 
 UNITS: Final = {
     "second": 1,
@@ -41,7 +41,7 @@ def sender_caps(
     found = ask("sender.caps", code=code, caps=caps, urgent_share=urgent_share)
     if not json:
         found = [{**one, "cap": _shown(one)} for one in found]
-    show.records(found, COLUMNS, raw=json)
+    output.records(found, COLUMNS, raw=json)
 
 
 @sender.command("warm-up")
@@ -63,11 +63,11 @@ def sender_warm_up(
     plan = {"start": start, "growth": growth, "target": target, "zone": zone}
     found = ask("sender.warm_up", code=code, plan=None if target is None else plan, end=end)
     if json:
-        show.as_json(found)
+        output.as_json(found)
     elif found is None:
         typer.echo("It is not being warmed up.")
     else:
-        show.record(found, raw=False)
+        output.record(found, raw=False)
 
 
 def _read(text: str) -> dict[str, object]:

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
-from ums.cli.sending import message
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
+from ums.cli.messages import message
 
 Msgid = Annotated[str, typer.Argument(help="What the acceptance gave back.")]
 
@@ -15,25 +15,25 @@ Msgid = Annotated[str, typer.Argument(help="What the acceptance gave back.")]
 @app.command("retract")
 def retract(msgid: Msgid, json: AsJson = False) -> None:
     """Stop a message of the last 24 hours for good."""
-    show.record(ask("message.retract", msgid=msgid), raw=json)
+    output.record(ask("message.retract", msgid=msgid), raw=json)
 
 
 @message.command("cancel")
 def message_cancel(msgid: Msgid, json: AsJson = False) -> None:
     """Stop a message for good, however old it is."""
-    show.record(ask("message.cancel", msgid=msgid), raw=json)
+    output.record(ask("message.cancel", msgid=msgid), raw=json)
 
 
 @message.command("pause")
 def message_pause(msgid: Msgid, json: AsJson = False) -> None:
     """Stop a message until it is resumed."""
-    show.record(ask("message.pause", msgid=msgid), raw=json)
+    output.record(ask("message.pause", msgid=msgid), raw=json)
 
 
 @message.command("resume")
 def message_resume(msgid: Msgid, json: AsJson = False) -> None:
     """Let a paused message go on."""
-    show.record(ask("message.resume", msgid=msgid), raw=json)
+    output.record(ask("message.resume", msgid=msgid), raw=json)
 
 
 @message.command("reschedule")
@@ -45,7 +45,7 @@ def message_reschedule(
 ) -> None:
     """Give a scheduled message another start, as long as it has not begun."""
     told = ask("message.reschedule", msgid=msgid, at=at, deliver_by=deliver_by)
-    show.record(told, raw=json)
+    output.record(told, raw=json)
 
 
 @message.command("resend")
@@ -58,7 +58,7 @@ def message_resend(
     json: AsJson = False,
 ) -> None:
     """Send once more what failed."""
-    show.record(ask("message.resend", msgid=msgid, state=state, reason=reason), raw=json)
+    output.record(ask("message.resend", msgid=msgid, state=state, reason=reason), raw=json)
 
 
 @message.command("resolve")
@@ -75,4 +75,4 @@ def message_resolve(
 ) -> None:
     """Say whether deliveries with an unknown outcome arrived."""
     told = ask("message.resolve", msgid=msgid, arrived=arrived, delivery=delivery)
-    show.record(told, raw=json)
+    output.record(told, raw=json)

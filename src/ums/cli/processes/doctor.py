@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from ums import __version__
-from ums.cli.door import opened, running
-from ums.cli.failing import told
+from ums.cli.connection import opened, running
+from ums.cli.errors import told
 from ums.config import Settings, SettingsError, load
 from ums.core.common.encryption import KEY_FILE, load_seal
 

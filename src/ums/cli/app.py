@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ums import __version__
-from ums.cli import show
-from ums.cli.failing import fail, report
+from ums.cli import output
+from ums.cli.errors import fail, report
 from ums.config import terminal_language
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ SENDER = (
 def ask(name: str, /, **params: object) -> Any:
     """Run one verb."""
 
-    from ums.cli.door import opened  # noqa: PLC0415  (loads the core, which --help can do without)
+    from ums.cli.connection import opened  # noqa: PLC0415  (loads the core, which --help can do without)
 
     async def work() -> Any:
         async with opened() as door:
@@ -67,7 +67,7 @@ def ask(name: str, /, **params: object) -> Any:
 
 def follow(name: str, each: Callable[[dict[str, Any]], None], /, **params: object) -> None:
     """Run a verb that tells its steps, and do `each` with one as it comes."""
-    from ums.cli.door import opened  # noqa: PLC0415
+    from ums.cli.connection import opened  # noqa: PLC0415
 
     async def work() -> None:
         async with opened() as door, aclosing(door.follow(name, **params)) as steps:
@@ -111,7 +111,7 @@ def channel_show(key: Key, json: AsJson = False) -> None:
     known = {one["channelkey"]: one for one in ask("channel.list")}
     if key not in known:
         fail(f"there is no channel {key}; see `ums channel list`", "channel_unknown")
-    show.record(known[key], raw=json)
+    output.record(known[key], raw=json)
 
 
 @channel.command("create")
@@ -124,13 +124,13 @@ def channel_create(
     json: AsJson = False,
 ) -> None:
     """Make a channel and show its MasterSecret, this once."""
-    show.record(ask("channel.create", name=name, key=key, zone=zone), raw=json)
+    output.record(ask("channel.create", name=name, key=key, zone=zone), raw=json)
 
 
 @channel.command("list")
 def channel_list(json: AsJson = False) -> None:
     """All channels."""
-    show.records(ask("channel.list"), CHANNEL, raw=json)
+    output.records(ask("channel.list"), CHANNEL, raw=json)
 
 
 @channel.command("rotate")
@@ -143,25 +143,25 @@ def channel_rotate(
 ) -> None:
     """Give the channel a new MasterSecret."""
     made = ask("channel.rotate", key=key, overlap_hours=overlap_hours)
-    show.record(made, raw=json)
+    output.record(made, raw=json)
 
 
 @channel.command("open")
 def channel_open(key: Key, json: AsJson = False) -> None:
     """Let the channel send again."""
-    show.record(ask("channel.open", key=key), raw=json)
+    output.record(ask("channel.open", key=key), raw=json)
 
 
 @channel.command("close")
 def channel_close(key: Key, json: AsJson = False) -> None:
     """Refuse the channel's requests."""
-    show.record(ask("channel.close", key=key), raw=json)
+    output.record(ask("channel.close", key=key), raw=json)
 
 
 @accesskey.command("create")
 def accesskey_create(json: AsJson = False) -> None:
     """Make an access key and show its secret, this once."""
-    show.record(ask("accesskey.create"), raw=json)
+    output.record(ask("accesskey.create"), raw=json)
 
 
 @sender.command("create")
@@ -207,7 +207,7 @@ def sender_create(
         channels=channel or [],
         allow_port=allow_port,
     )
-    show.record(made, raw=json)
+    output.record(made, raw=json)
 
 
 def split_from(text: str) -> tuple[str, str]:
@@ -232,7 +232,7 @@ def read_password(file: str | None) -> str | None:
 @sender.command("list")
 def sender_list(json: AsJson = False) -> None:
     """All senders; passwords are never shown."""
-    show.records(ask("sender.list"), SENDER, raw=json)
+    output.records(ask("sender.list"), SENDER, raw=json)
 
 
 @sender.command("authorise")
@@ -251,13 +251,13 @@ def sender_authorise(
 ) -> None:
     """Let a channel use a sender."""
     given = {"code": code, "channel": channel, "default": default, "rank": rank, "weight": weight}
-    show.record(ask("sender.authorise", **given), raw=json)
+    output.record(ask("sender.authorise", **given), raw=json)
 
 
 @sender.command("confirm")
 def sender_confirm(code: str, json: AsJson = False) -> None:
     """Let a sender that was stopped send to several people again."""
-    show.record(ask("sender.confirm", code=code), raw=json)
+    output.record(ask("sender.confirm", code=code), raw=json)
 
 
 @sender.command("test")
@@ -269,7 +269,7 @@ def sender_test(
     """Connect, log in and rehearse a mail; a good test lets a resting sender go on."""
     if json:
         report = ask("sender.test", code=code, to=to)
-        show.as_json(report)
+        output.as_json(report)
         ok = report["ok"]
     else:
         ok = _test_seen(code, to)
@@ -284,7 +284,7 @@ def _test_seen(code: str, to: str | None) -> bool:
     language, went = terminal_language(), [False]
 
     def each(step: dict[str, Any]) -> None:
-        show.step(step, language)
+        output.step(step, language)
         if step["stage"] != WAYS:
             went.append(step["ok"])
 

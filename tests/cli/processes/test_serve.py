@@ -16,9 +16,9 @@ import pytest
 from cli.conftest import Ums
 from cli.terminal import SECONDS, Server, Terminal
 from ums import __version__
-from ums.cli import door
-from ums.cli.first_start import FILE
-from ums.cli.serving import is_in_clear
+from ums.cli import connection as door
+from ums.cli.processes.bootstrap import FILE
+from ums.cli.processes.serve import is_in_clear
 from ums.config import Settings
 from ums.db import DataLock, HeldError
 from ums.migrations import runner

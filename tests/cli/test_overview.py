@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from cli.conftest import Ums
-from cli.test_commands import create_sender
+from cli.test_app import create_sender
 from ums import __version__, clock
 from ums.config import Settings
 from ums.core.common import metadata

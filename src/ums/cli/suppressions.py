@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ums.cli import show
-from ums.cli.commands import After, AsJson, Limit, app, ask
-from ums.cli.governing import AT_ONCE, ChannelKey, FromFile, read_values
+from ums.cli import output
+from ums.cli.app import After, AsJson, Limit, app, ask
+from ums.cli.policies import AT_ONCE, ChannelKey, FromFile, read_values
 
 suppression = typer.Typer(
     help="Addresses that a channel does not write to: nobody is there.", no_args_is_help=True
@@ -26,7 +26,7 @@ def suppression_list(
 ) -> None:
     """The addresses, the newest first, each with what its server said."""
     found = ask("suppression.list", channel=channel, address=address, after=after, limit=limit)
-    show.page(found, COLUMNS, raw=json)
+    output.page(found, COLUMNS, raw=json)
 
 
 @suppression.command("add")
@@ -56,4 +56,4 @@ def _change(verb: str, channel: str, addresses: list[str], *, raw: bool) -> None
     for start in range(0, len(addresses), AT_ONCE):
         done = ask(verb, channel=channel, addresses=addresses[start : start + AT_ONCE])
         total = {name: count + done[name] for name, count in total.items()}
-    show.record(total, raw=raw)
+    output.record(total, raw=raw)

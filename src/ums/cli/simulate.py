@@ -10,9 +10,9 @@ import msgspec
 import typer
 
 from ums.bounds import MOST, MOST_ID
-from ums.cli import show
-from ums.cli.commands import AsJson, app
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, app
+from ums.cli.errors import fail
 from ums.config import terminal_language
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def simulate(
     if profile is None:
         zh = terminal_language() == "zh"
         rows = [{"profile": name, "plays": one.zh if zh else one.en} for name, one in known.items()]
-        show.records(rows, ("profile", "plays"), raw=json)
+        output.records(rows, ("profile", "plays"), raw=json)
         return
     if profile not in known:
         fail(f"{profile} is no profile; there are {', '.join(known)}", "profile_unknown")
@@ -95,7 +95,7 @@ async def _run(
         server.taken = book.note
         async with server:
             if not raw:
-                show.out.print(f"SMTP at {host}:{server.port}, encryption none. Ctrl-C ends it.")
+                output.out.print(f"SMTP at {host}:{server.port}, encryption none. Ctrl-C ends it.")
             await _asked_to_stop()
         _tell(server, book, raw=raw)
 
@@ -116,8 +116,8 @@ def _tell(server: "Simulator", book: "Ledger", *, raw: bool) -> None:
         "twice": book.twice,
     }
     if raw:
-        show.as_json({**counts, "said": dict(server.said)})
+        output.as_json({**counts, "said": dict(server.said)})
         return
-    show.record(counts, raw=False)
+    output.record(counts, raw=False)
     for said, count in server.said.most_common():
-        show.out.print(f"{count:>8}  {said}", markup=False, highlight=False)
+        output.out.print(f"{count:>8}  {said}", markup=False, highlight=False)

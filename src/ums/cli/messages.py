@@ -9,13 +9,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ums.bounds import MOST_ID
-from ums.cli import show
-from ums.cli.commands import AsJson, app, ask
-from ums.cli.failing import fail
+from ums.cli import output
+from ums.cli.app import AsJson, app, ask
+from ums.cli.errors import fail
 from ums.config import terminal_language
 
 if TYPE_CHECKING:  # the core takes its time to load, and --help can do without
-    from ums.cli.door import Door
+    from ums.cli.connection import Door
 
 user = typer.Typer(help="The people we can reach.", no_args_is_help=True)
 message = typer.Typer(help="Messages and their deliveries.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def user_import(
     given = {"bind_id": bind_id, "sheet": sheet, "header_row": header_row}
     given |= {"map": map or [], "ignore": ignore or []}
     result = asyncio.run(_import(file, given, target, quiet=json))
-    show.record(result, raw=json)
+    output.record(result, raw=json)
     if result["state"] == "failed":
         fail(str(result["detail"]), "import")
 
@@ -65,7 +65,7 @@ async def _import(
     file: Path, given: dict[str, Any], target: Path, *, quiet: bool
 ) -> dict[str, Any]:
     path = str(file.absolute())
-    from ums.cli.door import opened  # noqa: PLC0415
+    from ums.cli.connection import opened  # noqa: PLC0415
 
     async with opened() as door:
         found = await door.call("import.open", path=path, name=file.name, **given)
@@ -86,7 +86,7 @@ async def _watch(
     door: "Door", import_id: int, work: asyncio.Task[None], *, quiet: bool
 ) -> dict[str, Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=show.err, disable=quiet) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=output.err, disable=quiet) as progress:
         task = progress.add_task("importing", total=None)
         while True:
             if work.done():
@@ -142,7 +142,7 @@ def send(
         body["option"] = {name: id for name, id in lists.items() if id}
     when = {"at": at, "deliver_by": deliver_by, "on_doubt": on_doubt}
     answer = ask("message.send", channel=channel, body=body, broadcast=broadcast, key=key, **when)
-    show.record(answer, raw=json)
+    output.record(answer, raw=json)
 
 
 def _read(path: Path) -> str:
@@ -170,12 +170,12 @@ def message_show(
         "message.show", msgid=msgid, deliveries=deliveries, state=state, after=after, limit=limit
     )
     if json:
-        show.as_json(shown)
+        output.as_json(shown)
         return
     rows, following = shown.pop("deliveries", None), shown.pop("next", None)
-    show.record(shown, raw=False)
+    output.record(shown, raw=False)
     if rows is not None:
-        show.out.print()
-        show.records(rows, DELIVERY, raw=False)
+        output.out.print()
+        output.records(rows, DELIVERY, raw=False)
     if following is not None:
-        show.out.print(f"\nThere are more: --after {following}")
+        output.out.print(f"\nThere are more: --after {following}")
