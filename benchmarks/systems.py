@@ -23,7 +23,7 @@ from ums.core.senders.senders import NewSender
 from ums.db import Hot
 
 sys.path.append(str(ROOT / "tests"))  # the tests know how to find a PostgreSQL
-import postgres
+from support import postgres
 
 _numbers = count()
 # The numbers i from 1 to :count.

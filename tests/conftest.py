@@ -15,8 +15,8 @@ import hypothesis
 import pytest
 from argon2 import PasswordHasher
 
-import postgres
-from clocks import Time
+from support import postgres
+from support.clocks import Time
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System

@@ -11,8 +11,8 @@ import typer
 import yaml
 
 import ums.cli
+from support.worlds import DOCUMENT
 from ums.cli.app import app
-from worlds import DOCUMENT
 
 ROOT = Path(__file__).parents[1]
 V1 = yaml.safe_load((ROOT / "docs" / "reference" / "v1-openapi.yaml").read_text("utf-8"))

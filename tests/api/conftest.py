@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from conftest import beside, sql
-from doors import Basic, Door, OneChannel, open_door
+from support.doors import Basic, Door, OneChannel, open_door
 from ums.config import Settings
 
 _numbers = count()

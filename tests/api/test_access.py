@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from doors import Answer, Basic, Door, OneChannel, open_door
+from support.doors import Answer, Basic, Door, OneChannel, open_door
 from ums import clock
 from ums.config import Settings
 from ums.core.channels import channels

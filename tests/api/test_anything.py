@@ -6,7 +6,7 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from doors import Answer, Basic, Door, OneChannel
+from support.doors import Answer, Basic, Door, OneChannel
 
 POSTS = ("/v1/sent", "/v1/broadcast", "/v1/user/opt", "/v1/user/delete")
 WORDS = """

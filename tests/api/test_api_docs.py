@@ -2,8 +2,8 @@
 
 import re
 
-import openapi
-from doors import Door
+from support import openapi
+from support.doors import Door
 from ums.console.rendering import PAGE_HEADERS, STATIC
 
 

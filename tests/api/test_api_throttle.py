@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from clocks import Time
-from doors import Door, OneChannel
+from support.clocks import Time
+from support.doors import Door, OneChannel
 from ums.core.channels import channels
 from ums.core.identity import api_tokens, credentials
 from ums.core.identity.api_throttle import ADDRESS, AT_ONCE, PAIR, ApiThrottle

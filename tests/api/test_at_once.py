@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from doors import Door, Token
-from worlds import OPERATIONS, Operation, World, make
+from support.doors import Door, Token
+from support.worlds import OPERATIONS, Operation, World, make
 
 AT_ONCE = 6
 CHANGES = [one for one in OPERATIONS if one[0] != "GET"]

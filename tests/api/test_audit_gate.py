@@ -9,13 +9,13 @@ from litestar.routes import HTTPRoute
 from sqlalchemy import func, select
 
 import ums.core.verbs as verbs
-from doors import Answer, Door
+from support.doors import Answer, Door
+from support.worlds import OPERATIONS, World, make
 from ums.api.audit_middleware import NAMES, UNAUDITED, Audited
 from ums.core.audit import audit_gate, audit_log
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.tables import audit, messages
 from ums.core.verbs.base import Nothing, Verb
-from worlds import OPERATIONS, World, make
 
 READS = ("GET", "HEAD", "OPTIONS")
 MAIL = {"aud_email": [{"data": ["a@example.org"]}], "msg_email": [{"subject": "s", "text": "t"}]}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from doors import Answer, Basic, Door, OneChannel
+from support.doors import Answer, Basic, Door, OneChannel
 
 POSTS = ("/v1/sent", "/v1/broadcast", "/v1/user/opt", "/v1/user/delete")
 GOOD: dict[str, Any] = {

@@ -4,10 +4,10 @@ import base64
 
 import pytest
 
-from doors import Door
-from flow import with_settings
-from receiver import receiving
-from telling import ALLOWED
+from support.doors import Door
+from support.flow import with_settings
+from support.receiver import receiving
+from support.telling import ALLOWED
 from ums.core.identity.scopes import OF_CHANNEL
 
 

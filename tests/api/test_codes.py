@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from doors import Answer, Basic, Door
-from ruling import rule
+from support.doors import Answer, Basic, Door
+from support.ruling import rule
 from ums.core.channels import channels, content_filter
 from ums.core.context.channel_policy import QuietHours
 from ums.core.templates import store

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from doors import Door
-from openapi import resolved
+from support.doors import Door
+from support.openapi import resolved
+from support.worlds import DOCUMENT, OPERATIONS, World, make
 from ums.bounds import MOST_ID
-from worlds import DOCUMENT, OPERATIONS, World, make
 
 EDGES = (MOST_ID + 1, -MOST_ID - 2, -1, 10**30, 1.5, 1e300)
 

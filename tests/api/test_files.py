@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from doors import Answer, open_door
+from support.doors import Answer, open_door
 from ums.config import Settings
 
 

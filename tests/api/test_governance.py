@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest_asyncio
 
-from doors import Door, OneChannel
-from ruling import rule
+from support.doors import Door, OneChannel
+from support.ruling import rule
 from ums import clock
 from ums.core.channels import access_lists, content_filter, strategies
 from ums.core.identity import operators

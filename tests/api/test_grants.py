@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from doors import Answer, Door, Token, password_is
+from support.doors import Answer, Door, Token, password_is
 from ums import clock
 from ums.core.identity import api_tokens, grants, invitations, operators
 from ums.core.identity.api_tokens import NewToken

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from conftest import end_connections, sql
-from doors import Answer, Door, OneChannel, open_door
+from support.doors import Answer, Door, OneChannel, open_door
 from ums.config import Settings
 
 BODY = {"aud_email": [{"data": ["a@example.org"]}], "msg_email": [{"subject": "s", "text": "t"}]}

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from doors import Answer, Door, OneChannel, open_door
+from support.doors import Answer, Door, OneChannel, open_door
 from ums import clock
 from ums.config import Settings
 from ums.core.tables import idempotency, messages

@@ -2,8 +2,8 @@
 
 import pytest
 
-from doors import Door, OneChannel
-from raw import raw
+from support.doors import Door, OneChannel
+from support.raw import raw
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest_asyncio
 from litestar.routes import HTTPRoute
 from sqlalchemy import update
 
-from doors import Answer, Basic, Door, OneChannel
+from support.doors import Answer, Basic, Door, OneChannel
 from ums import clock
 from ums.console.middleware import Door as ConsoleDoor
 from ums.core.deliveries import expansion

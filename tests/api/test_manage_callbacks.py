@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from doors import Answer, Door, OneChannel
-from flow import until, with_settings
-from receiver import Receiver, receiving
-from telling import ALLOWED, steps
+from support.doors import Answer, Door, OneChannel
+from support.flow import until, with_settings
+from support.receiver import Receiver, receiving
+from support.telling import ALLOWED, steps
 
 MAIL = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
 

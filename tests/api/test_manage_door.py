@@ -11,11 +11,11 @@ import pytest_asyncio
 from litestar.routes import HTTPRoute
 from sqlalchemy import select
 
-import openapi
-from doors import Door
+from support import openapi
+from support.doors import Door
+from support.worlds import OPERATIONS, Operation, World, make
 from ums.core.identity.scopes import SCOPES, holds
 from ums.core.tables import metadata
-from worlds import OPERATIONS, Operation, World, make
 
 NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=NAMES)

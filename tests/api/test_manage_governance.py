@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from doors import Door, OneChannel, Token
+from support.doors import Door, OneChannel, Token
 from ums.core.identity import operators
 
 A = "a@example.org"

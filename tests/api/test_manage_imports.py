@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 import pytest_asyncio
 
-from doors import Answer, Door, Token
+from support.doors import Answer, Door, Token
 from ums.core.context.app_context import System
 from ums.core.imports import drafts
 

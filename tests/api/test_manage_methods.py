@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from doors import Door
-from worlds import DOCUMENT, OPERATIONS
+from support.doors import Door
+from support.worlds import DOCUMENT, OPERATIONS
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from doors import Answer, Door, Token, password_is
+from support.doors import Answer, Door, Token, password_is
 from ums import clock
 from ums.core.tables import tokens as token_rows
 

@@ -17,11 +17,11 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
-from doors import Door
+from support.doors import Door
+from support.worlds import DOCUMENT, World, make
 from ums.core.senders import connection_test
 from ums.mail.outcomes import Stage
 from ums.mail.smtp.errors import Kind, SmtpError
-from worlds import DOCUMENT, World, make
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 schema.config.generation.update(with_security_parameters=False)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-import openapi
-from doors import Answer, Door, OneChannel, Token
+from support import openapi
+from support.doors import Answer, Door, OneChannel, Token
 
 KNOWN = {"type", "title", "status", "detail", "code", "reason", "message", "field", "errors"}
 

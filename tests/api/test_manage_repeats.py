@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from doors import Answer, Door, Token
+from support.doors import Answer, Door, Token
 from ums import clock
 from ums.core.channels import channels
 from ums.core.common import idempotency

@@ -3,9 +3,9 @@
 import pytest_asyncio
 
 from api.test_manage_nouns import draft
-from doors import Door, Token
-from flow import until
-from imap import ACCOUNT, PASSWORD, ImapServer
+from support.doors import Door, Token
+from support.flow import until
+from support.imap import ACCOUNT, PASSWORD, ImapServer
 from ums import clock
 from ums.core.senders import learned_limits
 

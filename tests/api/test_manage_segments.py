@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from doors import Answer, Basic, Door, OneChannel, Token
+from support.doors import Answer, Basic, Door, OneChannel, Token
 
 GROWN = {"attribute": {"name": "age", "op": "ge", "value": 18}}
 

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from doors import Answer, Door, OneChannel
-from fakes import Mail
+from support.doors import Answer, Door, OneChannel
+from support.fakes import Mail
 from ums.core.channels import access_lists, channels
 from ums.core.context.channel_policy import Rules
 from ums.core.context.directory import Channel

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 

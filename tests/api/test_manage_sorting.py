@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from httpx import QueryParams
 
-from doors import Door, Token
+from support.doors import Door, Token
 
 NAMES = ("b:1", "a", "中文", "a2", "Z", "b")  # a colon stands in the place as well
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from doors import Door, OneChannel
-from fakes import Call
+from support.doors import Door, OneChannel
+from support.fakes import Call
 from ums.api.management.messages import events
 from ums.core.reporting import reports
 

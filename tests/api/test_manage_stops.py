@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from doors import Door, OneChannel
-from fakes import SmtpServer
+from support.doors import Door, OneChannel
+from support.fakes import SmtpServer
 
 ADDRESSES = [f"a{number}@example.org" for number in range(40)]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from doors import Answer, Door, OneChannel
+from support.doors import Answer, Door, OneChannel
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

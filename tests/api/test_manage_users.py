@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from doors import Door, Token
+from support.doors import Door, Token
 
 _numbers = count(1)
 

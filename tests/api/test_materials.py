@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 from sqlalchemy import func, select
 
-from doors import Answer, Door, OneChannel, open_door
+from support.doors import Answer, Door, OneChannel, open_door
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.content import materials

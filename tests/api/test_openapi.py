@@ -22,7 +22,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
-from doors import Answer, Basic, Door, OneChannel, open_door
+from support.doors import Answer, Basic, Door, OneChannel, open_door
 from ums.config import Settings
 from ums.core.content import attachment_fetcher
 from ums.errors import Invalid

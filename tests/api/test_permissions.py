@@ -25,14 +25,14 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from sqlalchemy import update
 
-from doors import Basic, Door, OneChannel, Token
+from support.doors import Basic, Door, OneChannel, Token
+from support.worlds import OPERATIONS, World, make
 from ums.app import build
 from ums.config import Settings
 from ums.console.middleware import Door as ConsoleDoor
 from ums.core.identity import operators, scopes
 from ums.core.identity.scopes import SCOPES, holds
 from ums.core.tables import operators as operator_rows
-from worlds import OPERATIONS, World, make
 
 TABLE = Path(__file__).parents[1] / "permissions.tsv"
 PASSWORD = "a long sentence for tests"
@@ -331,7 +331,7 @@ async def test_roles_open_their_pages_and_no_other(
 
 
 async def _draft(settings: Settings) -> None:
-    from doors import open_door
+    from support.doors import open_door
 
     async with open_door(settings) as door:
         world = await make(door)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doors import Door, OneChannel, Token
+from support.doors import Door, OneChannel, Token
 from ums.core.deliveries.message_id import signer_of
 
 BODY = {"msg_email": [{"subject": "s", "text": "t"}]}

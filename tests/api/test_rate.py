@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from doors import Answer, Basic, Door, OneChannel
+from support.doors import Answer, Basic, Door, OneChannel
 from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 
 MAIL = {"aud_email": [{"data": ["a@example.org"]}], "msg_email": [{"subject": "s", "text": "t"}]}
 ASKED = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}

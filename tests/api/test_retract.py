@@ -5,8 +5,8 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
-from doors import Basic, Door, OneChannel
-from flow import until
+from support.doors import Basic, Door, OneChannel
+from support.flow import until
 from ums import clock
 from ums.core.channels import channels
 from ums.core.tables import messages

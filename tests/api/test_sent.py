@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 from ums.core.channels import channels
 from ums.core.users import segments
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 
 SHARED = {"email": {"all": "one@example.org"}}
 TWO = {"email": {"all": "two@example.org"}}

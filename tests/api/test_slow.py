@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from doors import open_door
+from support.doors import open_door
 from ums.config import Settings
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
 from ums.core.templates import store

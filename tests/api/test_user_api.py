@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doors import Basic, Door, OneChannel
+from support.doors import Basic, Door, OneChannel
 from ums.core.channels import channels
 from ums.core.users import users
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from cli.conftest import Ums
 from cli.terminal import Ran, Terminal
-from receiver import Receiver, receiving_aside
+from support.receiver import Receiver, receiving_aside
 from ums import clock
 from ums.config import Settings
 from ums.core.tables import callback_batches

@@ -10,7 +10,7 @@ import pytest
 
 from cli.conftest import Ums
 from cli.terminal import SECONDS, Server, Terminal
-from fakes import Call, SmtpServer
+from support.fakes import Call, SmtpServer
 
 PASSWORD, TEXT, URL = "canary-password", "canary-text", "canary-url"
 

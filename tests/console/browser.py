@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from playwright.async_api import Page, async_playwright
 
 from console.conftest import PASSWORD
-from doors import Door
+from support.doors import Door
 
 WIDE, PHONE = (1440, 900), (390, 844)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from doors import Door, open_door
+from support.doors import Door, open_door
 from ums.config import Settings
 from ums.core.identity import operators
 from ums.core.identity.operators import Role

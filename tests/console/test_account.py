@@ -4,9 +4,9 @@ import httpx
 from msgspec import structs
 from sqlalchemy import update
 
-from clocks import Time
 from console.conftest import PASSWORD, Visit, browsing, log_in
-from doors import Door, open_door
+from support.clocks import Time
+from support.doors import Door, open_door
 from ums.config import Settings
 from ums.core.identity import operators
 from ums.core.identity.login import FREE

@@ -8,7 +8,7 @@ import pytest
 
 from console.administration.test_settings import followed
 from console.conftest import Visit
-from doors import Door
+from support.doors import Door
 from ums.console.forms import Form
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender

@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import func, select, update
 
 import ums
-from clocks import Time
 from console.conftest import Visit, browsing
-from doors import Door, OneChannel
+from support.clocks import Time
+from support.doors import Door, OneChannel
 from ums.api.audit_middleware import NAMES
 from ums.console.administration.audit_log import action_words
 from ums.console.i18n import LANGUAGES

@@ -4,7 +4,7 @@ import re
 
 from console.administration.test_settings import followed
 from console.conftest import Visit
-from doors import Door
+from support.doors import Door
 
 
 async def test_limits_are_set_shown_and_taken_away(door: Door, visit: Visit) -> None:

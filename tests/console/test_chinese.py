@@ -13,7 +13,7 @@ from console.conftest import Visit
 from console.test_all_errors import told
 from console.test_walk import PostForm, forms_of
 from console.world import furnish
-from doors import Door
+from support.doors import Door
 from ums.config import PREFIX, describe
 from ums.console.i18n import WORDS
 from ums.core.settings.runtime_settings import ADJUSTABLE

@@ -6,8 +6,8 @@ import pytest
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
-from doors import Door
-from fakes import DROP, Act, Call
+from support.doors import Door
+from support.fakes import DROP, Act, Call
 from ums.console.i18n import Words
 from ums.core.identity import operators
 from ums.core.senders import senders

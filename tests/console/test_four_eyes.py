@@ -7,7 +7,7 @@ import httpx
 from console.administration.test_settings import followed
 from console.browser import WIDE, log_in, opened
 from console.conftest import Visit
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 
 HTML = "<p>Hello {{ name }}, <b>look</b></p><script>alert(1)</script>"
 WRITTEN = {"with": "text", "subject": "Only today", "body": "A plain <b>offer</b>"}

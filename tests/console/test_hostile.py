@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from console.conftest import Visit, settled
-from doors import Door
+from support.doors import Door
 from ums.console import rendering
 from ums.console.i18n import LANGUAGES, WORDS
 from ums.core.channels import channels

@@ -8,7 +8,7 @@ from playwright.async_api import Page
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, settled
 from console.test_users_page import people
-from doors import Door
+from support.doors import Door
 from ums.core.identity import operators
 
 LOW = (1440, 500)

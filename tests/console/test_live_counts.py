@@ -7,8 +7,8 @@ import pytest
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
-from doors import Door
-from fakes import Call
+from support.doors import Door
+from support.fakes import Call
 from ums.console.i18n import WORDS, Words
 from ums.console.rendering import number_words
 from ums.core.identity import operators

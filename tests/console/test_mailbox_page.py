@@ -1,10 +1,10 @@
 """The mailbox of a sender in the console."""
 
-import letters
 from console.administration.test_settings import followed
 from console.conftest import Visit
-from doors import Door
-from imap import ACCOUNT, PASSWORD, ImapServer
+from support import letters
+from support.doors import Door
+from support.imap import ACCOUNT, PASSWORD, ImapServer
 
 
 async def test_a_mailbox_is_set_looked_into_and_removed(door: Door, visit: Visit) -> None:

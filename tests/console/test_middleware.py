@@ -11,7 +11,7 @@ from msgspec import structs
 from sqlalchemy import update
 
 from console.conftest import PASSWORD, Visit, browsing, log_in
-from doors import Door, open_door
+from support.doors import Door, open_door
 from ums.app import build
 from ums.config import Settings
 from ums.console.middleware import ANY, OPEN

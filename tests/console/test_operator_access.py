@@ -9,7 +9,7 @@ import pytest
 
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from console.test_two_factor import set_up
-from doors import Door
+from support.doors import Door
 from ums.core.identity import operator_access, operators
 from ums.core.identity.operators import Role
 from ums.core.identity.user_agents import name_of

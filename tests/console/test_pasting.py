@@ -5,7 +5,7 @@ from playwright.async_api import Page
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
-from doors import Door
+from support.doors import Door
 from ums.core.identity import operators
 
 DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="

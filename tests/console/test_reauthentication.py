@@ -10,11 +10,11 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from clocks import Time
 from console.conftest import PASSWORD, Visit, browsing, log_in
 from console.test_middleware import sample
 from console.test_two_factor import code_of, set_up
-from doors import Door
+from support.clocks import Time
+from support.doors import Door
 from ums import clock
 from ums.app import build
 from ums.config import Settings

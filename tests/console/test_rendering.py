@@ -15,7 +15,7 @@ from playwright.async_api import Page
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import Visit
 from console.world import furnish
-from doors import Door
+from support.doors import Door
 from ums.app import build
 from ums.config import Settings
 from ums.console import rendering as shared

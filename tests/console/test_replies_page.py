@@ -4,7 +4,7 @@ import re
 
 from console.administration.test_settings import followed
 from console.conftest import Visit, settled
-from doors import Door
+from support.doors import Door
 
 
 async def test_a_strange_reply_is_shown_and_given_a_meaning(door: Door, visit: Visit) -> None:

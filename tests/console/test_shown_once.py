@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 from console.administration.test_settings import followed
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
-from doors import Door
-from flow import with_settings
-from receiver import receiving
-from telling import ALLOWED
+from support.doors import Door
+from support.flow import with_settings
+from support.receiver import receiving
+from support.telling import ALLOWED
 from ums import clock
 from ums.console.i18n import Words
 from ums.core.identity import one_time_secrets, operators

@@ -2,8 +2,8 @@
 
 from console.administration.test_settings import followed
 from console.conftest import Visit
-from doors import Door
-from flow import until
+from support.doors import Door
+from support.flow import until
 from ums.core.senders import reputation
 from ums.core.senders.reputation import Count
 

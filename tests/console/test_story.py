@@ -13,7 +13,7 @@ from playwright.async_api import Page
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
-from doors import Door
+from support.doors import Door
 from ums.console.i18n import Words
 from ums.core.identity import operators
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from console.conftest import PASSWORD, Visit, browsing, log_in
-from doors import Door
+from support.doors import Door
 from ums.console import stream_guard
 from ums.core.deliveries import sandbox_mailbox
 from ums.core.identity import operators, sessions

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy import select
 
 from console.conftest import Visit, browsing, log_in
-from doors import Door
+from support.doors import Door
 from ums.core.identity import recovery_codes
 from ums.core.identity.login import FREE
 from ums.core.tables import operators

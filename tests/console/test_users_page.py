@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
-from doors import Door
+from support.doors import Door
 from ums.core.identity import operators
 
 

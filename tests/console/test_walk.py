@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from console.conftest import Visit
 from console.world import furnish
-from doors import Door
+from support.doors import Door
 
 EVIL = "\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}"
 RAW = "<img src=x onerror"

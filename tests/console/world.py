@@ -9,7 +9,7 @@ import xlsxwriter
 from sqlalchemy import insert
 
 from console.conftest import settled
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 from ums import clock
 from ums.core.tables import callback_addresses
 

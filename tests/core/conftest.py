@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from web import Resolver, Server, serving
+from support.web import Resolver, Server, serving
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from doors import open_door
-from postgres import URL_VARIABLE
+from support.doors import open_door
+from support.postgres import URL_VARIABLE
 from ums.app import PATIENCE
 from ums.config import Settings
 from ums.db import Database, open_database, patience

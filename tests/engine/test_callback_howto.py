@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fakes import SmtpServer
-from flow import Flow, open_flow, until, with_settings
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.webhooks import endpoints
 from ums.engine.worker import running
@@ -35,9 +35,9 @@ async def receiver(folder: Path, port: int, *words: str) -> AsyncIterator[Proces
     """The page's own program, at another port."""
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert code.count("8089") == 1
-    (folder / "receiver.py").write_text(code.replace("8089", str(port)), "utf-8")
+    (folder / "support/receiver.py").write_text(code.replace("8089", str(port)), "utf-8")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(folder / "receiver.py"), *words, stdout=asyncio.subprocess.PIPE
+        sys.executable, str(folder / "support/receiver.py"), *words, stdout=asyncio.subprocess.PIPE
     )
 
     async def listening() -> bool:

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 
-from fakes import SmtpServer
-from flow import Flow, account, open_flow, until
+from support.fakes import SmtpServer
+from support.flow import Flow, account, open_flow, until
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand

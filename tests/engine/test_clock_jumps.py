@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from fakes import SmtpServer
-from flow import open_flow, until, with_settings
+from support.fakes import SmtpServer
+from support.flow import open_flow, until, with_settings
 from ums import clock
 from ums.core.context.app_context import System
 from ums.engine.worker import running

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from conftest import end_connections, sql
-from fakes import Act, SmtpServer
-from flow import open_flow, until
+from support.fakes import Act, SmtpServer
+from support.flow import open_flow, until
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.maintenance.startup import open_system

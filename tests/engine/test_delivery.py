@@ -6,8 +6,8 @@ from email import policy
 
 import pytest
 
-from fakes import Act, Call, SmtpServer
-from flow import Flow, open_flow, until, with_settings
+from support.fakes import Act, Call, SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import sandbox_mailbox
 from ums.core.reporting import reports

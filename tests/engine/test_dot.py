@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy import text
 
-from fakes import DROP_TAKEN, Act, Call, SmtpServer
-from flow import Flow, open_flow, until, with_settings
+from support.fakes import DROP_TAKEN, Act, Call, SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue
 from ums.core.tables import deliveries

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from fakes import SmtpServer
-from flow import until
-from telling import expanded, told, told_flow
+from support.fakes import SmtpServer
+from support.flow import until
+from support.telling import expanded, told, told_flow
 from ums.core.context.app_context import System
 from ums.core.messages import control
 from ums.core.tables import halts

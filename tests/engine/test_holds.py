@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fakes import Call, SmtpServer
-from flow import Flow, open_flow, until, with_settings
-from queues import claim, filled, intend, parked, standing, take
+from support.fakes import Call, SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
+from support.queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System

@@ -5,8 +5,8 @@ import asyncio
 
 import pytest
 
-from fakes import Act, Call, SmtpServer
-from flow import open_flow, until, with_settings
+from support.fakes import Act, Call, SmtpServer
+from support.flow import open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.deliveries.queue import Claimed
 from ums.core.deliveries.retry_policy import Rules

@@ -2,10 +2,10 @@
 
 import pytest
 
-import letters
-from fakes import DROP_TAKEN, SmtpServer
-from flow import Flow, open_flow, until, with_settings
-from imap import ImapServer, mailbox_at
+from support import letters
+from support.fakes import DROP_TAKEN, SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
+from support.imap import ImapServer, mailbox_at
 from ums.core.context.app_context import System
 from ums.core.deliveries import mailbox_polling
 from ums.core.senders import mailboxes

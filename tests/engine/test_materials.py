@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import select, update
 
-from fakes import SmtpServer
-from flow import Flow, open_flow, until
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow, until
 from ums import clock
 from ums.core.content import materials
 from ums.core.content.material_upload import CHUNK, store

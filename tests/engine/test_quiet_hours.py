@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from fakes import SmtpServer
-from flow import Flow, open_flow, until
-from ruling import rule
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow, until
+from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System

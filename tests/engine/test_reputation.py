@@ -2,8 +2,8 @@
 
 import asyncio
 
-from fakes import Call, SmtpServer
-from flow import Flow, open_flow, until, with_settings
+from support.fakes import Call, SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import System
 from ums.core.messages import auto_pause, control
 from ums.core.reporting import reports

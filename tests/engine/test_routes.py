@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy import update
 
-from fakes import DROP, Call, SmtpServer
-from flow import Flow, account, open_flow, until
+from support.fakes import DROP, Call, SmtpServer
+from support.flow import Flow, account, open_flow, until
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System

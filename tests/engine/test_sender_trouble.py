@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fakes import DROP, Act, Call, Certificates, SmtpServer
-from flow import Flow, account, open_flow, until, with_settings
-from postgres import reserved_port
+from support.fakes import DROP, Act, Call, Certificates, SmtpServer
+from support.flow import Flow, account, open_flow, until, with_settings
+from support.postgres import reserved_port
 from ums import trust
 from ums.core.context.app_context import System
 from ums.core.context.directory import touch

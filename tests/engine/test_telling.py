@@ -6,17 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from flow import until, with_settings
-from receiver import reset
-from telling import (
-    Telling,
-    add_hosted,
-    audit_log,
-    only,
-    open_telling,
-    steps,
-    until_state,
-)
+from support.flow import until, with_settings
+from support.receiver import reset
+from support.telling import Telling, add_hosted, audit_log, only, open_telling, steps, until_state
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.tables import callback_addresses

@@ -8,17 +8,10 @@ import pytest
 import structlog
 from sqlalchemy import update
 
-from fakes import Certificates
-from flow import until, with_settings
-from receiver import Receiver, hang, receiving, reset
-from telling import (
-    Telling,
-    add_hosted,
-    audit_log,
-    open_telling,
-    steps,
-    until_state,
-)
+from support.fakes import Certificates
+from support.flow import until, with_settings
+from support.receiver import Receiver, hang, receiving, reset
+from support.telling import Telling, add_hosted, audit_log, open_telling, steps, until_state
 from ums import trust
 from ums.config import Settings
 from ums.core.channels import channels

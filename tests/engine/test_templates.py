@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from core.templates.language import version
-from fakes import SmtpServer
-from flow import Flow, open_flow
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow
 from ums.core.context.app_context import System
 from ums.core.deliveries.expansion import expand
 from ums.core.reporting import reports

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from fakes import Call, SmtpServer
-from flow import open_flow, until, with_settings
+from support.fakes import Call, SmtpServer
+from support.flow import open_flow, until, with_settings
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import System

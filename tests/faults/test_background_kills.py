@@ -9,14 +9,14 @@ from collections import Counter
 import pytest
 from sqlalchemy import Executable, select, text, update
 
-import letters
 from faults.audit import Record, audit, counted, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
-from flow import until
-from imap import ImapServer, mailbox_at
-from telling import rows
+from support import letters
+from support.flow import until
+from support.imap import ImapServer, mailbox_at
+from support.telling import rows
 from ums.config import Settings
 from ums.core.deliveries.expansion import CHUNK
 from ums.core.maintenance.startup import open_system

@@ -9,12 +9,12 @@ from statistics import median
 import httpx
 import pytest
 
-import postgres
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import Account, account, fill, migrate, request
-from postgres import Cluster, reserved_port
+from support import postgres
+from support.postgres import Cluster, reserved_port
 from ums.config import Settings
 
 HALF = 2000

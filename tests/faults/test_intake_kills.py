@@ -12,7 +12,7 @@ from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import Account, account, request
-from postgres import reserved_port
+from support.postgres import reserved_port
 from ums.config import Settings
 from ums.core.tables import messages
 from ums.core.tables.states import RESEND

@@ -15,7 +15,6 @@ import asyncpg
 import msgspec
 import pytest
 
-import postgres
 from conftest import sql
 from faults.audit import Audit, Record, audit, drained
 from faults.engines import Engine
@@ -23,7 +22,8 @@ from faults.history import History, Told, check, post
 from faults.ledger import Ledger
 from faults.power import disk_after, recorded, recording, strace_works
 from faults.workload import Account, channel, fill, migrate
-from postgres import reserved_port
+from support import postgres
+from support.postgres import reserved_port
 from ums.config import Settings
 from ums.core.maintenance import restore_guard
 from ums.core.maintenance.startup import open_system

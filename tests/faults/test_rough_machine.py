@@ -14,7 +14,7 @@ from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
 from faults.power import STRACE, strace_works
 from faults.workload import fill
-from flow import until
+from support.flow import until
 from ums.config import Settings
 
 HALF = 400

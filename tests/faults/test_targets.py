@@ -16,7 +16,7 @@ from faults.audit import Record, audit, counted, drained
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
 from faults.workload import Account, channel, fill, request
-from postgres import reserved_port
+from support.postgres import reserved_port
 from ums.config import Settings
 from ums.core.maintenance.startup import open_system
 

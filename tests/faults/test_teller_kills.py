@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from fakes import SmtpServer
 from faults.audit import drained
 from faults.engines import Engine
 from faults.ledger import Ledger
-from flow import Flow, account, until, with_settings
-from receiver import Receiver, receiving
-from telling import add_hosted, rows
+from support.fakes import SmtpServer
+from support.flow import Flow, account, until, with_settings
+from support.receiver import Receiver, receiving
+from support.telling import add_hosted, rows
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.context.app_context import System

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-import letters
+from support import letters
 from ums.mail import bounce_parser
 from ums.mail.bounce_parser import MOST, means, read, worth_reading
 from ums.mail.outcomes import Reply, Stage, Verdict

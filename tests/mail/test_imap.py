@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-import letters
-from fakes import Certificates
-from imap import ACCOUNT, PASSWORD, ImapServer
+from support import letters
+from support.fakes import Certificates
+from support.imap import ACCOUNT, PASSWORD, ImapServer
 from ums.mail.imap import LETTERS, READ, MailboxError, MailboxSettings, Place, Seen, Sought, visit
 from ums.mail.outcomes import Encryption
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answered import FIELD, TABLE, reply
+from support.answered import FIELD, TABLE, reply
 from ums.core.reporting.reason_texts import about
 from ums.mail.outcomes import Bounce, Outcome, Reply, Schedule, Scope, Stage, Verdict
 from ums.mail.reply_classifier import (

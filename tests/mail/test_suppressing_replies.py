@@ -2,7 +2,7 @@
 
 import pytest
 
-from answered import FIELD, TABLE, reply
+from support.answered import FIELD, TABLE, reply
 from ums.core.reporting.reason_texts import about
 from ums.mail.outcomes import Bounce, Stage
 from ums.mail.reply_classifier import HARD, REASONS, SOFT, interpret

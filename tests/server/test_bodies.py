@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from msgspec import structs
 
 from console.conftest import PASSWORD, browsing, log_in
-from doors import Door, open_door
+from support.doors import Door, open_door
 from ums.app import build
 from ums.config import Settings
 from ums.core.identity import operators

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import structs
 
-from doors import Door, open_door
+from support.doors import Door, open_door
 from ums.config import Settings
 
 

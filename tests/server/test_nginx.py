@@ -20,7 +20,7 @@ from msgspec import structs
 from sqlalchemy import select
 
 from console.conftest import PASSWORD
-from doors import Door, open_door
+from support.doors import Door, open_door
 from ums.config import Settings
 from ums.core.identity import operators
 from ums.core.tables import sessions

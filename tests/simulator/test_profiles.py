@@ -6,7 +6,7 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums.core.context.app_context import System
 from ums.engine.worker import running
 from ums.errors import Invalid

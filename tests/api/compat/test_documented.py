@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doors import Answer, Basic, Door, OneChannel
+from support.doors import Answer, Basic, Door, OneChannel
 from ums.core.channels import channels
 
 MAIL = [{"subject": "s", "text": "t"}]

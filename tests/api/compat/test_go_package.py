@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from doors import Answer, Basic, Door, OneChannel
-from raw import go_json, raw
+from support.doors import Answer, Basic, Door, OneChannel
+from support.raw import go_json, raw
 
 MAIL = [{"subject": "s", "text": "t", "files": None}]
 

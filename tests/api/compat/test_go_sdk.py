@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from doors import Answer, Basic, Door, OneChannel, open_door
-from raw import go_json, raw
+from support.doors import Answer, Basic, Door, OneChannel, open_door
+from support.raw import go_json, raw
 from ums.config import Settings
 from ums.core.content import materials
 from ums.core.templates import store

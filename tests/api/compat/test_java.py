@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from doors import Answer, Door, OneChannel
-from raw import raw
+from support.doors import Answer, Door, OneChannel
+from support.raw import raw
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
 

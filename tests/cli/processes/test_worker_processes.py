@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from cli.terminal import SECONDS, Server, Terminal
-from fakes import SmtpServer
+from support.fakes import SmtpServer
 from ums.core import verbs
 from ums.core.channels import channels
 from ums.core.context.app_context import System

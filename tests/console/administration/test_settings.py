@@ -8,11 +8,11 @@ import httpx
 import openpyxl
 
 from console.conftest import PASSWORD, Visit, browsing, log_in
-from doors import Door
-from fakes import DROP_TAKEN
-from flow import with_settings
-from receiver import receiving
-from telling import ALLOWED
+from support.doors import Door
+from support.fakes import DROP_TAKEN
+from support.flow import with_settings
+from support.receiver import receiving
+from support.telling import ALLOWED
 from ums.core.channels import channels
 from ums.core.context.channel_policy import Rules
 from ums.core.identity import operators

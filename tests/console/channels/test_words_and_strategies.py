@@ -7,8 +7,8 @@ from sqlalchemy import insert
 
 from console.administration.test_settings import followed
 from console.conftest import Visit
-from doors import Door
-from flow import with_settings
+from support.doors import Door
+from support.flow import with_settings
 from ums.core.common.metadata import HELD
 from ums.core.identity import operators
 from ums.core.tables import meta

@@ -11,8 +11,8 @@ import pytest
 from console.administration.test_settings import followed
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
-from doors import Door
-from flow import until
+from support.doors import Door
+from support.flow import until
 from ums.console.i18n import Words
 from ums.core.identity import operators
 

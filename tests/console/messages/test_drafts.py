@@ -12,7 +12,7 @@ from playwright.async_api import Dialog, Page
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit
-from doors import Door, OneChannel
+from support.doors import Door, OneChannel
 from ums import clock
 from ums.console.i18n import Words
 from ums.core.channels import channels

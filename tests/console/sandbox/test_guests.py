@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from console.conftest import browsing
-from doors import Door, open_door
+from support.doors import Door, open_door
 from ums.config import Settings
 from ums.console.sandbox import guests
 from ums.console.sandbox.guests import COOKIE, PATH, Guests, guests_of

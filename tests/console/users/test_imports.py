@@ -10,7 +10,7 @@ import pytest
 
 from console.browser import PHONE, WIDE, log_in, opened
 from console.conftest import PASSWORD, Visit, settled
-from doors import Door
+from support.doors import Door
 from ums.core.identity import operators
 from ums.core.users import users
 

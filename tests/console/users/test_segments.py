@@ -8,7 +8,7 @@ import pytest
 from console.administration.test_settings import followed
 from console.browser import WIDE, log_in, opened
 from console.conftest import PASSWORD, Visit
-from doors import Door
+from support.doors import Door
 from ums.console.users.segment_builder import Row, conditions_of, lack_of, new_row, rows_in, rows_of
 from ums.core.identity import operators
 from ums.core.users.segment_conditions import read

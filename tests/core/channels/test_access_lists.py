@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.channels import access_lists, channels
 from ums.core.channels.access_lists import Entry, ListKind

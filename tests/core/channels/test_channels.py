@@ -5,7 +5,7 @@ import base64
 import pytest
 from sqlalchemy import select
 
-from flow import account
+from support.flow import account
 from ums import clock
 from ums.core import verbs
 from ums.core.channels import channels

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow import Flow, open_flow
-from ruling import rule
+from support.flow import Flow, open_flow
+from support.ruling import rule
 from ums.core.channels import channels, content_filter, text_matcher
 from ums.core.channels.text_matcher import Lexicon, fold
 from ums.core.context.app_context import System

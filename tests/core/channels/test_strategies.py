@@ -2,7 +2,7 @@
 
 import pytest
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums.core.channels import channels, strategies
 from ums.core.channels.strategies import Step
 from ums.core.context.app_context import System

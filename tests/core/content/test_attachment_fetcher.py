@@ -7,12 +7,12 @@ import socket
 import pytest
 from msgspec import structs
 
+from support.web import SETTINGS, Server, one, refusal
 from ums.config import Settings, SettingsError
 from ums.core.content.attachment_fetcher import fetch_files
 from ums.core.content.file_names import clean_name, disposition_name
 from ums.errors import Invalid, TooLarge
 from ums.mail.mime.builder import Content, File, Skeleton
-from web import SETTINGS, Server, one, refusal
 
 # -- files ------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 import trustme
 
+from support.web import Resolver, Server, one, refusal, serving
 from ums import trust
 from ums.mail.mime.builder import File
-from web import Resolver, Server, one, refusal, serving
 
 # -- redirects --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from flow import with_settings
+from support.flow import with_settings
 from ums import clock
 from ums.core.channels import channels
 from ums.core.content import material_upload, materials

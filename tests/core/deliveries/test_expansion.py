@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion

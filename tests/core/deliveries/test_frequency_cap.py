@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import func, select
 
-from flow import Flow, open_flow
-from ruling import rule
+from support.flow import Flow, open_flow
+from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flow import Flow, open_flow
-from queues import change, claim, expanded, filled, intend, parked, record, standing
+from support.flow import Flow, open_flow
+from support.queues import change, claim, expanded, filled, intend, parked, record, standing
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import holds, queue

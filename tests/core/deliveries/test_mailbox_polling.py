@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import letters
-from fakes import Certificates
-from flow import Flow, open_flow
-from imap import ImapServer, mailbox_at
+from support import letters
+from support.fakes import Certificates
+from support.flow import Flow, open_flow
+from support.imap import ImapServer, mailbox_at
 from ums.core.context.app_context import System
 from ums.core.deliveries import feedback, mailbox_polling, mailbox_worker
 from ums.core.senders import mailboxes

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, queue

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fakes import Call, SmtpServer
-from flow import Flow, open_flow, until
+from support.fakes import Call, SmtpServer
+from support.flow import Flow, open_flow, until
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import soft_bounces, suppressions

@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, insert, update
 
-from fakes import SmtpServer
-from flow import Flow, open_flow
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import suppressions

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from clocks import Time
+from support.clocks import Time
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.identity import (

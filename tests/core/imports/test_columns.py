@@ -10,7 +10,7 @@ import pytest
 import xlsxwriter
 from sqlalchemy import text
 
-from spreadsheets import ME, counts, prepare, shown
+from support.spreadsheets import ME, counts, prepare, shown
 from ums.core.context.app_context import System
 from ums.core.imports import drafts, runner, undo
 from ums.core.imports.columns import Choice

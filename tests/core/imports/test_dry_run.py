@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from spreadsheets import ME, counts, prepare, shown
+from support.spreadsheets import ME, counts, prepare, shown
 from ums.core.context.app_context import System
 from ums.core.imports import drafts, runner
 from ums.core.imports.columns import Choice

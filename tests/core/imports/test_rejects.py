@@ -5,7 +5,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from spreadsheets import counts, done, prepare, table
+from support.spreadsheets import counts, done, prepare, table
 from ums.core.context.app_context import System
 from ums.core.imports import runner
 from ums.errors import NotFound

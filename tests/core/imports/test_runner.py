@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from spreadsheets import ME, counts, done, people, prepare, shown, table
+from support.spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue

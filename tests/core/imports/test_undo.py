@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from spreadsheets import table
+from support.spreadsheets import table
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System

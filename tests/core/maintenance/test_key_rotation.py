@@ -9,8 +9,8 @@ import pytest
 from msgspec import structs
 from sqlalchemy import Table, Text, insert, select, update
 
-from flow import open_flow
-from imap import mailbox_at
+from support.flow import open_flow
+from support.imap import mailbox_at
 from ums import clock
 from ums.config import Settings
 from ums.core.channels import channels

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from sqlalchemy import delete, update
 
-from fakes import SmtpServer
-from flow import Flow, open_flow
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow
 from ums.cli.connection import opened
 from ums.config import Settings
 from ums.core.audit import audit_log

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from fakes import SmtpServer
-from flow import Flow, open_flow, with_settings
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow, with_settings
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System

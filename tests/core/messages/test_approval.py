@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from flow import Flow, open_flow
-from ruling import rule
+from support.flow import Flow, open_flow
+from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import Entry
 from ums.core.context.app_context import System

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from flow import Flow, open_flow
-from queues import change, claim, expanded, filled, intend, parked, record
+from support.flow import Flow, open_flow
+from support.queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion, holds

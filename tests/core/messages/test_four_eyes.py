@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from flow import Flow, open_flow
-from ruling import rule
+from support.flow import Flow, open_flow
+from support.ruling import rule
 from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.channels.policy import with_changes

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.channels import channels
 from ums.core.common.idempotency import KEY_LIFE

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from core.messages.test_scheduling import pass_time, row_of
-from flow import Flow, open_flow
-from queues import expanded, take
+from support.flow import Flow, open_flow
+from support.queues import expanded, take
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels import channels

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
-from flow import Flow, open_flow
-from queues import change, filled
+from support.flow import Flow, open_flow
+from support.queues import change, filled
 from ums.core.context.app_context import System
 from ums.core.messages.resolve_unknown import resolve
 from ums.core.tables import audit, deliveries

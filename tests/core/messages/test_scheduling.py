@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from flow import Flow, open_flow
-from queues import expanded, take
+from support.flow import Flow, open_flow
+from support.queues import expanded, take
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.messages import control

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import insert, update
 
-from fakes import SmtpServer
-from flow import Flow, open_flow, until
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow, until
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System

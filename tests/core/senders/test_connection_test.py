@@ -2,8 +2,8 @@
 
 import pytest
 
-from fakes import Certificates, SmtpServer
-from flow import account
+from support.fakes import Certificates, SmtpServer
+from support.flow import account
 from ums import trust
 from ums.core.channels import channels
 from ums.core.context.app_context import System

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flow import Flow, open_flow
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.senders import cooldown

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-import letters
-from flow import Flow, open_flow
-from imap import PASSWORD, ImapServer, mailbox_at
-from queues import change, filled
-from telling import told_flow
+from support import letters
+from support.flow import Flow, open_flow
+from support.imap import PASSWORD, ImapServer, mailbox_at
+from support.queues import change, filled
+from support.telling import told_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules

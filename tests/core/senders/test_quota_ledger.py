@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from clocks import Time
-from flow import Flow, account, open_flow
+from support.clocks import Time
+from support.flow import Flow, account, open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.senders import quota_ledger, senders

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fakes import SmtpServer
-from flow import Flow, open_flow
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow
 from ums.core.senders import reply_rules
 from ums.core.senders.reply_rules import LONGEST
 from ums.engine.worker import running

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
-from clocks import Time
-from flow import Flow, open_flow
+from support.clocks import Time
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.messages import auto_pause

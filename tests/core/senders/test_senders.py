@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from fakes import SmtpServer
-from flow import account, open_flow
+from support.fakes import SmtpServer
+from support.flow import account, open_flow
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fakes import Certificates, SmtpServer
-from flow import account
-from imap import ImapServer, mailbox_at
+from support.fakes import Certificates, SmtpServer
+from support.flow import account
+from support.imap import ImapServer, mailbox_at
 from ums import trust
 from ums.config import Settings, SettingsError
 from ums.core.channels import channels

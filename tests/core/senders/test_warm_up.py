@@ -2,8 +2,8 @@
 
 import pytest
 
-from clocks import Time
-from flow import Flow, open_flow
+from support.clocks import Time
+from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.senders import cooldown, quota_ledger, reputation, warm_up

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from flow import with_settings
+from support.flow import with_settings
 from ums.config import Settings
 from ums.core.audit import audit_log
 from ums.core.context.app_context import System

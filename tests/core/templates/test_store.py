@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes import SmtpServer
-from flow import Flow, open_flow
+from support.fakes import SmtpServer
+from support.flow import Flow, open_flow
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.messages import template_preview

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from flow import Flow, open_flow
-from selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
+from support.flow import Flow, open_flow
+from support.selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System

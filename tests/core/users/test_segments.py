@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, text, update
 
-from flow import Flow, open_flow
-from ruling import rule
+from support.flow import Flow, open_flow
+from support.ruling import rule
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import expansion

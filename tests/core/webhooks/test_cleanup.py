@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from flow import open_flow, with_settings
-from telling import expanded, rows, told_flow
+from support.flow import open_flow, with_settings
+from support.telling import expanded, rows, told_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel

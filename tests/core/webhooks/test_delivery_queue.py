@@ -3,11 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from telling import (
-    expanded,
-    rows,
-    told_flow,
-)
+from support.telling import expanded, rows, told_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue

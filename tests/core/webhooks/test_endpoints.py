@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from flow import with_settings
-from receiver import Receiver, receiving
-from telling import ALLOWED, add_hosted, rows
+from support.flow import with_settings
+from support.receiver import Receiver, receiving
+from support.telling import ALLOWED, add_hosted, rows
+from support.web import Resolver
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.context.app_context import System
@@ -17,7 +18,6 @@ from ums.core.context.directory import Channel
 from ums.core.tables import audit, callback_addresses
 from ums.core.webhooks import client, endpoint_rows, endpoints
 from ums.errors import Invalid, NotFound
-from web import Resolver
 
 
 async def a_channel(system: System, key: str = "1234") -> tuple[Channel, ChannelInfo]:

@@ -6,9 +6,19 @@ import pytest
 from sqlalchemy import event, update
 from sqlalchemy.exc import DBAPIError
 
-from fakes import SmtpServer
-from flow import open_flow
-from telling import attempt, claimed, expanded, message, result, rows, set_rules, told, told_flow
+from support.fakes import SmtpServer
+from support.flow import open_flow
+from support.telling import (
+    attempt,
+    claimed,
+    expanded,
+    message,
+    result,
+    rows,
+    set_rules,
+    told,
+    told_flow,
+)
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.context.channel_policy import Rules

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
-from telling import attempt, claimed, expanded, result, rows, told_flow
+from support.telling import attempt, claimed, expanded, result, rows, told_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import queue

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from flow import with_settings
-from receiver import Receiver, receiving
-from telling import ALLOWED, audit_log, open_telling, rows, steps, until_state
+from support.flow import with_settings
+from support.receiver import Receiver, receiving
+from support.telling import ALLOWED, audit_log, open_telling, rows, steps, until_state
+from support.web import Resolver
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel
@@ -19,7 +20,6 @@ from ums.core.webhooks.endpoints import Changes
 from ums.core.webhooks.signatures import Proof
 from ums.engine.worker import running
 from ums.errors import Forbidden, Invalid, UmsError
-from web import Resolver
 
 HOSTED = Proof("hosted")
 OWN = Proof("signed", "ums", "päss:wörd")

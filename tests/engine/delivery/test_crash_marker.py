@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes import SmtpServer
-from flow import open_flow
+from support.fakes import SmtpServer
+from support.flow import open_flow
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.deliveries import quarantine

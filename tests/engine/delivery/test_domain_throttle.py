@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from clocks import Time
-from fakes import Call, SmtpServer
-from flow import Flow, open_flow, until, with_settings
+from support.clocks import Time
+from support.fakes import Call, SmtpServer
+from support.flow import Flow, open_flow, until, with_settings
 from ums import clock
 from ums.core.context.app_context import System
 from ums.core.senders import learned_limits

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fakes import DROP, DROP_TAKEN, Act, SmtpServer
+from support.fakes import DROP, DROP_TAKEN, Act, SmtpServer
 from ums.mail.outcomes import Encryption, Envelope, Stage
 from ums.mail.smtp.reply_parser import ReplyParser
 from ums.mail.smtp.session import Kind, Server, Session, SmtpError, Timeouts, connect, stuffed

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fakes import DROP, HANG, Act, SmtpServer
+from support.fakes import DROP, HANG, Act, SmtpServer
 from ums.mail.outcomes import Encryption, Envelope, Stage
 from ums.mail.smtp import protocol
 from ums.mail.smtp.session import Kind, Server, SmtpError, Timeouts, connect

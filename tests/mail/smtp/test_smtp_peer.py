@@ -10,8 +10,8 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from aiosmtpd.smtp import Envelope as PeerEnvelope
 
-from fakes import Certificates
-from postgres import reserved_port
+from support.fakes import Certificates
+from support.postgres import reserved_port
 from ums.mail.outcomes import Encryption, Envelope, Stage
 from ums.mail.smtp.session import Kind, Server, Session, SmtpError, Timeouts, connect, stuffed
 

@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from fakes import Act, Certificates, SmtpServer
+from support.fakes import Act, Certificates, SmtpServer
 from ums.mail.outcomes import Encryption, Envelope, Stage
 from ums.mail.smtp.session import Kind, Server, SmtpError, Timeouts, connect
 

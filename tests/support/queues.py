@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flow import Flow
+from support.flow import Flow
 from ums import clock
 from ums.core.deliveries import expansion, holds, queue
 from ums.core.deliveries.queue import Attempt, Claimed, Result

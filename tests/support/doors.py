@@ -25,7 +25,7 @@ import uvicorn
 from litestar import Litestar
 from msgspec import structs
 
-from fakes import SmtpServer
+from support.fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core.channels import channels

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-import openapi
-from doors import Answer, Door, OneChannel
+from support import openapi
+from support.doors import Answer, Door, OneChannel
 from ums import clock
 from ums.core.content import material_upload
 from ums.core.identity import sessions

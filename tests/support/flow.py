@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import func, select
 
-from fakes import SmtpServer
+from support.fakes import SmtpServer
 from ums.core.channels import channels
 from ums.core.context.app_context import System
 from ums.core.context.directory import Channel

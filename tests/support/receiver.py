@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from standardwebhooks import Webhook
 
-from flow import until
+from support.flow import until
 
 Write = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Answer = int | bytes | Write | None

@@ -15,9 +15,9 @@ import msgspec
 import pytest
 from sqlalchemy import insert, select
 
-from fakes import SmtpServer
-from flow import Flow, account, open_flow, until, with_settings
-from receiver import Receiver, receiving
+from support.fakes import SmtpServer
+from support.flow import Flow, account, open_flow, until, with_settings
+from support.receiver import Receiver, receiving
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import System
