@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ums"
 LONGEST = 400
+MOST = 25  # modules of one folder
 
 
 def sources(folder: Path, *endings: str) -> list[Path]:
@@ -51,6 +53,11 @@ def test_imports_go_downwards_only() -> None:
 @pytest.mark.parametrize("path", TEXTS, ids=named)
 def test_no_file_is_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_no_folder_is_crowded() -> None:
+    count = Counter(path.parent for path in MODULES if "versions" not in path.parts)
+    assert {named(folder) for folder, modules in count.items() if modules > MOST} == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)

@@ -187,7 +187,7 @@ def strings(path: Path) -> Iterator[str]:
 
 def test_every_reason_of_a_delivery_is_described() -> None:
     page = (REFERENCE / "delivery-states.md").read_text("utf-8")
-    replies = ROOT / "src" / "ums" / "senders" / "replies.toml"
+    replies = ROOT / "src" / "ums" / "mail" / "reply_classifier.toml"
     table = tomllib.loads(replies.read_text("utf-8"))
     reasons = {row["id"] for row in (*table["reply"], *table["error"])}
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()

@@ -67,7 +67,7 @@ def package_files() -> set[str]:
 def test_the_wheel_holds_the_whole_package(wheel: set[str]) -> None:
     assert package_files() - wheel == set()
     assert "ums/console/html/base.html" in wheel
-    assert "ums/console/words/common.toml" in wheel
+    assert "ums/console/locales/common.toml" in wheel
 
 
 def test_the_wheel_holds_the_bundle_that_pages_name(built: Path, wheel: set[str]) -> None:

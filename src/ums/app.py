@@ -59,7 +59,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         middleware=[Audited, Gate, _impatient, _options],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
         state=State({"stopping": False}),
-        openapi_config=management.document.config(),
+        openapi_config=management.openapi.config(),
         logging_config=None,  # ums.logs does it for the whole process
         request_max_body_size=None,  # the gate's limits speak the caller's format
     )
@@ -67,7 +67,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     management.settle(app)
     console_door.settle(app)
     bodies.settle(app)
-    app.state.describe_api = partial(management.document.document, app)
+    app.state.describe_api = partial(management.openapi.document, app)
     return app
 
 

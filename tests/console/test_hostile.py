@@ -18,7 +18,7 @@ from ums.core.senders.senders import NewSender
 EVIL = "\"'><img src=x onerror=alert(1)>"
 TEMPLATES = Path(rendering.__file__).parent / "html"
 USED = re.compile(r"""\bt\(\s*["']([\w.]+)["']\s*[,)]""")
-SOURCES = sorted(Path(rendering.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(rendering.__file__).parent.rglob("*.py"))
 
 
 async def test_nothing_that_is_shown_breaks_out(door: Door, visit: Visit) -> None:

@@ -22,11 +22,11 @@ KILLS = 12
 MIGRATE = """
 import asyncio, sys
 from pathlib import Path
-from ums.core import schema
 from ums.db import open_database
+from ums.migrations import runner
 database = open_database(sys.argv[1], Path(sys.argv[2]))
 print("begun", flush=True)
-asyncio.run(schema.migrate(database))
+asyncio.run(runner.migrate(database))
 """
 
 

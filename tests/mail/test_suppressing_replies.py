@@ -23,7 +23,7 @@ def test_only_what_says_that_the_address_is_dead_suppresses_it() -> None:
 
 
 def test_every_reason_says_what_it_means_for_the_address() -> None:
-    """A new row of replies.toml cannot suppress by the way: its reason stands here as well."""
+    """A new row of the table cannot suppress by the way: its reason stands here as well."""
     of_the_address = {reason for reason in REASONS if about(reason) == "recipient"}
     assert of_the_address - HARD - SOFT == {"recipient_too_busy"}
     assert of_the_address >= HARD | SOFT

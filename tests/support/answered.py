@@ -189,10 +189,9 @@ TABLE = [
 FIELD = [
     (row["stage"], row["reply"], row["reason"], row["outcome"])
     for row in csv.DictReader(
-        Path(__file__)
-        .with_name("senders")
-        .joinpath("field_replies.tsv")
-        .open(encoding="utf-8", newline=""),
+        (Path(__file__).parents[1] / "mail" / "field_replies.tsv").open(
+            encoding="utf-8", newline=""
+        ),
         delimiter="\t",
         quoting=csv.QUOTE_NONE,
     )

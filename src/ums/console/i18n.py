@@ -18,7 +18,7 @@ def _load() -> dict[str, dict[str, str]]:
     """Each area of the console has a file; its words are called `area.word`, those that all
     pages share by the word alone."""
     words: dict[str, dict[str, str]] = {}
-    for file in sorted((Path(__file__).parent / "words").glob("*.toml")):
+    for file in sorted((Path(__file__).parent / "locales").glob("*.toml")):
         area = "" if file.stem == "common" else f"{file.stem}."
         for key, told in tomllib.loads(file.read_text(encoding="utf-8")).items():
             words[area + key] = told

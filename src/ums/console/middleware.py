@@ -10,7 +10,7 @@ A page is a plain Litestar handler that says what it takes to see it, in the wor
 The door finds the operator of the session cookie, sends who has none to the log-in page, refuses
 forms that come from elsewhere and pages that the operator's role does not open, and notes the
 operator as the actor of the audit log. A page with `recent=True` asks for password and second
-factor when that was not done a moment ago (console.reauthentication): so do those with secrets, rights,
+factor when that was not done a moment ago (reauthentication): so do those with secrets, rights,
 settings, protective rules and exports of addresses, together with the pages that hold their forms.
 One with `guests=True` opens to whom the link of `ums serve` let in as well: an address is no proof,
 as a proxy on this machine asks from the same one for anybody. `visitor.caller` answers which

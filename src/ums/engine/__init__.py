@@ -1,1 +1,5 @@
-"""The worker: expands audiences, sends deliveries, runs imports, tidies up."""
+"""The worker: every loop that runs in the background.
+
+Belongs here: starting, supervising and stopping loops, leases, webhooks, maintenance.
+Does not: rules and queries (`core`).
+"""

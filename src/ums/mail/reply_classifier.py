@@ -1,4 +1,4 @@
-"""What a reply means: the table in `replies.toml`, compiled, and the retry schedule beside it.
+"""Reply classification: the table `reply_classifier.toml`, compiled, with the retry schedule.
 
 The table is data so that operators' reports can extend it without touching code.
 """
@@ -206,7 +206,7 @@ def _pattern(shapes: tuple[str, ...], wildcard: str) -> re.Pattern[str]:
 
 
 def _load() -> tuple[tuple[_Rule, ...], tuple[_Row, ...], dict[str, Bounce]]:
-    table = tomllib.loads((files("ums.mail") / "replies.toml").read_text("utf-8"))
+    table = tomllib.loads((files("ums.mail") / "reply_classifier.toml").read_text("utf-8"))
     bounces = msgspec.convert(table.pop("bounce"), dict[str, Bounce])
     for row in (*table["reply"], *table["error"]):
         if row["verdict"] == _HOLD:

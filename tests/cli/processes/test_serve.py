@@ -237,9 +237,9 @@ def test_an_engine_that_broke_is_no_orderly_end(bare: Terminal) -> None:
     program = """
 import sys
 from ums.cli import main
-from ums.engine.loop import Engine
-async def broken(engine): raise RuntimeError("the loop is broken")
-Engine._tidy = broken
+from ums.engine.worker import Worker
+async def broken(worker): raise RuntimeError("the loop is broken")
+Worker._tidy = broken
 sys.argv = ["ums", "serve"]
 main()
 """

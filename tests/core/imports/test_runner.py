@@ -284,24 +284,25 @@ import asyncio, sys, time
 from pathlib import Path
 import msgspec
 from ums.config import Settings
-from ums.core import imports, sheet_reader
-from ums.core.opening import open_system
+from ums.core.imports import runner
+from ums.core.maintenance.startup import open_system
+from ums.core.spreadsheets import reader
 
-sheet_reader.BATCH = 50
+reader.BATCH = 50
 
 async def main():
     settings = msgspec.json.decode(sys.argv[1], type=Settings, dec_hook=lambda kind, x: kind(x))
     async with open_system(settings) as system:
-        batch = imports._Work._batch
+        batch = runner._Work._batch
         async def told(work, lines):
             await batch(work, lines)
             print(work._cursor, flush=True)
             if work._cursor - begun > 1000:
                 time.sleep(600)  # whoever is to kill us has not come yet
-        imports._Work._batch = told
+        runner._Work._batch = told
         async with system.database.read() as tx:
-            begun = (await imports.show(tx, int(sys.argv[2]))).cursor
-        await imports.run(system, int(sys.argv[2]), sys.argv[3])
+            begun = (await runner.show(tx, int(sys.argv[2]))).cursor
+        await runner.run(system, int(sys.argv[2]), sys.argv[3])
 
 asyncio.run(main())
 """

@@ -1,0 +1,1 @@
+"""Commands that run or look after the processes of an installation."""

@@ -1,0 +1,1 @@
+"""Pages for administrators: operators, tokens, audit log, settings."""

@@ -1,0 +1,1 @@
+"""Pages of channels: keys, policy, lists, words, strategies, webhooks."""

@@ -1,0 +1,1 @@
+"""The sandbox's mailbox: mail that the sandbox sender took."""

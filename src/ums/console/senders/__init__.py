@@ -1,0 +1,1 @@
+"""Pages of senders: account, limits, mailbox, reply rules."""

@@ -1,0 +1,1 @@
+"""Pages of users: list, imports, segments, suppressions."""

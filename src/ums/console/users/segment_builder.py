@@ -1,4 +1,4 @@
-"""Between the rows of the segment builder and the conditions that `core.users.segment_conditions` reads.
+"""Between the rows of the segment builder and the conditions that `segment_conditions` reads.
 
 A row is one test; all of them, or any, have to hold. Conditions that are more than that have no
 rows and are shown as JSON.

@@ -1,4 +1,4 @@
-"""Halting and resuming a message: the mechanism (who may do it, and when, is `core.messages.control`).
+"""Halting and resuming a message: the mechanism (who may do it, and when, is `control`).
 
 `messages.halt` says what keeps a message. From the end of the halt's transaction on the message
 stands in `halts`, whose messages no claim touches; when `caught` has taken what was claimed before,

@@ -5,7 +5,7 @@ this process's memory, are verified as always (so that a revoked one ends at onc
 held up nor counted. So a guesser behind the same address shuts no running program out.
 
 Failures are counted in the database, for all processes: of one account from one address, and of
-one address (core.identity.throttle). There is no count of an account from everywhere: these secrets have 96
+one address (throttle). There is no count of an account from everywhere: these secrets have 96
 random bits or more, which no number of addresses can guess, and such a count could only be used to
 keep somebody out.
 

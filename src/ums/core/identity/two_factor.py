@@ -1,7 +1,7 @@
 """The second factor: codes of an authenticator (TOTP, RFC 6238), and recovery codes.
 
 A code is good for its half minute and the one before and after, and once: the last step that was
-used is kept. Recovery codes are good once each (core.identity.recovery_codes). Who calls `check` counts the tries
+used is kept. Recovery codes are good once each (recovery_codes). Who calls `check` counts the tries
 (core.identity.login).
 """
 

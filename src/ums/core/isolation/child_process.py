@@ -1,5 +1,5 @@
 """Starting a process for what must not harm this one: no environment, no input but what it is
-given, a session of its own. Its limits it sets itself (`core.isolation.process_limits`), before it looks at
+given, a session of its own. Its limits it sets itself (`process_limits`), before it looks at
 anything."""
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a child process (`core.isolation.child_process`) does to itself before it looks at what it was given."""
+"""What a child process (`child_process`) does to itself before it looks at what it was given."""
 
 import os
 import resource

@@ -1,6 +1,6 @@
 """Automatic pauses: a suspended sender's mail to several people, and content that servers refuse.
 
-The reputation of a sender is in `core.senders.reputation`; a person lets go on what was paused here.
+The reputation of a sender is in `reputation`; a person lets go on what was paused here.
 """
 
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The statements of `core.reporting.statistics`: one set for each combination of conditions, made once."""
+"""The statements of `statistics`: one set for each combination of conditions, made once."""
 
 from collections.abc import Sequence
 from typing import Any, Literal

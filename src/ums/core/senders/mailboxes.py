@@ -1,4 +1,4 @@
-"""The mailboxes of senders' accounts: how they are opened. `core.deliveries.mailbox_polling` looks into them."""
+"""The mailboxes of senders' accounts: how they are opened. `mailbox_polling` looks into them."""
 
 from typing import Annotated, Any, Final, Literal
 

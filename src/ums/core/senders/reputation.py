@@ -92,7 +92,7 @@ class Standing(Struct, frozen=True):
 async def note(system: System, counts: Mapping[int, Count]) -> None:
     """Add what became of mails, by sender, and draw the consequences. Raises Unavailable.
 
-    The engine pauses what a stopped sender would send to several people (`core.messages.auto_pause`).
+    The engine pauses what a stopped sender would send to several people (`auto_pause`).
     """
     slot = clock.now() // SLOT * SLOT
     rows = [(id, *structs.astuple(one)) for id, one in sorted(counts.items())]

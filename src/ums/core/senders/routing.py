@@ -4,7 +4,7 @@ A channel's route is made of ranks. The mail of a rank is shared by weight among
 none of them can send, because they rest or a cap is reached, the next rank takes over. Mail that
 names its sender goes by that one alone.
 
-The expansion (core.deliveries.expansion) gives each delivery its sender. `spill` moves what waits at one that
+The expansion (expansion) gives each delivery its sender. `spill` moves what waits at one that
 cannot send to one that can, but only where it is certain that no server has taken it: never what
 is at the dot, unknown, or sent again after an unknown outcome (invariant I7), and not what a
 receiver keeps waiting (greylisting), which wants to see the same sender again. The mail goes out

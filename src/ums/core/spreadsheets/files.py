@@ -1,6 +1,6 @@
 """The files that spreadsheets come in: workbooks (.xlsx, .ods) and text with columns (.csv).
 
-Runs in the reader's process (`core.spreadsheets.worker`). The content decides what a file is, never its name.
+Runs in the reader's process (`worker`). The content decides what a file is, never its name.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The parent's side of `core.spreadsheets.worker`: start the reader, take its batches, outlive its end."""
+"""The parent's side of `worker`: start the reader, take its batches, outlive its end."""
 
 import asyncio
 import signal

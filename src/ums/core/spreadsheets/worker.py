@@ -2,7 +2,7 @@
 
     python sheets.py ORDER     ORDER is the JSON of `Order`; JSON lines of `Item` on stdout
 
-The parent (`core.spreadsheets.reader`) gives this process no secrets: an empty environment, a file name
+The parent (`reader`) gives this process no secrets: an empty environment, a file name
 and limits. Formulas are not evaluated: the reader sees the values that the spreadsheet program
 saved. The whole sheet is looked through before the first row is told, so that what is wrong with
 the file as a whole comes before any row is applied (reliability.md F41, threats 14 and 15).

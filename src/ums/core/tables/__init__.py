@@ -1,4 +1,8 @@
-"""The tables. Times are milliseconds since 1970 (UTC); JSON that SQL never looks into is text."""
+"""The database tables, and the states of a delivery.
+
+Belongs here: columns, indexes, constraints, names of states.
+Does not: queries, which belong to the package that owns the table; migrations.
+"""
 
 from ums.core.tables.accounts import (
     access_keys,

@@ -81,7 +81,7 @@ senders = table(
     # Its caps are reached until then, for all mail and for urgent mail.
     Column("spent_until", Time),
     Column("urgent_spent_until", Time),
-    # How many sessions its server was seen to take (core.senders.learned_limits), and until when no more.
+    # How many sessions its server was seen to take (learned_limits), and until when no more.
     Column("sessions", Integer),
     Column("sessions_until", Time),
     # How it is warmed up (core.senders.warm_up), with today's mails and the end of today.
@@ -89,7 +89,7 @@ senders = table(
     Column("warm_count", Integer, nullable=False, server_default="0"),
     Column("warm_until", Time),
     Column("warm_held", Boolean, nullable=False, server_default=false()),
-    # By what became of its last mails (core.senders.reputation): one session at a time, and nothing to
+    # By what became of its last mails (reputation): one session at a time, and nothing to
     # several people before an operator confirms.
     Column("slowed_until", Time),
     Column("stopped_at", Time),
@@ -151,7 +151,7 @@ channel_senders = table(
     Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
     Column("sender_id", Id, ForeignKey("senders.id"), primary_key=True),
     Column("is_default", Boolean, nullable=False),
-    # Its place in the channel's route; 0: none but the default's, which is 1 (core.senders.routing).
+    # Its place in the channel's route; 0: none but the default's, which is 1 (routing).
     Column("rank", SmallInteger, nullable=False, server_default="0"),
     Column("weight", SmallInteger, nullable=False, server_default="1"),
 )

@@ -30,7 +30,7 @@ tags = table(
     Index("ix_tags_tag", "bind_id", "tag", "user_id"),
 )
 
-# What users are searched by (core.users.search): folded text, indexed by trigrams. The index is made
+# What users are searched by (search): folded text, indexed by trigrams. The index is made
 # by hand in the migration, as each database has its own.
 user_search = table(
     "user_search",

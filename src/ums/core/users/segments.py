@@ -1,4 +1,4 @@
-"""Segments: saved selections of users by conditions (`core.users.segment_conditions`), of all channels."""
+"""Segments: saved selections of users by conditions (`segment_conditions`), of all channels."""
 
 from typing import Any
 

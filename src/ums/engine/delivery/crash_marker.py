@@ -2,7 +2,7 @@
 
 Making a mail is the one part of a hand-over that can take the process along: it runs native code
 over what others wrote. The mark is eight octets in a mapped file, so it costs no system call and
-stays when the process is killed. Whoever starts next reads whom it was about (core.deliveries.quarantine).
+stays when the process is killed. Whoever starts next reads whom it was about (quarantine).
 """
 
 import fcntl

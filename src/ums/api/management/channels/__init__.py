@@ -1,0 +1,1 @@
+"""Routes of channels: keys, policy, lists, strategies, webhooks."""

@@ -1,0 +1,1 @@
+"""Routes of messages: submission, state, actions, approval, events."""
