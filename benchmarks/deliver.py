@@ -11,20 +11,20 @@ from benchmarks.processes import measure, sink
 from benchmarks.references import SESSIONS, go_pool, smtp_source
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
-from ums.db import Hot
+from ums.db import Statement
 from ums.engine.worker import running
 
 SIZES = {"1 kB": 1_000, "30 kB": 30_000}
 GOALS = {"1 kB": 10_000, "30 kB": 7_000}
-_PENDING = Hot(
+_PENDING = Statement(
     "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state IN ('queued', 'deferred'))"
     " OR EXISTS (SELECT 1 FROM deliveries WHERE state IN ('claimed', 'at_dot'))"
 )
-_SENT = Hot("SELECT count(*) FROM deliveries WHERE state = 'sent'")
+_SENT = Statement("SELECT count(*) FROM deliveries WHERE state = 'sent'")
 
 
 def run(databases: Databases, quick: bool) -> Result:
@@ -120,7 +120,7 @@ async def drain(
         return seen
 
 
-async def _put_in(system: System, channelkey: str, size: int) -> None:
+async def _put_in(system: AppContext, channelkey: str, size: int) -> None:
     channel = (await system.directory.now()).channels[channelkey]
     text = "<p>" + "The same line for everybody, 每个人都一样。 " * (size // 60) + "</p>"
     body = {"msg_email": [{"subject": "Benchmark", "text": text}]}
@@ -129,6 +129,6 @@ async def _put_in(system: System, channelkey: str, size: int) -> None:
         pass
 
 
-async def _pending(system: System) -> bool:
+async def _pending(system: AppContext) -> bool:
     async with system.database.read() as tx:
         return bool(await tx.value(_PENDING))

@@ -14,7 +14,7 @@ from ums import clock
 from ums.config import Settings
 from ums.core.identity import operators
 from ums.core.maintenance.startup import open_system
-from ums.db import Hot
+from ums.db import Statement
 
 PASSWORD = "a long benchmark password"
 LOOKS = 30  # at each page
@@ -86,12 +86,12 @@ async def _fill(settings: Settings, rows: int) -> None:
         bound = {"now": now, "step": 90 * clock.DAY // SMALL, "count": SMALL}
         async with system.database.write() as tx:
             numbers = NUMBERS[tx.dialect]
-            await tx.run(Hot(_MESSAGES.format(numbers=numbers, **sizes)), bound)
+            await tx.run(Statement(_MESSAGES.format(numbers=numbers, **sizes)), bound)
             made = _DELIVERIES.format(numbers=numbers, **sizes)
-            await tx.run(Hot(made), {"now": now, "count": rows})
-            await tx.run(Hot(_ATTEMPTS))
-            await tx.run(Hot(_TAGS))
-            await tx.run(Hot("ANALYZE"))
+            await tx.run(Statement(made), {"now": now, "count": rows})
+            await tx.run(Statement(_ATTEMPTS))
+            await tx.run(Statement(_TAGS))
+            await tx.run(Statement("ANALYZE"))
 
 
 async def _look(port: int) -> dict[str, list[float]]:

@@ -16,7 +16,7 @@ from benchmarks.processes import serving
 from benchmarks.systems import Databases, prepare
 from ums.config import Settings
 from ums.core.identity import operators
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.maintenance.startup import open_system
 from ums.core.users import administration, bulk_actions, segments, users
 from ums.core.users.administration import UserDraft
@@ -141,7 +141,7 @@ async def look(port: int, rows: int) -> dict[str, list[float]]:
 async def _costs(kind: str, settings: Settings, filled: float) -> list[str]:
     """What the index costs: users written in bulk and one by one, users deleted, its size."""
     async with open_system(settings) as system:
-        who = Caller("bench", frozenset({"admin"}), None, await system.directory.now())
+        who = Principal("bench", frozenset({"admin"}), None, await system.directory.now())
         took: list[float] = []
         for turn in range(WRITES):
             draft = UserDraft({"name": "李四光"}, {"email": {"all": [f"n{turn}@new.example"]}})

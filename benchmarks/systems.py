@@ -16,11 +16,11 @@ from benchmarks.processes import ROOT
 from ums import clock
 from ums.config import Settings
 from ums.core.channels import channels
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
-from ums.db import Hot
+from ums.db import Statement
 
 sys.path.append(str(ROOT / "tests"))  # the tests know how to find a PostgreSQL
 from support import postgres
@@ -36,7 +36,7 @@ _ADD = (
     "INSERT INTO users (userid, attributes, created_at, updated_at)"
     " SELECT 'u' || n.i, '{{}}', :at, :at FROM ({}) n"
 )
-_BIND = Hot(
+_BIND = Statement(
     "INSERT INTO addresses (user_id, kind, bind_id, value)"
     " SELECT id, 'email', 'all', userid || '@users.example' FROM users"
 )
@@ -95,7 +95,7 @@ async def prepare(settings: Settings, port: int, users: int = 0) -> Keys:
     users."""
     async with open_system(settings) as system:
         made = await channels.create(system, "bench")
-        await channels.set_rules(system, made.channelkey, Rules(requests_per_second=0))
+        await channels.set_rules(system, made.channelkey, ChannelPolicy(requests_per_second=0))
         await senders.create(
             system,
             NewSender(
@@ -111,7 +111,7 @@ async def prepare(settings: Settings, port: int, users: int = 0) -> Keys:
         )
         if users:
             async with system.database.write() as tx:
-                add = Hot(_ADD.format(NUMBERS[tx.dialect]))
+                add = Statement(_ADD.format(NUMBERS[tx.dialect]))
                 await tx.run(add, {"count": users, "at": clock.now()})
                 await tx.run(_BIND)
     return Keys(f"{made.channelkey}:{made.mastersecret}", made.channelkey)

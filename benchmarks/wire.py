@@ -8,9 +8,9 @@ from benchmarks.figures import Goal, Result, Section, number, times
 from benchmarks.processes import measure, sink
 from benchmarks.references import SESSIONS, text_of
 from benchmarks.systems import Databases
-from ums.mail.mime.builder import Content, Skeleton
+from ums.mail.mime.builder import MimeContent, MimeTemplate
 from ums.mail.outcomes import Encryption, Envelope
-from ums.mail.smtp.session import Server, Session, connect
+from ums.mail.smtp.session import Server, SmtpSession, connect
 
 ROUND_TRIPS = (0.02, 0.05)
 FACTOR = 3.5
@@ -64,8 +64,10 @@ async def _send(
     port: int, size: int, count: int, sessions: int, *, pipelining: bool
 ) -> dict[str, Any]:
     server = Server("127.0.0.1", port, Encryption.NONE, pipelining=pipelining)
-    skeleton = Skeleton.build(
-        Content("Benchmark", text_of(size)), from_address="bench@example.org", auto_submitted=False
+    skeleton = MimeTemplate.build(
+        MimeContent("Benchmark", text_of(size)),
+        from_address="bench@example.org",
+        auto_submitted=False,
     )
     opened = [await connect(server) for _ in range(sessions)]
     numbers = iter(range(count))
@@ -77,7 +79,7 @@ async def _send(
     return seen
 
 
-def _next(skeleton: Skeleton, numbers: Any) -> tuple[Envelope, bytes] | None:
+def _next(skeleton: MimeTemplate, numbers: Any) -> tuple[Envelope, bytes] | None:
     number = next(numbers, None)
     if number is None:
         return None
@@ -86,7 +88,7 @@ def _next(skeleton: Skeleton, numbers: Any) -> tuple[Envelope, bytes] | None:
     return Envelope("bench@example.org", to, len(body)), body
 
 
-async def _carry(session: Session, skeleton: Skeleton, numbers: Any) -> None:
+async def _carry(session: SmtpSession, skeleton: MimeTemplate, numbers: Any) -> None:
     mail = _next(skeleton, numbers)
     while mail is not None:
         envelope, body = mail

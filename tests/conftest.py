@@ -19,7 +19,7 @@ from support import postgres
 from support.clocks import Time
 from ums import clock
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import password_hashing
 from ums.core.maintenance.startup import open_system
 from ums.db import open_database
@@ -219,7 +219,7 @@ def settings(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 
 @pytest.fixture
-async def system(settings: Settings) -> AsyncIterator[System]:
+async def system(settings: Settings) -> AsyncIterator[AppContext]:
     async with open_system(settings) as opened:
         yield opened
 

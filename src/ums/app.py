@@ -21,7 +21,7 @@ from ums.console.api_docs import api_docs
 from ums.console.rendering import static_files
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.common import idempotency
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
@@ -30,7 +30,7 @@ from ums.engine.worker import running
 from ums.web import bodies
 from ums.web.bodies import Gate
 
-Announce = Callable[[System, str], None]
+Announce = Callable[[AppContext, str], None]
 PATIENCE = 8.0  # seconds that a request waits for one statement
 
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from support.doors import Answer, Door, Token
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports import drafts
 
 
@@ -48,7 +48,7 @@ def counts(body: dict[str, Any]) -> tuple[int, ...]:
     return tuple(body[name] for name in ("added", "changed", "unchanged", "rejected"))
 
 
-def copies(system: System) -> list[Path]:
+def copies(system: AppContext) -> list[Path]:
     folder = system.settings.data_dir / "imports"
     return list(folder.iterdir()) if folder.exists() else []
 

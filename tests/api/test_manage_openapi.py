@@ -21,7 +21,7 @@ from support.doors import Door
 from support.worlds import DOCUMENT, World, make
 from ums.core.senders import connection_test
 from ums.mail.outcomes import Stage
-from ums.mail.smtp.errors import Kind, SmtpError
+from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 schema.config.generation.update(with_security_parameters=False)
@@ -93,7 +93,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knows whose the made-up servers of senders are."""
 
     async def refuse(*_: object) -> None:
-        raise SmtpError(Kind.DNS_FAILED, Stage.CONNECT, "no such name")
+        raise SmtpError(SmtpErrorKind.DNS_FAILED, Stage.CONNECT, "no such name")
 
     monkeypatch.setattr(connection_test, "try_sender", refuse)
 

@@ -11,7 +11,7 @@ from support.doors import Answer, Door, Token
 from ums import clock
 from ums.core.channels import channels
 from ums.core.common import idempotency
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import answers as rows
 
 
@@ -24,7 +24,7 @@ async def names(door: Door) -> list[str]:
     return [one.name for one in await channels.list_channels(door.system)]
 
 
-async def stored(system: System) -> list[Any]:
+async def stored(system: AppContext) -> list[Any]:
     async with system.database.read() as tx:
         return list(await tx.rows(select(rows)))
 
@@ -172,7 +172,7 @@ async def test_a_key_is_free_after_a_day(shared: Door, admin: Token) -> None:
 async def test_a_request_that_died_with_its_process_frees_the_key(
     shared: Door, admin: Token
 ) -> None:
-    place = idempotency.Place("token:0:dead", "k")
+    place = idempotency.RequestKey("token:0:dead", "k")
     assert await idempotency.claim(shared.system.database, shared.system.seal, place) is None
     await idempotency.abandon(shared.system.database)
     if not shared.system.settings.is_sqlite:

@@ -15,7 +15,7 @@ import pytest_asyncio
 from support.doors import Answer, Door, OneChannel
 from support.fakes import Mail
 from ums.core.channels import access_lists, channels
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import Channel
 from ums.core.identity import operators
 from ums.core.templates import store
@@ -328,7 +328,9 @@ async def test_a_key_sends_once(shared: Door, who: OneChannel) -> None:
 
 async def test_it_waits_for_approval_where_that_is_wanted(door: Door) -> None:
     who = await door.channel()
-    await channels.set_rules(door.system, who.key, Rules(approval=True, requests_per_second=0))
+    await channels.set_rules(
+        door.system, who.key, ChannelPolicy(approval=True, requests_per_second=0)
+    )
     door.system.directory.forget()
     assert (await door.post("/api/messages", mail(), who)).told == (400, 1015023, "owner_missing")
     await operators.create(door.system, "li", "a rather long password")

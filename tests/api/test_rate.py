@@ -6,7 +6,7 @@ import pytest
 
 from support.doors import Answer, Basic, Door, OneChannel
 from ums.core.channels import channels
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 
 PLACES = (
     ("POST", "/v1/sent"),
@@ -86,7 +86,7 @@ async def test_channels_do_not_share_and_rules_apply_at_once(shared: Door, froze
     assert (await shared.get("/api/messages", one)).status == 200
     assert (await shared.get("/api/messages", one)).status == 429
     assert (await shared.get("/api/messages", other)).status == 200
-    await channels.set_rules(shared.system, one.key, Rules(requests_per_second=0))
+    await channels.set_rules(shared.system, one.key, ChannelPolicy(requests_per_second=0))
     assert (await shared.get("/api/messages", one)).status == 200
 
 

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from support.doors import Door, OneChannel
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
@@ -21,7 +21,7 @@ async def of(door: Door, who: OneChannel) -> Channel:
 
 
 async def make(
-    system: System, channel: Channel, name: str, sources: Sources, **defaults: Any
+    system: AppContext, channel: Channel, name: str, sources: Sources, **defaults: Any
 ) -> int:
     return (await store.create(system, channel, name, sources, defaults)).id
 

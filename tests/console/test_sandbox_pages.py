@@ -17,7 +17,7 @@ from ums.console.middleware import Door
 from ums.console.rendering import static_files
 from ums.console.sandbox.guests import COOKIE, guests_of
 from ums.console.sandbox.mailbox import router
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import sandbox_mailbox
 from ums.core.identity import operators
 
@@ -70,7 +70,7 @@ BROKEN = [
 ]
 
 
-def application(system: System) -> Litestar:
+def application(system: AppContext) -> Litestar:
     state = State({"db": system.database, "system": system})
     behind = Router("/", route_handlers=[router], middleware=[Door])
     return Litestar([behind, static_files], state=state, openapi_config=None)
@@ -80,7 +80,7 @@ LOCAL = ("127.0.0.1", 40_000)
 
 
 def client_of(
-    system: System, address: Any = LOCAL, version: str = "1.1", *, guest: bool = True
+    system: AppContext, address: Any = LOCAL, version: str = "1.1", *, guest: bool = True
 ) -> AsyncClient:
     """A browser whose requests come from `address`; a guest's has followed the terminal's link.
 
@@ -105,12 +105,12 @@ def dialect() -> str:
 
 
 @pytest.fixture
-async def client(system: System) -> AsyncIterator[AsyncClient]:
+async def client(system: AppContext) -> AsyncIterator[AsyncClient]:
     async with client_of(system) as opened:
         yield opened
 
 
-async def catch(system: System, source: bytes, subject: str | None = None) -> int:
+async def catch(system: AppContext, source: bytes, subject: str | None = None) -> int:
     async with system.database.write() as tx:
         await sandbox_mailbox.keep(tx, "s@example.org", "r@example.org", source, limit=1000)
         newest = (await sandbox_mailbox.recent(tx, None, limit=1))[0]
@@ -123,7 +123,7 @@ async def test_an_empty_sandbox_tells_how_mail_gets_here(client: AsyncClient) ->
     assert WORDS["empty_title"]["en"] in answer.text
 
 
-async def test_the_list_shows_mail_newest_first(client: AsyncClient, system: System) -> None:
+async def test_the_list_shows_mail_newest_first(client: AsyncClient, system: AppContext) -> None:
     first = await catch(system, PLAIN.replace(b"Hi", b"First one"))
     second = await catch(system, PLAIN.replace(b"Hi", b"Second one"))
     text = (await client.get("/sandbox")).text
@@ -132,7 +132,7 @@ async def test_the_list_shows_mail_newest_first(client: AsyncClient, system: Sys
     assert "r@example.org" in text
 
 
-async def test_the_list_goes_on_page_by_page(client: AsyncClient, system: System) -> None:
+async def test_the_list_goes_on_page_by_page(client: AsyncClient, system: AppContext) -> None:
     ids = [await catch(system, PLAIN) for _ in range(52)]
     first = (await client.get("/sandbox")).text
     assert f"?before={ids[2]}" in first
@@ -149,7 +149,7 @@ async def test_a_senseless_place_in_the_list_is_no_error(client: AsyncClient, be
 
 
 async def test_what_comes_appears_by_itself(
-    client: AsyncClient, system: System, monkeypatch: pytest.MonkeyPatch
+    client: AsyncClient, system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ums.console.live_updates.EVERY", 0.05)
     monkeypatch.setattr("ums.console.live_updates.LONGEST", 40)
@@ -165,7 +165,7 @@ async def test_what_comes_appears_by_itself(
     assert "<html" not in answer.text
 
 
-async def test_a_mail_is_shown_with_its_parts(client: AsyncClient, system: System) -> None:
+async def test_a_mail_is_shown_with_its_parts(client: AsyncClient, system: AppContext) -> None:
     number = await catch(system, RICH)
     text = (await client.get(f"/sandbox/{number}")).text
     assert "你好 &lt;script&gt;" in text
@@ -176,13 +176,15 @@ async def test_a_mail_is_shown_with_its_parts(client: AsyncClient, system: Syste
     assert "multipart/alternative" in (await client.get(f"/sandbox/{number}?view=source")).text
 
 
-async def test_plain_mail_is_escaped(client: AsyncClient, system: System) -> None:
+async def test_plain_mail_is_escaped(client: AsyncClient, system: AppContext) -> None:
     number = await catch(system, PLAIN)
     assert "Hello &lt;b&gt;there&lt;/b&gt;" in (await client.get(f"/sandbox/{number}")).text
     assert (await client.get(f"/sandbox/{number}/html")).status_code == 404
 
 
-async def test_html_is_served_where_it_can_do_nothing(client: AsyncClient, system: System) -> None:
+async def test_html_is_served_where_it_can_do_nothing(
+    client: AsyncClient, system: AppContext
+) -> None:
     answer = await client.get(f"/sandbox/{await catch(system, RICH)}/html")
     assert SCRIPT in answer.text
     policy = [one.strip() for one in answer.headers["content-security-policy"].split(";")]
@@ -195,14 +197,14 @@ async def test_html_is_served_where_it_can_do_nothing(client: AsyncClient, syste
     assert 'src="data:image/png;base64,iVBORw0KGgo="' in answer.text
 
 
-async def test_source_is_what_came_over_the_wire(client: AsyncClient, system: System) -> None:
+async def test_source_is_what_came_over_the_wire(client: AsyncClient, system: AppContext) -> None:
     answer = await client.get(f"/sandbox/{await catch(system, GBK)}/source")
     assert answer.content == GBK
     assert answer.headers["content-type"] == "text/plain; charset=gb18030"
     assert "sandbox" in answer.headers["content-security-policy"]
 
 
-async def test_files_are_downloads_of_no_type(client: AsyncClient, system: System) -> None:
+async def test_files_are_downloads_of_no_type(client: AsyncClient, system: AppContext) -> None:
     number = await catch(system, RICH)
     answer = await client.get(f"/sandbox/{number}/files/1")
     disposition = answer.headers["content-disposition"]
@@ -228,7 +230,7 @@ async def test_files_are_downloads_of_no_type(client: AsyncClient, system: Syste
     ],
 )
 async def test_a_file_name_is_made_safe(
-    client: AsyncClient, system: System, given: str, expected: str
+    client: AsyncClient, system: AppContext, given: str, expected: str
 ) -> None:
     header = f"Content-Disposition: attachment; filename={given}\r\n\r\nx"
     number = await catch(system, header.encode())
@@ -237,7 +239,7 @@ async def test_a_file_name_is_made_safe(
     assert unquote(told) == expected
 
 
-async def test_chinese_in_gbk_is_read(client: AsyncClient, system: System) -> None:
+async def test_chinese_in_gbk_is_read(client: AsyncClient, system: AppContext) -> None:
     text = (await client.get(f"/sandbox/{await catch(system, GBK)}")).text
     assert "朱镕基" in text
     assert '<h1 dir="auto">会议通知</h1>' in text
@@ -245,7 +247,7 @@ async def test_chinese_in_gbk_is_read(client: AsyncClient, system: System) -> No
 
 @pytest.mark.parametrize("source", BROKEN, ids=range(len(BROKEN)))
 async def test_broken_mail_is_shown_all_the_same(
-    client: AsyncClient, system: System, source: bytes
+    client: AsyncClient, system: AppContext, source: bytes
 ) -> None:
     number = await catch(system, source)
     for path in ("", "?view=html", "?view=text", "?view=source", "/source"):
@@ -261,7 +263,7 @@ async def test_an_unknown_mail_has_a_page_that_says_so(client: AsyncClient, path
     assert WORDS["not_found"]["zh"] in answer.text
 
 
-async def test_pages_forbid_what_they_do_not_need(client: AsyncClient, system: System) -> None:
+async def test_pages_forbid_what_they_do_not_need(client: AsyncClient, system: AppContext) -> None:
     number = await catch(system, RICH)
     for path in ("/sandbox", f"/sandbox/{number}", "/sandbox/999"):
         headers = (await client.get(path)).headers
@@ -350,7 +352,7 @@ STRANGERS: list[tuple[Any, str, dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("address", "host", "headers", "version"), ASIDE)
 async def test_an_address_is_no_proof(
-    system: System, address: Any, host: str, headers: dict[str, str], version: str
+    system: AppContext, address: Any, host: str, headers: dict[str, str], version: str
 ) -> None:
     """A proxy on this machine asks from the same one, for anybody."""
     async with client_of(system, address, version, guest=False) as client:
@@ -363,7 +365,7 @@ async def test_an_address_is_no_proof(
 
 @pytest.mark.parametrize(("address", "host", "headers", "version"), STRANGERS)
 async def test_everybody_else_signs_in(
-    system: System, address: Any, host: str, headers: dict[str, str], version: str
+    system: AppContext, address: Any, host: str, headers: dict[str, str], version: str
 ) -> None:
     await operators.create(system, "li", "correct horse battery")
     basic = base64.b64encode(b"li:correct horse battery").decode()

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from conftest import end_connections, sql
 from ums.config import Settings
-from ums.db import Database, Hot, open_database, rows_json
+from ums.db import Database, Statement, open_database, rows_json
 from ums.errors import Conflict, Invalid, Unavailable
 
 PUT = text("INSERT INTO meta (name, value) VALUES (:name, 'x')")
@@ -106,7 +106,7 @@ async def test_a_reader_cannot_write_on_sqlite(database: Database) -> None:
 
 
 async def test_rows_of_every_type_go_in_and_out(database: Database) -> None:
-    statement = Hot(
+    statement = Statement(
         "SELECT r.a, r.b, r.c, r.d FROM $rows(r: a bigint, b text, c smallint, d boolean)"
         " ORDER BY r.a"
     )
@@ -122,14 +122,14 @@ async def test_rows_of_every_type_go_in_and_out(database: Database) -> None:
 
 
 async def test_the_databases_own_clock_tells_leases(database: Database) -> None:
-    statement = Hot("SELECT $now")
+    statement = Statement("SELECT $now")
     async with database.read() as tx:
         now = await tx.value(statement, {"now": 5} if database.dialect == "sqlite" else None)
     assert now == 5 if database.dialect == "sqlite" else now > 1_700_000_000_000
 
 
 async def test_locked_rows_are_passed_over(database: Database) -> None:
-    statement = Hot("SELECT m.name FROM meta m WHERE m.name LIKE 't%' $lock(m)")
+    statement = Statement("SELECT m.name FROM meta m WHERE m.name LIKE 't%' $lock(m)")
     async with database.write() as tx:
         await tx.run(PUT, {"name": "t1"})
     async with database.write() as tx:
@@ -140,7 +140,7 @@ async def test_locked_rows_are_passed_over(database: Database) -> None:
 
 
 def test_a_template_is_fitted_to_its_dialect() -> None:
-    statement = Hot("SELECT id FROM m WHERE at <= $now LIMIT 1 $lock(m) $skip_locked")
+    statement = Statement("SELECT id FROM m WHERE at <= $now LIMIT 1 $lock(m) $skip_locked")
     assert str(statement.on("sqlite")).split() == [
         "SELECT",
         "id",

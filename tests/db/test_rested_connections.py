@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.db import engines
 from ums.errors import Unavailable
 
@@ -16,7 +16,7 @@ def dialect() -> str:
     return "postgresql"
 
 
-async def cut(system: System) -> None:
+async def cut(system: AppContext) -> None:
     """Have the server end the connection that the pool will hand out next."""
     async with system.database.read() as tx:
         pid = await tx.value(ME)
@@ -26,7 +26,7 @@ async def cut(system: System) -> None:
 
 
 async def test_a_connection_that_rested_is_asked_before_it_is_used(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await cut(system)
     monkeypatch.setattr(engines, "PING_AFTER", 0.0)
@@ -35,7 +35,7 @@ async def test_a_connection_that_rested_is_asked_before_it_is_used(
 
 
 async def test_one_that_did_not_fails_as_unavailable_and_the_next_one_works(
-    system: System,
+    system: AppContext,
 ) -> None:
     await cut(system)
     with pytest.raises(Unavailable):

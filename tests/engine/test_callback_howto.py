@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.webhooks import endpoints
 from ums.engine.worker import running
 
@@ -57,7 +57,7 @@ async def receiver(folder: Path, port: int, *words: str) -> AsyncIterator[Proces
         await process.wait()
 
 
-async def test_the_receiver_of_the_page(system: System, tmp_path: Path) -> None:
+async def test_the_receiver_of_the_page(system: AppContext, tmp_path: Path) -> None:
     with_settings(system, callback_allow="127.0.0.1/32", callback_seconds=0.05)
     async with SmtpServer() as smtp:
         flow: Flow = await open_flow(system, smtp)

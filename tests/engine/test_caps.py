@@ -8,7 +8,7 @@ import pytest
 from support.fakes import SmtpServer
 from support.flow import Flow, account, open_flow, until
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.requests import parse
@@ -16,7 +16,7 @@ from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import estimate, forecast
 from ums.core.senders import quota_ledger, routing, senders
 from ums.engine.worker import running
-from ums.mail.send_limits import DAY, Cap
+from ums.mail.send_limits import DAY, SendLimit
 
 HOUR = 3600
 ONE = parse(
@@ -44,14 +44,14 @@ class Capped(Flow):
 
     waiting: str
 
-    async def cap(self, server: SmtpServer, *caps: Cap, share: int = 0) -> None:
+    async def cap(self, server: SmtpServer, *caps: SendLimit, share: int = 0) -> None:
         given = account(server, caps=list(caps), urgent_share=share)
         await senders.change(self.system, given)
         self.system.directory.forget()
 
 
 async def open_capped(
-    system: System, server: SmtpServer | int, *caps: Cap, share: int = 0
+    system: AppContext, server: SmtpServer | int, *caps: SendLimit, share: int = 0
 ) -> Capped:
     await open_flow(system, server, caps=list(caps), urgent_share=share)
     return Capped(system, "1234")
@@ -61,9 +61,9 @@ def addresses(count: int, name: str = "n") -> list[str]:
     return [f"{name}{i}@example.cn" for i in range(count)]
 
 
-async def test_no_more_goes_than_the_cap_and_the_rest_waits(system: System) -> None:
+async def test_no_more_goes_than_the_cap_and_the_rest_waits(system: AppContext) -> None:
     async with SmtpServer() as server:
-        flow = await open_capped(system, server, Cap(count=7, seconds=HOUR))
+        flow = await open_capped(system, server, SendLimit(count=7, seconds=HOUR))
         async with running(system):
             flow.waiting = await flow.send(*addresses(40))
             await until_spent(flow)
@@ -83,14 +83,17 @@ async def test_no_more_goes_than_the_cap_and_the_rest_waits(system: System) -> N
                 33,
                 (await senders.show(system, "main")).spent_until,
             )
-            await flow.cap(server, Cap(count=500, seconds=HOUR))
+            await flow.cap(server, SendLimit(count=500, seconds=HOUR))
             assert await flow.until_settled(flow.waiting) == {"sent": 40}
         assert await used(flow) == [40]  # of an hour, whatever the cap was
 
 
-async def test_what_was_taken_and_not_sent_is_given_back(system: System) -> None:
+async def test_what_was_taken_and_not_sent_is_given_back(system: AppContext) -> None:
     async with SmtpServer() as server:
-        caps = Cap(count=1000, seconds=HOUR), Cap(count=3000, seconds=DAY, reset="00:00 UTC")
+        caps = (
+            SendLimit(count=1000, seconds=HOUR),
+            SendLimit(count=3000, seconds=DAY, reset="00:00 UTC"),
+        )
         flow = await open_capped(system, server, *caps)
         async with running(system):
             for count in (1, 30, 4):
@@ -99,9 +102,9 @@ async def test_what_was_taken_and_not_sent_is_given_back(system: System) -> None
         assert await used(flow) == [35, 35]
 
 
-async def test_urgent_mail_goes_while_the_rest_waits(system: System) -> None:
+async def test_urgent_mail_goes_while_the_rest_waits(system: AppContext) -> None:
     async with SmtpServer() as server:
-        flow = await open_capped(system, server, Cap(count=10, seconds=HOUR), share=30)
+        flow = await open_capped(system, server, SendLimit(count=10, seconds=HOUR), share=30)
         async with running(system):
             flow.waiting = await flow.send(*addresses(20))
             await until_spent(flow)
@@ -118,10 +121,10 @@ async def test_urgent_mail_goes_while_the_rest_waits(system: System) -> None:
             assert len(server.mails) == 10
 
 
-async def test_mails_of_a_second_come_second_by_second(system: System) -> None:
+async def test_mails_of_a_second_come_second_by_second(system: AppContext) -> None:
     """Moments are waited for by the session itself; nothing is given back meanwhile."""
     async with SmtpServer() as server:
-        flow = await open_capped(system, server, Cap(count=20, seconds=1))
+        flow = await open_capped(system, server, SendLimit(count=20, seconds=1))
         async with running(system):
             msgid = await flow.send(*addresses(50))
             assert await flow.until_settled(msgid) == {"sent": 50}
@@ -132,7 +135,7 @@ async def test_mails_of_a_second_come_second_by_second(system: System) -> None:
 async def test_all_workers_together_stay_within_a_cap(settings: Settings) -> None:
     async with SmtpServer() as server, AsyncExitStack() as stack:
         systems = [await stack.enter_async_context(open_system(settings)) for _ in range(3)]
-        flow = await open_capped(systems[0], server, Cap(count=101, seconds=HOUR))
+        flow = await open_capped(systems[0], server, SendLimit(count=101, seconds=HOUR))
         for system in systems:
             await stack.enter_async_context(running(system))
         flow.waiting = await flow.send(*addresses(400))
@@ -141,8 +144,8 @@ async def test_all_workers_together_stay_within_a_cap(settings: Settings) -> Non
         assert await used(flow) == [101]
 
 
-async def test_without_a_pace_the_caps_still_say_something(system: System) -> None:
-    flow = await open_capped(system, 25, Cap(count=10, seconds=HOUR))
+async def test_without_a_pace_the_caps_still_say_something(system: AppContext) -> None:
+    flow = await open_capped(system, 25, SendLimit(count=10, seconds=HOUR))
     async with system.database.read() as tx:
         few, many = [
             await estimate(tx, await flow.channel(), "main", ONE, count) for count in (10, 11)
@@ -150,9 +153,9 @@ async def test_without_a_pace_the_caps_still_say_something(system: System) -> No
     assert (few.seconds, many.seconds) == (None, HOUR)
 
 
-async def test_the_estimate_knows_the_route(system: System) -> None:
-    flow = await open_capped(system, 25, Cap(count=10, seconds=HOUR))
-    given = {"code": "two", "name": "two", "caps": [Cap(count=30, seconds=HOUR)]}
+async def test_the_estimate_knows_the_route(system: AppContext) -> None:
+    flow = await open_capped(system, 25, SendLimit(count=10, seconds=HOUR))
+    given = {"code": "two", "name": "two", "caps": [SendLimit(count=30, seconds=HOUR)]}
     await senders.create(system, account(25, **given, urgent_share=0))
     await routing.set_leg(system, "1234", "two", rank=2)
     named = msgspec.structs.replace(ONE, instance="main")
@@ -163,9 +166,9 @@ async def test_the_estimate_knows_the_route(system: System) -> None:
     assert (times, alone) == ([None, HOUR, 2 * HOUR], 3 * HOUR)
 
 
-async def test_the_estimate_knows_the_caps(system: System) -> None:
+async def test_the_estimate_knows_the_caps(system: AppContext) -> None:
     async with SmtpServer() as server:
-        flow = await open_capped(system, server, Cap(count=10, seconds=HOUR))
+        flow = await open_capped(system, server, SendLimit(count=10, seconds=HOUR))
         async with running(system):
             assert await flow.until_settled(await flow.send(*addresses(6))) == {"sent": 6}
         async with system.database.read() as tx:
@@ -177,8 +180,10 @@ async def test_the_estimate_knows_the_caps(system: System) -> None:
         assert 2 * HOUR - 60 < many.seconds <= 2 * HOUR + 60
 
 
-async def test_what_waits_has_what_is_left_reserved(system: System) -> None:
-    flow = await open_capped(system, 1, Cap(count=50, seconds=HOUR), Cap(count=90, seconds=DAY))
+async def test_what_waits_has_what_is_left_reserved(system: AppContext) -> None:
+    flow = await open_capped(
+        system, 1, SendLimit(count=50, seconds=HOUR), SendLimit(count=90, seconds=DAY)
+    )
 
     async def left() -> list[tuple[int, int]]:
         return [(one.left, one.reserved) for one in await quota_ledger.caps_of(system, "main")]

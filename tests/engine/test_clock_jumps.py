@@ -7,7 +7,7 @@ import pytest
 from support.fakes import SmtpServer
 from support.flow import open_flow, until, with_settings
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.engine.worker import running
 
 REAL_WALL, REAL_STEADY = time.time_ns, time.monotonic_ns
@@ -76,7 +76,7 @@ def test_small_corrections_are_followed_at_once(clocks: Clocks) -> None:
 
 @pytest.mark.parametrize("seconds", [3600.0, -3600.0, DAY, -DAY, -1.7e9])
 async def test_mail_flows_on_and_none_expires(
-    system: System, clocks: Clocks, seconds: float
+    system: AppContext, clocks: Clocks, seconds: float
 ) -> None:
     with_settings(system, lease_seconds=0.6)
     seen: set[str] = set()

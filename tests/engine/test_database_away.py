@@ -11,7 +11,7 @@ from conftest import end_connections, sql
 from support.fakes import Act, SmtpServer
 from support.flow import open_flow, until
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance.startup import open_system
 from ums.engine.delivery import dispatcher, journal
 from ums.engine.worker import running
@@ -48,7 +48,7 @@ async def _sent(server: SmtpServer, goal: int) -> bool:
     return len(server.mails) >= goal
 
 
-async def _away(settings: Settings, server: str, system: System) -> None:
+async def _away(settings: Settings, server: str, system: AppContext) -> None:
     """Take the database away, see that it is felt, and give it back."""
     name = settings.database_url.rpartition("/")[2]
     await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
@@ -86,7 +86,7 @@ async def test_a_stop_without_the_database_ends(settings: Settings, postgres_ser
 _LEASES_END = text("UPDATE workers SET lease_until = 1")
 
 
-def _hasty(system: System) -> Settings:
+def _hasty(system: AppContext) -> Settings:
     return msgspec.structs.replace(system.settings, stop_seconds=0.3, lease_seconds=60.0)
 
 

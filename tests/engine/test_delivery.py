@@ -8,13 +8,13 @@ import pytest
 
 from support.fakes import Act, Call, SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import sandbox_mailbox
 from ums.core.reporting import reports
 from ums.core.senders.senders import NewSender, create
 from ums.core.tables import messages
-from ums.engine.delivery.job_queue import Job
-from ums.engine.delivery.sender_pool import Lane
+from ums.engine.delivery.job_queue import DeliveryJob
+from ums.engine.delivery.sender_pool import SenderPool
 from ums.engine.worker import running
 
 
@@ -22,7 +22,7 @@ def parsed(data: bytes) -> email.message.EmailMessage:
     return email.message_from_bytes(data, policy=policy.default)
 
 
-async def test_what_arrives_is_what_was_asked_for(system: System) -> None:
+async def test_what_arrives_is_what_was_asked_for(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         async with running(system):
@@ -45,7 +45,7 @@ async def test_what_arrives_is_what_was_asked_for(system: System) -> None:
 
 
 async def test_a_broadcast_goes_to_every_user_once_and_is_not_auto_submitted(
-    system: System,
+    system: AppContext,
 ) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
@@ -58,7 +58,7 @@ async def test_a_broadcast_goes_to_every_user_once_and_is_not_auto_submitted(
     assert {parsed(mail.data)["Auto-Submitted"] for mail in server.mails} == {None}
 
 
-async def test_a_temporary_refusal_is_tried_again_as_the_same_mail(system: System) -> None:
+async def test_a_temporary_refusal_is_tried_again_as_the_same_mail(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["DOT"] = [
             Act(b"451 4.3.0 later\r\n", after=0.05, taken=True),
@@ -93,7 +93,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-async def test_a_final_refusal_fails_that_delivery_alone(system: System, pipelining: bool) -> None:
+async def test_a_final_refusal_fails_that_delivery_alone(
+    system: AppContext, pipelining: bool
+) -> None:
     with_settings(system, sessions=1)
     names = ["good1", "nobody", "good2", "big", "good3", "spam", "gone", "good4"]
 
@@ -128,7 +130,7 @@ async def test_a_final_refusal_fails_that_delivery_alone(system: System, pipelin
     assert (await flow.sender()).rest_until is None
 
 
-async def test_a_server_that_refuses_data_gets_one_more_try(system: System) -> None:
+async def test_a_server_that_refuses_data_gets_one_more_try(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["DATA"] = lambda call: b"554 5.5.1 no\r\n"
         flow = await open_flow(system, server)
@@ -138,7 +140,7 @@ async def test_a_server_that_refuses_data_gets_one_more_try(system: System) -> N
     assert [a.stage for a in await flow.attempts(msgid)] == ["data", "data"]
 
 
-async def test_a_greylist_is_waited_out(system: System) -> None:
+async def test_a_greylist_is_waited_out(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = [b"450 4.7.1 Greylisted\r\n"] * 2
         flow = await open_flow(system, server)
@@ -154,7 +156,7 @@ async def test_a_greylist_is_waited_out(system: System) -> None:
     assert {mail.mail_from for mail in server.mails} == {"news@sender.example"}
 
 
-async def test_a_reply_in_gbk_is_stored_as_text(system: System) -> None:
+async def test_a_reply_in_gbk_is_stored_as_text(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = ["550 用户不存在\r\n".encode("gb18030")]
         flow = await open_flow(system, server)
@@ -166,7 +168,7 @@ async def test_a_reply_in_gbk_is_stored_as_text(system: System) -> None:
     assert attempt.reason == "no_such_mailbox"
 
 
-async def test_refused_recipients_do_not_take_their_neighbours_along(system: System) -> None:
+async def test_refused_recipients_do_not_take_their_neighbours_along(system: AppContext) -> None:
     """Refusals come while the next mail's commands are already on their way."""
 
     def script(call: Call) -> bytes | None:
@@ -184,7 +186,7 @@ async def test_refused_recipients_do_not_take_their_neighbours_along(system: Sys
     assert server.violations == []
 
 
-async def test_a_mail_that_cannot_be_built_fails_alone(system: System) -> None:
+async def test_a_mail_that_cannot_be_built_fails_alone(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         bad, good = await flow.send("a@example.cn"), await flow.send("b@example.cn")
@@ -198,17 +200,19 @@ async def test_a_mail_that_cannot_be_built_fails_alone(system: System) -> None:
     assert [mail.rcpt_to for mail in server.mails] == ["b@example.cn"]
 
 
-async def test_the_urgent_pass_the_bulk(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_urgent_pass_the_bulk(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An urgent mail overtakes bulk that is already claimed."""
     gate, handed = asyncio.Event(), asyncio.Event()
-    add = Lane.add
+    add = SenderPool.add
 
-    async def noticed(lane: Lane, jobs: list[Job], rests: int) -> None:
+    async def noticed(lane: SenderPool, jobs: list[DeliveryJob], rests: int) -> None:
         await add(lane, jobs, rests)
         if any(job.claimed.address == "urgent@example.cn" for job in jobs):
             handed.set()
 
-    monkeypatch.setattr(Lane, "add", noticed)
+    monkeypatch.setattr(SenderPool, "add", noticed)
 
     async def hold(call: Call) -> None:
         await gate.wait()
@@ -234,7 +238,7 @@ async def test_the_urgent_pass_the_bulk(system: System, monkeypatch: pytest.Monk
     assert order.index("urgent@example.cn") <= 2  # after what is at the dot, and what follows it
 
 
-async def test_urgent_messages_are_claimed_before_older_ones(system: System) -> None:
+async def test_urgent_messages_are_claimed_before_older_ones(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         for priority in (3, 2, 1):
@@ -249,7 +253,7 @@ async def test_urgent_messages_are_claimed_before_older_ones(system: System) -> 
     assert [mail.rcpt_to[1] for mail in server.mails] == ["1"] * 5 + ["2"] * 5 + ["3"] * 5
 
 
-async def test_the_sandbox_keeps_what_is_sent_to_it(system: System) -> None:
+async def test_the_sandbox_keeps_what_is_sent_to_it(system: AppContext) -> None:
     flow = await open_flow(system, None)
     given = NewSender(
         code="sandbox",
@@ -272,7 +276,7 @@ async def test_the_sandbox_keeps_what_is_sent_to_it(system: System) -> None:
     assert parsed(found[1])["To"] == "a@example.cn"
 
 
-async def test_counts_add_up_to_the_audience_at_every_moment(system: System) -> None:
+async def test_counts_add_up_to_the_audience_at_every_moment(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = lambda call: b"550 5.1.1 no\r\n" if call.count % 7 == 0 else None
         flow = await open_flow(system, server)

@@ -8,15 +8,15 @@ from sqlalchemy import text
 
 from support.fakes import DROP_TAKEN, Act, Call, SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
 from ums.core.tables import deliveries
 from ums.engine.delivery.journal import Journal
-from ums.engine.worker import Engine, running
+from ums.engine.worker import Worker, running
 from ums.mail.smtp.connect import Timeouts
 
 
-async def test_the_intent_is_durable_before_the_dot_arrives(system: System) -> None:
+async def test_the_intent_is_durable_before_the_dot_arrives(system: AppContext) -> None:
     seen: dict[str, str] = {}
 
     async def look(call: Call) -> None:
@@ -33,7 +33,7 @@ async def test_the_intent_is_durable_before_the_dot_arrives(system: System) -> N
 
 
 async def test_a_transactional_mail_in_doubt_goes_out_once_more_and_never_thrice(
-    system: System,
+    system: AppContext,
 ) -> None:
     with_settings(system, doubt_seconds=0.05)
     async with SmtpServer() as server:
@@ -49,7 +49,7 @@ async def test_a_transactional_mail_in_doubt_goes_out_once_more_and_never_thrice
     assert [(a.stage, a.verdict) for a in await flow.attempts(msgid)] == [("dot", "unknown")] * 2
 
 
-async def test_a_late_reply_is_waited_for(system: System, dialect: str) -> None:
+async def test_a_late_reply_is_waited_for(system: AppContext, dialect: str) -> None:
     """F29: for much longer than a lease, which is renewed meanwhile."""
     assert Timeouts().dot >= 600  # RFC 5321 section 4.5.3.2.6
     with_settings(system, lease_seconds=0.6)
@@ -65,7 +65,7 @@ async def test_a_late_reply_is_waited_for(system: System, dialect: str) -> None:
     assert {row.tries for row in await flow.deliveries(msgid)} == {1}
 
 
-async def test_a_broadcast_in_doubt_is_held(system: System) -> None:
+async def test_a_broadcast_in_doubt_is_held(system: AppContext) -> None:
     with_settings(system, doubt_seconds=0.05)
     async with SmtpServer() as server:
         server.script["DOT"] = lambda call: (
@@ -82,7 +82,7 @@ async def test_a_broadcast_in_doubt_is_held(system: System) -> None:
 
 
 async def test_a_row_taken_away_before_its_intent_gets_no_dot(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Invariant I3: between body and intent another worker took the row."""
     taken: list[int] = []
@@ -112,7 +112,7 @@ async def test_a_row_taken_away_before_its_intent_gets_no_dot(
     assert await flow.attempts(msgid) != []
 
 
-async def _take(system: System, id: int) -> None:
+async def _take(system: AppContext, id: int) -> None:
     async with system.database.write() as tx:
         await queue.beat(tx, "somebody", 60_000)
         values = {"owner": "somebody", "epoch": deliveries.c.epoch + 1}
@@ -120,7 +120,7 @@ async def _take(system: System, id: int) -> None:
 
 
 async def test_a_zombie_writes_nothing_over_its_successor(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine that was taken for dead comes back with a 4xx in its hands."""
     gate = asyncio.Event()
@@ -146,7 +146,7 @@ async def test_a_zombie_writes_nothing_over_its_successor(
 
 
 @pytest.mark.parametrize("broadcast", [True, False])
-async def test_a_late_yes_clears_the_doubt(system: System, broadcast: bool) -> None:
+async def test_a_late_yes_clears_the_doubt(system: AppContext, broadcast: bool) -> None:
     """The lease ran out while the server was thinking; then it took the mail after all."""
     gate = asyncio.Event()
 
@@ -169,7 +169,7 @@ async def test_a_late_yes_clears_the_doubt(system: System, broadcast: bool) -> N
     assert (row.reason, row.owner) == ("", None)
 
 
-async def _bury(system: System, engine: Engine) -> None:
+async def _bury(system: AppContext, engine: Worker) -> None:
     """What another worker does once the engine's lease is over."""
     async with system.database.write() as tx:
         await tx.run(text("UPDATE workers SET lease_until = 1"))
@@ -177,7 +177,7 @@ async def _bury(system: System, engine: Engine) -> None:
     assert engine.owner
 
 
-async def test_a_graceful_stop_finishes_what_is_at_the_dot(system: System) -> None:
+async def test_a_graceful_stop_finishes_what_is_at_the_dot(system: AppContext) -> None:
     with_settings(system, sessions=2)
     gate = asyncio.Event()
 
@@ -214,7 +214,7 @@ async def _held(flow: Flow, msgid: str, count: int) -> bool:
     return counts.get("at_dot") == count and counts.get("claimed", 0) <= count
 
 
-async def test_a_stop_does_not_wait_longer_than_it_may(system: System) -> None:
+async def test_a_stop_does_not_wait_longer_than_it_may(system: AppContext) -> None:
     with_settings(system, stop_seconds=0.2, sessions=2)
     forever = asyncio.Event()
 
@@ -231,7 +231,7 @@ async def test_a_stop_does_not_wait_longer_than_it_may(system: System) -> None:
     assert server.mails == []
 
 
-async def test_a_stop_while_connecting_is_quick(system: System) -> None:
+async def test_a_stop_while_connecting_is_quick(system: AppContext) -> None:
     """What has not begun need not be waited for."""
     with_settings(system, stop_seconds=3600.0)
     forever = asyncio.Event()
@@ -250,7 +250,7 @@ async def test_a_stop_while_connecting_is_quick(system: System) -> None:
         assert await flow.counts(msgid) == {"queued": 1}
 
 
-async def test_a_reply_without_sense_after_the_dot_is_doubt(system: System) -> None:
+async def test_a_reply_without_sense_after_the_dot_is_doubt(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["DOT"] = [Act(b"what?\r\n", taken=True)]
         flow = await open_flow(system, server)

@@ -6,18 +6,18 @@ from sqlalchemy import select
 from support.fakes import SmtpServer
 from support.flow import until
 from support.telling import expanded, told, told_flow
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import control
 from ums.core.tables import halts
 from ums.core.webhooks.outbox import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
 from ums.engine.worker import running
 
 
-async def types(system: System) -> list[int]:
+async def types(system: AppContext) -> list[int]:
     return sorted(type for _, type in await told(system))
 
 
-async def test_what_was_stopped_is_told(system: System) -> None:
+async def test_what_was_stopped_is_told(system: AppContext) -> None:
     flow = await told_flow(system)
     msgid = await flow.send("a@example.cn", "b@example.cn")
     await expanded(system)
@@ -31,7 +31,7 @@ async def test_what_was_stopped_is_told(system: System) -> None:
         assert await flow.counts(msgid) == {"cancelled": 2}
 
 
-async def test_what_is_stopped_before_it_is_expanded_is_told(system: System) -> None:
+async def test_what_is_stopped_before_it_is_expanded_is_told(system: AppContext) -> None:
     flow = await told_flow(system)
     msgid = await flow.send("a@example.cn")
     await control.retract(system, None, msgid)
@@ -42,7 +42,7 @@ async def test_what_is_stopped_before_it_is_expanded_is_told(system: System) -> 
 
 @pytest.mark.parametrize(("stop", "late"), [("retract", True), ("cancel", False)])
 async def test_what_had_gone_out_is_told_of_a_retraction(
-    system: System, stop: str, late: bool
+    system: AppContext, stop: str, late: bool
 ) -> None:
     async with SmtpServer() as server:
         flow = await told_flow(system, port=server.port)
@@ -60,7 +60,7 @@ async def test_what_had_gone_out_is_told_of_a_retraction(
             assert await types(system) == wanted
 
 
-async def test_a_pause_tells_nothing(system: System) -> None:
+async def test_a_pause_tells_nothing(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await told_flow(system, port=server.port)
         msgid = await flow.send("a@example.cn")

@@ -15,7 +15,7 @@ from support.flow import Flow, open_flow, until, with_settings
 from support.queues import claim, filled, intend, parked, standing, take
 from ums import clock
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion
 from ums.core.maintenance.startup import open_system
 from ums.core.messages import control
@@ -153,7 +153,7 @@ async def test_pausing_loses_nothing_and_doubles_nothing(settings: Settings, wor
         await until(lambda: _idle(flow))
 
 
-async def test_only_the_halted_message_s_jobs_leave_the_lane(system: System) -> None:
+async def test_only_the_halted_message_s_jobs_leave_the_lane(system: AppContext) -> None:
     """One session: a mail at its dot, the next one's commands ahead of it, and both messages
     claimed behind them."""
     with_settings(system, sessions=1)
@@ -185,7 +185,7 @@ async def _has(flow: Flow, msgid: str, state: str, count: int) -> bool:
     return (await flow.counts(msgid)).get(state) == count
 
 
-async def test_what_was_at_the_dot_and_comes_back_is_stopped(system: System) -> None:
+async def test_what_was_at_the_dot_and_comes_back_is_stopped(system: AppContext) -> None:
     gate = asyncio.Event()
 
     async def hold(call: Call) -> bytes:
@@ -206,7 +206,7 @@ async def test_what_was_at_the_dot_and_comes_back_is_stopped(system: System) -> 
     assert server.mails == []
 
 
-async def test_a_scheduled_message_starts_by_itself(system: System) -> None:
+async def test_a_scheduled_message_starts_by_itself(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         async with running(system):
@@ -218,7 +218,7 @@ async def test_a_scheduled_message_starts_by_itself(system: System) -> None:
 
 
 async def test_failed_ones_are_sent_again_and_a_kept_mail_knows_its_new_life(
-    system: System,
+    system: AppContext,
 ) -> None:
     """The message's life was over; the engine has its mail in memory, with the old end."""
     async with SmtpServer() as server:
@@ -233,7 +233,7 @@ async def test_failed_ones_are_sent_again_and_a_kept_mail_knows_its_new_life(
     assert len(await flow.attempts(msgid)) == 2
 
 
-async def _end(system: System, msgid: str) -> None:
+async def _end(system: AppContext, msgid: str) -> None:
     async with system.database.write() as tx:
         mine = messages.update().where(messages.c.msgid == msgid)
         await tx.run(mine.values(expires_at=clock.now() - 1))

@@ -7,22 +7,24 @@ import pytest
 
 from support.fakes import Act, Call, SmtpServer
 from support.flow import open_flow, until, with_settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries.queue import Claimed
 from ums.core.deliveries.retry_policy import Rules
-from ums.engine.delivery.concurrency_limit import PAUSE, START, Concurrency
-from ums.engine.delivery.job_queue import TURN, Job, Waiting
-from ums.engine.delivery.message_cache import Mail
+from ums.engine.delivery.concurrency_limit import PAUSE, START, ConcurrencyLimit
+from ums.engine.delivery.job_queue import TURN, DeliveryJob, JobQueue
+from ums.engine.delivery.message_cache import PreparedMessage
 from ums.engine.worker import running
 
-MAIL = Mail(None, "", "{}", "a@b.cn", 0, Rules("hold", 0))
+MAIL = PreparedMessage(None, "", "{}", "a@b.cn", 0, Rules("hold", 0))
 
 
-def jobs(priority: int, count: int, first: int = 0) -> list[Job]:
-    return [Job(Claimed(first + n, 1, "", 1, 0, 0, 0), MAIL, priority) for n in range(count)]
+def jobs(priority: int, count: int, first: int = 0) -> list[DeliveryJob]:
+    return [
+        DeliveryJob(Claimed(first + n, 1, "", 1, 0, 0, 0), MAIL, priority) for n in range(count)
+    ]
 
 
-def taken(waiting: Waiting, count: int) -> list[int]:
+def taken(waiting: JobQueue, count: int) -> list[int]:
     found: list[int] = []
     for _ in range(count):
         first = waiting.first()
@@ -34,7 +36,7 @@ def taken(waiting: Waiting, count: int) -> list[int]:
 
 
 def test_the_urgent_go_first_and_the_others_have_their_turns() -> None:
-    waiting = Waiting()
+    waiting = JobQueue()
     waiting.add(jobs(3, 10))
     waiting.add(jobs(1, 100))
     waiting.add(jobs(2, 10))
@@ -47,7 +49,7 @@ def test_the_urgent_go_first_and_the_others_have_their_turns() -> None:
 
 
 def test_the_urgent_alone() -> None:
-    waiting = Waiting()
+    waiting = JobQueue()
     waiting.add(jobs(2, 3))
     assert waiting.take(urgent_only=True) is None
     waiting.add(jobs(1, 1, 10))
@@ -62,7 +64,7 @@ class Time:
         return self.at
 
 
-def limits(concurrency: Concurrency, mails: int, most: int) -> list[int]:
+def limits(concurrency: ConcurrencyLimit, mails: int, most: int) -> list[int]:
     """The limit before each of so many mails that go well."""
     found: list[int] = []
     for _ in range(mails):
@@ -72,7 +74,7 @@ def limits(concurrency: Concurrency, mails: int, most: int) -> list[int]:
 
 
 def test_sessions_grow_with_what_goes_well() -> None:
-    concurrency = Concurrency(Time())
+    concurrency = ConcurrencyLimit(Time())
     assert limits(concurrency, 12, 5) == [2, 2, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5]
     concurrency.slowed()
     assert limits(concurrency, 10, 5) == [2, 2, 3, 3, 3, 4, 4, 4, 4, 5]
@@ -81,7 +83,7 @@ def test_sessions_grow_with_what_goes_well() -> None:
 
 def test_urgent_mail_may_have_a_few_more_sessions() -> None:
     time = Time()
-    concurrency = Concurrency(time)
+    concurrency = ConcurrencyLimit(time)
     for _ in range(200):
         concurrency.worked(10)
     counts = [(concurrency.usual(most), concurrency.urgent(most)) for most in (1, 4, 10)]
@@ -94,7 +96,7 @@ def test_urgent_mail_may_have_a_few_more_sessions() -> None:
 
 
 def test_sessions_shrink_once_in_a_round() -> None:
-    concurrency = Concurrency(Time())
+    concurrency = ConcurrencyLimit(Time())
     for _ in range(30):
         concurrency.worked(6)
     assert concurrency.usual(6) == 6
@@ -113,7 +115,7 @@ def test_sessions_shrink_once_in_a_round() -> None:
 
 def test_what_the_server_takes_is_kept_for_a_while() -> None:
     time = Time()
-    concurrency = Concurrency(time)
+    concurrency = ConcurrencyLimit(time)
     for _ in range(30):
         concurrency.worked(6)
     concurrency.refused(3)
@@ -127,7 +129,7 @@ def test_what_the_server_takes_is_kept_for_a_while() -> None:
     assert START == 2
 
 
-async def test_urgent_mail_finds_a_session_while_all_others_hang(system: System) -> None:
+async def test_urgent_mail_finds_a_session_while_all_others_hang(system: AppContext) -> None:
     """A server on which each bulk mail takes for ever; the code goes out all the same."""
     hanging = asyncio.Event()
 
@@ -156,7 +158,7 @@ async def test_urgent_mail_finds_a_session_while_all_others_hang(system: System)
 
 
 @pytest.mark.parametrize("most", [1, 3])
-async def test_no_more_sessions_than_the_server_takes(system: System, most: int) -> None:
+async def test_no_more_sessions_than_the_server_takes(system: AppContext, most: int) -> None:
     opened = 0
 
     def greet(call: Call) -> bytes | None:

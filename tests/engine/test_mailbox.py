@@ -6,7 +6,7 @@ from support import letters
 from support.fakes import DROP_TAKEN, SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
 from support.imap import ImapServer, mailbox_at
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import mailbox_polling
 from ums.core.senders import mailboxes
 from ums.engine import worker
@@ -23,7 +23,7 @@ async def opened(flow: Flow, server: ImapServer) -> None:
     await mailboxes.set_mailbox(flow.system, "main", mailbox_at(server.port))
 
 
-async def test_what_stands_in_the_sent_folder_is_sent(system: System) -> None:
+async def test_what_stands_in_the_sent_folder_is_sent(system: AppContext) -> None:
     async with SmtpServer() as server, ImapServer() as box:
         server.script["DOT"] = lambda call: DROP_TAKEN
         flow = await open_flow(system, server)
@@ -39,7 +39,7 @@ async def test_what_stands_in_the_sent_folder_is_sent(system: System) -> None:
     ]
 
 
-async def test_a_single_mail_is_found_before_it_would_be_sent_again(system: System) -> None:
+async def test_a_single_mail_is_found_before_it_would_be_sent_again(system: AppContext) -> None:
     with_settings(system, doubt_seconds=60.0)
     async with SmtpServer() as server, ImapServer() as box:
         server.script["DOT"] = lambda call: DROP_TAKEN
@@ -53,7 +53,7 @@ async def test_a_single_mail_is_found_before_it_would_be_sent_again(system: Syst
     assert len(server.mails) == 1
 
 
-async def test_a_bounce_of_a_mail_that_went_out(system: System) -> None:
+async def test_a_bounce_of_a_mail_that_went_out(system: AppContext) -> None:
     async with SmtpServer() as server, ImapServer() as box:
         flow = await open_flow(system, server)
         await opened(flow, box)
@@ -70,6 +70,6 @@ async def test_a_bounce_of_a_mail_that_went_out(system: System) -> None:
             assert await flow.until_settled(again) == {"suppressed": 1}
 
 
-async def _looked(system: System) -> bool:
+async def _looked(system: AppContext) -> bool:
     found = await mailboxes.show(system, "main")
     return found is not None and found.looked_at is not None

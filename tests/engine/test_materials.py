@@ -12,7 +12,7 @@ from ums import clock
 from ums.core.content import materials
 from ums.core.content.material_upload import CHUNK, store
 from ums.core.content.materials import MaterialInfo
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
 from ums.core.messages import control
 from ums.core.tables import files
@@ -23,19 +23,19 @@ from ums.errors import Invalid
 DATA = b"0123456789" * (CHUNK // 5)
 
 
-async def made(system: System) -> MaterialInfo:
+async def made(system: AppContext) -> MaterialInfo:
     async def pieces() -> AsyncIterator[bytes]:
         yield DATA
 
     return await store(system, pieces(), name="表.bin")
 
 
-async def over(system: System, id: int) -> None:
+async def over(system: AppContext, id: int) -> None:
     async with system.database.write() as tx:
         await tx.run(update(table).where(table.c.id == id).values(expires_at=clock.now() - 1))
 
 
-async def is_there(system: System, id: int) -> bool:
+async def is_there(system: AppContext, id: int) -> bool:
     async with system.database.read() as tx:
         return await tx.first(select(table.c.id).where(table.c.id == id)) is not None
 
@@ -45,7 +45,7 @@ async def sent_with(flow: Flow, url: str) -> str:
     return await flow.send("a@example.cn", "b@example.cn", msg_email=[content])
 
 
-async def test_it_outlives_its_time_for_a_message(system: System) -> None:
+async def test_it_outlives_its_time_for_a_message(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         stored = await made(system)
@@ -62,7 +62,7 @@ async def test_it_outlives_its_time_for_a_message(system: System) -> None:
         assert not await is_there(system, stored.id)
 
 
-async def test_a_paused_message_keeps_it(system: System) -> None:
+async def test_a_paused_message_keeps_it(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         stored = await made(system)
@@ -83,7 +83,7 @@ async def test_a_paused_message_keeps_it(system: System) -> None:
     assert all(b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz" in mail.data for mail in server.mails)
 
 
-async def test_the_message_refers_to_it_and_copies_nothing(system: System) -> None:
+async def test_the_message_refers_to_it_and_copies_nothing(system: AppContext) -> None:
     flow = await open_flow(system, 9)
     stored = await made(system)
     for _ in range(3):
@@ -95,7 +95,7 @@ async def test_the_message_refers_to_it_and_copies_nothing(system: System) -> No
     ] * 3
 
 
-async def test_deleting_one_that_is_needed(system: System) -> None:
+async def test_deleting_one_that_is_needed(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         stored = await made(system)
@@ -111,7 +111,7 @@ async def test_deleting_one_that_is_needed(system: System) -> None:
 
 
 async def test_one_that_went_between_the_look_and_the_commit(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = await open_flow(system, 9)
     gone, kept = await made(system), await made(system)
@@ -129,7 +129,7 @@ async def test_one_that_went_between_the_look_and_the_commit(
         assert [row.material_id for row in await tx.rows(select(files))] == [kept.id]
 
 
-async def test_messages_and_sweeping_at_the_same_time(system: System) -> None:
+async def test_messages_and_sweeping_at_the_same_time(system: AppContext) -> None:
     """However they interleave: a message that was accepted has its material."""
     flow = await open_flow(system, 9)
     stored = [await made(system) for _ in range(12)]
@@ -147,7 +147,7 @@ async def test_messages_and_sweeping_at_the_same_time(system: System) -> None:
     assert all([await is_there(system, row.material_id) for row in rows])
 
 
-async def test_one_that_is_gone_fails_its_message_and_no_other(system: System) -> None:
+async def test_one_that_is_gone_fails_its_message_and_no_other(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         stored = await made(system)

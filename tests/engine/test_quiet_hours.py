@@ -10,7 +10,7 @@ from support.flow import Flow, open_flow, until
 from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue, quiet_hours
 from ums.core.deliveries.expansion import expand
 from ums.core.senders import senders
@@ -60,7 +60,7 @@ async def expanded(flow: Flow, msgid: str) -> list[int]:
 
 
 async def test_what_comes_in_quiet_hours_begins_when_they_are_over(
-    system: System, time: Clock
+    system: AppContext, time: Clock
 ) -> None:
     flow = await open_flow(system, 25)
     await rule(system, "1234", quiet_hours=QUIET)
@@ -80,7 +80,7 @@ async def test_what_comes_in_quiet_hours_begins_when_they_are_over(
 
 
 async def test_what_comes_in_quiet_hours_is_refused_where_that_is_the_rule(
-    system: System, time: Clock
+    system: AppContext, time: Clock
 ) -> None:
     flow = await open_flow(system, 25)
     await rule(system, "1234", quiet_hours={**QUIET, "action": "refuse"})
@@ -96,7 +96,7 @@ async def test_what_comes_in_quiet_hours_is_refused_where_that_is_the_rule(
 
 
 async def test_what_is_expanded_in_quiet_hours_is_due_when_they_are_over(
-    system: System, time: Clock
+    system: AppContext, time: Clock
 ) -> None:
     flow = await open_flow(system, 25)
     await flow.add_users({"u1": "u1@x.cn"})
@@ -114,7 +114,7 @@ async def test_what_is_expanded_in_quiet_hours_is_due_when_they_are_over(
 
 
 @pytest.fixture
-async def shared(system: System) -> tuple[Flow, Flow]:
+async def shared(system: AppContext) -> tuple[Flow, Flow]:
     """Two channels with one sender; the first is quiet at night."""
     flow = await open_flow(system, 25)
     await channels.create(system, "Other", "5678")
@@ -166,7 +166,7 @@ async def changed(flow: Flow, msgid: str, number: int = 0, **values: Any) -> Non
 
 
 async def test_a_broadcast_stops_for_the_night_and_goes_on_in_the_morning(
-    system: System, time: Clock
+    system: AppContext, time: Clock
 ) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)

@@ -4,7 +4,7 @@ import asyncio
 
 from support.fakes import Call, SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import auto_pause, control
 from ums.core.reporting import reports
 from ums.core.senders import reputation
@@ -43,7 +43,7 @@ def addresses(count: int, name: str) -> list[str]:
     return [f"{name}{i}@example.cn" for i in range(count)]
 
 
-async def test_a_list_of_old_addresses_stops_mailings_and_nothing_else(system: System) -> None:
+async def test_a_list_of_old_addresses_stops_mailings_and_nothing_else(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = invalid
         flow = await open_flow(system, server)
@@ -65,7 +65,7 @@ async def test_a_list_of_old_addresses_stops_mailings_and_nothing_else(system: S
             assert (await info(flow, mailing)).halt_reason == ""
 
 
-async def test_what_a_person_lets_go_on_goes_on(system: System) -> None:
+async def test_what_a_person_lets_go_on_goes_on(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = invalid
         flow = await open_flow(system, server)
@@ -80,7 +80,7 @@ async def test_what_a_person_lets_go_on_goes_on(system: System) -> None:
             assert (await flow.sender()).stopped_at is not None
 
 
-async def test_content_that_nobody_takes_pauses_its_message_once(system: System) -> None:
+async def test_content_that_nobody_takes_pauses_its_message_once(system: AppContext) -> None:
     async def spam(call: Call) -> bytes | None:
         await asyncio.sleep(0.02)  # no faster than the guard looks
         return SPAM if "bad" in call.line else None
@@ -103,7 +103,7 @@ async def test_content_that_nobody_takes_pauses_its_message_once(system: System)
             assert await flow.until_settled(bad) == {"failed": 200}
 
 
-async def test_different_refusals_are_no_reason(system: System) -> None:
+async def test_different_refusals_are_no_reason(system: AppContext) -> None:
     async def spam(call: Call) -> bytes | None:
         await asyncio.sleep(0.005)
         words = ("spam", "virus", "banned words")[call.count % 3]
@@ -118,7 +118,7 @@ async def test_different_refusals_are_no_reason(system: System) -> None:
             assert await flow.until_settled(mixed) == {"failed": 100}
 
 
-async def test_a_sender_in_doubt_uses_one_session(system: System) -> None:
+async def test_a_sender_in_doubt_uses_one_session(system: AppContext) -> None:
     most = 0
 
     async def look(call: Call) -> bytes | None:

@@ -10,7 +10,7 @@ from support.fakes import DROP, Call, SmtpServer
 from support.flow import Flow, account, open_flow, until
 from ums import clock
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance.startup import open_system
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import forecast
@@ -18,7 +18,7 @@ from ums.core.senders import cooldown, routing, senders
 from ums.core.tables import deliveries
 from ums.core.tables import senders as sender_table
 from ums.engine.worker import running
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 
 HOUR = 3600
 
@@ -42,7 +42,7 @@ async def carriers(flow: Flow, msgid: str) -> Counter[str]:
     return Counter(now.senders[row.sender_id].code for row in rows)
 
 
-async def test_mail_is_shared_by_weight(system: System) -> None:
+async def test_mail_is_shared_by_weight(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two, SmtpServer() as three:
         flow = await open_flow(system, one)
         await add(flow, two, "two", rank=1, weight=3)
@@ -61,7 +61,7 @@ async def test_mail_is_shared_by_weight(system: System) -> None:
         assert b"From: News <two@sender.example>" in two.mails[0].data
 
 
-async def test_everyone_is_shared_too(system: System) -> None:
+async def test_everyone_is_shared_too(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two:
         flow = await open_flow(system, one)
         await add(flow, two, "two", rank=1)
@@ -71,7 +71,7 @@ async def test_everyone_is_shared_too(system: System) -> None:
         assert (len(one.mails), len(two.mails)) == (15, 15)
 
 
-async def test_what_names_its_sender_goes_by_no_other(system: System) -> None:
+async def test_what_names_its_sender_goes_by_no_other(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two:
         one.script["MAIL"] = lambda call: b"421 4.3.2 not now\r\n"
         flow = await open_flow(system, one)
@@ -88,7 +88,7 @@ async def test_what_names_its_sender_goes_by_no_other(system: System) -> None:
 
 
 async def test_another_takes_over_from_a_sender_that_rests(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cooldown, "CREDENTIALS", (clock.HOUR,))
     async with SmtpServer(users={"news": "right"}) as one, SmtpServer() as two:
@@ -110,14 +110,14 @@ async def test_another_takes_over_from_a_sender_that_rests(
         assert len(two.mails) == 30
 
 
-async def test_a_spent_sender_spills_over_and_the_next_one_too(system: System) -> None:
+async def test_a_spent_sender_spills_over_and_the_next_one_too(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two, SmtpServer() as three:
-        flow = await open_flow(system, one, caps=[Cap(10, HOUR)], urgent_share=0)
+        flow = await open_flow(system, one, caps=[SendLimit(10, HOUR)], urgent_share=0)
         await add(flow, two, "two", rank=2)
         await add(flow, three, "three", rank=3)
         for code, server in (("two", two), ("three", three)):
             given = account(server, flow.key, code=code, name=code, urgent_share=0)
-            given = type(given)(**{**_fields(given), "caps": [Cap(7, HOUR)]})
+            given = type(given)(**{**_fields(given), "caps": [SendLimit(7, HOUR)]})
             await senders.change(system, given)
         system.directory.forget()
         async with running(system):
@@ -145,9 +145,9 @@ def _fields(given: senders.NewSender) -> dict[str, object]:
     return {name: getattr(given, name) for name in given.__struct_fields__}
 
 
-async def test_urgent_mail_stays_where_some_is_kept_for_it(system: System) -> None:
+async def test_urgent_mail_stays_where_some_is_kept_for_it(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two:
-        flow = await open_flow(system, one, caps=[Cap(10, HOUR)], urgent_share=50)
+        flow = await open_flow(system, one, caps=[SendLimit(10, HOUR)], urgent_share=50)
         await add(flow, two, "two", rank=2)
         async with running(system):
             msgid = await flow.send(*addresses(20))
@@ -155,7 +155,7 @@ async def test_urgent_mail_stays_where_some_is_kept_for_it(system: System) -> No
             assert len(one.mails) == 5
 
 
-async def test_what_may_have_been_taken_stays_with_its_sender(system: System) -> None:
+async def test_what_may_have_been_taken_stays_with_its_sender(system: AppContext) -> None:
     """Invariant I7: no other sender gets what is unknown, or in doubt."""
     async with SmtpServer() as one, SmtpServer() as two:
         one.script["DOT"] = lambda call: DROP
@@ -181,7 +181,7 @@ async def test_what_may_have_been_taken_stays_with_its_sender(system: System) ->
         assert {mail.rcpt_to for mail in two.mails} == set(addresses(3, "other"))
 
 
-async def test_greylisted_mail_sees_the_same_sender_again(system: System) -> None:
+async def test_greylisted_mail_sees_the_same_sender_again(system: AppContext) -> None:
     greeted: set[str] = set()
 
     def grey(call: Call) -> bytes | None:
@@ -200,7 +200,7 @@ async def test_greylisted_mail_sees_the_same_sender_again(system: System) -> Non
         assert (len(one.mails), len(two.mails)) == (5, 0)
 
 
-async def test_a_paused_sender_keeps_what_it_has(system: System) -> None:
+async def test_a_paused_sender_keeps_what_it_has(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two:
         flow = await open_flow(system, one)
         await add(flow, two, "two", rank=1)

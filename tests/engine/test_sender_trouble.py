@@ -12,12 +12,12 @@ from support.fakes import DROP, Act, Call, Certificates, SmtpServer
 from support.flow import Flow, account, open_flow, until, with_settings
 from support.postgres import reserved_port
 from ums import trust
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.deliveries import retry_policy
 from ums.core.senders import connection_test, cooldown, senders
 from ums.core.tables import senders as sender_table
-from ums.engine.delivery.message_cache import Mails
+from ums.engine.delivery.message_cache import MessageCache
 from ums.engine.worker import running
 
 LOGIN = {"account": "news", "password": "right"}
@@ -29,7 +29,7 @@ def port() -> Iterator[int]:
         yield port
 
 
-async def test_a_server_that_is_down_is_waited_for(system: System, port: int) -> None:
+async def test_a_server_that_is_down_is_waited_for(system: AppContext, port: int) -> None:
     flow = await open_flow(system, port)
     async with running(system):
         msgid = await flow.send("a@example.cn", "b@example.cn")
@@ -47,7 +47,7 @@ async def test_a_server_that_is_down_is_waited_for(system: System, port: int) ->
 
 
 async def test_the_rest_grows_while_the_server_stays_away(
-    system: System, port: int, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cooldown, "TRANSPORT", (50, 600_000))
     flow = await open_flow(system, port)
@@ -61,7 +61,7 @@ async def test_the_rest_grows_while_the_server_stays_away(
         await until(long)
 
 
-async def test_a_wrong_password_is_tried_twice_and_then_no_more(system: System) -> None:
+async def test_a_wrong_password_is_tried_twice_and_then_no_more(system: AppContext) -> None:
     async with SmtpServer(users={"news": "right"}) as server:
         flow = await open_flow(system, server, account="news", password="wrong")
         async with running(system):
@@ -85,7 +85,7 @@ async def test_a_wrong_password_is_tried_twice_and_then_no_more(system: System) 
     assert server.counts["AUTH"] >= 3
 
 
-async def test_a_good_test_unlocks_a_sender(system: System) -> None:
+async def test_a_good_test_unlocks_a_sender(system: AppContext) -> None:
     users = {"news": "other"}
     async with SmtpServer(users=users) as server:
         flow = await open_flow(system, server, **LOGIN)
@@ -105,7 +105,7 @@ async def test_a_good_test_unlocks_a_sender(system: System) -> None:
 
 @pytest.mark.parametrize("encryption", ["ssl", "starttls"])
 async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
-    system: System, encryption: str, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, encryption: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cooldown, "CONFIGURATION", (3_600_000,))
     made = Certificates()
@@ -126,7 +126,9 @@ async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
     assert b"AUTH" not in bytes(server.clear)
 
 
-async def test_tls_that_is_right_is_used(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tls_that_is_right_is_used(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = Certificates()
     monkeypatch.setattr(trust, "context", made.client)
     async with SmtpServer(tls="starttls", context=made.server(), users={"news": "right"}) as server:
@@ -137,7 +139,7 @@ async def test_tls_that_is_right_is_used(system: System, monkeypatch: pytest.Mon
     assert b"AUTH" not in bytes(server.clear)
 
 
-async def test_a_server_that_closes_after_a_few_mails_is_called_again(system: System) -> None:
+async def test_a_server_that_closes_after_a_few_mails_is_called_again(system: AppContext) -> None:
     carried: dict[int, int] = {}
 
     def script(call: Call) -> bytes | Act | None:
@@ -157,7 +159,7 @@ async def test_a_server_that_closes_after_a_few_mails_is_called_again(system: Sy
     assert (await flow.sender()).failures == 0
 
 
-async def test_how_many_mails_a_session_takes_is_learnt(system: System) -> None:
+async def test_how_many_mails_a_session_takes_is_learnt(system: AppContext) -> None:
     with_settings(system, sessions=1)
     asked = Counter[int]()
 
@@ -175,7 +177,7 @@ async def test_how_many_mails_a_session_takes_is_learnt(system: System) -> None:
     assert (await flow.sender()).failures == 0
 
 
-async def test_a_session_ends_by_itself_after_its_number_of_mails(system: System) -> None:
+async def test_a_session_ends_by_itself_after_its_number_of_mails(system: AppContext) -> None:
     with_settings(system, session_messages=4, sessions=1)
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
@@ -186,7 +188,7 @@ async def test_a_session_ends_by_itself_after_its_number_of_mails(system: System
     assert [mail.connection for mail in server.mails] == [1] * 4 + [2] * 4 + [3] * 4
 
 
-async def test_a_server_that_takes_two_connections_is_used_with_two(system: System) -> None:
+async def test_a_server_that_takes_two_connections_is_used_with_two(system: AppContext) -> None:
     """Its refusal of a third is not the sender's failure."""
 
     async with SmtpServer() as server:
@@ -205,7 +207,7 @@ async def test_a_server_that_takes_two_connections_is_used_with_two(system: Syst
     assert len(server.mails) == 60
 
 
-async def test_the_first_session_goes_alone(system: System) -> None:
+async def test_the_first_session_goes_alone(system: AppContext) -> None:
     """Five log-ins at once with one wrong password would be five wrong log-ins."""
     gate = asyncio.Event()
 
@@ -231,7 +233,7 @@ async def _claimed(flow: Flow, msgid: str, count: int) -> bool:
     return (await flow.counts(msgid)).get("claimed", 0) == count
 
 
-async def test_one_slow_mail_does_not_hold_up_the_others(system: System) -> None:
+async def test_one_slow_mail_does_not_hold_up_the_others(system: AppContext) -> None:
     gate = asyncio.Event()
 
     async def slow(call: Call) -> None:
@@ -253,7 +255,7 @@ async def test_one_slow_mail_does_not_hold_up_the_others(system: System) -> None
 
 
 async def test_a_mail_that_breaks_every_connection_does_not_stop_the_rest(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It uses up its schedule, shortened here, like any other that does not get through.
     monkeypatch.setattr(retry_policy, "retry_delay", lambda n, _: 50 if n < 3 else None)
@@ -273,7 +275,7 @@ async def test_a_mail_that_breaks_every_connection_does_not_stop_the_rest(
     assert len(server.mails) == 40
 
 
-async def test_an_edited_sender_is_used_from_the_next_session_on(system: System) -> None:
+async def test_an_edited_sender_is_used_from_the_next_session_on(system: AppContext) -> None:
     with_settings(system, sessions=1)
     gate = asyncio.Event()
 
@@ -304,7 +306,7 @@ async def _met(server: SmtpServer, key: str) -> bool:
     return server.counts[key] >= 1
 
 
-async def test_a_password_that_cannot_be_opened_rests_the_sender(system: System) -> None:
+async def test_a_password_that_cannot_be_opened_rests_the_sender(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server, **LOGIN)
         async with system.database.write() as tx:
@@ -319,7 +321,7 @@ async def test_a_password_that_cannot_be_opened_rests_the_sender(system: System)
     assert server.connections == 0
 
 
-async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: System) -> None:
+async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["MAIL"] = [None, None, b"550 5.4.5 Daily user sending limit exceeded\r\n"]
         flow = await open_flow(system, server)
@@ -338,12 +340,12 @@ async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: System)
 
 
 async def test_what_was_claimed_while_a_rest_began_waits_for_its_end(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim is as old as the mails that are built for it; the rest is younger."""
-    rested, claimed_again, load, claims = asyncio.Event(), asyncio.Event(), Mails.of, 0
+    rested, claimed_again, load, claims = asyncio.Event(), asyncio.Event(), MessageCache.of, 0
 
-    async def slow(self: Mails, *given: Any) -> Any:
+    async def slow(self: MessageCache, *given: Any) -> Any:
         nonlocal claims
         claims += 1
         if claims == 2:
@@ -357,7 +359,7 @@ async def test_what_was_claimed_while_a_rest_began_waits_for_its_end(
         await claimed_again.wait()
         return b"550 5.4.5 Daily user sending limit exceeded\r\n"
 
-    monkeypatch.setattr(Mails, "of", slow)
+    monkeypatch.setattr(MessageCache, "of", slow)
     async with SmtpServer() as server:
         server.script["MAIL"] = used_up
         flow = await open_flow(system, server)

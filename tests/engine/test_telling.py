@@ -10,7 +10,7 @@ from support.flow import until, with_settings
 from support.receiver import reset
 from support.telling import Telling, add_hosted, audit_log, only, open_telling, steps, until_state
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import administration, backoff, endpoints
 from ums.engine.worker import running
@@ -19,7 +19,7 @@ from ums.errors import Invalid
 # -- the compatibility list, ums-spec 7.1, 17 to 20 -------------------------------------------
 
 
-async def test_a_client_s_receiver_is_told(system: System) -> None:
+async def test_a_client_s_receiver_is_told(system: AppContext) -> None:
     async with open_telling(system) as telling, running(system):
         await telling.flow.add_users({"u1": "u1@example.cn"})
         direct = await telling.flow.send("a@example.cn", callback={"params": {"k": 1}})
@@ -48,7 +48,7 @@ async def test_a_client_s_receiver_is_told(system: System) -> None:
     assert len(set(ids)) == len(ids)
 
 
-async def test_a_changed_octet_spoils_the_signature(system: System) -> None:
+async def test_a_changed_octet_spoils_the_signature(system: AppContext) -> None:
     async with open_telling(system) as telling, running(system):
         await telling.flow.send("a@example.cn")
         await telling.receiver.until_told(2)
@@ -61,7 +61,7 @@ async def test_a_changed_octet_spoils_the_signature(system: System) -> None:
 # -- batches ----------------------------------------------------------------------------------
 
 
-async def test_a_hundred_go_at_once_and_fewer_when_they_are_old(system: System) -> None:
+async def test_a_hundred_go_at_once_and_fewer_when_they_are_old(system: AppContext) -> None:
     async with open_telling(system, callback_seconds=3600) as telling, running(system):
         await only(telling, 0)
         await telling.flow.send(*(f"a{n}@example.cn" for n in range(250)))
@@ -78,7 +78,7 @@ async def test_a_hundred_go_at_once_and_fewer_when_they_are_old(system: System) 
 
 
 async def test_one_batch_is_in_flight_and_the_order_is_kept(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted", 0.1, 0.1, 0.1)
     async with open_telling(system, callback_batch=10) as telling:
@@ -99,7 +99,7 @@ async def test_one_batch_is_in_flight_and_the_order_is_kept(
 
 
 async def test_three_more_tries_then_dead_and_the_next_goes(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted", 0.05, 0.05, 0.05)
     async with open_telling(system) as telling:
@@ -120,7 +120,7 @@ async def test_three_more_tries_then_dead_and_the_next_goes(
 
 @pytest.mark.parametrize("answer", [201, 204, 302, 401, 410, 429, 500])
 async def test_only_200_is_success(
-    system: System, monkeypatch: pytest.MonkeyPatch, answer: int
+    system: AppContext, monkeypatch: pytest.MonkeyPatch, answer: int
 ) -> None:
     steps(monkeypatch, "hosted")
     async with open_telling(system) as telling:
@@ -141,7 +141,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     steps(monkeypatch, "standard", 0.05, 0.05)
 
 
-async def test_any_2xx_is_success(system: System) -> None:
+async def test_any_2xx_is_success(system: AppContext) -> None:
     async with open_telling(system, schedule="standard") as telling:
         telling.receiver.always = 204
         async with running(system):
@@ -151,7 +151,7 @@ async def test_any_2xx_is_success(system: System) -> None:
 
 
 async def test_a_batch_that_waits_is_overtaken(
-    system: System, monkeypatch: pytest.MonkeyPatch, quick: None
+    system: AppContext, monkeypatch: pytest.MonkeyPatch, quick: None
 ) -> None:
     steps(monkeypatch, "standard", 3600)
     async with open_telling(system, schedule="standard") as telling:
@@ -165,7 +165,7 @@ async def test_a_batch_that_waits_is_overtaken(
     assert [r["sender_id"] for r in told] == ["b@example.cn"]
 
 
-async def test_retry_after_makes_the_address_rest(system: System, quick: None) -> None:
+async def test_retry_after_makes_the_address_rest(system: AppContext, quick: None) -> None:
     async with open_telling(system, schedule="standard") as telling:
         head = b"HTTP/1.1 429 X\r\nRetry-After: 1800\r\nContent-Length: 0\r\n\r\n"
         telling.receiver.script = [head]
@@ -185,7 +185,7 @@ async def until_disabled(telling: Telling) -> Any:
     return await until(disabled)
 
 
-async def test_410_disables_and_a_check_enables_again(system: System, quick: None) -> None:
+async def test_410_disables_and_a_check_enables_again(system: AppContext, quick: None) -> None:
     async with open_telling(system, schedule="standard") as telling:
         telling.receiver.script = [410]
         async with running(system):
@@ -207,7 +207,7 @@ async def test_410_disables_and_a_check_enables_again(system: System, quick: Non
 
 
 async def test_failing_for_days_disables(
-    system: System, monkeypatch: pytest.MonkeyPatch, quick: None
+    system: AppContext, monkeypatch: pytest.MonkeyPatch, quick: None
 ) -> None:
     async with open_telling(system, schedule="standard") as telling:
         telling.receiver.always = 500
@@ -223,7 +223,7 @@ async def test_failing_for_days_disables(
     assert "it failed for five days" in str(await audit_log(system))
 
 
-async def test_a_check_that_fails_enables_nothing(system: System, quick: None) -> None:
+async def test_a_check_that_fails_enables_nothing(system: AppContext, quick: None) -> None:
     async with open_telling(system, schedule="standard") as telling:
         async with system.database.write() as tx:
             await tx.run(update(callback_addresses).values(state="disabled"))
@@ -238,7 +238,7 @@ async def test_a_check_that_fails_enables_nothing(system: System, quick: None) -
 
 
 async def test_a_dead_batch_is_told_after_all(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted")
     async with open_telling(system) as telling:
@@ -256,7 +256,7 @@ async def test_a_dead_batch_is_told_after_all(
     assert [asked.id for asked in telling.receiver.posts] == [dead.webhook_id] * 2
 
 
-async def test_an_address_that_is_deleted_is_told_nothing_more(system: System) -> None:
+async def test_an_address_that_is_deleted_is_told_nothing_more(system: AppContext) -> None:
     async with open_telling(system) as telling:
         channel = await telling.channel()
         other = await add_hosted(system, channel, telling.receiver.url + "?2")

@@ -15,7 +15,7 @@ from support.telling import Telling, add_hosted, audit_log, open_telling, steps,
 from ums import trust
 from ums.config import Settings
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance.startup import open_system
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import client as wire
@@ -65,7 +65,7 @@ async def slow_body(reader: Any, writer: Any) -> None:
          "endless", "slow body"],
 )  # fmt: skip
 async def test_hostile_answers(
-    system: System, monkeypatch: pytest.MonkeyPatch, answer: Any, state: str, detail: str
+    system: AppContext, monkeypatch: pytest.MonkeyPatch, answer: Any, state: str, detail: str
 ) -> None:
     """Whether it was taken is a matter of the status alone; nothing holds us for long."""
     steps(monkeypatch, "hosted")
@@ -79,7 +79,9 @@ async def test_hostile_answers(
     assert found.last_error == detail
 
 
-async def test_a_redirect_is_not_followed(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_redirect_is_not_followed(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps(monkeypatch, "hosted")
     async with open_telling(system) as telling, receiving("1234", "x") as elsewhere:
         head = f"HTTP/1.1 307 X\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n"
@@ -91,7 +93,7 @@ async def test_a_redirect_is_not_followed(system: System, monkeypatch: pytest.Mo
     assert elsewhere.asked == []
 
 
-async def test_tls_has_to_be_trusted(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tls_has_to_be_trusted(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
     certificates = Certificates()
     steps(monkeypatch, "hosted")
     async with open_telling(system) as telling:
@@ -113,7 +115,7 @@ async def test_tls_has_to_be_trusted(system: System, monkeypatch: pytest.MonkeyP
 
 
 async def test_an_address_that_moved_inside_gets_nothing(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was judged when it was saved, and is judged again each time."""
     steps(monkeypatch, "hosted")
@@ -127,7 +129,7 @@ async def test_an_address_that_moved_inside_gets_nothing(
 
 
 async def test_no_proxy_of_the_environment_is_used(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -139,7 +141,7 @@ async def test_no_proxy_of_the_environment_is_used(
 # -- one beside the others --------------------------------------------------------------------
 
 
-async def test_a_slow_address_holds_up_nobody(system: System) -> None:
+async def test_a_slow_address_holds_up_nobody(system: AppContext) -> None:
     own = {"stop_seconds": 0.2}
     async with (
         open_telling(system, "slow", **own) as slow,
@@ -156,7 +158,7 @@ async def test_a_slow_address_holds_up_nobody(system: System) -> None:
 
 
 async def test_failing_addresses_leave_room_for_others(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted", *[0.01] * 1000)
     own = {"callback_sessions": 2, "stop_seconds": 0.2}
@@ -206,7 +208,7 @@ async def until_settled(telling: Telling) -> None:
     await until(settled)
 
 
-async def test_a_stop_ends_what_hangs(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_ends_what_hangs(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_telling(system, stop_seconds=0.2) as telling:
         telling.receiver.script = [hang]
         async with running(system):
@@ -223,7 +225,7 @@ async def test_a_stop_ends_what_hangs(system: System, monkeypatch: pytest.Monkey
 
 
 async def test_a_secret_that_cannot_be_read_is_not_the_receiver_s_fault(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_telling(system) as telling:
         async with system.database.write() as tx:
@@ -239,7 +241,9 @@ async def test_a_secret_that_cannot_be_read_is_not_the_receiver_s_fault(
     assert telling.receiver.posts == []
 
 
-async def test_no_secret_is_in_the_logs(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_secret_is_in_the_logs(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps(monkeypatch, "hosted", 0.01)
     with structlog.testing.capture_logs() as logs:
         async with open_telling(system) as telling:
@@ -259,7 +263,7 @@ async def test_no_secret_is_in_the_logs(system: System, monkeypatch: pytest.Monk
 
 
 async def test_the_teller_survives_a_defect(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, broken = delivery_queue.due, [True]
 
@@ -268,7 +272,7 @@ async def test_the_teller_survives_a_defect(
             raise ValueError("a defect")
         return await real(*given)
 
-    monkeypatch.setattr(webhooks.batches, "due", due)
+    monkeypatch.setattr(webhooks.delivery_queue, "due", due)
     async with open_telling(system) as telling, running(system):
         await telling.flow.send("a@example.cn")
         await telling.receiver.until_told(2)

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from core.templates.language import version
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
 from ums.core.reporting import reports
 from ums.core.tables import deliveries
@@ -22,10 +22,10 @@ from ums.core.templates.cache import Person, Version
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
 from ums.core.users import users
-from ums.engine.delivery.template_parts import Letter
+from ums.engine.delivery.template_parts import PrecompiledTemplate
 from ums.engine.worker import running
 from ums.mail.custom_headers import NO_EXTRAS
-from ums.mail.mime.builder import BadContent, Skeleton
+from ums.mail.mime.builder import BadContent, MimeTemplate
 
 
 def parsed(data: bytes) -> email.message.EmailMessage:
@@ -65,7 +65,7 @@ async def people(flow: Flow) -> None:
     assert not report.fail
 
 
-async def test_each_recipient_reads_a_mail_of_its_own(system: System) -> None:
+async def test_each_recipient_reads_a_mail_of_its_own(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         await people(flow)
@@ -89,7 +89,7 @@ async def test_each_recipient_reads_a_mail_of_its_own(system: System) -> None:
     assert server.violations == []
 
 
-async def test_one_text_for_all_where_nothing_is_personal(system: System) -> None:
+async def test_one_text_for_all_where_nothing_is_personal(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         id = await template(flow, "Order {{ n }}", None, "<b>{{ n }}</b> stays as it is")
@@ -110,7 +110,7 @@ async def test_one_text_for_all_where_nothing_is_personal(system: System) -> Non
         assert found["Auto-Submitted"] == "auto-generated"
 
 
-async def test_a_recipient_who_lacks_a_variable_fails_alone(system: System) -> None:
+async def test_a_recipient_who_lacks_a_variable_fails_alone(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         await people(flow)
@@ -133,7 +133,7 @@ async def test_a_recipient_who_lacks_a_variable_fails_alone(system: System) -> N
     ],
 )  # fmt: skip
 async def test_values_that_do_not_fit_fail_alone(
-    system: System, subject: str, text: str, reason: str
+    system: AppContext, subject: str, text: str, reason: str
 ) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
@@ -151,7 +151,7 @@ async def test_values_that_do_not_fit_fail_alone(
     assert rows == {"ann": reason, "bob": "", "cyd": ""}
 
 
-async def test_what_waits_keeps_the_version_it_was_accepted_with(system: System) -> None:
+async def test_what_waits_keeps_the_version_it_was_accepted_with(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         await people(flow)
@@ -168,7 +168,7 @@ async def test_what_waits_keeps_the_version_it_was_accepted_with(system: System)
     assert sorted(parsed(mail.data)["Subject"] for mail in server.mails) == ["new", "old Ann <A>"]
 
 
-async def test_a_delivery_s_own_variables_go_first(system: System) -> None:
+async def test_a_delivery_s_own_variables_go_first(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         id = await template(flow, "{{ n }}", None, "{{ n }}")
@@ -185,7 +185,7 @@ async def test_a_delivery_s_own_variables_go_first(system: System) -> None:
     assert mails == {"a@x.cn": "own", "b@x.cn": "all"}
 
 
-async def test_a_template_with_everything_fits_a_retry(system: System) -> None:
+async def test_a_template_with_everything_fits_a_retry(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["DOT"] = [b"451 4.3.0 later\r\n"]
         flow = await open_flow(system, server)
@@ -210,11 +210,11 @@ values |= st.sampled_from(["", ".", "..", "\r\n.\r\n", "=", "用户" * 30, "y" *
 
 
 def mail_of(made: Version, person: Person, para: dict[str, Any]) -> email.message.Message:
-    letter = Letter(made)
+    letter = PrecompiledTemplate(made)
     skeleton = letter.skeleton(
         "key",
         NO_EXTRAS,
-        lambda content: Skeleton.build(content, from_address="a@b.cn", auto_submitted=False),
+        lambda content: MimeTemplate.build(content, from_address="a@b.cn", auto_submitted=False),
     )
     late = letter.fill(person, para, None)
     raw = skeleton.render(to="to@x.test", message_id="m@b.cn", date=0, late=late)

@@ -12,14 +12,14 @@ from support.fakes import Call, SmtpServer
 from support.flow import open_flow, until, with_settings
 from ums import clock
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
 from ums.core.maintenance.startup import open_system
 from ums.core.tables import deliveries, messages
 from ums.db import GroupCommit, Tx
 from ums.engine.delivery import dispatcher
 from ums.engine.delivery.journal import Journal
-from ums.engine.delivery.message_cache import Mails
+from ums.engine.delivery.message_cache import MessageCache
 from ums.engine.worker import running
 from ums.errors import Unavailable
 
@@ -65,7 +65,7 @@ async def test_the_rows_of_a_dead_worker_come_back_when_its_lease_ends(
 
 
 async def test_a_worker_that_starts_on_sqlite_knows_the_others_to_be_dead(
-    system: System, dialect: str
+    system: AppContext, dialect: str
 ) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
@@ -85,7 +85,7 @@ async def test_a_worker_that_starts_on_sqlite_knows_the_others_to_be_dead(
 
 
 async def test_a_worker_that_was_frozen_renews_its_lease_at_once(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the others bury it again at each of their looks, and take its mail."""
     with_settings(system, lease_seconds=1.2)
@@ -112,7 +112,7 @@ async def test_a_worker_that_was_frozen_renews_its_lease_at_once(
     assert calls[:5] == ["beat", "look", "beat", "look", "beat"]
 
 
-async def test_rows_without_a_worker_are_found(system: System) -> None:
+async def test_rows_without_a_worker_are_found(system: AppContext) -> None:
     """A claim may commit after its worker was buried."""
     with_settings(system, lease_seconds=0.3)
     async with SmtpServer() as server:
@@ -128,7 +128,7 @@ async def test_rows_without_a_worker_are_found(system: System) -> None:
 
 
 async def test_a_claim_whose_answer_was_lost_is_found(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit went through and its answer did not: the rows are ours and we do not know."""
     monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.1)
@@ -152,7 +152,7 @@ async def test_a_claim_whose_answer_was_lost_is_found(
 
 
 async def test_what_is_finished_while_the_audit_reads_is_not_lost(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.0)
     held, reads, given_up = queue.held, asyncio.Event(), []
@@ -184,17 +184,17 @@ async def test_what_is_finished_while_the_audit_reads_is_not_lost(
 
 
 async def test_a_message_that_cannot_be_loaded_at_once_is_not_lost(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.1)
-    of, failures = Mails.of, [Unavailable("unavailable"), RuntimeError("a defect")]
+    of, failures = MessageCache.of, [Unavailable("unavailable"), RuntimeError("a defect")]
 
-    async def moody(self: Mails, *given: object) -> object:
+    async def moody(self: MessageCache, *given: object) -> object:
         if failures:
             raise failures.pop()
         return await of(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Mails, "of", moody)
+    monkeypatch.setattr(MessageCache, "of", moody)
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         async with running(system):
@@ -204,7 +204,7 @@ async def test_a_message_that_cannot_be_loaded_at_once_is_not_lost(
 
 
 async def test_an_intent_whose_answer_was_lost_is_taken_back(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is written, nobody knows, and the dot was not sent: so the mail goes out later, even a
     broadcast's, and is in no doubt."""
@@ -227,7 +227,7 @@ async def test_an_intent_whose_answer_was_lost_is_taken_back(
 
 
 async def test_a_verdict_whose_answer_was_lost_is_stored_once(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = [Unavailable("unavailable")] * 2
     submit = GroupCommit.submit
@@ -253,7 +253,7 @@ async def _none_left(failures: list[Unavailable]) -> bool:
 
 
 async def test_a_defect_in_one_session_loses_nothing(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever breaks, the delivery is tried again or held, and the engine goes on."""
     monkeypatch.setattr(dispatcher, "AUDIT_SECONDS", 0.1)
@@ -274,7 +274,7 @@ async def test_a_defect_in_one_session_loses_nothing(
     assert len(server.mails) == 20  # no second copy of what was at the dot
 
 
-async def test_what_is_over_expires(system: System) -> None:
+async def test_what_is_over_expires(system: AppContext) -> None:
     """Waiting deliveries by the tidying loop, those that are claimed when their turn comes."""
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
@@ -288,13 +288,13 @@ async def test_what_is_over_expires(system: System) -> None:
     assert [mail.rcpt_to for mail in server.mails] == ["a@example.cn"]
 
 
-async def _end(system: System, msgid: str) -> None:
+async def _end(system: AppContext, msgid: str) -> None:
     async with system.database.write() as tx:
         now = clock.now()
         await tx.run(messages.update().where(messages.c.msgid == msgid).values(expires_at=now))
 
 
-async def test_an_engine_leaves_no_trace_of_itself(system: System) -> None:
+async def test_an_engine_leaves_no_trace_of_itself(system: AppContext) -> None:
     async with running(system):
         async with system.database.read() as tx:
             assert await tx.value(text("SELECT count(*) FROM workers")) == 1

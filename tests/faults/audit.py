@@ -11,18 +11,18 @@ from sqlalchemy import Executable
 from faults.ledger import Entry, Ledger
 from ums.config import Settings
 from ums.core.tables.states import HOLD, RESEND
-from ums.db import Hot, open_database
+from ums.db import Statement, open_database
 
-_ROWS = Hot(
+_ROWS = Statement(
     "SELECT d.id, d.address, d.state, m.on_doubt, (SELECT count(*) FROM attempts a"
     " WHERE a.delivery_id = d.id AND a.verdict = 'unknown') AS doubts"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id ORDER BY d.id"
 )
-_PENDING = Hot(
+_PENDING = Statement(
     "SELECT (SELECT count(*) FROM messages WHERE state <> 'expanded') + (SELECT count(*)"
     " FROM deliveries WHERE state IN ('queued', 'deferred', 'claimed', 'at_dot'))"
 )
-_STATES = Hot("SELECT state, count(*) FROM deliveries GROUP BY state")
+_STATES = Statement("SELECT state, count(*) FROM deliveries GROUP BY state")
 
 
 class Row(NamedTuple):

@@ -25,13 +25,13 @@ from ums.core.tables import attempts, deliveries
 from ums.core.tables import mailboxes as table
 from ums.db import open_database
 from ums.mail.imap import READ
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.timeout(0),  # as long as --phase-kills asks; each wait inside has its own end
 ]
-LITTLE = Cap(count=1, seconds=86_400)  # so that next to nothing is sent meanwhile
+LITTLE = SendLimit(count=1, seconds=86_400)  # so that next to nothing is sent meanwhile
 EXPANDED = text("SELECT count(*) FROM deliveries")
 OPEN = text("SELECT count(*) FROM messages WHERE state <> 'expanded'")
 EACH_ONCE = text("SELECT count(*), count(DISTINCT userid), count(DISTINCT address) FROM deliveries")

@@ -15,7 +15,7 @@ from faults.ledger import Ledger
 from faults.workload import fill
 from ums.cli import connection
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion, holds
 from ums.core.maintenance.startup import open_system
 from ums.core.messages import control
@@ -55,7 +55,7 @@ async def _halt_only(settings: Settings) -> None:
             await holds.halt(tx, (await control.locked(tx, None, msgid)).id, holds.RETRACT)
 
 
-async def _broadcast(system: System) -> str:
+async def _broadcast(system: AppContext) -> str:
     async with system.database.read() as tx:
         return str(await tx.value(select(messages.c.msgid).where(messages.c.broadcast)))
 

@@ -10,7 +10,7 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.simulator.profiles import Profile, Rule, Simulator
 
 RATE, SECONDS = 20, 4
@@ -33,7 +33,7 @@ async def test_what_the_server_takes_is_used_and_not_overdrawn(
     counted = SECONDS if strict else SECONDS / 2
     profile = Profile(rules=(Rule("MAIL", SLOWER, over=RATE, seconds=counted),))
     async with Simulator(profile, clock=asked) as server:
-        caps = [Cap(count=RATE, seconds=SECONDS)]
+        caps = [SendLimit(count=RATE, seconds=SECONDS)]
         await fill(settings, server.port, broadcast=0, single=SIZE, caps=caps)
         with Engine(settings) as engine, Engine(settings) as other:
             engine.start()

@@ -16,7 +16,7 @@ from support.receiver import Receiver, receiving
 from support.telling import add_hosted, rows
 from ums.config import Settings
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
 from ums.core.tables import callback_batches, callback_records, deliveries
@@ -34,7 +34,7 @@ PHASES = {
 }
 
 
-async def fill(system: System, receiver: Receiver) -> None:
+async def fill(system: AppContext, receiver: Receiver) -> None:
     """Records of SIZE mails that have gone out; none is told yet."""
     with_settings(system, callback_allow=ALLOWED, callback_seconds=3600, callback_batch=1000)
     made = await channels.create(system, "Told", receiver.key)

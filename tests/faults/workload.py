@@ -7,24 +7,24 @@ from typing import NamedTuple
 from ums import clock
 from ums.config import Settings
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import Channel
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
-from ums.db import Hot, open_database, rows_json
-from ums.mail.send_limits import Cap
+from ums.db import Statement, open_database, rows_json
+from ums.mail.send_limits import SendLimit
 from ums.migrations import runner
 
 PER_MESSAGE = 100
 USERS_AT_ONCE = 100_000  # a statement may not take long
-_USERS = Hot(
+_USERS = Statement(
     "INSERT INTO users (userid, attributes, created_at, updated_at)"
     " SELECT r.userid, '{}', :at, :at FROM $rows(r: userid text)"
 )
-_ADDRESSES = Hot(
+_ADDRESSES = Statement(
     "INSERT INTO addresses (user_id, kind, bind_id, value)"
     " SELECT u.id, 'email', 'all', u.userid || '@users.example'"
     " FROM users u JOIN $rows(r: userid text) ON r.userid = u.userid"
@@ -43,7 +43,7 @@ class Account(NamedTuple):
 
 
 async def fill(
-    settings: Settings, port: int, *, broadcast: int, single: int, caps: Sequence[Cap] = ()
+    settings: Settings, port: int, *, broadcast: int, single: int, caps: Sequence[SendLimit] = ()
 ) -> None:
     """A broadcast to so many users, and so many transactional mails (a multiple of 100, or fewer)
     to addresses, each kind by a channel and a sender of its own, with these caps, to the server at
@@ -77,10 +77,12 @@ async def migrate(settings: Settings) -> None:
     await database.close()
 
 
-async def channel(system: System, name: str, port: int, caps: Sequence[Cap] = ()) -> Account:
+async def channel(
+    system: AppContext, name: str, port: int, caps: Sequence[SendLimit] = ()
+) -> Account:
     """A channel with a sender to the server at `port`."""
     made = await channels.create(system, name)
-    await channels.set_rules(system, made.channelkey, Rules(requests_per_second=0))
+    await channels.set_rules(system, made.channelkey, ChannelPolicy(requests_per_second=0))
     sender = NewSender(
         code=name,
         name=name,
@@ -97,12 +99,12 @@ async def channel(system: System, name: str, port: int, caps: Sequence[Cap] = ()
     return Account(made.channelkey, str(made.mastersecret))
 
 
-async def _found(system: System, key: str) -> Channel:
+async def _found(system: AppContext, key: str) -> Channel:
     system.directory.forget()
     return (await system.directory.now()).channels[key]
 
 
-async def _users(system: System, count: int) -> None:
+async def _users(system: AppContext, count: int) -> None:
     for first in range(0, count, USERS_AT_ONCE):
         some = range(first, min(first + USERS_AT_ONCE, count))
         names = rows_json((f"user{n}",) for n in some)

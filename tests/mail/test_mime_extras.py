@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ums.mail.addresses import BadAddress
-from ums.mail.custom_headers import Extras, Header, check_header, check_headers
-from ums.mail.mime.builder import BadContent, Content, File, Skeleton
+from ums.mail.custom_headers import CustomHeaders, Header, check_header, check_headers
+from ums.mail.mime.builder import BadContent, File, MimeContent, MimeTemplate
 
 HTML = '<p>Look: <img src="cid:logo"></p>'
 PNG = File("标志.png", "image/png", b"\x89PNG\r\n\x1a\n", cid="logo")
 
 
-def parsed(content: Content, to: str = "user@x.test") -> EmailMessage:
-    skeleton = Skeleton.build(content, from_address="bill@corp.cn", auto_submitted=True)
+def parsed(content: MimeContent, to: str = "user@x.test") -> EmailMessage:
+    skeleton = MimeTemplate.build(content, from_address="bill@corp.cn", auto_submitted=True)
     raw = skeleton.render(to=to, message_id="d.17@corp.cn", date=1_790_000_000_123)
     message = message_from_bytes(raw.replace(b"\r\n..", b"\r\n."), policy=policy.default)
     assert isinstance(message, EmailMessage)
@@ -24,8 +24,8 @@ def parsed(content: Content, to: str = "user@x.test") -> EmailMessage:
     return message
 
 
-def extra(**given: object) -> Content:
-    return Content("Hello", "text", extras=Extras(**given))  # type: ignore[arg-type]
+def extra(**given: object) -> MimeContent:
+    return MimeContent("Hello", "text", extras=CustomHeaders(**given))  # type: ignore[arg-type]
 
 
 def test_copies_and_replies_are_named() -> None:
@@ -119,7 +119,7 @@ def test_no_header_brings_another(name: str, value: str) -> None:
 
 def test_an_image_stands_beside_the_html_that_shows_it() -> None:
     bill = File("bill.pdf", "application/pdf", b"%PDF")
-    mail = parsed(Content("Hello", HTML, (PNG, bill)))
+    mail = parsed(MimeContent("Hello", HTML, (PNG, bill)))
     assert mail.get_content_type() == "multipart/mixed"
     alternative, attached = mail.iter_parts()
     assert attached.get_filename() == "bill.pdf"
@@ -138,11 +138,11 @@ def test_an_image_stands_beside_the_html_that_shows_it() -> None:
 @pytest.mark.parametrize("cid", ["a b", "<a>", "a>\r\nX: y", "ä", "-a", "a" * 101, "a@b@c"])
 def test_a_cid_that_is_none_is_refused(cid: str) -> None:
     with pytest.raises(BadContent, match="cid"):
-        parsed(Content("Hello", HTML, (File("a.png", "image/png", b"x", cid=cid),)))
+        parsed(MimeContent("Hello", HTML, (File("a.png", "image/png", b"x", cid=cid),)))
 
 
 def test_an_image_needs_html_and_a_name_of_its_own() -> None:
     with pytest.raises(BadContent, match="HTML"):
-        parsed(Content("Hello", "no markup", (PNG,)))
+        parsed(MimeContent("Hello", "no markup", (PNG,)))
     with pytest.raises(BadContent, match="same cid"):
-        parsed(Content("Hello", HTML, (PNG, PNG)))
+        parsed(MimeContent("Hello", HTML, (PNG, PNG)))

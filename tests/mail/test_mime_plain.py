@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ums.mail.mime.html_to_text import from_html, is_html
+from ums.mail.mime.html_to_text import html_to_text, is_html
 
 HTML = [
     "<p>x</p>", "a<br>b", "a<br/>b", "a<BR />b", "x</p>", '<a href="https://x.test">x</a>', "<b>x",
@@ -80,7 +80,7 @@ def test_other_angles_do_not(text: str) -> None:
 
 @pytest.mark.parametrize("html", SAID)
 def test_what_html_says(html: str) -> None:
-    assert from_html(html) == SAID[html]
+    assert html_to_text(html) == SAID[html]
 
 
 @pytest.mark.parametrize(
@@ -97,5 +97,5 @@ def test_hostile_html_takes_linear_time(unit: str) -> None:
     html = unit * (300_000 // len(unit))
     start = time.process_time()
     is_html(html)
-    from_html(html)
+    html_to_text(html)
     assert time.process_time() - start < 15  # quadratic work would take minutes

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mail.mime.test_builder import PLAN, decoded, mail, parsed, parsed_of_old, text_of, unstuffed
 from ums.mail.addresses import BadAddress, clean
-from ums.mail.mime.builder import BadContent, Content, File, check_subject
+from ums.mail.mime.builder import BadContent, File, MimeContent, check_subject
 from ums.mail.mime.headers import check_block, encoded_words, has_control, text_value
-from ums.mail.mime.html_to_text import from_html, is_html
+from ums.mail.mime.html_to_text import html_to_text, is_html
 
 NASTY = [
     "\r\nBcc: x@y.zz", "\n", "\r", "\0", "\u2028", "\x85", "\x0b",
@@ -46,7 +46,7 @@ def test_a_subject_is_refused_or_comes_back(subject: str) -> None:
     if check_subject_or_none(subject) is None:
         assert has_control(subject) or not 1 <= len(subject.encode("utf-8", "replace")) <= 998
         return
-    raw = mail(Content(subject, "t"))
+    raw = mail(MimeContent(subject, "t"))
     assert headers_of(parsed_of_old(raw)) == PLAN
     assert headers_of(parsed(raw)) == PLAN
     assert decoded(parsed_of_old(raw)["Subject"]).replace("\r\n", "") == subject
@@ -65,7 +65,9 @@ def test_each_encoded_word_stands_alone(text: str) -> None:
 @example("", '""', "")
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_no_text_anywhere_changes_the_plan(name: str, file_name: str, body: str) -> None:
-    content = Content("s", body, (File(file_name, "text/plain", body.encode("utf-8", "replace")),))
+    content = MimeContent(
+        "s", body, (File(file_name, "text/plain", body.encode("utf-8", "replace")),)
+    )
     try:
         raw = mail(content, from_name=name)
     except BadAddress:
@@ -95,7 +97,7 @@ def test_no_text_anywhere_changes_the_plan(name: str, file_name: str, body: str)
 @example("\r.\r\n.\n")
 def test_a_body_is_refused_or_comes_back(body: str) -> None:
     try:
-        raw = mail(Content("s", body))
+        raw = mail(MimeContent("s", body))
     except BadContent:
         assert any("\ud800" <= char <= "\udfff" for char in body)
         return
@@ -112,10 +114,10 @@ def test_a_recipient_is_the_only_one(to: str) -> None:
         to = clean(to)
     except BadAddress:
         return
-    old = parsed_of_old(mail(Content("s", "t"), to=to))
+    old = parsed_of_old(mail(MimeContent("s", "t"), to=to))
     assert headers_of(old) == PLAN
     assert old["To"].encode("ascii", "surrogateescape") == to.encode() if to.isascii() else True
-    assert b"\r\nTo: " + to.encode() + b"\r\n" in mail(Content("s", "t"), to=to)
+    assert b"\r\nTo: " + to.encode() + b"\r\n" in mail(MimeContent("s", "t"), to=to)
 
 
 fragments = st.sampled_from(
@@ -129,7 +131,7 @@ fragments = st.sampled_from(
 @given(st.lists(fragments | st.text(max_size=3), max_size=30).map("".join))
 @settings(max_examples=400)
 def test_any_html_has_plain_words(html: str) -> None:
-    said = from_html(html)
+    said = html_to_text(html)
     assert "\r" not in said
     assert "\n\n\n" not in said
     assert said == "\n".join(line.rstrip() for line in said.split("\n"))
@@ -138,5 +140,5 @@ def test_any_html_has_plain_words(html: str) -> None:
 @given(st.lists(st.text("abc用", min_size=1, max_size=8), min_size=1, max_size=12))
 def test_no_word_of_html_gets_lost(words: list[str]) -> None:
     for form in ("<p>{}</p>", "<li>{}", "<td>{}</td>", "{}<br>", "<a href='https://x'>{}</a> "):
-        said = from_html("".join(form.format(word) for word in words))
+        said = html_to_text("".join(form.format(word) for word in words))
         assert [word for word in said.split() if word not in ("-", "|", "(https://x)")] == words

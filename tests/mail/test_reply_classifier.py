@@ -13,13 +13,13 @@ from ums.mail.outcomes import Bounce, Outcome, Reply, Schedule, Scope, Stage, Ve
 from ums.mail.reply_classifier import (
     REASONS,
     OwnRule,
+    classify_error,
+    classify_reply,
     hinted_wait,
-    interpret,
-    interpret_error,
     reread,
     retry_delay,
 )
-from ums.mail.smtp.session import Kind, SmtpError
+from ums.mail.smtp.session import SmtpError, SmtpErrorKind
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -38,7 +38,7 @@ def shape(outcome: Outcome) -> str:
 
 @pytest.mark.parametrize(("stage", "line", "reason", "expected"), [*TABLE, *FIELD])
 def test_replies_of_the_field(stage: str, line: str, reason: str, expected: str) -> None:
-    outcome = interpret(Stage(stage), reply(line))
+    outcome = classify_reply(Stage(stage), reply(line))
     assert (outcome.reason, shape(outcome)) == (reason, expected)
     assert (outcome.stage, outcome.reply) == (Stage(stage), reply(line))
 
@@ -52,38 +52,40 @@ def test_what_holds_a_sender_is_not_about_the_recipient_or_the_content() -> None
     for stage, line, reason, expected in (*TABLE, *FIELD):
         if expected == "hold":
             assert about(reason) not in ("recipient", "content"), line
-        if interpret(Stage(stage), reply(line)).bounce is not Bounce.NONE:
+        if classify_reply(Stage(stage), reply(line)).bounce is not Bounce.NONE:
             assert about(reason) == "recipient", line
 
 
 @pytest.mark.parametrize(
     ("kind", "stage", "reason", "expected"),
     [
-        (Kind.LOST, Stage.DOT, "no_answer", "unknown"),
-        (Kind.GARBAGE, Stage.DOT, "no_answer", "unknown"),
-        (Kind.LOST, Stage.DATA, "connection_lost", "hold"),
-        (Kind.LOST, Stage.TLS, "connection_lost", "hold"),
-        (Kind.LOST, Stage.CONNECT, "unreachable", "hold"),
-        (Kind.GARBAGE, Stage.RCPT, "protocol", "hold"),
-        (Kind.DNS_MISSING, Stage.RESOLVE, "server_unknown", "hold"),
-        (Kind.DNS_FAILED, Stage.RESOLVE, "server_unresolved", "hold"),
-        (Kind.TLS, Stage.TLS, "tls", "hold"),
-        (Kind.TLS, Stage.AUTH, "tls", "hold"),
-        (Kind.CAPABILITY, Stage.AUTH, "no_login_method", "hold"),
-        (Kind.CAPABILITY, Stage.MAIL, "no_smtputf8", "refused"),
-        (Kind.TOO_BIG, Stage.MAIL, "too_big", "refused"),
-        (Kind.INVALID, Stage.RCPT, "bad_address", "refused"),
-        (Kind.INVALID, Stage.EHLO, "bad_setting", "hold"),
+        (SmtpErrorKind.LOST, Stage.DOT, "no_answer", "unknown"),
+        (SmtpErrorKind.GARBAGE, Stage.DOT, "no_answer", "unknown"),
+        (SmtpErrorKind.LOST, Stage.DATA, "connection_lost", "hold"),
+        (SmtpErrorKind.LOST, Stage.TLS, "connection_lost", "hold"),
+        (SmtpErrorKind.LOST, Stage.CONNECT, "unreachable", "hold"),
+        (SmtpErrorKind.GARBAGE, Stage.RCPT, "protocol", "hold"),
+        (SmtpErrorKind.DNS_MISSING, Stage.RESOLVE, "server_unknown", "hold"),
+        (SmtpErrorKind.DNS_FAILED, Stage.RESOLVE, "server_unresolved", "hold"),
+        (SmtpErrorKind.TLS, Stage.TLS, "tls", "hold"),
+        (SmtpErrorKind.TLS, Stage.AUTH, "tls", "hold"),
+        (SmtpErrorKind.CAPABILITY, Stage.AUTH, "no_login_method", "hold"),
+        (SmtpErrorKind.CAPABILITY, Stage.MAIL, "no_smtputf8", "refused"),
+        (SmtpErrorKind.TOO_BIG, Stage.MAIL, "too_big", "refused"),
+        (SmtpErrorKind.INVALID, Stage.RCPT, "bad_address", "refused"),
+        (SmtpErrorKind.INVALID, Stage.EHLO, "bad_setting", "hold"),
     ],
 )
-def test_failures_without_a_reply(kind: Kind, stage: Stage, reason: str, expected: str) -> None:
-    outcome = interpret_error(SmtpError(kind, stage, "why"))
+def test_failures_without_a_reply(
+    kind: SmtpErrorKind, stage: Stage, reason: str, expected: str
+) -> None:
+    outcome = classify_error(SmtpError(kind, stage, "why"))
     assert (outcome.reason, shape(outcome), outcome.detail) == (reason, expected, "why")
 
 
 def test_a_refusal_is_judged_by_its_reply() -> None:
     error = SmtpError.refused(Stage.RCPT, reply("550 5.1.1 no"))
-    assert interpret_error(error) == interpret(Stage.RCPT, reply("550 5.1.1 no"))
+    assert classify_error(error) == classify_reply(Stage.RCPT, reply("550 5.1.1 no"))
 
 
 @given(
@@ -93,7 +95,7 @@ def test_a_refusal_is_judged_by_its_reply() -> None:
     st.text(max_size=300),
 )
 def test_every_reply_means_something(stage: Stage, code: int, enhanced: str, text: str) -> None:
-    outcome = interpret(stage, Reply(code, enhanced, text))
+    outcome = classify_reply(stage, Reply(code, enhanced, text))
     assert outcome.verdict is not Verdict.UNKNOWN
     assert (outcome.verdict is Verdict.SENT) == (stage is Stage.DOT and 200 <= code < 300)
     assert re.fullmatch(r"[a-z0-9_]+", outcome.reason)
@@ -102,11 +104,11 @@ def test_every_reply_means_something(stage: Stage, code: int, enhanced: str, tex
     assert outcome.wait is None or 0 <= outcome.wait <= HOUR
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(SmtpErrorKind))
 @pytest.mark.parametrize("stage", list(Stage))
-def test_every_failure_means_something(kind: Kind, stage: Stage) -> None:
-    outcome = interpret_error(SmtpError(kind, stage, ""))
-    doubtful = stage is Stage.DOT and kind in {Kind.LOST, Kind.GARBAGE}
+def test_every_failure_means_something(kind: SmtpErrorKind, stage: Stage) -> None:
+    outcome = classify_error(SmtpError(kind, stage, ""))
+    doubtful = stage is Stage.DOT and kind in {SmtpErrorKind.LOST, SmtpErrorKind.GARBAGE}
     assert (outcome.verdict is Verdict.UNKNOWN) == doubtful
     assert outcome.verdict is not Verdict.SENT
 
@@ -135,11 +137,11 @@ def test_hints(text: str, wait: int | None) -> None:
 
 
 def test_a_hint_replaces_the_wait_of_the_table() -> None:
-    assert interpret(Stage.MAIL, reply("451 MI:SFQ")).wait == 15 * MINUTE
-    hinted = interpret(Stage.MAIL, reply("451 MI:SFQ try again in 2 minutes"))
+    assert classify_reply(Stage.MAIL, reply("451 MI:SFQ")).wait == 15 * MINUTE
+    hinted = classify_reply(Stage.MAIL, reply("451 MI:SFQ try again in 2 minutes"))
     assert hinted.wait == 2 * MINUTE
-    assert interpret(Stage.RCPT, reply("450 retry in 5 minutes")).wait == 5 * MINUTE
-    assert interpret(Stage.RCPT, reply("550 5.1.1 retry in 5 minutes")).wait is None
+    assert classify_reply(Stage.RCPT, reply("450 retry in 5 minutes")).wait == 5 * MINUTE
+    assert classify_reply(Stage.RCPT, reply("550 5.1.1 retry in 5 minutes")).wait is None
 
 
 def test_the_usual_schedule_lasts_72_hours() -> None:
@@ -158,33 +160,35 @@ def test_jitter_stays_within_a_fifth() -> None:
 
 
 def test_other_schedules() -> None:
-    full = interpret(Stage.RCPT, reply("552 5.2.2 Mailbox full")).schedule
+    full = classify_reply(Stage.RCPT, reply("552 5.2.2 Mailbox full")).schedule
     assert full is Schedule.MAILBOX
     hours = [(retry_delay(n, full) or 0) / HOUR for n in (1, 2, 3)]
     assert hours == pytest.approx([1, 6, 24], rel=0.21)
     assert retry_delay(4, full) is None
-    once = interpret(Stage.DATA, reply("554 no valid recipients")).schedule
+    once = classify_reply(Stage.DATA, reply("554 no valid recipients")).schedule
     assert retry_delay(1, once) is not None
     assert retry_delay(2, once) is None
 
 
 def test_an_operators_rule_comes_before_the_table() -> None:
     own = [OwnRule("the MOON", "mailbox_full", "5xx"), OwnRule("moon", "greylist")]
-    read = interpret(Stage.RCPT, reply("550 the moon is wrong"))
+    read = classify_reply(Stage.RCPT, reply("550 the moon is wrong"))
     again = reread(read, own)
     assert (again.reason, again.schedule, again.reply) == (
         "mailbox_full",
         Schedule.MAILBOX,
         read.reply,
     )
-    assert reread(interpret(Stage.RCPT, reply("450 the moon is wrong")), own).reason == "greylist"
-    assert reread(interpret(Stage.RCPT, reply("550 the sun")), own).reason == "refused"
+    assert (
+        reread(classify_reply(Stage.RCPT, reply("450 the moon is wrong")), own).reason == "greylist"
+    )
+    assert reread(classify_reply(Stage.RCPT, reply("550 the sun")), own).reason == "refused"
 
 
 def test_no_rule_changes_what_was_taken_or_what_nobody_knows() -> None:
     own = [OwnRule("", reason) for reason in REASONS]
-    taken = interpret(Stage.DOT, reply("250 the moon"))
-    lost = interpret_error(SmtpError(Kind.LOST, Stage.DOT, "why"))
+    taken = classify_reply(Stage.DOT, reply("250 the moon"))
+    lost = classify_error(SmtpError(SmtpErrorKind.LOST, Stage.DOT, "why"))
     assert reread(taken, own) is taken
     assert reread(lost, own) is lost
     assert "sent" not in REASONS

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ums.mail.provider_presets import PRESETS
-from ums.mail.send_limits import DAY, MONTH, Cap
+from ums.mail.send_limits import DAY, MONTH, SendLimit
 
 SHANGHAI = "00:00 Asia/Shanghai"
 BERLIN = "00:00 Europe/Berlin"
@@ -31,14 +31,14 @@ def ms(text: str, zone: str = "Asia/Shanghai") -> int:
     ],
 )
 def test_a_time_by_the_clock(seconds: int, reset: str, now: str, begin: str, end: str) -> None:
-    cap = Cap(count=1, seconds=seconds, reset=reset)
+    cap = SendLimit(count=1, seconds=seconds, reset=reset)
     assert cap.period(ms(now)) == (ms(begin), ms(end))
     assert cap.slot(ms(now)) == cap.since(ms(now)) == ms(begin)
     assert cap.frees_at(ms(begin)) == ms(end)
 
 
 def test_a_day_is_as_long_as_the_clock_says() -> None:
-    cap = Cap(count=1, seconds=DAY, reset=BERLIN)
+    cap = SendLimit(count=1, seconds=DAY, reset=BERLIN)
     begin, end = cap.period(ms("2026-03-29 12:00", "Europe/Berlin"))
     assert end - begin == 23 * 3_600_000
     begin, end = cap.period(ms("2026-10-25 12:00", "Europe/Berlin"))
@@ -48,7 +48,7 @@ def test_a_day_is_as_long_as_the_clock_says() -> None:
 @pytest.mark.parametrize("seconds", [1, 2, 60, 180, 3600, DAY, MONTH])
 def test_what_is_sent_counts_for_a_whole_rolling_time(seconds: int) -> None:
     """Wherever in its slot it was counted, and however late within its hold it went."""
-    cap = Cap(count=1, seconds=seconds)
+    cap = SendLimit(count=1, seconds=seconds)
     for counted in (0, 1, cap.step - 1, cap.step, 12_345_678):
         sent = counted + cap.hold
         slot = cap.slot(counted)
@@ -64,21 +64,23 @@ def test_what_is_sent_counts_for_a_whole_rolling_time(seconds: int) -> None:
     ["24:00 UTC", "0:00 UTC", "00:00", "00:00 Mars/Base", "00:00 ../../etc/passwd", "x", "12:00 "],
 )
 def test_a_reset_that_is_none(reset: str) -> None:
-    assert not Cap(count=1, seconds=DAY, reset=reset).is_clock
+    assert not SendLimit(count=1, seconds=DAY, reset=reset).is_clock
 
 
 def test_what_the_clock_divides_by() -> None:
     fits = [
-        n for n in (1, 7, 60, 180, 900, 3600, DAY, 2 * DAY, MONTH) if Cap(1, n, reset=BERLIN).fits
+        n
+        for n in (1, 7, 60, 180, 900, 3600, DAY, 2 * DAY, MONTH)
+        if SendLimit(1, n, reset=BERLIN).fits
     ]
     assert fits == [1, 60, 180, 900, 3600, DAY, MONTH]
-    assert Cap(1, 7).fits
+    assert SendLimit(1, 7).fits
 
 
 def test_what_no_cap_can_be() -> None:
     for wrong in ({"count": 0, "seconds": 1}, {"count": 1, "seconds": MONTH + 1}, {"count": 1}):
         with pytest.raises(msgspec.ValidationError):
-            msgspec.convert(wrong, Cap)
+            msgspec.convert(wrong, SendLimit)
 
 
 def test_the_providers_caps_can_be_used() -> None:

@@ -5,7 +5,7 @@ import pytest
 from support.answered import FIELD, TABLE, reply
 from ums.core.reporting.reason_texts import about
 from ums.mail.outcomes import Bounce, Stage
-from ums.mail.reply_classifier import HARD, REASONS, SOFT, interpret
+from ums.mail.reply_classifier import HARD, REASONS, SOFT, classify_reply
 
 ABOUT_THE_ADDRESS = {"no_such_mailbox", "no_such_domain", "bad_address", "mailbox_disabled"}
 ABOUT_THE_MAILBOX = {"mailbox_full", "mailbox_off"}
@@ -15,7 +15,7 @@ def test_only_what_says_that_the_address_is_dead_suppresses_it() -> None:
     assert ABOUT_THE_ADDRESS == HARD
     assert ABOUT_THE_MAILBOX == SOFT
     for stage, line, reason, _ in (*TABLE, *FIELD):
-        outcome = interpret(Stage(stage), reply(line))
+        outcome = classify_reply(Stage(stage), reply(line))
         bounce = Bounce.HARD if reason in HARD else Bounce.SOFT if reason in SOFT else Bounce.NONE
         assert outcome.bounce is bounce, line
         if bounce is not Bounce.NONE:
@@ -35,4 +35,4 @@ def test_no_words_of_a_mailbox_count_under_a_status_of_something_else(subject: i
         for code in (550, 551, 553, 554, 501, 556):
             for detail in range(20):
                 text = f"{code} 5.{subject}.{detail} {line}"
-                assert interpret(Stage.RCPT, reply(text)).bounce is not Bounce.HARD, text
+                assert classify_reply(Stage.RCPT, reply(text)).bounce is not Bounce.HARD, text

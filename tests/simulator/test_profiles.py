@@ -7,7 +7,7 @@ import aiosmtplib
 import pytest
 
 from support.flow import Flow, open_flow
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.engine.worker import running
 from ums.errors import Invalid
 from ums.simulator.ledger import Ledger
@@ -126,7 +126,7 @@ async def test_waiting_leaves_the_reply_as_it_is() -> None:
         assert await told(server, password="wrong") == 535
 
 
-async def test_ums_tells_what_is_lost_from_what_is_sent(system: System) -> None:
+async def test_ums_tells_what_is_lost_from_what_is_sent(system: AppContext) -> None:
     book = Ledger()
     async with Simulator(PROFILES["lost"]) as server:
         server.taken = book.note
@@ -139,7 +139,7 @@ async def test_ums_tells_what_is_lost_from_what_is_sent(system: System) -> None:
     assert (book.taken, book.twice) == (58, 0)
 
 
-async def test_ums_reads_what_providers_say(system: System) -> None:
+async def test_ums_reads_what_providers_say(system: AppContext) -> None:
     async with Simulator(PROFILES["plain"]) as server:
         flow: Flow = await open_flow(system, server)
         async with running(system):

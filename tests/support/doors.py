@@ -29,8 +29,8 @@ from support.fakes import SmtpServer
 from ums.app import build
 from ums.config import Settings, listening_url
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.identity import api_tokens, credentials, login
 from ums.core.identity.api_throttle import ApiThrottle
 from ums.core.identity.api_tokens import NewToken
@@ -93,7 +93,7 @@ class OneChannel:
 class Door:
     """A running UMS, and a client of it."""
 
-    system: System
+    system: AppContext
     token: str  # of the local door
     port: int
     http: httpx.AsyncClient
@@ -192,7 +192,9 @@ class Door:
         """
         made = await channels.create(self.system, f"channel {next(_names)}", key)
         await channels.set_rules(
-            self.system, made.channelkey, Rules(requests_per_second=limit, broadcasts_per_day=0)
+            self.system,
+            made.channelkey,
+            ChannelPolicy(requests_per_second=limit, broadcasts_per_day=0),
         )
         code = await self.sender(made.channelkey) if sender else ""
         return OneChannel(made.channelkey, str(made.mastersecret), code)
@@ -223,7 +225,7 @@ class Door:
         return made.accesskey, made.mastersecret
 
 
-async def password_is(system: System, name: str, password: str) -> bool:
+async def password_is(system: AppContext, name: str, password: str) -> bool:
     """Whether an operator could sign in with it."""
     try:
         await login.check_password(system, name, password, login.Client("127.0.0.1"))
@@ -255,7 +257,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def open_door(settings: Settings) -> AsyncIterator[Door]:
     """Serve `settings` until the block ends."""
-    held: list[tuple[System, str]] = []
+    held: list[tuple[AppContext, str]] = []
     # Named as TCP, else asyncio leaves Nagle's delay on and each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

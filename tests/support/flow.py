@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from support.fakes import SmtpServer
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages.intake import Intake
 from ums.core.senders import senders
@@ -41,7 +41,7 @@ async def until(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any
         await asyncio.sleep(0.02)
 
 
-def with_settings(system: System, **changes: Any) -> None:
+def with_settings(system: AppContext, **changes: Any) -> None:
     system.settings = msgspec.structs.replace(system.settings, **changes)
 
 
@@ -66,7 +66,7 @@ def account(server: SmtpServer | int, key: str = "1234", **changes: Any) -> NewS
 class Flow:
     """One channel of a system, and what can be seen of its mail."""
 
-    system: System
+    system: AppContext
     key: str
     intake: Intake = field(init=False)
 
@@ -160,7 +160,7 @@ class Flow:
 
 
 async def open_flow(
-    system: System, server: SmtpServer | int | None, key: str = "1234", **changes: Any
+    system: AppContext, server: SmtpServer | int | None, key: str = "1234", **changes: Any
 ) -> Flow:
     """A channel, with a sender to `server` unless that is None."""
     await channels.create(system, f"Channel {key}", key)

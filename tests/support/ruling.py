@@ -6,15 +6,15 @@ import msgspec
 from sqlalchemy import update
 
 from ums.core.channels.policy import check_rules
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import touch
 from ums.core.tables import channels
 
 
-async def rule(system: System, key: str, **rules: Any) -> None:
+async def rule(system: AppContext, key: str, **rules: Any) -> None:
     """Give the channel these rules, and the defaults for all others."""
-    wanted = msgspec.convert(msgspec.to_builtins(rules), Rules)
+    wanted = msgspec.convert(msgspec.to_builtins(rules), ChannelPolicy)
     check_rules(wanted)
     text = msgspec.json.encode(wanted).decode()
     async with system.database.write() as tx:

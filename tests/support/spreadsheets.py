@@ -7,7 +7,7 @@ import xlsxwriter
 from sqlalchemy import insert
 
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.imports import runner
 from ums.core.imports.runner import Import
@@ -16,7 +16,7 @@ from ums.core.tables import senders
 ME = "worker.1"
 
 
-async def prepare(system: System) -> None:
+async def prepare(system: AppContext) -> None:
     """Channels A and B, sender MINE."""
     await channels.create(system, "A", key="A")
     await channels.create(system, "B", key="B")
@@ -41,13 +41,13 @@ def people(path: Path, count: int) -> Path:
     return table(path, ["userid", "email"], *rows)
 
 
-async def done(system: System, path: Path, bind_id: str = "A") -> Import:
+async def done(system: AppContext, path: Path, bind_id: str = "A") -> Import:
     opened = await runner.open_import(system, path, bind_id=bind_id, name=path.name)
     await runner.run(system, opened.id, ME)
     return await shown(system, opened.id)
 
 
-async def shown(system: System, import_id: int) -> Import:
+async def shown(system: AppContext, import_id: int) -> Import:
     async with system.database.read() as tx:
         found = await runner.show(tx, import_id)
     assert found is not None

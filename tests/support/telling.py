@@ -20,8 +20,8 @@ from support.flow import Flow, account, open_flow, until, with_settings
 from support.receiver import Receiver, receiving
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import Channel, touch
 from ums.core.deliveries import queue
 from ums.core.deliveries.expansion import expand
@@ -47,7 +47,7 @@ ALLOWED: dict[str, Any] = {"callback_allow": "127.0.0.1/32", "callback_seconds":
 class Telling:
     """One channel, its mail server, and the receiver of its callbacks."""
 
-    system: System
+    system: AppContext
     flow: Flow
     smtp: SmtpServer
     receiver: Receiver
@@ -66,12 +66,12 @@ class Telling:
         return (await rows(self.system, callback_addresses))[0]
 
 
-async def rows(system: System, table: Any) -> list[Any]:
+async def rows(system: AppContext, table: Any) -> list[Any]:
     async with system.database.read() as tx:
         return list(await tx.rows(select(table).order_by(table.c.id)))
 
 
-async def set_rules(system: System, key: str, rules: Rules) -> None:
+async def set_rules(system: AppContext, key: str, rules: ChannelPolicy) -> None:
     text = msgspec.json.encode(rules).decode()
     async with system.database.write() as tx:
         mine = channel_table.update().where(channel_table.c.key == key)
@@ -81,7 +81,7 @@ async def set_rules(system: System, key: str, rules: Rules) -> None:
 
 
 async def add_hosted(
-    system: System, channel: Channel, url: str, schedule: str = "hosted"
+    system: AppContext, channel: Channel, url: str, schedule: str = "hosted"
 ) -> AddressInfo:
     """An address that is told as the hosted UMS tells, which our receiver demands."""
     proof = Proof("hosted")
@@ -90,7 +90,7 @@ async def add_hosted(
 
 @asynccontextmanager
 async def open_telling(
-    system: System, key: str = "1234", schedule: str = "hosted", **settings: Any
+    system: AppContext, key: str = "1234", schedule: str = "hosted", **settings: Any
 ) -> AsyncGenerator[Telling]:
     with_settings(system, **{**ALLOWED, **settings})
     made = await channels.create(system, f"Channel {key}", key)
@@ -118,17 +118,17 @@ async def until_state(telling: Telling, state: str, count: int = 1) -> list[Any]
 
 
 async def only(telling: Telling, *statuses: int) -> None:
-    await set_rules(telling.system, telling.flow.key, Rules(statuses=statuses))
+    await set_rules(telling.system, telling.flow.key, ChannelPolicy(statuses=statuses))
 
 
-async def audit_log(system: System) -> list[tuple[str, ...]]:
+async def audit_log(system: AppContext) -> list[tuple[str, ...]]:
     return [(row.actor, row.action, row.subject, row.detail) for row in await rows(system, audit)]
 
 
 # -- without a receiver ------------------------------------------------------------------------
 
 
-async def told_flow(system: System, rules: Rules | None = None, port: int = 1) -> Flow:
+async def told_flow(system: AppContext, rules: ChannelPolicy | None = None, port: int = 1) -> Flow:
     """A channel whose messages are told, to two addresses that nobody verified."""
     flow = await open_flow(system, port)
     now = clock.now()
@@ -140,21 +140,21 @@ async def told_flow(system: System, rules: Rules | None = None, port: int = 1) -
     ]
     async with system.database.write() as tx:
         await tx.run(insert(callback_addresses), rows_)
-    await set_rules(system, flow.key, rules or Rules())
+    await set_rules(system, flow.key, rules or ChannelPolicy())
     return flow
 
 
-async def expanded(system: System) -> None:
+async def expanded(system: AppContext) -> None:
     while await expand(system.database):
         pass
 
 
-async def told(system: System) -> list[tuple[int, int]]:
+async def told(system: AppContext) -> list[tuple[int, int]]:
     """(delivery, type) of every record."""
     return [(row.delivery_id, row.type) for row in await rows(system, callback_records)]
 
 
-async def claimed(system: System) -> list[Claimed]:
+async def claimed(system: AppContext) -> list[Claimed]:
     async with system.database.write() as tx:
         sender = (await rows(system, deliveries))[0].sender_id
         return await queue.claim(tx, "me", sender, 2, 500)
@@ -169,5 +169,5 @@ def attempt(code: int, reply: str = "no") -> Attempt:
     return Attempt(1, clock.now(), 5, "rcpt", "refused", "why", code, "5.1.1", reply)
 
 
-async def message(system: System, msgid: str) -> Any:
+async def message(system: AppContext, msgid: str) -> Any:
     return next(row for row in await rows(system, messages) if row.msgid == msgid)

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from ums.core.audit import audit_gate, audit_log
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.audit.audit_log import Acting
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.errors import UmsError
 from ums.web.edge import address_of
 
@@ -151,5 +151,5 @@ def _subject(scope: Any) -> str:
     return " ".join(str(value) for value in scope.get("path_params", {}).values())
 
 
-def _system(scope: Any) -> System:
+def _system(scope: Any) -> AppContext:
     return scope["litestar_app"].state.system

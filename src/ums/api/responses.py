@@ -13,7 +13,7 @@ from litestar.exceptions import (
 )
 
 from ums.core.common.locale import preferred
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.errors import Broken, Detail, Invalid, NotFound, TooLarge, UmsError, WrongMethod
 from ums.web.bodies import check_values
@@ -27,7 +27,7 @@ def answer(content: object, status: int = 200) -> Response[bytes]:
     return Response(_encoder.encode(content), status_code=status, media_type=MediaType.JSON)
 
 
-def system_of(request: Call) -> System:
+def system_of(request: Call) -> AppContext:
     return request.app.state.system
 
 

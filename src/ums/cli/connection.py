@@ -16,7 +16,7 @@ from msgspec import structs
 from ums.cli.errors import ServerError
 from ums.config import Settings, load, terminal_language
 from ums.core import verbs
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
 from ums.core.imports import runner
 from ums.core.maintenance.startup import open_system
@@ -32,7 +32,7 @@ PATIENCE = 5.0  # seconds for a server that is just starting, or a command that 
 class Door:
     """Runs verbs; `system` is there when no server stands between."""
 
-    def __init__(self, settings: Settings, system: System | None, client: Any) -> None:
+    def __init__(self, settings: Settings, system: AppContext | None, client: Any) -> None:
         self.settings = settings
         self.system = system
         self._client = client
@@ -61,12 +61,12 @@ class Door:
             async for step in await verbs.follow(self.system, name, given):
                 yield msgspec.to_builtins(step)
 
-    async def _here(self, system: System, name: str, given: dict[str, object]) -> Any:
+    async def _here(self, system: AppContext, name: str, given: dict[str, object]) -> Any:
         if self._intake is None:
             raise RuntimeError("a door with a system has an intake")
         return msgspec.to_builtins(await verbs.call(system, self._intake, name, given))
 
-    async def _with_sandbox(self, system: System, name: str, given: dict[str, object]) -> Any:
+    async def _with_sandbox(self, system: AppContext, name: str, given: dict[str, object]) -> Any:
         async with _sandboxed(system):
             return await self._here(system, name, given)
 
@@ -85,24 +85,24 @@ class Door:
 
 
 @asynccontextmanager
-async def _sandboxed(system: System) -> AsyncGenerator[None]:
+async def _sandboxed(system: AppContext) -> AsyncGenerator[None]:
     """With a receiver of our own, which keeps the sandbox's mail where the server's would."""
     from ums.engine.sandbox_server import receiver  # noqa: PLC0415  (seldom needed, long to load)
-    from ums.mail.transports import Sandbox  # noqa: PLC0415
+    from ums.mail.transports import SandboxTransport  # noqa: PLC0415
 
     async with receiver(system) as port:
-        system.types["sandbox"] = Sandbox(port)
+        system.types["sandbox"] = SandboxTransport(port)
         yield
 
 
-async def _is_over(system: System, import_id: int) -> bool:
+async def _is_over(system: AppContext, import_id: int) -> bool:
     async with system.database.read() as tx:
         found = await runner.show(tx, import_id)
     return found is None or found.state in ("done", "failed")
 
 
 @asynccontextmanager
-async def _alive(system: System, owner: str) -> AsyncGenerator[None]:
+async def _alive(system: AppContext, owner: str) -> AsyncGenerator[None]:
     """Count among the workers meanwhile, so that no other takes our work for abandoned."""
     lease = round(system.settings.lease_seconds * 1000)
 

@@ -11,7 +11,7 @@ from ums.core.identity.grants import ALL
 from ums.core.identity.known_devices import GOOD_FOR
 from ums.core.identity.login import Client, SignIn
 from ums.core.identity.operator_access import required_roles
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.identity.scopes import OF_ROLE, holds
 from ums.core.identity.sessions import LONGEST, SignedIn
 from ums.web.edge import address_of
@@ -23,7 +23,7 @@ class Visitor(Struct, frozen=True):
     """An operator in front of a browser; as `caller` it has the rights of its role."""
 
     signed_in: SignedIn
-    caller: Caller
+    caller: Principal
     factor_required: bool = False  # by its role
 
     @property
@@ -51,7 +51,7 @@ class Visitor(Struct, frozen=True):
 
 async def visitor_of(request: AnyRequest, signed_in: SignedIn) -> Visitor:
     snapshot = await request.app.state.system.directory.now()
-    caller = Caller(
+    caller = Principal(
         name=f"operator:{signed_in.name}"[:60],
         scopes=OF_ROLE[signed_in.role],
         channels=signed_in.channels,

@@ -7,6 +7,6 @@ from ums.console import current_operator
 from ums.core.context import app_context as systems
 from ums.core.messages import intake
 
-System = NamedDependency[SkipValidation[systems.System]]
+System = NamedDependency[SkipValidation[systems.AppContext]]
 Intake = NamedDependency[SkipValidation[intake.Intake]]
 Visitor = NamedDependency[SkipValidation[current_operator.Visitor]]

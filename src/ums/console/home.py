@@ -14,7 +14,7 @@ from ums.console.rendering import AnyRequest, page, render
 from ums.core.common import metadata
 from ums.core.identity import operator_access
 from ums.core.identity.operators import ADMINISTRATOR
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.imports import drafts
 from ums.core.messages import approval, auto_pause
 from ums.core.reporting import reports, statistics
@@ -73,7 +73,7 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
     )
 
 
-async def _running(tx: Any, caller: Caller) -> list[tuple[MessageInfo, Forecast | None]]:
+async def _running(tx: Any, caller: Principal) -> list[tuple[MessageInfo, Forecast | None]]:
     found: list[MessageInfo] = []
     for state in ("expanding", "sending"):
         page = await reports.list_messages(tx, caller.channels, state=state, limit=5)
@@ -188,7 +188,7 @@ async def _of_mailboxes(system: Any) -> list[Notice]:
     ]
 
 
-async def _of_paused(system: Any, caller: Caller) -> list[Notice]:
+async def _of_paused(system: Any, caller: Principal) -> list[Notice]:
     """Messages that UMS itself paused."""
     async with system.database.read() as tx:
         found = await auto_pause.paused_by_us(tx, caller.channels, 3)

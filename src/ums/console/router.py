@@ -29,13 +29,13 @@ from ums.console.middleware import Door
 from ums.console.sandbox import entry_link, mailbox
 from ums.console.senders import mailboxes, reply_rules, send_limits, senders
 from ums.console.users import imports, segments, suppressions, users
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.errors import NotAuthenticated
 from ums.web.bodies import BoundedRequest
 
 
-def _system(request: AnyRequest) -> System:
+def _system(request: AnyRequest) -> AppContext:
     return request.app.state.system
 
 

@@ -9,7 +9,7 @@ from ums.console.dependencies import System, Visitor
 from ums.console.export import CSV, MARK, lines, saved_as
 from ums.console.forms import Form
 from ums.console.rendering import AnyRequest, page
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.reporting import statistics as stats
 from ums.core.reporting.statistics import StatsReport
 from ums.core.reporting.statistics_sql import Asked
@@ -69,20 +69,20 @@ def _form(request: AnyRequest) -> Form:
     return Form({"by": by, "days": days, "channel": query.get("channel", "")})
 
 
-def _heads(caller: Caller, form: Form) -> list[str]:
+def _heads(caller: Principal, form: Form) -> list[str]:
     """The heads of the file's columns; that of days and hours says by whose clock they are."""
     if form.value("by") not in ("day", "hour"):
         return [*_COLUMNS]
     return [f"key ({', '.join(_zones(caller, form))})", *_COLUMNS[1:]]
 
 
-def _zones(caller: Caller, form: Form) -> list[str]:
+def _zones(caller: Principal, form: Form) -> list[str]:
     """The clocks that days go by: the channels' own. Hours need one for all, or else UTC."""
     zones = [*stats.zones_of(caller.snapshot, caller.among(form.value("channel") or None))]
     return zones if form.value("by") != "hour" or len(zones) == 1 else ["UTC"]
 
 
-async def _report(system: Any, caller: Caller, form: Form) -> StatsReport:
+async def _report(system: Any, caller: Principal, form: Form) -> StatsReport:
     now = clock.now()
     by: Any = form.value("by")
     zones = _zones(caller, form)

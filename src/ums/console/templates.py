@@ -14,7 +14,7 @@ from ums.console.rendering import AnyRequest, go, page
 from ums.console.sandbox.mail_csp import HTML_HEADERS
 from ums.core.common.sorting import ByName
 from ums.core.context.directory import Channel
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.messages import template_preview
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
@@ -51,12 +51,12 @@ async def list_templates(request: AnyRequest, system: System, visitor: Visitor) 
     )
 
 
-def _channels(caller: Caller) -> list[Channel]:
+def _channels(caller: Principal) -> list[Channel]:
     every = sorted(caller.snapshot.channels.values(), key=lambda one: one.id)
     return [one for one in every if caller.sees(one.id)]
 
 
-def _chosen(request: AnyRequest, caller: Caller) -> Channel | None:
+def _chosen(request: AnyRequest, caller: Principal) -> Channel | None:
     asked = request.query_params.get("channel")
     known = _channels(caller)
     return caller.channel(asked) if asked else known[0] if known else None

@@ -3,7 +3,7 @@
 from ums.db.data_lock import DataLock, HeldError
 from ums.db.database import Database, Done, Tx, open_database, patience
 from ums.db.group_commit import GroupCommit
-from ums.db.statements import Hot, rows_json
+from ums.db.statements import Statement, rows_json
 
 __all__ = [
     "DataLock",
@@ -11,7 +11,7 @@ __all__ = [
     "Done",
     "GroupCommit",
     "HeldError",
-    "Hot",
+    "Statement",
     "Tx",
     "open_database",
     "patience",

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from ums.db.engines import async_url, ping_the_rested, postgres_engine, sqlite_engine
-from ums.db.statements import Hot
+from ums.db.statements import Statement
 from ums.errors import Conflict, Unavailable
 
 Params = Mapping[str, object] | Sequence[Mapping[str, object]] | None
@@ -45,19 +45,19 @@ class Tx(ABC):
     @abstractmethod
     async def _execute(self, statement: Executable, params: Params) -> Done: ...
 
-    async def run(self, statement: Executable | Hot, params: Params = None) -> Done:
-        if isinstance(statement, Hot):
+    async def run(self, statement: Executable | Statement, params: Params = None) -> Done:
+        if isinstance(statement, Statement):
             statement = statement.on(self.dialect)
         return await self._execute(statement, params)
 
-    async def rows(self, statement: Executable | Hot, params: Params = None) -> Sequence[Any]:
+    async def rows(self, statement: Executable | Statement, params: Params = None) -> Sequence[Any]:
         return (await self.run(statement, params)).rows
 
-    async def first(self, statement: Executable | Hot, params: Params = None) -> Any:
+    async def first(self, statement: Executable | Statement, params: Params = None) -> Any:
         rows = await self.rows(statement, params)
         return rows[0] if rows else None
 
-    async def value(self, statement: Executable | Hot, params: Params = None) -> Any:
+    async def value(self, statement: Executable | Statement, params: Params = None) -> Any:
         """The first column of the first row, or None."""
         row = await self.first(statement, params)
         return row[0] if row else None

@@ -26,7 +26,7 @@ _AMONG = re.compile(r"\$among\(([\w.]+), (\w+)\)")
 _ROWS = re.compile(r"\$rows\((\w+):\s*([^)]+)\)")
 
 
-class Hot:
+class Statement:
     """A statement template; `on(dialect)` gives the SQL of that dialect."""
 
     def __init__(self, template: str) -> None:

@@ -1,13 +1,13 @@
 """Parking the rows of halted messages, and letting those of resumed ones go."""
 
 from ums.core.deliveries import holds
-from ums.db import Database, Hot
+from ums.db import Database, Statement
 from ums.engine.failpoints import reach
 
-_ANY = Hot("SELECT 1 FROM halts LIMIT 1")
+_ANY = Statement("SELECT 1 FROM halts LIMIT 1")
 
 
-class Halting:
+class HoldWatcher:
     """The work that halts leave behind, done chunk by chunk."""
 
     def __init__(self, database: Database) -> None:

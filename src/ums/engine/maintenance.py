@@ -9,7 +9,7 @@ from ums.core.channels import access_lists, broadcast_quota
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.content import materials
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import (
     feedback,
     frequency_cap,
@@ -28,7 +28,7 @@ from ums.core.webhooks import cleanup
 _OTHERS = (quarantine, broadcast_quota, suppressions, throttle)
 
 
-async def tidy(system: System, since: int) -> bool:
+async def tidy(system: AppContext, since: int) -> bool:
     """End expired deliveries; forget idempotency keys, answers and suppressions that are over,
     what quotas and caps no longer count, deleted lists, and uploads, materials, callbacks and
     messages that nothing wants any more; turn the day of senders that are warmed up."""

@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict, deque
 from typing import Final
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import soft_bounces
 from ums.core.messages import auto_pause
 from ums.core.reporting.reason_texts import about
@@ -17,11 +17,11 @@ EQUAL: Final = 20  # ... among which so many refusals for its content, in the sa
 FOLLOWED: Final = 500  # messages
 
 
-class Judge:
+class ReputationTracker:
     """Counts outcomes in memory and writes them at each `step`: what a crash takes along only
     makes the judgement milder."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: AppContext) -> None:
         self._system = system
         self._counts: dict[int, Count] = {}  # by sender
         self._taken: set[tuple[int, str]] = set()  # message and address

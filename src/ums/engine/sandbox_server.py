@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import sandbox_mailbox
 from ums.core.deliveries.message_id import signer_of
 from ums.errors import UmsError
@@ -21,7 +21,7 @@ SIZE_LIMIT = 40 * 1024 * 1024
 class _Keeper:
     """aiosmtpd's handler: stores each mail before it is acknowledged."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: AppContext) -> None:
         self._system, self._signer = system, signer_of(system.seal)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
@@ -40,7 +40,7 @@ class _Keeper:
 
 
 @asynccontextmanager
-async def receiver(system: System) -> AsyncGenerator[int]:
+async def receiver(system: AppContext) -> AsyncGenerator[int]:
     """Run the receiver; gives its port."""
     keeper = _Keeper(system)
 

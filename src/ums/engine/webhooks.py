@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import structlog
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.webhooks import client, delivery_queue, endpoints, payload
 from ums.core.webhooks.client import Reply
 from ums.core.webhooks.delivery_queue import Batch, Due, Limits
@@ -25,10 +25,10 @@ AT_ONCE = 20  # batches of one address before the others have their turn
 POSTPONED = 60 * clock.SECOND  # after an error of ours
 
 
-class Teller:
+class WebhookDispatcher:
     """What one worker tells the channels' own systems."""
 
-    def __init__(self, system: System, owner: str) -> None:
+    def __init__(self, system: AppContext, owner: str) -> None:
         self._system = system
         self._owner = owner
         self._tasks: dict[int, asyncio.Task[None]] = {}

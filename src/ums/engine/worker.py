@@ -13,7 +13,7 @@ import structlog
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import mailbox_polling, quarantine, queue
 from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
@@ -21,17 +21,17 @@ from ums.core.maintenance import restore_guard
 from ums.core.messages import auto_pause
 from ums.core.senders.routing import spill
 from ums.engine import failpoints
-from ums.engine.delivery.crash_marker import Mark, left_behind
-from ums.engine.delivery.dispatcher import Deliverer
-from ums.engine.holds import Halting
+from ums.engine.delivery.crash_marker import CrashMarker, left_behind
+from ums.engine.delivery.dispatcher import Dispatcher
+from ums.engine.holds import HoldWatcher
 from ums.engine.maintenance import tidy
 from ums.engine.quiet_hours import POLL as QUIET_POLL
 from ums.engine.quiet_hours import keep_quiet
-from ums.engine.reputation import Judge
+from ums.engine.reputation import ReputationTracker
 from ums.engine.sandbox_server import receiver
-from ums.engine.webhooks import Teller
+from ums.engine.webhooks import WebhookDispatcher
 from ums.errors import Unavailable
-from ums.mail.transports import Sandbox
+from ums.mail.transports import SandboxTransport
 
 log = structlog.get_logger()
 EXPAND_POLL = 0.5
@@ -45,17 +45,17 @@ TIDY_EVERY = 20.0
 AFTERWARDS = 4.0  # seconds after the last dot, for what is to be written then
 
 
-class Engine:
+class Worker:
     """One worker."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: AppContext) -> None:
         self.owner = f"{socket.gethostname()[:20]}.{os.getpid()}.{secrets.token_hex(4)}"
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
-        self._mark = Mark(system.settings.data_dir, self.owner)
-        self._judge = Judge(system)
-        self._deliverer = Deliverer(system, self.owner, self._mark, self._judge)
-        self._teller = Teller(system, self.owner)
+        self._mark = CrashMarker(system.settings.data_dir, self.owner)
+        self._judge = ReputationTracker(system)
+        self._deliverer = Dispatcher(system, self.owner, self._mark, self._judge)
+        self._teller = WebhookDispatcher(system, self.owner)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._delivering: list[asyncio.Task[None]] = []
@@ -148,7 +148,7 @@ class Engine:
         return busy
 
     async def _halt(self) -> None:
-        halting = Halting(self._system.database)
+        halting = HoldWatcher(self._system.database)
         while not self._stopping.is_set():
             self._system.halted.clear()
             if await _patiently(halting.step):
@@ -238,12 +238,12 @@ def broken() -> bool:
 
 
 @asynccontextmanager
-async def running(system: System) -> AsyncGenerator[Engine]:
+async def running(system: AppContext) -> AsyncGenerator[Worker]:
     """Run an engine with all sender types, the sandbox's receiver included."""
     failpoints.arm(system.settings.fail_point)
     async with receiver(system) as port:
-        system.types["sandbox"] = Sandbox(port)
-        engine = Engine(system)
+        system.types["sandbox"] = SandboxTransport(port)
+        engine = Worker(system)
         await engine.start()
         try:
             yield engine

@@ -18,7 +18,7 @@ from typing import Final, Literal
 from msgspec import Struct, structs
 
 from ums.mail.outcomes import Outcome, Reply, Stage, Verdict
-from ums.mail.reply_classifier import SOFT, interpret
+from ums.mail.reply_classifier import SOFT, classify_reply
 
 MOST: Final = 256 * 1024  # octets of a letter that are read: reports come before the mail itself
 HEADERS: Final = (
@@ -49,7 +49,7 @@ Kind = Literal["failed", "delayed", "delivered", "answered", "complaint"]
 _WORST_FIRST: Final[tuple[Kind, ...]] = ("failed", "delayed", "delivered")
 
 
-class Letter(Struct, frozen=True):
+class InboundReport(Struct, frozen=True):
     """What came back, and about which mails."""
 
     kind: Kind
@@ -64,7 +64,7 @@ def worth_reading(headers: bytes) -> bool:
     return _reports(head) or _from_a_server(head) or any(_cited(head))
 
 
-def read(raw: bytes) -> Letter | None:
+def read(raw: bytes) -> InboundReport | None:
     """What a letter says, by its first `MOST` octets; None where it says nothing of a mail."""
     letter = _understood(BytesParser(policy=compat32).parsebytes(raw[:MOST]))
     ids = tuple(dict.fromkeys(letter.message_ids))[:_IDS]
@@ -72,27 +72,29 @@ def read(raw: bytes) -> Letter | None:
     return structs.replace(letter, message_ids=ids, digest=digest) if ids else None
 
 
-def _understood(mail: Message) -> Letter:
+def _understood(mail: Message) -> InboundReport:
     kind = str(mail.get_param("report-type") or "").lower()
     if kind == "feedback-report":
-        return Letter("complaint", (*_returned_ids(mail), *_cited(mail)))
+        return InboundReport("complaint", (*_returned_ids(mail), *_cited(mail)))
     if kind == "delivery-status" or _part(mail, "message/delivery-status") is not None:
         return _report(mail)
     if _from_a_server(mail):
         return _in_own_words(mail)
-    return Letter("answered", tuple(_cited(mail)))
+    return InboundReport("answered", tuple(_cited(mail)))
 
 
-def means(letter: Letter) -> Outcome:
+def means(letter: InboundReport) -> Outcome:
     """What a failure says of the recipient and the mail: a server's words as ever, and
     `not_delivered` where they only meant "later" (the relay has given up since)."""
-    outcome = interpret(Stage.RCPT, letter.reply)  # where most is said; nobody tells the command
+    outcome = classify_reply(
+        Stage.RCPT, letter.reply
+    )  # where most is said; nobody tells the command
     refused = outcome.verdict is Verdict.REFUSED or outcome.reason in SOFT
     reason = outcome.reason if refused else "not_delivered"
     return structs.replace(outcome, verdict=Verdict.REFUSED, stage=Stage.AFTER, reason=reason)
 
 
-def _report(mail: Message) -> Letter:
+def _report(mail: Message) -> InboundReport:
     status = _part(mail, "message/delivery-status")
     blocks = [one for one in status.walk() if one is not status] if status is not None else []
     told = [one for one in blocks if one.get("Action") or one.get("Status")]
@@ -100,8 +102,8 @@ def _report(mail: Message) -> Letter:
     ids = (*_returned_ids(mail), *_cited(mail))
     for kind in _WORST_FIRST:
         if kind in kinds:
-            return Letter(kind, ids, _reply(kinds[kind]))
-    return Letter("delayed", ids)
+            return InboundReport(kind, ids, _reply(kinds[kind]))
+    return InboundReport("delayed", ids)
 
 
 def _kind(block: Message) -> Kind:
@@ -125,7 +127,7 @@ def reply_of(words: str, status: str = "") -> Reply:
     return Reply(int(digits), found[1] if found else "", words[:1000])
 
 
-def _in_own_words(mail: Message) -> Letter:
+def _in_own_words(mail: Message) -> InboundReport:
     """A postmaster's letter without a report, as QQ and NetEase write them: the server's words
     stand somewhere in its text."""
     ids = (*_returned_ids(mail), *_cited(mail))
@@ -136,8 +138,10 @@ def _in_own_words(mail: Message) -> Letter:
             code, enhanced = _CODE.match(words), _ENHANCED.search(words)
             digits = code[1] if code else f"{words[0]}50"
             kind: Kind = "failed" if digits[0] == "5" else "delayed"
-            return Letter(kind, ids, Reply(int(digits), enhanced[1] if enhanced else "", words))
-    return Letter("delayed", ids)
+            return InboundReport(
+                kind, ids, Reply(int(digits), enhanced[1] if enhanced else "", words)
+            )
+    return InboundReport("delayed", ids)
 
 
 def _returned_ids(mail: Message) -> Iterator[str]:

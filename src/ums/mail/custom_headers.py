@@ -32,7 +32,7 @@ class Header(Struct, frozen=True):
     value: str
 
 
-class Extras(Struct, frozen=True, omit_defaults=True):
+class CustomHeaders(Struct, frozen=True, omit_defaults=True):
     """What a mail's header says besides the usual."""
 
     to: str = ""  # who is named in To; "": each recipient himself
@@ -46,10 +46,10 @@ class Extras(Struct, frozen=True, omit_defaults=True):
         return any(map(needs_utf8, (self.to, *self.cc, *self.reply_to)))
 
 
-NO_EXTRAS = Extras()
+NO_EXTRAS = CustomHeaders()
 
 
-def fields(extras: Extras) -> list[Field]:
+def fields(extras: CustomHeaders) -> list[Field]:
     """The fields, checked. Raises BadContent, or BadAddress."""
     found: list[Field] = []
     for name, mailboxes in (("Cc", extras.cc), ("Reply-To", extras.reply_to)):

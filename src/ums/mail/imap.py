@@ -80,7 +80,7 @@ class Seen(Struct, frozen=True):
 
     sent: frozenset[str]  # of the Message-IDs
     sent_folder: str  # empty: there is none
-    letters: tuple[bounce_parser.Letter, ...]
+    letters: tuple[bounce_parser.InboundReport, ...]
     looked_at: int  # letters
     place: Place
     more: bool  # letters that are not looked at yet
@@ -224,7 +224,7 @@ def _sent(client: IMAPClient, folder: str, sought: Sought) -> frozenset[str]:
 
 def _letters(
     client: IMAPClient, inbox: str, sought: Sought
-) -> tuple[tuple[bounce_parser.Letter, ...], int, Place, bool]:
+) -> tuple[tuple[bounce_parser.InboundReport, ...], int, Place, bool]:
     """The letters that came since the last visit, the oldest first, as many as one visit takes."""
     status = client.select_folder(inbox, readonly=True)
     validity = int(status.get(b"UIDVALIDITY", 0))
@@ -274,8 +274,8 @@ def _end(uids: Sequence[int], worth: Sequence[int]) -> int:
     return uids.index(worth[READ]) if len(worth) > READ else min(len(uids), LETTERS)
 
 
-def _read(client: IMAPClient, uids: Collection[int]) -> tuple[bounce_parser.Letter, ...]:
-    letters: list[bounce_parser.Letter] = []
+def _read(client: IMAPClient, uids: Collection[int]) -> tuple[bounce_parser.InboundReport, ...]:
+    letters: list[bounce_parser.InboundReport] = []
     for uid in uids:
         raw = _body(client.fetch([uid], [_WHOLE]).get(uid, {}))
         try:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.mail.outcomes import Encryption
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 
 
 class Preset(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +26,7 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
     from_zh: str
     limits_en: str
     limits_zh: str
-    caps: tuple[Cap, ...] = ()
+    caps: tuple[SendLimit, ...] = ()
     quirks_en: str = ""
     quirks_zh: str = ""
     imap: str = ""  # where its mailboxes are, port 993, SSL/TLS; empty: none that we know of

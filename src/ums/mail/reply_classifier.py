@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.mail.outcomes import Bounce, Outcome, Reply, Schedule, Scope, Stage, Verdict
-from ums.mail.smtp.errors import Kind, SmtpError
+from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 
 _HOUR: Final = 3_600_000  # milliseconds
 _MINUTE: Final = 60_000
@@ -43,7 +43,7 @@ class _Row(Struct, frozen=True, forbid_unknown_fields=True):
     code: tuple[str, ...] = ("xxx",)
     enhanced: tuple[str, ...] = ()
     text: str = ""
-    kind: frozenset[Kind] = frozenset(Kind)
+    kind: frozenset[SmtpErrorKind] = frozenset(SmtpErrorKind)
     scope: Scope = Scope.DELIVERY
     charged: bool = True
     wait: int | None = None  # seconds
@@ -70,7 +70,7 @@ def _of_the_address(reply: Reply) -> bool:
     return reply.enhanced[2:4] not in ("3.", "4.", "6.", "7.")
 
 
-def interpret(stage: Stage, reply: Reply) -> Outcome:
+def classify_reply(stage: Stage, reply: Reply) -> Outcome:
     """What `reply`, given at `stage`, means for the delivery and its sender."""
     for rule in _candidates(stage, reply.code):
         if rule.fits(reply):
@@ -78,10 +78,10 @@ def interpret(stage: Stage, reply: Reply) -> Outcome:
     raise AssertionError("the last row of the reply table matches everything")
 
 
-def interpret_error(error: SmtpError) -> Outcome:
+def classify_error(error: SmtpError) -> Outcome:
     """What a failed hand-over means: by its reply where there is one, else by its kind."""
-    if error.kind is Kind.REFUSED and error.reply is not None:
-        return interpret(error.stage, error.reply)
+    if error.kind is SmtpErrorKind.REFUSED and error.reply is not None:
+        return classify_reply(error.stage, error.reply)
     row = _error_row(error.kind, error.stage)
     return _outcome(row, error.stage, error.reply, error.detail)
 
@@ -188,7 +188,7 @@ def _candidates(stage: Stage, code: int) -> tuple[_Rule, ...]:
 
 
 @cache
-def _error_row(kind: Kind, stage: Stage) -> _Row:
+def _error_row(kind: SmtpErrorKind, stage: Stage) -> _Row:
     return next(row for row in _ERRORS if kind in row.kind and stage in row.stages)
 
 

@@ -19,7 +19,7 @@ SLOTS: Final = 50  # in which a rolling time is counted
 _RESET = re.compile(r"([01]\d|2[0-3]):([0-5]\d) (\S{1,60})")
 
 
-class Cap(Struct, frozen=True, forbid_unknown_fields=True):
+class SendLimit(Struct, frozen=True, forbid_unknown_fields=True):
     """What is taken of one account: so many in a time."""
 
     count: Annotated[int, Meta(ge=1, le=10**9)]
@@ -112,6 +112,6 @@ def _ms(local: datetime, zone: str) -> int:
     return round(local.replace(tzinfo=ZoneInfo(zone)).timestamp() * SECOND)
 
 
-def read(text: str) -> tuple[Cap, ...]:
+def read(text: str) -> tuple[SendLimit, ...]:
     """As they are stored."""
-    return msgspec.json.decode(text, type=tuple[Cap, ...])
+    return msgspec.json.decode(text, type=tuple[SendLimit, ...])

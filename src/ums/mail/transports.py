@@ -7,10 +7,10 @@ from typing import ClassVar, Protocol
 import msgspec
 from msgspec import Struct
 
-from ums.mail.mime.builder import Content, Skeleton
+from ums.mail.mime.builder import MimeContent, MimeTemplate
 from ums.mail.outcomes import Encryption
 from ums.mail.smtp.connect import Server, Timeouts, Watch, unwatched
-from ums.mail.smtp.session import Session, connect
+from ums.mail.smtp.session import SmtpSession, connect
 
 FREE_PORTS = frozenset({25, 80, 443, 465, 587, 2525})
 
@@ -37,23 +37,23 @@ class EmailSettings(Struct, frozen=True):
     from_name: str = ""
 
 
-class SenderType(Protocol):
+class Transport(Protocol):
     """What the engine needs of a sender type; a further type is one more file with these."""
 
     name: ClassVar[str]
 
     async def open(
         self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
-    ) -> Session:
+    ) -> SmtpSession:
         """A session that is ready for its first mail. Raises SmtpError."""
         ...
 
-    def build(self, settings: str, content: Content, *, automatic: bool) -> Skeleton:
+    def build(self, settings: str, content: MimeContent, *, automatic: bool) -> MimeTemplate:
         """The mail of one message, to be rendered for each recipient. Raises BadContent."""
         ...
 
 
-class Email:
+class SmtpTransport:
     """Sends through the account's server."""
 
     name: ClassVar[str] = "email"
@@ -63,14 +63,14 @@ class Email:
 
     async def open(
         self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
-    ) -> Session:
+    ) -> SmtpSession:
         own = server(read(settings), secret, timeouts)
         named = msgspec.structs.replace(own, local_name=self._ehlo_name)
         return await connect(named, watch)
 
-    def build(self, settings: str, content: Content, *, automatic: bool) -> Skeleton:
+    def build(self, settings: str, content: MimeContent, *, automatic: bool) -> MimeTemplate:
         own = read(settings)
-        return Skeleton.build(
+        return MimeTemplate.build(
             content,
             from_address=own.from_address,
             from_name=own.from_name,
@@ -78,7 +78,7 @@ class Email:
         )
 
 
-class Sandbox(Email):
+class SandboxTransport(SmtpTransport):
     """Sends through the same SMTP code, but only to this process's own receiver."""
 
     name: ClassVar[str] = "sandbox"
@@ -89,7 +89,7 @@ class Sandbox(Email):
 
     async def open(
         self, settings: str, secret: str, timeouts: Timeouts, watch: Watch = unwatched
-    ) -> Session:
+    ) -> SmtpSession:
         own = msgspec.structs.replace(read(settings), host="127.0.0.1", port=self._port)
         return await connect(server(own, secret, timeouts), watch)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from ums.mail.send_limits import DAY, Cap
+from ums.mail.send_limits import DAY, SendLimit
 
 
 class WarmUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,16 +20,18 @@ class WarmUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "Asia/Shanghai"
     )
 
-    def cap(self, count: int) -> Cap:
+    def cap(self, count: int) -> SendLimit:
         """Today's limit."""
-        return Cap(count=count, seconds=DAY, reset=f"00:00 {self.zone}")
+        return SendLimit(count=count, seconds=DAY, reset=f"00:00 {self.zone}")
 
     def after(self, count: int) -> int:
         """How many a day follow so many."""
         return min(self.target, max(count + 1, count * (100 + self.growth) // 100))
 
 
-def caps_with(caps: tuple[Cap, ...], warm_up: str | None, count: int) -> tuple[Cap, ...]:
+def caps_with(
+    caps: tuple[SendLimit, ...], warm_up: str | None, count: int
+) -> tuple[SendLimit, ...]:
     """A sender's caps, with today's of its warm-up. Of two that count alike the smaller holds."""
     if warm_up is None:
         return caps

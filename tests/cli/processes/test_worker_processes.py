@@ -13,7 +13,7 @@ from cli.terminal import SECONDS, Server, Terminal
 from support.fakes import SmtpServer
 from ums.core import verbs
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
@@ -69,7 +69,7 @@ def started(server: Server) -> int:
         server.hear("{")
 
 
-async def test_two_workers_deliver_each_mail_once(terminal: Terminal, system: System) -> None:
+async def test_two_workers_deliver_each_mail_once(terminal: Terminal, system: AppContext) -> None:
     async with SmtpServer() as smtp:
         smtp.delay = 0.005  # so that there is something left for the second
         made = await channels.create(system, "Shop")
@@ -98,5 +98,5 @@ async def test_two_workers_deliver_each_mail_once(terminal: Terminal, system: Sy
     assert sorted(mail.rcpt_to for mail in smtp.mails) == sorted(people)
 
 
-async def call(system: System, verb: str, **params: object) -> Any:
+async def call(system: AppContext, verb: str, **params: object) -> Any:
     return msgspec.to_builtins(await verbs.call(system, Intake(system), verb, params))

@@ -14,7 +14,7 @@ from support.flow import with_settings
 from support.receiver import receiving
 from support.telling import ALLOWED
 from ums.core.channels import channels
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.identity import operators
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
@@ -121,7 +121,9 @@ async def test_who_is_bound_to_a_channel_changes_its_rules_but_those_that_protec
     door: Door, visit: Visit
 ) -> None:
     channel, visitor = await door.channel(), await visit()
-    await channels.set_rules(door.system, channel.key, Rules(approval=True, approval_from=7))
+    await channels.set_rules(
+        door.system, channel.key, ChannelPolicy(approval=True, approval_from=7)
+    )
     own = (await door.system.directory.now()).channels[channel.key].id
     await operators.create(door.system, "second", PASSWORD)
     await operators.change(door.system, "administrator0", channels=[own])
@@ -134,7 +136,7 @@ async def test_who_is_bound_to_a_channel_changes_its_rules_but_those_that_protec
     await visitor.post(path, data={**fields, "key_replaces_shared": "", "approval_from": "9"})
     rules = await channels.rules_of(door.system, channel.key)
     assert (rules.approval, rules.approval_from, rules.broadcasts_per_day) == (True, 7, 5)
-    assert rules.key_replaces_shared == Rules().key_replaces_shared
+    assert rules.key_replaces_shared == ChannelPolicy().key_replaces_shared
 
 
 async def test_callbacks_are_verified_tested_and_forgotten(door: Door, visit: Visit) -> None:
@@ -242,7 +244,7 @@ async def test_days_are_counted_by_each_channel_s_clock(door: Door, visit: Visit
     visitor, east, west = await visit(), await door.channel(), await door.channel()
     zones = {east.key: "Pacific/Kiritimati", west.key: "Pacific/Pago_Pago"}  # 25 hours apart
     for channel in (east, west):
-        await channels.set_rules(door.system, channel.key, Rules(zone=zones[channel.key]))
+        await channels.set_rules(door.system, channel.key, ChannelPolicy(zone=zones[channel.key]))
         body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
         sent = await door.post("/api/messages", body, channel)
         await door.done(sent.body["msgid"], channel)

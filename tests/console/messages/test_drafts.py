@@ -16,7 +16,7 @@ from support.doors import Door, OneChannel
 from ums import clock
 from ums.console.i18n import Words
 from ums.core.channels import channels
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.identity import operators
 from ums.core.reporting import reports
 
@@ -30,8 +30,8 @@ BROWSERS = pytest.mark.parametrize(
 async def _two_channels(door: Door) -> tuple[OneChannel, OneChannel]:
     """The second has a zone and a template of its own."""
     first, second = await door.channel(), await door.channel()
-    await channels.set_rules(door.system, first.key, Rules(zone="Europe/Berlin"))
-    await channels.set_rules(door.system, second.key, Rules(zone="Asia/Shanghai"))
+    await channels.set_rules(door.system, first.key, ChannelPolicy(zone="Europe/Berlin"))
+    await channels.set_rules(door.system, second.key, ChannelPolicy(zone="Asia/Shanghai"))
     for channel, name in ((first, "Of the first"), (second, "Of the second")):
         template = {"name": name, "subject": "s", "text": "t"}
         made = await door.post(f"/api/channels/{channel.key}/templates", template, channel)
@@ -224,10 +224,10 @@ async def test_a_start_that_passed_while_one_looked_is_not_sent(door: Door, visi
     """The check page may stand open for hours."""
     visitor, channel = await visit(), await door.channel()
     from ums.core.messages import drafts
-    from ums.core.messages.new_message import Outgoing, Recipient
+    from ums.core.messages.new_message import MessageRequest, Recipient
 
     late = datetime.now(UTC) - timedelta(hours=1)
-    content = Outgoing(
+    content = MessageRequest(
         recipients=[Recipient(address="a@example.org")], subject="s", text="t", starts_at=late
     )
     id = (await door.system.directory.now()).channels[channel.key].id

@@ -13,12 +13,12 @@ from ums.core.audit import audit_chain, audit_log, audit_proof
 from ums.core.audit.audit_chain import HEAD
 from ums.core.audit.audit_proof import CHECKPOINT
 from ums.core.common import metadata
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
 from ums.errors import Invalid
 
 
-async def _write(system: System, count: int) -> None:
+async def _write(system: AppContext, count: int) -> None:
     async with system.database.write() as tx:
         for number in range(count):
             await audit_log.note(
@@ -26,18 +26,18 @@ async def _write(system: System, count: int) -> None:
             )
 
 
-async def _run(system: System, statement: Any) -> None:
+async def _run(system: AppContext, statement: Any) -> None:
     async with system.database.write() as tx:
         await tx.run(statement)
 
 
-async def _walked(system: System) -> tuple[bool, str, int | None]:
+async def _walked(system: AppContext) -> tuple[bool, str, int | None]:
     proof = await audit_proof.verify(system)
     return proof.ok, proof.problem, proof.broken_at
 
 
 async def test_a_chain_that_nobody_touched_is_sound(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (audit_chain, audit_proof):
         monkeypatch.setattr(module, "SLICE", 3)
@@ -65,7 +65,7 @@ async def test_a_chain_that_nobody_touched_is_sound(
         ("hash", "0" * 64),
     ],
 )
-async def test_a_changed_entry_is_found(system: System, field: str, value: object) -> None:
+async def test_a_changed_entry_is_found(system: AppContext, field: str, value: object) -> None:
     with audit_log.acting("operator:ann", "198.51.100.1"):
         await _write(system, 5)
     await audit_chain.seal(system)
@@ -73,21 +73,21 @@ async def test_a_changed_entry_is_found(system: System, field: str, value: objec
     assert await _walked(system) == (False, "changed", 3)
 
 
-async def test_a_removed_entry_is_found(system: System) -> None:
+async def test_a_removed_entry_is_found(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     await _run(system, delete(rows).where(rows.c.seq == 3))
     assert await _walked(system) == (False, "missing", 3)
 
 
-async def test_a_removed_beginning_is_found(system: System) -> None:
+async def test_a_removed_beginning_is_found(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     await _run(system, delete(rows).where(rows.c.seq <= 2))
     assert await _walked(system) == (False, "missing", 1)
 
 
-async def test_a_cut_tail_is_found_also_when_the_log_has_gone_on(system: System) -> None:
+async def test_a_cut_tail_is_found_also_when_the_log_has_gone_on(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     await _run(system, delete(rows).where(rows.c.seq >= 4))
@@ -95,7 +95,7 @@ async def test_a_cut_tail_is_found_also_when_the_log_has_gone_on(system: System)
     assert await _walked(system) == (False, "missing", 4)
 
 
-async def test_swapped_entries_are_found(system: System) -> None:
+async def test_swapped_entries_are_found(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     for old, new in ((2, -1), (3, 2), (-1, 3)):
@@ -103,7 +103,7 @@ async def test_swapped_entries_are_found(system: System) -> None:
     assert await _walked(system) == (False, "changed", 2)
 
 
-async def _forge(system: System) -> None:
+async def _forge(system: AppContext) -> None:
     """Write the chain anew after its third entry was changed, without the sealing key."""
     await _run(system, update(rows).where(rows.c.seq == 3).values(detail="forged"))
     async with system.database.write() as tx:
@@ -115,14 +115,14 @@ async def _forge(system: System) -> None:
         await metadata.put(tx, HEAD, json.dumps(head))
 
 
-async def test_who_has_no_sealing_key_cannot_write_the_chain_anew(system: System) -> None:
+async def test_who_has_no_sealing_key_cannot_write_the_chain_anew(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     await _forge(system)
     assert (await _walked(system))[:2] == (False, "forged")
 
 
-async def test_a_log_that_was_put_back_differs_from_its_checkpoint(system: System) -> None:
+async def test_a_log_that_was_put_back_differs_from_its_checkpoint(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     async with system.database.read() as tx:
@@ -141,7 +141,7 @@ async def test_a_log_that_was_put_back_differs_from_its_checkpoint(system: Syste
     assert (await audit_proof.verify(system, kept)).problem == "checkpoint_differs"
 
 
-async def test_a_checkpoint_can_be_verified_by_others(system: System) -> None:
+async def test_a_checkpoint_can_be_verified_by_others(system: AppContext) -> None:
     await _write(system, 3)
     kept = await audit_proof.checkpoint(system)
     assert (kept.seq, kept.entries) == (3, 3)
@@ -155,7 +155,7 @@ async def test_a_checkpoint_can_be_verified_by_others(system: System) -> None:
             await audit_proof.verify(system, structs.replace(kept, **change))
 
 
-async def test_the_state_tells_what_there_should_be_without_counting_it(system: System) -> None:
+async def test_the_state_tells_what_there_should_be_without_counting_it(system: AppContext) -> None:
     await _write(system, 5)
     await audit_chain.seal(system)
     await _run(system, delete(rows).where(rows.c.seq == 2))
@@ -165,7 +165,7 @@ async def test_the_state_tells_what_there_should_be_without_counting_it(system: 
     assert (await audit_proof.checkpoint(system)).entries == 7
 
 
-async def test_old_entries_go_and_the_rest_stays_sound(system: System) -> None:
+async def test_old_entries_go_and_the_rest_stays_sound(system: AppContext) -> None:
     await _write(system, 4)
     await _run(system, update(rows).values(at=1_000))
     await _write(system, 2)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.channels import channels, strategies
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
@@ -23,23 +23,23 @@ from ums.core.templates.compiler import Sources
 from ums.core.templates.inline import keep
 from ums.core.templates.store import Change
 from ums.core.users import segments, users
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.mail.warm_up_plan import WarmUp
 
 Fields = dict[str, Any] | None
 
 
-async def _last(system: System, action: str) -> AuditEntry:
+async def _last(system: AppContext, action: str) -> AuditEntry:
     async with system.database.read() as tx:
         return (await audit_log.list_audit(tx, action=action, limit=1)).items[0]
 
 
-async def _both(system: System, action: str) -> tuple[Fields, Fields]:
+async def _both(system: AppContext, action: str) -> tuple[Fields, Fields]:
     entry = await _last(system, action)
     return entry.before, entry.after
 
 
-async def _account(system: System) -> str:
+async def _account(system: AppContext) -> str:
     new = NewSender(
         code="main",
         name="Main",
@@ -53,12 +53,12 @@ async def _account(system: System) -> str:
     return (await senders.create(system, new)).code
 
 
-async def _channel(system: System) -> Channel:
+async def _channel(system: AppContext) -> Channel:
     key = (await channels.create(system, "One")).channelkey
     return (await system.directory.now()).channels[key]
 
 
-async def test_a_template_is_noted_with_what_was_written(system: System) -> None:
+async def test_a_template_is_noted_with_what_was_written(system: AppContext) -> None:
     channel = await _channel(system)
     made = await store.create(system, channel, "One", Sources("Hello", text="a"))
     assert (await _last(system, "template.create")).after is not None
@@ -75,7 +75,7 @@ async def test_a_template_is_noted_with_what_was_written(system: System) -> None
     assert await _both(system, "template.close") == ({}, {})
 
 
-async def test_the_text_of_one_message_does_not_outlive_it_in_the_log(system: System) -> None:
+async def test_the_text_of_one_message_does_not_outlive_it_in_the_log(system: AppContext) -> None:
     channel = await _channel(system)
     id = await keep(system, channel, Sources("Private {{ a }}", text="x"), None)
     await keep(system, channel, Sources("Secret {{ a }}", text="x"), id)
@@ -83,7 +83,7 @@ async def test_the_text_of_one_message_does_not_outlive_it_in_the_log(system: Sy
     assert await _both(system, "template.change") == ({"version": 1}, {"version": 2})
 
 
-async def test_a_strategy_is_noted(system: System) -> None:
+async def test_a_strategy_is_noted(system: AppContext) -> None:
     channel = await _channel(system)
     made = await strategies.create(system, channel, "One")
     assert (await _both(system, "strategy.create"))[1] == {
@@ -98,9 +98,11 @@ async def test_a_strategy_is_noted(system: System) -> None:
     assert (await _both(system, "strategy.delete"))[0] is not None
 
 
-async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(system: System) -> None:
+async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(
+    system: AppContext,
+) -> None:
     channel, code = await _channel(system), await _account(system)
-    await senders.edit(system, code, {"caps": [Cap(count=5, seconds=60)], "urgent_share": 20})
+    await senders.edit(system, code, {"caps": [SendLimit(count=5, seconds=60)], "urgent_share": 20})
     before, after = await _both(system, "sender.change")
     assert (before, after) == (
         {"caps": [], "urgent_share": 10},
@@ -138,19 +140,19 @@ async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(system:
 _KEY = AccessKey(1, "key", "secret", 0)
 
 
-async def _user(system: System) -> None:
+async def _user(system: AppContext) -> None:
     await users.opt(system, _KEY, [{"userid": "u1", "email": {"all": "u1@example.org"}}])
 
 
-async def _no_user(system: System) -> None:
+async def _no_user(system: AppContext) -> None:
     await users.delete(system, _KEY, ["nobody"])
 
 
-async def _settings(system: System) -> None:
+async def _settings(system: AppContext) -> None:
     await runtime_settings.change(system, {"audit_days": 30})
 
 
-async def _token(system: System) -> None:
+async def _token(system: AppContext) -> None:
     async with system.database.read() as tx:
         there = await tx.first(select(token_rows.c.id))
     if there is None:
@@ -158,7 +160,7 @@ async def _token(system: System) -> None:
     await api_tokens.revoke(system, 1)
 
 
-async def _segment(system: System) -> None:
+async def _segment(system: AppContext) -> None:
     if not await segments.list_segments(system):
         await segments.create(system, "s")
     await segments.change(system, 1, name="t")
@@ -175,7 +177,7 @@ async def _segment(system: System) -> None:
     ],
 )
 async def test_what_was_so_already_is_noted_as_unchanged(
-    system: System, act: Callable[[System], Awaitable[None]], action: str
+    system: AppContext, act: Callable[[AppContext], Awaitable[None]], action: str
 ) -> None:
     await act(system)
     await act(system)

@@ -7,17 +7,17 @@ from sqlalchemy import select
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.audit.masking import MASK, masked
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
 
 
-async def _noted(system: System, subject: str) -> AuditEntry:
+async def _noted(system: AppContext, subject: str) -> AuditEntry:
     async with system.database.read() as tx:
         (entry,) = (await audit_log.list_audit(tx, subject=subject)).items
     return entry
 
 
-async def test_an_entry_says_who_from_where_and_what_changed(system: System) -> None:
+async def test_an_entry_says_who_from_where_and_what_changed(system: AppContext) -> None:
     before = {"name": "Old", "host": "smtp.example.cn", "port": 25}
     with audit_log.acting("operator:ann", "192.0.2.7"):
         async with system.database.write() as tx:
@@ -31,7 +31,9 @@ async def test_an_entry_says_who_from_where_and_what_changed(system: System) -> 
     )
 
 
-async def test_what_a_door_learns_later_counts_and_ends_with_the_request(system: System) -> None:
+async def test_what_a_door_learns_later_counts_and_ends_with_the_request(
+    system: AppContext,
+) -> None:
     with audit_log.acting(audit_log.ANYBODY, "2001:db8::1") as request:
         audit_log.acts("token:3:CI")
         async with system.database.write() as tx:
@@ -44,7 +46,7 @@ async def test_what_a_door_learns_later_counts_and_ends_with_the_request(system:
     assert (by_command.actor, by_command.address) == (audit_log.LOCAL, "")
 
 
-async def test_no_secret_reaches_the_log_by_whatever_field(system: System) -> None:
+async def test_no_secret_reaches_the_log_by_whatever_field(system: AppContext) -> None:
     planted = "hunter2-Very-Secret"
     sealed = system.seal.close(planted, "sender:S2")
     token = "ums_" + "aB3-_" * 9
@@ -66,7 +68,7 @@ async def test_no_secret_reaches_the_log_by_whatever_field(system: System) -> No
     assert after["password"] == after["mastersecret"] == MASK
 
 
-async def test_a_changed_secret_is_noted_as_changed(system: System) -> None:
+async def test_a_changed_secret_is_noted_as_changed(system: AppContext) -> None:
     async with system.database.write() as tx:
         await audit_log.note(tx, "a", "S3", before={"secret": "x"}, after={"secret": "y"})
     entry = await _noted(system, "S3")
@@ -82,7 +84,7 @@ def test_a_long_value_is_cut() -> None:
     assert "..." in repr(masked(deep))
 
 
-async def test_texts_no_database_takes_are_noted_all_the_same(system: System) -> None:
+async def test_texts_no_database_takes_are_noted_all_the_same(system: AppContext) -> None:
     async with system.database.write() as tx:
         await audit_log.note(tx, "a", "S4\x00", "half \ud800", after={"a\x00": "\ud800\x00"})
     assert (await _noted(system, "S4")).detail == "half ?"

@@ -10,7 +10,7 @@ from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.channels import access_lists, channels
 from ums.core.channels.access_lists import Entry, ListKind
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
@@ -21,7 +21,7 @@ from ums.errors import Invalid, NotFound, Refused, UmsError
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     flow = await open_flow(system, 25)
     await flow.add_users({name: f"{name}@x.cn" for name in ("a", "b", "c")})
     return flow
@@ -204,8 +204,8 @@ async def test_one_bad_entry_refuses_them_all(flow: Flow) -> None:
 async def test_lists_are_their_channels_own(flow: Flow) -> None:
     other = await (await other_channel(flow)).channel()
     id = await made(flow, "block", ("userid", "a"))
-    foreign: tuple[System, Channel, ListKind, int] = (flow.system, other, "block", id)
-    wrong: tuple[System, Channel, ListKind, int] = (
+    foreign: tuple[AppContext, Channel, ListKind, int] = (flow.system, other, "block", id)
+    wrong: tuple[AppContext, Channel, ListKind, int] = (
         flow.system,
         await flow.channel(),
         "allow",

@@ -11,7 +11,7 @@ from support.flow import Flow, open_flow
 from support.ruling import rule
 from ums import clock
 from ums.core.channels import broadcast_quota, channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.core.senders import senders
@@ -24,7 +24,7 @@ NOON = 20_000 * clock.DAY + 12 * clock.HOUR
 
 
 @pytest.fixture
-async def flow(system: System, monkeypatch: pytest.MonkeyPatch) -> Flow:
+async def flow(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setattr(clock, "now", lambda: NOON)
     return await open_flow(system, 25)
 
@@ -65,7 +65,7 @@ async def test_no_quota(flow: Flow) -> None:
 
 
 @pytest.fixture
-async def second(flow: Flow) -> AsyncIterator[System]:
+async def second(flow: Flow) -> AsyncIterator[AppContext]:
     """Another process of the same PostgreSQL; on SQLite there is only one."""
     if flow.system.database.dialect == "sqlite":
         yield flow.system
@@ -75,7 +75,7 @@ async def second(flow: Flow) -> AsyncIterator[System]:
 
 
 async def test_many_callers_and_processes_together_get_what_there_is(
-    flow: Flow, second: System
+    flow: Flow, second: AppContext
 ) -> None:
     await rule(flow.system, "1234", broadcasts_per_day=7)
     intakes = [flow.intake, Intake(second)]
@@ -119,7 +119,7 @@ async def test_a_refused_request_leaves_no_key_behind(
     assert await count(flow, messages) == 2
 
 
-async def _looks_free(_system: System, _quota: broadcast_quota.Quota) -> None: ...
+async def _looks_free(_system: AppContext, _quota: broadcast_quota.Quota) -> None: ...
 
 
 async def test_a_day_is_the_channels_own(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from support.flow import Flow, open_flow
 from support.ruling import rule
 from ums.core.channels import channels, content_filter, text_matcher
 from ums.core.channels.text_matcher import Lexicon, fold
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import senders
 from ums.errors import Invalid, Refused
 
@@ -114,7 +114,7 @@ def test_words_within_words_at_every_place_do_not_fill_the_memory() -> None:
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

@@ -9,9 +9,9 @@ from ums.core.channels.policy import check_rules
 from ums.core.context.channel_policy import (
     LONGEST_CAP,
     NO_RULES,
+    ChannelPolicy,
     FrequencyCap,
     QuietHours,
-    Rules,
     read_rules,
 )
 from ums.errors import Invalid
@@ -23,15 +23,17 @@ QUIET = QuietHours("22:00", "08:00", "delay")
     "rules",
     [
         NO_RULES,
-        Rules(zone="Asia/Shanghai", quiet_hours=QUIET, frequency_cap=FrequencyCap(1, 0.5)),
-        Rules(
+        ChannelPolicy(zone="Asia/Shanghai", quiet_hours=QUIET, frequency_cap=FrequencyCap(1, 0.5)),
+        ChannelPolicy(
             zone="America/Argentina/Buenos_Aires",
             quiet_hours=QuietHours("00:00", "23:59", "refuse"),
         ),
-        Rules(frequency_cap=FrequencyCap(3, LONGEST_CAP), broadcasts_per_day=0, statuses=()),
+        ChannelPolicy(
+            frequency_cap=FrequencyCap(3, LONGEST_CAP), broadcasts_per_day=0, statuses=()
+        ),
     ],
 )
-def test_rules_that_can_be_kept(rules: Rules) -> None:
+def test_rules_that_can_be_kept(rules: ChannelPolicy) -> None:
     check_rules(rules)
     assert read_rules(msgspec.json.encode(rules).decode()) == rules
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ums import clock
 from ums.core.channels import quiet_hours
-from ums.core.context.channel_policy import NO_RULES, QuietHours, Rules
+from ums.core.context.channel_policy import NO_RULES, ChannelPolicy, QuietHours
 from ums.errors import Refused
 
 
@@ -19,8 +19,8 @@ def ms(text: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def rules(start: str, end: str, zone: str = "UTC", action: str = "delay") -> Rules:
-    return Rules(zone=zone, quiet_hours=QuietHours(start, end, action))  # type: ignore[arg-type]
+def rules(start: str, end: str, zone: str = "UTC", action: str = "delay") -> ChannelPolicy:
+    return ChannelPolicy(zone=zone, quiet_hours=QuietHours(start, end, action))  # type: ignore[arg-type]
 
 
 NIGHT = rules("22:00", "08:00", "Asia/Shanghai")  # 14:00 to 00:00 in UTC

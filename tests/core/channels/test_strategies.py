@@ -5,7 +5,7 @@ import pytest
 from support.flow import Flow, open_flow
 from ums.core.channels import channels, strategies
 from ums.core.channels.strategies import Step
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import senders
 from ums.errors import Invalid, NotFound, Refused
 
@@ -14,7 +14,7 @@ DIRECT = {"aud_email": [{"data": ["a@x.cn"]}]}
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

@@ -1,6 +1,6 @@
 """The bucket of tokens that each caller has."""
 
-from ums.core.common.rate_limiter import UNLIMITED, Rates
+from ums.core.common.rate_limiter import UNLIMITED, RateLimiter
 
 
 class Clock:
@@ -11,7 +11,7 @@ class Clock:
 
 
 def test_as_many_at_once_as_the_limit_and_not_one_more() -> None:
-    rates = Rates(100, Clock())
+    rates = RateLimiter(100, Clock())
     taken = [rates.take("a", 3) for _ in range(5)]
     assert [rate.over for rate in taken] == [False, False, False, True, True]
     assert [rate.remaining for rate in taken] == [2, 1, 0, 0, 0]
@@ -19,7 +19,7 @@ def test_as_many_at_once_as_the_limit_and_not_one_more() -> None:
 
 
 def test_each_caller_has_a_bucket() -> None:
-    rates = Rates(100, Clock())
+    rates = RateLimiter(100, Clock())
     assert not rates.take("a", 1).over
     assert rates.take("a", 1).over
     assert not rates.take("b", 1).over
@@ -27,7 +27,7 @@ def test_each_caller_has_a_bucket() -> None:
 
 def test_tokens_come_back_with_time_but_never_more_than_the_limit() -> None:
     clock = Clock()
-    rates = Rates(100, clock)
+    rates = RateLimiter(100, clock)
     while not rates.take("a", 10).over:
         pass
     clock.now += 0.1
@@ -38,7 +38,7 @@ def test_tokens_come_back_with_time_but_never_more_than_the_limit() -> None:
 
 def test_a_caller_that_keeps_knocking_gets_its_rate_all_the_same() -> None:
     clock = Clock()
-    rates = Rates(100, clock)
+    rates = RateLimiter(100, clock)
     while not rates.take("a", 10).over:
         pass
     passed = 0
@@ -50,7 +50,7 @@ def test_a_caller_that_keeps_knocking_gets_its_rate_all_the_same() -> None:
 
 def test_a_limit_that_changes() -> None:
     clock = Clock()
-    rates = Rates(100, clock)
+    rates = RateLimiter(100, clock)
     assert rates.take("a", 100).remaining == 99
     assert rates.take("a", 2).remaining == 1
     assert rates.take("a", 0) is UNLIMITED

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ums.core.common.ttl_cache import LONGEST, MOST, Recent
+from ums.core.common.ttl_cache import LONGEST, MOST, TtlCache
 
 
 class Clock:
@@ -37,7 +37,7 @@ async def behind() -> None:
 
 async def test_what_took_long_is_kept_ten_times_as_long() -> None:
     clock = Clock()
-    recent, slow = Recent(clock), Counting(clock, 0.2)
+    recent, slow = TtlCache(clock), Counting(clock, 0.2)
     assert [await recent.get("key", slow) for _ in range(3)] == [1, 1, 1]
     assert await recent.get("other", slow) == 2
     clock.now += 1.7
@@ -50,13 +50,13 @@ async def test_what_took_long_is_kept_ten_times_as_long() -> None:
 
 async def test_what_is_quick_is_made_for_everybody() -> None:
     clock = Clock()
-    recent, quick = Recent(clock), Counting(clock, 0.04)
+    recent, quick = TtlCache(clock), Counting(clock, 0.04)
     assert [await recent.get("key", quick) for _ in range(3)] == [1, 2, 3]
 
 
 async def test_nobody_waits_for_what_is_asked_for_often() -> None:
     clock = Clock()
-    recent, slow = Recent(clock), Counting(clock, 1)
+    recent, slow = TtlCache(clock), Counting(clock, 1)
     assert await recent.get("key", slow) == 1
     clock.now += 11
     slow.going.clear()
@@ -69,7 +69,7 @@ async def test_nobody_waits_for_what_is_asked_for_often() -> None:
 
 async def test_nothing_is_kept_for_long() -> None:
     clock = Clock()
-    recent, endless = Recent(clock), Counting(clock, 60)
+    recent, endless = TtlCache(clock), Counting(clock, 60)
     assert await recent.get("key", endless) == 1
     clock.now += 2 * LONGEST + 0.1
     assert await recent.get("key", endless) == 2
@@ -77,7 +77,7 @@ async def test_nothing_is_kept_for_long() -> None:
 
 async def test_what_was_forgotten_while_it_was_made_is_not_kept() -> None:
     clock = Clock()
-    recent, slow = Recent(clock), Counting(clock, 1)
+    recent, slow = TtlCache(clock), Counting(clock, 1)
     await recent.get("key", slow)
     clock.now += 11
     slow.going.clear()
@@ -91,7 +91,7 @@ async def test_what_was_forgotten_while_it_was_made_is_not_kept() -> None:
 
 async def test_a_failure_is_not_kept_and_not_for_ever_in_the_way() -> None:
     clock = Clock()
-    recent, slow = Recent(clock), Counting(clock, 1)
+    recent, slow = TtlCache(clock), Counting(clock, 1)
     await recent.get("key", slow)
     clock.now += 11
 
@@ -110,7 +110,7 @@ async def test_a_failure_is_not_kept_and_not_for_ever_in_the_way() -> None:
 
 async def test_what_is_being_made_is_let_go_at_the_end() -> None:
     clock = Clock()
-    recent, slow = Recent(clock), Counting(clock, 1)
+    recent, slow = TtlCache(clock), Counting(clock, 1)
     await recent.get("key", slow)
     clock.now += 11
     slow.going.clear()

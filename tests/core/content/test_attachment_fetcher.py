@@ -12,7 +12,7 @@ from ums.config import Settings, SettingsError
 from ums.core.content.attachment_fetcher import fetch_files
 from ums.core.content.file_names import clean_name, disposition_name
 from ums.errors import Invalid, TooLarge
-from ums.mail.mime.builder import Content, File, Skeleton
+from ums.mail.mime.builder import File, MimeContent, MimeTemplate
 
 # -- files ------------------------------------------------------------------------------------
 
@@ -79,8 +79,8 @@ async def test_names_and_types(
     server.add(wired, b"data", *headers)
     file = await one(server.url(path))
     assert (file.name, file.content_type) == (name, kind)
-    content = Content("s", "t", (file,))
-    Skeleton.build(content, from_address="a@example.com", auto_submitted=False)  # mime takes it
+    content = MimeContent("s", "t", (file,))
+    MimeTemplate.build(content, from_address="a@example.com", auto_submitted=False)  # mime takes it
 
 
 @pytest.mark.parametrize(

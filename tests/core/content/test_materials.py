@@ -13,7 +13,7 @@ from ums.core.channels import channels
 from ums.core.content import material_upload, materials
 from ums.core.content.material_upload import CHUNK, Storing, store, store_file
 from ums.core.content.materials import MaterialInfo
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import material_chunks
 from ums.core.tables import materials as table
 from ums.errors import Invalid, NotFound, TooLarge
@@ -26,11 +26,11 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-async def made(system: System, data: bytes = b"content", name: str = "a.txt") -> MaterialInfo:
+async def made(system: AppContext, data: bytes = b"content", name: str = "a.txt") -> MaterialInfo:
     return await store(system, pieces(data), name=name)
 
 
-async def count(system: System) -> tuple[int, int]:
+async def count(system: AppContext) -> tuple[int, int]:
     """(materials, pieces of them) in the database."""
     async with system.database.read() as tx:
         rows = [
@@ -39,19 +39,19 @@ async def count(system: System) -> tuple[int, int]:
     return rows[0], rows[1]
 
 
-async def age(system: System, *ids: int) -> None:
+async def age(system: AppContext, *ids: int) -> None:
     """Let the time of these be over."""
     async with system.database.write() as tx:
         await tx.run(update(table).where(table.c.id.in_(ids)).values(expires_at=clock.now() - 1))
 
 
-async def content(system: System, id: int) -> bytes:
+async def content(system: AppContext, id: int) -> bytes:
     async with system.database.read() as tx:
         return (await materials.read(tx, [id]))[id]
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
-async def test_what_goes_in_comes_out(system: System, size: int) -> None:
+async def test_what_goes_in_comes_out(system: AppContext, size: int) -> None:
     data = bytes(range(251)) * (size // 251 + 1)
     parts = [data[:size][at : at + 60_000] for at in range(0, size, 60_000)]
     stored = await store(system, pieces(*parts), name="a.bin")
@@ -60,7 +60,7 @@ async def test_what_goes_in_comes_out(system: System, size: int) -> None:
     assert await count(system) == (1, -(-size // CHUNK))
 
 
-async def test_it_is_written_while_it_comes(system: System) -> None:
+async def test_it_is_written_while_it_comes(system: AppContext) -> None:
     seen: list[tuple[int, int]] = []
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -88,13 +88,13 @@ async def test_it_is_written_while_it_comes(system: System) -> None:
     ],
 )
 async def test_names_and_types_are_mended(
-    system: System, name: str, kind: str, expected: tuple[str, str]
+    system: AppContext, name: str, kind: str, expected: tuple[str, str]
 ) -> None:
     stored = await store(system, pieces(b"x"), name=name, content_type=kind)
     assert (stored.name, stored.content_type) == expected
 
 
-async def test_a_file_that_is_too_large_leaves_nothing(system: System) -> None:
+async def test_a_file_that_is_too_large_leaves_nothing(system: AppContext) -> None:
     with_settings(system, material_limit=CHUNK + 1)
     await store(system, pieces(b"x" * (CHUNK + 1)), name="a")
     with pytest.raises(TooLarge) as refused:
@@ -103,7 +103,7 @@ async def test_a_file_that_is_too_large_leaves_nothing(system: System) -> None:
     assert await count(system) == (1, 2)
 
 
-async def test_the_space_of_all_together(system: System) -> None:
+async def test_the_space_of_all_together(system: AppContext) -> None:
     with_settings(system, material_space=3 * 64 * 1024)
     first = await made(system)
     await made(system, b"x" * 100_000)
@@ -115,7 +115,7 @@ async def test_the_space_of_all_together(system: System) -> None:
     await made(system)
 
 
-async def test_what_breaks_off_leaves_nothing(system: System) -> None:
+async def test_what_breaks_off_leaves_nothing(system: AppContext) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x" * 2 * CHUNK
         raise ConnectionResetError
@@ -125,7 +125,7 @@ async def test_what_breaks_off_leaves_nothing(system: System) -> None:
     assert await count(system) == (0, 0)
 
 
-async def test_a_cancelled_upload_leaves_nothing(system: System) -> None:
+async def test_a_cancelled_upload_leaves_nothing(system: AppContext) -> None:
     reached = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -141,7 +141,7 @@ async def test_a_cancelled_upload_leaves_nothing(system: System) -> None:
     assert await count(system) == (0, 0)
 
 
-async def test_a_killed_upload_is_never_seen_and_tidied(system: System) -> None:
+async def test_a_killed_upload_is_never_seen_and_tidied(system: AppContext) -> None:
     storing = Storing(system, "a")
     await storing.add(b"x" * CHUNK)
     assert await count(system) == (1, 1)
@@ -163,14 +163,14 @@ async def test_a_killed_upload_is_never_seen_and_tidied(system: System) -> None:
 
 
 @pytest.mark.parametrize("hours", [0, -1, 169, 10**9])
-async def test_hours(system: System, hours: int) -> None:
+async def test_hours(system: AppContext, hours: int) -> None:
     with pytest.raises(Invalid) as refused:
         await store(system, pieces(b"x"), name="a", hours=hours)
     assert refused.value.reason == "material_ttl"
     assert await count(system) == (0, 0)
 
 
-async def test_they_live_for_their_hours(system: System) -> None:
+async def test_they_live_for_their_hours(system: AppContext) -> None:
     before = clock.now()
     for hours in (1, 24, 168):
         id = (await store(system, pieces(b"x"), name="a", hours=hours)).id
@@ -179,7 +179,7 @@ async def test_they_live_for_their_hours(system: System) -> None:
         assert before <= expires_at - hours * clock.HOUR <= clock.now()
 
 
-async def test_they_are_found_by_their_url(system: System) -> None:
+async def test_they_are_found_by_their_url(system: AppContext) -> None:
     one, other = await made(system), await made(system)
     assert one.url.startswith(system.settings.base_url + "/v1/material/")
     urls = ["https://elsewhere.example/a", other.url, one.url, other.url]
@@ -191,14 +191,14 @@ async def test_they_are_found_by_their_url(system: System) -> None:
     }
 
 
-async def test_a_url_of_another_machine_or_an_older_name(system: System) -> None:
+async def test_a_url_of_another_machine_or_an_older_name(system: AppContext) -> None:
     token = (await made(system)).url.rpartition("/")[2]
     with_settings(system, public_url="https://ums.example.com/")
     for base in ("https://ums.example.com", "HTTP://10.0.0.7:8080", "https://old.example/ums"):
         assert await materials.resolve(system, [f"{base}/v1/material/{token}"], FIELDS)
 
 
-async def test_what_is_ours_and_not_there(system: System) -> None:
+async def test_what_is_ours_and_not_there(system: AppContext) -> None:
     base = system.settings.base_url + "/v1/material/"
     token = (await made(system)).url.rpartition("/")[2]
     for tail in ("", "x", "A" * 43, token[:-1], token + "x", token + "?x", token + "#x"):
@@ -210,7 +210,7 @@ async def test_what_is_ours_and_not_there(system: System) -> None:
     assert await materials.resolve(system, elsewhere, FIELDS) == {}
 
 
-async def test_when_its_time_is_over(system: System) -> None:
+async def test_when_its_time_is_over(system: AppContext) -> None:
     stored = await made(system)
     await age(system, stored.id)
     with pytest.raises(Invalid) as refused:
@@ -223,7 +223,7 @@ async def test_when_its_time_is_over(system: System) -> None:
     assert await content(system, kept.id) == b"content"
 
 
-async def test_deleting(system: System) -> None:
+async def test_deleting(system: AppContext) -> None:
     stored = await made(system)
     assert (await materials.delete_material(system, stored.id)).id == stored.id
     assert await count(system) == (0, 0)
@@ -231,7 +231,7 @@ async def test_deleting(system: System) -> None:
         await materials.delete_material(system, stored.id)
 
 
-async def test_the_list_goes_by_pages(system: System) -> None:
+async def test_the_list_goes_by_pages(system: AppContext) -> None:
     ids = [(await made(system, name=f"{n}.txt")).id for n in range(5)]
     seen: list[int] = []
     after = None
@@ -247,7 +247,7 @@ async def test_the_list_goes_by_pages(system: System) -> None:
             await materials.list_materials(system, limit=limit, after=after)
 
 
-async def test_a_channel_sees_and_deletes_its_own_alone(system: System) -> None:
+async def test_a_channel_sees_and_deletes_its_own_alone(system: AppContext) -> None:
     for key in ("1", "2"):
         await channels.create(system, f"Channel {key}", key)
     known = (await system.directory.now()).channels
@@ -264,7 +264,7 @@ async def test_a_channel_sees_and_deletes_its_own_alone(system: System) -> None:
     assert await materials.resolve(system, [stored.url], FIELDS)
 
 
-async def test_a_file_of_this_machine(system: System, tmp_path: Path) -> None:
+async def test_a_file_of_this_machine(system: AppContext, tmp_path: Path) -> None:
     file = tmp_path / "价格.csv"
     file.write_bytes(b"1,2")
     stored = await store_file(system, file, 1)
@@ -275,7 +275,7 @@ async def test_a_file_of_this_machine(system: System, tmp_path: Path) -> None:
             await store_file(system, absent)
 
 
-async def test_tokens_cannot_be_guessed(system: System) -> None:
+async def test_tokens_cannot_be_guessed(system: AppContext) -> None:
     tokens = {(await made(system)).url.rpartition("/")[2] for _ in range(3)}
     assert len(tokens) == 3
     assert {len(token) for token in tokens} == {43}

@@ -7,12 +7,12 @@ import pytest
 
 from ums.core.channels import channels
 from ums.core.channels.policy import check_rules, show, with_changes
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import NO_RULES, FrequencyCap, QuietHours, Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import NO_RULES, ChannelPolicy, FrequencyCap, QuietHours
 from ums.errors import Invalid
 
 QUIET = QuietHours("22:00", "08:00", "delay")
-FULL = Rules(
+FULL = ChannelPolicy(
     zone="Asia/Shanghai",
     quiet_hours=QUIET,
     frequency_cap=FrequencyCap(3, 24),
@@ -22,7 +22,7 @@ FULL = Rules(
 )
 
 
-async def test_they_are_kept(system: System) -> None:
+async def test_they_are_kept(system: AppContext) -> None:
     await channels.create(system, "News", "1234")
     assert await channels.rules_of(system, "1234") == NO_RULES
     assert await channels.set_rules(system, "1234", FULL) == FULL
@@ -76,11 +76,11 @@ def test_what_is_no_rule(changes: dict[str, Any]) -> None:
 
 def test_only_what_is_named_changes_and_null_is_the_default() -> None:
     assert with_changes(FULL, {"zone": "UTC"}).quiet_hours == QUIET
-    assert with_changes(FULL, {"quiet_hours": None, "requests_per_second": None}) == Rules(
+    assert with_changes(FULL, {"quiet_hours": None, "requests_per_second": None}) == ChannelPolicy(
         zone="Asia/Shanghai",
         frequency_cap=FrequencyCap(3, 24),
         broadcasts_per_day=0,
         statuses=(2, 3),
     )
     assert with_changes(FULL, msgspec.to_builtins(show(FULL))) == FULL
-    assert set(msgspec.to_builtins(show(NO_RULES))) == set(Rules.__struct_fields__)
+    assert set(msgspec.to_builtins(show(NO_RULES))) == set(ChannelPolicy.__struct_fields__)

@@ -9,14 +9,14 @@ from sqlalchemy import update
 from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.context import directory
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Snapshot, touch
 from ums.core.maintenance.startup import open_system
 from ums.core.tables import channels as rows
 
 
 async def test_a_change_that_comes_while_it_is_read_is_not_missed(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await channels.create(system, "Shop", "shop")
     assert made.open

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from support.flow import Flow, open_flow
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.reporting import reports
@@ -21,7 +21,7 @@ from ums.db import Database, Tx, open_database
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

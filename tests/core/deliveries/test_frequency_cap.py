@@ -11,7 +11,7 @@ from support.flow import Flow, open_flow
 from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
@@ -23,7 +23,7 @@ NOON = 20_000 * clock.DAY + 12 * clock.HOUR
 
 
 @pytest.fixture
-async def flow(system: System, monkeypatch: pytest.MonkeyPatch) -> Flow:
+async def flow(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setattr(clock, "now", lambda: NOON)
     flow = await open_flow(system, 25)
     await capped(flow, count=2, hours=24)
@@ -98,7 +98,7 @@ async def test_two_workers_do_not_both_give_the_last_place(flow: Flow) -> None:
     msgids = [await flow.send("a@x.cn", f"b{i}@x.cn") for i in range(30)]
     async with open_other(flow) as second:
 
-        async def work(system: System) -> None:
+        async def work(system: AppContext) -> None:
             while await expand(system.database):
                 pass
 
@@ -109,7 +109,7 @@ async def test_two_workers_do_not_both_give_the_last_place(flow: Flow) -> None:
 
 
 @asynccontextmanager
-async def open_other(flow: Flow) -> AsyncIterator[System]:
+async def open_other(flow: Flow) -> AsyncIterator[AppContext]:
     """Another process of the same PostgreSQL; on SQLite only one has the file."""
     if flow.system.database.dialect == "sqlite":
         yield flow.system

@@ -5,7 +5,7 @@ import pytest
 from support.flow import Flow, open_flow
 from support.queues import change, claim, expanded, filled, intend, parked, record, standing
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import holds, queue
 from ums.core.messages import control
 from ums.core.tables import deliveries, messages
@@ -13,7 +13,7 @@ from ums.db import Tx
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

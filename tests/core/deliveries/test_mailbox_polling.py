@@ -13,7 +13,7 @@ from support import letters
 from support.fakes import Certificates
 from support.flow import Flow, open_flow
 from support.imap import ImapServer, mailbox_at
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import feedback, mailbox_polling, mailbox_worker
 from ums.core.senders import mailboxes
 from ums.core.senders.mailboxes import MailboxInfo
@@ -22,7 +22,7 @@ from ums.mail.imap import LARGEST, TOGETHER
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

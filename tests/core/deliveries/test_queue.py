@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from support.flow import Flow, open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion, queue
 from ums.core.deliveries.queue import Attempt, Claimed, Result
 from ums.core.tables import attempts, deliveries, messages, workers
@@ -17,7 +17,7 @@ from ums.engine.delivery.journal import Journal
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

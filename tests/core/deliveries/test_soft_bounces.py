@@ -5,7 +5,7 @@ import pytest
 from support.fakes import Call, SmtpServer
 from support.flow import Flow, open_flow, until
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import soft_bounces, suppressions
 from ums.core.tables import full_mailboxes as table
 from ums.engine import worker
@@ -51,7 +51,7 @@ async def end(flow: Flow) -> tuple[str, str]:
     return row.state, row.reason
 
 
-async def test_five_times_in_a_week_or_more(system: System, time: Shifted) -> None:
+async def test_five_times_in_a_week_or_more(system: AppContext, time: Shifted) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = full
         flow = await open_flow(system, server)
@@ -71,7 +71,7 @@ async def test_five_times_in_a_week_or_more(system: System, time: Shifted) -> No
             assert await end(flow) == ("suppressed", "suppressed")
 
 
-async def test_a_mail_that_is_taken_counts_them_anew(system: System, time: Shifted) -> None:
+async def test_a_mail_that_is_taken_counts_them_anew(system: AppContext, time: Shifted) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = full
         flow = await open_flow(system, server)
@@ -93,7 +93,7 @@ async def test_a_mail_that_is_taken_counts_them_anew(system: System, time: Shift
 
 
 async def test_a_message_counts_once_however_often_it_is_sent(
-    system: System, time: Shifted
+    system: AppContext, time: Shifted
 ) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = full

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, update
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import BY_HAND, STORM, Refusal, learn
 from ums.core.messages.resend import resend
@@ -73,7 +73,7 @@ async def test_a_relays_own_trouble_suppresses_nobody(flow: Flow, server: SmtpSe
     assert await held(flow) == []
 
 
-async def test_what_routing_trouble_suppressed_is_released(system: System) -> None:
+async def test_what_routing_trouble_suppressed_is_released(system: AppContext) -> None:
     said = {
         "a": ("no_such_domain", "nothing leaves this machine"),
         "b": ("no_such_domain", "Domain has a null MX"),

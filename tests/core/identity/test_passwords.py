@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from ums.core.common import operator_names
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import passwords
 from ums.core.settings import branding
 from ums.errors import Invalid
@@ -101,7 +101,7 @@ def test_a_short_name_forbids_no_words() -> None:
 
 
 async def test_the_words_of_an_installation_make_no_password(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await branding.change(system, name="Bluebird Logistics")
     settings = replace(system.settings, public_url="https://mail.quetzalcorp.example")

@@ -7,7 +7,7 @@ import pytest
 
 from support.clocks import Time
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import (
     known_devices,
     login,
@@ -44,17 +44,17 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-async def other(system: System) -> AsyncIterator[System]:
+async def other(system: AppContext) -> AsyncIterator[AppContext]:
     """A second process on the same database; SQLite has one alone."""
     if system.settings.is_sqlite:
         yield system
         return
     database = open_database(system.settings.database_url, system.settings.data_dir)
-    yield System(system.settings, database, system.seal)
+    yield AppContext(system.settings, database, system.seal)
     await database.close()
 
 
-async def fails(system: System, *keys: Key) -> float:
+async def fails(system: AppContext, *keys: Key) -> float:
     """Fail once; the seconds to wait where it was not even tried."""
     try:
         async with throttle.attempt(system.database, *keys):
@@ -65,7 +65,7 @@ async def fails(system: System, *keys: Key) -> float:
         return 0.0
 
 
-async def outcome(system: System, name: str, password: str, client: Client = HERE) -> str:
+async def outcome(system: AppContext, name: str, password: str, client: Client = HERE) -> str:
     try:
         await login.check_password(system, name, password, client)
     except UmsError as error:
@@ -74,7 +74,7 @@ async def outcome(system: System, name: str, password: str, client: Client = HER
 
 
 async def test_a_hundred_log_ins_at_once_are_not_all_looked_at(
-    system: System, other: System, evaluated: list[str], time: Time
+    system: AppContext, other: AppContext, evaluated: list[str], time: Time
 ) -> None:
     await operators.create(system, "li", PASSWORD)
     tries = [outcome((system, other)[n % 2], "li", f"guess {n}") for n in range(100)]
@@ -84,11 +84,11 @@ async def test_a_hundred_log_ins_at_once_are_not_all_looked_at(
 
 
 async def test_three_hundred_codes_at_once_are_not_all_looked_at(
-    system: System, other: System, monkeypatch: pytest.MonkeyPatch, time: Time
+    system: AppContext, other: AppContext, monkeypatch: pytest.MonkeyPatch, time: Time
 ) -> None:
     seen: list[str] = []
 
-    async def counted(_system: System, _id: int, code: str) -> None:
+    async def counted(_system: AppContext, _id: int, code: str) -> None:
         seen.append(code)
         raise NotAuthenticated("wrong_code")
 
@@ -103,7 +103,7 @@ async def test_three_hundred_codes_at_once_are_not_all_looked_at(
     assert len(seen) == login.FREE
 
 
-async def test_the_wait_grows_ends_and_is_forgotten(system: System, time: Time) -> None:
+async def test_the_wait_grows_ends_and_is_forgotten(system: AppContext, time: Time) -> None:
     key = LIMIT.key("li")
     waits: list[float] = []
     assert await fails(system, key) == 0
@@ -118,7 +118,7 @@ async def test_the_wait_grows_ends_and_is_forgotten(system: System, time: Time) 
     assert [await fails(system, key) for _ in range(4)] == [0, 0, 0, 5]
 
 
-async def test_a_good_try_is_given_back(system: System, time: Time) -> None:
+async def test_a_good_try_is_given_back(system: AppContext, time: Time) -> None:
     wide = WIDE.key("address")
     for _ in range(10):
         async with throttle.attempt(system.database, wide):
@@ -132,7 +132,9 @@ async def test_a_good_try_is_given_back(system: System, time: Time) -> None:
     assert [await fails(system, own) for _ in range(4)] == [0, 0, 0, 5]
 
 
-async def test_a_try_that_one_key_holds_back_counts_at_no_other(system: System, time: Time) -> None:
+async def test_a_try_that_one_key_holds_back_counts_at_no_other(
+    system: AppContext, time: Time
+) -> None:
     blocked, free = LIMIT.key("li"), WIDE.key("office")
     for _ in range(3):
         await fails(system, blocked)
@@ -141,7 +143,7 @@ async def test_a_try_that_one_key_holds_back_counts_at_no_other(system: System, 
     assert await fails(system, free) == 0
 
 
-async def test_tries_leak_where_the_limit_says_so(system: System, time: Time) -> None:
+async def test_tries_leak_where_the_limit_says_so(system: AppContext, time: Time) -> None:
     key = Limit("leaking", 3, 60, leak=clock.MINUTE).key("x")
     for _ in range(2):
         await fails(system, key)
@@ -149,7 +151,7 @@ async def test_tries_leak_where_the_limit_says_so(system: System, time: Time) ->
     assert [await fails(system, key) for _ in range(4)] == [0, 0, 0, 5]
 
 
-async def test_nobody_can_be_kept_out_from_elsewhere(system: System, time: Time) -> None:
+async def test_nobody_can_be_kept_out_from_elsewhere(system: AppContext, time: Time) -> None:
     await operators.create(system, "li", PASSWORD)
     id = (await login.check_password(system, "li", PASSWORD, HERE)).id
     for n in range(40):  # every guess from another address
@@ -162,7 +164,7 @@ async def test_nobody_can_be_kept_out_from_elsewhere(system: System, time: Time)
         assert await outcome(system, "li", PASSWORD, client) == "too_many_tries", wrong
 
 
-async def test_a_known_device_is_no_way_to_guess(system: System, time: Time) -> None:
+async def test_a_known_device_is_no_way_to_guess(system: AppContext, time: Time) -> None:
     await operators.create(system, "li", PASSWORD)
     id = (await login.check_password(system, "li", PASSWORD, HERE)).id
     client = Client("192.0.2.1", "", known_devices.issue(system.seal, id))
@@ -171,7 +173,7 @@ async def test_a_known_device_is_no_way_to_guess(system: System, time: Time) -> 
 
 
 async def test_a_right_password_with_a_second_factor_gets_through(
-    system: System, time: Time
+    system: AppContext, time: Time
 ) -> None:
     await operators.create(system, "li", PASSWORD)
     await operators.create(system, "wang", PASSWORD)
@@ -186,7 +188,7 @@ async def test_a_right_password_with_a_second_factor_gets_through(
     assert await outcome(system, "li", PASSWORD, fresh) == "good"
 
 
-async def _second_factor(system: System, id: int) -> None:
+async def _second_factor(system: AppContext, id: int) -> None:
     from sqlalchemy import update
 
     from ums.core.tables import operators as rows
@@ -195,7 +197,7 @@ async def _second_factor(system: System, id: int) -> None:
         await tx.run(update(rows).where(rows.c.id == id).values(totp="sealed"))
 
 
-async def test_an_office_is_not_shut_out_by_one_guesser(system: System, time: Time) -> None:
+async def test_an_office_is_not_shut_out_by_one_guesser(system: AppContext, time: Time) -> None:
     for name in ("li", "wang"):
         await operators.create(system, name, PASSWORD)
     for _ in range(30):
@@ -204,7 +206,9 @@ async def test_an_office_is_not_shut_out_by_one_guesser(system: System, time: Ti
     assert await outcome(system, "wang", PASSWORD) == "good"
 
 
-async def test_one_address_has_an_end_too(system: System, evaluated: list[str], time: Time) -> None:
+async def test_one_address_has_an_end_too(
+    system: AppContext, evaluated: list[str], time: Time
+) -> None:
     for n in range(130):
         await outcome(system, f"nobody {n}", "guess", Client(f"2001:db8:1:2::{n:x}"))
     assert len(evaluated) == 100  # one network of IPv6 is one client
@@ -227,7 +231,7 @@ def test_what_one_client_has(address: str, network: str) -> None:
 
 
 async def test_to_authenticate_again_is_held_back_in_one_session_alone(
-    system: System, time: Time
+    system: AppContext, time: Time
 ) -> None:
     await operators.create(system, "li", PASSWORD)
     operator = await login.check_password(system, "li", PASSWORD, HERE)
@@ -251,7 +255,7 @@ async def test_to_authenticate_again_is_held_back_in_one_session_alone(
     assert await sessions.find(system, here) is not None
 
 
-async def test_what_is_over_is_removed(system: System, time: Time) -> None:
+async def test_what_is_over_is_removed(system: AppContext, time: Time) -> None:
     from sqlalchemy import func, select
 
     from ums.core.tables import throttle as rows

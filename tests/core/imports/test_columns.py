@@ -11,7 +11,7 @@ import xlsxwriter
 from sqlalchemy import text
 
 from support.spreadsheets import ME, counts, prepare, shown
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports import drafts, runner, undo
 from ums.core.imports.columns import Choice
 from ums.core.imports.dry_run import dry_run
@@ -27,12 +27,12 @@ ROWS: Rows = [["会员号", "电子邮件", "姓名", "备注"], ["007", "a@a.or
 
 
 @pytest.fixture
-async def world(system: System) -> System:
+async def world(system: AppContext) -> AppContext:
     await prepare(system)
     return system
 
 
-async def done(system: System, path: Path, **chosen: Any) -> Import:
+async def done(system: AppContext, path: Path, **chosen: Any) -> Import:
     opened = await runner.open_import(
         system, path, bind_id="all", name=path.name, choice=Choice(**chosen)
     )
@@ -40,7 +40,7 @@ async def done(system: System, path: Path, **chosen: Any) -> Import:
     return await shown(system, opened.id)
 
 
-async def held(system: System, userid: str) -> users.User:
+async def held(system: AppContext, userid: str) -> users.User:
     async with system.database.read() as tx:
         found = await users.find(tx, userid)
     assert found is not None
@@ -80,7 +80,7 @@ def as_text(encoding: str, mark: str) -> Callable[[Path, Rows], Path]:
 )
 @pytest.mark.parametrize("above", [0, 2], ids=["header-first", "below-a-title"])
 async def test_a_table_is_read_as_it_comes(
-    world: System, tmp_path: Path, write: Callable[[Path, Rows], Path], above: int
+    world: AppContext, tmp_path: Path, write: Callable[[Path, Rows], Path], above: int
 ) -> None:
     title: Rows = [["2026 年会员名单"], []][:above]
     one = await done(world, write(tmp_path / "a.xlsx", [*title, *ROWS]))
@@ -91,7 +91,9 @@ async def test_a_table_is_read_as_it_comes(
 
 
 @on_sqlite
-async def test_the_sheet_with_the_table_is_found_or_chosen(world: System, tmp_path: Path) -> None:
+async def test_the_sheet_with_the_table_is_found_or_chosen(
+    world: AppContext, tmp_path: Path
+) -> None:
     book = openpyxl.Workbook()
     book.active.append(["A note on this file"])  # type: ignore[union-attr]
     for name, userid in (("members", "m1"), ("more", "m2")):
@@ -109,7 +111,7 @@ async def test_the_sheet_with_the_table_is_found_or_chosen(world: System, tmp_pa
 
 
 @on_sqlite
-async def test_the_header_row_is_chosen(world: System, tmp_path: Path) -> None:
+async def test_the_header_row_is_chosen(world: AppContext, tmp_path: Path) -> None:
     rows: Rows = [["userid", "email"], ["名", "址"], ["u1", "a@a.org"]]
     path = by_openpyxl(tmp_path / "a.xlsx", rows)
     chosen: dict[str, Any] = {"header_row": 2, "fields": {"名": "userid", "B": "email"}}
@@ -119,7 +121,7 @@ async def test_the_header_row_is_chosen(world: System, tmp_path: Path) -> None:
             await done(world, path, header_row=row)
 
 
-async def test_columns_are_mapped_and_ignored(world: System, tmp_path: Path) -> None:
+async def test_columns_are_mapped_and_ignored(world: AppContext, tmp_path: Path) -> None:
     head = ["ID", "Number", "Mail", "City", "Phone", "Joined"]
     path = by_openpyxl(tmp_path / "a.xlsx", [head, ["x", "u1", "a@a.org", "Ulm", "123456", "2020"]])
     fields = {"number": "userid", "F": "user.joined"}
@@ -141,7 +143,9 @@ async def test_columns_are_mapped_and_ignored(world: System, tmp_path: Path) -> 
         await done(world, path, ignore=["ID", "Mail"])
 
 
-async def test_columns_of_which_nothing_is_said_are_not_read(world: System, tmp_path: Path) -> None:
+async def test_columns_of_which_nothing_is_said_are_not_read(
+    world: AppContext, tmp_path: Path
+) -> None:
     path = by_openpyxl(tmp_path / "a.xlsx", [["A", "B", "C"], ["u1", "a@a.org", "x"]])
     with path.open("rb") as file:
         made = await drafts.upload(world, file, "a.xlsx")
@@ -153,7 +157,7 @@ async def test_columns_of_which_nothing_is_said_are_not_read(world: System, tmp_
     assert counts(await shown(world, made.id)) == (1, 0, 0, 0)
 
 
-async def test_attributes_keep_their_type(world: System, tmp_path: Path) -> None:
+async def test_attributes_keep_their_type(world: AppContext, tmp_path: Path) -> None:
     head = ["userid", "user.zip", "user.age", "user.vip", "user.score"]
     path = by_openpyxl(tmp_path / "a.xlsx", [head, ["u1", "01067", 42, True, 8.5], ["u2"]])
     await done(world, path)
@@ -172,7 +176,7 @@ async def test_attributes_keep_their_type(world: System, tmp_path: Path) -> None
 
 
 async def test_an_empty_cell_keeps_an_attribute_and_the_undo_restores(
-    world: System, tmp_path: Path
+    world: AppContext, tmp_path: Path
 ) -> None:
     head = ["userid", "city", "name"]
     first = by_openpyxl(tmp_path / "a.xlsx", [head, ["u1", "Ulm", "Ann"]])
@@ -190,7 +194,7 @@ async def test_an_empty_cell_keeps_an_attribute_and_the_undo_restores(
     assert ((await shown(world, one.id)).undone, (await shown(world, one.id)).kept) == (2, 0)
 
 
-async def test_an_address_alone_is_enough(world: System, tmp_path: Path) -> None:
+async def test_an_address_alone_is_enough(world: AppContext, tmp_path: Path) -> None:
     rows: Rows = [["E-mail Address"], ["a@Example.org"], ["o'hara@a.org"], ["nobody"]]
     path = by_openpyxl(tmp_path / "a.xlsx", rows)
     with path.open("rb") as file:
@@ -206,7 +210,9 @@ async def test_an_address_alone_is_enough(world: System, tmp_path: Path) -> None
     assert (await held(world, "a@example.org")).addresses == {"email": {"all": ["a@example.org"]}}
 
 
-async def test_the_same_address_under_two_userids_is_told(world: System, tmp_path: Path) -> None:
+async def test_the_same_address_under_two_userids_is_told(
+    world: AppContext, tmp_path: Path
+) -> None:
     head = ["userid", "email"]
     await done(world, by_openpyxl(tmp_path / "a.xlsx", [head, ["old", "a@a.org"]]))
     rows: Rows = [head, ["u1", "a@a.org"], ["u2", "b@a.org"], ["u3", "b@a.org"], ["u3", "b@a.org"]]
@@ -241,7 +247,7 @@ FODS = b'<?xml version="1.0"?>\n<office:document xmlns:office="urn:x"/>'
     ],
 )
 async def test_what_is_wrong_with_a_file_is_said_in_both_languages(
-    world: System, tmp_path: Path, name: str, content: bytes, words: str
+    world: AppContext, tmp_path: Path, name: str, content: bytes, words: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
@@ -273,7 +279,7 @@ def test_what_is_stored_of_an_error_has_words_in_both_languages() -> None:
     assert recall("as it was stored before") == "as it was stored before"
 
 
-async def test_reasons_name_the_headings_of_the_file(world: System, tmp_path: Path) -> None:
+async def test_reasons_name_the_headings_of_the_file(world: AppContext, tmp_path: Path) -> None:
     rows: Rows = [["会员号", "邮箱", "手机"], ["a b", "", ""], ["", "a@a.org", ""]]
     rows += [["u1", "nobody", ""], ["u2", "", 1e16]]
     with by_openpyxl(tmp_path / "a.xlsx", rows).open("rb") as file:
@@ -291,7 +297,7 @@ async def test_reasons_name_the_headings_of_the_file(world: System, tmp_path: Pa
     assert [recall(row.reason, "zh") for row in rejected] == told
 
 
-async def test_an_ods_file_with_the_shapes_of_libreoffice(world: System) -> None:
+async def test_an_ods_file_with_the_shapes_of_libreoffice(world: AppContext) -> None:
     """The package, styles and settings are those of a file that LibreOffice 7.3 saved; its cells
     were written anew by a script, in the same markup: a title, blank cells to the end of the sheet,
     cells that stand for several, a link, a date."""

@@ -8,7 +8,7 @@ import pytest
 import xlsxwriter
 
 from support.spreadsheets import ME, counts, prepare, shown
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports import drafts, runner
 from ums.core.imports.columns import Choice
 from ums.core.imports.drafts import ImportInfo
@@ -28,12 +28,12 @@ def workbook(path: Path, sheets: Sheets) -> Path:
     return path
 
 
-async def uploaded(system: System, path: Path) -> ImportInfo:
+async def uploaded(system: AppContext, path: Path) -> ImportInfo:
     with path.open("rb") as file:
         return await drafts.upload(system, file, path.name)
 
 
-async def ran(system: System, import_id: int) -> tuple[int, int, int, int]:
+async def ran(system: AppContext, import_id: int) -> tuple[int, int, int, int]:
     await drafts.start(system, import_id)
     await runner.run(system, import_id, ME)
     return counts(await shown(system, import_id))
@@ -49,7 +49,7 @@ def rows_of_every_kind() -> Iterator[list[str]]:
     yield ["user7", "nobody", ""]
 
 
-async def test_a_dry_run_counts_what_the_run_does(system: System, tmp_path: Path) -> None:
+async def test_a_dry_run_counts_what_the_run_does(system: AppContext, tmp_path: Path) -> None:
     await prepare(system)
     few = [HEADER, ["user1", "user1@example.com", ""], ["user2", "old@example.com", ""]]
     first = await uploaded(system, workbook(tmp_path / "few.xlsx", {"s": few}))
@@ -66,7 +66,7 @@ async def test_a_dry_run_counts_what_the_run_does(system: System, tmp_path: Path
     assert changed + unchanged == told.changed + told.unchanged + told.duplicate
 
 
-async def test_what_columns_held_is_remembered(system: System, tmp_path: Path) -> None:
+async def test_what_columns_held_is_remembered(system: AppContext, tmp_path: Path) -> None:
     await prepare(system)
     rows = [["编号", "联系方式"], ["a", "a@example.com"]]
     first = await uploaded(system, workbook(tmp_path / "one.xlsx", {"s": rows}))
@@ -83,7 +83,7 @@ async def test_what_columns_held_is_remembered(system: System, tmp_path: Path) -
     assert other.columns == ["", ""]
 
 
-async def test_a_sheet_is_chosen(system: System, tmp_path: Path) -> None:
+async def test_a_sheet_is_chosen(system: AppContext, tmp_path: Path) -> None:
     await prepare(system)
     sheets: Sheets = {
         "empty": [],

@@ -6,7 +6,7 @@ import openpyxl
 import pytest
 
 from support.spreadsheets import counts, done, prepare, table
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports import runner
 from ums.errors import NotFound
 
@@ -14,12 +14,12 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]
 
 
 @pytest.fixture
-async def world(system: System) -> System:
+async def world(system: AppContext) -> AppContext:
     await prepare(system)
     return system
 
 
-async def test_rejected_rows_come_back_as_text(world: System, tmp_path: Path) -> None:
+async def test_rejected_rows_come_back_as_text(world: AppContext, tmp_path: Path) -> None:
     rows = [[cell, "nonsense", ""] for cell in FORMULAS]
     long = [1234567890123456789, "a@a.org", ""]
     path = table(
@@ -49,7 +49,9 @@ async def test_rejected_rows_come_back_as_text(world: System, tmp_path: Path) ->
         await runner.rejected_workbook(world, 77, target)
 
 
-async def test_the_file_s_own_columns_and_headings_are_kept(world: System, tmp_path: Path) -> None:
+async def test_the_file_s_own_columns_and_headings_are_kept(
+    world: AppContext, tmp_path: Path
+) -> None:
     head = ["备注", "会员号", "E-mail", "备注"]
     path = table(tmp_path / "a.xlsx", head, ["first", "m1", "nobody", "second"])
     one = await done(world, path)
@@ -65,7 +67,7 @@ async def test_the_file_s_own_columns_and_headings_are_kept(world: System, tmp_p
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_many_rejects_are_paged(
-    world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ums.core.imports.rejects._PAGE", 7)
     one = await done(

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from support.spreadsheets import ME, counts, done, people, prepare, shown, table
 from ums.config import Settings
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
 from ums.core.imports import runner
 from ums.core.maintenance.startup import open_system
@@ -31,31 +31,31 @@ on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-async def world(system: System) -> System:
+async def world(system: AppContext) -> AppContext:
     """Channels A and B, sender MINE."""
     await prepare(system)
     return system
 
 
-async def held(system: System, userid: str) -> users.User:
+async def held(system: AppContext, userid: str) -> users.User:
     async with system.database.read() as tx:
         user = await users.find(tx, userid)
     assert user is not None
     return user
 
 
-async def reasons(system: System, import_id: int) -> list[tuple[int, str]]:
+async def reasons(system: AppContext, import_id: int) -> list[tuple[int, str]]:
     async with system.database.read() as tx:
         mine = import_rejects.c.import_id == import_id
         rows = await tx.rows(select(import_rejects).where(mine).order_by(import_rejects.c.row))
     return [(row[1], recall(row[3])) for row in rows]
 
 
-def copies(system: System) -> list[Path]:
+def copies(system: AppContext) -> list[Path]:
     return list((system.settings.data_dir / "imports").iterdir())
 
 
-async def test_guides_table(world: System, tmp_path: Path) -> None:
+async def test_guides_table(world: AppContext, tmp_path: Path) -> None:
     path = table(
         tmp_path / "users.xlsx",
         ["userid", "email"],
@@ -79,7 +79,7 @@ async def test_guides_table(world: System, tmp_path: Path) -> None:
 
 
 @on_sqlite
-async def test_general_format(world: System, tmp_path: Path) -> None:
+async def test_general_format(world: AppContext, tmp_path: Path) -> None:
     path = table(
         tmp_path / "users.xlsx",
         ["tag", "bind_id", *COLUMNS[2:-1], "userid"],
@@ -109,7 +109,7 @@ async def test_general_format(world: System, tmp_path: Path) -> None:
 
 
 @on_sqlite
-async def test_csv_in_gb18030(world: System, tmp_path: Path) -> None:
+async def test_csv_in_gb18030(world: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_bytes("userid;tag\nu1;北京,上海\n".encode("gb18030"))
     assert counts(await done(world, path)) == (1, 0, 0, 0)
@@ -117,7 +117,7 @@ async def test_csv_in_gb18030(world: System, tmp_path: Path) -> None:
 
 
 @on_sqlite
-async def test_file_that_cannot_be_read_changes_nothing(world: System, tmp_path: Path) -> None:
+async def test_file_that_cannot_be_read_changes_nothing(world: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text('userid,email\nu1,a@a.org\nu2,"b@a.org\n')  # cut off
     with pytest.raises(Invalid, match="line 3"):
@@ -128,7 +128,7 @@ async def test_file_that_cannot_be_read_changes_nothing(world: System, tmp_path:
 
 
 @on_sqlite
-async def test_an_import_that_failed_does_nothing_more(world: System, tmp_path: Path) -> None:
+async def test_an_import_that_failed_does_nothing_more(world: AppContext, tmp_path: Path) -> None:
     one = await done(world, people(tmp_path / "a.xlsx", 2), "MINE")
     assert (one.state, counts(one)) == ("failed", (0, 0, 0, 0))
     assert copies(world) == []
@@ -138,7 +138,9 @@ async def test_an_import_that_failed_does_nothing_more(world: System, tmp_path: 
 
 
 @on_sqlite
-async def test_bind_id_that_suits_no_row_fails_the_import(world: System, tmp_path: Path) -> None:
+async def test_bind_id_that_suits_no_row_fails_the_import(
+    world: AppContext, tmp_path: Path
+) -> None:
     one = await done(world, people(tmp_path / "a.xlsx", 2), "MINE")
     assert (one.state, one.rejected) == ("failed", 0)
     assert recall(one.detail) == "email: bind id MINE cannot be used here."
@@ -146,7 +148,7 @@ async def test_bind_id_that_suits_no_row_fails_the_import(world: System, tmp_pat
 
 
 @on_sqlite
-async def test_what_cannot_be_opened(world: System, tmp_path: Path) -> None:
+async def test_what_cannot_be_opened(world: AppContext, tmp_path: Path) -> None:
     good = people(tmp_path / "a.xlsx", 2)
     bad = tmp_path / "b.xlsx"
     bad.write_bytes(good.read_bytes()[:-100])
@@ -168,7 +170,7 @@ async def test_what_cannot_be_opened(world: System, tmp_path: Path) -> None:
 
 
 @on_sqlite
-async def test_our_copy_has_a_name_of_its_own(world: System, tmp_path: Path) -> None:
+async def test_our_copy_has_a_name_of_its_own(world: AppContext, tmp_path: Path) -> None:
     path = people(tmp_path / "a.xlsx", 1)
     one = await runner.open_import(world, path, bind_id="A", name="../../e\x00vil\r\n.xlsx")
     assert one.name == "../../e vil  .xlsx"
@@ -177,7 +179,7 @@ async def test_our_copy_has_a_name_of_its_own(world: System, tmp_path: Path) -> 
     assert copy.stat().st_mode & 0o777 == 0o600
 
 
-async def test_same_file_again_is_the_same_import(world: System, tmp_path: Path) -> None:
+async def test_same_file_again_is_the_same_import(world: AppContext, tmp_path: Path) -> None:
     path = people(tmp_path / "a.xlsx", 3)
     first = await runner.open_import(world, path, bind_id="A", name="a")
     again = await runner.open_import(world, path, bind_id="A", name="b")
@@ -193,7 +195,7 @@ async def test_same_file_again_is_the_same_import(world: System, tmp_path: Path)
 
 @on_sqlite
 async def test_one_step_at_a_time(
-    world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "BATCH", 10)
     opened = await runner.open_import(world, people(tmp_path / "a.xlsx", 25), bind_id="A", name="a")
@@ -202,12 +204,12 @@ async def test_one_step_at_a_time(
     assert counts(await shown(world, opened.id)) == (25, 0, 0, 0)
 
 
-async def cursor_after_step(system: System, import_id: int) -> tuple[bool, int]:
+async def cursor_after_step(system: AppContext, import_id: int) -> tuple[bool, int]:
     more = await runner.step(system, import_id, ME)
     return more, (await shown(system, import_id)).cursor
 
 
-async def test_claim(world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_claim(world: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "BATCH", 1)
     opened = await runner.open_import(world, people(tmp_path / "a.xlsx", 3), bind_id="A", name="a")
 
@@ -230,7 +232,9 @@ async def test_claim(world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @on_sqlite
-async def test_claim_leaves_a_file_on_another_machine_alone(world: System, tmp_path: Path) -> None:
+async def test_claim_leaves_a_file_on_another_machine_alone(
+    world: AppContext, tmp_path: Path
+) -> None:
     await runner.open_import(world, people(tmp_path / "a.xlsx", 1), bind_id="A", name="a")
     copies(world)[0].unlink()
     async with world.database.write() as tx:
@@ -238,7 +242,7 @@ async def test_claim_leaves_a_file_on_another_machine_alone(world: System, tmp_p
 
 
 async def test_worker_that_lost_its_import_changes_nothing(
-    world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that was asleep past its lease wakes up in the middle of a batch."""
     monkeypatch.setattr(reader, "BATCH", 2)
@@ -262,7 +266,7 @@ async def test_worker_that_lost_its_import_changes_nothing(
 
 
 async def test_cancelled_run_waits_to_be_claimed(
-    world: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "BATCH", 5)
     opened = await runner.open_import(
@@ -346,7 +350,7 @@ async def killed(settings: Settings, import_id: int, attempt: int) -> None:
 
 
 @on_sqlite
-async def test_sweep_removes_what_no_import_wants(world: System, tmp_path: Path) -> None:
+async def test_sweep_removes_what_no_import_wants(world: AppContext, tmp_path: Path) -> None:
     await runner.open_import(world, people(tmp_path / "a.xlsx", 1), bind_id="A", name="a")
     [wanted] = copies(world)
     orphan, young = wanted.with_name("orphan.csv"), wanted.with_name("young.csv")
@@ -359,14 +363,14 @@ async def test_sweep_removes_what_no_import_wants(world: System, tmp_path: Path)
 
 
 @on_sqlite
-async def test_no_import(world: System) -> None:
+async def test_no_import(world: AppContext) -> None:
     async with world.database.read() as tx:
         assert await runner.show(tx, 1) is None
         assert await tx.value(select(func.count()).select_from(imports_table)) == 0
 
 
 @on_sqlite
-async def test_no_reader_outlives_its_import(world: System, tmp_path: Path) -> None:
+async def test_no_reader_outlives_its_import(world: AppContext, tmp_path: Path) -> None:
     before = children()
     await done(world, people(tmp_path / "a.xlsx", 10))
     assert children() == before

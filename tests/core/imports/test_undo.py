@@ -8,9 +8,9 @@ from sqlalchemy import delete, func, select, update
 from support.spreadsheets import table
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.imports import drafts, runner, undo
 from ums.core.imports.undo import Lost
 from ums.core.spreadsheets import reader
@@ -24,44 +24,44 @@ from ums.errors import Conflict, NotFound
 ME = "me"
 
 
-async def administrator(system: System) -> Caller:
-    return Caller("test", frozenset({"admin"}), None, await system.directory.now())
+async def administrator(system: AppContext) -> Principal:
+    return Principal("test", frozenset({"admin"}), None, await system.directory.now())
 
 
-async def imported(system: System, path: Path) -> int:
+async def imported(system: AppContext, path: Path) -> int:
     opened = await runner.open_import(system, path, name="people")
     await runner.run(system, opened.id, ME)
     assert (await shown(system, opened.id)).state == "done"
     return opened.id
 
 
-async def shown(system: System, id: int) -> drafts.ImportInfo:
+async def shown(system: AppContext, id: int) -> drafts.ImportInfo:
     async with system.database.read() as tx:
         return await drafts.show(tx, id)
 
 
-async def held(system: System, userid: str) -> users.User | None:
+async def held(system: AppContext, userid: str) -> users.User | None:
     async with system.database.read() as tx:
         return await users.find(tx, userid)
 
 
-async def put(system: System, userid: str, **tags: list[str]) -> None:
+async def put(system: AppContext, userid: str, **tags: list[str]) -> None:
     await administration.put(system, await administrator(system), userid, UserDraft(tags=tags))
 
 
-async def batches(system: System) -> int:
+async def batches(system: AppContext) -> int:
     async with system.database.read() as tx:
         return int(await tx.value(select(func.count()).select_from(import_batches)))
 
 
-async def undone(system: System, id: int) -> drafts.ImportInfo:
+async def undone(system: AppContext, id: int) -> drafts.ImportInfo:
     await undo.request(system, id)
     await runner.run(system, id, ME)
     return await shown(system, id)
 
 
 async def test_a_user_of_several_batches_is_as_before(
-    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "BATCH", 2)
     await put(system, "old", all=["first"])
@@ -80,7 +80,7 @@ async def test_a_user_of_several_batches_is_as_before(
     assert await batches(system) == 0
 
 
-async def test_what_was_changed_since_stays(system: System, tmp_path: Path) -> None:
+async def test_what_was_changed_since_stays(system: AppContext, tmp_path: Path) -> None:
     lines = [[name, f"{name}@a.org", "t"] for name in ("kept", "again", "grown", "gone")]
     id = await imported(system, table(tmp_path / "a.xlsx", ["userid", "email", "tag"], *lines))
     await put(system, "kept", all=["mine"])  # and no address any more
@@ -106,7 +106,7 @@ async def test_what_was_changed_since_stays(system: System, tmp_path: Path) -> N
 
 
 async def test_another_worker_goes_on_where_one_died(
-    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "BATCH", 2)
     lines = [[f"u{n}", f"u{n}@a.org"] for n in range(10)]
@@ -139,7 +139,7 @@ async def test_another_worker_goes_on_where_one_died(
     assert await shown(system, id) == after
 
 
-async def test_what_cannot_be_taken_back(system: System, tmp_path: Path) -> None:
+async def test_what_cannot_be_taken_back(system: AppContext, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         await undo.request(system, 77)
     path = table(tmp_path / "a.xlsx", ["userid"], ["u1"])
@@ -155,7 +155,7 @@ async def test_what_cannot_be_taken_back(system: System, tmp_path: Path) -> None
         await undo.request(system, waiting.id)
 
 
-async def test_old_drafts_are_forgotten(system: System, tmp_path: Path) -> None:
+async def test_old_drafts_are_forgotten(system: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("userid\nu\n")
     with path.open("rb") as file:
@@ -173,7 +173,7 @@ async def test_old_drafts_are_forgotten(system: System, tmp_path: Path) -> None:
 
 
 async def test_shared_addresses_are_in_the_audit_log_once_for_each_batch(
-    system: System, tmp_path: Path
+    system: AppContext, tmp_path: Path
 ) -> None:
     draft = UserDraft(addresses={"email": {"all": ["one@example.org"]}})
     await administration.put(system, await administrator(system), "zhangsan", draft)

@@ -16,8 +16,8 @@ from ums.config import Settings
 from ums.core.channels import channels
 from ums.core.common import idempotency
 from ums.core.common.encryption import KEY_FILE, RETIRED_FILE, sealed_with
-from ums.core.common.idempotency import Kept, Place
-from ums.core.context.app_context import System
+from ums.core.common.idempotency import RequestKey, StoredResponse
+from ums.core.context.app_context import AppContext
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import authenticate, create_access_key
 from ums.core.maintenance import key_rotation
@@ -35,7 +35,7 @@ TOTP = b"12345678901234567890"
 URL = "https://receiver.example/callback"
 
 
-async def fill(system: System) -> None:
+async def fill(system: AppContext) -> None:
     """At least one row in every column that holds sealed texts."""
     flow = await open_flow(system, 25)
     await mailboxes.set_mailbox(system, "main", mailbox_at(1143))
@@ -78,12 +78,14 @@ async def fill(system: System) -> None:
         totp = system.seal.close(TOTP.hex(), two_factor.secret_context(id))
         await tx.run(update(operators).where(operators.c.id == id).values(totp=totp))
     await one_time_secrets.keep(system, id, "token", name="a", secret="a secret")
-    place = Place("token:1", "again")
+    place = RequestKey("token:1", "again")
     assert await idempotency.claim(system.database, system.seal, place) is None
-    await idempotency.keep(system.database, system.seal, place, "f" * 64, Kept(200, [], "{}"))
+    await idempotency.keep(
+        system.database, system.seal, place, "f" * 64, StoredResponse(200, [], "{}")
+    )
 
 
-async def sealed_columns(system: System) -> dict[tuple[str, str], set[str]]:
+async def sealed_columns(system: AppContext) -> dict[tuple[str, str], set[str]]:
     """(table, column) -> the fingerprints of the keys whose texts it holds, found by looking into
     every column of text there is."""
     found: dict[tuple[str, str], set[str]] = {}
@@ -98,13 +100,13 @@ async def sealed_columns(system: System) -> dict[tuple[str, str], set[str]]:
     return found
 
 
-def keys_in(system: System, name: str = KEY_FILE) -> list[str]:
+def keys_in(system: AppContext, name: str = KEY_FILE) -> list[str]:
     path = system.settings.data_dir / name
     assert path.stat().st_mode & 0o777 == 0o600
     return path.read_text().split()
 
 
-async def check_everything_opens(system: System) -> None:
+async def check_everything_opens(system: AppContext) -> None:
     system.directory.forget()
     now = await system.directory.now()
     for sender in now.senders.values():
@@ -116,13 +118,13 @@ async def check_everything_opens(system: System) -> None:
                 assert text is None or system.seal.open(text, place.context(row)) is not None
 
 
-async def test_every_sealed_column_is_known(system: System) -> None:
+async def test_every_sealed_column_is_known(system: AppContext) -> None:
     await fill(system)
     found = set(await sealed_columns(system))
     assert found == {(place.table.name, place.name) for place in SEALED}
 
 
-async def rotated(system: System) -> key_rotation.KeyStatus:
+async def rotated(system: AppContext) -> key_rotation.KeyStatus:
     """By the steps that this database asks for."""
     if not system.settings.is_sqlite:
         await key_rotation.add(system)
@@ -130,7 +132,7 @@ async def rotated(system: System) -> key_rotation.KeyStatus:
     return status if system.settings.is_sqlite else await key_rotation.retire(system)
 
 
-async def test_all_is_sealed_with_the_new_key(system: System) -> None:
+async def test_all_is_sealed_with_the_new_key(system: AppContext) -> None:
     await fill(system)
     before, derived = system.seal.fingerprint, system.seal.derive("message-id")
     old_file = keys_in(system)
@@ -187,7 +189,7 @@ class Killed(BaseException):
     """The process ended here."""
 
 
-async def rotate_and_retire(system: System) -> None:
+async def rotate_and_retire(system: AppContext) -> None:
     await key_rotation.rotate(system)
     await key_rotation.retire(system)
 
@@ -235,7 +237,7 @@ async def test_an_interrupted_rotation_is_finished(
         await check_everything_opens(system)
 
 
-async def test_a_slice_is_not_the_end(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slice_is_not_the_end(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(7):
         await channels.create(system, f"Channel {number}", f"key{number}")
     monkeypatch.setattr(key_rotation, "SLICE", 2)
@@ -243,7 +245,7 @@ async def test_a_slice_is_not_the_end(system: System, monkeypatch: pytest.Monkey
     assert all(keys == {status.sealing} for keys in (await sealed_columns(system)).values())
 
 
-async def test_a_secret_of_a_lost_key_is_told_and_left_alone(system: System) -> None:
+async def test_a_secret_of_a_lost_key_is_told_and_left_alone(system: AppContext) -> None:
     await channels.create(system, "Lost", "lost")
     channel = (await system.directory.now()).channels["lost"]
     text = sealed_with("0" * 12) + "AAAA"
@@ -257,7 +259,7 @@ async def test_a_secret_of_a_lost_key_is_told_and_left_alone(system: System) -> 
         assert await tx.value(select(table.c.old_secret)) == text
 
 
-async def test_several_machines_need_the_new_key_before(system: System) -> None:
+async def test_several_machines_need_the_new_key_before(system: AppContext) -> None:
     if system.settings.is_sqlite:
         pytest.skip("SQLite has one machine")
     with pytest.raises(Invalid) as refused:

@@ -16,7 +16,7 @@ from support.flow import Flow, open_flow
 from ums.cli.connection import opened
 from ums.config import Settings
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance import restore_guard
 from ums.core.maintenance.restore_guard import FILE
 from ums.core.maintenance.startup import open_system
@@ -32,11 +32,11 @@ async def server() -> AsyncIterator[SmtpServer]:
         yield server
 
 
-async def backup_at(system: System) -> str | None:
+async def backup_at(system: AppContext) -> str | None:
     return (await restore_guard.show(system)).backup_at
 
 
-async def test_a_restart_is_no_restore(system: System, server: SmtpServer) -> None:
+async def test_a_restart_is_no_restore(system: AppContext, server: SmtpServer) -> None:
     flow = await open_flow(system, server)
     for _ in range(2):
         async with running(system):
@@ -47,7 +47,7 @@ async def test_a_restart_is_no_restore(system: System, server: SmtpServer) -> No
 
 
 async def test_a_database_older_than_what_was_seen_sends_nothing(
-    system: System, server: SmtpServer
+    system: AppContext, server: SmtpServer
 ) -> None:
     flow = await open_flow(system, server)
     await restore_guard.check(system.database, system.settings)
@@ -73,7 +73,7 @@ async def test_a_database_older_than_what_was_seen_sends_nothing(
         assert await backup_at(system) is None
 
 
-async def test_workers_that_start_at_once_are_no_restore(system: System) -> None:
+async def test_workers_that_start_at_once_are_no_restore(system: AppContext) -> None:
     for _ in range(20):
         await asyncio.gather(
             *(restore_guard.check(system.database, system.settings) for _ in range(8))
@@ -81,7 +81,7 @@ async def test_workers_that_start_at_once_are_no_restore(system: System) -> None
         assert await backup_at(system) is None
 
 
-async def test_several_workers_find_one_restore(system: System) -> None:
+async def test_several_workers_find_one_restore(system: AppContext) -> None:
     await restore_guard.check(system.database, system.settings)
     async with system.database.write() as tx:
         await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
@@ -94,7 +94,7 @@ async def test_several_workers_find_one_restore(system: System) -> None:
 
 @pytest.mark.parametrize("written", [0, 1])  # times, before it ends
 async def test_a_first_start_that_is_cut_off_is_no_restore(
-    system: System, written: int, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, written: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left, replace = [written], Path.replace
     async with system.database.write() as tx:  # as if nobody had ever opened it
@@ -115,7 +115,7 @@ async def test_a_first_start_that_is_cut_off_is_no_restore(
     assert await backup_at(system) is None
 
 
-async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
+async def test_a_machine_that_joins_is_no_restore(system: AppContext) -> None:
     await restore_guard.check(system.database, system.settings)
     (system.settings.data_dir / FILE).unlink()
     await restore_guard.check(system.database, system.settings)
@@ -124,14 +124,14 @@ async def test_a_machine_that_joins_is_no_restore(system: System) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"at": "x"}', '{"instance": 1}'])
-async def test_a_file_that_is_none_is_like_no_file(system: System, text: str) -> None:
+async def test_a_file_that_is_none_is_like_no_file(system: AppContext, text: str) -> None:
     await restore_guard.check(system.database, system.settings)
     (system.settings.data_dir / FILE).write_text(text)
     await restore_guard.check(system.database, system.settings)
     assert (await backup_at(system) is not None) == system.settings.is_sqlite
 
 
-async def test_another_installations_file_says_nothing(system: System) -> None:
+async def test_another_installations_file_says_nothing(system: AppContext) -> None:
     await restore_guard.check(system.database, system.settings)
     path = system.settings.data_dir / FILE
     seen = json.loads(path.read_text())

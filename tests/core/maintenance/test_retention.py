@@ -9,7 +9,7 @@ from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, with_settings
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance import retention
 from ums.core.messages import resend
 from ums.core.reporting import reports
@@ -21,19 +21,19 @@ from ums.engine.worker import running
 OLD = clock.now() - 40 * clock.DAY
 
 
-async def count(system: System, table: Any) -> int:
+async def count(system: AppContext, table: Any) -> int:
     async with system.database.read() as tx:
         return int(await tx.value(select(func.count()).select_from(table)))
 
 
-async def aged(system: System, msgid: str, **more: Any) -> None:
+async def aged(system: AppContext, msgid: str, **more: Any) -> None:
     values = {"accepted_at": OLD, "expires_at": OLD + clock.DAY, **more}
     async with system.database.write() as tx:
         await tx.run(update(messages).where(messages.c.msgid == msgid).values(values))
 
 
 @pytest.fixture
-async def flow(system: System) -> Any:
+async def flow(system: AppContext) -> Any:
     async with SmtpServer() as server:
         yield await open_flow(system, server)
 
@@ -121,7 +121,7 @@ async def test_a_message_that_is_resent_lives_on(flow: Flow) -> None:
     assert await count(system, messages) == 1
 
 
-async def test_the_log_goes_as_well(system: System) -> None:
+async def test_the_log_goes_as_well(system: AppContext) -> None:
     async with system.database.write() as tx:
         await audit_log.note(tx, "old.thing", "x")
         await tx.run(update(log).values(at=OLD))

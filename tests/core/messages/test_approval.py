@@ -10,7 +10,7 @@ from support.flow import Flow, open_flow
 from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
 from ums.core.identity import operators
 from ums.core.messages import approval
@@ -23,7 +23,7 @@ MINE = {**TO, "option": {"owner": "zhao"}}
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     flow = await open_flow(system, 25)
     await operators.create(system, "zhao", "correct horse battery")
     await rule(system, "1234", approval=True)

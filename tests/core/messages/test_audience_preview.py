@@ -8,23 +8,23 @@ from sqlalchemy import func, select
 from support.flow import Flow, open_flow
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import Entry
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.expansion import expand
 from ums.core.messages.audience_preview import Reach, reach
 from ums.core.messages.compose import request_of
-from ums.core.messages.new_message import Among, Outgoing, Recipient
+from ums.core.messages.new_message import Among, MessageRequest, Recipient
 from ums.core.tables import deliveries, messages
 from ums.core.tables.states import NEVER_VALID
 from ums.core.templates import store
-from ums.core.templates.cache import Library
+from ums.core.templates.cache import TemplateCache
 from ums.core.templates.compile_process import Sources
 from ums.core.users import segments, users
 from ums.core.users.entry_parser import Rights
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     flow = await open_flow(system, 25)
     people: list[dict[str, Any]] = [
         {
@@ -44,7 +44,7 @@ async def flow(system: System) -> Flow:
     return flow
 
 
-async def became(flow: Flow, content: Outgoing) -> Reach:
+async def became(flow: Flow, content: MessageRequest) -> Reach:
     """What becomes of the message in truth."""
     channel = await flow.channel()
     accepted = await flow.intake.send(channel, content)
@@ -60,8 +60,8 @@ async def became(flow: Flow, content: Outgoing) -> Reach:
     return Reach(sum(row[2] for row in rows), goes, losses)
 
 
-def content(**more: Any) -> Outgoing:
-    return Outgoing(subject="s", text="t", **more)
+def content(**more: Any) -> MessageRequest:
+    return MessageRequest(subject="s", text="t", **more)
 
 
 async def test_it_is_what_the_expansion_makes(flow: Flow) -> None:
@@ -121,10 +121,12 @@ async def test_it_counts_who_lacks_a_variable(flow: Flow) -> None:
     assert not (await users.opt_with(system, Rights(await system.directory.now()), entries)).fail
     defaults = {"nick": "friend", "deep": {"x": 1}}
     made = await store.create(system, channel, "t", Sources("s", text=TEMPLATE), defaults)
-    given = Outgoing(template=made.id, audience=Among(tags=["people"]), variables={"given": "yes"})
+    given = MessageRequest(
+        template=made.id, audience=Among(tags=["people"]), variables={"given": "yes"}
+    )
     asked = await request_of(system, channel, given)
     counted = await reach(system, channel, asked)
-    version = await system.shared(Library).version(made.id, 1)
+    version = await system.shared(TemplateCache).version(made.id, 1)
     assert version is not None
     truth = [version.lacking({"given": "yes"}, attributes) for attributes in PEOPLE]
     names = sorted({name for lack in truth for name in lack})

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from support.flow import Flow, open_flow
 from support.queues import change, claim, expanded, filled, intend, parked, record
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion, holds
 from ums.core.messages import control
 from ums.core.messages.control import Tally
@@ -21,7 +21,7 @@ STOPS = (control.retract, control.cancel, control.pause)
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

@@ -12,12 +12,12 @@ from support.ruling import rule
 from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.channels.policy import with_changes
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import actors, api_tokens, grants, operators
 from ums.core.identity.api_tokens import NewToken
 from ums.core.identity.grants import Grantor
 from ums.core.messages import approval, resend
-from ums.core.messages.new_message import Outgoing
+from ums.core.messages.new_message import MessageRequest
 from ums.core.tables import messages
 from ums.core.tables import operators as operators_table
 from ums.core.verbs import governance
@@ -27,7 +27,7 @@ ZHAO, QIAN = "operator:zhao", "operator:qian"
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     flow = await open_flow(system, 25)
     for name in ("zhao", "qian"):
         await operators.create(system, name, "a staple that is correct")
@@ -41,7 +41,7 @@ async def by_hand(flow: Flow, actor: str, count: int = 1, origin: str = "console
 
 
 async def send(flow: Flow, actor: str, to: dict[str, Any], origin: str = "console") -> str:
-    asked = msgspec.convert({**to, "subject": "s", "text": "t"}, Outgoing)
+    asked = msgspec.convert({**to, "subject": "s", "text": "t"}, MessageRequest)
     with audit_log.acting(actor):
         accepted = await flow.intake.send(await flow.channel(), asked, origin=origin)
     return accepted.msgid

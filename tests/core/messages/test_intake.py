@@ -12,7 +12,7 @@ from support.flow import Flow, open_flow
 from ums import clock
 from ums.core.channels import channels
 from ums.core.common.idempotency import KEY_LIFE
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.core.messages.scheduling import BULK_LIFE, SINGLE_LIFE
 from ums.core.senders import senders
@@ -23,7 +23,7 @@ CONTENT = [{"subject": "s", "text": "t"}]
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

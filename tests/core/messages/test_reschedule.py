@@ -12,8 +12,8 @@ from support.queues import expanded, take
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import QuietHours, Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy, QuietHours
 from ums.core.deliveries.expansion import expand
 from ums.core.messages import control
 from ums.core.messages.reschedule import reschedule
@@ -25,7 +25,7 @@ from ums.errors import Invalid, NotFound, Refused
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 
@@ -152,11 +152,15 @@ async def test_quiet_hours_put_the_new_start_off_or_refuse_it(flow: Flow) -> Non
     start = clock.now() + 2 * clock.DAY
     hour = int(clock.iso(start)[11:13])
     begin, end = f"{hour:02}:00", f"{(hour + 1) % 24:02}:00"
-    await channels.set_rules(flow.system, key, Rules(quiet_hours=QuietHours(begin, end, "delay")))
+    await channels.set_rules(
+        flow.system, key, ChannelPolicy(quiet_hours=QuietHours(begin, end, "delay"))
+    )
     await reschedule(flow.system, None, msgid, start)
     info = await shown(flow, msgid)
     assert info.starts_at is not None
     assert info.starts_at[11:16] == end
-    await channels.set_rules(flow.system, key, Rules(quiet_hours=QuietHours(begin, end, "refuse")))
+    await channels.set_rules(
+        flow.system, key, ChannelPolicy(quiet_hours=QuietHours(begin, end, "refuse"))
+    )
     with pytest.raises(Refused):
         await reschedule(flow.system, None, msgid, start)

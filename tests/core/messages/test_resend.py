@@ -8,7 +8,7 @@ from sqlalchemy import select
 from support.flow import Flow, open_flow
 from support.queues import change, claim, filled, intend, parked, record
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import control
 from ums.core.messages import resend as resending
 from ums.core.messages.resend import resend
@@ -18,7 +18,7 @@ from ums.errors import Invalid, NotFound
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

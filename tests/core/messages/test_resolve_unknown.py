@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from support.flow import Flow, open_flow
 from support.queues import change, filled
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.resolve_unknown import resolve
 from ums.core.tables import audit, deliveries
 from ums.errors import NotFound
@@ -14,7 +14,7 @@ STATES = ("sent", "failed", "unknown", "unknown", "queued", "unknown")
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

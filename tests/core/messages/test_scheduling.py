@@ -8,7 +8,7 @@ from sqlalchemy import select
 from support.flow import Flow, open_flow
 from support.queues import expanded, take
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import control
 from ums.core.messages.scheduling import BULK_LIFE, FARTHEST, SINGLE_LIFE, moment
 from ums.core.reporting import reports
@@ -17,7 +17,7 @@ from ums.errors import Invalid
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

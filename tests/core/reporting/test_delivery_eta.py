@@ -9,12 +9,12 @@ from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, until
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import QuietHours, Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy, QuietHours
 from ums.core.context.directory import touch
 from ums.core.deliveries.expansion import expand
 from ums.core.messages.compose import request_of
-from ums.core.messages.new_message import Among, Outgoing
+from ums.core.messages.new_message import Among, MessageRequest
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import Estimate, Forecast, estimate, forecast
 from ums.core.tables import senders, workers
@@ -22,7 +22,7 @@ from ums.engine.worker import running
 
 
 @pytest.fixture
-async def flow(system: System) -> AsyncIterator[Flow]:
+async def flow(system: AppContext) -> AsyncIterator[Flow]:
     async with SmtpServer(delay=0.05) as server:
         yield await open_flow(system, server, "5678", code="main")
 
@@ -55,10 +55,10 @@ async def test_it_names_what_a_message_waits_for(flow: Flow) -> None:
         await tx.run(insert(workers), row)
     assert await cause(flow, msgid) == "queue"
     quiet = QuietHours(start="00:00", end="23:59", action="delay")
-    await channels.set_rules(flow.system, "5678", Rules(quiet_hours=quiet, zone="UTC"))
+    await channels.set_rules(flow.system, "5678", ChannelPolicy(quiet_hours=quiet, zone="UTC"))
     flow.system.directory.forget()
     assert await cause(flow, msgid) == "quiet_hours"
-    await channels.set_rules(flow.system, "5678", Rules())
+    await channels.set_rules(flow.system, "5678", ChannelPolicy())
     await change(flow, rest_until=now + clock.HOUR)
     found = await told(flow, msgid)
     assert found is not None
@@ -86,7 +86,7 @@ async def test_it_tells_when_a_message_will_be_through(flow: Flow) -> None:
 
 async def test_it_estimates_a_message_before_it_is_sent(flow: Flow) -> None:
     channel, system = await flow.channel(), flow.system
-    many = Outgoing(subject="s", text="t", audience=Among(everyone=True))
+    many = MessageRequest(subject="s", text="t", audience=Among(everyone=True))
 
     async def told_before(recipients: int = 300) -> Estimate:
         asked = await request_of(system, channel, many)

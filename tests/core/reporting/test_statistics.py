@@ -13,8 +13,8 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import touch
 from ums.core.reporting import statistics
 from ums.core.reporting.reports import STATES
@@ -37,7 +37,7 @@ LOST = {
 START = int(datetime(2026, 3, 7, 12, tzinfo=UTC).timestamp() * 1000)
 
 
-async def prepare(system: System) -> tuple[list[int], list[int]]:
+async def prepare(system: AppContext) -> tuple[list[int], list[int]]:
     """Two channels, the second of which counts what was submitted as delivered; two senders."""
     for name in ("A", "B"):
         await channels.create(system, name, name)
@@ -51,7 +51,7 @@ async def prepare(system: System) -> tuple[list[int], list[int]]:
             channels=[name],
         )
         await create(system, given)
-    rules = msgspec.json.encode(Rules(submitted_is_delivered=True)).decode()
+    rules = msgspec.json.encode(ChannelPolicy(submitted_is_delivered=True)).decode()
     async with system.database.write() as tx:
         await tx.run(update(channel_rows).where(channel_rows.c.key == "B").values(rules=rules))
         await touch(tx)
@@ -61,7 +61,7 @@ async def prepare(system: System) -> tuple[list[int], list[int]]:
     return sorted(own), sorted(out)
 
 
-async def fill(system: System, own: Sequence[int], out: Sequence[int], count: int) -> list[Any]:
+async def fill(system: AppContext, own: Sequence[int], out: Sequence[int], count: int) -> list[Any]:
     """`count` messages over three days: (msgid, channel, sender, accepted, states) of each."""
     dice = random.Random(7)
     made: list[Any] = []
@@ -115,7 +115,7 @@ def _outcome(dice: random.Random) -> tuple[str, str]:
     return state, dice.choice(LOST.get(state, ("",)))
 
 
-async def ask(system: System, by: By, **more: Any) -> statistics.StatsReport:
+async def ask(system: AppContext, by: By, **more: Any) -> statistics.StatsReport:
     asked = Asked(by=by, **{"since": 0, "until": START + 9 * clock.DAY, **more})
     async with system.database.read() as tx:
         return await statistics.statistics(tx, await system.directory.now(), asked)
@@ -144,7 +144,7 @@ def check(row: statistics.Stats, of: list[Any], delivered: set[int]) -> None:
     assert row.valid == row.submitted + row.waiting + lost["submitted"]
 
 
-async def test_the_sums_are_exact_however_they_are_grouped(system: System) -> None:
+async def test_the_sums_are_exact_however_they_are_grouped(system: AppContext) -> None:
     own, out = await prepare(system)
     made = await fill(system, own, out, 60)
     delivered = {own[1]}
@@ -174,7 +174,7 @@ async def test_the_sums_are_exact_however_they_are_grouped(system: System) -> No
 
 
 async def test_domains_are_counted_and_the_small_ones_together(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, out = await prepare(system)
     made = await fill(system, own, out, 40)
@@ -199,7 +199,7 @@ def local(at: int, zone: str) -> str:
     return datetime.fromtimestamp(at / 1000, ZoneInfo(zone)).isoformat()
 
 
-async def test_what_is_filtered(system: System) -> None:
+async def test_what_is_filtered(system: AppContext) -> None:
     own, out = await prepare(system)
     made = await fill(system, own, out, 30)
     delivered = {own[1]}
@@ -217,7 +217,7 @@ async def test_what_is_filtered(system: System) -> None:
             check(report.total, [one for one in made if wanted(one)], delivered)
 
 
-async def test_messages_come_in_parts(system: System) -> None:
+async def test_messages_come_in_parts(system: AppContext) -> None:
     own, out = await prepare(system)
     made = await fill(system, own, out, 9)
     asked = Asked(by="message", since=0, until=START + 9 * clock.DAY)
@@ -235,7 +235,7 @@ async def test_messages_come_in_parts(system: System) -> None:
     assert names == [one[0] for one in made[::-1]]
 
 
-async def test_days_are_those_of_the_wall_clock(system: System) -> None:
+async def test_days_are_those_of_the_wall_clock(system: AppContext) -> None:
     """On 2026-03-08 New York's clocks went forward: that day has 23 hours."""
     zone = ZoneInfo("America/New_York")
     since = int(datetime(2026, 3, 7, 12, tzinfo=zone).timestamp() * 1000)
@@ -252,14 +252,14 @@ async def test_days_are_those_of_the_wall_clock(system: System) -> None:
     ]
 
 
-async def test_each_channel_s_days_are_those_of_its_own_zone(system: System) -> None:
+async def test_each_channel_s_days_are_those_of_its_own_zone(system: AppContext) -> None:
     own, out = await prepare(system)
     one_zone = statistics.zones_of(await system.directory.now(), None)
     assert one_zone == {"UTC": None}
     zones = dict(zip(own, ("Asia/Shanghai", "America/New_York"), strict=True))
     async with system.database.write() as tx:
         for id, zone in zones.items():
-            rules = msgspec.json.encode(Rules(zone=zone)).decode()
+            rules = msgspec.json.encode(ChannelPolicy(zone=zone)).decode()
             await tx.run(update(channel_rows).where(channel_rows.c.id == id).values(rules=rules))
         await touch(tx)
     system.directory.forget()
@@ -306,7 +306,7 @@ async def test_each_channel_s_days_are_those_of_its_own_zone(system: System) -> 
         {"by": "day", "since": START, "zone": ""},
     ],
 )
-async def test_what_cannot_be_asked(system: System, more: dict[str, Any]) -> None:
+async def test_what_cannot_be_asked(system: AppContext, more: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as error:
         await ask(system, **more)
     assert error.value.reason == "bad_filter"

@@ -6,7 +6,7 @@ from support.fakes import Certificates, SmtpServer
 from support.flow import account
 from ums import trust
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.reporting.reason_texts import REASONS, meaning, remedy
 from ums.core.senders import connection_test, senders
 from ums.core.senders.connection_test import StepReport
@@ -18,11 +18,11 @@ def certificates() -> Certificates:
 
 
 @pytest.fixture(autouse=True)
-async def channel(system: System) -> None:
+async def channel(system: AppContext) -> None:
     await channels.create(system, "One", "1234")
 
 
-async def steps_of(system: System, to: str | None = None) -> list[StepReport]:
+async def steps_of(system: AppContext, to: str | None = None) -> list[StepReport]:
     return [step async for step in await connection_test.begin(system, "main", to)]
 
 
@@ -31,7 +31,7 @@ def stages(steps: list[StepReport]) -> list[tuple[str, bool]]:
 
 
 async def test_a_good_account_passes_every_step(
-    system: System, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trust, "context", certificates.client)
     async with SmtpServer(
@@ -59,7 +59,7 @@ async def test_a_good_account_passes_every_step(
 
 @pytest.mark.parametrize("tls", ["ssl", "starttls"])
 async def test_a_certificate_that_is_not_trusted_is_shown(
-    system: System, certificates: Certificates, tls: str
+    system: AppContext, certificates: Certificates, tls: str
 ) -> None:
     async with SmtpServer(tls=tls, context=certificates.server()) as server:  # type: ignore[arg-type]
         await senders.create(system, account(server, host="localhost", encryption=tls))
@@ -70,7 +70,7 @@ async def test_a_certificate_that_is_not_trusted_is_shown(
     assert ways.stage == connection_test.WAYS
 
 
-async def test_the_mode_that_fits_is_found(system: System) -> None:
+async def test_the_mode_that_fits_is_found(system: AppContext) -> None:
     async with SmtpServer() as server:
         await senders.create(system, account(server, encryption="ssl"))
         steps = await steps_of(system)
@@ -81,7 +81,7 @@ async def test_the_mode_that_fits_is_found(system: System) -> None:
         assert (report.ok, report.stage, report.reason) == (False, "tls", "tls")
 
 
-async def test_a_refusal_is_decoded(system: System) -> None:
+async def test_a_refusal_is_decoded(system: AppContext) -> None:
     async with SmtpServer(users={"me": "right"}) as server:
         server.script["AUTH"] = [b"535 " + "登录失败，请使用授权码登录".encode("gbk") + b"\r\n"]
         await senders.create(system, account(server, account="me", password="wrong"))
@@ -91,7 +91,7 @@ async def test_a_refusal_is_decoded(system: System) -> None:
     assert "授权码" in remedy(last.reason, "zh")
 
 
-async def test_a_server_without_our_mailbox_is_a_warning_only(system: System) -> None:
+async def test_a_server_without_our_mailbox_is_a_warning_only(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["RCPT"] = [b"550 5.1.1 no such user\r\n", b"550 5.1.1 no such user\r\n"]
         await senders.create(system, account(server))
@@ -101,7 +101,7 @@ async def test_a_server_without_our_mailbox_is_a_warning_only(system: System) ->
         assert (last.stage, last.ok) == ("rcpt", False)
 
 
-async def test_a_sender_address_that_is_not_the_accounts(system: System) -> None:
+async def test_a_sender_address_that_is_not_the_accounts(system: AppContext) -> None:
     async with SmtpServer() as server:
         server.script["MAIL"] = [b"501 Mail from address must be same as authorization user.\r\n"]
         await senders.create(system, account(server))

@@ -4,14 +4,14 @@ import pytest
 
 from support.flow import Flow, open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import cooldown
 from ums.core.tables import senders as sender_table
 from ums.mail.outcomes import Outcome, Reply, Scope, Stage, Verdict
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 

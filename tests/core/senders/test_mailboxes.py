@@ -12,8 +12,8 @@ from support.imap import PASSWORD, ImapServer, mailbox_at
 from support.queues import change, filled
 from support.telling import told_flow
 from ums import clock
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.deliveries import feedback, mailbox_polling, suppressions
 from ums.core.deliveries.message_id import Signer, signer_of
 from ums.core.senders import mailboxes, reputation
@@ -24,7 +24,7 @@ from ums.errors import Invalid, NotFound
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 
@@ -213,8 +213,8 @@ async def test_a_server_that_hangs_up_is_called_again_and_nothing_doubles(flow: 
     assert {state for state, *_ in await states(flow, ids)} == {"failed"}
 
 
-async def test_what_came_back_is_told(system: System) -> None:
-    flow = await told_flow(system, Rules(callbacks=True))
+async def test_what_came_back_is_told(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(callbacks=True))
     ids = await handed_over(flow, 2, "sent", "")
     await change(flow, deliveries.c.id == ids[1], state="unknown", reason="no_answer")
     async with system.database.write() as tx:

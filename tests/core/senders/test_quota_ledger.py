@@ -8,26 +8,26 @@ import pytest
 from support.clocks import Time
 from support.flow import Flow, account, open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import quota_ledger, senders
-from ums.core.senders.quota_ledger import Grant
+from ums.core.senders.quota_ledger import Reservation
 from ums.core.senders.senders import NewSender
 from ums.core.tables import spending as table
 from ums.errors import Invalid
-from ums.mail.send_limits import DAY, Cap
+from ums.mail.send_limits import DAY, SendLimit
 
-HOUR = Cap(count=20, seconds=3600)
-BY_DAY = Cap(count=100, seconds=DAY, reset="00:00 Asia/Shanghai")
+HOUR = SendLimit(count=20, seconds=3600)
+BY_DAY = SendLimit(count=100, seconds=DAY, reset="00:00 Asia/Shanghai")
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 
 async def take(
-    flow: Flow, caps: Sequence[Cap], want: int, *, share: int = 0, urgent: bool = False
-) -> Grant:
+    flow: Flow, caps: Sequence[SendLimit], want: int, *, share: int = 0, urgent: bool = False
+) -> Reservation:
     id = (await flow.sender()).id
     async with flow.system.database.write() as tx:
         return await quota_ledger.take(tx, id, caps, want, share=share, urgent=urgent)
@@ -48,7 +48,7 @@ async def test_a_rolling_cap_lets_go_what_it_has_left(flow: Flow, time: Time) ->
 
 
 async def test_no_rolling_time_ever_sees_more_than_its_cap(flow: Flow, time: Time) -> None:
-    cap = Cap(count=7, seconds=1)
+    cap = SendLimit(count=7, seconds=1)
     sent: list[int] = []
     begin = time.at
     while time.at < begin + 8_000:
@@ -65,7 +65,7 @@ async def test_a_cap_by_the_clock_begins_anew(flow: Flow, time: Time) -> None:
     spent = await take(flow, [BY_DAY], 1)
     assert spent.free_at == BY_DAY.period(time.at)[1]
     time.at = BY_DAY.period(time.at)[1] - 500
-    late = Cap(count=101, seconds=DAY, reset=BY_DAY.reset)
+    late = SendLimit(count=101, seconds=DAY, reset=BY_DAY.reset)
     grant = await take(flow, [late], 5)
     assert (grant.count, grant.good_until) == (1, time.at + 500)  # not into the next day
     time.at += 500
@@ -73,7 +73,7 @@ async def test_a_cap_by_the_clock_begins_anew(flow: Flow, time: Time) -> None:
 
 
 async def test_every_cap_counts(flow: Flow, time: Time) -> None:
-    minute = Cap(count=4, seconds=60)
+    minute = SendLimit(count=4, seconds=60)
     assert (await take(flow, [HOUR, minute], 10)).count == 4
     time.at += 62 * clock.SECOND + 1200
     assert [(await take(flow, [HOUR, minute], 10)).count for _ in range(2)] == [4, 0]
@@ -109,7 +109,7 @@ async def test_two_who_take_at_once_never_take_the_same(flow: Flow, time: Time) 
 
 
 async def test_what_counts_no_more_is_not_kept(flow: Flow, time: Time) -> None:
-    cap = Cap(count=100, seconds=1)
+    cap = SendLimit(count=100, seconds=1)
     for _ in range(300):
         await take(flow, [cap], 1)
         time.at += 20
@@ -137,15 +137,15 @@ async def test_when_the_last_of_many_goes(flow: Flow, time: Time) -> None:
     ("caps", "share", "reason"),
     [
         ([HOUR, HOUR], None, "caps_twice"),
-        ([Cap(count=1, seconds=n) for n in range(1, 14)], None, "caps_many"),
-        ([Cap(count=1, seconds=DAY, reset="noon")], None, "cap_reset"),
-        ([Cap(count=1, seconds=7, reset="00:00 UTC")], None, "cap_seconds"),
+        ([SendLimit(count=1, seconds=n) for n in range(1, 14)], None, "caps_many"),
+        ([SendLimit(count=1, seconds=DAY, reset="noon")], None, "cap_reset"),
+        ([SendLimit(count=1, seconds=7, reset="00:00 UTC")], None, "cap_seconds"),
         (None, 91, "urgent_share"),
         (None, -1, "urgent_share"),
     ],
 )
 async def test_caps_that_cannot_be(
-    flow: Flow, caps: list[Cap] | None, share: int | None, reason: str
+    flow: Flow, caps: list[SendLimit] | None, share: int | None, reason: str
 ) -> None:
     wrong = account(25, caps=caps, urgent_share=share)
     with pytest.raises(Invalid) as caught:

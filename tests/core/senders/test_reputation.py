@@ -6,16 +6,16 @@ from sqlalchemy import select
 from support.clocks import Time
 from support.flow import Flow, open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import auto_pause
 from ums.core.senders import reputation
-from ums.core.senders.reputation import SLOT, Count, Standing
+from ums.core.senders.reputation import SLOT, Count, Reputation
 from ums.core.tables import audit, outcomes
 from ums.errors import NotFound
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 
@@ -31,7 +31,7 @@ async def verdict(flow: Flow) -> tuple[int, int, str]:
 
 
 async def test_few_mails_prove_nothing(flow: Flow, time: Time) -> None:
-    assert await reputation.standing_of(flow.system, "main") == Standing(0, 0, 0, 0, "good")
+    assert await reputation.standing_of(flow.system, "main") == Reputation(0, 0, 0, 0, "good")
     await note(flow, time, 199, bounced=199)
     assert await verdict(flow) == (199, 199, "good")
     assert (await flow.sender()).stopped_at is None

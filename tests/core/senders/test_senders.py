@@ -8,7 +8,7 @@ from support.fakes import SmtpServer
 from support.flow import account, open_flow
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.senders import connection_test, cooldown, senders
 from ums.core.tables import senders as table
@@ -22,11 +22,11 @@ async def refused(awaitable: object) -> str:
 
 
 @pytest.fixture(autouse=True)
-async def channel(system: System) -> None:
+async def channel(system: AppContext) -> None:
     await channels.create(system, "One", "1234")
 
 
-async def test_a_sender_is_shown_without_its_password(system: System) -> None:
+async def test_a_sender_is_shown_without_its_password(system: AppContext) -> None:
     made = await senders.create(system, account(465, encryption="ssl", password="s3cret pass"))
     assert (made.code, made.port, made.encryption, made.channels) == ("main", 465, "ssl", ["1234"])
     assert "s3cret" not in repr(made)
@@ -37,7 +37,7 @@ async def test_a_sender_is_shown_without_its_password(system: System) -> None:
     assert senders.password_of(system, sender) == "s3cret pass"
 
 
-async def test_free_ports_need_no_approval(system: System) -> None:
+async def test_free_ports_need_no_approval(system: AppContext) -> None:
     for port in (25, 80, 443, 465, 587, 2525):
         given = account(port, allow_port=False, code=f"c{port}", name=f"Port {port}")
         assert (await senders.create(system, given)).port == port
@@ -67,13 +67,13 @@ REFUSED: list[tuple[dict[str, object], str]] = [
 ]
 
 
-async def test_what_cannot_be_used_is_refused_whole(system: System) -> None:
+async def test_what_cannot_be_used_is_refused_whole(system: AppContext) -> None:
     for changes, reason in REFUSED:
         assert await refused(senders.create(system, account(25, **changes))) == reason, changes
     assert await senders.list_senders(system) == []
 
 
-async def test_codes_and_names_are_taken_once(system: System) -> None:
+async def test_codes_and_names_are_taken_once(system: AppContext) -> None:
     await senders.create(system, account(25))
     assert await refused(senders.create(system, account(25, name="Other", code="MAIN"))) == (
         "code_taken"
@@ -81,7 +81,7 @@ async def test_codes_and_names_are_taken_once(system: System) -> None:
     assert await refused(senders.create(system, account(25, code="other"))) == "name_taken"
 
 
-async def test_a_password_goes_nowhere_else_without_being_typed_again(system: System) -> None:
+async def test_a_password_goes_nowhere_else_without_being_typed_again(system: AppContext) -> None:
     given = {"host": "smtp.example", "encryption": "ssl", "account": "me"}
     await senders.create(system, account(465, password="s3cret", **given))
     for changes in (
@@ -99,7 +99,7 @@ async def test_a_password_goes_nowhere_else_without_being_typed_again(system: Sy
     assert senders.password_of(system, sender) == "again"
 
 
-async def test_a_password_moved_in_the_database_cannot_be_opened(system: System) -> None:
+async def test_a_password_moved_in_the_database_cannot_be_opened(system: AppContext) -> None:
     """Who can write the database must not have the password sent to a server of their own."""
     given = {"host": "smtp.example", "encryption": "ssl", "account": "me"}
     await senders.create(system, account(465, password="s3cret", **given))
@@ -110,7 +110,7 @@ async def test_a_password_moved_in_the_database_cannot_be_opened(system: System)
         senders.password_of(system, elsewhere)
 
 
-async def test_other_changes_keep_the_password_and_end_a_rest(system: System) -> None:
+async def test_other_changes_keep_the_password_and_end_a_rest(system: AppContext) -> None:
     await senders.create(system, account(25, password="s3cret"))
     async with system.database.write() as tx:
         rest = {"rest_until": cooldown.UNTIL_EDITED, "rest_reason": "credentials", "failures": 2}
@@ -124,7 +124,7 @@ async def test_other_changes_keep_the_password_and_end_a_rest(system: System) ->
     assert await refused(senders.change(system, account(25, code="none"))) == "sender_unknown"
 
 
-async def test_the_first_sender_is_the_default_until_another_is_named(system: System) -> None:
+async def test_the_first_sender_is_the_default_until_another_is_named(system: AppContext) -> None:
     async def default() -> str | None:
         return (await channels.list_channels(system))[0].default_sender
 
@@ -140,7 +140,7 @@ async def test_the_first_sender_is_the_default_until_another_is_named(system: Sy
 
 
 async def test_the_sender_of_a_message_is_the_named_the_default_or_the_open_one(
-    system: System,
+    system: AppContext,
 ) -> None:
     for code in ("main", "second", "third"):
         given = account(25, code=code, name=code, channels=[] if code == "third" else ["1234"])
@@ -167,7 +167,7 @@ async def test_the_sender_of_a_message_is_the_named_the_default_or_the_open_one(
     assert await chosen() is None
 
 
-async def test_a_test_logs_in_and_can_send(system: System) -> None:
+async def test_a_test_logs_in_and_can_send(system: AppContext) -> None:
     async with SmtpServer(users={"me": "right"}) as server:
         await senders.create(system, account(server, account="me", password="right"))
         report = await connection_test.run(system, "main")
@@ -182,7 +182,7 @@ async def test_a_test_logs_in_and_can_send(system: System) -> None:
     assert await refused(connection_test.run(system, "main", "nobody")) == "bad_address"
 
 
-async def test_a_test_that_fails_ends_no_rest(system: System) -> None:
+async def test_a_test_that_fails_ends_no_rest(system: AppContext) -> None:
     async with SmtpServer(users={"me": "right"}) as server:
         flow = await open_flow(system, server, "5678", account="me", password="wrong")
         async with system.database.write() as tx:
@@ -194,7 +194,7 @@ async def test_a_test_that_fails_ends_no_rest(system: System) -> None:
         assert "wrong" not in report.detail
 
 
-async def test_a_change_to_a_taken_name_is_refused(system: System) -> None:
+async def test_a_change_to_a_taken_name_is_refused(system: AppContext) -> None:
     await senders.create(system, account(465, code="one", name="First"))
     await senders.create(system, account(465, code="two", name="Second"))
     clash = account(465, code="two", name="First")

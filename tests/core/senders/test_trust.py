@@ -12,7 +12,7 @@ from support.imap import ImapServer, mailbox_at
 from ums import trust
 from ums.config import Settings, SettingsError
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import mailbox_polling
 from ums.core.maintenance.startup import open_system
 from ums.core.senders import connection_test, mailboxes, senders
@@ -23,7 +23,7 @@ def plain(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "var", demo=False, ehlo_name="mx.corp.example")
 
 
-async def said_of(system: System, server: SmtpServer, box: ImapServer) -> tuple[str, str]:
+async def said_of(system: AppContext, server: SmtpServer, box: ImapServer) -> tuple[str, str]:
     """What a test of the sender says, and what a look into its mailbox does."""
     await channels.create(system, "One", "1234")
     given = account(server, host="localhost", encryption="starttls", channels=["1234"])

@@ -5,13 +5,13 @@ import pytest
 from support.clocks import Time
 from support.flow import Flow, open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import cooldown, quota_ledger, reputation, warm_up
-from ums.core.senders.quota_ledger import Grant
+from ums.core.senders.quota_ledger import Reservation
 from ums.core.senders.reputation import Count
 from ums.errors import Invalid, NotFound
 from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
-from ums.mail.send_limits import DAY, Cap
+from ums.mail.send_limits import DAY, SendLimit
 from ums.mail.warm_up_plan import WarmUp, caps_with
 
 PLAN = WarmUp(start=50, growth=50, target=100, zone="Asia/Shanghai")
@@ -19,18 +19,18 @@ RATE = Outcome(Verdict.LATER, Stage.MAIL, "rate", Scope.SENDER, charged=False)
 
 
 @pytest.fixture
-async def flow(system: System, time: Time) -> Flow:
+async def flow(system: AppContext, time: Time) -> Flow:
     flow = await open_flow(system, 25)
     await warm_up.begin(system, "main", PLAN)
     return flow
 
 
-async def caps(flow: Flow) -> tuple[Cap, ...]:
+async def caps(flow: Flow) -> tuple[SendLimit, ...]:
     flow.system.directory.forget()
     return (await flow.system.directory.now()).sender_codes["main"].caps
 
 
-async def send(flow: Flow, want: int) -> Grant:
+async def send(flow: Flow, want: int) -> Reservation:
     flow.system.directory.forget()
     sender = (await flow.system.directory.now()).sender_codes["main"]
     async with flow.system.database.write() as tx:
@@ -120,7 +120,10 @@ async def test_it_can_be_ended_and_refuses_nonsense(flow: Flow) -> None:
 
 
 def test_the_smaller_of_two_caps_of_one_day_holds() -> None:
-    own = (Cap(count=30, seconds=DAY, reset="00:00 Asia/Shanghai"), Cap(count=5, seconds=60))
+    own = (
+        SendLimit(count=30, seconds=DAY, reset="00:00 Asia/Shanghai"),
+        SendLimit(count=5, seconds=60),
+    )
     text = '{"start": 50, "growth": 50, "target": 100, "zone": "Asia/Shanghai"}'
     assert [cap.count for cap in caps_with(own, text, 50)] == [5, 30]
     assert [cap.count for cap in caps_with(own, text, 20)] == [5, 20]

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from support.flow import with_settings
 from ums.config import Settings
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.maintenance.startup import open_system
 from ums.core.senders.senders import free_ports
@@ -17,7 +17,7 @@ from ums.core.tables import meta
 from ums.errors import Invalid
 
 
-async def test_a_change_counts_at_once_and_is_written_down(system: System) -> None:
+async def test_a_change_counts_at_once_and_is_written_down(system: AppContext) -> None:
     shown = {one.name: one for one in runtime_settings.show(system)}
     assert (shown["message_days"].value, shown["message_days"].fixed) == (0, False)
     await runtime_settings.change(
@@ -33,7 +33,7 @@ async def test_a_change_counts_at_once_and_is_written_down(system: System) -> No
     assert system.settings.sessions == 7
 
 
-async def test_it_is_there_after_a_restart(system: System, settings: Settings) -> None:
+async def test_it_is_there_after_a_restart(system: AppContext, settings: Settings) -> None:
     await runtime_settings.change(system, {"sessions": 9})
     if settings.is_sqlite:
         return  # one process at a time: test_serving starts it again
@@ -41,7 +41,7 @@ async def test_it_is_there_after_a_restart(system: System, settings: Settings) -
         assert another.settings.sessions == 9
 
 
-async def test_the_environment_wins(system: System) -> None:
+async def test_the_environment_wins(system: AppContext) -> None:
     await runtime_settings.change(system, {"sessions": 9})
     with_settings(system, sessions=3)
     system.directory.forget()
@@ -74,7 +74,7 @@ async def test_the_environment_wins(system: System) -> None:
     ],
 )
 async def test_what_cannot_be_is_refused(
-    system: System, name: str, value: Any, reason: str
+    system: AppContext, name: str, value: Any, reason: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
         await runtime_settings.change(system, {"audit_days": 5, name: value})
@@ -82,7 +82,7 @@ async def test_what_cannot_be_is_refused(
     assert system.settings.audit_days == 0
 
 
-async def test_what_this_version_does_not_know_is_passed_over(system: System) -> None:
+async def test_what_this_version_does_not_know_is_passed_over(system: AppContext) -> None:
     rows = [("setting:sessions", "none"), ("setting:of_tomorrow", "1"), ("setting:audit_days", "2")]
     async with system.database.write() as tx:
         await tx.run(insert(meta), [{"name": name, "value": value} for name, value in rows])

@@ -3,7 +3,7 @@
 import pytest
 
 from core.templates.language import version
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.isolation.process_limits import Limits
 from ums.core.templates.compile_process import compile_sources, validate
 from ums.core.templates.compiler import Sources, html_of
@@ -148,7 +148,7 @@ TEXTS = [
 
 @pytest.mark.parametrize(("html", "text"), TEXTS)
 def test_the_text_that_is_made_of_html(html: str, text: str) -> None:
-    assert Hidden(html, "text").as_plain(html_to_text.from_html) == text
+    assert Hidden(html, "text").as_plain(html_to_text.html_to_text) == text
 
 
 def test_a_text_that_cannot_be_made_is_told() -> None:
@@ -160,7 +160,7 @@ def test_a_text_that_cannot_be_made_is_told() -> None:
 # -- the child --------------------------------------------------------------------------------
 
 
-async def test_the_child_gives_what_this_process_would(system: System) -> None:
+async def test_the_child_gives_what_this_process_would(system: AppContext) -> None:
     sources = Sources("Hi {{ n }}", STYLED)
     compiled = await compile_sources(system, sources)
     assert compiled.names == ["alt", "attrs", "c", "mso", "n", "rows", "rule", "s", "src", "t",
@@ -168,7 +168,7 @@ async def test_the_child_gives_what_this_process_would(system: System) -> None:
     assert (await compile_sources(system, Sources("s", mjml=MJML))).text is not None
 
 
-async def test_problems_come_with_part_and_line(system: System) -> None:
+async def test_problems_come_with_part_and_line(system: AppContext) -> None:
     sources = Sources("{{ n() }}", "<p>\n{{ name }\n", "{{ x|foo }}\n{% set a=1 %}")
     told = await validate(system, sources)
     assert [(p.part, p.line) for p in told] == [
@@ -194,7 +194,7 @@ LARGE = Sources("s", text="{{ a }}" * 19_000)
     ],
 )
 async def test_a_child_that_wants_too_much_is_a_clear_error(
-    system: System, greedy: Sources, limits: Limits, words: str
+    system: AppContext, greedy: Sources, limits: Limits, words: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
         await compile_sources(system, greedy, limits)
@@ -203,7 +203,7 @@ async def test_a_child_that_wants_too_much_is_a_clear_error(
     assert await validate(system, Sources("s", text="t")) == []  # and this process goes on
 
 
-async def test_a_subject_that_can_never_be_one_is_told(system: System) -> None:
+async def test_a_subject_that_can_never_be_one_is_told(system: AppContext) -> None:
     for subject in ("x" * 999, "a\x07b {{ c }}", "=?utf-8?q?=0A?="):
         told = await validate(system, Sources(subject, text="t"))
         assert [problem.part for problem in told] == ["subject"]
@@ -223,7 +223,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("sources", "reason"), REFUSED)
 async def test_what_needs_no_child_to_be_refused(
-    system: System, sources: Sources, reason: str
+    system: AppContext, sources: Sources, reason: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
         await compile_sources(system, sources)

@@ -8,7 +8,7 @@ import pytest
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import template_preview
 from ums.core.templates import store
 from ums.core.templates.compiler import Sources
@@ -19,7 +19,7 @@ from ums.errors import Invalid, NotFound, Outdated, UmsError
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 
@@ -175,7 +175,7 @@ async def test_a_preview_shows_what_a_user_would_get(flow: Flow) -> None:
     assert await reason(bad) == "bad_value"
 
 
-async def test_a_test_mail_goes_the_way_of_every_message(system: System) -> None:
+async def test_a_test_mail_goes_the_way_of_every_message(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         await people(flow)

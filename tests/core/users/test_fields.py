@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.channel_policy import NO_RULES
 from ums.core.context.directory import Channel, Sender, Snapshot
 from ums.core.users.bulk_upsert import State, apply, change
@@ -228,7 +228,7 @@ def test_bad_attributes() -> None:
     assert reason({"attributes": {"a": 1}, "set": {"attributes": {"b": 1}}}) == "twice"
 
 
-async def test_attributes_are_merged(system: System) -> None:
+async def test_attributes_are_merged(system: AppContext) -> None:
     """A given name replaces, null removes; 16 KiB is the limit of what is held, too."""
     steps: list[dict[str, Any]] = [
         {"attributes": {"name": "Wáng 王\n", "n": [1, {"x": 2}], "old": 1}},
@@ -246,7 +246,7 @@ async def test_attributes_are_merged(system: System) -> None:
     assert user.attributes == {"name": "Wáng 王\n", "n": 3, "long": "x" * 10_000}
 
 
-async def test_outcomes(system: System) -> None:
+async def test_outcomes(system: AppContext) -> None:
     entries = [
         {"userid": "a", "email": {"A": "a@a.org"}},
         {"userid": "a", "email": {"A": "a@A.org"}},

@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
-from ums.core.identity.principals import Caller
+from ums.core.context.app_context import AppContext
+from ums.core.identity.principals import Principal
 from ums.core.tables import user_search as table
 from ums.core.tables import users as user_rows
 from ums.core.users import administration, filters, search, users
@@ -31,19 +31,19 @@ PEOPLE: list[dict[str, Any]] = [
 ]
 
 
-async def caller(system: System, *keys: str) -> Caller:
+async def caller(system: AppContext, *keys: str) -> Principal:
     snapshot = await system.directory.now()
     ids = frozenset(snapshot.channels[key].id for key in keys) if keys else None
-    return Caller("test", frozenset({"admin"}), ids, snapshot)
+    return Principal("test", frozenset({"admin"}), ids, snapshot)
 
 
-async def put(system: System, entries: Sequence[dict[str, Any]]) -> None:
+async def put(system: AppContext, entries: Sequence[dict[str, Any]]) -> None:
     rights = Rights(await system.directory.now(), None, replaces_shared=True)
     report = await users.opt_with(system, rights, list(entries))
     assert report.fail == []
 
 
-async def found(system: System, sought: str, *keys: str, **more: Any) -> list[str]:
+async def found(system: AppContext, sought: str, *keys: str, **more: Any) -> list[str]:
     async with system.database.read() as tx:
         page = await administration.search(
             tx, await caller(system, *keys), Found(search=sought), **more
@@ -93,7 +93,7 @@ async def found(system: System, sought: str, *keys: str, **more: Any) -> list[st
     ],
 )
 async def test_any_part_is_found(
-    system: System, sought: str, userids: list[str], monkeypatch: pytest.MonkeyPatch
+    system: AppContext, sought: str, userids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put(system, PEOPLE)
     assert await found(system, sought) == userids
@@ -105,7 +105,7 @@ async def test_any_part_is_found(
     assert await found(system, sought) == userids
 
 
-async def test_a_change_is_searched_at_once(system: System) -> None:
+async def test_a_change_is_searched_at_once(system: AppContext) -> None:
     await put(system, PEOPLE)
     await put(system, [{"userid": "wang", "set": {"email": {"all": "new@other.example"}}}])
     assert await found(system, "mail.example") == []
@@ -121,7 +121,7 @@ async def test_a_change_is_searched_at_once(system: System) -> None:
     assert (await found(system, "王六"), await found(system, "wang")) == ([], ["wang"])
 
 
-async def test_what_another_channel_stored_is_not_found(system: System) -> None:
+async def test_what_another_channel_stored_is_not_found(system: AppContext) -> None:
     for key in ("mine", "theirs"):
         await channels.create(system, key, key)
     given = {"mine": "a@visible.example", "theirs": "b@hidden.example"}
@@ -133,7 +133,7 @@ async def test_what_another_channel_stored_is_not_found(system: System) -> None:
     assert await found(system, "hidden", "theirs") == await found(system, "hidden") == ["both"]
 
 
-async def test_pages_go_both_ways(system: System) -> None:
+async def test_pages_go_both_ways(system: AppContext) -> None:
     await put(system, [{"userid": f"user{number:03d}"} for number in range(25)])
     async with system.database.read() as tx:
         who, more = await caller(system), {"found": Found(search="USER"), "limit": 10}
@@ -148,7 +148,7 @@ async def test_pages_go_both_ways(system: System) -> None:
         assert (start.previous, start.next) == (None, first.next)
 
 
-async def plan_of(system: System, sought: str) -> str:
+async def plan_of(system: AppContext, sought: str) -> str:
     """How the database looks up all that match."""
     async with system.database.write() as tx:
         match = await search.matching(tx, sought, None)
@@ -176,7 +176,7 @@ def test_no_spelling_is_a_part_of_others() -> None:
 
 
 async def test_what_many_match_is_not_counted(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEW", 2)
     tagged = {"tag": {"all": ["vip"]}}
@@ -198,7 +198,7 @@ async def test_what_many_match_is_not_counted(
     assert await counted(search="user", tag="none") == (False, 0)
 
 
-async def test_the_migration_spells_what_is_stored(system: System) -> None:
+async def test_the_migration_spells_what_is_stored(system: AppContext) -> None:
     await put(system, PEOPLE)
     async with system.database.write() as tx:
         await tx.run(update(table).values(text="as it was before"))
@@ -216,7 +216,7 @@ def _migrated(connection: Connection) -> None:
         module.upgrade()
 
 
-async def test_the_index_is_used(system: System) -> None:
+async def test_the_index_is_used(system: AppContext) -> None:
     """At any number of users, a search that few match looks at few rows."""
     now = clock.now()
     async with system.database.write() as tx:

@@ -9,7 +9,7 @@ from support.flow import Flow, open_flow
 from support.selecting import KEYS, LEAVES, NOW, TREES, User, generated, holds, users
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import senders
 from ums.core.tables import addresses, deliveries, messages, tags
 from ums.core.tables import users as user_table
@@ -19,7 +19,7 @@ from ums.errors import Invalid
 
 
 @pytest.fixture
-async def flow(system: System, monkeypatch: pytest.MonkeyPatch) -> Flow:
+async def flow(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setattr(clock, "now", lambda: NOW)
     flow = await open_flow(system, 25)
     await channels.create(system, "Other", "5678")

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text, update
 from support.flow import Flow, open_flow
 from support.ruling import rule
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.identity import operators
@@ -26,7 +26,7 @@ ADULTS = {"attribute": {"name": "age", "op": "ge", "value": 18}}
 
 
 @pytest.fixture
-async def flow(system: System) -> Flow:
+async def flow(system: AppContext) -> Flow:
     flow = await open_flow(system, 25)
     await rule(system, "1234", broadcasts_per_day=0)
     entries: list[object] = [

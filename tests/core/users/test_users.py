@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import AccessKey, Channel, touch
 from ums.core.tables import addresses, channel_senders, senders, tags
 from ums.core.tables import channels as channels_table
@@ -23,7 +23,7 @@ on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 KEY = AccessKey(1, "access", "", 0)
 
 
-async def add_sender(system: System, code: str, *keys: str) -> None:
+async def add_sender(system: AppContext, code: str, *keys: str) -> None:
     async with system.database.write() as tx:
         row = {"code": code, "name": code, "type": "email", "settings": "{}", "open": True}
         await tx.run(insert(senders), {**row, "created_at": 0})
@@ -37,7 +37,7 @@ async def add_sender(system: System, code: str, *keys: str) -> None:
 
 
 @pytest.fixture
-async def channel(system: System) -> Channel:
+async def channel(system: AppContext) -> Channel:
     """Channel A, beside channel B; sender MINE is authorised to A, OTHER to B."""
     await channels.create(system, "A", key="A")
     await channels.create(system, "B", key="B")
@@ -47,30 +47,30 @@ async def channel(system: System) -> Channel:
     return (await system.directory.now()).channels["A"]
 
 
-async def found(system: System, userid: str) -> User:
+async def found(system: AppContext, userid: str) -> User:
     async with system.database.read() as tx:
         user = await users.find(tx, userid)
     assert user is not None
     return user
 
 
-async def count(system: System, table: Any) -> int:
+async def count(system: AppContext, table: Any) -> int:
     async with system.database.read() as tx:
         return await tx.value(select(func.count()).select_from(table))
 
 
-async def ok(system: System, caller: users.Caller, *entries: Any) -> None:
+async def ok(system: AppContext, caller: users.Caller, *entries: Any) -> None:
     report = await users.opt(system, caller, list(entries))
     assert report.fail == []
 
 
-async def refused(system: System, caller: users.Caller, entry: Any) -> Failure:
+async def refused(system: AppContext, caller: users.Caller, entry: Any) -> Failure:
     report = await users.opt(system, caller, [entry])
     assert report.success == []
     return report.fail[0]
 
 
-async def test_email_guides_example(system: System, channel: Channel) -> None:
+async def test_email_guides_example(system: AppContext, channel: Channel) -> None:
     report = await users.opt(
         system, channel, [{"userid": "u1", "email": {"A": "someone@Example.com"}}]
     )
@@ -80,14 +80,14 @@ async def test_email_guides_example(system: System, channel: Channel) -> None:
 
 
 @on_sqlite
-async def test_set_form_of_the_same(system: System, channel: Channel) -> None:
+async def test_set_form_of_the_same(system: AppContext, channel: Channel) -> None:
     await ok(system, channel, {"userid": "u1", "set": {"email": {"A": "someone@example.com"}}})
     assert (await found(system, "u1")).addresses == {"email": {"A": ["someone@example.com"]}}
 
 
 @on_sqlite
 async def test_deleting_the_own_address_leaves_the_one_for_all(
-    system: System, channel: Channel
+    system: AppContext, channel: Channel
 ) -> None:
     both = {"A": "a@example.com", "all": "all@example.com"}
     await ok(system, channel, {"userid": "u1", "email": both})
@@ -95,7 +95,7 @@ async def test_deleting_the_own_address_leaves_the_one_for_all(
     assert (await found(system, "u1")).addresses == {"email": {"all": ["all@example.com"]}}
 
 
-async def test_channel_writes_nobody_elses_data(system: System, channel: Channel) -> None:
+async def test_channel_writes_nobody_elses_data(system: AppContext, channel: Channel) -> None:
     for entry, words in (
         ({"email": {"B": "a@example.com"}}, "belongs to another channel"),
         ({"set": {"tag": {"B": ["x"]}}}, "belongs to another channel"),
@@ -115,7 +115,7 @@ async def test_channel_writes_nobody_elses_data(system: System, channel: Channel
     await ok(system, KEY, {"userid": "u1", "app": {"OTHER": ["y"]}, "email": {"B": "b@a.org"}})
 
 
-async def test_only_the_access_key_deletes(system: System, channel: Channel) -> None:
+async def test_only_the_access_key_deletes(system: AppContext, channel: Channel) -> None:
     await ok(system, channel, {"userid": "u1"}, {"userid": "1", "tag": {"A": ["x"]}})
     with pytest.raises(Forbidden):
         await users.delete(system, channel, ["u1"])
@@ -131,7 +131,9 @@ async def test_only_the_access_key_deletes(system: System, channel: Channel) -> 
 
 
 @on_sqlite
-async def test_partial_success_in_the_callers_language(system: System, channel: Channel) -> None:
+async def test_partial_success_in_the_callers_language(
+    system: AppContext, channel: Channel
+) -> None:
     good, bad = {"userid": "u1"}, {"userid": "u2", "email": {"A": "nonsense"}}
     report = await users.opt(system, channel, [bad, good], "zh-CN")
     assert report.success == ["u1"]
@@ -141,7 +143,7 @@ async def test_partial_success_in_the_callers_language(system: System, channel: 
 
 
 @on_sqlite
-async def test_request_as_a_whole(system: System, channel: Channel) -> None:
+async def test_request_as_a_whole(system: AppContext, channel: Channel) -> None:
     for body in ({}, None, "x", 1):
         with pytest.raises(Invalid) as error:
             await users.opt(system, channel, body)
@@ -153,7 +155,7 @@ async def test_request_as_a_whole(system: System, channel: Channel) -> None:
             assert error.value.reason == "batch_size"
 
 
-async def test_each_entry_is_atomic_and_in_order(system: System, channel: Channel) -> None:
+async def test_each_entry_is_atomic_and_in_order(system: AppContext, channel: Channel) -> None:
     many = [f"t{i}" for i in range(60)]
     report = await users.opt(
         system,
@@ -184,7 +186,7 @@ async def test_each_entry_is_atomic_and_in_order(system: System, channel: Channe
 
 
 async def test_failing_entry_leaves_an_existing_user_alone(
-    system: System, channel: Channel
+    system: AppContext, channel: Channel
 ) -> None:
     await ok(system, channel, {"userid": "u1"})
     too_many = {"tag": {"A": [f"x{i}" for i in range(101)]}}
@@ -193,7 +195,7 @@ async def test_failing_entry_leaves_an_existing_user_alone(
 
 
 @on_sqlite
-async def test_numbers_as_userids(system: System, channel: Channel) -> None:
+async def test_numbers_as_userids(system: AppContext, channel: Channel) -> None:
     report = await users.opt(system, channel, [{"userid": n} for n in (7, 2**70, 5.0)])
     assert report.success == ["7", str(2**70), "5"]
     report = await users.opt(
@@ -204,7 +206,7 @@ async def test_numbers_as_userids(system: System, channel: Channel) -> None:
 
 
 @on_sqlite
-async def test_goc_shapes(system: System, channel: Channel) -> None:
+async def test_goc_shapes(system: AppContext, channel: Channel) -> None:
     """One-element arrays, empty set and del objects, nulls (ums-spec 7.2 item 4)."""
     entry = {"email": {"A": ["a@example.com"]}, "phone": {"all": ["+86 138-0013-8000"]}}
     await ok(system, channel, {"userid": "u1", **entry, "set": {}, "del": {}, "add": None})
@@ -218,7 +220,7 @@ async def test_goc_shapes(system: System, channel: Channel) -> None:
         assert failure.errmsg == "email takes one value."
 
 
-async def test_concurrent_calls_on_the_same_users(system: System, channel: Channel) -> None:
+async def test_concurrent_calls_on_the_same_users(system: AppContext, channel: Channel) -> None:
     """No deadlock, no lost update: every call adds a tag of its own to the same 40 users."""
     everyone = [f"u{i}" for i in range(40)]
 
@@ -240,7 +242,7 @@ async def test_concurrent_calls_on_the_same_users(system: System, channel: Chann
     assert await count(system, tags) == 40 * 20
 
 
-async def test_thousand_users_in_one_call(system: System, channel: Channel) -> None:
+async def test_thousand_users_in_one_call(system: AppContext, channel: Channel) -> None:
     def body(domain: str) -> list[Any]:
         return [{"userid": f"u{i}", "email": {"A": f"u{i}@{domain}"}} for i in range(1000)]
 
@@ -250,7 +252,7 @@ async def test_thousand_users_in_one_call(system: System, channel: Channel) -> N
     assert (await found(system, "u999")).addresses == {"email": {"A": ["u999@b.org"]}}
 
 
-async def test_updated_at_grows_with_every_write(system: System, channel: Channel) -> None:
+async def test_updated_at_grows_with_every_write(system: AppContext, channel: Channel) -> None:
     await ok(system, channel, {"userid": "u1"})
     first = await found(system, "u1")
     assert first.created_at == first.updated_at
@@ -260,7 +262,7 @@ async def test_updated_at_grows_with_every_write(system: System, channel: Channe
     assert second.updated_at > first.updated_at
 
 
-async def test_what_is_refused_is_no_write(system: System, channel: Channel) -> None:
+async def test_what_is_refused_is_no_write(system: AppContext, channel: Channel) -> None:
     half = {"attributes": {"half": "x" * 10_000}}
     await ok(system, channel, *({"userid": userid, **half} for userid in ("u1", "u2", "u4")))
     before = [await found(system, userid) for userid in ("u1", "u2", "u4")]
@@ -285,6 +287,6 @@ async def test_what_is_refused_is_no_write(system: System, channel: Channel) -> 
 
 
 @on_sqlite
-async def test_nobody(system: System) -> None:
+async def test_nobody(system: AppContext) -> None:
     async with system.database.read() as tx:
         assert await users.find(tx, "u1") is None

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from support.flow import open_flow, with_settings
 from support.telling import expanded, rows, told_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.deliveries import queue
 from ums.core.maintenance import health_checks
@@ -21,7 +21,7 @@ from ums.errors import Invalid, NotFound
 OLD = 40 * 24 * clock.HOUR
 
 
-async def ended(system: System, *states: str) -> Channel:
+async def ended(system: AppContext, *states: str) -> Channel:
     """A channel with a batch of two records in each of these states."""
     flow = await told_flow(system)
     async with system.database.write() as tx:
@@ -37,18 +37,18 @@ async def ended(system: System, *states: str) -> Channel:
     return await flow.channel()
 
 
-async def take(system: System) -> Batch:
+async def take(system: AppContext) -> Batch:
     async with system.database.write() as tx:
         batch = await delivery_queue.take(tx, "me", 1, Limits(100, 0))
     assert batch is not None
     return batch
 
 
-async def states(system: System) -> list[str]:
+async def states(system: AppContext) -> list[str]:
     return [row.state for row in await rows(system, callback_batches)]
 
 
-async def age(system: System, **values: Any) -> None:
+async def age(system: AppContext, **values: Any) -> None:
     async with system.database.write() as tx:
         await tx.run(update(callback_batches).values(**values))
 
@@ -56,7 +56,7 @@ async def age(system: System, **values: Any) -> None:
 # -- looking ----------------------------------------------------------------------------------
 
 
-async def test_a_list_in_pages(system: System) -> None:
+async def test_a_list_in_pages(system: AppContext) -> None:
     channel = await ended(system, "dead", "done", "dead")
     other = await (await open_flow(system, None, "other")).channel()
     async with system.database.read() as tx:
@@ -81,7 +81,7 @@ async def test_a_list_in_pages(system: System) -> None:
                 await administration.list_batches(tx, channel, **wrong)  # type: ignore[arg-type]
 
 
-async def test_replaying(system: System) -> None:
+async def test_replaying(system: AppContext) -> None:
     channel = await ended(system, "dead", "done", "dead", "dead")
     other = await (await open_flow(system, None, "other")).channel()
     with pytest.raises(NotFound):
@@ -103,7 +103,7 @@ async def test_replaying(system: System) -> None:
 # -- removing ---------------------------------------------------------------------------------
 
 
-async def test_what_ended_long_ago_is_removed(system: System) -> None:
+async def test_what_ended_long_ago_is_removed(system: AppContext) -> None:
     await ended(system, "dead", "done", "waiting")
     await sweep(system)
     assert await states(system) == ["dead", "done", "waiting"]
@@ -116,7 +116,9 @@ async def test_what_ended_long_ago_is_removed(system: System) -> None:
     assert {row.batch_id for row in await rows(system, callback_records)} == {3}
 
 
-async def test_many_are_removed_in_parts(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_are_removed_in_parts(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ums.core.webhooks.cleanup.AT_ONCE", 2)
     monkeypatch.setattr("ums.core.webhooks.cleanup.RECORDS_AT_ONCE", 1)
     channel = await ended(system, "done", "done", "dead", "done", "done")
@@ -130,7 +132,7 @@ async def test_many_are_removed_in_parts(system: System, monkeypatch: pytest.Mon
     assert (await states(system), await rows(system, callback_records)) == ([], [])
 
 
-async def test_what_was_to_be_told_to_a_deleted_address_is_removed(system: System) -> None:
+async def test_what_was_to_be_told_to_a_deleted_address_is_removed(system: AppContext) -> None:
     flow = await told_flow(system)
     await flow.send("a@example.cn")
     await expanded(system)
@@ -148,7 +150,7 @@ async def test_what_was_to_be_told_to_a_deleted_address_is_removed(system: Syste
     assert [row.id for row in await rows(system, callback_addresses)] == [2]
 
 
-async def test_a_disabled_address_keeps_what_is_not_too_old(system: System) -> None:
+async def test_a_disabled_address_keeps_what_is_not_too_old(system: AppContext) -> None:
     await ended(system, "waiting")
     flow_records = await rows(system, callback_records)
     async with system.database.write() as tx:
@@ -163,7 +165,7 @@ async def test_a_disabled_address_keeps_what_is_not_too_old(system: System) -> N
 # -- keys -------------------------------------------------------------------------------------
 
 
-async def test_a_secret_of_a_lost_key_is_found_and_can_be_replaced(system: System) -> None:
+async def test_a_secret_of_a_lost_key_is_found_and_can_be_replaced(system: AppContext) -> None:
     channel = await ended(system)
     bad, _ = await health_checks.unreadable(system)
     assert bad == ["1234 callback 1", "1234 callback 2"]

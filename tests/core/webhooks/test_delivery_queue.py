@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from support.telling import expanded, rows, told_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.core.webhooks import backoff, client, delivery_queue
@@ -46,18 +46,18 @@ def test_retry_after_as_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
 LIMITS = Limits(most=100, age=0)
 
 
-async def some_records(system: System, count: int) -> None:
+async def some_records(system: AppContext, count: int) -> None:
     flow = await told_flow(system)
     await flow.send(*(f"a{n}@example.cn" for n in range(count)))
     await expanded(system)
 
 
-async def taken(system: System, owner: str) -> delivery_queue.Batch | None:
+async def taken(system: AppContext, owner: str) -> delivery_queue.Batch | None:
     async with system.database.write() as tx:
         return await delivery_queue.take(tx, owner, 1, LIMITS)
 
 
-async def test_a_dead_worker_s_batch_is_taken_over_with_its_id(system: System) -> None:
+async def test_a_dead_worker_s_batch_is_taken_over_with_its_id(system: AppContext) -> None:
     await some_records(system, 3)
     async with system.database.write() as tx:
         await queue.beat(tx, "one", 3_600_000)
@@ -80,7 +80,7 @@ async def test_a_dead_worker_s_batch_is_taken_over_with_its_id(system: System) -
     assert [row.batch_id for row in found] == [first.id] * 3
 
 
-async def test_what_is_due_is_seen(system: System) -> None:
+async def test_what_is_due_is_seen(system: AppContext) -> None:
     async def due(owner: str = "one", age: int = 0) -> list[int]:
         async with system.database.read() as tx:
             return [one.id for one in await delivery_queue.due(tx, owner, Limits(5, age))]

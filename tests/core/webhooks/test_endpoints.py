@@ -13,28 +13,28 @@ from support.telling import ALLOWED, add_hosted, rows
 from support.web import Resolver
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import audit, callback_addresses
 from ums.core.webhooks import client, endpoint_rows, endpoints
 from ums.errors import Invalid, NotFound
 
 
-async def a_channel(system: System, key: str = "1234") -> tuple[Channel, ChannelInfo]:
+async def a_channel(system: AppContext, key: str = "1234") -> tuple[Channel, ChannelInfo]:
     with_settings(system, **ALLOWED)
     made = await channels.create(system, f"Channel {key}", key)
     return (await system.directory.now()).channels[key], made
 
 
 async def refusal(
-    system: System, channel: Channel, url: str, add: Callable[..., Any] = endpoints.add
+    system: AppContext, channel: Channel, url: str, add: Callable[..., Any] = endpoints.add
 ) -> Invalid:
     with pytest.raises(Invalid) as refused:
         await add(system, channel, url)
     return refused.value
 
 
-async def test_an_address_that_gives_the_word_back_is_kept(system: System) -> None:
+async def test_an_address_that_gives_the_word_back_is_kept(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         found = await add_hosted(system, channel, receiver.url)
@@ -51,7 +51,7 @@ async def test_an_address_that_gives_the_word_back_is_kept(system: System) -> No
     assert str(found.secret) not in str(stored)
 
 
-async def test_a_query_of_the_address_is_kept(system: System) -> None:
+async def test_a_query_of_the_address_is_kept(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         await add_hosted(system, channel, receiver.url + "?a=%2F1&b")
@@ -60,7 +60,7 @@ async def test_a_query_of_the_address_is_kept(system: System) -> None:
 
 @pytest.mark.parametrize(("credentials", "status"), [(("other", "x"), 403), (("1234", "x"), 403)])
 async def test_a_receiver_that_refuses_us(
-    system: System, credentials: tuple[str, str], status: int
+    system: AppContext, credentials: tuple[str, str], status: int
 ) -> None:
     channel, _ = await a_channel(system)
     async with receiving(*credentials) as receiver:
@@ -84,7 +84,7 @@ async def test_a_receiver_that_refuses_us(
     ids=["newline", "quoted", "empty", "huge", "moved", "absent", "created"],
 )
 async def test_what_is_no_echo(
-    system: System, monkeypatch: pytest.MonkeyPatch, answer: bytes | int, detail: str
+    system: AppContext, monkeypatch: pytest.MonkeyPatch, answer: bytes | int, detail: str
 ) -> None:
     def judge(_self: Receiver, _method: str, target: str, *_: object) -> tuple[int, bytes]:
         word = target.rpartition("=")[2].encode()
@@ -118,7 +118,7 @@ async def test_what_is_no_echo(
         "http://example.com/" + "a" * 2048,
     ],
 )
-async def test_what_is_no_address(system: System, url: str) -> None:
+async def test_what_is_no_address(system: AppContext, url: str) -> None:
     channel, _ = await a_channel(system)
     assert (await refusal(system, channel, url)).reason == "callback_url"
 
@@ -135,7 +135,7 @@ HOSTS = [
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_no_address_leads_inside(system: System, resolver: Resolver, scheme: str) -> None:
+async def test_no_address_leads_inside(system: AppContext, resolver: Resolver, scheme: str) -> None:
     resolver["inside.example"] = [["10.1.2.3"]]
     resolver["mixed.example"] = [["127.0.0.1", "192.168.0.1"]]
     channel, _ = await a_channel(system)
@@ -148,7 +148,7 @@ async def test_no_address_leads_inside(system: System, resolver: Resolver, schem
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_port_of_its_own_needs_an_allowed_network(
-    system: System, resolver: Resolver
+    system: AppContext, resolver: Resolver
 ) -> None:
     resolver["public.example"] = [["93.184.216.34"]]
     channel, _ = await a_channel(system)
@@ -156,7 +156,7 @@ async def test_a_port_of_its_own_needs_an_allowed_network(
     assert refused.values["detail"] == "port not allowed"
 
 
-async def test_five_at_most_and_each_once(system: System) -> None:
+async def test_five_at_most_and_each_once(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         for n in range(5):
@@ -169,7 +169,7 @@ async def test_five_at_most_and_each_once(system: System) -> None:
     assert [one.is_default for one in listed] == [True, False, False, False, False]
 
 
-async def test_the_default_can_move_but_not_be_deleted(system: System) -> None:
+async def test_the_default_can_move_but_not_be_deleted(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         one = await add_hosted(system, channel, receiver.url)
@@ -188,14 +188,14 @@ async def test_the_default_can_move_but_not_be_deleted(system: System) -> None:
     assert ("callback.delete", "1234") in log
 
 
-async def test_a_schedule_that_does_not_exist(system: System) -> None:
+async def test_a_schedule_that_does_not_exist(system: AppContext) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(Invalid) as refused:
         await endpoints.add(system, channel, "https://example.com/", "hourly")
     assert refused.value.reason == "callback_schedule"
 
 
-async def test_another_channel_s_addresses_are_not_there(system: System) -> None:
+async def test_another_channel_s_addresses_are_not_there(system: AppContext) -> None:
     channel, made = await a_channel(system)
     other, _ = await a_channel(system, "other")
     async with receiving("1234", str(made.mastersecret)) as receiver:
@@ -219,7 +219,7 @@ async def test_another_channel_s_addresses_are_not_there(system: System) -> None
     assert await endpoint_rows.find(system, channel, str(mine.id)) == mine.id
 
 
-async def test_a_sample_record(system: System) -> None:
+async def test_a_sample_record(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         address = await add_hosted(system, channel, receiver.url)
@@ -234,7 +234,7 @@ async def test_a_sample_record(system: System) -> None:
         assert (report.ok, report.status, report.detail) == (False, 500, "answered 500")
 
 
-async def test_a_rotated_secret_signs_beside_the_old_one(system: System) -> None:
+async def test_a_rotated_secret_signs_beside_the_old_one(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         old = await add_hosted(system, channel, receiver.url)
@@ -250,7 +250,7 @@ async def test_a_rotated_secret_signs_beside_the_old_one(system: System) -> None
             receiver.verify(receiver.taken[1], str(new.secret))
 
 
-async def test_the_current_master_secret_is_used_in_an_overlap(system: System) -> None:
+async def test_the_current_master_secret_is_used_in_an_overlap(system: AppContext) -> None:
     channel, made = await a_channel(system)
     async with receiving("1234", str(made.mastersecret)) as receiver:
         address = await add_hosted(system, channel, receiver.url)

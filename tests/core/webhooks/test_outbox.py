@@ -20,15 +20,15 @@ from support.telling import (
     told_flow,
 )
 from ums import clock
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.deliveries import queue, suppressions
 from ums.core.deliveries.expansion import expand
 from ums.core.deliveries.queue import Result
 from ums.core.tables import callback_addresses, callback_records, deliveries, messages
 from ums.core.webhooks import outbox
 from ums.core.webhooks.outbox import FOLLOWS, wanted
-from ums.db import Hot
+from ums.db import Statement
 from ums.engine.worker import running
 from ums.errors import Invalid
 
@@ -36,29 +36,31 @@ from ums.errors import Invalid
 
 
 def test_a_channel_chooses_what_it_is_told() -> None:
-    assert wanted(Rules()) == 0b1_1111_1111
-    assert wanted(Rules(statuses=(2, 3))) == 0b1100
-    assert wanted(Rules(statuses=(2, 2, 99, -1))) == 0b100
-    assert wanted(Rules(statuses=())) == 0
-    assert wanted(Rules(callbacks=False)) == 0
-    assert wanted(Rules(statuses=(4,), submitted_is_delivered=True)) == 1 << FOLLOWS | 1 << 4
-    assert wanted(Rules(statuses=(), submitted_is_delivered=True)) == 0
+    assert wanted(ChannelPolicy()) == 0b1_1111_1111
+    assert wanted(ChannelPolicy(statuses=(2, 3))) == 0b1100
+    assert wanted(ChannelPolicy(statuses=(2, 2, 99, -1))) == 0b100
+    assert wanted(ChannelPolicy(statuses=())) == 0
+    assert wanted(ChannelPolicy(callbacks=False)) == 0
+    assert (
+        wanted(ChannelPolicy(statuses=(4,), submitted_is_delivered=True)) == 1 << FOLLOWS | 1 << 4
+    )
+    assert wanted(ChannelPolicy(statuses=(), submitted_is_delivered=True)) == 0
 
 
-async def test_the_default_address_is_told(system: System) -> None:
+async def test_the_default_address_is_told(system: AppContext) -> None:
     flow = await told_flow(system)
     found = await message(system, await flow.send("a@example.cn"))
     assert (found.callback_id, found.tells) == (1, 0b1_1111_1111)
 
 
-async def test_a_request_names_its_own_address(system: System) -> None:
+async def test_a_request_names_its_own_address(system: AppContext) -> None:
     flow = await told_flow(system)
     msgid = await flow.send("a@example.cn", callback={"url": "http://other.example/"})
     assert (await message(system, msgid)).callback_id == 2
 
 
 @pytest.mark.parametrize("url", ["http://unknown.example/", "http://other.example", "x"])
-async def test_an_unknown_address_refuses_the_request(system: System, url: str) -> None:
+async def test_an_unknown_address_refuses_the_request(system: AppContext, url: str) -> None:
     flow = await told_flow(system)
     with pytest.raises(Invalid) as refused:
         await flow.send("a@example.cn", callback={"url": url})
@@ -66,7 +68,7 @@ async def test_an_unknown_address_refuses_the_request(system: System, url: str) 
     assert await rows(system, messages) == []
 
 
-async def test_an_address_of_another_channel_is_unknown(system: System) -> None:
+async def test_an_address_of_another_channel_is_unknown(system: AppContext) -> None:
     await told_flow(system)
     other = await open_flow(system, 1, "other", code="two", name="Two")
     with pytest.raises(Invalid) as refused:
@@ -75,8 +77,8 @@ async def test_an_address_of_another_channel_is_unknown(system: System) -> None:
     assert (await message(system, await other.send("a@example.cn"))).callback_id is None
 
 
-async def test_with_the_switch_off_nothing_is_told(system: System) -> None:
-    flow = await told_flow(system, Rules(callbacks=False))
+async def test_with_the_switch_off_nothing_is_told(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(callbacks=False))
     named = await flow.send("a@example.cn", callback={"url": "http://other.example/"})
     found = await message(system, named)
     assert (found.callback_id, found.tells) == (None, 0)
@@ -84,10 +86,10 @@ async def test_with_the_switch_off_nothing_is_told(system: System) -> None:
     assert await told(system) == []
 
 
-async def test_later_rules_do_not_matter(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(0, 2)))
+async def test_later_rules_do_not_matter(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(0, 2)))
     await flow.send("a@example.cn")
-    await set_rules(system, flow.key, Rules(callbacks=False))
+    await set_rules(system, flow.key, ChannelPolicy(callbacks=False))
     await expanded(system)
     assert await told(system) == [(1, 0)]
 
@@ -95,7 +97,7 @@ async def test_later_rules_do_not_matter(system: System) -> None:
 # -- expansion --------------------------------------------------------------------------------
 
 
-async def test_the_valid_and_the_invalid_of_users(system: System) -> None:
+async def test_the_valid_and_the_invalid_of_users(system: AppContext) -> None:
     flow = await told_flow(system)
     await flow.add_users({"u1": "a@example.cn", "u2": "a@example.cn"})
     await flow.accept(aud_userid=["u1", "u2", "u3"])
@@ -108,7 +110,7 @@ async def test_the_valid_and_the_invalid_of_users(system: System) -> None:
     ]
 
 
-async def test_a_suppressed_address_is_an_invalid_target(system: System) -> None:
+async def test_a_suppressed_address_is_an_invalid_target(system: AppContext) -> None:
     flow = await told_flow(system)
     await suppressions.add(system, await flow.channel(), ["a@example.cn"])
     await flow.send("a@example.cn", "b@example.cn")
@@ -118,7 +120,7 @@ async def test_a_suppressed_address_is_an_invalid_target(system: System) -> None
 
 
 async def test_a_broadcast_in_chunks_and_its_strangers(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ums.core.deliveries.expansion.CHUNK", 3)
     flow = await told_flow(system)
@@ -132,7 +134,7 @@ async def test_a_broadcast_in_chunks_and_its_strangers(
     assert len(mine) == 8
 
 
-async def test_a_large_audience_with_unknown_userids(system: System) -> None:
+async def test_a_large_audience_with_unknown_userids(system: AppContext) -> None:
     flow = await told_flow(system)
     await flow.add_users({"u1": "a@example.cn"})
     await flow.accept(aud_userid=["nobody", "u1"], aud_tag=["vip"])
@@ -140,8 +142,8 @@ async def test_a_large_audience_with_unknown_userids(system: System) -> None:
     assert sorted(row.type for row in await rows(system, callback_records)) == [0, 1]
 
 
-async def test_only_the_chosen_types(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(1,)))
+async def test_only_the_chosen_types(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(1,)))
     await flow.add_users({"u1": "a@example.cn"})
     await flow.accept(aud_userid=["u1", "u2"])
     await expanded(system)
@@ -149,11 +151,13 @@ async def test_only_the_chosen_types(system: System) -> None:
 
 
 async def test_an_expansion_that_fails_leaves_no_record(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = await told_flow(system)
     await flow.send("a@example.cn")
-    monkeypatch.setattr("ums.core.deliveries.expansion._DONE", Hot("SELECT nothing FROM nowhere"))
+    monkeypatch.setattr(
+        "ums.core.deliveries.expansion._DONE", Statement("SELECT nothing FROM nowhere")
+    )
     with pytest.raises(DBAPIError):
         await expand(system.database)
     assert (await told(system), await rows(system, deliveries)) == ([], [])
@@ -162,8 +166,8 @@ async def test_an_expansion_that_fails_leaves_no_record(
 # -- verdicts ---------------------------------------------------------------------------------
 
 
-async def test_verdicts_are_told(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(2, 3)))
+async def test_verdicts_are_told(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(2, 3)))
     states = ["sent", "failed", "expired", "deferred", "unknown", "failed"]
     await flow.send(*(f"a{n}@example.cn" for n in range(len(states))))
     await expanded(system)
@@ -184,8 +188,8 @@ async def test_verdicts_are_told(system: System) -> None:
     ]
 
 
-async def test_a_verdict_that_was_not_stored_is_not_told(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(2,)))
+async def test_a_verdict_that_was_not_stored_is_not_told(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(2,)))
     await flow.send("a@example.cn")
     await expanded(system)
     [row] = await claimed(system)
@@ -195,8 +199,8 @@ async def test_a_verdict_that_was_not_stored_is_not_told(system: System) -> None
     assert await told(system) == []
 
 
-async def test_an_unknown_outcome_is_told_when_it_is_known(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(2, 3)))
+async def test_an_unknown_outcome_is_told_when_it_is_known(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(2, 3)))
     await flow.send("a@example.cn")
     await expanded(system)
     [row] = await claimed(system)
@@ -210,8 +214,8 @@ async def test_an_unknown_outcome_is_told_when_it_is_known(system: System) -> No
     assert await told(system) == [(row.id, 2)]
 
 
-async def test_submitted_may_count_as_delivered(system: System) -> None:
-    rules = Rules(statuses=(2, 3, 4), submitted_is_delivered=True)
+async def test_submitted_may_count_as_delivered(system: AppContext) -> None:
+    rules = ChannelPolicy(statuses=(2, 3, 4), submitted_is_delivered=True)
     flow = await told_flow(system, rules)
     await flow.send("a@example.cn", "b@example.cn")
     await expanded(system)
@@ -223,8 +227,8 @@ async def test_submitted_may_count_as_delivered(system: System) -> None:
     assert await told(system) == [(1, 2), (1, 4), (2, 3)]
 
 
-async def test_delivered_alone_may_be_wanted(system: System) -> None:
-    rules = Rules(statuses=(4,), submitted_is_delivered=True)
+async def test_delivered_alone_may_be_wanted(system: AppContext) -> None:
+    rules = ChannelPolicy(statuses=(4,), submitted_is_delivered=True)
     flow = await told_flow(system, rules)
     await flow.send("a@example.cn")
     await expanded(system)
@@ -233,8 +237,8 @@ async def test_delivered_alone_may_be_wanted(system: System) -> None:
     assert await told(system) == [(1, 4)]
 
 
-async def test_without_the_choice_submitted_is_no_delivery(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(2, 4)))
+async def test_without_the_choice_submitted_is_no_delivery(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(2, 4)))
     await flow.send("a@example.cn")
     await expanded(system)
     async with system.database.write() as tx:
@@ -242,8 +246,8 @@ async def test_without_the_choice_submitted_is_no_delivery(system: System) -> No
     assert await told(system) == [(1, 2)]
 
 
-async def test_messages_that_expire_are_told(system: System) -> None:
-    flow = await told_flow(system, Rules(statuses=(3,)))
+async def test_messages_that_expire_are_told(system: AppContext) -> None:
+    flow = await told_flow(system, ChannelPolicy(statuses=(3,)))
     quiet = await open_flow(system, 1, "other", code="two", name="Two")
     await flow.send("a@example.cn", "b@example.cn")
     await quiet.send("a@example.cn")
@@ -260,7 +264,7 @@ async def test_messages_that_expire_are_told(system: System) -> None:
     ]
 
 
-async def test_retraction_is_told_once_of_each(system: System) -> None:
+async def test_retraction_is_told_once_of_each(system: AppContext) -> None:
     flow = await told_flow(system)
     msgid = await flow.send("a@example.cn", "b@example.cn", "c@example.cn")
     await expanded(system)
@@ -281,7 +285,7 @@ async def test_retraction_is_told_once_of_each(system: System) -> None:
     ]
 
 
-async def test_a_deleted_address_is_told_nothing_and_breaks_nothing(system: System) -> None:
+async def test_a_deleted_address_is_told_nothing_and_breaks_nothing(system: AppContext) -> None:
     flow = await told_flow(system)
     await flow.send("a@example.cn")
     async with system.database.write() as tx:
@@ -293,7 +297,7 @@ async def test_a_deleted_address_is_told_nothing_and_breaks_nothing(system: Syst
     assert await told(system) == []
 
 
-async def test_a_disabled_address_keeps_its_records(system: System) -> None:
+async def test_a_disabled_address_keeps_its_records(system: AppContext) -> None:
     flow = await told_flow(system)
     async with system.database.write() as tx:
         await tx.run(update(callback_addresses).values(state="disabled"))
@@ -307,9 +311,9 @@ async def test_a_disabled_address_keeps_its_records(system: System) -> None:
 
 @pytest.mark.parametrize("tells", [0, 0b1_1111_1111])
 async def test_recording_costs_a_statement_more_only_where_somebody_is_told(
-    system: System, dialect: str, tells: int
+    system: AppContext, dialect: str, tells: int
 ) -> None:
-    flow = await told_flow(system, Rules(callbacks=bool(tells)))
+    flow = await told_flow(system, ChannelPolicy(callbacks=bool(tells)))
     await flow.send(*(f"a{n}@example.cn" for n in range(200)))
     await expanded(system)
     mine = await claimed(system)
@@ -328,7 +332,7 @@ def _engine(tx: Any) -> Any:
     return tx._connection.sync_connection if connection is None else connection
 
 
-async def test_the_engine_tells_in_order(system: System) -> None:
+async def test_the_engine_tells_in_order(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await told_flow(system, port=server.port)
         async with system.database.write() as tx:

@@ -7,13 +7,13 @@ from sqlalchemy import insert, update
 
 from support.telling import attempt, claimed, expanded, result, rows, told_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
 from ums.core.tables import callback_batches, callback_records, deliveries
 from ums.core.webhooks import outbox, payload
 
 
-async def batched(system: System, size: int) -> None:
+async def batched(system: AppContext, size: int) -> None:
     """Put all records into one batch, 1."""
     now = clock.now()
     batch = {"address_id": 1, "webhook_id": "x", "state": "done", "size": size, "due_at": 0}
@@ -23,7 +23,7 @@ async def batched(system: System, size: int) -> None:
         await tx.run(update(callback_records).values(batch_id=1, at=1_700_000_000_999))
 
 
-async def test_the_payload_of_ums_spec_5_3(system: System) -> None:
+async def test_the_payload_of_ums_spec_5_3(system: AppContext) -> None:
     flow = await told_flow(system)
     await flow.add_users({"u1": "u1@example.cn"})
     direct = await flow.send("a@example.cn", callback={"params": {"order": 17, "到": ["中"]}})
@@ -58,7 +58,7 @@ async def test_the_payload_of_ums_spec_5_3(system: System) -> None:
     ]
 
 
-async def test_an_error_is_short_and_of_one_line(system: System) -> None:
+async def test_an_error_is_short_and_of_one_line(system: AppContext) -> None:
     flow = await told_flow(system)
     await flow.send("a@example.cn")
     await expanded(system)

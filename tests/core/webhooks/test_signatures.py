@@ -11,7 +11,7 @@ from support.receiver import Receiver, receiving
 from support.telling import ALLOWED, audit_log, open_telling, rows, steps, until_state
 from support.web import Resolver
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.maintenance.health_checks import unreadable
 from ums.core.tables import callback_addresses
@@ -29,7 +29,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-async def a_channel(system: System, key: str = "1234") -> tuple[Channel, str]:
+async def a_channel(system: AppContext, key: str = "1234") -> tuple[Channel, str]:
     with_settings(system, **ALLOWED)
     made = await channels.create(system, f"Channel {key}", key)
     return (await system.directory.now()).channels[key], str(made.mastersecret)
@@ -39,7 +39,9 @@ def sent(receiver: Receiver) -> list[str | None]:
     return [asked.headers.get("authorization") for asked in receiver.asked]
 
 
-async def test_an_address_is_sent_no_credentials_unless_somebody_says_so(system: System) -> None:
+async def test_an_address_is_sent_no_credentials_unless_somebody_says_so(
+    system: AppContext,
+) -> None:
     channel, _ = await a_channel(system)
     async with receiving("", "") as receiver:
         made = await endpoints.add(system, channel, receiver.url)
@@ -50,7 +52,7 @@ async def test_an_address_is_sent_no_credentials_unless_somebody_says_so(system:
         receiver.verify(receiver.posts[0], str(made.secret))
 
 
-async def test_a_user_and_password_of_its_own(system: System) -> None:
+async def test_a_user_and_password_of_its_own(system: AppContext) -> None:
     channel, _ = await a_channel(system)
     async with receiving(OWN.username, OWN.password) as receiver:
         made = await endpoints.add(system, channel, receiver.url, proof=OWN)
@@ -61,7 +63,7 @@ async def test_a_user_and_password_of_its_own(system: System) -> None:
     assert await unreadable(system) == ([], 3)  # the channel's, the signing one and the password
 
 
-async def test_the_form_of_the_hosted_ums_is_for_who_may_see_the_secret(system: System) -> None:
+async def test_the_form_of_the_hosted_ums_is_for_who_may_see_the_secret(system: AppContext) -> None:
     channel, secret = await a_channel(system)
     async with receiving("1234", secret) as receiver:
         with pytest.raises(Forbidden) as refused:
@@ -94,7 +96,7 @@ async def test_the_form_of_the_hosted_ums_is_for_who_may_see_the_secret(system: 
     ],
 )
 async def test_the_master_secret_goes_nowhere_over_plain_http(
-    system: System, resolver: Resolver, url: str
+    system: AppContext, resolver: Resolver, url: str
 ) -> None:
     resolver["receiver.example"] = [["10.0.0.1"]]
     channel, _ = await a_channel(system)
@@ -106,7 +108,7 @@ async def test_the_master_secret_goes_nowhere_over_plain_http(
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 @pytest.mark.parametrize("host", ["10.0.0.1", "[::1]", "[fc00::1]", "[::ffff:192.168.0.1]"])
-async def test_a_private_address_still_needs_leave(system: System, host: str) -> None:
+async def test_a_private_address_still_needs_leave(system: AppContext, host: str) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(Invalid) as refused:
         await endpoints.add(system, channel, f"http://{host}/", proof=HOSTED, may_see_secret=True)
@@ -114,7 +116,7 @@ async def test_a_private_address_still_needs_leave(system: System, host: str) ->
 
 
 async def test_a_stored_address_that_is_not_safe_is_sent_nothing(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last gate is where the secret is opened, whatever stands in the database."""
     async with open_telling(system) as telling:
@@ -135,7 +137,7 @@ async def test_a_stored_address_that_is_not_safe_is_sent_nothing(
 
 
 async def test_credentials_never_follow_a_redirect(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted")
     async with open_telling(system) as telling, receiving("", "") as elsewhere:
@@ -151,7 +153,7 @@ async def test_credentials_never_follow_a_redirect(
     assert elsewhere.asked == []
 
 
-async def test_a_form_holds_only_after_the_check_in_it(system: System) -> None:
+async def test_a_form_holds_only_after_the_check_in_it(system: AppContext) -> None:
     channel, secret = await a_channel(system)
     async with receiving("", "") as receiver:
         made = await endpoints.add(system, channel, receiver.url)
@@ -172,7 +174,7 @@ async def test_a_form_holds_only_after_the_check_in_it(system: System) -> None:
     assert [entry[3] for entry in log] == ["address 1 127.0.0.1, hosted"]
 
 
-async def test_a_password_does_not_go_to_another_url_by_itself(system: System) -> None:
+async def test_a_password_does_not_go_to_another_url_by_itself(system: AppContext) -> None:
     channel, _ = await a_channel(system)
     async with receiving(OWN.username, OWN.password) as receiver:
         made = await endpoints.add(system, channel, receiver.url, proof=OWN)
@@ -188,7 +190,7 @@ async def test_a_password_does_not_go_to_another_url_by_itself(system: System) -
         assert sent(receiver)[-1] is None
 
 
-async def test_a_rotated_secret_moves_with_its_address(system: System) -> None:
+async def test_a_rotated_secret_moves_with_its_address(system: AppContext) -> None:
     channel, _ = await a_channel(system)
     async with receiving("", "") as receiver:
         old = await endpoints.add(system, channel, receiver.url)
@@ -212,7 +214,7 @@ async def test_a_rotated_secret_moves_with_its_address(system: System) -> None:
         (Proof("hosted", "ums", "x"), "callback_basic_hosted"),
     ],
 )
-async def test_what_proves_nothing(system: System, proof: Proof, reason: str) -> None:
+async def test_what_proves_nothing(system: AppContext, proof: Proof, reason: str) -> None:
     channel, _ = await a_channel(system)
     with pytest.raises(UmsError) as refused:
         await endpoints.add(
@@ -222,7 +224,7 @@ async def test_what_proves_nothing(system: System, proof: Proof, reason: str) ->
 
 
 async def test_two_changes_at_once_do_not_mix(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was checked is what is stored: an address that changed meanwhile is left alone."""
     channel, _ = await a_channel(system)

@@ -9,12 +9,12 @@ import pytest
 from support.fakes import SmtpServer
 from support.flow import open_flow
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import quarantine
 from ums.core.messages import resend
 from ums.core.reporting import reports
 from ums.core.tables import deaths
-from ums.engine.delivery.crash_marker import Mark, left_behind
+from ums.engine.delivery.crash_marker import CrashMarker, left_behind
 from ums.engine.worker import running
 
 
@@ -23,7 +23,7 @@ def leave(folder: Path, id: int, name: str = "dead") -> None:
 
 
 def test_a_living_mark_is_nobodys_finding(tmp_path: Path) -> None:
-    mark = Mark(tmp_path, "me")
+    mark = CrashMarker(tmp_path, "me")
     with mark.making(7):
         assert left_behind(tmp_path) == []
     leave(tmp_path, 8)
@@ -50,21 +50,21 @@ def test_a_mark_that_is_not_locked_yet_may_be_taken_for_a_dead_ones(
         lock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    mark = Mark(tmp_path, "me")
+    mark = CrashMarker(tmp_path, "me")
     with mark.making(7):
         assert (tmp_path / "making.me").read_bytes() == struct.pack("<q", 7)
     mark.close()
 
 
 def test_an_error_ends_the_mark(tmp_path: Path) -> None:
-    mark = Mark(tmp_path, "me")
+    mark = CrashMarker(tmp_path, "me")
     with pytest.raises(ValueError, match="no"), mark.making(7):
         raise ValueError("no")
     assert (tmp_path / "making.me").read_bytes() == bytes(8)
     mark.close()
 
 
-async def test_the_third_death_ends_it(system: System) -> None:
+async def test_the_third_death_ends_it(system: AppContext) -> None:
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         poisoned, good = await flow.send("a@x.cn"), await flow.send("b@x.cn")
@@ -87,7 +87,7 @@ async def test_the_third_death_ends_it(system: System) -> None:
             assert await flow.until_settled(poisoned) == {"sent": 1}
 
 
-async def test_deaths_of_long_ago_are_forgotten(system: System) -> None:
+async def test_deaths_of_long_ago_are_forgotten(system: AppContext) -> None:
     async with system.database.write() as tx:
         await quarantine.note(tx, [1, 2, 2])
         await tx.run(deaths.update().where(deaths.c.delivery_id == 1).values(at=0))

@@ -8,11 +8,11 @@ from support.clocks import Time
 from support.fakes import Call, SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders import learned_limits
 from ums.core.senders.learned_limits import DomainPace
 from ums.engine.delivery import domain_throttle
-from ums.engine.delivery.domain_throttle import Pacing
+from ums.engine.delivery.domain_throttle import DomainThrottle
 from ums.engine.worker import running
 
 SLOW = b"450 4.7.1 too many messages for this domain, recipient domain rate limit\r\n"
@@ -20,7 +20,7 @@ A, B = "a@slow.cn", "b@fast.cn"
 
 
 def test_half_as_fast_as_it_was(time: Time) -> None:
-    paces = Pacing()
+    paces = DomainThrottle()
     for _ in range(30):
         assert paces.due(A, urgent=False) is None
         paces.took(A)
@@ -39,7 +39,7 @@ def test_half_as_fast_as_it_was(time: Time) -> None:
 
 
 def test_one_burst_of_refusals_is_one_and_the_next_pause_is_longer(time: Time) -> None:
-    paces = Pacing([DomainPace("slow.cn", 40, 0)])
+    paces = DomainThrottle([DomainPace("slow.cn", 40, 0)])
     for _ in range(5):
         paces.refused(A, 0)
     assert paces.changed() == [DomainPace("slow.cn", 20, time.at + clock.MINUTE)]
@@ -56,7 +56,7 @@ def test_one_burst_of_refusals_is_one_and_the_next_pause_is_longer(time: Time) -
 
 
 def test_a_little_faster_each_good_minute_until_it_is_free(time: Time) -> None:
-    paces = Pacing([DomainPace("slow.cn", 10, 0)])
+    paces = DomainThrottle([DomainPace("slow.cn", 10, 0)])
     rates: list[int] = []
     for _ in range(40):
         rate = rates[-1] if rates else 10
@@ -73,14 +73,14 @@ def test_a_little_faster_each_good_minute_until_it_is_free(time: Time) -> None:
 
 
 def test_nothing_is_put_off_for_longer_than_an_hour(time: Time) -> None:
-    paces = Pacing([DomainPace("slow.cn", 1, 0)])
+    paces = DomainThrottle([DomainPace("slow.cn", 1, 0)])
     turns = [paces.due(A, urgent=False) or time.at for _ in range(200)]
     assert max(turns) == time.at + domain_throttle.AHEAD
     assert len(set(turns)) == 61
 
 
 async def test_a_slow_domain_does_not_hold_up_the_others(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain_throttle, "FIRST_PAUSE", 300)
     taken = 0
@@ -135,7 +135,7 @@ async def known(flow: Flow) -> list[learned_limits.PaceInfo]:
     return await until(found)
 
 
-async def test_sessions_that_a_server_takes_are_remembered(system: System) -> None:
+async def test_sessions_that_a_server_takes_are_remembered(system: AppContext) -> None:
     most = 0
 
     def greet(call: Call) -> bytes | None:

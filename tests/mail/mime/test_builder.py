@@ -13,7 +13,7 @@ import pytest
 
 from ums.mail.addresses import BadAddress
 from ums.mail.mime import headers
-from ums.mail.mime.builder import BadContent, Content, File, Skeleton, check_subject
+from ums.mail.mime.builder import BadContent, File, MimeContent, MimeTemplate, check_subject
 from ums.mail.mime.headers import Slot
 
 WHEN = 1_790_000_000_123
@@ -29,9 +29,9 @@ HEADER_LINES = [
 ]  # fmt: skip
 
 
-def mail(content: Content, to: str = "user@x.test", **options: object) -> bytes:
+def mail(content: MimeContent, to: str = "user@x.test", **options: object) -> bytes:
     settings = {"from_address": "bill@corp.cn", "from_name": "", "auto_submitted": True, **options}
-    skeleton = Skeleton.build(content, **settings)  # type: ignore[arg-type]
+    skeleton = MimeTemplate.build(content, **settings)  # type: ignore[arg-type]
     return skeleton.render(to=to, message_id="d.17@mail.corp.cn", date=WHEN)
 
 
@@ -68,7 +68,7 @@ def decoded(value: object) -> str:
 
 
 def test_a_plain_mail_has_exactly_the_planned_headers() -> None:
-    message = parsed(mail(Content("Your bill", "Dear user,\nit is ready.\n"), from_name="Corp"))
+    message = parsed(mail(MimeContent("Your bill", "Dear user,\nit is ready.\n"), from_name="Corp"))
     assert message.keys() == PLAN + TEXT_PLAN
     assert message["Message-ID"] == "<d.17@mail.corp.cn>"
     assert message["From"] == "Corp <bill@corp.cn>"
@@ -82,7 +82,7 @@ def test_a_plain_mail_has_exactly_the_planned_headers() -> None:
 
 
 def test_broadcasts_do_not_claim_to_be_automatic_answers() -> None:
-    message = parsed(mail(Content("s", "t"), auto_submitted=False))
+    message = parsed(mail(MimeContent("s", "t"), auto_submitted=False))
     assert "Auto-Submitted" not in message
 
 
@@ -97,7 +97,7 @@ SUBJECTS = [
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=ascii)
 def test_subjects_come_back_exactly(subject: str) -> None:
-    raw = mail(Content(subject, "t"))
+    raw = mail(MimeContent(subject, "t"))
     assert parsed(raw).keys() == PLAN + TEXT_PLAN
     assert decoded(parsed_of_old(raw)["Subject"]).replace("\r\n", "") == subject
     if subject.strip():
@@ -121,7 +121,7 @@ def test_subjects_that_are_no_subject_are_refused(subject: str) -> None:
     with pytest.raises(BadContent):
         check_subject(subject)
     with pytest.raises(BadContent):
-        mail(Content(subject, "t"))
+        mail(MimeContent(subject, "t"))
 
 
 def test_words_nested_deeper_than_we_look_are_refused() -> None:
@@ -140,7 +140,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_sender_names_never_become_addresses(name: str) -> None:
-    raw = mail(Content("s", "t"), from_name=name)
+    raw = mail(MimeContent("s", "t"), from_name=name)
     assert parsed(raw).keys() == PLAN + TEXT_PLAN
     assert [box.addr_spec for box in parsed(raw)["From"].addresses] == ["bill@corp.cn"]
     shown = parsed(raw)["From"].addresses[0].display_name
@@ -153,32 +153,34 @@ def test_sender_names_never_become_addresses(name: str) -> None:
 @pytest.mark.parametrize("text", HEADER_LINES, ids=ascii)
 def test_sender_names_and_addresses_inject_nothing(text: str) -> None:
     with pytest.raises(BadAddress):
-        mail(Content("s", "t"), from_name=text)
+        mail(MimeContent("s", "t"), from_name=text)
     for address in (text, f"{text}@x.test", f"a@x.test{text}"):
         with pytest.raises(BadAddress):
-            mail(Content("s", "t"), from_address=address)
+            mail(MimeContent("s", "t"), from_address=address)
         with pytest.raises(ValueError, match="recipient"):
-            mail(Content("s", "t"), to=address)
+            mail(MimeContent("s", "t"), to=address)
 
 
 @pytest.mark.parametrize(
     "bad", ["", "a", "<a@b>", "a@b\r\nBcc: x", "a b@c", "a@b>", "a@b\n", "é@b"]
 )
 def test_message_ids_are_checked_per_mail(bad: str) -> None:
-    skeleton = Skeleton.build(Content("s", "t"), from_address="a@b.cd", auto_submitted=True)
+    skeleton = MimeTemplate.build(MimeContent("s", "t"), from_address="a@b.cd", auto_submitted=True)
     with pytest.raises(ValueError, match="message id"):
         skeleton.render(to="a@b.cd", message_id=bad, date=WHEN)
 
 
 def test_only_a_local_part_beyond_ascii_makes_mail_8_bit() -> None:
-    content = Content("账单 😀", "你好 " * 900, (File("账单.pdf", "application/pdf", b"\xff\0"),))
+    content = MimeContent(
+        "账单 😀", "你好 " * 900, (File("账单.pdf", "application/pdf", b"\xff\0"),)
+    )
     assert mail(content, from_name="公司").isascii()
     raw = mail(content, to="张三@x.test")
     assert [line for line in raw.split(b"\r\n") if not line.isascii()] == [
         "To: 张三@x.test".encode()
     ]
     options = {"from_address": "用@x.test", "auto_submitted": True}
-    assert Skeleton.build(content, **options).utf8  # type: ignore[arg-type]
+    assert MimeTemplate.build(content, **options).utf8  # type: ignore[arg-type]
     assert "用@x.test".encode() in mail(content, **options)
 
 
@@ -200,7 +202,7 @@ BODIES = [
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: ascii(body)[:30])
 def test_plain_bodies_come_back(body: str) -> None:
     for files in ((), (File("a.txt", "text/plain", b".\n"),)):
-        message = parsed(mail(Content("s", body, files)))
+        message = parsed(mail(MimeContent("s", body, files)))
         first = next(part for part in message.walk() if not part.is_multipart())
         assert first.get_content_type() == "text/plain"
         assert text_of(first) == (body if body.endswith("\n") else body + "\n")
@@ -219,7 +221,7 @@ SMUGGLED = [
 @pytest.mark.parametrize("text", SMUGGLED, ids=lambda text: ascii(text)[4:16])
 @pytest.mark.parametrize("form", ["{}", "<p>{}</p>", "{}" + "用" * 3000])
 def test_no_body_ends_the_mail_early(text: str, form: str) -> None:
-    raw = mail(Content("s", form.format(text), (File("a", "text/plain", text.encode()),)))
+    raw = mail(MimeContent("s", form.format(text), (File("a", "text/plain", text.encode()),)))
     for end in (
         rb"\r\n\.\r\n",
         rb"\n\.\n",
@@ -238,7 +240,7 @@ def test_no_body_ends_the_mail_early(text: str, form: str) -> None:
 
 def test_html_gets_a_plain_alternative() -> None:
     html = '<h1>账单</h1><p>Pay <a href="https://x.test/p?a=1&amp;b=2">here</a>.</p>'
-    message = parsed(mail(Content("s", html)))
+    message = parsed(mail(MimeContent("s", html)))
     assert message.keys() == [*PLAN, "Content-Type"]
     assert message.get_content_type() == "multipart/alternative"
     plain, rich = message.iter_parts()
@@ -262,7 +264,7 @@ FILE_NAMES = {
 @pytest.mark.parametrize("name", FILE_NAMES, ids=lambda name: ascii(name)[:30])
 def test_file_names_come_back_whole_and_harmless(name: str) -> None:
     data = bytes(range(256)) * 5
-    raw = mail(Content("s", "t", (File(name, "application/pdf", data),)))
+    raw = mail(MimeContent("s", "t", (File(name, "application/pdf", data),)))
     part = next(parsed(raw).iter_attachments())
     assert part.get_filename() == FILE_NAMES[name]
     assert part.get_content() == data
@@ -277,7 +279,7 @@ def test_file_names_come_back_whole_and_harmless(name: str) -> None:
 
 
 def test_attachments_are_base64_in_76_columns() -> None:
-    raw = mail(Content("s", "t", (File("a", "image/png", bytes(1000)), File("b", "", b""))))
+    raw = mail(MimeContent("s", "t", (File("a", "image/png", bytes(1000)), File("b", "", b""))))
     lines = raw.partition(b"filename=")[2].partition(b"\r\n\r\n")[2].split(b"\r\n")
     assert [len(line) for line in lines[:18]] == [76] * 17 + [44]
     first, second = parsed(raw).iter_attachments()
@@ -287,7 +289,7 @@ def test_attachments_are_base64_in_76_columns() -> None:
 
 @pytest.mark.parametrize("kind", ["message/rfc822", "multipart/mixed"])
 def test_containers_are_attached_as_octets(kind: str) -> None:
-    part = next(parsed(mail(Content("s", "t", (File("a", kind, b"x"),)))).iter_attachments())
+    part = next(parsed(mail(MimeContent("s", "t", (File("a", kind, b"x"),)))).iter_attachments())
     assert part.get_content_type() == "application/octet-stream"
 
 
@@ -296,34 +298,36 @@ def test_containers_are_attached_as_octets(kind: str) -> None:
 )
 def test_content_types_are_a_type_and_a_subtype(kind: str) -> None:
     if kind.strip() == "a/b":
-        mail(Content("s", "t", (File("a", kind, b""),)))
+        mail(MimeContent("s", "t", (File("a", kind, b""),)))
         return
     with pytest.raises(BadContent, match="content type"):
-        mail(Content("s", "t", (File("a", kind, b""),)))
+        mail(MimeContent("s", "t", (File("a", kind, b""),)))
 
 
 def test_texts_with_half_characters_are_refused() -> None:
     for text in ("a\ud83d", "<p>\udc00</p>"):
         with pytest.raises(BadContent, match="half a character"):
-            mail(Content("s", text))
+            mail(MimeContent("s", text))
 
 
 def test_the_shorter_encoding_is_taken() -> None:
-    assert b"Encoding: quoted-printable" in mail(Content("s", "plain words é " * 50))
-    assert b"Encoding: base64" in mail(Content("s", "你好世界" * 50))
-    assert len(mail(Content("s", "你好世界" * 500))) < 2000 * 3 * 1.4 + 600
+    assert b"Encoding: quoted-printable" in mail(MimeContent("s", "plain words é " * 50))
+    assert b"Encoding: base64" in mail(MimeContent("s", "你好世界" * 50))
+    assert len(mail(MimeContent("s", "你好世界" * 500))) < 2000 * 3 * 1.4 + 600
 
 
 def test_a_second_build_gives_the_same_octets() -> None:
-    content = Content("s", "<p>x</p>", (File("a", "", b"x"),))
-    other = Content("s", "<p>y</p>", content.files)
+    content = MimeContent("s", "<p>x</p>", (File("a", "", b"x"),))
+    other = MimeContent("s", "<p>y</p>", content.files)
     assert mail(content) == mail(content)
     boundaries = {mark for c in (content, other) for mark in re.findall(rb'ry="([^"]+)"', mail(c))}
     assert len(boundaries) == 4
 
 
 def test_the_size_is_about_right() -> None:
-    skeleton = Skeleton.build(Content("s", "x" * 3000), from_address="a@b.cd", auto_submitted=True)
+    skeleton = MimeTemplate.build(
+        MimeContent("s", "x" * 3000), from_address="a@b.cd", auto_submitted=True
+    )
     raw = skeleton.render(to="user@x.test", message_id="a@b", date=WHEN)
     assert abs(skeleton.size - len(raw)) < 150
 
@@ -349,8 +353,8 @@ def test_a_block_that_is_not_the_plan_is_refused(block: bytes) -> None:
 @pytest.mark.parametrize("length", [1_000, 30_000])
 def test_a_mail_costs_a_hundredth_of_what_the_standard_library_takes(length: int) -> None:
     """A microsecond or two; how long one is depends on the machine and on who shares it."""
-    content = Content("Your bill", "x" * 70 + "\n" * (length // 70))
-    skeleton = Skeleton.build(content, from_address="a@b.cd", auto_submitted=True)
+    content = MimeContent("Your bill", "x" * 70 + "\n" * (length // 70))
+    skeleton = MimeTemplate.build(content, from_address="a@b.cd", auto_submitted=True)
 
     def ours() -> None:
         skeleton.render(to="user@example.com", message_id="d.1234567@x.test", date=WHEN)

@@ -7,7 +7,15 @@ import pytest
 from support.fakes import DROP, DROP_TAKEN, Act, SmtpServer
 from ums.mail.outcomes import Encryption, Envelope, Stage
 from ums.mail.smtp.reply_parser import ReplyParser
-from ums.mail.smtp.session import Kind, Server, Session, SmtpError, Timeouts, connect, stuffed
+from ums.mail.smtp.session import (
+    Server,
+    SmtpError,
+    SmtpErrorKind,
+    SmtpSession,
+    Timeouts,
+    connect,
+    stuffed,
+)
 
 PATIENT = Timeouts(connect=30, command=30, dot=30)  # nothing here takes that long
 QUICK = Timeouts(connect=30, command=30, dot=0.4)
@@ -22,20 +30,20 @@ def letter(rcpt_to: str = "b@example.org", size: int = 10, **more: object) -> En
     return Envelope("a@example.com", rcpt_to, size, **more)
 
 
-async def send(session: Session, envelope: Envelope, data: bytes = b"Hello\r\n"):
+async def send(session: SmtpSession, envelope: Envelope, data: bytes = b"Hello\r\n"):
     await session.start(envelope)
     await session.body(data)
     return await session.finish()
 
 
-async def until_unusable(session: Session) -> None:
+async def until_unusable(session: SmtpSession) -> None:
     """Wait until what the server did has been noticed."""
     async with asyncio.timeout(30):
         while session._wire.open:
             await asyncio.sleep(0.01)
 
 
-async def refused(session: Session, envelope: Envelope) -> SmtpError:
+async def refused(session: SmtpSession, envelope: Envelope) -> SmtpError:
     with pytest.raises(SmtpError) as caught:
         await session.start(envelope)
     return caught.value
@@ -115,7 +123,7 @@ async def test_an_unsendable_next_does_not_harm_this_message() -> None:
         await session.start(letter())
         bad = letter("c@example.org>\r\nRSET")
         assert (await session.finish(bad)).ok
-        assert (await refused(session, bad)).kind is Kind.INVALID
+        assert (await refused(session, bad)).kind is SmtpErrorKind.INVALID
         assert (await send(session, letter())).ok
         await session.quit()
 
@@ -129,7 +137,7 @@ async def test_session_survives_a_refusal(pipelining: bool, verb: str, stage: St
         session = await connect(server_at(fake))
         fake.script[verb] = [b"450 4.2.0 not now\r\n"]
         error = await refused(session, letter())
-        assert (error.kind, error.stage) == (Kind.REFUSED, stage)
+        assert (error.kind, error.stage) == (SmtpErrorKind.REFUSED, stage)
         assert error.reply is not None
         assert (error.reply.code, error.reply.enhanced) == (450, "4.2.0")
         assert error.reply.text == "not now"
@@ -184,7 +192,7 @@ async def test_no_reply_to_the_dot_is_unknown(act: Act) -> None:
         with pytest.raises(SmtpError) as caught:
             await send(session, letter())
         assert caught.value.stage is Stage.DOT
-        assert caught.value.kind in {Kind.LOST, Kind.GARBAGE}
+        assert caught.value.kind in {SmtpErrorKind.LOST, SmtpErrorKind.GARBAGE}
         assert not session.usable
 
 
@@ -197,7 +205,7 @@ async def test_connection_lost_before_the_dot_is_known() -> None:
         await until_unusable(session)
         with pytest.raises(SmtpError) as caught:
             await session.finish()
-        assert (caught.value.kind, caught.value.stage) == (Kind.LOST, Stage.DATA)
+        assert (caught.value.kind, caught.value.stage) == (SmtpErrorKind.LOST, Stage.DATA)
     assert fake.counts["DOT"] == 0
 
 
@@ -210,7 +218,7 @@ async def test_server_gives_up_during_the_body() -> None:
         await until_unusable(session)
         with pytest.raises(SmtpError) as caught:
             await session.finish()
-        assert (caught.value.kind, caught.value.stage) == (Kind.REFUSED, Stage.DATA)
+        assert (caught.value.kind, caught.value.stage) == (SmtpErrorKind.REFUSED, Stage.DATA)
 
 
 async def test_abort_leaves_no_mail() -> None:
@@ -231,14 +239,14 @@ async def test_abort_leaves_no_mail() -> None:
 async def test_421_ends_the_session_at_any_stage(key: str, pipelining: bool) -> None:
     async with SmtpServer(pipelining=pipelining) as fake:
         fake.script[key] = [Act(b"421 4.3.2 closing\r\n", drop=True)]
-        session: Session | None = None
+        session: SmtpSession | None = None
         try:
             session = await connect(server_at(fake))
             reply = await send(session, letter())
             told = ("reply", Stage.DOT, reply.code)
         except SmtpError as error:
             told = (error.kind, error.stage, error.reply.code if error.reply else None)
-        kind = "reply" if key == "DOT" else Kind.REFUSED
+        kind = "reply" if key == "DOT" else SmtpErrorKind.REFUSED
         assert told == (kind, Stage[key], 421)
         assert session is None or not session.usable
 
@@ -304,7 +312,7 @@ async def test_stuffed_bodies_arrive_as_they_were(data: bytes) -> None:
 async def test_size_is_checked_before_sending() -> None:
     async with SmtpServer(features=("SIZE 1000",)) as fake:
         session = await connect(server_at(fake))
-        assert (await refused(session, letter(size=1001))).kind is Kind.TOO_BIG
+        assert (await refused(session, letter(size=1001))).kind is SmtpErrorKind.TOO_BIG
         assert (await send(session, letter(size=1000))).ok
         await session.quit()
     assert fake.verbs().count("MAIL") == 1
@@ -315,7 +323,7 @@ async def test_size_is_checked_before_sending() -> None:
 async def test_smtputf8_only_where_offered(envelope: Envelope) -> None:
     async with SmtpServer(features=()) as fake:
         session = await connect(server_at(fake))
-        assert (await refused(session, envelope)).kind is Kind.CAPABILITY
+        assert (await refused(session, envelope)).kind is SmtpErrorKind.CAPABILITY
         await session.quit()
     async with SmtpServer() as fake:
         session = await connect(server_at(fake))

@@ -9,7 +9,7 @@ import pytest
 from support.fakes import DROP, HANG, Act, SmtpServer
 from ums.mail.outcomes import Encryption, Envelope, Stage
 from ums.mail.smtp import protocol
-from ums.mail.smtp.session import Kind, Server, SmtpError, Timeouts, connect
+from ums.mail.smtp.session import Server, SmtpError, SmtpErrorKind, Timeouts, connect
 
 PATIENT = Timeouts(connect=30, command=30, dot=30)
 QUICK = Timeouts(connect=30, command=0.5, dot=0.5)  # where the server says nothing at all
@@ -70,7 +70,10 @@ async def test_bad_reply_ends_in_time_at_its_stage(key: str, stage: Stage, act: 
         error = await trouble(transaction(fake, QUICK if act in (HANG, DRIP) else PATIENT))
         # An octet soup may reach us in the same read as the replies before it; it is still told
         # at the stage that it stands for.
-        assert (error.stage, error.kind in {Kind.LOST, Kind.GARBAGE}) == (stage, True)
+        assert (error.stage, error.kind in {SmtpErrorKind.LOST, SmtpErrorKind.GARBAGE}) == (
+            stage,
+            True,
+        )
 
 
 @pytest.mark.parametrize("extra", [b"250 extra\r\n", b"550 5.1.1 stray\r\n", b"junk"])
@@ -86,14 +89,14 @@ async def test_unasked_reply_is_never_taken_for_an_answer(extra: bytes) -> None:
         else:
             assert not session.usable
             error = await trouble(session.start(LETTER))
-        assert (error.kind, error.stage, error.reply) == (Kind.GARBAGE, Stage.MAIL, None)
+        assert (error.kind, error.stage, error.reply) == (SmtpErrorKind.GARBAGE, Stage.MAIL, None)
     assert len(fake.mails) == 1
 
 
 async def test_extra_greeting_is_garbage() -> None:
     async with SmtpServer() as fake:
         fake.script["GREETING"] = [b"220 a\r\n250 already\r\n"]
-        assert (await trouble(connect(server_at(fake.port)))).kind is Kind.GARBAGE
+        assert (await trouble(connect(server_at(fake.port)))).kind is SmtpErrorKind.GARBAGE
 
 
 CONTROL = [chr(n) for n in (*range(32), 127)]
@@ -111,7 +114,7 @@ async def test_no_address_smuggles_a_command(field: str) -> None:
         for address in hostile:
             parts = {"mail_from": "a@example.com", "rcpt_to": "b@example.org", field: address}
             error = await trouble(session.start(Envelope(size=3, **parts)))
-            assert error.kind is Kind.INVALID, address
+            assert error.kind is SmtpErrorKind.INVALID, address
         assert session.usable
         await session.quit()
     assert fake.verbs() == ["EHLO", "QUIT"]
@@ -130,7 +133,7 @@ async def test_null_sender_and_quoted_local_part_pass() -> None:
 async def test_local_name_smuggles_no_command(name: str) -> None:
     async with SmtpServer() as fake:
         error = await trouble(connect(server_at(fake.port, local_name=name)))
-        assert error.kind is Kind.INVALID
+        assert error.kind is SmtpErrorKind.INVALID
     assert fake.commands == []
 
 
@@ -152,7 +155,7 @@ async def test_noop_tells_a_dead_session() -> None:
         fake.script["NOOP"] = [None, DROP]
         session = await connect(server_at(fake.port))
         await session.noop()
-        assert (await trouble(session.noop())).kind is Kind.LOST
+        assert (await trouble(session.noop())).kind is SmtpErrorKind.LOST
 
 
 @asynccontextmanager
@@ -182,7 +185,7 @@ async def test_server_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyP
         session = await connect(server_at(port, QUICK))
         await session.start(LETTER)
         error = await trouble(session.body(b"x" * 9_999_998 + b"\r\n"))
-        assert (error.kind, error.stage) == (Kind.LOST, Stage.DATA)
+        assert (error.kind, error.stage) == (SmtpErrorKind.LOST, Stage.DATA)
         over.set()
 
 
@@ -190,9 +193,9 @@ async def test_refused_connection_and_unknown_name() -> None:
     async with SmtpServer() as fake:
         pass
     error = await trouble(connect(server_at(fake.port)))
-    assert (error.kind, error.stage) == (Kind.LOST, Stage.CONNECT)
+    assert (error.kind, error.stage) == (SmtpErrorKind.LOST, Stage.CONNECT)
     for host in ("no-such-host.invalid", "a" * 80 + ".example", "bad\0name"):
         nowhere = Server(host, 25, Encryption.NONE, timeouts=QUICK)
         error = await trouble(connect(nowhere))
         assert error.stage is Stage.RESOLVE
-        assert error.kind in {Kind.DNS_MISSING, Kind.DNS_FAILED}
+        assert error.kind in {SmtpErrorKind.DNS_MISSING, SmtpErrorKind.DNS_FAILED}

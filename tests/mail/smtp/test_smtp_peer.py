@@ -13,7 +13,15 @@ from aiosmtpd.smtp import Envelope as PeerEnvelope
 from support.fakes import Certificates
 from support.postgres import reserved_port
 from ums.mail.outcomes import Encryption, Envelope, Stage
-from ums.mail.smtp.session import Kind, Server, Session, SmtpError, Timeouts, connect, stuffed
+from ums.mail.smtp.session import (
+    Server,
+    SmtpError,
+    SmtpErrorKind,
+    SmtpSession,
+    Timeouts,
+    connect,
+    stuffed,
+)
 
 PATIENT = Timeouts(connect=30, command=30, dot=30)
 SINK = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin:/usr/lib/postfix")
@@ -88,7 +96,7 @@ async def test_aiosmtpd_with_log_in(mode: Encryption, mechanism: str) -> None:
         )
         with pytest.raises(SmtpError) as caught:
             await connect(wrong)
-    assert (caught.value.kind, caught.value.stage) == (Kind.REFUSED, Stage.AUTH)
+    assert (caught.value.kind, caught.value.stage) == (SmtpErrorKind.REFUSED, Stage.AUTH)
     assert [mail.rcpt_tos for mail in ledger.mails] == [[f"u{n}@example.org"] for n in range(3)]
     assert {mail.content for mail in ledger.mails} == {text}
 
@@ -102,7 +110,7 @@ async def test_aiosmtpd_refusals_and_sizes() -> None:
         assert caught.value.stage is Stage.RCPT
         with pytest.raises(SmtpError) as caught:
             await session.start(Envelope("a@example.com", "b@example.org", 1001))
-        assert caught.value.kind is Kind.TOO_BIG
+        assert caught.value.kind is SmtpErrorKind.TOO_BIG
         await session.start(Envelope("a@example.com", "用户@example.org", 9))
         await session.body(b"x\r\n")
         assert (await session.finish()).text == "taken"
@@ -111,7 +119,7 @@ async def test_aiosmtpd_refusals_and_sizes() -> None:
     assert ledger.mails[0].smtp_utf8
 
 
-async def connected(port: int) -> Session:
+async def connected(port: int) -> SmtpSession:
     """A session with a server that is just starting."""
     while True:
         try:

@@ -9,7 +9,7 @@ import pytest
 
 from support.fakes import Act, Certificates, SmtpServer
 from ums.mail.outcomes import Encryption, Envelope, Stage
-from ums.mail.smtp.session import Kind, Server, SmtpError, Timeouts, connect
+from ums.mail.smtp.session import Server, SmtpError, SmtpErrorKind, Timeouts, connect
 
 PATIENT = Timeouts(connect=30, command=30, dot=30)
 QUICK = Timeouts(connect=1, command=1, dot=1)  # where the server says nothing at all
@@ -81,7 +81,7 @@ async def test_bad_certificate_is_refused(certificates: Certificates, tls: str, 
     context = authority.server(name, expired=flaw == "expired")
     async with SmtpServer(tls=tls, context=context, users={}) as fake:
         error = await failure(server_at(fake, certificates))
-        assert (error.kind, error.stage) == (Kind.TLS, Stage.TLS)
+        assert (error.kind, error.stage) == (SmtpErrorKind.TLS, Stage.TLS)
         assert "certificate" in error.detail
     assert_nothing_in_clear(fake)
 
@@ -97,14 +97,14 @@ async def test_a_context_that_does_not_verify_is_refused(certificates: Certifica
     lax.verify_mode = ssl.CERT_NONE
     async with SmtpServer(tls="ssl", context=certificates.server()) as fake:
         error = await failure(server_at(fake, None, tls=lax))
-        assert error.kind is Kind.TLS
+        assert error.kind is SmtpErrorKind.TLS
 
 
 async def test_stripped_starttls_means_no_log_in(certificates: Certificates) -> None:
     async with SmtpServer(users={ACCOUNT: PASSWORD}) as fake:
         server = server_at(fake, certificates, encryption=Encryption.STARTTLS)
         error = await failure(server)
-        assert (error.kind, error.stage) == (Kind.TLS, Stage.TLS)
+        assert (error.kind, error.stage) == (SmtpErrorKind.TLS, Stage.TLS)
     assert_nothing_in_clear(fake)
 
 
@@ -122,7 +122,7 @@ async def test_refused_or_injected_starttls(certificates: Certificates, reply: b
     async with SmtpServer(tls="starttls", context=certificates.server(), users={}) as fake:
         fake.script["STARTTLS"] = [Act(reply)]
         error = await failure(server_at(fake, certificates))
-        assert (error.kind, error.stage) == (Kind.TLS, Stage.TLS)
+        assert (error.kind, error.stage) == (SmtpErrorKind.TLS, Stage.TLS)
     assert_nothing_in_clear(fake)
 
 
@@ -137,7 +137,7 @@ async def test_features_told_in_clear_are_forgotten(certificates: Certificates) 
 async def test_tls_spoken_to_a_plain_port(certificates: Certificates) -> None:
     async with SmtpServer(users={}) as fake:
         error = await failure(server_at(fake, certificates, encryption=Encryption.SSL))
-        assert (error.kind, error.stage) == (Kind.TLS, Stage.TLS)
+        assert (error.kind, error.stage) == (SmtpErrorKind.TLS, Stage.TLS)
     assert_nothing_in_clear(fake)
 
 
@@ -145,7 +145,7 @@ async def test_plain_spoken_to_a_tls_port(certificates: Certificates) -> None:
     async with SmtpServer(tls="ssl", context=certificates.server()) as fake:
         server = server_at(fake, certificates, encryption=Encryption.STARTTLS, timeouts=QUICK)
         error = await failure(server)
-        assert (error.kind, error.stage) == (Kind.LOST, Stage.GREETING)
+        assert (error.kind, error.stage) == (SmtpErrorKind.LOST, Stage.GREETING)
 
 
 async def test_no_log_in_in_clear_except_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ async def test_no_log_in_in_clear_except_on_this_machine(monkeypatch: pytest.Mon
         fake.commands.clear()
         monkeypatch.setattr("ums.mail.smtp.connect._local", lambda wire: False)
         error = await failure(here)
-        assert (error.kind, error.stage) == (Kind.TLS, Stage.AUTH)
+        assert (error.kind, error.stage) == (SmtpErrorKind.TLS, Stage.AUTH)
         assert_nothing_in_clear(fake)
         allowed = server_at(fake, None, allow_plain_auth=True)
         await (await connect(allowed)).quit()
@@ -167,7 +167,11 @@ async def test_wrong_password_is_a_reply() -> None:
     async with SmtpServer(users={ACCOUNT: "other"}) as fake:
         error = await failure(server_at(fake, None))
         assert error.reply is not None
-        assert (error.kind, error.stage, error.reply.code) == (Kind.REFUSED, Stage.AUTH, 535)
+        assert (error.kind, error.stage, error.reply.code) == (
+            SmtpErrorKind.REFUSED,
+            Stage.AUTH,
+            535,
+        )
 
 
 @pytest.mark.parametrize("reply", ["535 {p}", "535 {t}", "535 {b} and {p}", "421 {t}", "334 {p}"])
@@ -189,7 +193,7 @@ async def test_echoed_credentials_are_struck_out(reply: str) -> None:
 async def test_no_method_we_know() -> None:
     async with SmtpServer(users={}, mechanisms="XOAUTH2 CRAM-MD5") as fake:
         error = await failure(server_at(fake, None))
-        assert (error.kind, error.stage) == (Kind.CAPABILITY, Stage.AUTH)
+        assert (error.kind, error.stage) == (SmtpErrorKind.CAPABILITY, Stage.AUTH)
         assert "XOAUTH2" in error.detail
 
 
@@ -220,7 +224,7 @@ async def test_silence_in_the_handshake_ends(certificates: Certificates, tls: st
     port = listener.sockets[0].getsockname()[1]
     context = certificates.client()
     error = await failure(Server("localhost", port, Encryption(tls), tls=context, timeouts=QUICK))
-    assert (error.kind, error.stage) == (Kind.LOST, Stage.TLS)
+    assert (error.kind, error.stage) == (SmtpErrorKind.LOST, Stage.TLS)
     over.set()
     listener.close()
 
@@ -242,7 +246,7 @@ async def test_odd_passwords_do_not_leak(password: str, mechanisms: str) -> None
     async with SmtpServer(users={}, mechanisms=mechanisms) as fake:
         fake.script["AUTH"] = [b"535 no\r\n"]
         error = await failure(server_at(fake, None, password=password))
-        kind = Kind.INVALID if "\0" in password else Kind.REFUSED
+        kind = SmtpErrorKind.INVALID if "\0" in password else SmtpErrorKind.REFUSED
         assert (error.kind, error.stage) == (kind, Stage.AUTH)
 
 

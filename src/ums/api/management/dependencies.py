@@ -39,8 +39,8 @@ class Part(Struct, frozen=True):
 
 
 # What a route asks for by naming it among its parameters.
-System = NamedDependency[SkipValidation[systems.System]]
-Caller = NamedDependency[SkipValidation[principals.Caller]]
+System = NamedDependency[SkipValidation[systems.AppContext]]
+Caller = NamedDependency[SkipValidation[principals.Principal]]
 Paging = NamedDependency[SkipValidation[Part]]
 Moment = FromQuery[datetime | None]
 ChannelKey = Annotated[str | None, QueryParameter(description="A ChannelKey.")]
@@ -55,7 +55,7 @@ def paging(
     return Part(limit, after)
 
 
-def caller(request: Call) -> principals.Caller:
+def caller(request: Call) -> principals.Principal:
     """Who calls, as the door found."""
     return request.scope["auth"]
 
@@ -66,7 +66,7 @@ def listed(page: P) -> P:
     return page
 
 
-def system(request: Call) -> systems.System:
+def system(request: Call) -> systems.AppContext:
     return request.app.state.system
 
 

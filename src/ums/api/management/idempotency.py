@@ -14,9 +14,9 @@ from litestar import Request
 from litestar.types import ASGIApp, Message, Send
 
 from ums.core.common import idempotency
-from ums.core.common.idempotency import Kept, Place
-from ums.core.context.app_context import System
-from ums.core.identity.principals import Caller
+from ums.core.common.idempotency import RequestKey, StoredResponse
+from ums.core.context.app_context import AppContext
+from ums.core.identity.principals import Principal
 from ums.errors import UmsError
 from ums.web.bodies import Body
 
@@ -29,9 +29,9 @@ async def once(
     app: ASGIApp, request: Request[Any, Any, Any], body: Body, send: Send, key: str
 ) -> None:
     """Let `app` answer, or give the answer it gave before. Raises Conflict, Unprocessable."""
-    system: System = request.app.state.system
-    caller: Caller = request.scope["auth"]
-    place = Place(caller.name, key)
+    system: AppContext = request.app.state.system
+    caller: Principal = request.scope["auth"]
+    place = RequestKey(caller.name, key)
     before = await idempotency.claim(system.database, system.seal, place)
     body.digest = _Digest(system, request)
     if before is not None:
@@ -56,7 +56,7 @@ class _Digest:
     boundary of a multipart body is left out: clients make up another one each time.
     """
 
-    def __init__(self, system: System, request: Request[Any, Any, Any]) -> None:
+    def __init__(self, system: AppContext, request: Request[Any, Any, Any]) -> None:
         target = f"{request.method} {request.scope['path']}\n".encode("utf-8", "surrogateescape")
         self._hash = hashlib.blake2b(target, key=system.seal.derive("answers"), digest_size=32)
         found = _BOUNDARY.search(request.headers.get("content-type", ""))
@@ -88,7 +88,9 @@ async def _answered(app: ASGIApp, request: Request[Any, Any, Any], body: Body) -
     return messages
 
 
-async def _settled(system: System, place: Place, body: Body, messages: list[Message]) -> None:
+async def _settled(
+    system: AppContext, place: RequestKey, body: Body, messages: list[Message]
+) -> None:
     """Keep the answer of what was done; what failed did nothing and may be tried again."""
     kept = _kept(messages)
     if kept.status >= 400:
@@ -98,16 +100,18 @@ async def _settled(system: System, place: Place, body: Body, messages: list[Mess
     await idempotency.keep(system.database, system.seal, place, body.digest.hexdigest(), kept)
 
 
-def _kept(messages: list[Any]) -> Kept:
+def _kept(messages: list[Any]) -> StoredResponse:
     start = messages[0]
     headers = [
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]
     ]
     body = b"".join(message.get("body", b"") for message in messages[1:])
-    return Kept(start["status"], [one for one in headers if one[0] in _KEPT], body.decode())
+    return StoredResponse(
+        start["status"], [one for one in headers if one[0] in _KEPT], body.decode()
+    )
 
 
-async def _give(answer: Kept, send: Send, *more: tuple[str, str]) -> None:
+async def _give(answer: StoredResponse, send: Send, *more: tuple[str, str]) -> None:
     body = answer.body.encode()
     length = ("content-length", str(len(body)))
     headers = [

@@ -26,7 +26,7 @@ from ums.api.authentication import count, refuse_foreign
 from ums.api.management.idempotency import once
 from ums.bounds import MOST_ID
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
 from ums.core.identity.principals import caller_of
 from ums.core.identity.scopes import SCOPES
@@ -55,7 +55,7 @@ class Door:
             return
         request: Call = Request(scope)
         refuse_foreign(request)
-        system: System = request.app.state.system
+        system: AppContext = request.app.state.system
         caller = await caller_of(
             system, request.headers.get("authorization"), address_of(request.scope)
         )

@@ -26,12 +26,12 @@ from ums.core.senders.connection_test import TestReport
 from ums.core.senders.learned_limits import PaceInfo
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders.quota_ledger import CapUse
-from ums.core.senders.reputation import Standing
+from ums.core.senders.reputation import Reputation
 from ums.core.senders.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
 from ums.core.senders.warm_up import Warming
 from ums.errors import NotFound
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.mail.warm_up_plan import WarmUp
 from ums.web.bodies import BoundedRequest as Call
 
@@ -66,7 +66,7 @@ class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     from_name: str = ""
     channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
     allow_port: _Approve = False
-    caps: Annotated[list[Cap], Meta(description="How many mails it may send in a time.")] = []
+    caps: Annotated[list[SendLimit], Meta(description="How many mails it may send in a time.")] = []
     urgent_share: _Share = 10
 
 
@@ -86,7 +86,7 @@ class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     open: Annotated[bool | UnsetType, Meta(description="False pauses it.")] = UNSET
     allow_port: _Approve = False
     caps: Annotated[
-        list[Cap] | UnsetType,
+        list[SendLimit] | UnsetType,
         Meta(description="All of them; what was sent already counts against new ones too."),
     ] = UNSET
     urgent_share: _Share | UnsetType = UNSET
@@ -169,7 +169,7 @@ async def list_caps(system: System, caller: Caller, code: FromPath[str]) -> Page
 
 
 @get("/api/senders/{code:str}/standing", scope="senders:read")
-async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> Standing:
+async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> Reputation:
     """What became of its last mails, by which it is slowed down or stopped."""
     caller.unbound()
     return await reputation.standing_of(system, code)

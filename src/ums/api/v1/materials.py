@@ -12,7 +12,7 @@ from ums.api.responses import Call, answer, system_of
 from ums.core.channels.channels import check_channel
 from ums.core.content.file_names import disposition_name
 from ums.core.content.material_upload import HOURS, Storing
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.errors import Forbidden, Invalid
 
 MAX_FIELD: Final = 256  # bytes of a field that is no file
@@ -45,7 +45,7 @@ async def hidden() -> Response[bytes]:
 class _Form:
     """The parts of an upload, in whatever order they come; others than these are passed over."""
 
-    def __init__(self, system: System, channel_id: int) -> None:
+    def __init__(self, system: AppContext, channel_id: int) -> None:
         self._system = system
         self._channel_id = channel_id
         self._fields: dict[str, bytearray] = {}

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from ums.config import Settings
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import operators
 from ums.core.maintenance.health_checks import require_key
 from ums.core.maintenance.startup import open_system
@@ -95,7 +95,7 @@ async def prepare(settings: Settings) -> Greeting | None:
         return Greeting(password, made.channelkey, str(made.mastersecret))
 
 
-async def _wants_demo(system: System, *, first: bool) -> bool:
+async def _wants_demo(system: AppContext, *, first: bool) -> bool:
     """On the first start, and when that broke off before anybody made a channel; unless somebody
     has taken the demo's names by then."""
     async with system.database.read() as tx:

@@ -22,7 +22,7 @@ from ums.cli.processes.bootstrap import Greeting, keep, prepare
 from ums.cli.processes.worker_processes import Workers
 from ums.config import Settings, listening_url
 from ums.console.sandbox.guests import PATH, guests_of
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance.health_checks import require_key
 from ums.core.maintenance.startup import open_system
 from ums.db import HeldError
@@ -69,7 +69,7 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
     announced: list[str] = []
     shown = _shown(settings, greeting, url)
 
-    def ready(_system: System, token: str) -> None:
+    def ready(_system: AppContext, token: str) -> None:
         write_address(settings.data_dir, url, token)
         announced.append(token)
         _greet(url, shown, guests_of(app.state).invite() if sys.stderr.isatty() else "")

@@ -17,7 +17,7 @@ from ums.core.channels.channels import list_channels
 from ums.core.common.sorting import ByName
 from ums.core.identity import api_tokens, invitations, login, operator_access, operators
 from ums.core.identity.api_tokens import NewToken
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.identity.scopes import SCOPES
 from ums.core.maintenance import restore_guard
 from ums.errors import Invalid, UmsError
@@ -76,7 +76,7 @@ async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Respo
     return await reveal(system, visitor, "invitation", secret=link)
 
 
-def _ids(caller: Caller, keys: list[str]) -> list[int] | None:
+def _ids(caller: Principal, keys: list[str]) -> list[int] | None:
     return [caller.channel(key).id for key in keys] or None
 
 

@@ -13,7 +13,7 @@ from ums.console.time_zones import known_zones
 from ums.core.channels import channels
 from ums.core.channels.channels import OF_ADMINISTRATORS
 from ums.core.channels.policy import with_changes
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import Channel
 from ums.errors import Invalid, UmsError
 
@@ -58,7 +58,7 @@ def _rules(request: AnyRequest, channel: Channel, form: Form, status: int = 200)
     )
 
 
-def _values(rules: Rules) -> dict[str, Any]:
+def _values(rules: ChannelPolicy) -> dict[str, Any]:
     quiet, cap = rules.quiet_hours, rules.frequency_cap
     return {
         "zone": rules.zone,
@@ -81,7 +81,7 @@ async def change_rules(
 ) -> Response[str]:
     channel, given = visitor.caller.channel(key), await lists(request)
     values: dict[str, Any] = {
-        name: (given.get(name) or [""])[-1].strip() for name in _values(Rules())
+        name: (given.get(name) or [""])[-1].strip() for name in _values(ChannelPolicy())
     }
     values["statuses"] = given.get("statuses", [])
     theirs = () if visitor.may_protect else OF_ADMINISTRATORS

@@ -17,11 +17,11 @@ from ums.console.rendering import AnyRequest, go, page
 from ums.console.sandbox.mail_csp import HTML_HEADERS
 from ums.console.time_zones import entered
 from ums.core.context.directory import Channel
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.messages import approval, compose, drafts, template_preview
 from ums.core.messages.audience_preview import reach
 from ums.core.messages.drafts import Draft
-from ums.core.messages.new_message import Outgoing, Recipient
+from ums.core.messages.new_message import MessageRequest, Recipient
 from ums.core.messages.scheduling import check_times
 from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import estimate
@@ -84,7 +84,7 @@ async def form_page(
     draft: Draft | None = None,
     status: int = 200,
 ) -> Response[str]:
-    caller: Caller = visitor.caller
+    caller: Principal = visitor.caller
     async with system.database.read() as tx:
         templates = (await store.list_templates(tx, channel, limit=500)).items
     channels = sorted(caller.snapshot.channels.values(), key=lambda one: one.id)
@@ -154,8 +154,12 @@ async def typed(request: AnyRequest) -> dict[str, Any]:
 
 
 async def _with_template(
-    system: Any, channel: Channel, fields: dict[str, Any], content: Outgoing, draft: Draft | None
-) -> Outgoing:
+    system: Any,
+    channel: Channel,
+    fields: dict[str, Any],
+    content: MessageRequest,
+    draft: Draft | None,
+) -> MessageRequest:
     """Where what was written has variables, or is MJML, a message of its own template."""
     sources = sources_of(fields)
     if content.template is not None or not inline.is_needed(sources):
@@ -194,7 +198,7 @@ async def write_on(
     return await form_page(request, system, visitor, channel, Form(values), draft)
 
 
-def _channel(caller: Caller, draft: Draft) -> Channel:
+def _channel(caller: Principal, draft: Draft) -> Channel:
     channel = caller.snapshot.channel_ids.get(draft.channel_id)
     if channel is None or not caller.sees(channel.id):
         raise NotFound("draft_gone")
@@ -258,7 +262,7 @@ async def _check(
 
 
 async def _seen(
-    request: AnyRequest, system: Any, channel: Channel, content: Outgoing, userid: str
+    request: AnyRequest, system: Any, channel: Channel, content: MessageRequest, userid: str
 ) -> tuple[Any, Form]:
     """The template as a real user would get it; None for content that is the same for all."""
     form, language = Form({"userid": userid}), language_of(request)
@@ -315,7 +319,7 @@ async def test(
     return go(f"/messages/{accepted.msgid}", "send.did_wait" if waits else "send.did_test")
 
 
-def _trial(content: Outgoing, to: str) -> Outgoing:
+def _trial(content: MessageRequest, to: str) -> MessageRequest:
     own = content.recipients[0].variables if content.recipients else {}
     only = [Recipient(address=to, variables=own)]
     return replace(content, recipients=only, audience=None, starts_at=None, cc=[], bcc=[])

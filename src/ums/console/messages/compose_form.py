@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
 from ums.core.common.identifiers import is_userid
-from ums.core.messages.new_message import Among, Attachment, Outgoing, Recipient
+from ums.core.messages.new_message import Among, Attachment, MessageRequest, Recipient
 from ums.core.templates.compiler import Sources
 from ums.errors import Detail, Invalid
 from ums.mail.addresses import BadAddress, clean
@@ -23,7 +23,7 @@ def content_of(
     starts_at: datetime | None,
     listed: Sequence[Recipient] = (),
     userids: Collection[str] = (),
-) -> Outgoing:
+) -> MessageRequest:
     """What was typed, and whom the uploaded list names; `userids` are those of `doubtful` that
     somebody has. Raises Invalid."""
     recipients, audience = _whom(fields, userids)
@@ -31,7 +31,7 @@ def content_of(
         recipients = list(listed)
     own = fields["with"] != "template"
     written = sources_of(fields)
-    return Outgoing(
+    return MessageRequest(
         recipients=recipients,
         audience=audience,
         subject=fields["subject"].strip() if own else None,
@@ -140,7 +140,7 @@ def variables_of(fields: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def fields_of(content: Outgoing, zone: str, written: Sources | None = None) -> dict[str, Any]:
+def fields_of(content: MessageRequest, zone: str, written: Sources | None = None) -> dict[str, Any]:
     """The form of a draft, as it was left; `written` is its template, where that is its own."""
     among = content.audience or Among()
     kind = "list" if came_as_list(content) else "people"
@@ -171,7 +171,7 @@ def _kind(own: Sources) -> str:
     return "mjml" if own.mjml is not None else "text" if own.text is not None else "html"
 
 
-def came_as_list(content: Outgoing) -> bool:
+def came_as_list(content: MessageRequest) -> bool:
     """Whether the recipients are more than the form's lines can say."""
     many = len(content.recipients) > MAX_PEOPLE
     return many or any(one.variables for one in content.recipients)

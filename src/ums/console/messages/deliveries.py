@@ -17,7 +17,7 @@ from ums.console.export import CSV, MARK, heads, lines, saved_as
 from ums.console.forms import lists, whole
 from ums.console.rendering import XLSX, AnyRequest, go, page
 from ums.console.stream_guard import watched
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.messages import resolve_unknown
 from ums.core.reporting import reports
 from ums.core.reporting.reports import STATES, DeliveryInfo
@@ -40,7 +40,7 @@ def wanted(asked: dict[str, str]) -> dict[str, Any]:
     return {name: value or None for name, value in asked.items()}
 
 
-def counts_key(caller: Caller, msgid: str) -> tuple[object, ...]:
+def counts_key(caller: Principal, msgid: str) -> tuple[object, ...]:
     """By which the counts of a message are kept for a moment (`core.common.ttl_cache`)."""
     return ("message", msgid, caller.channels)
 
@@ -107,7 +107,7 @@ async def export_workbook(
 
 
 async def _parts(
-    system: Any, caller: Caller, msgid: str, asked: dict[str, str]
+    system: Any, caller: Principal, msgid: str, asked: dict[str, str]
 ) -> AsyncGenerator[list[DeliveryInfo]]:
     after: str | None = None
     while True:

@@ -15,7 +15,7 @@ from ums.console.messages.mail_preview import content_of
 from ums.console.rendering import AnyRequest, go, page, render
 from ums.console.time_zones import time_words, typed_as
 from ums.core.common.sorting import ByTime
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.messages import approval, control
 from ums.core.messages import resend as resending
 from ums.core.reporting import reports
@@ -171,7 +171,7 @@ async def _deliveries(request: AnyRequest, system: Any, visitor: Any, msgid: str
     }
 
 
-async def _live(system: Any, caller: Caller, msgid: str) -> dict[str, Any]:
+async def _live(system: Any, caller: Principal, msgid: str) -> dict[str, Any]:
     """The counts of a large message may be a moment old; they are of one moment."""
 
     async def count() -> tuple[MessageInfo, list[Lost]]:
@@ -249,7 +249,7 @@ async def resend(
     return go(f"/messages/{msgid}", "messages.did_resend")
 
 
-async def _channel_of(system: Any, caller: Caller, msgid: str) -> int:
+async def _channel_of(system: Any, caller: Principal, msgid: str) -> int:
     async with system.database.read() as tx:
         info = await reports.message(tx, msgid, caller.channels)
     return caller.channel(info.channelkey).id

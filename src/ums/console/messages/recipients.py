@@ -16,7 +16,7 @@ from ums.core.context.directory import Channel
 from ums.core.messages import recipient_sheet, recipient_sheets
 from ums.core.messages.drafts import Draft
 from ums.core.messages.missing_variables import lacks_of
-from ums.core.messages.new_message import Outgoing, Recipient
+from ums.core.messages.new_message import MessageRequest, Recipient
 from ums.core.messages.recipient_sheets import KeptList
 from ums.core.templates import inline
 from ums.core.templates.recipient_data import attributes_of
@@ -86,8 +86,8 @@ async def userids_of(system: Any, fields: dict[str, Any]) -> frozenset[str]:
 
 
 async def complete(
-    system: Any, channel: Channel, fields: dict[str, Any], content: Outgoing
-) -> Outgoing:
+    system: Any, channel: Channel, fields: dict[str, Any], content: MessageRequest
+) -> MessageRequest:
     """The message without the recipients who lack a variable, where that was chosen. Raises
     Invalid where it was not; `fields` gets the table of what is lacking."""
     lacks = await lacks_of(system, channel, content)

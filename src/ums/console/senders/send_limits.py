@@ -14,7 +14,7 @@ from ums.core.senders.quota_ledger import MOST_CAPS
 from ums.core.senders.senders import SenderInfo
 from ums.errors import Invalid, UmsError
 from ums.mail.provider_presets import preset_of
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.mail.warm_up_plan import WarmUp
 
 LENGTHS: Final = (1, 60, 900, 3600, 86_400, 2_592_000)  # seconds that are offered
@@ -48,7 +48,7 @@ def _form(request: AnyRequest, sender: SenderInfo, form: Form, status: int = 200
     )
 
 
-def _values(caps: Sequence[Cap], share: int) -> dict[str, Any]:
+def _values(caps: Sequence[SendLimit], share: int) -> dict[str, Any]:
     values: dict[str, Any] = {"urgent_share": share}
     for row in range(min(len(caps) + SPARE, MOST_CAPS)):
         cap = caps[row] if row < len(caps) else None
@@ -78,9 +78,9 @@ async def change_caps(
     return go(f"/senders/{code}", "senders.did_caps")
 
 
-def _cap(fields: dict[str, str], row: int) -> Cap:
+def _cap(fields: dict[str, str], row: int) -> SendLimit:
     of: Any = "recipients" if fields.get(f"of_{row}") == "recipients" else "mails"
-    return Cap(
+    return SendLimit(
         count=_number(fields, f"count_{row}", 1, 10**9),
         seconds=_number(fields, f"seconds_{row}", 1, LENGTHS[-1]),
         of=of,

@@ -25,7 +25,7 @@ from ums.core.senders import (
 from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
 from ums.errors import Forbidden, UmsError
 from ums.mail.provider_presets import PRESETS, Preset, preset_of
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 
 EMPTY = {
     "code": "",
@@ -305,7 +305,7 @@ def _sender(
     visitor: Any,
     *,
     keep: bool = False,
-    caps: Sequence[Cap] | None = None,
+    caps: Sequence[SendLimit] | None = None,
 ) -> NewSender:
     if values["allow_port"] and not visitor.may("senders:approve"):
         raise Forbidden("scope_missing", scope="senders:approve")

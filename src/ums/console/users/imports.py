@@ -22,7 +22,7 @@ from ums.console.live_updates import live
 from ums.console.rendering import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.stream_guard import watched
 from ums.core.common.sorting import ByName
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.imports import drafts, rejects
 from ums.core.imports import undo as import_undo
 from ums.core.imports.columns import Choice, has_userid
@@ -206,7 +206,7 @@ async def _draft(
     )
 
 
-def _offered(caller: Caller, holds: Sequence[str]) -> list[str]:
+def _offered(caller: Principal, holds: Sequence[str]) -> list[str]:
     """The fields that a column may hold: those of senders that there are, and those in use."""
     kinds = {"email", "phone", "tag", *(one.type for one in caller.snapshot.senders.values())}
     usual = ("userid", BOTH, "email", *COLUMNS)

@@ -16,10 +16,10 @@ from msgspec import Struct
 from sqlalchemy import delete, func, select
 
 from ums.core.common import metadata
-from ums.core.common.encryption import Seal
-from ums.core.context.app_context import System
+from ums.core.common.encryption import SecretBox
+from ums.core.context.app_context import AppContext
 from ums.core.tables import audit
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 LOCK: Final = 7_726_193_345
 SLICE: Final = 1_000  # entries in one transaction
@@ -37,7 +37,7 @@ FIELDS: Final = (
     "after",
     "times",
 )
-_SEAL = Hot(
+_SEAL = Statement(
     "UPDATE audit SET seq = r.seq, hash = r.hash FROM $rows(r: id bigint, seq bigint, hash text)"
     " WHERE audit.id = r.id AND audit.seq IS NULL"
 )
@@ -63,7 +63,7 @@ def hash_of(row: Any, before: Place) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def seal(system: System) -> int:
+async def seal(system: AppContext) -> int:
     """Give all entries that have none their place in the chain; how many there were."""
     count = 0
     while True:
@@ -73,7 +73,7 @@ async def seal(system: System) -> int:
             return count
 
 
-async def _seal_some(system: System) -> int:
+async def _seal_some(system: AppContext) -> int:
     query = select(audit).where(audit.c.seq.is_(None)).order_by(audit.c.id).limit(SLICE)
     async with system.database.read() as tx:
         if not await tx.first(query):
@@ -112,7 +112,7 @@ async def read(tx: Tx, name: str) -> _Kept | None:
         return _Kept(0, "", "")
 
 
-async def is_ours(tx: Tx, seal: Seal, name: str) -> bool:
+async def is_ours(tx: Tx, seal: SecretBox, name: str) -> bool:
     """Whether what is kept under `name` was written by somebody with our key."""
     kept = await read(tx, name)
     if kept is None:
@@ -120,17 +120,17 @@ async def is_ours(tx: Tx, seal: Seal, name: str) -> bool:
     return hmac.compare_digest(kept.code, _code(seal, name, Place(kept.seq, kept.hash)))
 
 
-async def _keep(tx: Tx, seal: Seal, name: str, at: Place) -> None:
+async def _keep(tx: Tx, seal: SecretBox, name: str, at: Place) -> None:
     kept = _Kept(at.seq, at.hash, _code(seal, name, at))
     await metadata.put(tx, name, msgspec.json.encode(kept).decode())
 
 
-def _code(seal: Seal, name: str, at: Place) -> str:
+def _code(seal: SecretBox, name: str, at: Place) -> str:
     told = f"{name} {at.seq} {at.hash}".encode()
     return hmac.digest(seal.derive("audit chain"), told, "sha256").hex()
 
 
-async def forget(system: System, before: int, most: int) -> None:
+async def forget(system: AppContext, before: int, most: int) -> None:
     """Remove the oldest entries, from before a moment, and remember what the rest goes on from."""
     await seal(system)
     async with system.database.write() as tx:

@@ -14,8 +14,8 @@ from ums import clock
 from ums.core.audit import audit_chain, audit_log
 from ums.core.audit.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
 from ums.core.common import metadata
-from ums.core.common.encryption import Seal
-from ums.core.context.app_context import System
+from ums.core.common.encryption import SecretBox
+from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
 from ums.errors import Invalid
 
@@ -61,7 +61,7 @@ class ChainState(Struct, frozen=True):
     checkpoint: Checkpoint | None
 
 
-async def show(system: System) -> ChainState:
+async def show(system: AppContext) -> ChainState:
     """The state of the chain."""
     unsealed = select(func.count()).where(rows.c.seq.is_(None))  # few, by their own index
     async with system.database.read() as tx:
@@ -86,7 +86,7 @@ def _between(began: Place, head: Place) -> int:
     return max(0, head.seq - began.seq)
 
 
-async def checkpoint(system: System) -> Checkpoint:
+async def checkpoint(system: AppContext) -> Checkpoint:
     """Seal what there is, and sign where the chain ends."""
     await audit_chain.seal(system)
     async with system.database.write() as tx:
@@ -101,7 +101,7 @@ async def checkpoint(system: System) -> Checkpoint:
     return made
 
 
-async def verify(system: System, given: Checkpoint | None = None) -> Proof:
+async def verify(system: AppContext, given: Checkpoint | None = None) -> Proof:
     """Walk the whole chain, and compare it with the last checkpoint and the one that is given.
 
     Raises Invalid for a checkpoint that this installation has not signed.
@@ -122,7 +122,7 @@ async def verify(system: System, given: Checkpoint | None = None) -> Proof:
 class _Walk:
     """One walk along the chain, in slices."""
 
-    def __init__(self, system: System, given: Checkpoint | None) -> None:
+    def __init__(self, system: AppContext, given: Checkpoint | None) -> None:
         self._system, self._given = system, given
         self._entries = 0
         self._at = Place()
@@ -186,7 +186,7 @@ def read_checkpoint(text: bytes | str) -> Checkpoint:
         raise Invalid("checkpoint_bad") from None
 
 
-def _check(seal: Seal, given: Checkpoint) -> None:
+def _check(seal: SecretBox, given: Checkpoint) -> None:
     if given.format != FORMAT or given.public_key != _public(seal):
         raise Invalid("checkpoint_foreign")
     try:
@@ -196,15 +196,15 @@ def _check(seal: Seal, given: Checkpoint) -> None:
         raise Invalid("checkpoint_foreign") from None
 
 
-def _signed(seal: Seal, told: Checkpoint) -> str:
+def _signed(seal: SecretBox, told: Checkpoint) -> str:
     return base64.b64encode(_key(seal).sign(_bytes(told))).decode()
 
 
-def _public(seal: Seal) -> str:
+def _public(seal: SecretBox) -> str:
     return base64.b64encode(_key(seal).public_key().public_bytes_raw()).decode()
 
 
-def _key(seal: Seal) -> Ed25519PrivateKey:
+def _key(seal: SecretBox) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seal.derive("audit checkpoint"))
 
 

@@ -14,10 +14,10 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.identifiers import is_userid
 from ums.core.common.pagination import Page, after_id, page, page_size
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import list_entries, lists
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
 from ums.mail.addresses import BadAddress, clean
 
@@ -27,16 +27,16 @@ EntryOrder = Literal["value", "-value"]
 MAX_ENTRIES = 10_000  # in one call
 KEPT = clock.DAY  # a message may have been accepted with it just before it was deleted
 
-_ADD = Hot(
+_ADD = Statement(
     "INSERT INTO list_entries (list_id, kind, value)"
     " SELECT CAST(:list AS bigint), r.kind, r.value FROM $rows(r: kind text, value text)"
     " WHERE true ON CONFLICT DO NOTHING"
 )
-_REMOVE = Hot(
+_REMOVE = Statement(
     "DELETE FROM list_entries WHERE list_id = :list AND (kind, value) IN"
     " (SELECT r.kind, r.value FROM $rows(r: kind text, value text))"
 )
-_FORGET = Hot(
+_FORGET = Statement(
     "DELETE FROM lists WHERE deleted_at < :over AND NOT EXISTS (SELECT 1 FROM messages m"
     " WHERE m.state <> 'expanded' AND (m.black_id = lists.id OR m.white_id = lists.id))"
 )
@@ -70,7 +70,7 @@ class Change(Struct, frozen=True):
 
 
 async def create(
-    system: System, channel: Channel, kind: ListKind, name: str, *, actor: str | None = None
+    system: AppContext, channel: Channel, kind: ListKind, name: str, *, actor: str | None = None
 ) -> ListInfo:
     """Make an empty list. Raises Invalid for a bad name or one that is taken."""
     check_title(name)
@@ -86,7 +86,7 @@ async def create(
 
 
 async def list_lists(
-    system: System,
+    system: AppContext,
     channel: Channel,
     kind: ListKind,
     *,
@@ -100,13 +100,13 @@ async def list_lists(
     return page([_shown(row) for row in rows], limit, lambda shown: str(shown.id))
 
 
-async def show(system: System, channel: Channel, kind: ListKind, id: int) -> ListInfo:
+async def show(system: AppContext, channel: Channel, kind: ListKind, id: int) -> ListInfo:
     """Raises NotFound for a list that is not the channel's."""
     async with system.database.read() as tx:
         return _shown(await _found(tx, channel, kind, id))
 
 
-async def find(system: System, channel: Channel, id: int) -> ListInfo:
+async def find(system: AppContext, channel: Channel, id: int) -> ListInfo:
     """The same whatever its kind."""
     async with system.database.read() as tx:
         kind: ListKind = "block" if await _exists(tx, channel, "block", id) else "allow"
@@ -114,7 +114,7 @@ async def find(system: System, channel: Channel, id: int) -> ListInfo:
 
 
 async def entries(
-    system: System,
+    system: AppContext,
     channel: Channel,
     kind: ListKind,
     id: int,
@@ -138,7 +138,7 @@ async def entries(
 
 
 async def add(
-    system: System,
+    system: AppContext,
     channel: Channel,
     kind: ListKind,
     id: int,
@@ -151,7 +151,7 @@ async def add(
 
 
 async def remove(
-    system: System,
+    system: AppContext,
     channel: Channel,
     kind: ListKind,
     id: int,
@@ -164,7 +164,7 @@ async def remove(
 
 
 async def remove_list(
-    system: System, channel: Channel, kind: ListKind, id: int, *, actor: str | None = None
+    system: AppContext, channel: Channel, kind: ListKind, id: int, *, actor: str | None = None
 ) -> None:
     """Delete the list. Messages that were accepted with it are still held to it."""
     async with system.database.write() as tx:
@@ -193,12 +193,12 @@ def check_title(name: str) -> None:
 
 
 async def _change(
-    system: System,
+    system: AppContext,
     channel: Channel,
     kind: ListKind,
     id: int,
     given: Sequence[Entry],
-    statement: Hot,
+    statement: Statement,
     action: str,
     actor: str | None,
 ) -> Change:

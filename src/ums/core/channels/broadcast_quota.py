@@ -8,15 +8,15 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.channels.quiet_hours import today
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import usage
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Refused
 
 KEPT = 40 * clock.DAY
 
-_TAKE = Hot(
+_TAKE = Statement(
     "INSERT INTO usage (channel_id, day, broadcasts)"
     " SELECT r.channel_id, r.day, r.count"
     " FROM $rows(r: channel_id bigint, day text, count int) WHERE true"
@@ -24,7 +24,7 @@ _TAKE = Hot(
     " broadcasts = usage.broadcasts + excluded.broadcasts"
     " RETURNING channel_id, day, broadcasts"
 )
-_FORGET = Hot("DELETE FROM usage WHERE day < :over")
+_FORGET = Statement("DELETE FROM usage WHERE day < :over")
 
 
 class Quota(Struct, frozen=True):
@@ -43,7 +43,7 @@ def quota_of(channel: Channel, *, broadcast: bool) -> Quota | None:
     return Quota(channel.id, today(channel.rules, clock.now()), limit)
 
 
-async def check(system: System, quota: Quota) -> None:
+async def check(system: AppContext, quota: Quota) -> None:
     """Raises Refused (1015029) where the quota is used up already; `take` says it for certain."""
     mine = (usage.c.channel_id == quota.channel_id) & (usage.c.day == quota.day)
     async with system.database.read() as tx:

@@ -13,9 +13,9 @@ from ums.core.audit import audit_log
 from ums.core.channels.policy import check_rules
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
-from ums.core.common.sorting import ByName, Kept
-from ums.core.context.app_context import System
-from ums.core.context.channel_policy import Rules, read_rules
+from ums.core.common.sorting import ByName, SortKey
+from ums.core.context.app_context import AppContext
+from ums.core.context.channel_policy import ChannelPolicy, read_rules
 from ums.core.context.directory import Channel, Snapshot, load, touch
 from ums.core.identity import grants
 from ums.core.identity.credentials import channel_context, need_secret, new_key
@@ -23,7 +23,7 @@ from ums.core.tables import channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, Refused
 
-_ORDER: Kept[Channel] = Kept(
+_ORDER: SortKey[Channel] = SortKey(
     lambda one: one.id, {"created_at": lambda one: one.id, "name": lambda one: one.name}
 )
 _KEY = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -74,13 +74,13 @@ def check_name(name: str) -> None:
 
 
 async def create(
-    system: System, name: str, key: str | None = None, *, zone: str = "UTC"
+    system: AppContext, name: str, key: str | None = None, *, zone: str = "UTC"
 ) -> ChannelInfo:
     """Make a channel; `key` chooses its ChannelKey. Raises Invalid, and Forbidden for a caller
     that may not have its MasterSecret."""
     need_secret(None)
     check_name(name)
-    rules = Rules(zone=zone)
+    rules = ChannelPolicy(zone=zone)
     check_rules(rules)
     key = new_key() if key is None else key
     if not _KEY.fullmatch(key) or key == "all":
@@ -117,7 +117,7 @@ async def _check_free(tx: Tx, name: str, key: str) -> None:
         raise Conflict("key_taken", key=key)
 
 
-async def rotate(system: System, key: str, overlap: int = OVERLAP) -> ChannelInfo:
+async def rotate(system: AppContext, key: str, overlap: int = OVERLAP) -> ChannelInfo:
     """Give the channel a new MasterSecret; the old one stays good for `overlap` ms.
 
     Raises Forbidden for a caller that may not have it.
@@ -133,7 +133,7 @@ async def rotate(system: System, key: str, overlap: int = OVERLAP) -> ChannelInf
     return await _shown(system, key, secret)
 
 
-async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
+async def set_open(system: AppContext, key: str, *, open: bool) -> ChannelInfo:
     """Open or close the channel; requests to a closed one fail with 1015005."""
     mine = channels.c.key == key
     async with system.database.write() as tx:
@@ -149,18 +149,18 @@ async def set_open(system: System, key: str, *, open: bool) -> ChannelInfo:
     return await _shown(system, key)
 
 
-async def set_rules(system: System, key: str, rules: Rules) -> Rules:
+async def set_rules(system: AppContext, key: str, rules: ChannelPolicy) -> ChannelPolicy:
     """Settle the rules of the channel, all of them. Raises Invalid."""
     return await change_rules(system, key, lambda _: rules)
 
 
 async def change_rules(
-    system: System,
+    system: AppContext,
     key: str,
-    change: Callable[[Rules], Rules],
+    change: Callable[[ChannelPolicy], ChannelPolicy],
     *,
-    expect: Callable[[Rules], None] = anything,
-) -> Rules:
+    expect: Callable[[ChannelPolicy], None] = anything,
+) -> ChannelPolicy:
     """Make new rules of the old. Raises Invalid, what `change` and `expect` raise, and Forbidden
     where a rule of OF_ADMINISTRATORS changes and the caller is none.
 
@@ -186,19 +186,19 @@ async def change_rules(
     return rules
 
 
-async def rules_of(system: System, key: str) -> Rules:
+async def rules_of(system: AppContext, key: str) -> ChannelPolicy:
     """The rules of the channel as they are now. Raises Invalid for a key that no channel has."""
     system.directory.forget()
     return find(await system.directory.now(), key).rules
 
 
-async def show(system: System, key: str) -> ChannelInfo:
+async def show(system: AppContext, key: str) -> ChannelInfo:
     """Raises Invalid for a key that no channel has."""
     return await _shown(system, key)
 
 
 async def change(
-    system: System,
+    system: AppContext,
     key: str,
     *,
     name: str | None = None,
@@ -235,7 +235,7 @@ def _told(values: dict[str, Any]) -> str:
 
 
 async def page_channels(
-    system: System,
+    system: AppContext,
     ids: frozenset[int] | None = None,
     *,
     open: bool | None = None,
@@ -253,7 +253,7 @@ async def page_channels(
     return Page([describe(channel, now) for channel in part.items], part.next)
 
 
-async def list_channels(system: System) -> list[ChannelInfo]:
+async def list_channels(system: AppContext) -> list[ChannelInfo]:
     system.directory.forget()
     now = await system.directory.now()
     return [describe(channel, now) for channel in sorted(now.channels.values(), key=lambda c: c.id)]
@@ -284,7 +284,7 @@ def describe(channel: Channel, snapshot: Snapshot, secret: str | UnsetType = UNS
     )
 
 
-async def _update(system: System, action: str, key: str, values: dict[str, Any]) -> None:
+async def _update(system: AppContext, action: str, key: str, values: dict[str, Any]) -> None:
     async with system.database.write() as tx:
         done = await tx.run(update(channels).where(channels.c.key == key).values(values))
         if done.count == 0:
@@ -297,7 +297,7 @@ async def _changed(tx: Tx, action: str, key: str) -> None:
     await touch(tx)
 
 
-async def _shown(system: System, key: str, secret: str | UnsetType = UNSET) -> ChannelInfo:
+async def _shown(system: AppContext, key: str, secret: str | UnsetType = UNSET) -> ChannelInfo:
     system.directory.forget()
     now = await system.directory.now()
     return describe(find(now, key), now, secret)

@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, delete, insert, select
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.channels.text_matcher import LONGEST, WordFilter, fold
+from ums.core.channels.text_matcher import LONGEST, BlockedWords, fold
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, touch
 from ums.core.tables import words
 from ums.errors import Invalid, NotFound, Refused
@@ -39,7 +39,7 @@ class Word(Struct, frozen=True):
 
 
 async def add(
-    system: System,
+    system: AppContext,
     word: str,
     channel: Channel | None = None,
     *,
@@ -64,7 +64,7 @@ async def add(
 
 
 async def remove(
-    system: System, word: str, channel: Channel | None = None, *, actor: str | None = None
+    system: AppContext, word: str, channel: Channel | None = None, *, actor: str | None = None
 ) -> None:
     """Take back what was added for every channel, or for this one. Raises Invalid."""
     folded = _checked(word)
@@ -78,7 +78,7 @@ async def remove(
     system.directory.forget()
 
 
-async def word_of(system: System, id: int, channel: Channel | None = None) -> str:
+async def word_of(system: AppContext, id: int, channel: Channel | None = None) -> str:
     """The word `id` of those that count for every channel, or of this one's. Raises NotFound."""
     async with system.database.read() as tx:
         word = await tx.value(select(words.c.word).where(words.c.id == id, _of(channel)))
@@ -88,7 +88,7 @@ async def word_of(system: System, id: int, channel: Channel | None = None) -> st
 
 
 async def list_words(
-    system: System,
+    system: AppContext,
     channel: Channel | None = None,
     *,
     sort: WordOrder = "created_at",
@@ -108,7 +108,7 @@ async def list_words(
     return cut(rows, limit, shown, _ORDER.place(sort))
 
 
-async def check_words(system: System, channel: Channel, texts: Iterable[str]) -> None:
+async def check_words(system: AppContext, channel: Channel, texts: Iterable[str]) -> None:
     """Raises Refused (1015034) naming a word that `channel` must not use and one of `texts` has.
 
     What HTML says is looked through as well as how it is written, so that no tag or entity hides
@@ -116,7 +116,7 @@ async def check_words(system: System, channel: Channel, texts: Iterable[str]) ->
     """
     if not channel.rules.word_filter:
         return
-    lexicon = await system.shared(WordFilter).now((await system.directory.now()).revision)
+    lexicon = await system.shared(BlockedWords).now((await system.directory.now()).revision)
     if not lexicon.applies_to(channel.id):
         return
     given = [text for text in texts if text]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import structs
 
-from ums.core.context.channel_policy import LONGEST_CAP, FrequencyCap, QuietHours, Rules
+from ums.core.context.channel_policy import LONGEST_CAP, ChannelPolicy, FrequencyCap, QuietHours
 from ums.errors import Detail, Invalid
 
 MOST = 1_000_000
@@ -15,7 +15,7 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _STATUSES = range(9)
 
 
-def check_rules(rules: Rules) -> None:
+def check_rules(rules: ChannelPolicy) -> None:
     """Raises Invalid (bad_rule) that names the rule."""
     _check_zone(rules.zone)
     if rules.quiet_hours is not None:
@@ -29,21 +29,21 @@ def check_rules(rules: Rules) -> None:
         raise Invalid("bad_rule", field="statuses", detail=Detail("rule_statuses"))
 
 
-def with_changes(rules: Rules, changes: dict[str, Any]) -> Rules:
+def with_changes(rules: ChannelPolicy, changes: dict[str, Any]) -> ChannelPolicy:
     """`rules` with those of `changes`, by name; a null brings back the default. Raises Invalid."""
     merged = {**msgspec.to_builtins(rules), **changes}
     given = {name: value for name, value in merged.items() if value is not None}
     try:
-        return msgspec.convert(given, Rules)
+        return msgspec.convert(given, ChannelPolicy)
     except msgspec.ValidationError as error:
         raise Invalid("misfit", field="rules", detail=str(error)) from None
 
 
-class RulesShown(Rules, frozen=True, omit_defaults=False):
+class RulesShown(ChannelPolicy, frozen=True, omit_defaults=False):
     """Every rule of a channel, also those that are as they are by default."""
 
 
-def show(rules: Rules) -> RulesShown:
+def show(rules: ChannelPolicy) -> RulesShown:
     return RulesShown(**structs.asdict(rules))
 
 

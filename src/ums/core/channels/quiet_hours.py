@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ums import clock
-from ums.core.context.channel_policy import QuietHours, Rules
+from ums.core.context.channel_policy import ChannelPolicy, QuietHours
 from ums.errors import Refused
 
 _DAY = timedelta(days=1)
@@ -15,7 +15,7 @@ def is_urgent(*, priority: int, broadcast: bool) -> bool:
     return priority == 1 and not broadcast
 
 
-def start(rules: Rules, at: int, *, priority: int, broadcast: bool) -> int:
+def start(rules: ChannelPolicy, at: int, *, priority: int, broadcast: bool) -> int:
     """When a message that is to begin at `at` may begin: then, or when the quiet hours are over.
 
     Raises Refused("quiet_hours") where the channel refuses rather than delays.
@@ -29,7 +29,7 @@ def start(rules: Rules, at: int, *, priority: int, broadcast: bool) -> int:
     return end
 
 
-def quiet_until(rules: Rules, at: int) -> int | None:
+def quiet_until(rules: ChannelPolicy, at: int) -> int | None:
     """The moment (ms) the quiet hours end in which `at` lies; None when it lies in none."""
     if rules.quiet_hours is None:
         return None
@@ -43,7 +43,7 @@ def quiet_until(rules: Rules, at: int) -> int | None:
     return end
 
 
-def today(rules: Rules, at: int) -> str:
+def today(rules: ChannelPolicy, at: int) -> str:
     """The day (YYYY-MM-DD) that it is in the channel's zone."""
     return _local(ZoneInfo(rules.zone), at).date().isoformat()
 

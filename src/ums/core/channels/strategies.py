@@ -17,7 +17,7 @@ from ums.core.channels.access_lists import check_title
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import strategies
 from ums.db import Tx
@@ -49,7 +49,7 @@ class Strategy(Struct, frozen=True):
 
 
 async def create(
-    system: System,
+    system: AppContext,
     channel: Channel,
     name: str,
     steps: Sequence[Step] = (Step("email"),),
@@ -74,7 +74,7 @@ async def create(
 
 
 async def list_strategies(
-    system: System,
+    system: AppContext,
     channel: Channel,
     *,
     sort: ByName = "created_at",
@@ -89,14 +89,14 @@ async def list_strategies(
     return cut(rows, limit, _shown, _ORDER.place(sort))
 
 
-async def show(system: System, channel: Channel, id: int) -> Strategy:
+async def show(system: AppContext, channel: Channel, id: int) -> Strategy:
     """Raises NotFound for a strategy that is not the channel's."""
     async with system.database.read() as tx:
         return _shown(await _found(tx, channel, id))
 
 
 async def set_valid(
-    system: System,
+    system: AppContext,
     channel: Channel,
     id: int,
     *,
@@ -118,7 +118,9 @@ async def set_valid(
         return _shown(await _found(tx, channel, id))
 
 
-async def remove(system: System, channel: Channel, id: int, *, actor: str | None = None) -> None:
+async def remove(
+    system: AppContext, channel: Channel, id: int, *, actor: str | None = None
+) -> None:
     """Delete the strategy. What was accepted with it is not touched."""
     async with system.database.write() as tx:
         row = await _found(tx, channel, id)

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from ums.core.tables import words
 from ums.db import Database
-from ums.mail.mime.html_to_text import from_html, is_html
+from ums.mail.mime.html_to_text import html_to_text, is_html
 
 LONGEST = 100
 SLICE = 4096  # characters looked through at once, so that matches never fill the memory
@@ -62,7 +62,7 @@ class Lexicon:
     def search(self, channel: int, texts: Iterable[str]) -> str | None:
         """A word of `texts` that the channel must not use."""
         for text in texts:
-            for said in (text, from_html(text)) if is_html(text) else (text,):
+            for said in (text, html_to_text(text)) if is_html(text) else (text,):
                 for word in self._found(fold(said)):
                     if self._is_forbidden(channel, word):
                         return self._words[word]
@@ -86,7 +86,7 @@ class Lexicon:
                     yield word
 
 
-class WordFilter:
+class BlockedWords:
     """The lexicon of this process, read anew when the directory changes."""
 
     def __init__(self, database: Database) -> None:

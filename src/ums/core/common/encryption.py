@@ -31,7 +31,7 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"ums fingerprint" + key).hexdigest()[:12]
 
 
-class Seal:
+class SecretBox:
     """Encrypts and decrypts secrets. `context` binds one to its place: elsewhere it won't open.
 
     `keys` are all that can be opened with; `read` reads them again, for a key that another
@@ -111,14 +111,14 @@ def sealed_with(name: str) -> str:
     return f"{_VERSION}:{name}:"
 
 
-def load_seal(settings: Settings) -> Seal:
+def load_seal(settings: Settings) -> SecretBox:
     """The keys of `UMS_SECRET_KEY`, or of the data folder's key file, created with mode 600.
 
     Raises SettingsError when either holds something that is not 32 bytes in base64.
     """
     if not settings.secret_key and not (settings.data_dir / KEY_FILE).exists():
         _create(settings.data_dir / KEY_FILE)
-    return Seal(*read_keys(settings), read=lambda: read_keys(settings))
+    return SecretBox(*read_keys(settings), read=lambda: read_keys(settings))
 
 
 def read_keys(settings: Settings) -> list[bytes]:

@@ -10,15 +10,15 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, delete, select, update
 
 from ums import clock
-from ums.core.common.encryption import Seal
+from ums.core.common.encryption import SecretBox
 from ums.core.tables import answers
-from ums.db import Database, Hot
+from ums.db import Database, Statement
 from ums.errors import Conflict, Unprocessable
 
 KEY_LIFE = 24 * clock.HOUR
 ABANDONED = 15 * clock.MINUTE  # longer than any request takes: a sender's test may wait for 10
 
-_CLAIM = Hot(
+_CLAIM = Statement(
     "INSERT INTO answers (caller, key, fingerprint, answer, until, created_at)"
     " VALUES (:caller, :key, '', NULL, :until, :now)"
     " ON CONFLICT (caller, key) DO UPDATE SET fingerprint = '', answer = NULL,"
@@ -28,7 +28,7 @@ _CLAIM = Hot(
 )
 
 
-class Kept(Struct, frozen=True):
+class StoredResponse(Struct, frozen=True):
     """An answer: its status, its headers and its body."""
 
     status: int
@@ -36,20 +36,20 @@ class Kept(Struct, frozen=True):
     body: str
 
 
-class Before(Struct, frozen=True):
+class FirstRequest(Struct, frozen=True):
     """What was answered to the first request with the key."""
 
     fingerprint: str
-    answer: Kept
+    answer: StoredResponse
 
-    def repeat(self, fingerprint: str) -> Kept:
+    def repeat(self, fingerprint: str) -> StoredResponse:
         """Raises Unprocessable when this request is another one."""
         if fingerprint != self.fingerprint:
             raise Unprocessable("idempotency_reused")
         return self.answer
 
 
-class Place(Struct, frozen=True):
+class RequestKey(Struct, frozen=True):
     """Where the answer of a request is kept."""
 
     caller: str
@@ -60,7 +60,7 @@ class Place(Struct, frozen=True):
         return f"answer:{self.caller}:{self.key}"
 
 
-async def claim(database: Database, seal: Seal, place: Place) -> Before | None:
+async def claim(database: Database, seal: SecretBox, place: RequestKey) -> FirstRequest | None:
     """None: answer the request, then `keep` or `release`. Raises Conflict while it is at work."""
     now = clock.now()
     mine = {"caller": place.caller, "key": place.key, "now": now}
@@ -71,11 +71,11 @@ async def claim(database: Database, seal: Seal, place: Place) -> Before | None:
     if row is None or row.answer is None:
         raise Conflict("still_running")
     text = seal.open(row.answer, place.context)
-    return Before(row.fingerprint, msgspec.json.decode(text, type=Kept))
+    return FirstRequest(row.fingerprint, msgspec.json.decode(text, type=StoredResponse))
 
 
 async def keep(
-    database: Database, seal: Seal, place: Place, fingerprint: str, answer: Kept
+    database: Database, seal: SecretBox, place: RequestKey, fingerprint: str, answer: StoredResponse
 ) -> None:
     sealed = seal.close(msgspec.json.encode(answer).decode(), place.context)
     values = {"fingerprint": fingerprint, "answer": sealed}
@@ -83,7 +83,7 @@ async def keep(
         await tx.run(update(answers).where(_at(place)).values(values))
 
 
-async def release(database: Database, place: Place) -> None:
+async def release(database: Database, place: RequestKey) -> None:
     """The request did nothing: the key is free again."""
     async with database.write() as tx:
         await tx.run(delete(answers).where(_at(place), answers.c.answer.is_(None)))
@@ -104,5 +104,5 @@ async def abandon(database: Database) -> None:
             await tx.run(delete(answers).where(answers.c.answer.is_(None)))
 
 
-def _at(place: Place) -> ColumnElement[bool]:
+def _at(place: RequestKey) -> ColumnElement[bool]:
     return (answers.c.caller == place.caller) & (answers.c.key == place.key)

@@ -8,14 +8,14 @@ from typing import Final
 from sqlalchemy import delete, select
 
 from ums.core.tables import meta
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 
 HELD: Final = "restored_at"  # the time of the backup; nothing is claimed while it stands
-_PUT = Hot(
+_PUT = Statement(
     "INSERT INTO meta (name, value) VALUES (:name, :value)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-_PUT_FIRST = Hot(
+_PUT_FIRST = Statement(
     "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 )
 

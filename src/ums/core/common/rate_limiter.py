@@ -27,7 +27,7 @@ class _Bucket(Struct):
     at: float  # when it held them
 
 
-class Rates:
+class RateLimiter:
     """The buckets of all callers. Only callers who proved who they are get one."""
 
     def __init__(self, access_keys: int, now: Callable[[], float] = time.monotonic) -> None:

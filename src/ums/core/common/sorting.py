@@ -63,7 +63,7 @@ class Order(Struct, frozen=True):
         return or_(past, (column == value) & further)
 
 
-class Kept(Struct, Generic[T], frozen=True):
+class SortKey(Struct, Generic[T], frozen=True):
     """The same for a list that is in memory."""
 
     id: Callable[[T], Any]

@@ -26,7 +26,7 @@ class _Kept(Struct, eq=False):
     making: bool = False
 
 
-class Recent:
+class TtlCache:
     """The answers of this process."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

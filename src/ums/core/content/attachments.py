@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from ums.core.content import materials
 from ums.core.content.attachment_fetcher import fetch_files
 from ums.core.content.file_names import name_and_type
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.errors import TooLarge
 
 
-class FileAsked(Struct, frozen=True):
+class FileRequest(Struct, frozen=True):
     """A file that a message is to bring: what is at `url`, or `data`.
 
     `name` and `content_type` go before those that come with it; `cid` is by what the HTML shows it;
@@ -37,7 +37,7 @@ class Attached(Struct, frozen=True):
     cid: str = ""
 
 
-async def gather(system: System, asked: Sequence[FileAsked]) -> list[Attached]:
+async def gather(system: AppContext, asked: Sequence[FileRequest]) -> list[Attached]:
     """The files, in their order; together at most `settings.file_limit` bytes.
 
     Raises Invalid (material_unknown) and what `fetch_files` raises.
@@ -47,7 +47,9 @@ async def gather(system: System, asked: Sequence[FileAsked]) -> list[Attached]:
     return [_named(file, found.get(place)) for place, file in enumerate(asked)]
 
 
-async def _at_urls(system: System, asked: Sequence[FileAsked], taken: int) -> dict[int, Attached]:
+async def _at_urls(
+    system: AppContext, asked: Sequence[FileRequest], taken: int
+) -> dict[int, Attached]:
     """Those that are not in the request itself, which has `taken` bytes of files."""
     places = [place for place, file in enumerate(asked) if file.data is None]
     urls = [asked[place].url for place in places]
@@ -71,7 +73,7 @@ async def _at_urls(system: System, asked: Sequence[FileAsked], taken: int) -> di
     return attached
 
 
-def _named(asked: FileAsked, found: Attached | None) -> Attached:
+def _named(asked: FileRequest, found: Attached | None) -> Attached:
     """The file under the name and of the type that were asked for."""
     names = (asked.name, found.name if found else "")
     name, kind = name_and_type(names, asked.content_type or (found.content_type if found else ""))

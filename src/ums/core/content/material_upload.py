@@ -16,7 +16,7 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.content.file_names import OCTETS, name_and_type
 from ums.core.content.materials import MaterialInfo, show
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import material_chunks, materials
 from ums.db import Tx
 from ums.errors import Invalid, TooLarge
@@ -36,7 +36,7 @@ class Storing:
     """
 
     def __init__(
-        self, system: System, name: str, content_type: str = "", channel_id: int | None = None
+        self, system: AppContext, name: str, content_type: str = "", channel_id: int | None = None
     ) -> None:
         # "Some bytes" is what clients say who did not look.
         given = "" if content_type.strip().lower() == OCTETS else content_type
@@ -116,7 +116,7 @@ class Storing:
 
 
 async def store(
-    system: System,
+    system: AppContext,
     source: AsyncIterable[bytes],
     *,
     name: str,
@@ -137,7 +137,7 @@ async def store(
         raise
 
 
-async def store_file(system: System, path: Path, hours: int = HOURS) -> MaterialInfo:
+async def store_file(system: AppContext, path: Path, hours: int = HOURS) -> MaterialInfo:
     """Store a file of this machine. Raises Invalid when there is none that can be read."""
     if not await asyncio.to_thread(path.is_file):
         raise Invalid("file_missing", path=path.name)

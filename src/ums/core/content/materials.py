@@ -16,7 +16,7 @@ from ums.core.audit import audit_log
 from ums.core.common.channel_scope import Channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import channels as channels_table
 from ums.core.tables import deliveries, files, material_chunks, materials, messages
 from ums.core.tables.states import OPEN
@@ -67,7 +67,7 @@ def _needed() -> Exists:
 
 
 async def list_materials(
-    system: System,
+    system: AppContext,
     channels: Channels = None,
     *,
     sort: MaterialOrder = "-created_at",
@@ -82,7 +82,7 @@ async def list_materials(
     return cut(rows, limit, lambda row: _info(system, row), _ORDER.place(sort))
 
 
-async def show(system: System, id: int, channels: Channels = None) -> MaterialInfo:
+async def show(system: AppContext, id: int, channels: Channels = None) -> MaterialInfo:
     """Raises NotFound for one that is not there, or that none of `channels` uploaded."""
     async with system.database.read() as tx:
         row = await tx.first(_shown(channels).where(materials.c.id == id))
@@ -91,7 +91,7 @@ async def show(system: System, id: int, channels: Channels = None) -> MaterialIn
     return _info(system, row)
 
 
-async def delete_material(system: System, id: int, channels: Channels = None) -> MaterialInfo:
+async def delete_material(system: AppContext, id: int, channels: Channels = None) -> MaterialInfo:
     """End its time now; its content goes too, unless an unfinished message needs it.
 
     Gives it as it was left. Raises NotFound as `show` does.
@@ -119,7 +119,7 @@ def _shown(channels: Channels) -> Any:
     return query.where(materials.c.channel_id.in_(ids))
 
 
-def _info(system: System, row: Any) -> MaterialInfo:
+def _info(system: AppContext, row: Any) -> MaterialInfo:
     return MaterialInfo(
         id=row.id,
         url=system.settings.base_url + PATH + row.token,
@@ -138,7 +138,7 @@ def _info(system: System, row: Any) -> MaterialInfo:
 
 
 async def resolve(
-    system: System, urls: Sequence[str], fields: Sequence[str]
+    system: AppContext, urls: Sequence[str], fields: Sequence[str]
 ) -> dict[int, Material]:
     """Those of `urls` that are materials, by their place. Raises Invalid for ones of ours that
     are not there or over, with their place among `fields`.
@@ -156,7 +156,7 @@ async def resolve(
     return found
 
 
-async def _known(system: System, tokens: set[str]) -> dict[str, Material]:
+async def _known(system: AppContext, tokens: set[str]) -> dict[str, Material]:
     there = materials.c.stored_at.is_not(None) & (materials.c.expires_at > clock.now())
     query = select(materials).where(materials.c.token.in_(tokens), there)
     async with system.database.read() as tx:
@@ -184,7 +184,7 @@ async def read(tx: Tx, ids: Iterable[int]) -> dict[int, bytes]:
 # -- what nobody needs any more ---------------------------------------------------------------
 
 
-async def sweep(system: System) -> int:
+async def sweep(system: AppContext) -> int:
     """Remove materials whose time is over and that no unfinished message needs, and uploads that
     broke off; how many."""
     over = materials.c.expires_at <= clock.now()
@@ -194,7 +194,7 @@ async def sweep(system: System) -> int:
     return sum([await _remove(system, id) for id in ids])
 
 
-async def _remove(system: System, id: int) -> bool:
+async def _remove(system: AppContext, id: int) -> bool:
     over: ColumnElement[bool] = (materials.c.id == id) & (materials.c.expires_at <= clock.now())
     async with system.database.write() as tx:
         # Locked first and looked at then: a message that was just storing its reference (`hold`)

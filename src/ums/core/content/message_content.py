@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ums.mail.custom_headers import NO_EXTRAS, Extras
+from ums.mail.custom_headers import NO_EXTRAS, CustomHeaders
 
 
 class Content(Struct, frozen=True, omit_defaults=True):
@@ -18,5 +18,5 @@ class Content(Struct, frozen=True, omit_defaults=True):
     html: str = ""  # beside `text`, or alone; empty: `text` alone, which may be HTML
     para: dict[str, Any] = {}
     plain: bool = False  # `text` is plain, whatever it looks like
-    extras: Extras = NO_EXTRAS
+    extras: CustomHeaders = NO_EXTRAS
     userid: str = ""  # with `extras.to`: who that is, where it is a user

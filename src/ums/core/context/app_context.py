@@ -7,32 +7,32 @@ from typing import Any, TypeVar
 import msgspec
 
 from ums.config import Settings
-from ums.core.common.encryption import Seal
-from ums.core.common.rate_limiter import Rates
-from ums.core.common.ttl_cache import Recent
+from ums.core.common.encryption import SecretBox
+from ums.core.common.rate_limiter import RateLimiter
+from ums.core.common.ttl_cache import TtlCache
 from ums.core.context.channel_policy import NO_RULES
 from ums.core.context.directory import Directory
 from ums.db import Database
-from ums.mail.transports import Email, SenderType
+from ums.mail.transports import SmtpTransport, Transport
 
 T = TypeVar("T")
 
 
-class System:
+class AppContext:
     """What the verbs of `core` need; opened once per process."""
 
-    def __init__(self, settings: Settings, database: Database, seal: Seal) -> None:
+    def __init__(self, settings: Settings, database: Database, seal: SecretBox) -> None:
         self.settings = settings
         self.default_settings = Settings()
         self.database = database
         self.seal = seal
         self.directory = Directory(database)
         seal.follow(lambda: self.directory.sealing_key)
-        self.rates = Rates(NO_RULES.requests_per_second)
-        self.recent = Recent()
+        self.rates = RateLimiter(NO_RULES.requests_per_second)
+        self.recent = TtlCache()
         self._shared: dict[Callable[[Database], Any], Any] = {}
         # The engine adds the sandbox.
-        self.types: dict[str, SenderType] = {"email": Email(settings.ehlo_name)}
+        self.types: dict[str, Transport] = {"email": SmtpTransport(settings.ehlo_name)}
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed
 

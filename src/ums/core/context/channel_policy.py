@@ -21,7 +21,7 @@ class FrequencyCap(Struct, frozen=True, forbid_unknown_fields=True):
     hours: float
 
 
-class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ChannelPolicy(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The rules of one channel."""
 
     zone: str = "UTC"  # IANA name of the time zone its days and hours go by
@@ -41,9 +41,9 @@ class Rules(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     submitted_is_delivered: bool = False
 
 
-NO_RULES = Rules()
+NO_RULES = ChannelPolicy()
 LONGEST_CAP = 31 * 24  # hours of a frequency cap; contacts that are older are forgotten
 
 
-def read_rules(text: str) -> Rules:
-    return msgspec.json.decode(text, type=Rules)
+def read_rules(text: str) -> ChannelPolicy:
+    return msgspec.json.decode(text, type=ChannelPolicy)

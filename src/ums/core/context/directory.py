@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, select
 
 from ums.core.context.branding_data import Brand
 from ums.core.context.branding_data import load as load_brand
-from ums.core.context.channel_policy import Rules, read_rules
+from ums.core.context.channel_policy import ChannelPolicy, read_rules
 from ums.core.context.setting_overrides import load as load_adjusted
 from ums.core.tables import (
     access_keys,
@@ -25,10 +25,10 @@ from ums.core.tables import (
     reply_rules,
     senders,
 )
-from ums.db import Database, Hot, Tx
+from ums.db import Database, Statement, Tx
 from ums.errors import NotFound
 from ums.mail.reply_classifier import OwnRule
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.mail.send_limits import read as read_caps
 from ums.mail.warm_up_plan import caps_with
 
@@ -37,7 +37,7 @@ SEALING_KEY = "sealing_key"  # the fingerprint of the key that seals
 CHECK_EVERY = 1.0  # seconds
 DOUBT_EVERY = 0.1
 
-_TOUCH = Hot(
+_TOUCH = Statement(
     "INSERT INTO meta (name, value) VALUES (:name, '1') ON CONFLICT (name) "
     "DO UPDATE SET value = CAST(CAST(meta.value AS bigint) + 1 AS text)"
 )
@@ -61,7 +61,7 @@ _SEALING_KEY = select(meta.c.value).where(meta.c.name == SEALING_KEY)
 _NONE: dict[str, Any] = {}
 
 
-class Told(Struct, frozen=True):
+class WebhookEndpoint(Struct, frozen=True):
     """An address where a channel's systems are told what became of its messages."""
 
     id: int
@@ -69,7 +69,7 @@ class Told(Struct, frozen=True):
     is_default: bool
 
 
-class Leg(Struct, frozen=True):
+class RouteEntry(Struct, frozen=True):
     """A sender's place in a channel's route: the mail of one rank is shared by weight, and the
     next rank takes over where none of it can send."""
 
@@ -88,12 +88,12 @@ class Channel(Struct, frozen=True):
     old_secret: str | None  # sealed
     old_secret_until: int | None
     open: bool
-    rules: Rules
+    rules: ChannelPolicy
     created_at: int
     senders: tuple[int, ...]  # ids, authorised
     default_sender: int | None
-    callbacks: tuple[Told, ...] = ()
-    route: tuple[Leg, ...] = ()  # by rank; empty where all mail goes by one sender
+    callbacks: tuple[WebhookEndpoint, ...] = ()
+    route: tuple[RouteEntry, ...] = ()  # by rank; empty where all mail goes by one sender
 
 
 class Sender(Struct, frozen=True):
@@ -107,7 +107,7 @@ class Sender(Struct, frozen=True):
     secret: str | None  # sealed
     open: bool
     created_at: int
-    caps: tuple[Cap, ...] = ()
+    caps: tuple[SendLimit, ...] = ()
     urgent_share: int = 0  # % of each cap that is kept for urgent mail
     slowed_until: int | None = None
     stopped_at: int | None = None
@@ -261,18 +261,18 @@ def _channel(row: Row[Any], links: Any, told: Any) -> Channel:
         default_sender=next((link.sender_id for link in mine if link.is_default), None),
         route=_route(mine),
         callbacks=tuple(
-            Told(each.id, each.url, bool(each.is_default))
+            WebhookEndpoint(each.id, each.url, bool(each.is_default))
             for each in told
             if each.channel_id == row.id
         ),
     )
 
 
-def _route(links: list[Any]) -> tuple[Leg, ...]:
+def _route(links: list[Any]) -> tuple[RouteEntry, ...]:
     """The default sender is the first where nothing else is said."""
     if not any(link.rank for link in links):
         return ()
-    legs = [Leg(one.sender_id, one.rank or int(one.is_default), one.weight) for one in links]
+    legs = [RouteEntry(one.sender_id, one.rank or int(one.is_default), one.weight) for one in links]
     return tuple(sorted((leg for leg in legs if leg.rank), key=lambda leg: (leg.rank, leg.sender)))
 
 

@@ -21,7 +21,7 @@ from ums.core.users.segment_conditions import read
 from ums.core.users.segment_sql import compile_conditions
 from ums.core.users.segments import Conditions, conditions_of
 from ums.core.webhooks import outbox
-from ums.db import Database, Hot, Tx, rows_json
+from ums.db import Database, Statement, Tx, rows_json
 
 SMALL_AT_ONCE = 300  # messages
 CHUNK = 10_000  # users
@@ -31,8 +31,8 @@ _MESSAGE = (
     " m.broadcast, m.callback_id, c.key AS channelkey, c.rules"
     " FROM messages m JOIN channels c ON c.id = m.channel_id"
 )
-_UNPLANNED = Hot(_MESSAGE + " WHERE m.id = :id AND m.state <> 'expanded' AND m.plan IS NULL")
-_OPEN = Hot(
+_UNPLANNED = Statement(_MESSAGE + " WHERE m.id = :id AND m.state <> 'expanded' AND m.plan IS NULL")
+_OPEN = Statement(
     _MESSAGE
     + " WHERE m.state <> 'expanded' AND (m.plan IS NOT NULL) = :large AND m.halt <> 'approval'"
     # What is stopped for good need not wait for its time to be accounted for.
@@ -127,18 +127,18 @@ _MEMBER = (
     " OR u.userid IN (SELECT n.userid FROM $rows(n: userid text)){segment})"
 )
 _COUNT = "SELECT count(*) FROM users u WHERE"
-_STRANGERS = Hot(
+_STRANGERS = Statement(
     "SELECT n.userid FROM $rows(n: userid text)"
     " WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.userid AND u.id <= :last)"
 )
-_END = Hot(
+_END = Statement(
     "SELECT max(id), count(*) FROM (SELECT u.id FROM users u WHERE u.id > :cursor AND"
     + _MEMBER.format(segment="")
     + " ORDER BY u.id LIMIT :limit) AS chunk"
 )
 # With a segment, as many users as a chunk has are looked at, and not as many found: of a million,
 # each looked at closely, perhaps ten belong to it, and the writers would wait for all of them.
-_SPAN = Hot(
+_SPAN = Statement(
     "SELECT max(id), count(*) FROM (SELECT u.id FROM users u WHERE u.id > :cursor"
     " AND u.id <= :last ORDER BY u.id LIMIT :limit) AS chunk"
 )
@@ -148,22 +148,22 @@ _MEMBERS = (
     " FROM users u"
     " WHERE u.id > :cursor AND u.id <= :end AND" + _MEMBER + ")" + _CHECKED
 )
-_OWN_TAGS = Hot(
+_OWN_TAGS = Statement(
     "SELECT g.tag FROM $rows(g: tag text)"
     " WHERE EXISTS (SELECT 1 FROM tags t WHERE t.bind_id = :key AND t.tag = g.tag)"
 )
 # The second of each pair tells what it made, for channels that keep count of it.
-_BY_ADDRESS = (Hot(_DIRECT), Hot(_DIRECT + _TOLD))
-_BY_USERID = (Hot(_LISTED), Hot(_LISTED + _TOLD))
-_DONE = Hot(
+_BY_ADDRESS = (Statement(_DIRECT), Statement(_DIRECT + _TOLD))
+_BY_USERID = (Statement(_LISTED), Statement(_LISTED + _TOLD))
+_DONE = Statement(
     "UPDATE messages SET state = 'expanded', size = (SELECT count(*) FROM deliveries d"
     " WHERE d.message_id = messages.id) WHERE id IN (SELECT r.id FROM $rows(r: id bigint))"
 )
-_PLANNED = Hot(
+_PLANNED = Statement(
     "UPDATE messages SET plan = :plan, size = :size WHERE id = :id AND state <> 'expanded'"
 )
-_MOVED = Hot("UPDATE messages SET cursor = :cursor WHERE id = :id")
-_LAST_USER = Hot("SELECT COALESCE(max(id), 0) FROM users")
+_MOVED = Statement("UPDATE messages SET cursor = :cursor WHERE id = :id")
+_LAST_USER = Statement("SELECT COALESCE(max(id), 0) FROM users")
 
 
 class Plan(Struct, frozen=True):
@@ -314,7 +314,7 @@ async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = Fals
 
 async def _size(tx: Tx, plan: Plan) -> int:
     segment, bound = _members(plan, tx.dialect)
-    return int(await tx.value(Hot(_COUNT + _MEMBER.format(segment=segment)), bound))
+    return int(await tx.value(Statement(_COUNT + _MEMBER.format(segment=segment)), bound))
 
 
 async def _count(database: Database, message: _Uncounted) -> None:
@@ -354,10 +354,10 @@ async def _expand_chunk(tx: Tx) -> _Uncounted | bool:
     statement = _MEMBERS.format(segment=segment)
     async with outbox.expanding(tx, _told([row])):
         if terms is None or terms.most is None:
-            await tx.run(Hot(statement), {**bound, **chunk})
+            await tx.run(Statement(statement), {**bound, **chunk})
         else:
             await frequency_cap.hold(tx, [row.channel_id])
-            made = await tx.rows(Hot(statement + _TOLD), {**bound, **chunk})
+            made = await tx.rows(Statement(statement + _TOLD), {**bound, **chunk})
             await frequency_cap.note(tx, row.channel_id, made)
     await tx.run(_MOVED, {"id": row.id, "cursor": end})
     return True

@@ -21,9 +21,9 @@ from ums.core.senders.reputation import Count
 from ums.core.tables import reports
 from ums.core.tables.messages import IN_DOUBT
 from ums.core.webhooks import outbox
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.mail import bounce_parser
-from ums.mail.bounce_parser import Letter
+from ums.mail.bounce_parser import InboundReport
 from ums.mail.outcomes import Reply, Stage, Verdict
 from ums.mail.reply_classifier import HARD, SOFT
 
@@ -33,7 +33,7 @@ SEEN: Final = "in_sent_folder"
 _TOLD: Final = {"delivered": "reported_delivered", "delayed": "reported_delayed"}
 ANSWERED: Final = "answered"
 
-_NEW = Hot(
+_NEW = Statement(
     "INSERT INTO reports (delivery_id, digest, at)"
     " SELECT r.id, r.digest, CAST(:at AS bigint) FROM $rows(r: id bigint, digest text)"
     " JOIN deliveries d ON d.id = r.id AND $among(d.id, r) AND d.created_at > :since WHERE true"
@@ -43,26 +43,28 @@ _CHANGED = (
     " RETURNING deliveries.id, deliveries.message_id, deliveries.sender_id, deliveries.tries,"
     " deliveries.reason"
 )
-_ARRIVED = Hot(
+_ARRIVED = Statement(
     "UPDATE deliveries SET state = 'sent', reason = '', tries = tries + 1, updated_at = :at"
     " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND $among(deliveries.id, r)"
     f" AND deliveries.owner IS NULL AND {IN_DOUBT}{_CHANGED}"
 )
-_RETURNED = Hot(
+_RETURNED = Statement(
     "UPDATE deliveries SET state = 'failed', reason = r.why, tries = tries + 1, updated_at = :at"
     " FROM $rows(r: id bigint, why text) WHERE deliveries.id = r.id"
     " AND $among(deliveries.id, r) AND deliveries.owner IS NULL"
     f" AND (deliveries.state = 'sent' OR ({IN_DOUBT})){_CHANGED}"
 )
-_SENDER = Hot("SELECT d.id, d.sender_id FROM deliveries d JOIN $rows(r: id bigint) ON d.id = r.id")
-_ATTEMPT = Hot(
+_SENDER = Statement(
+    "SELECT d.id, d.sender_id FROM deliveries d JOIN $rows(r: id bigint) ON d.id = r.id"
+)
+_ATTEMPT = Statement(
     "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
     " reason, code, enhanced, reply) SELECT r.id, r.number, r.sender, CAST(:at AS bigint), 0,"
     f" '{Stage.AFTER}', r.verdict, r.reason, r.code, r.enhanced, r.reply FROM $rows(r: id bigint,"
     " number smallint, sender bigint, verdict text, reason text, code smallint, enhanced text,"
     " reply text)"
 )
-_MSGID = Hot("SELECT m.id, m.msgid FROM messages m JOIN $rows(r: id bigint) ON m.id = r.id")
+_MSGID = Statement("SELECT m.id, m.msgid FROM messages m JOIN $rows(r: id bigint) ON m.id = r.id")
 
 
 class Changes(Struct):
@@ -80,9 +82,9 @@ async def in_sent_folder(tx: Tx, ids: Iterable[int]) -> int:
     return await _arrived(tx, dict.fromkeys(ids, SEEN), "in the Sent folder")
 
 
-async def take(tx: Tx, given: Sequence[tuple[int, Letter]]) -> Changes:
+async def take(tx: Tx, given: Sequence[tuple[int, InboundReport]]) -> Changes:
     """Apply letters about these deliveries (ids), whose Message-IDs have been checked."""
-    kinds: dict[str, dict[int, Letter]] = defaultdict(dict)
+    kinds: dict[str, dict[int, InboundReport]] = defaultdict(dict)
     for id, letter in await _new(tx, given):
         kinds[letter.kind][id] = letter
     returned = await _returned(tx, kinds["failed"])
@@ -106,7 +108,9 @@ async def forget(tx: Tx) -> None:
     await tx.run(delete(reports).where(reports.c.at <= clock.now() - KEPT))
 
 
-async def _new(tx: Tx, given: Sequence[tuple[int, Letter]]) -> list[tuple[int, Letter]]:
+async def _new(
+    tx: Tx, given: Sequence[tuple[int, InboundReport]]
+) -> list[tuple[int, InboundReport]]:
     by_key = {(id, letter.digest): letter for id, letter in given}
     if not by_key:
         return []
@@ -127,7 +131,7 @@ async def _arrived(tx: Tx, reasons: dict[int, str], how: str) -> int:
     return len(rows)
 
 
-async def _returned(tx: Tx, letters: dict[int, Letter]) -> list[Any]:
+async def _returned(tx: Tx, letters: dict[int, InboundReport]) -> list[Any]:
     outcomes = {id: bounce_parser.means(letter) for id, letter in letters.items()}
     if not outcomes:
         return []

@@ -17,16 +17,16 @@ from ums import clock
 from ums.core.channels.quiet_hours import is_urgent, quiet_until
 from ums.core.context.channel_policy import LONGEST_CAP, read_rules
 from ums.core.tables import channels
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 FORGET_AT_ONCE = 20_000
 
-_NOTE = Hot(
+_NOTE = Statement(
     "INSERT INTO contacts (channel_id, address, message_id, at)"
     " SELECT CAST(:channel AS bigint), r.address, r.message_id, CAST(:at AS bigint)"
     " FROM $rows(r: message_id bigint, address text) WHERE true ON CONFLICT DO NOTHING"
 )
-_FORGET = Hot(
+_FORGET = Statement(
     "DELETE FROM contacts WHERE (channel_id, address, message_id) IN"
     " (SELECT channel_id, address, message_id FROM contacts WHERE at < :over LIMIT :limit)"
 )

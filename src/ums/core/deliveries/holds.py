@@ -21,7 +21,7 @@ from ums import clock
 from ums.core.deliveries.queue import CLAIMING
 from ums.core.tables import halts, messages
 from ums.core.webhooks import outbox
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 APPROVAL, PAUSE, CANCEL, RETRACT, REFUSE = (
     "approval",
@@ -36,13 +36,13 @@ RESUMED = "resumed"
 CHUNK = 2_000  # deliveries; a longer transaction would keep other writers waiting
 BATCH = 50  # messages
 
-_HALT = Hot(
+_HALT = Statement(
     "UPDATE messages SET halt = :halt, halted_at = :at, halt_reason = :reason,"
     " halt_detail = :detail WHERE id = :id"
 )
 # Why it was halted stays: what UMS paused and a person let go, UMS does not pause again for it.
-_LET = Hot("UPDATE messages SET halt = '', halted_at = NULL WHERE id = :id")
-_WORK = Hot(
+_LET = Statement("UPDATE messages SET halt = '', halted_at = NULL WHERE id = :id")
+_WORK = Statement(
     "INSERT INTO halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
     " ON CONFLICT (message_id) DO UPDATE SET kind = excluded.kind, created_at = :at"
 )
@@ -51,14 +51,14 @@ _STANDING = (
     .join(messages, messages.c.id == halts.c.message_id)
     .with_for_update(of=halts)
 )
-_NEXT = Hot(
+_NEXT = Statement(
     "SELECT h.message_id, h.kind, m.callback_id FROM halts h JOIN messages m ON m.id = h.message_id"
     " WHERE h.message_id > :after ORDER BY h.message_id LIMIT :limit $lock(h)"
 )
 # One state at a time, compared by rows: only the index of messages and states has this order. For a
 # message that is most of the table PostgreSQL would otherwise choose the primary key, and pass over
 # all that is parked already, for each chunk. What a worker is just writing about is passed over.
-_DUE = Hot(
+_DUE = Statement(
     "SELECT id FROM deliveries WHERE (message_id, state, id) > (:message, :state, 0)"
     " AND (message_id, state, id) < (:message, :state, 9223372036854775807)"
     " ORDER BY message_id, state, id LIMIT :limit $skip_locked"
@@ -72,9 +72,9 @@ _LEFT = (
     "DELETE FROM halts WHERE message_id = :message AND NOT EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.message_id = :message AND d.state IN ({states})) RETURNING message_id, kind"
 )
-_CLAIMED = Hot("SELECT count(*) FROM deliveries WHERE message_id = :id AND state = 'claimed'")
-_COUNTS = Hot("SELECT state, count(*) FROM deliveries WHERE message_id = :id GROUP BY state")
-_DOUBTFUL = Hot(
+_CLAIMED = Statement("SELECT count(*) FROM deliveries WHERE message_id = :id AND state = 'claimed'")
+_COUNTS = Statement("SELECT state, count(*) FROM deliveries WHERE message_id = :id GROUP BY state")
+_DOUBTFUL = Statement(
     "SELECT count(*) FROM deliveries WHERE message_id = :id"
     " AND state IN ('deferred', 'paused') AND doubts > 0"
 )
@@ -85,9 +85,9 @@ class _Change:
 
     def __init__(self, change: str, moved: Sequence[str], awaited: Sequence[str] = ()) -> None:
         self.states = moved
-        self.move = Hot(_MOVE + change + _MOVED)
+        self.move = Statement(_MOVE + change + _MOVED)
         left = ", ".join(f"'{state}'" for state in (*moved, *awaited))
-        self.left = Hot(_LEFT.format(states=left))
+        self.left = Statement(_LEFT.format(states=left))
 
 
 _PAUSE = _Change("state = 'paused', owner = NULL", ("claimed", "queued", "deferred"), ("at_dot",))

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import feedback, mailbox_worker
 from ums.core.deliveries.mailbox_worker import Answer, Failure, Task
 from ums.core.deliveries.message_id import signer_of
@@ -22,7 +22,7 @@ from ums.core.senders.mailboxes import MailboxInfo
 from ums.core.tables import deliveries
 from ums.core.tables import mailboxes as table
 from ums.core.tables.messages import IN_DOUBT
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound, Unavailable
 from ums.mail import imap, transports
 from ums.mail.imap import MailboxError, Place, Seen, Sought
@@ -43,7 +43,7 @@ LONGEST: Final = clock.HOUR  # between two looks at a mailbox that cannot be ope
 _CHILD: Final = "ums.core.deliveries.mailbox_worker"
 _answers = msgspec.json.Decoder(Answer)
 
-_DUE = Hot(
+_DUE = Statement(
     "WITH due AS MATERIALIZED (SELECT sender_id FROM mailboxes b"
     " WHERE b.next_at <= :at OR (b.failures = 0 AND b.next_at <= :usual AND b.looked_at <= :soon"
     " AND EXISTS (SELECT 1 FROM deliveries WHERE deliveries.sender_id = b.sender_id"
@@ -54,7 +54,7 @@ _DUE = Hot(
 )
 
 
-async def look_now(system: System, code: str) -> MailboxInfo:
+async def look_now(system: AppContext, code: str) -> MailboxInfo:
     """Look at once, and say what is known then. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.write() as tx:
@@ -68,7 +68,7 @@ async def look_now(system: System, code: str) -> MailboxInfo:
     return found
 
 
-async def look_due(system: System) -> bool:
+async def look_due(system: AppContext) -> bool:
     """Look into a mailbox whose time has come; whether there was one."""
     async with system.database.read() as tx:
         if await tx.first(select(table.c.sender_id).limit(1)) is None:
@@ -83,7 +83,7 @@ async def look_due(system: System) -> bool:
     return True
 
 
-async def _look_at_last(system: System, sender_id: int, until: int) -> None:
+async def _look_at_last(system: AppContext, sender_id: int, until: int) -> None:
     """Look, when the database is away, as soon as it is back; by then another one may look."""
     while True:
         try:
@@ -94,7 +94,7 @@ async def _look_at_last(system: System, sender_id: int, until: int) -> None:
         await asyncio.sleep(AGAIN)
 
 
-async def look(system: System, sender_id: int) -> None:
+async def look(system: AppContext, sender_id: int) -> None:
     """One visit of the sender's mailbox, and what follows from what is there."""
     async with system.database.read() as tx:
         row = await mailboxes.stored(tx, sender_id)
@@ -121,7 +121,7 @@ async def look(system: System, sender_id: int) -> None:
     log.info("looked into a mailbox", sender=row.code, letters=seen.looked_at, ours=len(known))
 
 
-async def _visit(system: System, row: Any, sought: frozenset[str], since: list[int]) -> Seen:
+async def _visit(system: AppContext, row: Any, sought: frozenset[str], since: list[int]) -> Seen:
     password = mailboxes.password_of(system, row)
     now, oldest = clock.now(), min(since, default=0)
     what = Sought(
@@ -186,7 +186,7 @@ async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: feedback.Changes) ->
     await tx.run(update(table).where(_same(row)).values(values))
 
 
-async def _failed(system: System, row: Any, error: MailboxError | Invalid) -> None:
+async def _failed(system: AppContext, row: Any, error: MailboxError | Invalid) -> None:
     """Try again later, and later still; a password that is not taken, seldom."""
     reason, detail = error.reason, error.detail if isinstance(error, MailboxError) else ""
     now, failures = clock.now(), row.failures + 1

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ums.core.common.encryption import Seal
+from ums.core.common.encryption import SecretBox
 
 _PURPOSE: Final = "message-id"
 _TOKEN: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{20})")
 
 
-def signer_of(seal: Seal) -> "Signer":
+def signer_of(seal: SecretBox) -> "Signer":
     """The one of this installation."""
     return Signer(seal.derive(_PURPOSE))
 

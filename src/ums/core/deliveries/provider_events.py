@@ -8,14 +8,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import feedback
 from ums.core.deliveries.message_id import signer_of
 from ums.core.senders import reputation
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail import bounce_parser
-from ums.mail.bounce_parser import Kind, Letter
+from ums.mail.bounce_parser import InboundReport, Kind
 from ums.mail.outcomes import Reply
 
 MOST: Final = 1_000  # in one request
@@ -26,7 +26,7 @@ _KINDS: Final[dict[str, Kind]] = {
     "complaint": "complaint",
     "opened": "answered",
 }
-_MINE = Hot(
+_MINE = Statement(
     "SELECT d.id, m.channel_id FROM deliveries d JOIN $rows(r: id bigint) ON d.id = r.id"
     " JOIN messages m ON m.id = d.message_id"
 )
@@ -65,7 +65,7 @@ class EventsTaken(Struct, frozen=True):
 
 
 async def take(
-    system: System, events: Sequence[ProviderEvent], channels: frozenset[int] | None
+    system: AppContext, events: Sequence[ProviderEvent], channels: frozenset[int] | None
 ) -> EventsTaken:
     """Apply events about deliveries of these channels (ids; None: of all), each once however often
     it is told. Raises Invalid."""
@@ -96,7 +96,7 @@ async def _mine(tx: Tx, ids: set[int], channels: frozenset[int] | None) -> set[i
     return {row.id for row in rows if channels is None or row.channel_id in channels}
 
 
-def _letter(event: ProviderEvent) -> Letter:
+def _letter(event: ProviderEvent) -> InboundReport:
     reply = (
         bounce_parser.reply_of(event.reply)
         if event.event == "failed"
@@ -104,4 +104,4 @@ def _letter(event: ProviderEvent) -> Letter:
     )
     told = (event.event, event.id) if event.id else (event.event, event.message_id, event.reply)
     digest = hashlib.blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()
-    return Letter(_KINDS[event.event], (event.message_id,), reply, digest)
+    return InboundReport(_KINDS[event.event], (event.message_id,), reply, digest)

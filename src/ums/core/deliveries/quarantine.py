@@ -12,23 +12,23 @@ from sqlalchemy import delete
 from ums import clock
 from ums.core.tables import deaths
 from ums.core.webhooks import outbox
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 log = structlog.get_logger()
 DEATHS: Final = 3
 KEPT: Final = 7 * clock.DAY
 
-_NOTE = Hot(
+_NOTE = Statement(
     "INSERT INTO deaths (delivery_id, count, at) SELECT r.id, 1, CAST(:at AS bigint)"
     " FROM $rows(r: id bigint) WHERE true ON CONFLICT (delivery_id)"
     " DO UPDATE SET count = deaths.count + 1, at = excluded.at"
 )
-_QUARANTINE = Hot(
+_QUARANTINE = Statement(
     "UPDATE deliveries SET state = 'failed', reason = 'quarantined', updated_at = :at"
     " WHERE state IN ('queued', 'deferred', 'paused')"
     " AND id IN (SELECT delivery_id FROM deaths WHERE count >= :most) RETURNING id"
 )
-_PARDON = Hot(
+_PARDON = Statement(
     "DELETE FROM deaths WHERE delivery_id IN"
     " (SELECT id FROM deliveries WHERE message_id = :message)"
 )

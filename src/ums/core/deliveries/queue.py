@@ -21,7 +21,7 @@ from ums.core.deliveries import soft_bounces, suppressions
 from ums.core.deliveries.suppressions import Refusal
 from ums.core.tables.states import RESEND
 from ums.core.webhooks import outbox
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.mail.outcomes import Stage, Verdict
 from ums.mail.reply_classifier import HARD, SOFT
 
@@ -29,7 +29,7 @@ FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
 CLAIMING = 7_726_193_345
 """The lock that claims share, and that whoever halts a message takes alone."""
 
-_READY = Hot(
+_READY = Statement(
     "SELECT s.id, p.priority FROM senders s"
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
@@ -42,7 +42,7 @@ _READY = Hot(
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"
     " ORDER BY p.priority, s.id"
 )
-_CLAIM = Hot(
+_CLAIM = Statement(
     "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE sender_id = :sender"
     " AND priority = :priority AND state IN ('queued', 'deferred') AND due_at <= :at"
     # What was halted a moment ago and is not parked yet; the table is as good as empty.
@@ -54,13 +54,13 @@ _CLAIM = Hot(
     " deliveries.charged, deliveries.tries, deliveries.doubts, deliveries.userid,"
     " deliveries.variables"
 )
-_INTEND = Hot(
+_INTEND = Statement(
     "UPDATE deliveries SET state = 'at_dot', updated_at = :at"
     " FROM $rows(r: id bigint, epoch int) WHERE deliveries.id = r.id"
     " AND deliveries.epoch = r.epoch AND deliveries.owner = :owner"
     " AND deliveries.state = 'claimed' RETURNING deliveries.id, deliveries.epoch"
 )
-_RECORD = Hot(
+_RECORD = Statement(
     "UPDATE deliveries SET state = r.state, reason = r.reason, due_at = r.due_at,"
     " charged = r.charged, tries = r.tries, doubts = r.doubts, owner = NULL, updated_at = :at"
     " FROM $rows(r: id bigint, epoch int, state text, reason text, due_at bigint,"
@@ -73,66 +73,66 @@ _RECORD = Hot(
     " AND deliveries.state IN ('unknown', 'deferred', 'paused') AND r.state = 'sent'))"
     " RETURNING deliveries.id, deliveries.epoch"
 )
-_ATTEMPT = Hot(
+_ATTEMPT = Statement(
     "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
     " reason, code, enhanced, reply) SELECT delivery_id, number, sender_id, started_at, duration,"
     " stage, verdict, reason, code, enhanced, reply FROM $rows(r: delivery_id bigint,"
     " number smallint, sender_id bigint, started_at bigint, duration int, stage text,"
     " verdict text, reason text, code smallint, enhanced text, reply text)"
 )
-_RELEASE = Hot(
+_RELEASE = Statement(
     "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
     " owner = NULL, updated_at = :at FROM $rows(r: id bigint, epoch int)"
     " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch"
     " AND deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot')"
 )
-_HELD = Hot(
+_HELD = Statement(
     "SELECT id, epoch FROM deliveries WHERE owner = :owner AND state IN ('claimed', 'at_dot')"
 )
-_DISOWN = Hot(
+_DISOWN = Statement(
     "UPDATE deliveries SET owner = '' FROM $rows(r: id bigint, epoch int)"
     " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch"
     " AND deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot')"
 )
-_BEAT = Hot(
+_BEAT = Statement(
     "INSERT INTO workers (owner, started_at, lease_until) VALUES (:owner, :now, $now + :lease)"
     " ON CONFLICT (owner) DO UPDATE SET lease_until = $now + :lease"
 )
-_DEAD = Hot(
+_DEAD = Statement(
     "SELECT owner FROM workers WHERE (lease_until <= $now OR :everyone) AND owner <> :owner"
     # And whoever holds rows without being a worker: a claim may commit after its worker's burial.
     " UNION SELECT owner FROM deliveries WHERE state IN ('claimed', 'at_dot')"
     " AND owner <> :owner AND owner NOT IN (SELECT owner FROM workers)"
 )
-_FREE = Hot(
+_FREE = Statement(
     "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
     " owner = NULL, updated_at = :at WHERE owner = :dead AND state = 'claimed'"
 )
-_DOUBTFUL = Hot(
+_DOUBTFUL = Statement(
     "SELECT d.id, d.sender_id, d.tries, d.doubts, d.updated_at, m.on_doubt, m.expires_at"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id"
     " WHERE d.owner = :dead AND d.state = 'at_dot' LIMIT 5000 $lock(d)"
 )
-_DECIDE = Hot(
+_DECIDE = Statement(
     "UPDATE deliveries SET state = r.state, reason = 'unknown_outcome', owner = NULL,"
     " due_at = r.due_at, doubts = r.doubts, tries = r.tries, charged = charged + 1,"
     " updated_at = :at FROM $rows(r: id bigint, state text, due_at bigint, doubts smallint,"
     " tries smallint) WHERE deliveries.id = r.id AND deliveries.state = 'at_dot'"
 )
-_RETIRE = Hot("DELETE FROM workers WHERE owner = :dead")
-_EXPIRE = Hot(
+_RETIRE = Statement("DELETE FROM workers WHERE owner = :dead")
+_EXPIRE = Statement(
     "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
     " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused')"
     " AND message_id IN"
     " (SELECT id FROM messages WHERE expires_at <= :at AND expires_at > :since"
     " AND callback_id IS NULL)"
 )
-_EXPIRED_TOLD = Hot(
+_EXPIRED_TOLD = Statement(
     "SELECT m.id FROM messages m WHERE m.expires_at <= :at AND m.expires_at > :since"
     " AND m.callback_id IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.message_id = m.id AND d.state IN ('queued', 'deferred', 'paused')) ORDER BY m.id"
 )
-_EXPIRE_TOLD = Hot(
+_EXPIRE_TOLD = Statement(
     "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
     " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused') AND id IN"
     " (SELECT id FROM deliveries WHERE message_id = :message"

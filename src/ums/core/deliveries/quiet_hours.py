@@ -12,19 +12,19 @@ from typing import Any
 from ums import clock
 from ums.core.channels.quiet_hours import quiet_until
 from ums.core.context.directory import Snapshot
-from ums.db import Database, Hot, Tx, rows_json
+from ums.db import Database, Statement, Tx, rows_json
 
 AHEAD = 10 * clock.SECOND  # what comes due until the engine looks again, and then some
 FRONT = 20_000  # deliveries of each queue
 AT_ONCE = 2_000  # moved in one transaction
 
-_QUEUES = Hot(
+_QUEUES = Statement(
     "SELECT s.id, p.priority FROM senders s"
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.sender_id = s.id"
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :soon)"
 )
-_FRONT = Hot(
+_FRONT = Statement(
     "SELECT f.id, q.until FROM (SELECT d.id, d.message_id, d.due_at FROM deliveries d"
     " WHERE d.sender_id = :sender AND d.priority = :priority"
     " AND d.state IN ('queued', 'deferred') AND d.due_at <= :soon"
@@ -32,7 +32,7 @@ _FRONT = Hot(
     " JOIN $rows(q: channel_id bigint, until bigint) ON q.channel_id = m.channel_id"
     " WHERE f.due_at < q.until AND (m.broadcast OR m.priority <> 1)"
 )
-_MOVE = Hot(
+_MOVE = Statement(
     "WITH waiting AS MATERIALIZED (SELECT d.id, r.until FROM $rows(r: id bigint, until bigint)"
     " JOIN deliveries d ON d.id = r.id WHERE d.state IN ('queued', 'deferred') $lock(d))"
     " UPDATE deliveries SET due_at = waiting.until FROM waiting WHERE deliveries.id = waiting.id"

@@ -11,13 +11,13 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core.tables import full_mailboxes as table
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 TIMES: Final = 5  # messages
 SPAN: Final = 7 * clock.DAY  # from the first of them to the last, at least
 KEPT: Final = 90 * clock.DAY  # without another
 
-_COUNT = Hot(
+_COUNT = Statement(
     "INSERT INTO full_mailboxes (channel_id, address, count, first_at, last_at, message_id)"
     " SELECT m.channel_id, d.address, 1, CAST(:at AS bigint), CAST(:at AS bigint), m.id"
     " FROM $rows(r: id bigint) JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
@@ -27,13 +27,13 @@ _COUNT = Hot(
     # A delivery that is sent again is of the same message.
     " WHERE full_mailboxes.message_id <> excluded.message_id"
 )
-_DUE = Hot(
+_DUE = Statement(
     "SELECT d.id FROM $rows(r: id bigint) JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
     " JOIN messages m ON m.id = d.message_id JOIN full_mailboxes f"
     " ON f.channel_id = m.channel_id AND f.address = d.address"
     " WHERE f.count >= :times AND f.first_at <= :since"
 )
-_TAKEN = Hot(
+_TAKEN = Statement(
     "DELETE FROM full_mailboxes WHERE (channel_id, address) IN (SELECT m.channel_id, r.address"
     " FROM $rows(r: message bigint, address text) JOIN messages m ON m.id = r.message)"
 )

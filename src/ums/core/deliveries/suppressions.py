@@ -18,12 +18,12 @@ from ums.core.audit import audit_log
 from ums.core.channels.access_lists import MAX_ENTRIES, Change
 from ums.core.common.pagination import Page, cut, page_size, plain
 from ums.core.common.sorting import Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import audit as log
 from ums.core.tables import deliveries
 from ums.core.tables import suppressions as table
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.reply_classifier import SOFT, alike
@@ -41,18 +41,18 @@ SuppressionOrder = Literal["created_at", "-created_at", "address", "-address"]
 _ORDER: Final = Order(table.c.id, (table.c.address,))
 LONGEST: Final = 160  # characters of a wording
 
-_WHOSE = Hot(
+_WHOSE = Statement(
     "SELECT d.id, m.channel_id, d.address FROM $rows(r: id bigint)"
     " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
     " JOIN messages m ON m.id = d.message_id ORDER BY m.channel_id, d.address, d.id"
 )
 _MINE = " FROM suppressions s WHERE s.channel_id = r.channel_id AND s.wording = r.wording"
-_SAID = Hot(
+_SAID = Statement(
     f"SELECT r.channel_id, r.wording, (SELECT min(s.created_at){_MINE}) AS first,"
     f" (SELECT count(*){_MINE} AND s.created_at > :since) AS recent"
     " FROM $rows(r: channel_id bigint, wording text)"
 )
-_LEARN = Hot(
+_LEARN = Statement(
     "INSERT INTO suppressions (channel_id, address, reason, reply, wording, delivery_id,"
     " created_at, expires_at) SELECT r.channel_id, r.address, r.reason, r.reply, r.wording,"
     " r.delivery_id, CAST(:at AS bigint), r.expires_at FROM $rows(r: channel_id bigint,"
@@ -62,22 +62,22 @@ _LEARN = Hot(
     " created_at = excluded.created_at, expires_at = excluded.expires_at"
     f" WHERE suppressions.reason NOT IN {_LASTING}"
 )
-_FORGIVE = Hot(
+_FORGIVE = Statement(
     f"DELETE FROM suppressions WHERE reason NOT IN {_LASTING} AND (channel_id, address) IN"
     " (SELECT m.channel_id, d.address FROM $rows(r: id bigint)"
     " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
     " JOIN messages m ON m.id = d.message_id)"
 )
-_ADD = Hot(
+_ADD = Statement(
     "INSERT INTO suppressions (channel_id, address, reason, reply, wording, created_at)"
     f" SELECT CAST(:channel AS bigint), r.address, '{BY_HAND}', '', '', CAST(:at AS bigint)"
     " FROM $rows(r: address text) WHERE true ON CONFLICT DO NOTHING"
 )
-_LIFT = Hot(
+_LIFT = Statement(
     "DELETE FROM suppressions WHERE channel_id = :channel AND address IN"
     " (SELECT r.address FROM $rows(r: address text))"
 )
-_KEY = Hot("SELECT key FROM channels WHERE id = :id")
+_KEY = Statement("SELECT key FROM channels WHERE id = :id")
 
 
 class Refusal(Struct, frozen=True):
@@ -146,7 +146,7 @@ async def forgive(tx: Tx, taken: Collection[int]) -> None:
 
 
 async def list_suppressions(
-    system: System,
+    system: AppContext,
     channel: Channel,
     *,
     address: str | None = None,
@@ -176,7 +176,7 @@ async def of_addresses(
     return {(row.channel_id, row.address) for row in await tx.rows(query)}
 
 
-async def held_back(system: System, channel: Channel) -> list[HeldBack]:
+async def held_back(system: AppContext, channel: Channel) -> list[HeldBack]:
     """What was held back within the last day, the newest first."""
     query = select(log.c.at, log.c.detail).where(
         log.c.action == HELD_BACK, log.c.subject == channel.key, log.c.at > clock.now() - clock.DAY
@@ -187,14 +187,14 @@ async def held_back(system: System, channel: Channel) -> list[HeldBack]:
 
 
 async def add(
-    system: System, channel: Channel, addresses: Sequence[str], *, actor: str | None = None
+    system: AppContext, channel: Channel, addresses: Sequence[str], *, actor: str | None = None
 ) -> Change:
     """Suppress addresses by hand, all or none. Raises Invalid naming the first that is none."""
     return await _change(system, channel, addresses, _ADD, "add", actor)
 
 
 async def lift(
-    system: System, channel: Channel, addresses: Sequence[str], *, actor: str | None = None
+    system: AppContext, channel: Channel, addresses: Sequence[str], *, actor: str | None = None
 ) -> Change:
     """Let the channel write to these again, all or none. Raises Invalid for what is no address."""
     return await _change(system, channel, addresses, _LIFT, "lift", actor)
@@ -206,10 +206,10 @@ async def forget(tx: Tx) -> None:
 
 
 async def _change(
-    system: System,
+    system: AppContext,
     channel: Channel,
     addresses: Sequence[str],
-    statement: Hot,
+    statement: Statement,
     action: str,
     actor: str | None,
 ) -> Change:

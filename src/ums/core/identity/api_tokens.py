@@ -18,7 +18,7 @@ from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.sorting import ByName, Order
 from ums.core.common.timestamps import milliseconds
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Snapshot
 from ums.core.identity import authority, grants
 from ums.core.identity.grants import Rights
@@ -73,7 +73,9 @@ class Token(Struct, frozen=True):
     channels: frozenset[int] | None  # ids; None: every channel
 
 
-async def create(system: System, given: NewToken, created_by: str = audit_log.LOCAL) -> TokenInfo:
+async def create(
+    system: AppContext, given: NewToken, created_by: str = audit_log.LOCAL
+) -> TokenInfo:
     """Make a token. It ends with the token, or the operator, that it is made by.
 
     Raises Invalid, NotFound for a channel that is not there, and Forbidden for rights that the
@@ -144,7 +146,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-async def authenticate(system: System, given: str) -> Token | None:
+async def authenticate(system: AppContext, given: str) -> Token | None:
     """The token `given` if it and whoever made it are good, which is noted as used."""
     now = clock.now()
     async with system.database.read() as tx:
@@ -157,13 +159,13 @@ async def authenticate(system: System, given: str) -> Token | None:
     return Token(row.id, row.name, rights.scopes, rights.channels)
 
 
-async def _use(system: System, id: int, now: int) -> None:
+async def _use(system: AppContext, id: int, now: int) -> None:
     async with system.database.write() as tx:
         await tx.run(update(tokens).where(tokens.c.id == id).values(used_at=now))
 
 
 async def list_tokens(
-    system: System,
+    system: AppContext,
     *,
     sort: ByName = "-created_at",
     after: str | None = None,
@@ -177,14 +179,14 @@ async def list_tokens(
     return cut(rows, limit, lambda row: _info(row, snapshot), _ORDER.place(sort))
 
 
-async def show(system: System, id: int) -> TokenInfo:
+async def show(system: AppContext, id: int) -> TokenInfo:
     """Raises NotFound."""
     snapshot = await system.directory.now()
     async with system.database.read() as tx:
         return _info(await _row(tx, id), snapshot)
 
 
-async def revoke(system: System, id: int) -> TokenInfo:
+async def revoke(system: AppContext, id: int) -> TokenInfo:
     """End the token, and those that were made with it, from the next request on. To revoke one
     again changes nothing. Raises Forbidden for a token of more rights than the caller has."""
     async with system.database.write() as tx:

@@ -10,8 +10,8 @@ from sqlalchemy import insert
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.common.encryption import Seal
-from ums.core.context.app_context import System
+from ums.core.common.encryption import SecretBox
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import AccessKey, Channel, touch
 from ums.core.identity import grants
 from ums.core.identity.api_throttle import ApiThrottle
@@ -50,7 +50,7 @@ def access_key_context(key: str) -> str:
     return f"accesskey:{key}"
 
 
-async def create_access_key(system: System) -> AccessKeySecret:
+async def create_access_key(system: AppContext) -> AccessKeySecret:
     """Make a further access key pair. Raises Forbidden for a caller that has not its rights."""
     grants.need(Rights(OF_ACCESS_KEY))
     made = AccessKeySecret(new_key(), new_key())
@@ -67,7 +67,7 @@ async def create_access_key(system: System) -> AccessKeySecret:
     return made
 
 
-async def authenticate(system: System, authorization: str | None, address: str) -> Caller:
+async def authenticate(system: AppContext, authorization: str | None, address: str) -> Caller:
     """The caller whose credentials the header holds; `address` sends them. Raises
     NotAuthenticated, and Busy after too many that were wrong."""
     if not authorization or authorization.isspace():
@@ -77,7 +77,7 @@ async def authenticate(system: System, authorization: str | None, address: str) 
         return await _known(system, key, secret)
 
 
-async def _known(system: System, key: str, secret: str) -> Caller:
+async def _known(system: AppContext, key: str, secret: str) -> Caller:
     try:
         return await _find(system, key, secret)
     except NotAuthenticated:
@@ -87,7 +87,7 @@ async def _known(system: System, key: str, secret: str) -> Caller:
     return await _find(system, key, secret)
 
 
-async def _find(system: System, key: str, secret: str) -> Caller:
+async def _find(system: AppContext, key: str, secret: str) -> Caller:
     now = await system.directory.now()
     channel = now.channels.get(key)
     access_key = now.access_keys.get(key)
@@ -119,7 +119,7 @@ def _basic(header: str) -> tuple[str, str]:
     return key, secret
 
 
-def _channel_secret(seal: Seal, channel: Channel, given: str) -> bool:
+def _channel_secret(seal: SecretBox, channel: Channel, given: str) -> bool:
     context = channel_context(channel.key)
     if _same(_opened(seal, channel.secret, context), given):
         return True
@@ -128,7 +128,7 @@ def _channel_secret(seal: Seal, channel: Channel, given: str) -> bool:
     return _same(_opened(seal, channel.old_secret, context), given)
 
 
-def _opened(seal: Seal, sealed: str, context: str) -> str:
+def _opened(seal: SecretBox, sealed: str, context: str) -> str:
     try:
         return seal.open(sealed, context)
     except Invalid as error:

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import authority, grants, operators
 from ums.core.identity.operators import Role
 from ums.core.tables import invitations
@@ -31,7 +31,7 @@ class Invitation(Struct, frozen=True):
 
 
 async def create(
-    system: System, role: Role, channels: list[int] | None = None, *, actor: str
+    system: AppContext, role: Role, channels: list[int] | None = None, *, actor: str
 ) -> str:
     """Make an invitation; what its link holds, which nobody can be shown again.
 
@@ -55,14 +55,14 @@ async def create(
     return token
 
 
-async def find(system: System, token: str) -> Invitation:
+async def find(system: AppContext, token: str) -> Invitation:
     """Raises NotFound for one that is not there, used, or over."""
     async with system.database.read() as tx:
         row = await tx.first(select(invitations).where(_good(token)))
         return await _read(tx, row)
 
 
-async def accept(system: System, token: str, name: str, password: str) -> None:
+async def accept(system: AppContext, token: str, name: str, password: str) -> None:
     """Become an operator, in one transaction with the end of the invitation: of several who
     accept at once one becomes an operator, and the others nothing.
 

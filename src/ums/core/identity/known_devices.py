@@ -10,19 +10,19 @@ import secrets
 from typing import Final
 
 from ums import clock
-from ums.core.common.encryption import Seal
+from ums.core.common.encryption import SecretBox
 
 GOOD_FOR: Final = 180 * clock.DAY
 _PURPOSE: Final = "known device"
 
 
-def issue(seal: Seal, operator_id: int) -> str:
+def issue(seal: SecretBox, operator_id: int) -> str:
     """The value of the cookie."""
     text = f"{operator_id}.{secrets.token_hex(8)}.{clock.now()}"
     return f"{text}.{_mark(seal, text)}"
 
 
-def read(seal: Seal, value: str, operator_id: int) -> str | None:
+def read(seal: SecretBox, value: str, operator_id: int) -> str | None:
     """Which device it is, if this operator has signed in with it and not too long ago."""
     text, _, mark = value.rpartition(".")
     if not value.isascii() or not hmac.compare_digest(mark, _mark(seal, text)):
@@ -32,6 +32,6 @@ def read(seal: Seal, value: str, operator_id: int) -> str | None:
     return device if known else None
 
 
-def _mark(seal: Seal, text: str) -> str:
+def _mark(seal: SecretBox, text: str) -> str:
     key = seal.derive(_PURPOSE)
     return hashlib.blake2b(text.encode(), key=key, digest_size=20).hexdigest()

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from ums.core.audit import audit_log
 from ums.core.common import operator_names
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import known_devices, password_hashing, sessions, throttle, two_factor
 from ums.core.identity.throttle import Key, Limit
 from ums.core.tables import operators as rows
@@ -66,7 +66,7 @@ class SignIn(Struct, frozen=True):
     device: str
 
 
-async def check_password(system: System, name: str, password: str, client: Client) -> Operator:
+async def check_password(system: AppContext, name: str, password: str, client: Client) -> Operator:
     """The operator of this password and of this name, in whatever case it is typed. Raises
     NotAuthenticated, and Busy for whoever has to wait after failures."""
     row = await _row(system, name)
@@ -82,12 +82,12 @@ async def check_password(system: System, name: str, password: str, client: Clien
     return Operator(row.id, row.name, row.totp is not None)
 
 
-async def _row(system: System, name: str) -> Any:
+async def _row(system: AppContext, name: str) -> Any:
     async with system.database.read() as tx:
         return await tx.first(operator_names.meant(name).where(~rows.c.disabled).limit(1))
 
 
-def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key], list[Key]]:
+def _keys(system: AppContext, row: Any, name: str, client: Client) -> tuple[list[Key], list[Key]]:
     """What a try of a password is counted at; the second ones hold nobody up who has a second
     factor."""
     device = known_devices.read(system.seal, client.device, row.id) if row else None
@@ -99,7 +99,7 @@ def _keys(system: System, row: Any, name: str, client: Client) -> tuple[list[Key
     return ([pair], wide) if row and row.totp is not None else ([pair, *wide], [])
 
 
-async def _reserve(system: System, hard: list[Key], soft: list[Key]) -> Busy | None:
+async def _reserve(system: AppContext, hard: list[Key], soft: list[Key]) -> Busy | None:
     """Reserve the try; what is to be told at its end where `soft` ones have to wait."""
     async with system.database.write() as tx:
         late = [busy for key in soft if (busy := await throttle.waits(tx, key))]
@@ -107,7 +107,7 @@ async def _reserve(system: System, hard: list[Key], soft: list[Key]) -> Busy | N
     return late[0] if late else None
 
 
-async def check_code(system: System, operator: Operator, code: str, client: Client) -> None:
+async def check_code(system: AppContext, operator: Operator, code: str, client: Client) -> None:
     """Take the second factor of an operator whose password was right. Raises NotAuthenticated,
     Busy."""
     device = known_devices.read(system.seal, client.device, operator.id)
@@ -119,7 +119,7 @@ async def check_code(system: System, operator: Operator, code: str, client: Clie
         await two_factor.check(system, operator.id, code)
 
 
-async def sign_in(system: System, operator: Operator, client: Client) -> SignIn:
+async def sign_in(system: AppContext, operator: Operator, client: Client) -> SignIn:
     """Begin a session."""
     token = await sessions.begin(
         system, operator.id, client.address, client.agent, replaces=client.session
@@ -135,7 +135,7 @@ async def sign_in(system: System, operator: Operator, client: Client) -> SignIn:
     return SignIn(token, known_devices.issue(system.seal, operator.id))
 
 
-async def prove(system: System, session: sessions.SignedIn, password: str, code: str) -> str:
+async def prove(system: AppContext, session: sessions.SignedIn, password: str, code: str) -> str:
     """Authenticate again in an open session, with the second factor where there is one; the
     session's new cookie. Raises NotAuthenticated, Busy."""
     async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
@@ -145,14 +145,14 @@ async def prove(system: System, session: sessions.SignedIn, password: str, code:
     return await sessions.renew(system, session.session_id, session.name)
 
 
-async def check_current(system: System, session: sessions.SignedIn, password: str) -> None:
+async def check_current(system: AppContext, session: sessions.SignedIn, password: str) -> None:
     """The password that is about to be changed. Raises NotAuthenticated, Busy."""
     async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
         await _check_own(system, session, password, field="old")
 
 
 async def _check_own(
-    system: System, session: sessions.SignedIn, password: str, field: str = "password"
+    system: AppContext, session: sessions.SignedIn, password: str, field: str = "password"
 ) -> None:
     row = await _row(system, session.name)
     if not await password_hashing.verify(row.password_hash if row else None, password):
@@ -160,7 +160,7 @@ async def _check_own(
 
 
 @asynccontextmanager
-async def invited(system: System, client: Client) -> AsyncGenerator[None]:
+async def invited(system: AppContext, client: Client) -> AsyncGenerator[None]:
     """Look an invitation up in this block: what raises counts as a guess. Raises Busy."""
     async with throttle.attempt(system.database, _INVITATION.key(client.network)):
         yield

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import shown_once
 from ums.errors import Invalid
 
@@ -25,7 +25,7 @@ class Shown(Struct, frozen=True):
     values: dict[str, Any]
 
 
-async def keep(system: System, operator_id: int, kind: str, **values: object) -> int:
+async def keep(system: AppContext, operator_id: int, kind: str, **values: object) -> int:
     """Keep what a page is about to show, for this operator alone; its id."""
     sealed = system.seal.close(msgspec.json.encode(values).decode(), context(operator_id, kind))
     now = clock.now()
@@ -35,7 +35,7 @@ async def keep(system: System, operator_id: int, kind: str, **values: object) ->
         return int(await tx.value(insert(shown_once).returning(shown_once.c.id), row))
 
 
-async def find(system: System, operator_id: int, id: int) -> Shown | None:
+async def find(system: AppContext, operator_id: int, id: int) -> Shown | None:
     """None for one that is over or acknowledged, and for another operator's."""
     mine = (shown_once.c.id == id) & (shown_once.c.operator_id == operator_id)
     async with system.database.read() as tx:
@@ -49,7 +49,7 @@ async def find(system: System, operator_id: int, id: int) -> Shown | None:
     return Shown(row.id, row.kind, msgspec.json.decode(text))
 
 
-async def forget(system: System, operator_id: int, id: int) -> None:
+async def forget(system: AppContext, operator_id: int, id: int) -> None:
     """The operator has it."""
     mine = (shown_once.c.id == id) & (shown_once.c.operator_id == operator_id)
     async with system.database.write() as tx:

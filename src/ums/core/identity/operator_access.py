@@ -6,7 +6,7 @@ from typing import Any, get_args
 from sqlalchemy import delete, select, update
 
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import grants, sessions
 from ums.core.identity.operators import OperatorInfo, Role, rights_of, show
 from ums.core.identity.sessions import SessionInfo
@@ -16,7 +16,7 @@ from ums.db import Tx
 from ums.errors import Invalid, NotFound
 
 
-def required_roles(system: System) -> frozenset[str]:
+def required_roles(system: AppContext) -> frozenset[str]:
     """The roles that sign in with a second factor only."""
     return read_roles(system.settings.two_factor_roles)
 
@@ -29,14 +29,14 @@ def read_roles(text: str) -> frozenset[str]:
     return roles
 
 
-async def sessions_of(system: System, name: str) -> list[SessionInfo]:
+async def sessions_of(system: AppContext, name: str) -> list[SessionInfo]:
     """The sessions of an operator, the last seen first. Raises NotFound."""
     async with system.database.read() as tx:
         row = await _row(tx, name)
     return await sessions.list_sessions(system, row.id)
 
 
-async def end_session(system: System, name: str, session_id: int) -> None:
+async def end_session(system: AppContext, name: str, session_id: int) -> None:
     """Sign an operator out in one browser. Raises NotFound, and Forbidden for an operator above
     the caller."""
     async with system.database.write() as tx:
@@ -48,7 +48,7 @@ async def end_session(system: System, name: str, session_id: int) -> None:
         await audit_log.note(tx, "operator.end_session", name, str(session_id))
 
 
-async def end_sessions(system: System, name: str) -> None:
+async def end_sessions(system: AppContext, name: str) -> None:
     """Sign an operator out everywhere. Raises as `end_session`."""
     async with system.database.write() as tx:
         row = await _row(tx, name)
@@ -57,7 +57,7 @@ async def end_sessions(system: System, name: str) -> None:
         await audit_log.note(tx, "operator.sign_out_everywhere", name)
 
 
-async def reset_second_factor(system: System, name: str) -> OperatorInfo:
+async def reset_second_factor(system: AppContext, name: str) -> OperatorInfo:
     """Take a lost second factor away; the operator's sessions end. Where the role needs one, the
     next sign-in asks to set one up. Raises NotFound, and Forbidden for an operator above the
     caller."""

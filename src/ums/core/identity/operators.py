@@ -15,7 +15,7 @@ from ums.core.common import operator_names
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import grants, passwords, sessions
 from ums.core.identity.grants import Rights
 from ums.core.identity.scopes import OF_ROLE
@@ -39,7 +39,7 @@ class OperatorInfo(Struct, frozen=True):
 
 
 async def create(
-    system: System,
+    system: AppContext,
     name: str,
     password: str,
     role: Role = ADMINISTRATOR,
@@ -87,14 +87,14 @@ async def insert_into(
     await tx.run(insert(operators), row)
 
 
-async def hash_of(system: System, name: str, password: str) -> str:
+async def hash_of(system: AppContext, name: str, password: str) -> str:
     """The hash of what is to be the password of `name`. Raises Invalid for either."""
     operator_names.check(name)
     return await passwords.hashed(system, password, name)
 
 
 async def change(
-    system: System,
+    system: AppContext,
     name: str,
     *,
     role: Role | None = None,
@@ -148,7 +148,7 @@ def _noted(row: Any) -> dict[str, object]:
 
 
 async def set_password(
-    system: System, name: str, password: str, *, keep: int | None = None
+    system: AppContext, name: str, password: str, *, keep: int | None = None
 ) -> OperatorInfo:
     """Give an operator another password: nothing else changes, and all its sessions end but for
     the one `keep`. Raises as `change`."""
@@ -181,7 +181,7 @@ async def _keep_one(tx: Tx) -> None:
 
 
 async def list_operators(
-    system: System,
+    system: AppContext,
     *,
     sort: ByName = "created_at",
     after: str | None = None,
@@ -194,7 +194,7 @@ async def list_operators(
     return cut(rows, limit, _info, _ORDER.place(sort))
 
 
-async def channels_of(system: System, names: Collection[str]) -> dict[str, list[int] | None]:
+async def channels_of(system: AppContext, names: Collection[str]) -> dict[str, list[int] | None]:
     """The ids of the channels that each may work for; None: all."""
     query = select(operators.c.name, operators.c.channels).where(operators.c.name.in_(names))
     async with system.database.read() as tx:
@@ -202,13 +202,13 @@ async def channels_of(system: System, names: Collection[str]) -> dict[str, list[
     return {row.name: channel_ids(row.channels) for row in rows}
 
 
-async def show(system: System, name: str) -> OperatorInfo:
+async def show(system: AppContext, name: str) -> OperatorInfo:
     """Raises NotFound."""
     async with system.database.read() as tx:
         return _info(await _row(tx, name))
 
 
-async def create_first(system: System) -> str | None:
+async def create_first(system: AppContext) -> str | None:
     """Make the administrator of a new installation; its password, or None when there is one.
 
     "" where the installer has chosen the password. Raises SettingsError when it is no good.

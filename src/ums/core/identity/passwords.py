@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import password_hashing
 from ums.errors import Invalid
 
@@ -45,14 +45,14 @@ def check(password: str, name: str = "", words: Iterable[str] = _PRODUCT) -> Non
         raise Invalid("common_password", field="password")
 
 
-async def hashed(system: System, password: str, name: str) -> str:
+async def hashed(system: AppContext, password: str, name: str) -> str:
     """The Argon2 hash of a password that `check` lets pass; in a thread, as it takes its time."""
     words = (*_PRODUCT, *await _of_installation(system))
     await asyncio.to_thread(check, password, name, words)
     return await password_hashing.hashed(password)
 
 
-async def _of_installation(system: System) -> tuple[str, str]:
+async def _of_installation(system: AppContext) -> tuple[str, str]:
     """Its name, and that of its host."""
     brand = (await system.directory.now()).brand.name
     return brand, urlsplit(system.settings.public_url).hostname or ""

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import AccessKey, Channel, Snapshot
 from ums.core.identity import api_tokens
 from ums.core.identity.api_throttle import ApiThrottle
@@ -12,7 +12,7 @@ from ums.core.identity.scopes import OF_ACCESS_KEY, OF_CHANNEL, holds
 from ums.errors import Forbidden, Invalid, NotAuthenticated, NotFound
 
 
-class Caller(Struct, frozen=True):
+class Principal(Struct, frozen=True):
     """Somebody whose credentials are good."""
 
     name: str  # as the audit log has it
@@ -89,7 +89,7 @@ class Caller(Struct, frozen=True):
         return frozenset(found)
 
 
-async def caller_of(system: System, authorization: str | None, address: str) -> Caller:
+async def caller_of(system: AppContext, authorization: str | None, address: str) -> Principal:
     """Whose credentials the header holds: a token's, a channel's or the access key's. `address`
     sends them.
 
@@ -105,12 +105,12 @@ async def caller_of(system: System, authorization: str | None, address: str) -> 
     account = await authenticate(system, authorization, address)
     snapshot = await system.directory.now()
     if isinstance(account, AccessKey):
-        return Caller(f"accesskey:{account.key}", OF_ACCESS_KEY, None, snapshot, account)
+        return Principal(f"accesskey:{account.key}", OF_ACCESS_KEY, None, snapshot, account)
     own = frozenset({account.id})
-    return Caller(f"channel:{account.key}", OF_CHANNEL, own, snapshot, account)
+    return Principal(f"channel:{account.key}", OF_CHANNEL, own, snapshot, account)
 
 
-async def _bearer(system: System, given: str) -> Caller:
+async def _bearer(system: AppContext, given: str) -> Principal:
     token = (
         await api_tokens.authenticate(system, given)
         if given.startswith(api_tokens.PREFIX)
@@ -120,4 +120,4 @@ async def _bearer(system: System, given: str) -> Caller:
         raise NotAuthenticated("bad_token")
     snapshot = await system.directory.now()
     name = f"token:{token.id}:{token.name}"[:60]
-    return Caller(name, token.scopes, token.channels, snapshot, token_id=token.id)
+    return Principal(name, token.scopes, token.channels, snapshot, token_id=token.id)

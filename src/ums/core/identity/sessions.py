@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity.user_agents import name_of
 from ums.core.tables import operators, sessions
 from ums.db import Tx
@@ -56,7 +56,7 @@ class SessionInfo(Struct, frozen=True):
 
 
 async def begin(
-    system: System, operator_id: int, address: str, agent: str, *, replaces: str = ""
+    system: AppContext, operator_id: int, address: str, agent: str, *, replaces: str = ""
 ) -> str:
     """Sign an operator in; gives the cookie. The session whose cookie the browser had until now,
     `replaces`, ends."""
@@ -77,7 +77,7 @@ async def begin(
     return token
 
 
-async def find(system: System, token: str) -> SignedIn | None:
+async def find(system: AppContext, token: str) -> SignedIn | None:
     """The session of a cookie, if it is good."""
     now = clock.now()
     row = await _good(system, sessions.c.digest == _digest(token))
@@ -89,13 +89,13 @@ async def find(system: System, token: str) -> SignedIn | None:
     return _signed_in(row)
 
 
-async def again(system: System, signed_in: SignedIn) -> bool:
+async def again(system: AppContext, signed_in: SignedIn) -> bool:
     """Whether a session that was found before is still good, with the same rights."""
     row = await _good(system, sessions.c.id == signed_in.session_id)
     return row is not None and _signed_in(row).rights == signed_in.rights
 
 
-async def _good(system: System, mine: Any) -> Any:
+async def _good(system: AppContext, mine: Any) -> Any:
     query = select(sessions, operators.c.name, operators.c.role, operators.c.channels)
     query = query.add_columns(operators.c.must_change, operators.c.totp, operators.c.zone)
     query = query.join(operators, operators.c.id == sessions.c.operator_id)
@@ -104,7 +104,7 @@ async def _good(system: System, mine: Any) -> Any:
         return await tx.first(query.where(good))
 
 
-async def renew(system: System, session_id: int, name: str) -> str:
+async def renew(system: AppContext, session_id: int, name: str) -> str:
     """The operator has authenticated again: gives the session's new cookie, which alone is good
     from now on."""
     token = secrets.token_urlsafe(32)
@@ -115,13 +115,13 @@ async def renew(system: System, session_id: int, name: str) -> str:
     return token
 
 
-async def end(system: System, session_id: int) -> None:
+async def end(system: AppContext, session_id: int) -> None:
     """Sign out."""
     async with system.database.write() as tx:
         await tx.run(delete(sessions).where(sessions.c.id == session_id))
 
 
-async def end_all(system: System, operator_id: int, *, but: int | None = None) -> None:
+async def end_all(system: AppContext, operator_id: int, *, but: int | None = None) -> None:
     """Sign an operator out everywhere, or everywhere else."""
     async with system.database.write() as tx:
         await forget(tx, operator_id, but=but)
@@ -134,14 +134,14 @@ async def forget(tx: Tx, operator_id: int, *, but: int | None = None) -> None:
     await tx.run(delete(sessions).where(mine & (sessions.c.id != (but or 0))))
 
 
-async def set_zone(system: System, operator_id: int, zone: str) -> None:
+async def set_zone(system: AppContext, operator_id: int, zone: str) -> None:
     """In which time zone the operator's pages show times; "" for the browser's."""
     mine = operators.c.id == operator_id
     async with system.database.write() as tx:
         await tx.run(update(operators).where(mine).values(zone=zone or None))
 
 
-async def list_sessions(system: System, operator_id: int) -> list[SessionInfo]:
+async def list_sessions(system: AppContext, operator_id: int) -> list[SessionInfo]:
     """An operator's sessions, the last seen first."""
     mine = (sessions.c.operator_id == operator_id) & ~_over(clock.now())
     query = select(sessions).where(mine).order_by(sessions.c.seen_at.desc())

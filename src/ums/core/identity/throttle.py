@@ -24,7 +24,7 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core.tables import throttle
-from ums.db import Database, Hot, Tx
+from ums.db import Database, Statement, Tx
 from ums.errors import Busy
 
 KEPT: Final = 30 * clock.MINUTE
@@ -66,12 +66,12 @@ _WAIT = (
     f"(CASE WHEN {_COUNT} < :free THEN 0 WHEN {_COUNT} - :free >= :doublings"
     f" THEN :now + :longest ELSE :now + ({FIRST_WAIT} << ({_COUNT} - :free)) END)"
 )
-_TAKE = Hot(
+_TAKE = Statement(
     "INSERT INTO throttle (key, count, at, until) VALUES (:key, 1, :now, :first)"
     f" ON CONFLICT (key) DO UPDATE SET count = {_COUNT}, until = {_WAIT}, at = :now"
     " WHERE throttle.until <= :now RETURNING count"
 )
-_GIVE = Hot(
+_GIVE = Statement(
     "UPDATE throttle SET count = count - 1, until = CASE WHEN count - 1 < :free THEN 0"
     " ELSE until END WHERE key = :key AND count > 0"
 )

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import recovery_codes
 from ums.core.identity.operator_access import required_roles
 from ums.core.tables import operators
@@ -36,7 +36,7 @@ class Setup(Struct, frozen=True):
     ticket: str
 
 
-def begin(system: System, operator_id: int, name: str) -> Setup:
+def begin(system: AppContext, operator_id: int, name: str) -> Setup:
     """A new secret. It counts from `confirm` on."""
     key = os.urandom(_BYTES)
     secret = b32encode(key).decode()
@@ -44,14 +44,14 @@ def begin(system: System, operator_id: int, name: str) -> Setup:
     return Setup(secret, uri, system.seal.close(key.hex(), f"totp ticket:{operator_id}"))
 
 
-def resume(system: System, operator_id: int, name: str, ticket: str) -> Setup:
+def resume(system: AppContext, operator_id: int, name: str, ticket: str) -> Setup:
     """The same once more, after a code that was wrong. Raises Invalid."""
     key = bytes.fromhex(system.seal.open(ticket, f"totp ticket:{operator_id}"))
     uri = _totp(key).get_provisioning_uri(name, "UMS")
     return Setup(b32encode(key).decode(), uri, ticket)
 
 
-async def confirm(system: System, operator_id: int, ticket: str, code: str) -> list[str]:
+async def confirm(system: AppContext, operator_id: int, ticket: str, code: str) -> list[str]:
     """Switch it on, once the authenticator has shown that it knows the secret; gives the
     recovery codes, which are shown this once. Raises Invalid."""
     key = bytes.fromhex(system.seal.open(ticket, f"totp ticket:{operator_id}"))
@@ -70,7 +70,7 @@ async def confirm(system: System, operator_id: int, ticket: str, code: str) -> l
     return codes
 
 
-async def renew_codes(system: System, operator_id: int) -> list[str]:
+async def renew_codes(system: AppContext, operator_id: int) -> list[str]:
     """Other recovery codes; those of before are good no more. Raises Conflict without a second
     factor."""
     codes, kept = await recovery_codes.make()
@@ -83,14 +83,14 @@ async def renew_codes(system: System, operator_id: int) -> list[str]:
     return codes
 
 
-async def codes_left(system: System, operator_id: int) -> int:
+async def codes_left(system: AppContext, operator_id: int) -> int:
     """How many recovery codes are still good."""
     query = select(operators.c.recovery).where(operators.c.id == operator_id)
     async with system.database.read() as tx:
         return len(recovery_codes.read(await tx.value(query)).digests)
 
 
-async def remove(system: System, operator_id: int) -> None:
+async def remove(system: AppContext, operator_id: int) -> None:
     """Do without it again. Raises Forbidden for a role that has to have one."""
     values = {"totp": None, "totp_step": None, "recovery": None}
     async with system.database.write() as tx:
@@ -101,7 +101,7 @@ async def remove(system: System, operator_id: int) -> None:
         await audit_log.note(tx, "operator.second_factor", str(operator_id), "off")
 
 
-async def check(system: System, operator_id: int, code: str) -> None:
+async def check(system: AppContext, operator_id: int, code: str) -> None:
     """Take a code, or a recovery code. Raises NotAuthenticated for one that is not good."""
     given = code.replace(" ", "").replace("-", "").lower()
     mine = operators.c.id == operator_id
@@ -119,7 +119,7 @@ async def check(system: System, operator_id: int, code: str) -> None:
         await _tell(tx, row, values)
 
 
-def _used(system: System, row: Any, given: str, digest: str) -> dict[str, Any] | None:
+def _used(system: AppContext, row: Any, given: str, digest: str) -> dict[str, Any] | None:
     """What to keep of a good code; None for another."""
     if row is None or row.totp is None:
         return None

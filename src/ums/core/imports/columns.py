@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import select
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import BOTH, COLUMNS, guess, is_attribute, letters, normal
 from ums.core.spreadsheets.protocol import Sight
@@ -52,7 +52,7 @@ class Look(Struct, frozen=True):
 
 
 async def look(
-    system: System, file: Path, choice: Choice, *, remembered: bool = False, show: int = 0
+    system: AppContext, file: Path, choice: Choice, *, remembered: bool = False, show: int = 0
 ) -> Look:
     """Look into the file and settle what its columns hold: as chosen, else, if `remembered`, as
     with the last file of this header, else as the headings say. Raises Invalid."""

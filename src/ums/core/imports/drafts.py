@@ -14,7 +14,7 @@ from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports.columns import Choice, check_columns, look
 from ums.core.imports.row_mapping import Table
 from ums.core.imports.runner import SELECT, Import, check_bind_id, is_kept
@@ -98,7 +98,7 @@ class Preview(Struct, frozen=True):
 
 
 async def upload(
-    system: System,
+    system: AppContext,
     source: IO[bytes],
     name: str,
     *,
@@ -140,7 +140,7 @@ def _printable(name: str) -> str:
     return "".join(char if char.isprintable() else " " for char in name)[:200]
 
 
-async def preview(system: System, import_id: int) -> Preview:
+async def preview(system: AppContext, import_id: int) -> Preview:
     """The first rows of a draft. Raises NotFound, Conflict."""
     row, file = await file_of(system, import_id)
     sight = await reader.look(file, system.settings, SHOWN, row.sheet, row.header_row)
@@ -155,7 +155,7 @@ async def preview(system: System, import_id: int) -> Preview:
     )
 
 
-async def file_of(system: System, import_id: int) -> tuple[Import, Path]:
+async def file_of(system: AppContext, import_id: int) -> tuple[Import, Path]:
     """A draft and its file. Raises NotFound, Conflict."""
     async with system.database.read() as tx:
         row = await _draft(tx, import_id)
@@ -166,7 +166,7 @@ async def file_of(system: System, import_id: int) -> tuple[Import, Path]:
 
 
 async def change(
-    system: System,
+    system: AppContext,
     import_id: int,
     *,
     columns: list[str] | None = None,
@@ -201,7 +201,7 @@ def _noted(shown: ImportInfo) -> dict[str, object]:
     return {name: getattr(shown, name) for name in ("columns", "bind_id", "sheet", "header_row")}
 
 
-async def _as_chosen(system: System, import_id: int, choice: Choice) -> dict[str, Any]:
+async def _as_chosen(system: AppContext, import_id: int, choice: Choice) -> dict[str, Any]:
     row, file = await file_of(system, import_id)
     same = choice.sheet is None and choice.header_row is None
     if choice.sheet is None:
@@ -215,7 +215,7 @@ async def _as_chosen(system: System, import_id: int, choice: Choice) -> dict[str
     return found.values()
 
 
-async def start(system: System, import_id: int) -> ImportInfo:
+async def start(system: AppContext, import_id: int) -> ImportInfo:
     """Let the engine do the draft. Raises NotFound, Conflict, and Invalid where no row could be
     right."""
     snapshot = await system.directory.now()
@@ -228,7 +228,7 @@ async def start(system: System, import_id: int) -> ImportInfo:
         return info(await _row(tx, import_id))
 
 
-async def remove(system: System, import_id: int, expect: Expect = anything) -> None:
+async def remove(system: AppContext, import_id: int, expect: Expect = anything) -> None:
     """Throw a draft away, its file too. Raises NotFound, Conflict, and what `expect` raises."""
     async with system.database.write() as tx:
         expect(info(await _draft(tx, import_id, lock=True)))
@@ -239,7 +239,7 @@ async def remove(system: System, import_id: int, expect: Expect = anything) -> N
     await discard(Path(file))
 
 
-async def dismiss(system: System, import_id: int) -> None:
+async def dismiss(system: AppContext, import_id: int) -> None:
     """Tell of the import's rejected rows, or of its failure, no more. Raises NotFound."""
     async with system.database.write() as tx:
         row = await _row(tx, import_id, lock=True)
@@ -258,7 +258,7 @@ async def in_need(tx: Tx, since: int, limit: int, language: str = "en") -> list[
     return [info(Import(*row), language) for row in rows]
 
 
-async def forget(system: System) -> None:
+async def forget(system: AppContext) -> None:
     """Remove drafts that nobody started; `imports.sweep` removes their files."""
     old = imports.c.state.in_(("draft", "list")) & (imports.c.created_at < clock.now() - KEPT_FOR)
     async with system.database.write() as tx:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from msgspec import Meta, Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports.columns import check_columns
 from ums.core.imports.drafts import columns_of, file_of
 from ums.core.imports.row_mapping import Table, read
@@ -14,18 +14,18 @@ from ums.core.spreadsheets import reader as sheet_reader
 from ums.core.spreadsheets.protocol import Batch, Head, Line
 from ums.core.users.bulk_upsert import State, change, fill
 from ums.core.users.entry_parser import Entry, Rights
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid, UmsError
 
 KINDS = ("new", "changed", "unchanged", "duplicate", "invalid")
 TOLD = 20  # rows of a kind that are shown
-_KNOWN = Hot("""
+_KNOWN = Statement("""
     SELECT u.id, u.userid, CAST(u.attributes AS text)
     FROM $rows(r: userid text) JOIN users u ON u.userid = r.userid
 """)
 
 
-_HOLDERS = Hot("""
+_HOLDERS = Statement("""
     SELECT a.value, a.bind_id, min(u.userid) AS userid, count(*) AS number
     FROM $rows(r: value text) JOIN addresses a ON a.value = r.value AND a.kind = 'email'
     JOIN users u ON u.id = a.user_id GROUP BY a.value, a.bind_id
@@ -160,7 +160,7 @@ async def _known(tx: Tx, userids: list[str]) -> dict[str, State]:
     return states
 
 
-async def dry_run(system: System, import_id: int, language: str = "en") -> DryRun:
+async def dry_run(system: AppContext, import_id: int, language: str = "en") -> DryRun:
     """Count what the draft would do as the users are now. Raises NotFound, Conflict, Invalid."""
     row, file = await file_of(system, import_id)
     columns = columns_of(row)

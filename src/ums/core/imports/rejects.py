@@ -9,7 +9,7 @@ import msgspec
 import xlsxwriter
 from sqlalchemy import select
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import import_rejects, imports
 from ums.errors import NotFound, recall
 
@@ -25,7 +25,7 @@ _OPTIONS = {
 
 
 async def rejected_workbook(
-    system: System, import_id: int, target: Path, language: str = "en"
+    system: AppContext, import_id: int, target: Path, language: str = "en"
 ) -> None:
     """Write the rejected rows of an import to an .xlsx file at `target`.
 
@@ -46,7 +46,7 @@ async def rejected_workbook(
         await asyncio.to_thread(book.close)
 
 
-async def _names(system: System, import_id: int) -> list[str]:
+async def _names(system: AppContext, import_id: int) -> list[str]:
     """The columns of the workbook: those of the file in its order, then the nameless ones."""
     async with system.database.read() as tx:
         if await tx.first(select(imports.c.id).where(imports.c.id == import_id)) is None:
@@ -58,7 +58,7 @@ async def _names(system: System, import_id: int) -> list[str]:
     return list(names)
 
 
-async def _pages(system: System, import_id: int) -> AsyncGenerator[list["_Row"]]:
+async def _pages(system: AppContext, import_id: int) -> AsyncGenerator[list["_Row"]]:
     """The rejected rows; no transaction is held while a page is being written."""
     after = 0
     mine = select(import_rejects).where(import_rejects.c.import_id == import_id)

@@ -16,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports import undo
 from ums.core.imports.columns import Choice, check_columns, look
 from ums.core.imports.rejects import rejected_workbook
@@ -30,7 +30,7 @@ from ums.core.tables import imports
 from ums.core.users.bulk_upsert import Difference, apply
 from ums.core.users.entry_parser import Entry, Rights
 from ums.core.users.fields import ALL
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid, NotFound, UmsError, dump
 
 __all__ = ["Import", "claim", "open_import", "rejected_workbook", "run", "show", "step", "sweep"]
@@ -40,36 +40,38 @@ _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = imports.owner AND w.le
 _FREE = f"(state = 'waiting' OR (state = 'running' AND (owner = :owner OR NOT {_ALIVE})))"
 _OURS = "id = :id AND owner = :owner AND state = 'running'"
 
-_OPEN = Hot("""
+_OPEN = Statement("""
     INSERT INTO imports (file, name, digest, bind_id, state, detail, cursor, size, added, changed,
         unchanged, rejected, created_at, mapping, sheet, header, header_row)
     VALUES (:file, :name, :digest, :bind_id, 'waiting', '', 0, :size, 0, 0, 0, 0, :at, :mapping,
         :sheet, :header, :header_row) RETURNING id
 """)
-_CANDIDATES = Hot(f"SELECT id, file FROM imports WHERE {_FREE} ORDER BY id LIMIT 20 $skip_locked")
-_TAKE = Hot(
+_CANDIDATES = Statement(
+    f"SELECT id, file FROM imports WHERE {_FREE} ORDER BY id LIMIT 20 $skip_locked"
+)
+_TAKE = Statement(
     "UPDATE imports SET state = 'running', owner = :owner,"
     " started_at = coalesce(started_at, CAST(:now AS bigint))"
     f" WHERE id = :id AND {_FREE} RETURNING id"
 )
-_RELEASE = Hot(f"UPDATE imports SET state = 'waiting', owner = NULL WHERE {_OURS}")
-_ADVANCE = Hot(
+_RELEASE = Statement(f"UPDATE imports SET state = 'waiting', owner = NULL WHERE {_OURS}")
+_ADVANCE = Statement(
     "UPDATE imports SET cursor = :cursor + :read, size = :size"
     f" WHERE {_OURS} AND cursor = :cursor RETURNING id"
 )
-_COUNT = Hot(
+_COUNT = Statement(
     "UPDATE imports SET added = added + :added, changed = changed + :changed,"
     " unchanged = unchanged + :unchanged, rejected = rejected + :rejected WHERE id = :id"
 )
-_CHANGED = Hot(
+_CHANGED = Statement(
     "INSERT INTO import_batches (import_id, number, changes) VALUES (:id, :number, :changes)"
 )
-_REJECT = Hot("""
+_REJECT = Statement("""
     INSERT INTO import_rejects (import_id, "row", cells, reason)
     SELECT CAST(:id AS bigint), r.number, r.cells, r.reason
     FROM $rows(r: number bigint, cells text, reason text)
 """)
-_FINISH = Hot(
+_FINISH = Statement(
     "UPDATE imports SET state = :state, detail = :detail, finished_at = :at, owner = NULL"
     f" WHERE {_OURS} RETURNING file"
 )
@@ -104,7 +106,7 @@ SELECT = select(*[imports.c[field] for field in Import.__struct_fields__])
 
 
 async def open_import(
-    system: System, path: Path, *, bind_id: str = ALL, name: str, choice: Choice | None = None
+    system: AppContext, path: Path, *, bind_id: str = ALL, name: str, choice: Choice | None = None
 ) -> Import:
     """Keep a copy of the file at `path` to be imported; the engine, or `run`, does the rest.
 
@@ -134,7 +136,7 @@ async def open_import(
             await discard(copy)
 
 
-async def check_bind_id(system: System, bind_id: str) -> None:
+async def check_bind_id(system: AppContext, bind_id: str) -> None:
     snapshot = await system.directory.now()
     if not (bind_id == ALL or bind_id in snapshot.channels or bind_id in snapshot.sender_codes):
         raise Invalid("bad_bind_id", kind="import", bind_id=bind_id[:64])
@@ -159,7 +161,7 @@ async def claim(tx: Tx, owner: str) -> int | None:
     return await undo.claim(tx, owner)
 
 
-async def run(system: System, import_id: int, owner: str) -> None:
+async def run(system: AppContext, import_id: int, owner: str) -> None:
     """Do the import to its end, or until it is another worker's; or take it back.
 
     What is wrong with the file is stored as the import's `detail`, not raised. When this task is
@@ -179,7 +181,7 @@ async def run(system: System, import_id: int, owner: str) -> None:
         raise
 
 
-async def sweep(system: System) -> int:
+async def sweep(system: AppContext) -> int:
     """Remove copies that no unfinished import wants: what a crash left behind. How many."""
     async with system.database.read() as tx:
         unfinished = imports.c.state.in_(UNFINISHED)
@@ -187,7 +189,7 @@ async def sweep(system: System) -> int:
     return await leave_only(system.settings, wanted)
 
 
-async def step(system: System, import_id: int, owner: str) -> bool:
+async def step(system: AppContext, import_id: int, owner: str) -> bool:
     """Do the next batch alone; False when there is nothing more to do.
 
     Each call starts a reader of its own: `run` is for doing all of it.
@@ -206,7 +208,7 @@ async def step(system: System, import_id: int, owner: str) -> bool:
         return False
 
 
-async def _read_all(system: System, row: Any, owner: str) -> None:
+async def _read_all(system: AppContext, row: Any, owner: str) -> None:
     try:
         async with _reading(system, row) as reader:
             work = await _Work.begin(system, row, owner, reader)
@@ -216,7 +218,7 @@ async def _read_all(system: System, row: Any, owner: str) -> None:
         await _finish(system, row, owner, error)
 
 
-def _reading(system: System, row: Any) -> AbstractAsyncContextManager[Reader]:
+def _reading(system: AppContext, row: Any) -> AbstractAsyncContextManager[Reader]:
     names: list[str] | None = None if row.mapping is None else msgspec.json.decode(row.mapping)
     return sheet_reader.reading(
         Path(row.file), system.settings, row.cursor, names, row.sheet, row.header_row
@@ -226,14 +228,14 @@ def _reading(system: System, row: Any) -> AbstractAsyncContextManager[Reader]:
 class _Work:
     """An import while its reader runs."""
 
-    def __init__(self, system: System, row: Any, owner: str, reader: Reader) -> None:
+    def __init__(self, system: AppContext, row: Any, owner: str, reader: Reader) -> None:
         self._system, self._row, self._owner, self._reader = system, row, owner, reader
         self._cursor: int = row.cursor
         self._size = 0
         self._table: Table
 
     @classmethod
-    async def begin(cls, system: System, row: Any, owner: str, reader: Reader) -> "_Work":
+    async def begin(cls, system: AppContext, row: Any, owner: str, reader: Reader) -> "_Work":
         work = cls(system, row, owner, reader)
         head = await reader.next()
         if not isinstance(head, Head):
@@ -299,7 +301,7 @@ def _clear(text: str) -> str:
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-async def _take(system: System, import_id: int, owner: str) -> Any:
+async def _take(system: AppContext, import_id: int, owner: str) -> Any:
     mine = {"owner": owner, "now": clock.now(), "id": import_id}
     async with system.database.write() as tx:
         row = await tx.first(select(imports).where(imports.c.id == import_id))
@@ -311,12 +313,12 @@ async def _take(system: System, import_id: int, owner: str) -> Any:
         return await tx.first(select(imports).where(imports.c.id == import_id))
 
 
-async def _release(system: System, import_id: int, owner: str) -> None:
+async def _release(system: AppContext, import_id: int, owner: str) -> None:
     async with system.database.write() as tx:
         await tx.run(_RELEASE, {"id": import_id, "owner": owner})
 
 
-async def _finish(system: System, row: Any, owner: str, error: Invalid | None) -> None:
+async def _finish(system: AppContext, row: Any, owner: str, error: Invalid | None) -> None:
     end = {"state": "done", "detail": ""}
     if error is not None:
         end = {"state": "failed", "detail": _clear(dump(error))}
@@ -345,6 +347,6 @@ async def _found(tx: Tx, import_id: int) -> Import:
     return found
 
 
-async def is_kept(system: System, copy: Path) -> bool:
+async def is_kept(system: AppContext, copy: Path) -> bool:
     async with system.database.read() as tx:
         return await tx.first(select(imports.c.id).where(imports.c.file == str(copy))) is not None

@@ -11,11 +11,11 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import import_batches, imports
 from ums.core.tables import users as users_table
 from ums.core.users.bulk_upsert import NOTHING, Difference, State, fill, write
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 from ums.errors import Conflict, NotFound
 
 KEPT_FOR = 30 * clock.DAY  # how long an import can be taken back
@@ -23,13 +23,15 @@ KEPT_FOR = 30 * clock.DAY  # how long an import can be taken back
 _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = imports.owner AND w.lease_until > $now)"
 _FREE = f"state = 'undoing' AND (owner IS NULL OR owner = :owner OR NOT {_ALIVE})"
 _OURS = "id = :id AND owner = :owner AND state = 'undoing'"
-_CANDIDATE = Hot(f"SELECT id FROM imports WHERE {_FREE} ORDER BY id LIMIT 1 $skip_locked")
-_TAKE = Hot(f"UPDATE imports SET owner = :owner WHERE id = :id AND {_FREE} RETURNING id")
-_COUNT = Hot(
+_CANDIDATE = Statement(f"SELECT id FROM imports WHERE {_FREE} ORDER BY id LIMIT 1 $skip_locked")
+_TAKE = Statement(f"UPDATE imports SET owner = :owner WHERE id = :id AND {_FREE} RETURNING id")
+_COUNT = Statement(
     f"UPDATE imports SET undone = undone + :undone, kept = kept + :kept WHERE {_OURS} RETURNING id"
 )
-_FINISH = Hot(f"UPDATE imports SET state = 'undone', finished_at = :at, owner = NULL WHERE {_OURS}")
-_REQUEST = Hot(
+_FINISH = Statement(
+    f"UPDATE imports SET state = 'undone', finished_at = :at, owner = NULL WHERE {_OURS}"
+)
+_REQUEST = Statement(
     "UPDATE imports SET state = 'undoing', owner = NULL"
     " WHERE id = :id AND state IN ('done', 'failed') RETURNING id"
 )
@@ -39,7 +41,7 @@ class Lost(Exception):  # not an error: another worker goes on
     """The import is not this worker's any more."""
 
 
-async def request(system: System, import_id: int) -> None:
+async def request(system: AppContext, import_id: int) -> None:
     """Have the import taken back by an engine. Raises NotFound, Conflict."""
     async with system.database.write() as tx:
         row = await tx.first(select(imports).where(imports.c.id == import_id).with_for_update())
@@ -62,7 +64,7 @@ async def claim(tx: Tx, owner: str) -> int | None:
     return None if id is None else await tx.value(_TAKE, {**mine, "id": id})
 
 
-async def run(system: System, import_id: int, owner: str) -> None:
+async def run(system: AppContext, import_id: int, owner: str) -> None:
     """Take back what is left, or until it is another worker's; nothing where nothing is to be."""
     mine = {"owner": owner, "now": clock.now(), "id": import_id}
     async with system.database.write() as tx:
@@ -75,7 +77,7 @@ async def run(system: System, import_id: int, owner: str) -> None:
         return
 
 
-async def step(system: System, import_id: int, owner: str) -> bool:
+async def step(system: AppContext, import_id: int, owner: str) -> bool:
     """Take back the last batch; False when there is none. Raises Lost."""
     mine = import_batches.c.import_id == import_id
     newest = select(import_batches).where(mine).order_by(import_batches.c.number.desc()).limit(1)
@@ -155,7 +157,7 @@ def _is_empty(state: State) -> bool:
     return msgspec.json.decode(state.attributes) == {} and not any(left.values())
 
 
-async def forget(system: System) -> None:
+async def forget(system: AppContext) -> None:
     """Remove the records of imports that are too old to be taken back."""
     old = select(imports.c.id).where(imports.c.finished_at < clock.now() - KEPT_FOR)
     old = old.where(imports.c.state.in_(("done", "failed")))

@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import select, text
 
 from ums import __version__, clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.identity.operator_access import required_roles
 from ums.core.maintenance import restore_guard
@@ -36,7 +36,7 @@ def finding(check: str, ok: bool, found: str, advice: str) -> Finding:
     return Finding(ok, check, found, "" if ok else advice)
 
 
-async def examine(system: System) -> list[Finding]:
+async def examine(system: AppContext) -> list[Finding]:
     """Every check, whether it passed or not."""
     revision = await runner.revision(system.database)
     program = f"UMS {__version__} on Python {sys.version.split()[0]}"
@@ -50,14 +50,14 @@ async def examine(system: System) -> list[Finding]:
     ]
 
 
-def _factor(system: System) -> Finding:
+def _factor(system: AppContext) -> Finding:
     """A choice, so that nothing is wrong with either; it is told, as it is made once."""
     roles = ", ".join(sorted(required_roles(system)))
     hint = "nobody; for administrators: `UMS_TWO_FACTOR_ROLES=administrator`, or page Operators"
     return finding("factor", True, f"a second factor is required of {roles or hint}", "")
 
 
-async def _restored(system: System) -> Finding:
+async def _restored(system: AppContext) -> Finding:
     held = (await restore_guard.show(system)).backup_at
     if held is None:
         return finding("backup", True, "this is no restored backup", "")
@@ -65,7 +65,7 @@ async def _restored(system: System) -> Finding:
     return finding("backup", False, told, "look at what waits, then run `ums restored confirm`")
 
 
-async def _database(system: System) -> list[Finding]:
+async def _database(system: AppContext) -> list[Finding]:
     async with system.database.read() as tx:
         if system.database.dialect == "sqlite":
             return [await _sqlite(tx), await _newest(tx)]
@@ -98,7 +98,7 @@ async def _newest(tx: Tx) -> Finding:
     return finding("time", ahead < DRIFT, told, "set the clock, best by NTP")
 
 
-async def _secrets(system: System) -> Finding:
+async def _secrets(system: AppContext) -> Finding:
     bad, good = await unreadable(system)
     told = f"unreadable: {', '.join(bad)}" if bad else f"{good} stored, all readable"
     advice = (
@@ -108,7 +108,7 @@ async def _secrets(system: System) -> Finding:
     return finding("secrets", not bad, told, advice)
 
 
-async def unreadable(system: System) -> tuple[list[str], int]:
+async def unreadable(system: AppContext) -> tuple[list[str], int]:
     """(the keys and codes whose secret this key cannot read, how many it can)."""
     system.directory.forget()
     now = await system.directory.now()
@@ -129,7 +129,7 @@ async def unreadable(system: System) -> tuple[list[str], int]:
     return bad, count - len(bad)
 
 
-def _closed(system: System, name: str, secret: str, context: str) -> list[str]:
+def _closed(system: AppContext, name: str, secret: str, context: str) -> list[str]:
     try:
         system.seal.open(secret, context)
     except Invalid:
@@ -137,7 +137,7 @@ def _closed(system: System, name: str, secret: str, context: str) -> list[str]:
     return []
 
 
-async def require_key(system: System) -> None:
+async def require_key(system: AppContext) -> None:
     """Say which secrets this key cannot read.
 
     Raises Invalid when that is all of them: another key, with which everybody would be refused

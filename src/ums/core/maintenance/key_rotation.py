@@ -28,8 +28,8 @@ from ums.core.common.encryption import (
     sealed_with,
     write_keys,
 )
-from ums.core.common.idempotency import Place
-from ums.core.context.app_context import System
+from ums.core.common.idempotency import RequestKey
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import CHECK_EVERY, SEALING_KEY, touch
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import access_key_context, channel_context
@@ -116,19 +116,19 @@ SEALED: Final = (
         operators, "totp", select(operators), lambda row: two_factor.secret_context(row.id)
     ),
     SealedColumn(
-        answers, "answer", select(answers), lambda row: Place(row.caller, row.key).context
+        answers, "answer", select(answers), lambda row: RequestKey(row.caller, row.key).context
     ),
 )
 """Every column that holds sealed texts, with what each text is bound to."""
 
 
-async def show(system: System) -> KeyStatus:
+async def show(system: AppContext) -> KeyStatus:
     """Which keys there are, and what each still opens."""
     await _follow(system)
     return await _status(system, [])
 
 
-async def add(system: System) -> KeyStatus:
+async def add(system: AppContext) -> KeyStatus:
     """Add a new key to the key file without using it yet.
 
     Raises Invalid: key_from_environment, key_not_retired.
@@ -141,7 +141,7 @@ async def add(system: System) -> KeyStatus:
     return await _status(system, [])
 
 
-async def rotate(system: System) -> KeyStatus:
+async def rotate(system: AppContext) -> KeyStatus:
     """Seal everything with the next key, or finish a rotation that was interrupted.
 
     On SQLite this adds the new key and retires the old one as well. On PostgreSQL, and with keys
@@ -162,7 +162,7 @@ async def rotate(system: System) -> KeyStatus:
     return await _status(system, await _retire(system) if alone else [])
 
 
-async def retire(system: System) -> KeyStatus:
+async def retire(system: AppContext) -> KeyStatus:
     """Move the keys that open nothing any more from the key file to the file of retired ones.
 
     Raises Invalid: key_from_environment, key_in_use.
@@ -172,30 +172,30 @@ async def retire(system: System) -> KeyStatus:
     return await _status(system, await _retire(system))
 
 
-async def _follow(system: System) -> None:
+async def _follow(system: AppContext) -> None:
     system.seal.reload()
     system.directory.forget()
     await system.directory.now()
 
 
-def _require_file(system: System) -> None:
+def _require_file(system: AppContext) -> None:
     if system.settings.secret_key:
         raise Invalid("key_from_environment")
 
 
-def _before(system: System) -> list[str]:
+def _before(system: AppContext) -> list[str]:
     """The keys that are older than the sealing one: not retired yet."""
     known = system.seal.fingerprints
     return known[: known.index(system.seal.fingerprint)]
 
 
-def _behind(system: System) -> list[str]:
+def _behind(system: AppContext) -> list[str]:
     """The keys that were added and seal nothing yet."""
     known = system.seal.fingerprints
     return known[known.index(system.seal.fingerprint) + 1 :]
 
 
-async def _add(system: System) -> None:
+async def _add(system: AppContext) -> None:
     new = os.urandom(32)
     keys = await asyncio.to_thread(read_keys, system.settings)
     await asyncio.to_thread(write_keys, system.settings, [*keys, new])
@@ -204,7 +204,7 @@ async def _add(system: System) -> None:
         await audit_log.note(tx, "key.add", fingerprint(new))
 
 
-async def _switch(system: System, name: str) -> None:
+async def _switch(system: AppContext, name: str) -> None:
     """Let every process seal with the key `name` from now on."""
     root = system.seal.root.hex()
     async with system.database.write() as tx:
@@ -219,7 +219,7 @@ async def _switch(system: System, name: str) -> None:
         await asyncio.sleep(2 * CHECK_EVERY)
 
 
-async def _seal_all(system: System) -> None:
+async def _seal_all(system: AppContext) -> None:
     await _seal_root(system)
     for place in SEALED:
         await _seal_column(system, place)
@@ -228,7 +228,7 @@ async def _seal_all(system: System) -> None:
     system.directory.forget()
 
 
-async def _seal_root(system: System) -> None:
+async def _seal_root(system: AppContext) -> None:
     async with system.database.write() as tx:
         stored = await metadata.value(tx, DERIVATION_ROOT)
         if stored is not None:
@@ -236,7 +236,7 @@ async def _seal_root(system: System) -> None:
             await metadata.put(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
 
 
-async def _seal_column(system: System, place: SealedColumn) -> None:
+async def _seal_column(system: AppContext, place: SealedColumn) -> None:
     """Seal a column anew, by slices in the order of the primary key."""
     after: tuple[Any, ...] | None = None
     while True:
@@ -249,7 +249,7 @@ async def _seal_column(system: System, place: SealedColumn) -> None:
         after = tuple(getattr(rows[-1], column.name) for column in place.table.primary_key)
 
 
-def _slice(system: System, place: SealedColumn, after: tuple[Any, ...] | None) -> Select[Any]:
+def _slice(system: AppContext, place: SealedColumn, after: tuple[Any, ...] | None) -> Select[Any]:
     done = place.column.like(sealed_with(system.seal.fingerprint) + "%")
     order = list(place.table.primary_key)
     query = place.query.where(place.column.is_not(None), ~done).order_by(*order).limit(SLICE)
@@ -258,7 +258,7 @@ def _slice(system: System, place: SealedColumn, after: tuple[Any, ...] | None) -
     return query.where(tuple_(*order) > tuple_(*after))
 
 
-async def _seal_row(system: System, tx: Tx, place: SealedColumn, row: Any) -> None:
+async def _seal_row(system: AppContext, tx: Tx, place: SealedColumn, row: Any) -> None:
     """Where the row is unchanged since it was read; one that no key opens stays as it is."""
     old = getattr(row, place.name)
     try:
@@ -270,7 +270,7 @@ async def _seal_row(system: System, tx: Tx, place: SealedColumn, row: Any) -> No
     await tx.run(update(place.table).where(mine, place.column == old).values(new))
 
 
-async def _retire(system: System) -> list[str]:
+async def _retire(system: AppContext) -> list[str]:
     old = _before(system)
     status = await _status(system, [])
     if any(status.sealed.get(name) for name in old):
@@ -287,7 +287,7 @@ async def _retire(system: System) -> list[str]:
     return old
 
 
-async def _status(system: System, retired: list[str]) -> KeyStatus:
+async def _status(system: AppContext, retired: list[str]) -> KeyStatus:
     known = system.seal.fingerprints
     sealed, total = dict.fromkeys(known, 0), 0
     async with system.database.read() as tx:

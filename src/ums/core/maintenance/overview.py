@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import and_, func, select, text
 
 from ums import __version__, clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance import restore_guard
 from ums.core.reporting import statistics
 from ums.core.reporting.statistics_sql import Asked
@@ -27,7 +27,7 @@ class Overview(Struct, frozen=True):
     restored_from: str | None  # the time of the backup, while sending is held for it
 
 
-async def overview(system: System) -> Overview:
+async def overview(system: AppContext) -> Overview:
     system.directory.forget()
     snapshot, now = await system.directory.now(), clock.now()
     asked = Asked(by="day", since=now, until=now + 1)

@@ -24,11 +24,11 @@ from ums.core.common import metadata
 from ums.core.common.metadata import HELD
 from ums.core.tables import deliveries
 from ums.core.tables.states import WAITING
-from ums.db import Database, Hot, Tx
+from ums.db import Database, Statement, Tx
 
 if TYPE_CHECKING:
     from ums.config import Settings
-    from ums.core.context.app_context import System
+    from ums.core.context.app_context import AppContext
 
 log = structlog.get_logger()
 FILE: Final = "ums.seen"
@@ -36,7 +36,7 @@ MOST: Final = 100_000  # that are counted
 _INSTANCE: Final = "instance"
 _SEEN: Final = "seen_at"
 
-_SEE = Hot(
+_SEE = Statement(
     "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE"
     # Several machines' clocks may differ; the time only goes on.
     " SET value = CASE WHEN CAST(meta.value AS bigint) > CAST(excluded.value AS bigint)"
@@ -75,7 +75,7 @@ async def check(database: Database, settings: "Settings") -> None:
     await _note(database, path)
 
 
-async def see(system: "System") -> None:
+async def see(system: "AppContext") -> None:
     """Note the time in both places, as long as a worker runs."""
     await _note(system.database, system.settings.data_dir / FILE)
 
@@ -89,7 +89,7 @@ async def _note(database: Database, path: Path) -> None:
     await asyncio.to_thread(_write, path, str(instance), now)
 
 
-async def show(system: "System") -> Restored:
+async def show(system: "AppContext") -> Restored:
     async with system.database.read() as tx:
         held = await metadata.value(tx, HELD)
         if held is None:
@@ -103,7 +103,7 @@ async def count_waiting(tx: Tx) -> int:
     return int(await tx.value(select(func.count()).select_from(waiting.subquery())))
 
 
-async def confirm(system: "System", *, actor: str | None = None) -> Restored:
+async def confirm(system: "AppContext", *, actor: str | None = None) -> Restored:
     """Send what waits after all."""
     async with system.database.write() as tx:
         if await metadata.remove(tx, HELD):

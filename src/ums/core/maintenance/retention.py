@@ -13,10 +13,10 @@ from sqlalchemy import delete, select
 
 from ums import clock
 from ums.core.audit import audit_chain
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import messages
 from ums.core.tables.states import OPEN
-from ums.db import Hot, rows_json
+from ums.db import Statement, rows_json
 
 log = structlog.get_logger()
 PART: Final = 2_000  # deliveries in one transaction; no writer has to wait for long
@@ -24,28 +24,32 @@ AT_ONCE: Final = 100_000  # deliveries in one sweep; the rest is for the next
 LOOKED_AT: Final = 500  # messages at a time
 
 _STATES = ", ".join(f"'{state}'" for state in OPEN)
-_OPEN = Hot(f"SELECT id FROM deliveries WHERE message_id = :id AND state IN ({_STATES}) LIMIT 1")
-_TOLD = Hot(
+_OPEN = Statement(
+    f"SELECT id FROM deliveries WHERE message_id = :id AND state IN ({_STATES}) LIMIT 1"
+)
+_TOLD = Statement(
     "SELECT k.id FROM deliveries d JOIN callback_records k ON k.delivery_id = d.id"
     " WHERE d.message_id = :id LIMIT 1"
 )
-_STILL_TOLD = Hot(
+_STILL_TOLD = Statement(
     "SELECT k.id FROM $rows(r: id bigint)"
     " JOIN callback_records k ON k.delivery_id = r.id AND $among(k.delivery_id, r) LIMIT 1"
 )
-_LOCKED = Hot(
+_LOCKED = Statement(
     "SELECT id FROM messages m WHERE id = :id AND state = 'expanded' AND accepted_at < :before"
     " AND expires_at <= :now $lock(m)"
 )
-_PART = Hot("SELECT id FROM deliveries WHERE message_id = :id LIMIT :limit")
-_ATTEMPTS = Hot("DELETE FROM attempts WHERE delivery_id IN (SELECT r.id FROM $rows(r: id bigint))")
-_DELIVERIES = Hot("DELETE FROM deliveries WHERE id IN (SELECT r.id FROM $rows(r: id bigint))")
-_SHRINK = Hot(
+_PART = Statement("SELECT id FROM deliveries WHERE message_id = :id LIMIT :limit")
+_ATTEMPTS = Statement(
+    "DELETE FROM attempts WHERE delivery_id IN (SELECT r.id FROM $rows(r: id bigint))"
+)
+_DELIVERIES = Statement("DELETE FROM deliveries WHERE id IN (SELECT r.id FROM $rows(r: id bigint))")
+_SHRINK = Statement(
     "UPDATE messages SET size = CASE WHEN size > :gone THEN size - :gone ELSE 0 END WHERE id = :id"
 )
 
 
-async def sweep(system: System) -> None:
+async def sweep(system: AppContext) -> None:
     """Remove what the settings keep no longer, up to a sweep's worth."""
     own, now = system.settings, clock.now()
     if own.message_days:
@@ -54,7 +58,7 @@ async def sweep(system: System) -> None:
         await audit_chain.forget(system, now - round(own.audit_days * clock.DAY), AT_ONCE)
 
 
-async def _sweep_messages(system: System, before: int) -> None:
+async def _sweep_messages(system: AppContext, before: int) -> None:
     place, left, removed = (0, 0), AT_ONCE, 0
     while left > 0:
         rows = await _old(system, before, place)
@@ -76,7 +80,7 @@ async def _sweep_messages(system: System, before: int) -> None:
         log.info("removed old messages", count=removed)
 
 
-async def _old(system: System, before: int, place: tuple[int, int]) -> Any:
+async def _old(system: AppContext, before: int, place: tuple[int, int]) -> Any:
     at, id = place
     later = (messages.c.accepted_at > at) | ((messages.c.accepted_at == at) & (messages.c.id > id))
     over = (messages.c.accepted_at < before) & (messages.c.expires_at <= clock.now())
@@ -88,7 +92,7 @@ async def _old(system: System, before: int, place: tuple[int, int]) -> Any:
         return await tx.rows(query.order_by(*order).limit(LOOKED_AT))
 
 
-async def _remove_part(system: System, id: int, before: int) -> tuple[int, bool]:
+async def _remove_part(system: AppContext, id: int, before: int) -> tuple[int, bool]:
     """(deliveries removed, whether the message is gone)"""
     async with system.database.write() as tx:
         # Whoever resends it holds this row as well, and gives it a new life.
@@ -109,7 +113,7 @@ async def _remove_part(system: System, id: int, before: int) -> tuple[int, bool]
         return len(ids), whole
 
 
-async def _is_needed(system: System, id: int) -> bool:
+async def _is_needed(system: AppContext, id: int) -> bool:
     """Whether a delivery waits, or a callback is still to be told or replayed."""
     async with system.database.read() as tx:
         return any([await tx.first(query, {"id": id}) for query in (_OPEN, _TOLD)])

@@ -8,7 +8,7 @@ from ums.config import Settings, SettingsError
 from ums.core.common import metadata
 from ums.core.common.data_folder import secure
 from ums.core.common.encryption import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance import restore_guard
 from ums.core.net.ssrf_guard import parse_networks
 from ums.db import DataLock, open_database
@@ -32,7 +32,7 @@ def _check_ports(text: str) -> None:
         raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
 
 
-async def _load_root(system: System) -> None:
+async def _load_root(system: AppContext) -> None:
     """Derive keys as before the sealing key was rotated, where it was."""
     async with system.database.read() as tx:
         stored = await metadata.value(tx, DERIVATION_ROOT)
@@ -42,7 +42,7 @@ async def _load_root(system: System) -> None:
 
 
 @asynccontextmanager
-async def open_system(settings: Settings) -> AsyncGenerator[System]:
+async def open_system(settings: Settings) -> AsyncGenerator[AppContext]:
     """Open the data folder and the database, migrated to this version's schema.
 
     Raises db.HeldError when another process has the SQLite database open, SettingsError or Invalid
@@ -61,7 +61,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[System]:
     try:
         await runner.migrate(database)
         await restore_guard.check(database, settings)
-        system = System(settings, database, load_seal(settings))
+        system = AppContext(settings, database, load_seal(settings))
         await system.directory.now()
         await _load_root(system)
         try:

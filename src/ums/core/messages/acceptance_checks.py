@@ -16,11 +16,11 @@ from ums.core.channels import access_lists, broadcast_quota, quiet_hours, strate
 from ums.core.channels.broadcast_quota import Quota
 from ums.core.channels.channels import check_channel
 from ums.core.channels.content_filter import check_words
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, Sender
 from ums.core.messages import approval
 from ums.core.messages.approval import Asking
-from ums.core.messages.requests import Request
+from ums.core.messages.requests import SendRequest
 from ums.core.users import segments
 from ums.core.webhooks.outbox import wanted
 from ums.errors import Invalid, Refused
@@ -40,7 +40,7 @@ class Admission(Struct, frozen=True):
 
 
 async def admit(
-    system: System, channel: Channel, request: Request, *, origin: str = "v1"
+    system: AppContext, channel: Channel, request: SendRequest, *, origin: str = "v1"
 ) -> Admission:
     """Raises Refused or Invalid for a request that the channel's rules do not let through."""
     check_channel(channel)
@@ -67,7 +67,9 @@ async def admit(
     return Admission(sender, begins if begins > now else 0, halt, asking, quota, spills)
 
 
-async def telling(system: System, channel: Channel, request: Request) -> tuple[int | None, int]:
+async def telling(
+    system: AppContext, channel: Channel, request: SendRequest
+) -> tuple[int | None, int]:
     """(id, tells) of the callback address that is told of the message, (None, 0) for none
     (ums-spec 3.6). Raises Invalid for a URL that is not one of the channel's."""
     url, tells = request.callback.url, wanted(channel.rules)
@@ -89,7 +91,7 @@ def _address(channel: Channel, url: str | None) -> int | None:
     )
 
 
-async def _check_ids(system: System, channel: Channel, request: Request) -> None:
+async def _check_ids(system: AppContext, channel: Channel, request: SendRequest) -> None:
     """What the request names must be there: lists, a strategy, a segment."""
     black_id, white_id = request.option.black_id, request.option.white_id
     rule_id = 0 if request.audience.direct else request.rule_id
@@ -104,7 +106,7 @@ async def _check_ids(system: System, channel: Channel, request: Request) -> None
             await segments.admit(tx, segment)
 
 
-def texts_of(request: Request) -> Iterator[str]:
+def texts_of(request: SendRequest) -> Iterator[str]:
     """Every text that a message says, however deep it lies."""
     yield from _texts(msgspec.to_builtins(request.content))
     for own in request.audience.variables:

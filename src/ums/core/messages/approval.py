@@ -18,7 +18,7 @@ from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
 from ums.core.content.message_content import Content
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.channel_policy import read_rules
 from ums.core.context.directory import Channel
 from ums.core.identity import actors
@@ -78,7 +78,7 @@ class _Given(Struct):
 
 
 async def list_waiting(
-    system: System,
+    system: AppContext,
     channels: Channels = None,
     *,
     sort: ByTime = "created_at",
@@ -96,7 +96,7 @@ async def list_waiting(
     return cut(rows, limit, lambda row: _shown(row, own), _ORDER.place(sort))
 
 
-async def waits(system: System, msgid: str) -> bool:
+async def waits(system: AppContext, msgid: str) -> bool:
     """Whether the message waits for a second person."""
     async with system.database.read() as tx:
         halt = await tx.value(select(messages.c.halt).where(messages.c.msgid == msgid))
@@ -109,7 +109,7 @@ async def is_own(tx: Tx, msgid: str, actor: str) -> bool:
     return row is not None and await _is_own(tx, row, await actors.of(tx, actor))
 
 
-async def approve(system: System, msgid: str, actor: str, channels: Channels = None) -> None:
+async def approve(system: AppContext, msgid: str, actor: str, channels: Channels = None) -> None:
     """Let the message go. Its lifetime begins now, or when the channel's quiet hours are over; an
     end that its caller named stays where it is.
 
@@ -128,7 +128,7 @@ async def approve(system: System, msgid: str, actor: str, channels: Channels = N
 
 
 async def refuse(
-    system: System, msgid: str, actor: str, why: str = "", channels: Channels = None
+    system: AppContext, msgid: str, actor: str, why: str = "", channels: Channels = None
 ) -> None:
     """Stop the message for good; `why` goes into the audit log. Raises as `approve` does."""
     if len(why) > MAX_WHY or "\x00" in why:

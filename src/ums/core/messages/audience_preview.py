@@ -9,16 +9,16 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.messages.requests import Request
-from ums.core.templates.cache import Library
+from ums.core.messages.requests import SendRequest
+from ums.core.templates.cache import TemplateCache
 from ums.core.templates.missing_variables_sql import Lacking, lacking
 from ums.core.users.audience import Audience
 from ums.core.users.segment_conditions import read
 from ums.core.users.segment_sql import compile_conditions
 from ums.core.users.segments import conditions_of
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 _BOUND = (
     "(SELECT a.value FROM addresses a WHERE a.user_id = u.id AND a.kind = 'email'"
@@ -62,7 +62,7 @@ _COUNTED = (
     " AS problem FROM ({targets}) t) f GROUP BY f.problem"
 )
 _SUMS = ", sum(f.{lack}), min(CASE WHEN f.{lack} = 1 THEN f.userid END)"
-_OWN_TAGS = Hot(
+_OWN_TAGS = Statement(
     "SELECT g.tag FROM $rows(g: tag text)"
     " WHERE EXISTS (SELECT 1 FROM tags t WHERE t.bind_id = :key AND t.tag = g.tag)"
 )
@@ -86,7 +86,7 @@ class Reach(Struct, frozen=True):
     lacks: list[Lack] = []  # of the loss `variable_missing`; a user may lack several
 
 
-async def reach(system: System, channel: Channel, asked: Request) -> Reach:
+async def reach(system: AppContext, channel: Channel, asked: SendRequest) -> Reach:
     """Count them now, for a request that passed every check."""
     audience, option = asked.audience, asked.option
     needs = await _needs(system, asked)
@@ -115,11 +115,11 @@ async def reach(system: System, channel: Channel, asked: Request) -> Reach:
             bound["block"] = option.black_id
         if option.white_id is not None:
             bound["allow"] = option.white_id
-        rows = await tx.rows(Hot(statement), bound)
+        rows = await tx.rows(Statement(statement), bound)
     return _sum(rows, needs if lacks else None)
 
 
-async def example(system: System, channel: Channel, asked: Request) -> str:
+async def example(system: AppContext, channel: Channel, asked: SendRequest) -> str:
     """The userid of somebody whom a described audience reaches; "" where there is nobody."""
     async with system.database.read() as tx:
         segment, bound = await _segment(tx, asked.audience)
@@ -127,15 +127,17 @@ async def example(system: System, channel: Channel, asked: Request) -> str:
         bound |= {"key": channel.key}
         bound["g"] = rows_json(await _scoped(tx, channel.key, asked.audience.tags))
         members = _members(segment, {})
-        first = Hot(f"SELECT t.userid FROM ({members}) t WHERE t.address <> '' LIMIT 1")
+        first = Statement(f"SELECT t.userid FROM ({members}) t WHERE t.address <> '' LIMIT 1")
         return str(await tx.value(first, bound) or "")
 
 
-async def _needs(system: System, asked: Request) -> Lacking | None:
+async def _needs(system: AppContext, asked: SendRequest) -> Lacking | None:
     """What the template needs of users; what they bring of their own is checked on acceptance."""
     if asked.template_id is None:
         return None
-    version = await system.shared(Library).version(asked.template_id, asked.template_version or 0)
+    version = await system.shared(TemplateCache).version(
+        asked.template_id, asked.template_version or 0
+    )
     return lacking(version, asked.content.para) if version else None
 
 

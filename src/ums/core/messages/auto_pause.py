@@ -10,19 +10,19 @@ from sqlalchemy import delete, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.deliveries import holds
 from ums.core.deliveries.holds import Why
 from ums.core.messages import control
 from ums.core.tables import messages, outcomes, senders
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound, Refused
 
 BOUNCES, CONTENT = "bounces", "content"  # a message's `halt_reason`
 PAUSED_AT_ONCE: Final = 50  # messages
 
-_TO_SEVERAL = Hot(
+_TO_SEVERAL = Statement(
     "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at AND m.size > 1"
     " AND m.priority <> 1 AND m.halt = '' AND m.halt_reason = ''"
     " AND ((m.sender_id = :sender AND m.state <> 'expanded')"
@@ -31,14 +31,14 @@ _TO_SEVERAL = Hot(
 )
 
 
-async def keep_stopped(system: System) -> bool:
+async def keep_stopped(system: AppContext) -> bool:
     """Pause what stopped senders would send to several people; whether there was anything."""
     now = await system.directory.now()
     found = [one.id for one in now.senders.values() if one.stopped_at is not None]
     return any([await pause_mailings(system, sender) for sender in found])
 
 
-async def pause_mailings(system: System, sender: int) -> bool:
+async def pause_mailings(system: AppContext, sender: int) -> bool:
     """Pause all that the sender has to send to several people and that is not urgent. What an
     operator let go on after that goes on."""
     params = {"at": clock.now(), "sender": sender, "limit": PAUSED_AT_ONCE}
@@ -51,7 +51,7 @@ async def pause_mailings(system: System, sender: int) -> bool:
     return bool(found)
 
 
-async def pause_refused(system: System, message: int, words: str) -> None:
+async def pause_refused(system: AppContext, message: int, words: str) -> None:
     """Pause a message whose content one server after the other refuses; once, for what a person
     let go on after that goes on."""
     async with system.database.read() as tx:
@@ -70,7 +70,7 @@ async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> l
     return [row.msgid for row in await tx.rows(query.order_by(messages.c.id.desc()).limit(limit))]
 
 
-async def confirm(system: System, code: str) -> None:
+async def confirm(system: AppContext, code: str) -> None:
     """An operator has seen to it: the sender sends to several people again, what was paused for
     it goes on, and its mails are counted anew. Raises NotFound."""
     async with system.database.write() as tx:

@@ -14,23 +14,30 @@ from msgspec.structs import replace
 
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.common.timestamps import milliseconds
-from ums.core.content.attachments import FileAsked
+from ums.core.content.attachments import FileRequest
 from ums.core.content.message_content import Content
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages import template_content
-from ums.core.messages.new_message import MAX_OWN, Among, Attachment, Outgoing, Recipient, Told
-from ums.core.messages.requests import MAX_PARAMS, Callback, Option, Request
+from ums.core.messages.new_message import (
+    MAX_OWN,
+    Among,
+    Attachment,
+    MessageRequest,
+    Recipient,
+    Told,
+)
+from ums.core.messages.requests import MAX_PARAMS, Callback, Option, SendRequest
 from ums.core.templates.recipient_data import address_of
 from ums.core.templates.variables import check_para
 from ums.core.users.audience import Audience
 from ums.errors import Detail, Invalid, Refused
 from ums.mail.addresses import BadAddress, clean
-from ums.mail.custom_headers import Extras, Header, check_headers
+from ums.mail.custom_headers import CustomHeaders, Header, check_headers
 from ums.mail.mime.builder import BadContent, check_cid, check_subject
 
 
-async def request_of(system: System, channel: Channel, asked: Outgoing) -> Request:
+async def request_of(system: AppContext, channel: Channel, asked: MessageRequest) -> SendRequest:
     """The request, with its template's newest version. Raises Invalid, Refused."""
     if asked.block_list and asked.allow_list:
         raise Refused("lists_conflict")
@@ -42,8 +49,8 @@ async def request_of(system: System, channel: Channel, asked: Outgoing) -> Reque
     return await _with_extras(system, channel, asked, request)
 
 
-def _request(asked: Outgoing, audience: Audience) -> Request:
-    return Request(
+def _request(asked: MessageRequest, audience: Audience) -> SendRequest:
+    return SendRequest(
         audience=audience,
         broadcast=audience.everyone,
         instance=asked.sender or "",
@@ -64,7 +71,7 @@ def _request(asked: Outgoing, audience: Audience) -> Request:
     )
 
 
-async def _check_sender(system: System, channel: Channel, code: str | None) -> None:
+async def _check_sender(system: AppContext, channel: Channel, code: str | None) -> None:
     """One that is named is used, or the message is refused: `/v1` would take another."""
     if code is None:
         return
@@ -76,7 +83,7 @@ async def _check_sender(system: System, channel: Channel, code: str | None) -> N
 # -- who --------------------------------------------------------------------------------------
 
 
-def _audience(asked: Outgoing) -> Audience:
+def _audience(asked: MessageRequest) -> Audience:
     if asked.audience is not None:
         if asked.recipients:
             raise Invalid("one_of", field="audience", names="recipients, audience")
@@ -144,7 +151,7 @@ def _address(text: str, field: str) -> str:
 # -- what -------------------------------------------------------------------------------------
 
 
-def _content(asked: Outgoing) -> Content:
+def _content(asked: MessageRequest) -> Content:
     if asked.template is not None:
         given = [name for name in ("subject", "html", "text") if getattr(asked, name) is not None]
         if given:
@@ -168,8 +175,8 @@ def _said(text: str | None, field: str) -> str:
 
 
 async def _from_template(
-    system: System, channel: Channel, asked: Outgoing, request: Request
-) -> Request:
+    system: AppContext, channel: Channel, asked: MessageRequest, request: SendRequest
+) -> SendRequest:
     para = check_para(asked.variables, "variables")
     if asked.cc or asked.bcc:  # what is the addressee's own is every copy's
         para |= asked.recipients[0].variables if len(asked.recipients) == 1 else {}
@@ -187,14 +194,14 @@ async def _from_template(
     )
 
 
-def _files(asked: Outgoing) -> list[FileAsked]:
+def _files(asked: MessageRequest) -> list[FileRequest]:
     found = [_file(file, f"attachments[{i}]") for i, file in enumerate(asked.attachments)]
     if asked.template is None:
         _check_shown(asked.attachments, html=asked.html is not None)
     return found
 
 
-def _file(given: Attachment, field: str) -> FileAsked:
+def _file(given: Attachment, field: str) -> FileRequest:
     if (given.url is None) == (given.content is None):
         raise Invalid("one_of", field=field, names="url, content")
     if given.content is not None and not given.name:
@@ -202,7 +209,7 @@ def _file(given: Attachment, field: str) -> FileAsked:
     cid = given.cid
     if cid is not None:
         _checked(f"{field}.cid", lambda: check_cid(cid))
-    return FileAsked(
+    return FileRequest(
         field=field,
         url=given.url or "",
         data=given.content,
@@ -224,12 +231,12 @@ def _check_shown(files: Sequence[Attachment], *, html: bool) -> None:
 
 
 async def _with_extras(
-    system: System, channel: Channel, asked: Outgoing, request: Request
-) -> Request:
+    system: AppContext, channel: Channel, asked: MessageRequest, request: SendRequest
+) -> SendRequest:
     reply_to = tuple(_addresses(asked.reply_to, "reply_to"))
     headers = tuple(Header(name, value) for name, value in asked.headers.items())
     _checked("headers", lambda: check_headers(headers))
-    extras = Extras(reply_to=reply_to, headers=headers)
+    extras = CustomHeaders(reply_to=reply_to, headers=headers)
     if asked.cc or asked.bcc:
         return await _with_copies(system, channel, asked, request, extras)
     if reply_to or headers:
@@ -238,8 +245,12 @@ async def _with_extras(
 
 
 async def _with_copies(
-    system: System, channel: Channel, asked: Outgoing, request: Request, extras: Extras
-) -> Request:
+    system: AppContext,
+    channel: Channel,
+    asked: MessageRequest,
+    request: SendRequest,
+    extras: CustomHeaders,
+) -> SendRequest:
     if len(asked.recipients) != 1:
         raise Invalid("one_recipient", field="cc" if asked.cc else "bcc")
     cc, bcc = _addresses(asked.cc, "cc"), _addresses(asked.bcc, "bcc")

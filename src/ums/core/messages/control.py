@@ -14,7 +14,7 @@ from sqlalchemy import Select, exists, select
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion, holds
 from ums.core.deliveries.holds import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
 from ums.core.tables import deliveries, messages
@@ -41,7 +41,7 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 
 async def retract(
-    system: System, channel_id: int | None, msgid: str, *, actor: str | None = None
+    system: AppContext, channel_id: int | None, msgid: str, *, actor: str | None = None
 ) -> Tally:
     """Stop the message for good, in the first 24 hours after it was accepted or, if it was
     scheduled, started. Raises NotFound, Refused("message_retracted") the second time, Invalid."""
@@ -57,7 +57,7 @@ async def retract(
 
 
 async def cancel(
-    system: System, channel_id: int | None, msgid: str, *, actor: str | None = None
+    system: AppContext, channel_id: int | None, msgid: str, *, actor: str | None = None
 ) -> Tally:
     """Stop the message for good, however old it is; one that is stopped already stays as it is.
     Raises NotFound."""
@@ -65,7 +65,7 @@ async def cancel(
 
 
 async def pause(
-    system: System,
+    system: AppContext,
     channel_id: int | None,
     msgid: str,
     *,
@@ -83,7 +83,7 @@ async def pause(
 
 
 async def resume(
-    system: System, channel_id: int | None, msgid: str, *, actor: str | None = None
+    system: AppContext, channel_id: int | None, msgid: str, *, actor: str | None = None
 ) -> Tally:
     """Let a paused message go on. Raises NotFound, and Invalid for one that is stopped for good
     or waits for approval."""
@@ -153,7 +153,7 @@ def _check_going(row: Any) -> None:
 
 
 async def _halted(
-    system: System,
+    system: AppContext,
     channel_id: int | None,
     msgid: str,
     kind: str,
@@ -196,7 +196,7 @@ async def _is_open(tx: Tx, row: Any) -> bool:
     return row.state != "expanded" or bool(await tx.value(select(found)))
 
 
-async def catch(system: System, message: int) -> None:
+async def catch(system: AppContext, message: int) -> None:
     """After the transaction of `parking.halt`: when this returns, no worker brings a delivery of
     the message to the dot any more. Those that a stopped process holds locked stay claimed."""
     deadline = time.monotonic() + PATIENCE

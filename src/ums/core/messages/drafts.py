@@ -7,14 +7,14 @@ from msgspec import Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
-from ums.core.context.app_context import System
-from ums.core.messages.new_message import Outgoing
+from ums.core.context.app_context import AppContext
+from ums.core.messages.new_message import MessageRequest
 from ums.core.tables import drafts
 from ums.errors import NotFound, TooLarge
 
 KEPT = 20  # of one operator, the newest
 LARGEST = 4 * 1024 * 1024  # characters of a form that is being typed
-_EMPTY = msgspec.json.encode(Outgoing()).decode()
+_EMPTY = msgspec.json.encode(MessageRequest()).decode()
 
 
 class Draft(Struct, frozen=True):
@@ -22,7 +22,7 @@ class Draft(Struct, frozen=True):
 
     id: int
     channel_id: int
-    content: Outgoing
+    content: MessageRequest
     form: dict[str, Any] | None  # what was typed since, which may not be a message yet
     updated_at: str
     msgid: str | None  # of the message it became
@@ -33,7 +33,11 @@ class Draft(Struct, frozen=True):
 
 
 async def save(
-    system: System, operator_id: int, channel_id: int, content: Outgoing, id: int | None = None
+    system: AppContext,
+    operator_id: int,
+    channel_id: int,
+    content: MessageRequest,
+    id: int | None = None,
 ) -> int:
     """Keep a new draft, or the draft `id` as it is now; its id. Raises NotFound."""
     text = msgspec.json.encode(content).decode()
@@ -41,7 +45,11 @@ async def save(
 
 
 async def save_form(
-    system: System, operator_id: int, channel_id: int, form: dict[str, Any], id: int | None = None
+    system: AppContext,
+    operator_id: int,
+    channel_id: int,
+    form: dict[str, Any],
+    id: int | None = None,
 ) -> int:
     """Keep what was typed, whether or not it is a message by now; the draft's id. Raises NotFound,
     and TooLarge."""
@@ -52,7 +60,7 @@ async def save_form(
 
 
 async def _save(
-    system: System, operator_id: int, id: int | None, channel_id: int, given: dict[str, Any]
+    system: AppContext, operator_id: int, id: int | None, channel_id: int, given: dict[str, Any]
 ) -> int:
     values = {**given, "channel_id": channel_id, "updated_at": clock.now()}
     async with system.database.write() as tx:
@@ -70,7 +78,7 @@ async def _save(
         return made
 
 
-async def find(system: System, operator_id: int, id: int) -> Draft:
+async def find(system: AppContext, operator_id: int, id: int) -> Draft:
     """Raises NotFound for a draft that is not there, or another operator's."""
     mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
     async with system.database.read() as tx:
@@ -80,7 +88,7 @@ async def find(system: System, operator_id: int, id: int) -> Draft:
     return _draft(row)
 
 
-async def list_drafts(system: System, operator_id: int) -> list[Draft]:
+async def list_drafts(system: AppContext, operator_id: int) -> list[Draft]:
     """An operator's drafts that are not sent, the newest first."""
     mine = (drafts.c.operator_id == operator_id) & drafts.c.msgid.is_(None)
     query = select(drafts).where(mine).order_by(drafts.c.updated_at.desc())
@@ -88,19 +96,19 @@ async def list_drafts(system: System, operator_id: int) -> list[Draft]:
         return [_draft(row) for row in await tx.rows(query)]
 
 
-async def sent(system: System, id: int, msgid: str) -> None:
+async def sent(system: AppContext, id: int, msgid: str) -> None:
     """It became a message."""
     async with system.database.write() as tx:
         await tx.run(update(drafts).where(drafts.c.id == id).values(msgid=msgid))
 
 
-async def remove(system: System, operator_id: int, id: int) -> None:
+async def remove(system: AppContext, operator_id: int, id: int) -> None:
     mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
     async with system.database.write() as tx:
         await tx.run(delete(drafts).where(mine))
 
 
 def _draft(row: Any) -> Draft:
-    content = msgspec.json.decode(row.content, type=Outgoing)
+    content = msgspec.json.decode(row.content, type=MessageRequest)
     form = None if row.form is None else msgspec.json.decode(row.form, type=dict[str, Any])
     return Draft(row.id, row.channel_id, content, form, clock.iso(row.updated_at), row.msgid)

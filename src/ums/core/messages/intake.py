@@ -18,22 +18,22 @@ from ums.core.channels.channels import check_channel
 from ums.core.common.idempotency import KEY_LIFE
 from ums.core.content import materials
 from ums.core.content.attachments import Attached, gather, material_ids
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages import compose, template_content
 from ums.core.messages import template_requests as templates
 from ums.core.messages.acceptance_checks import Admission, admit, telling
-from ums.core.messages.new_message import Outgoing
-from ums.core.messages.requests import Request, parse
+from ums.core.messages.new_message import MessageRequest
+from ums.core.messages.requests import SendRequest, parse
 from ums.core.messages.scheduling import check_times, expiry
 from ums.core.tables import files
 from ums.core.tables.states import HOLD, RESEND
-from ums.db import GroupCommit, Hot, Tx, rows_json
+from ums.db import GroupCommit, Statement, Tx, rows_json
 from ums.errors import Invalid, UmsError
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
-_INSERT = Hot(
+_INSERT = Statement(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
     " origin, template_id, template_version, callback_id, tells, priority, on_doubt, state,"
     " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at,"
@@ -51,7 +51,7 @@ _INSERT = Hot(
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
     " WHERE true RETURNING id, msgid"
 )
-_RESERVE = Hot(
+_RESERVE = Statement(
     "INSERT INTO idempotency (channel_id, key, body_hash, msgid, created_at)"
     " SELECT channel_id, key, body_hash, msgid, created_at FROM $rows(r: channel_id bigint,"
     " key text, body_hash text, msgid text, created_at bigint) WHERE true"
@@ -59,7 +59,7 @@ _RESERVE = Hot(
     " msgid = excluded.msgid, created_at = excluded.created_at"
     " WHERE idempotency.created_at < :horizon RETURNING msgid"
 )
-_KNOWN = Hot(
+_KNOWN = Statement(
     "SELECT i.channel_id, i.key, i.body_hash, i.msgid, i.created_at FROM idempotency i"
     " JOIN $rows(r: channel_id bigint, key text)"
     " ON i.channel_id = r.channel_id AND i.key = r.key"
@@ -81,7 +81,7 @@ class Draft(Struct):
     channel_id: int
     channel: str  # its key
     admission: Admission
-    request: Request
+    request: SendRequest
     files: list[Attached]
     origin: str
     callback_id: int | None
@@ -113,7 +113,7 @@ class MessageIds:
 class Intake:
     """The way in for messages; one per process, so that requests share commits."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: AppContext) -> None:
         self._system = system
         self._ids = MessageIds()
         self._group: GroupCommit[Draft, str] = GroupCommit(system.database, _store)
@@ -149,7 +149,12 @@ class Intake:
         return await self.take(channel, request, fingerprint, key=key)
 
     async def send(
-        self, channel: Channel, asked: Outgoing, *, key: str | None = None, origin: str = "api"
+        self,
+        channel: Channel,
+        asked: MessageRequest,
+        *,
+        key: str | None = None,
+        origin: str = "api",
     ) -> Accepted:
         """Store the message that is asked for in full."""
         check_key(key)
@@ -165,7 +170,7 @@ class Intake:
     async def take(
         self,
         channel: Channel,
-        request: Request,
+        request: SendRequest,
         fingerprint: bytes,
         *,
         key: str | None = None,
@@ -212,7 +217,7 @@ class Intake:
         await self._group.drain()
 
     async def _files(
-        self, channel: Channel, request: Request, key: str | None, body_hash: str
+        self, channel: Channel, request: SendRequest, key: str | None, body_hash: str
     ) -> list[Attached]:
         if not request.files:
             return []

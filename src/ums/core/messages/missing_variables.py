@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.messages.new_message import Outgoing
+from ums.core.messages.new_message import MessageRequest
 from ums.core.messages.template_content import newest
 from ums.core.templates.recipient_data import attributes_of
 
@@ -24,7 +24,7 @@ class Lacks(Struct, frozen=True):
     places: frozenset[int]
 
 
-async def lacks_of(system: System, channel: Channel, content: Outgoing) -> Lacks:
+async def lacks_of(system: AppContext, channel: Channel, content: MessageRequest) -> Lacks:
     """Look at each recipient who is named. Raises Refused for a template that is none."""
     if content.template is None or not content.recipients:
         return Lacks([], frozenset())

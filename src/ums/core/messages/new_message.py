@@ -58,7 +58,7 @@ class Told(Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
-class Outgoing(Struct, frozen=True, forbid_unknown_fields=True):
+class MessageRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A message to be sent."""
 
     recipients: Annotated[list[Recipient], Meta(max_length=MAX_RECIPIENTS)] = []

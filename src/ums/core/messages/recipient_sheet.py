@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 from msgspec import Struct
 
 from ums.core.common.identifiers import is_userid
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports.uploads import discard, keep_stream
 from ums.core.messages.new_message import MAX_RECIPIENTS, Recipient
 from ums.core.spreadsheets import reader as sheet_reader
@@ -41,7 +41,7 @@ class _Columns(Struct, frozen=True):
 
 
 async def read(
-    system: System, source: IO[bytes], name: str, *, with_variables: bool = False
+    system: AppContext, source: IO[bytes], name: str, *, with_variables: bool = False
 ) -> MailingList:
     """The list in the spreadsheet `source`, which was called `name`.
 
@@ -56,7 +56,7 @@ async def read(
         await discard(copy)
 
 
-async def read_file(system: System, file: Path, *, with_variables: bool = False) -> MailingList:
+async def read_file(system: AppContext, file: Path, *, with_variables: bool = False) -> MailingList:
     """The same of a file that is kept and was checked."""
     sight = await sheet_reader.look(file, system.settings, 0)
     columns = _columns(sight)

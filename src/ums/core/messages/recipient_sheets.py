@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import insert, select
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.imports.columns import Choice, look
 from ums.core.imports.runner import is_kept
 from ums.core.imports.uploads import discard, keep_stream
@@ -31,7 +31,7 @@ class KeptList(Struct, frozen=True):
     file: Path
 
 
-async def keep(system: System, operator_id: int, source: IO[bytes], name: str) -> KeptList:
+async def keep(system: AppContext, operator_id: int, source: IO[bytes], name: str) -> KeptList:
     """Keep what an operator uploads. Raises Invalid for a file that is no spreadsheet."""
     copy, digest = await keep_stream(system.settings, source, name)
     try:
@@ -58,7 +58,7 @@ async def keep(system: System, operator_id: int, source: IO[bytes], name: str) -
             await discard(copy)
 
 
-async def find(system: System, operator_id: int, id: int) -> KeptList:
+async def find(system: AppContext, operator_id: int, id: int) -> KeptList:
     """Raises Invalid for a list that is not there any more, or another operator's."""
     mine = (imports.c.id == id) & (imports.c.state == "list")
     query = select(imports).where(mine & (imports.c.owner == _owner(operator_id)))

@@ -15,14 +15,14 @@ from ums import clock
 from ums.core.common.channel_scope import Channels, of_channels
 from ums.core.content import materials
 from ums.core.content.message_content import Content
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, Sender
 from ums.core.messages.audience_preview import Reach, example, reach
-from ums.core.messages.requests import Callback, Option, Request
+from ums.core.messages.requests import Callback, Option, SendRequest
 from ums.core.messages.template_content import refusal
 from ums.core.tables import files, messages
 from ums.core.tables import materials as stored_materials
-from ums.core.templates.cache import Library, Person
+from ums.core.templates.cache import Person, TemplateCache
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.core.users.audience import Audience
@@ -61,7 +61,12 @@ class Sample(Struct, frozen=True):
 
 
 async def sample(
-    system: System, msgid: str, channels: Channels = None, *, userid: str = "", count: bool = True
+    system: AppContext,
+    msgid: str,
+    channels: Channels = None,
+    *,
+    userid: str = "",
+    count: bool = True,
 ) -> Sample:
     """The message for the user `userid`, or for one of its audience. Raises NotFound for a message
     that is not there, Invalid (user_unknown)."""
@@ -90,7 +95,7 @@ async def sample(
     )
 
 
-async def _row(system: System, msgid: str, channels: Channels) -> Any:
+async def _row(system: AppContext, msgid: str, channels: Channels) -> Any:
     mine = (messages.c.msgid == msgid) & of_channels(channels)
     async with system.database.read() as tx:
         row = None if "\x00" in msgid else await tx.first(select(messages).where(mine))
@@ -99,9 +104,9 @@ async def _row(system: System, msgid: str, channels: Channels) -> Any:
     return row
 
 
-def _request(row: Any) -> Request:
+def _request(row: Any) -> SendRequest:
     """What was asked for, as far as it is stored."""
-    return Request(
+    return SendRequest(
         audience=msgspec.json.decode(row.audience, type=Audience),
         broadcast=bool(row.broadcast),
         instance="",
@@ -117,7 +122,7 @@ def _request(row: Any) -> Request:
 
 
 async def _person(
-    system: System, channel: Channel, asked: Request, userid: str
+    system: AppContext, channel: Channel, asked: SendRequest, userid: str
 ) -> tuple[Person, _Own | None]:
     """Whom it is shown for, and the variables that are this recipient's own."""
     audience, own = asked.audience, None
@@ -140,7 +145,7 @@ def _variables(audience: Audience, place: int) -> _Own | None:
     return msgspec.json.decode(audience.variables[place], type=_Own | None)
 
 
-async def _known(system: System, channel: Channel, userid: str) -> Person:
+async def _known(system: AppContext, channel: Channel, userid: str) -> Person:
     if not userid:
         return Person("")
     async with system.database.read() as tx:
@@ -152,14 +157,19 @@ async def _known(system: System, channel: Channel, userid: str) -> Person:
 
 
 async def _built(
-    system: System, row: Any, sender: Sender, asked: Request, person: Person, own: _Own | None
+    system: AppContext,
+    row: Any,
+    sender: Sender,
+    asked: SendRequest,
+    person: Person,
+    own: _Own | None,
 ) -> tuple[bytes, UmsError | Detail | None]:
     """(the mail, None) or (nothing, why it cannot be made)."""
     try:
         stored = await _texts(system, asked, person, own)
         async with system.database.read() as tx:
             images = await _images(tx, row.id)
-        content = builder.Content(
+        content = builder.MimeContent(
             stored.subject, stored.text, images, stored.html, asked.content.extras, stored.plain
         )
         return await asyncio.to_thread(_mail, system, row, sender, content, person), None
@@ -172,7 +182,7 @@ async def _built(
 
 
 def _mail(
-    system: System, row: Any, sender: Sender, content: builder.Content, person: Person
+    system: AppContext, row: Any, sender: Sender, content: builder.MimeContent, person: Person
 ) -> bytes:
     build = system.types[sender.type].build
     skeleton = build(sender.settings, content, automatic=not row.broadcast)
@@ -182,11 +192,15 @@ def _mail(
     return octets.replace(b"\r\n..", b"\r\n.")  # as SMTP's receiver undoes it
 
 
-async def _texts(system: System, asked: Request, person: Person, own: _Own | None) -> Content:
+async def _texts(
+    system: AppContext, asked: SendRequest, person: Person, own: _Own | None
+) -> Content:
     """Subject, text and HTML with all variables filled in."""
     if asked.template_id is None:
         return asked.content
-    version = await system.shared(Library).version(asked.template_id, asked.template_version or 0)
+    version = await system.shared(TemplateCache).version(
+        asked.template_id, asked.template_version or 0
+    )
     if version is None:
         raise builder.BadContent(Detail("mail_template_gone"))
     extras = asked.content.extras

@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.content.attachment_fetcher import MAX_FILES
-from ums.core.content.attachments import FileAsked
+from ums.core.content.attachments import FileRequest
 from ums.core.content.message_content import Content
 from ums.core.users.audience import Audience
 from ums.errors import CODES, Detail, Invalid, Refused
@@ -87,14 +87,14 @@ def decoder_of(base: type[Asking]) -> msgspec.json.Decoder[Any]:
 _decoder = decoder_of(_Common)
 
 
-class Request(Struct, frozen=True):
+class SendRequest(Struct, frozen=True):
     """A request that passed every check which needs no database."""
 
     audience: Audience
     broadcast: bool
     instance: str
     content: Content
-    files: list[FileAsked]
+    files: list[FileRequest]
     priority: int
     sendno: str | None
     option: Option
@@ -108,13 +108,13 @@ class Request(Struct, frozen=True):
     on_doubt: Literal["hold", "resend"] | None = None  # if not the usual
 
 
-def parse(body: bytes, *, broadcast: bool) -> Request:
+def parse(body: bytes, *, broadcast: bool) -> SendRequest:
     """Read and check a request. Raises Invalid or Refused with the documented code."""
     given = decode(body)
     audience, instance = check_audience(given, broadcast=broadcast)
     content = _content(given)
     request = make(given, audience, instance, Content(content.subject, content.text))
-    files = [FileAsked(f"msg_email[0].files[{i}]", url) for i, url in enumerate(_files(content))]
+    files = [FileRequest(f"msg_email[0].files[{i}]", url) for i, url in enumerate(_files(content))]
     return msgspec.structs.replace(request, files=files)
 
 
@@ -124,12 +124,12 @@ def check_audience(given: Any, *, broadcast: bool) -> tuple[Audience, str]:
     return _audience(given, broadcast=broadcast)
 
 
-def make(given: Any, audience: Audience, instance: str, content: Content) -> Request:
+def make(given: Any, audience: Audience, instance: str, content: Content) -> SendRequest:
     """The request with its options, which are checked."""
     option = given.option or Option()
     callback = given.callback or Callback()
     _check_option(option, callback)
-    return Request(
+    return SendRequest(
         audience=audience,
         broadcast=audience.everyone,
         instance=instance,

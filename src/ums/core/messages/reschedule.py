@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels import quiet_hours
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.channel_policy import read_rules
 from ums.core.deliveries.holds import ENDS
 from ums.core.messages import control
@@ -22,7 +22,7 @@ from ums.errors import Invalid
 
 
 async def reschedule(
-    system: System,
+    system: AppContext,
     channel_id: int | None,
     msgid: str,
     starts_at: int,

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.deliveries import quarantine
 from ums.core.messages.approval import is_needed
@@ -17,7 +17,7 @@ from ums.core.messages.control import Tally, locked, message_id, tally
 from ums.core.messages.scheduling import lifetime
 from ums.core.tables import messages
 from ums.core.users.audience import Audience
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 
 STATES = ("failed", "expired", "unknown")
@@ -28,13 +28,13 @@ _OF = (
     "SELECT * FROM (SELECT id FROM deliveries WHERE message_id = :message AND state = '{0}'"
     " AND :{0} AND id > :after" + _FILTER + " ORDER BY id LIMIT :limit) AS of_{0}"
 )
-_END = Hot(
+_END = Statement(
     "SELECT max(id) FROM (SELECT id FROM ("
     + " UNION ALL ".join(_OF.format(state) for state in STATES)
     + ") AS found ORDER BY id LIMIT :limit) AS chunk"
 )
 # Whoever asks decides on one more copy; the next doubt is for whoever asks next (I4).
-_AGAIN = Hot(
+_AGAIN = Statement(
     "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
     " reason = CASE WHEN reason = 'expired' THEN '' ELSE reason END, due_at = :at, charged = 0,"
     " doubts = CASE WHEN state = 'unknown' AND doubts = 0 THEN 1 ELSE doubts END,"
@@ -50,7 +50,7 @@ class Resent(Tally, frozen=True, kw_only=True):
 
 
 async def resend(
-    system: System,
+    system: AppContext,
     channel_id: int | None,
     msgid: str,
     *,
@@ -82,7 +82,11 @@ async def resend(
 
 
 async def _in_chunks(
-    system: System, channel_id: int | None, msgid: str, which: dict[str, object], actor: str | None
+    system: AppContext,
+    channel_id: int | None,
+    msgid: str,
+    which: dict[str, object],
+    actor: str | None,
 ) -> int:
     """By id, so that each row comes once, though it may fail again meanwhile."""
     count, after = 0, 0

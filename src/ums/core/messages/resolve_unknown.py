@@ -6,17 +6,17 @@ from msgspec import structs
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.control import Tally, locked, tally
 from ums.core.webhooks import outbox
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 CHUNK = 2_000
-_UNKNOWN = Hot(
+_UNKNOWN = Statement(
     "SELECT id FROM deliveries WHERE message_id = :message AND state = 'unknown' AND id > :after"
     " AND (:any OR id IN (SELECT r.id FROM $rows(r: id bigint))) ORDER BY id LIMIT :limit"
 )
-_RESOLVE = Hot(
+_RESOLVE = Statement(
     "UPDATE deliveries SET state = :state, reason = :reason, updated_at = :at"
     " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND deliveries.state = 'unknown'"
     " RETURNING deliveries.id"
@@ -30,7 +30,7 @@ class Resolved(Tally, frozen=True, kw_only=True):
 
 
 async def resolve(
-    system: System,
+    system: AppContext,
     channel_id: int | None,
     msgid: str,
     *,

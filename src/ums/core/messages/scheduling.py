@@ -6,7 +6,7 @@ All times are moments (ms, UTC), so that neither a restart nor a change of the c
 from datetime import datetime
 
 from ums import clock
-from ums.core.messages.requests import Request
+from ums.core.messages.requests import SendRequest
 from ums.errors import Invalid
 
 BULK_LIFE = 72 * clock.HOUR  # reliability.md 4.2
@@ -26,7 +26,7 @@ def moment(text: str, field: str) -> int:
         raise Invalid("bad_time", field=field) from None
 
 
-def check_times(request: Request, now: int) -> None:
+def check_times(request: SendRequest, now: int) -> None:
     """Raises Invalid for a start that is over or more than a year away, and for an end that comes
     before it or is over."""
     if request.starts_at:
@@ -52,7 +52,7 @@ def lifetime(*, broadcast: bool) -> int:
     return BULK_LIFE if broadcast else SINGLE_LIFE
 
 
-def expiry(request: Request, starts_at: int) -> int:
+def expiry(request: SendRequest, starts_at: int) -> int:
     """When the message's life ends; it counts from its start."""
     if request.deliver_by is not None:
         return request.deliver_by

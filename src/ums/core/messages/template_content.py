@@ -7,12 +7,12 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core.content.message_content import Content
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.messages.requests import Request
+from ums.core.messages.requests import SendRequest
 from ums.core.messages.template_requests import Asked
 from ums.core.tables import templates
-from ums.core.templates.cache import Library, Person, Version
+from ums.core.templates.cache import Person, TemplateCache, Version
 from ums.core.templates.recipient_data import attributes_of
 from ums.core.templates.values import RenderError
 from ums.core.users.audience import Audience
@@ -29,7 +29,7 @@ class Chosen(Struct, frozen=True):
     content: Content
 
 
-async def request_of(system: System, channel: Channel, asked: Asked) -> Request:
+async def request_of(system: AppContext, channel: Channel, asked: Asked) -> SendRequest:
     """The request with the template's newest version and its values. Raises Refused, Invalid."""
     chosen = await choose(system, channel, asked.template_id, asked.para, asked.request.audience)
     return msgspec.structs.replace(
@@ -41,7 +41,7 @@ async def request_of(system: System, channel: Channel, asked: Asked) -> Request:
 
 
 async def choose(
-    system: System, channel: Channel, template_id: int, para: dict[str, Any], audience: Audience
+    system: AppContext, channel: Channel, template_id: int, para: dict[str, Any], audience: Audience
 ) -> Chosen:
     """The newest version of the channel's template, checked against `para` and `audience`.
 
@@ -59,7 +59,7 @@ async def choose(
     return Chosen(version, Content(version.source_subject, para=used))
 
 
-async def newest(system: System, channel: Channel, template_id: int) -> Version:
+async def newest(system: AppContext, channel: Channel, template_id: int) -> Version:
     """The newest version of an open template of the channel. Raises Refused."""
     query = select(templates.c.open, templates.c.version)
     mine = (templates.c.id == template_id) & (templates.c.channel_id == channel.id)
@@ -69,14 +69,14 @@ async def newest(system: System, channel: Channel, template_id: int) -> Version:
         raise Refused("template_unknown", id=template_id)
     if not row.open:
         raise Refused("template_closed", id=template_id)
-    version = await system.shared(Library).version(template_id, row.version)
+    version = await system.shared(TemplateCache).version(template_id, row.version)
     if version is None:
         raise Broken("broken")
     return version
 
 
 async def _check_each(
-    system: System, version: Version, para: dict[str, Any], audience: Audience
+    system: AppContext, version: Version, para: dict[str, Any], audience: Audience
 ) -> None:
     """Every recipient has values of his own: look for what they lack, and render the first."""
     given = [_object.decode(own) or {} for own in audience.variables]
@@ -140,7 +140,7 @@ def _render(version: Version, para: dict[str, Any], person: Person) -> None:
 
 
 async def _check_people(
-    system: System, version: Version, para: dict[str, Any], audience: Audience
+    system: AppContext, version: Version, para: dict[str, Any], audience: Audience
 ) -> None:
     lacking = version.lacking(para, None)
     if lacking:

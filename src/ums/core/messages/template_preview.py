@@ -7,13 +7,13 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core.content.message_content import Content
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages.intake import Accepted, Intake
-from ums.core.messages.requests import Callback, Option, Request
+from ums.core.messages.requests import Callback, Option, SendRequest
 from ums.core.messages.template_content import refusal
 from ums.core.tables import templates
-from ums.core.templates.cache import Library, Person, Version
+from ums.core.templates.cache import Person, TemplateCache, Version
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.core.templates.variables import check_para
@@ -36,7 +36,7 @@ class Rendered(Struct, frozen=True):
 
 
 async def preview(
-    system: System,
+    system: AppContext,
     channel: Channel,
     id: int,
     *,
@@ -73,7 +73,7 @@ async def preview(
 
 
 async def send_test(
-    system: System,
+    system: AppContext,
     intake: Intake,
     channel: Channel,
     id: int,
@@ -100,7 +100,7 @@ async def send_test(
         raise refusal(error) from None
     except BadContent as error:
         raise Invalid("bad_subject", detail=error.detail) from None
-    request = Request(
+    request = SendRequest(
         audience=Audience(addresses=[address]),
         broadcast=False,
         instance="",
@@ -125,19 +125,19 @@ def _rendered(
     return Content(subject, text, html, plain=True)
 
 
-async def _version(system: System, channel: Channel, id: int, number: int | None) -> Version:
+async def _version(system: AppContext, channel: Channel, id: int, number: int | None) -> Version:
     mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
     async with system.database.read() as tx:
         newest = await tx.value(select(templates.c.version).where(mine))
     found = None
     if newest is not None and 1 <= (number or newest) <= newest:
-        found = await system.shared(Library).version(id, number or newest)
+        found = await system.shared(TemplateCache).version(id, number or newest)
     if found is None:
         raise NotFound("template_missing", id=id)
     return found
 
 
-async def _person(system: System, channel: Channel, userid: str | None) -> Person:
+async def _person(system: AppContext, channel: Channel, userid: str | None) -> Person:
     if userid is None:
         return Person("")
     async with system.database.read() as tx:

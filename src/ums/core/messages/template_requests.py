@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ums.core.content.message_content import Content
-from ums.core.messages.requests import Asking, Request, check_audience, decode, decoder_of, make
+from ums.core.messages.requests import Asking, SendRequest, check_audience, decode, decoder_of, make
 from ums.core.templates.variables import check_para
 from ums.errors import Invalid, Refused
 
@@ -24,7 +24,7 @@ _decoder = decoder_of(_Body)
 class Asked(Struct, frozen=True):
     """A request that passed every check which needs no database; its content is not chosen yet."""
 
-    request: Request
+    request: SendRequest
     template_id: int
     para: dict[str, Any]
 

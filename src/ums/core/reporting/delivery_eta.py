@@ -12,7 +12,7 @@ from ums import clock
 from ums.core.channels import quiet_hours
 from ums.core.common.metadata import is_held
 from ums.core.context.directory import Channel, Snapshot
-from ums.core.messages.requests import Request
+from ums.core.messages.requests import SendRequest
 from ums.core.reporting.reports import MessageInfo
 from ums.core.senders import quota_ledger
 from ums.core.tables import attempts, deliveries, messages, senders, workers
@@ -62,7 +62,7 @@ class Estimate(Struct, frozen=True):
 
 
 async def estimate(
-    tx: Tx, channel: Channel, sender: str, asked: Request, recipients: int
+    tx: Tx, channel: Channel, sender: str, asked: SendRequest, recipients: int
 ) -> Estimate:
     """How `asked` would go to so many recipients by the channel's sender `sender`, a code, or by
     the channel's route where it names none."""

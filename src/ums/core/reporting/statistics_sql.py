@@ -6,7 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ums.core.tables.states import LOST
-from ums.db import Hot, rows_json
+from ums.db import Statement, rows_json
 
 By = Literal["message", "channel", "sender", "type", "domain", "day", "hour"]
 
@@ -75,19 +75,19 @@ def _where(shape: Shape, *, sender: str) -> str:
     return text
 
 
-def _states(shape: Shape) -> Hot:
+def _states(shape: Shape) -> Statement:
     # Without the sender this is answered from the index (message_id, state) alone.
     group = _GROUP[shape[0]]
-    return Hot(
+    return Statement(
         f"SELECT {group}, m.channel_id, d.state, count(*) FROM messages m{_joined(shape)}"
         f"{_where(shape, sender='d.sender_id')} GROUP BY {group}, m.channel_id, d.state"
     )
 
 
-def _losses(shape: Shape) -> Hot:
+def _losses(shape: Shape) -> Statement:
     group = _GROUP[shape[0]]
     lost = ", ".join(f"'{state}'" for state in LOST)
-    return Hot(
+    return Statement(
         f"SELECT {group}, d.state, d.reason, count(*) FROM messages m{_joined(shape)}"
         f"{_where(shape, sender='d.sender_id')} AND d.state IN ({lost})"
         f" GROUP BY {group}, d.state, d.reason"
@@ -99,18 +99,18 @@ def _joined(shape: Shape) -> str:
     return f"{series} JOIN deliveries d ON d.message_id = m.id"
 
 
-def _counted(shape: Shape) -> Hot:
+def _counted(shape: Shape) -> Statement:
     """Messages, and their recipients that have no delivery yet."""
     by = shape[0]
     if by == "domain":  # recipients without a delivery have none yet
-        return Hot(
+        return Statement(
             f"SELECT {_GROUP[by]}, count(DISTINCT m.id), 0 FROM messages m{_joined(shape)}"
             f"{_where(shape, sender='d.sender_id')} GROUP BY {_GROUP[by]}"
         )
     group = _GROUP[by].replace("d.", "m.")
     series = _BUCKETS if by in ("day", "hour") else ""
     rest = "m.size - (SELECT count(*) FROM deliveries d WHERE d.message_id = m.id)"
-    return Hot(
+    return Statement(
         f"SELECT {group}, count(*), COALESCE(sum(CASE WHEN m.state = 'expanded' THEN 0"
         f" WHEN {rest} > 0 THEN {rest} ELSE 0 END), 0)"
         f" FROM messages m{series}{_where(shape, sender='m.sender_id')} GROUP BY {group}"
@@ -128,7 +128,7 @@ STATES = {shape: _states(shape) for shape in _SHAPES}
 LOSSES = {shape: _losses(shape) for shape in _SHAPES}
 MESSAGES = {shape: _counted(shape) for shape in _SHAPES}
 PAGES = {
-    shape: Hot(
+    shape: Statement(
         "SELECT m.id, m.msgid FROM messages m"
         + _where(("channel", *shape[1:]), sender="m.sender_id")
         + " AND m.id < :after ORDER BY m.id DESC LIMIT :limit"

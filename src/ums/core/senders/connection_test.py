@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.senders import cooldown
 from ums.core.senders.connection_probe import Way, ways_of
@@ -20,13 +20,13 @@ from ums.core.senders.senders import password_of
 from ums.errors import Invalid, NotFound
 from ums.mail import transports
 from ums.mail.addresses import BadAddress, clean, needs_utf8
-from ums.mail.mime.builder import Content
+from ums.mail.mime.builder import MimeContent
 from ums.mail.outcomes import Envelope, Outcome, Reply, Scope, Stage, Verdict
-from ums.mail.reply_classifier import interpret, interpret_error
+from ums.mail.reply_classifier import classify_error, classify_reply
 from ums.mail.smtp import certificates
 from ums.mail.smtp.connect import Timeouts, Watch
 from ums.mail.smtp.errors import SmtpError
-from ums.mail.smtp.session import Session
+from ums.mail.smtp.session import SmtpSession
 
 # Whoever waits at a screen waits shorter than the engine does.
 CONNECT: Final = 15.0  # seconds
@@ -64,7 +64,7 @@ class TestReport(Struct, frozen=True):
     steps: list[StepReport]
 
 
-async def run(system: System, code: str, to: str | None = None) -> TestReport:
+async def run(system: AppContext, code: str, to: str | None = None) -> TestReport:
     """Log in to the sender's server and, with `to`, send a test mail. A good test ends a rest."""
     started = time.monotonic()
     steps = [step async for step in await begin(system, code, to)]
@@ -83,7 +83,7 @@ async def run(system: System, code: str, to: str | None = None) -> TestReport:
     )
 
 
-async def begin(system: System, code: str, to: str | None = None) -> AsyncGenerator[StepReport]:
+async def begin(system: AppContext, code: str, to: str | None = None) -> AsyncGenerator[StepReport]:
     """The steps of a test, to be iterated. Raises NotFound, Invalid before the first."""
     system.directory.forget()
     sender = (await system.directory.now()).sender_codes.get(code)
@@ -95,7 +95,7 @@ async def begin(system: System, code: str, to: str | None = None) -> AsyncGenera
 
 
 async def _steps(
-    system: System, sender: Sender, recipient: str | None
+    system: AppContext, sender: Sender, recipient: str | None
 ) -> AsyncGenerator[StepReport]:
     told: asyncio.Queue[StepReport | None] = asyncio.Queue()
     task = asyncio.create_task(_Test(system, sender, recipient, told).run())
@@ -114,7 +114,7 @@ class _Test:
 
     def __init__(
         self,
-        system: System,
+        system: AppContext,
         sender: Sender,
         recipient: str | None,
         told: asyncio.Queue[StepReport | None],
@@ -135,7 +135,7 @@ class _Test:
         try:
             await try_sender(self._system, self._sender, self._recipient, self._passed)
         except SmtpError as error:
-            outcome = interpret_error(error)
+            outcome = classify_error(error)
             if self._harmless(outcome):
                 self._tell(outcome.stage, ok=True, outcome=outcome)
             else:
@@ -183,7 +183,9 @@ class _Test:
         return round((now - before) * 1000)
 
 
-async def try_sender(system: System, sender: Sender, recipient: str | None, watch: Watch) -> None:
+async def try_sender(
+    system: AppContext, sender: Sender, recipient: str | None, watch: Watch
+) -> None:
     """Log in, rehearse a mail, and send one to `recipient`. Raises SmtpError where it ends."""
     own = system.settings
     timeouts = Timeouts(
@@ -198,7 +200,7 @@ async def try_sender(system: System, sender: Sender, recipient: str | None, watc
         await session.rehearse(Envelope(address, target, 1024, utf8), watch)
         if recipient is not None:
             reply = await _send(system, session, sender, recipient)
-            outcome = interpret(Stage.DOT, reply)
+            outcome = classify_reply(Stage.DOT, reply)
             if outcome.verdict is not Verdict.SENT:
                 raise SmtpError.refused(Stage.DOT, reply)
             watch(Stage.DOT, {"reply": reply.text})
@@ -206,8 +208,8 @@ async def try_sender(system: System, sender: Sender, recipient: str | None, watc
         await session.quit()
 
 
-async def _send(system: System, session: Session, sender: Sender, recipient: str) -> Reply:
-    content = Content("UMS test 测试邮件", _TEXT)
+async def _send(system: AppContext, session: SmtpSession, sender: Sender, recipient: str) -> Reply:
+    content = MimeContent("UMS test 测试邮件", _TEXT)
     skeleton = system.types[sender.type].build(sender.settings, content, automatic=True)
     own = transports.read(sender.settings).from_address
     now = clock.now()

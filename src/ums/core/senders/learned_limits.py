@@ -8,20 +8,20 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, select, update
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import paces, senders
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 LASTS: Final = 7 * clock.DAY  # what nothing was heard of for so long may be different by now
 
-_KEEP = Hot(
+_KEEP = Statement(
     "INSERT INTO paces (sender_id, domain, per_minute, open_at, updated_at)"
     " SELECT CAST(:sender AS bigint), r.domain, r.per_minute, r.open_at, CAST(:at AS bigint)"
     " FROM $rows(r: domain text, per_minute int, open_at bigint) WHERE true"
     " ON CONFLICT (sender_id, domain) DO UPDATE SET per_minute = excluded.per_minute,"
     " open_at = excluded.open_at, updated_at = excluded.updated_at"
 )
-_DROP = Hot(
+_DROP = Statement(
     "DELETE FROM paces WHERE sender_id = :sender AND domain IN"
     " (SELECT r.domain FROM $rows(r: domain text))"
 )
@@ -62,7 +62,7 @@ async def load(tx: Tx, sender: int) -> tuple[Sessions | None, list[DomainPace]]:
     return Sessions(row.sessions, row.sessions_until or 0), known
 
 
-async def list_paces(system: System, code: str) -> list[PaceInfo]:
+async def list_paces(system: AppContext, code: str) -> list[PaceInfo]:
     """The domains that a sender writes to more slowly, by name. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:

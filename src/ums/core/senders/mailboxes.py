@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.senders.validation import refuse_controls
 from ums.core.tables import mailboxes, senders
 from ums.db import Tx
@@ -54,7 +54,7 @@ class MailboxInfo(Struct, frozen=True):
     complained: Annotated[int, Meta(description="Complaints of recipients.")]
 
 
-async def show(system: System, code: str) -> MailboxInfo | None:
+async def show(system: AppContext, code: str) -> MailboxInfo | None:
     """None where the sender has no mailbox. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:
@@ -62,7 +62,7 @@ async def show(system: System, code: str) -> MailboxInfo | None:
     return None if row is None else _shown(row)
 
 
-async def in_trouble(system: System) -> list[str]:
+async def in_trouble(system: AppContext) -> list[str]:
     """The codes of the senders whose mailboxes cannot be looked into."""
     query = select(senders.c.code).join(mailboxes, mailboxes.c.sender_id == senders.c.id)
     async with system.database.read() as tx:
@@ -70,7 +70,7 @@ async def in_trouble(system: System) -> list[str]:
     return [row.code for row in found]
 
 
-async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxInfo:
+async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> MailboxInfo:
     """Open the account's mailbox from now on so. Raises Invalid, NotFound."""
     sender = await system.directory.sender(code)
     own = transports.read(sender.settings)
@@ -109,7 +109,7 @@ async def set_mailbox(system: System, code: str, given: NewMailbox) -> MailboxIn
     return _shown(row)
 
 
-async def remove(system: System, code: str) -> None:
+async def remove(system: AppContext, code: str) -> None:
     """Look into it no more. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.write() as tx:
@@ -137,7 +137,7 @@ def _noted(row: Any) -> dict[str, Any]:
     return msgspec.structs.asdict(imap.read(row.settings))
 
 
-def password_of(system: System, row: Any) -> str:
+def password_of(system: AppContext, row: Any) -> str:
     """Of a stored mailbox. Raises Invalid where it cannot be opened."""
     return system.seal.open(row.secret, secret_context(row.code, imap.read(row.settings)))
 

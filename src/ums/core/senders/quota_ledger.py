@@ -16,11 +16,11 @@ from msgspec import Meta, Struct
 from sqlalchemy import select, update
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import senders
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 
 UNSPENT: dict[str, Any] = {"spent_until": None, "urgent_spent_until": None}
 PATIENCE = 2 * clock.SECOND  # what is free again within this is waited for
@@ -28,28 +28,28 @@ MOST_CAPS = 12  # of one sender
 MOST_KEPT = 90  # % for urgent mail
 URGENT = 1  # the priority that may use the whole of a cap
 
-_USED = Hot(
+_USED = Statement(
     "SELECT c.cap, sum(s.used) AS used, min(s.start) AS first"
     " FROM $rows(c: cap text, since bigint) JOIN spending s ON s.cap = c.cap"
     " AND s.start >= c.since WHERE s.sender_id = :sender AND s.used > 0 GROUP BY c.cap"
 )
-_COUNT = Hot(
+_COUNT = Statement(
     "INSERT INTO spending (sender_id, cap, start, used)"
     " SELECT CAST(:sender AS bigint), r.cap, r.start, r.used"
     " FROM $rows(r: cap text, start bigint, used int) WHERE true"
     " ON CONFLICT (sender_id, cap, start) DO UPDATE SET used = spending.used + excluded.used"
 )
-_WAITING = Hot(
+_WAITING = Statement(
     "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE sender_id = :sender"
     " AND state IN ('queued', 'deferred') LIMIT :most) AS waiting"
 )
-_FORGET = Hot(
+_FORGET = Statement(
     "DELETE FROM spending WHERE sender_id = :sender AND EXISTS (SELECT 1 FROM"
     " $rows(c: cap text, since bigint) WHERE c.cap = spending.cap AND spending.start < c.since)"
 )
 
 
-class Grant(Struct, frozen=True):
+class Reservation(Struct, frozen=True):
     """What may be sent now."""
 
     count: int
@@ -58,7 +58,7 @@ class Grant(Struct, frozen=True):
     free_at: int | None = None  # when there is more, where `count` is 0
 
 
-def columns(given: Sequence[Cap] | None, share: int | None) -> dict[str, Any]:
+def columns(given: Sequence[SendLimit] | None, share: int | None) -> dict[str, Any]:
     """The columns of a sender that this changes; None leaves one as it is. New caps count from
     what was sent already. Raises Invalid."""
     values: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def columns(given: Sequence[Cap] | None, share: int | None) -> dict[str, Any]:
     return values
 
 
-def _check(given: Sequence[Cap]) -> None:
+def _check(given: Sequence[SendLimit]) -> None:
     if len(given) > MOST_CAPS:
         raise Invalid("caps_many", field="caps", limit=MOST_CAPS)
     if len({cap.key for cap in given}) < len(given):
@@ -84,14 +84,14 @@ def _check(given: Sequence[Cap]) -> None:
             raise Invalid("cap_seconds", field="caps", seconds=cap.seconds)
 
 
-async def caps_of(system: System, code: str) -> list["CapUse"]:
+async def caps_of(system: AppContext, code: str) -> list["CapUse"]:
     """How far the sender's caps are used. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:
         return await report(tx, sender.id, sender.caps)
 
 
-class CapUse(Cap, frozen=True, kw_only=True):
+class CapUse(SendLimit, frozen=True, kw_only=True):
     """A cap, and how much of it is used."""
 
     used: int
@@ -106,8 +106,8 @@ class CapUse(Cap, frozen=True, kw_only=True):
 
 
 async def take(
-    tx: Tx, sender: int, caps: Sequence[Cap], want: int, *, share: int, urgent: bool
-) -> Grant:
+    tx: Tx, sender: int, caps: Sequence[SendLimit], want: int, *, share: int, urgent: bool
+) -> Reservation:
     """Count up to `want` mails of the sender's, as many as every cap has left. Where that is none
     for longer than one waits, it is written down for all workers."""
     # Two workers must not both take the last one.
@@ -121,7 +121,7 @@ async def take(
         free_at = max(cap.frees_at(used[cap.key][1]) for cap in spent)
         if free_at - now > PATIENCE:
             await _spent(tx, sender, free_at, urgent=urgent)
-        return Grant(0, now, (), free_at)
+        return Reservation(0, now, (), free_at)
     slots = tuple((cap.key, cap.slot(now)) for cap in caps)
     rows = rows_json((key, start, count) for key, start in slots)
     await tx.run(_COUNT, {"sender": sender, "r": rows})
@@ -131,10 +131,10 @@ async def take(
     await tx.run(_FORGET, {"sender": sender, "c": over})
     ends = [cap.period(now)[1] for cap in caps if cap.reset]
     good_until = min([now + min(cap.hold for cap in caps), *ends])
-    return Grant(count, good_until, slots)
+    return Reservation(count, good_until, slots)
 
 
-async def give_back(tx: Tx, sender: int, grant: Grant, count: int) -> None:
+async def give_back(tx: Tx, sender: int, grant: Reservation, count: int) -> None:
     """So many of a grant were not sent; what waited for the next time may use them."""
     rows = rows_json((key, start, -count) for key, start in grant.slots)
     await tx.run(_COUNT, {"sender": sender, "r": rows})
@@ -142,13 +142,13 @@ async def give_back(tx: Tx, sender: int, grant: Grant, count: int) -> None:
     await tx.run(update(senders).where(spent).values(UNSPENT))
 
 
-async def left(tx: Tx, sender: int, caps: Sequence[Cap], *, share: int, urgent: bool) -> int:
+async def left(tx: Tx, sender: int, caps: Sequence[SendLimit], *, share: int, urgent: bool) -> int:
     """How many mails every cap has left at this moment; needs a cap."""
     used = await _used(tx, sender, caps, clock.now())
     return max(0, min(_lefts(caps, used, share, urgent=urgent)))
 
 
-async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
+async def report(tx: Tx, sender: int, caps: Sequence[SendLimit]) -> list[CapUse]:
     """How far each cap is used."""
     now = clock.now()
     used = await _used(tx, sender, caps, now)
@@ -174,14 +174,14 @@ async def report(tx: Tx, sender: int, caps: Sequence[Cap]) -> list[CapUse]:
     return found
 
 
-async def through_at(tx: Tx, sender: int, caps: Sequence[Cap], share: int, mails: int) -> int:
+async def through_at(tx: Tx, sender: int, caps: Sequence[SendLimit], share: int, mails: int) -> int:
     """The moment (ms) by which the caps let so many of the sender's next mails through."""
     now = clock.now()
     used = await _used(tx, sender, caps, now)
     return max([now, *(_through(cap, used.get(cap.key), share, mails, now) for cap in caps)])
 
 
-def _through(cap: Cap, used: tuple[int, int] | None, share: int, mails: int, now: int) -> int:
+def _through(cap: SendLimit, used: tuple[int, int] | None, share: int, mails: int, now: int) -> int:
     limit = _limit(cap, share, urgent=False)
     count, _ = used or (0, 0)
     rest = mails - max(0, limit - count)
@@ -197,24 +197,26 @@ def _through(cap: Cap, used: tuple[int, int] | None, share: int, mails: int, now
 
 
 def _lefts(
-    caps: Sequence[Cap], used: dict[str, tuple[int, int]], share: int, *, urgent: bool
+    caps: Sequence[SendLimit], used: dict[str, tuple[int, int]], share: int, *, urgent: bool
 ) -> list[int]:
     """What each cap has left; below 0 where it was lowered since."""
     return [_limit(cap, share, urgent=urgent) - used.get(cap.key, (0, 0))[0] for cap in caps]
 
 
-def _limit(cap: Cap, share: int, *, urgent: bool) -> int:
+def _limit(cap: SendLimit, share: int, *, urgent: bool) -> int:
     """How much of a cap mail may use: all of it, or what is not kept for urgent mail."""
     return cap.count if urgent else max(1, cap.count - cap.count * share // 100)
 
 
-async def _used(tx: Tx, sender: int, caps: Sequence[Cap], now: int) -> dict[str, tuple[int, int]]:
+async def _used(
+    tx: Tx, sender: int, caps: Sequence[SendLimit], now: int
+) -> dict[str, tuple[int, int]]:
     """Of each cap with something in it: how much, and its oldest slot."""
     bound: dict[str, Any] = {"sender": sender, "c": _since(caps, now)}
     return {row.cap: (int(row.used), int(row.first)) for row in await tx.rows(_USED, bound)}
 
 
-def _since(caps: Sequence[Cap], now: int) -> str:
+def _since(caps: Sequence[SendLimit], now: int) -> str:
     return rows_json((cap.key, cap.since(now)) for cap in caps)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.tables import attempts, reply_rules
 from ums.errors import Invalid, NotFound
@@ -45,7 +45,7 @@ class Unclear(Struct, frozen=True):
 
 
 async def create(
-    system: System, text: str, reason: str, code: str = "", *, actor: str | None = None
+    system: AppContext, text: str, reason: str, code: str = "", *, actor: str | None = None
 ) -> ReplyRule:
     """Say what a reply means from now on. Raises Invalid."""
     if not 3 <= len(text) <= LONGEST or not text.isprintable() or text.strip() != text:
@@ -69,7 +69,7 @@ async def create(
     return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
 
 
-async def list_rules(system: System) -> list[ReplyRule]:
+async def list_rules(system: AppContext) -> list[ReplyRule]:
     """In the order they are tried in: the newest first."""
     async with system.database.read() as tx:
         rows = await tx.rows(select(reply_rules).order_by(reply_rules.c.id.desc()))
@@ -78,7 +78,7 @@ async def list_rules(system: System) -> list[ReplyRule]:
     ]
 
 
-async def remove(system: System, id: int, *, actor: str | None = None) -> None:
+async def remove(system: AppContext, id: int, *, actor: str | None = None) -> None:
     """Raises NotFound."""
     async with system.database.write() as tx:
         if (await tx.run(delete(reply_rules).where(reply_rules.c.id == id))).count == 0:
@@ -88,7 +88,7 @@ async def remove(system: System, id: int, *, actor: str | None = None) -> None:
     system.directory.forget()
 
 
-async def unclear(system: System) -> list[Unclear]:
+async def unclear(system: AppContext) -> list[Unclear]:
     """What servers said lately that is not understood, the most frequent first."""
     recent = select(attempts).order_by(attempts.c.id.desc()).limit(RECENT).subquery()
     query = select(recent).where(recent.c.reason.in_(UNCLEAR), recent.c.code > 0)

@@ -13,10 +13,10 @@ from sqlalchemy import delete, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.tables import outcomes, senders
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 WINDOW: Final = 1000  # the mails that count ...
 LEAST: Final = 200  # ... once there are so many
@@ -30,7 +30,7 @@ SLOW: Final = 15 * clock.MINUTE
 SLOT: Final = 10 * clock.SECOND
 
 _NEWEST = select(outcomes).order_by(outcomes.c.slot.desc())
-_COUNT = Hot(
+_COUNT = Statement(
     "INSERT INTO outcomes (sender_id, slot, judged, bounced, doubtful, complained)"
     " SELECT r.sender, CAST(:slot AS bigint), r.judged, r.bounced, r.doubtful,"
     " r.complained"
@@ -73,7 +73,7 @@ class Count(Struct):
         return "warn" if warned else "good"
 
 
-class Standing(Struct, frozen=True):
+class Reputation(Struct, frozen=True):
     """What became of a sender's last mails, up to about 1,000."""
 
     mails: Annotated[int, Meta(description="Those of which the end is known, or in doubt.")]
@@ -89,7 +89,7 @@ class Standing(Struct, frozen=True):
     ]
 
 
-async def note(system: System, counts: Mapping[int, Count]) -> None:
+async def note(system: AppContext, counts: Mapping[int, Count]) -> None:
     """Add what became of mails, by sender, and draw the consequences. Raises Unavailable.
 
     The engine pauses what a stopped sender would send to several people (`auto_pause`).
@@ -163,7 +163,7 @@ def last_of(rows: Sequence[Any], window: int) -> Count:
     return found
 
 
-async def standings(system: System) -> dict[str, Standing]:
+async def standings(system: AppContext) -> dict[str, Reputation]:
     """Of each sender, by its code, what became of its last mails."""
     query = select(senders.c.code, outcomes).join(outcomes, outcomes.c.sender_id == senders.c.id)
     rows: dict[str, list[Any]] = {}
@@ -173,7 +173,7 @@ async def standings(system: System) -> dict[str, Standing]:
     return {code: _standing(last_of(own, WINDOW)) for code, own in rows.items()}
 
 
-async def standing_of(system: System, code: str) -> Standing:
+async def standing_of(system: AppContext, code: str) -> Reputation:
     """Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:
@@ -181,5 +181,5 @@ async def standing_of(system: System, code: str) -> Standing:
     return _standing(last_of(rows, WINDOW))
 
 
-def _standing(last: Count) -> Standing:
-    return Standing(last.judged, last.bounced, last.doubtful, last.complained, last.verdict)
+def _standing(last: Count) -> Reputation:
+    return Reputation(last.judged, last.bounced, last.doubtful, last.complained, last.verdict)

@@ -19,12 +19,12 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
-from ums.core.context.directory import Leg, Sender, Snapshot, touch
+from ums.core.context.app_context import AppContext
+from ums.core.context.directory import RouteEntry, Sender, Snapshot, touch
 from ums.core.senders import quota_ledger
 from ums.core.tables import channel_senders
 from ums.core.tables import senders as sender_table
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound
 
 MOST_RANK: Final = 9
@@ -40,7 +40,7 @@ _STATES = select(
     sender_table.c.spent_until,
     sender_table.c.urgent_spent_until,
 )
-_MOVE = Hot(
+_MOVE = Statement(
     "UPDATE deliveries SET sender_id = :heir, updated_at = :at FROM (SELECT d.id"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.sender_id = :sender"
     " AND d.state IN ('queued', 'deferred') AND d.due_at <= :at AND d.priority >= :priority"
@@ -49,14 +49,14 @@ _MOVE = Hot(
     " ORDER BY d.priority, d.due_at, d.id LIMIT :limit $lock(d)) AS moved"
     " WHERE deliveries.id = moved.id"
 )
-_WAITING = Hot(
+_WAITING = Statement(
     "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE sender_id = :sender"
     " AND state IN ('queued', 'deferred') AND due_at <= :at LIMIT :most) AS waiting"
 )
 
 
 async def set_leg(
-    system: System, key: str, code: str, *, rank: int | None = None, weight: int | None = None
+    system: AppContext, key: str, code: str, *, rank: int | None = None, weight: int | None = None
 ) -> None:
     """Give a sender its place in the channel's route; rank 0 takes it out, None keeps what is
     there. Raises Invalid, and NotFound for a sender that the channel may not use."""
@@ -84,7 +84,7 @@ async def set_leg(
         await touch(tx)
 
 
-async def spill(system: System) -> bool:
+async def spill(system: AppContext) -> bool:
     """Move what waits at senders that cannot send; False when nothing had to move."""
     now = await system.directory.now()
     routed = [channel for channel in now.channels.values() if len(channel.route) > 1]
@@ -126,14 +126,19 @@ def _after(moment: int | None, at: int) -> bool:
     return moment is not None and moment > at
 
 
-def _heirs(route: Sequence[Leg], held: dict[int, int]) -> list[Leg]:
+def _heirs(route: Sequence[RouteEntry], held: dict[int, int]) -> list[RouteEntry]:
     """Those of the first rank of which any can send."""
     ready = [leg for leg in route if leg.sender not in held]
     return [leg for leg in ready if leg.rank == ready[0].rank]
 
 
 async def _spill(
-    system: System, now: Snapshot, channel: int, sender: int, priority: int, heirs: list[Leg]
+    system: AppContext,
+    now: Snapshot,
+    channel: int,
+    sender: int,
+    priority: int,
+    heirs: list[RouteEntry],
 ) -> int:
     moved, total = 0, sum(leg.weight for leg in heirs)
     for leg in heirs:

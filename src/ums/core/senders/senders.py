@@ -13,8 +13,8 @@ from ums.core.channels.channels import find
 from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
-from ums.core.common.sorting import Kept
-from ums.core.context.app_context import System
+from ums.core.common.sorting import SortKey
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender, touch
 from ums.core.senders import audit_details, learned_limits, quota_ledger
 from ums.core.senders.validation import check_moved, checks_of, settings_of
@@ -23,7 +23,7 @@ from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 from ums.mail import send_limits, transports
 from ums.mail.outcomes import Encryption
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.mail.transports import EmailSettings
 
 SenderOrder = Literal["code", "-code", "name", "-name", "created_at", "-created_at"]
@@ -44,7 +44,7 @@ class NewSender(Struct, frozen=True, kw_only=True):
     from_name: str = ""
     channels: list[str] = []
     allow_port: bool = False
-    caps: list[Cap] | None = None  # None keeps those that are stored
+    caps: list[SendLimit] | None = None  # None keeps those that are stored
     urgent_share: int | None = None  # % of each cap that is kept for urgent mail; None: the same
 
 
@@ -65,7 +65,7 @@ class SenderInfo(Struct, frozen=True):
     rest_until: str | None
     rest_reason: str | None
     rest_detail: str | None
-    caps: Annotated[list[Cap], Meta(description="How many mails it may send in a time.")]
+    caps: Annotated[list[SendLimit], Meta(description="How many mails it may send in a time.")]
     urgent_share: Annotated[
         int, Meta(description="Percent of each cap that only urgent mail may use.")
     ]
@@ -83,7 +83,7 @@ class SenderInfo(Struct, frozen=True):
     created_at: str
 
 
-_ORDER: Kept[SenderInfo] = Kept(
+_ORDER: SortKey[SenderInfo] = SortKey(
     lambda one: one.code,
     {
         "code": lambda one: one.code,
@@ -97,7 +97,7 @@ def secret_context(code: str, settings: EmailSettings) -> str:
     return f"sender:{code}:{transports.binding(settings)}"
 
 
-async def create(system: System, given: NewSender, type: str = "email") -> SenderInfo:
+async def create(system: AppContext, given: NewSender, type: str = "email") -> SenderInfo:
     """Make a sender and authorise it for the channels it names. Raises Invalid."""
     _check_code(given.code)
     settings = settings_of(given, free_ports(system), own_port=type != "email")
@@ -123,7 +123,7 @@ async def create(system: System, given: NewSender, type: str = "email") -> Sende
 
 
 async def change(
-    system: System, given: NewSender, expect: Expect = anything, *, open: bool | None = None
+    system: AppContext, given: NewSender, expect: Expect = anything, *, open: bool | None = None
 ) -> SenderInfo:
     """Change the sender of `given.code`. Where mail goes cannot change without its password.
 
@@ -163,7 +163,7 @@ async def change(
 
 
 async def edit(
-    system: System,
+    system: AppContext,
     code: str,
     changes: dict[str, Any],
     open: bool | None = None,
@@ -192,7 +192,7 @@ async def _expected(tx: Tx, id: int, expect: Expect) -> None:
     expect(_describe(row, [key for (key,) in keys]))
 
 
-async def set_open(system: System, code: str, *, open: bool) -> SenderInfo:
+async def set_open(system: AppContext, code: str, *, open: bool) -> SenderInfo:
     """Let the sender send, or pause it: its deliveries wait meanwhile."""
     async with system.database.write() as tx:
         mine = senders.c.code == code
@@ -209,7 +209,7 @@ async def set_open(system: System, code: str, *, open: bool) -> SenderInfo:
     return await show(system, code)
 
 
-async def unauthorise(system: System, code: str, key: str) -> SenderInfo:
+async def unauthorise(system: AppContext, code: str, key: str) -> SenderInfo:
     """The channel may not use the sender any more; what it has sent already goes on.
 
     Where it was the channel's default, the oldest of the others is.
@@ -242,7 +242,7 @@ RESTED: dict[str, Any] = {
 """The values of a sender that nothing keeps from sending."""
 
 
-async def list_senders(system: System) -> list[SenderInfo]:
+async def list_senders(system: AppContext) -> list[SenderInfo]:
     system.directory.forget()
     now = await system.directory.now()
     async with system.database.read() as tx:
@@ -255,7 +255,7 @@ async def list_senders(system: System) -> list[SenderInfo]:
 
 
 async def page_senders(
-    system: System,
+    system: AppContext,
     *,
     open: bool | None = None,
     sort: SenderOrder = "code",
@@ -268,14 +268,14 @@ async def page_senders(
     return _ORDER.part(found, sort, after, limit)
 
 
-async def show(system: System, code: str) -> SenderInfo:
+async def show(system: AppContext, code: str) -> SenderInfo:
     for sender in await list_senders(system):
         if sender.code == code:
             return sender
     raise NotFound("sender_unknown", code=code)
 
 
-def password_of(system: System, sender: Sender) -> str:
+def password_of(system: AppContext, sender: Sender) -> str:
     """The sender's password in clear, for the one place that logs in. Raises Invalid."""
     if sender.secret is None:
         return ""
@@ -284,7 +284,7 @@ def password_of(system: System, sender: Sender) -> str:
     )
 
 
-def free_ports(system: System) -> frozenset[int]:
+def free_ports(system: AppContext) -> frozenset[int]:
     """The ports that a sender may use without an approval."""
     return transports.FREE_PORTS | transports.read_ports(system.settings.ports)
 
@@ -294,7 +294,7 @@ def _check_code(code: str) -> None:
         raise Invalid("code_shape")
 
 
-async def flaws_of(system: System, given: NewSender, *, new: bool) -> list[UmsError]:
+async def flaws_of(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
     """All that is wrong with a sender that is to be made (`new`) or changed."""
     free = free_ports(system)
     checks: list[Check] = [lambda: _check_code(given.code)] if new else []
@@ -309,7 +309,7 @@ async def flaws_of(system: System, given: NewSender, *, new: bool) -> list[UmsEr
     return [*all_of(checks), *await _taken(system, given, new=new)]
 
 
-async def _taken(system: System, given: NewSender, *, new: bool) -> list[UmsError]:
+async def _taken(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
     found: list[UmsError] = []
     async with system.database.read() as tx:
         for check in (_check_name, _check_code_free) if new else (_check_name,):
@@ -338,7 +338,9 @@ async def _check_code_free(tx: Tx, given: NewSender) -> None:
         raise Conflict("code_taken", code=given.code)
 
 
-async def authorise(system: System, code: str, key: str, *, default: bool = False) -> SenderInfo:
+async def authorise(
+    system: AppContext, code: str, key: str, *, default: bool = False
+) -> SenderInfo:
     """Let the channel use the sender; `default` makes it the channel's first choice."""
     sender = await system.directory.sender(code)
     find(await system.directory.now(), key)
@@ -368,7 +370,7 @@ async def _authorise(tx: Tx, sender_id: int, key: str, *, default: bool = False)
         await tx.run(update(links).where(mine, links.c.sender_id == sender_id).values(row))
 
 
-def _is_approved(system: System, given: NewSender) -> bool:
+def _is_approved(system: AppContext, given: NewSender) -> bool:
     return given.allow_port and given.port not in free_ports(system)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.senders import quota_ledger, reputation
 from ums.core.tables import senders
@@ -41,7 +41,7 @@ class Warming(WarmUp, frozen=True, kw_only=True):
     ]
 
 
-async def begin(system: System, code: str, plan: WarmUp) -> None:
+async def begin(system: AppContext, code: str, plan: WarmUp) -> None:
     """Warm the sender up from today on. Raises Invalid, NotFound."""
     _check(plan)
     ends = plan.cap(plan.start).period(clock.now())[1]
@@ -50,12 +50,12 @@ async def begin(system: System, code: str, plan: WarmUp) -> None:
     await _set(system, code, {**ENDED, **values, "warm_until": ends}, "sender.warm_up", told)
 
 
-async def end(system: System, code: str) -> None:
+async def end(system: AppContext, code: str) -> None:
     """Let the sender send as much as its other limits have it. Raises NotFound."""
     await _set(system, code, ENDED, "sender.warm_up_end", "")
 
 
-async def show(system: System, code: str) -> Warming | None:
+async def show(system: AppContext, code: str) -> Warming | None:
     """How far the sender is; None where it is not being warmed up. Raises NotFound."""
     query = select(senders).where(senders.c.code == code)
     async with system.database.read() as tx:
@@ -65,7 +65,7 @@ async def show(system: System, code: str) -> Warming | None:
     return None if row.warm_up is None else _shown(row)
 
 
-async def grow(system: System) -> None:
+async def grow(system: AppContext) -> None:
     """At the turn of the day: more for those of whom the day was good. It was when half of what
     was allowed was used, no server said that it was too much, and few addresses did not exist."""
     now = clock.now()
@@ -112,7 +112,9 @@ async def _used(tx: Tx, row: Any, plan: WarmUp) -> int:
     return int(await tx.value(select(spent.c.used).where(mine)) or 0)
 
 
-async def _set(system: System, code: str, values: dict[str, Any], action: str, told: str) -> None:
+async def _set(
+    system: AppContext, code: str, values: dict[str, Any], action: str, told: str
+) -> None:
     mine = senders.c.code == code
     async with system.database.write() as tx:
         row = await tx.first(select(senders).where(mine).with_for_update())

@@ -6,7 +6,7 @@ from typing import Final
 
 from ums.core.audit import audit_log
 from ums.core.common import metadata
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.branding_data import LOGO, LOGO_DIGEST, NAME
 from ums.core.context.directory import touch
 from ums.db import Tx
@@ -19,7 +19,7 @@ _KINDS: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg
 
 
 async def change(
-    system: System, *, name: str, logo: bytes | None = None, remove_logo: bool = False
+    system: AppContext, *, name: str, logo: bytes | None = None, remove_logo: bool = False
 ) -> None:
     """Give the console this name ("" is UMS), and the picture, where there is one. Raises
     Invalid."""
@@ -38,7 +38,7 @@ async def change(
     system.directory.forget()
 
 
-async def picture(system: System) -> tuple[str, bytes]:
+async def picture(system: AppContext) -> tuple[str, bytes]:
     """The picture's type and octets. Raises NotFound where there is none."""
     async with system.database.read() as tx:
         value = await metadata.value(tx, LOGO)

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from ums.config import SettingsError, read_setting
 from ums.core.audit import audit_log
 from ums.core.common import metadata
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.context.setting_overrides import PREFIX
 from ums.core.identity import grants
@@ -62,7 +62,7 @@ class Setting(Struct, frozen=True):
     fixed: Annotated[bool, Meta(description="The environment sets it, so it cannot be changed.")]
 
 
-def show(system: System) -> list[Setting]:
+def show(system: AppContext) -> list[Setting]:
     """All of them, as they are now."""
     fixed = system.fixed_settings
     return [
@@ -78,7 +78,7 @@ def show(system: System) -> list[Setting]:
 
 
 async def change(
-    system: System, changes: Mapping[str, Any], *, actor: str | None = None
+    system: AppContext, changes: Mapping[str, Any], *, actor: str | None = None
 ) -> list[Setting]:
     """Change these, all or none; None is the default. Raises Invalid, and Forbidden for whoever is
     no administrator of the whole installation: a setting may stand for any right, such as the
@@ -102,7 +102,7 @@ async def change(
     return show(system)
 
 
-def _checked(system: System, name: str, given: Any) -> Any:
+def _checked(system: AppContext, name: str, given: Any) -> Any:
     one = _BY_NAME.get(name)
     if one is None:
         raise Invalid("unknown_field", field=name[:60])

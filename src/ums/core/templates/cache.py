@@ -122,7 +122,7 @@ class Version(Struct):
         return ""
 
 
-class Library:
+class TemplateCache:
     """The versions this process has read."""
 
     def __init__(self, database: Database) -> None:

@@ -7,10 +7,10 @@ import msgspec
 from msgspec import structs
 
 from ums.core.common.field_errors import Check, all_of
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.isolation import child_process
 from ums.core.isolation.process_limits import Limits
-from ums.core.templates.cache import Library
+from ums.core.templates.cache import TemplateCache
 from ums.core.templates.compile_worker import Task
 from ums.core.templates.compiler import MOST, Built, Flawed, Result, Sources
 from ums.core.templates.parser import Problem
@@ -24,7 +24,7 @@ _results = msgspec.json.Decoder(Result)
 USUAL: Final = Limits()
 
 
-async def compile_sources(system: System, sources: Sources, limits: Limits = USUAL) -> Compiled:
+async def compile_sources(system: AppContext, sources: Sources, limits: Limits = USUAL) -> Compiled:
     """The compiled template. Raises Invalid, naming the part, the line and what is wrong."""
     result = await _compiled(system, sources, limits)
     if isinstance(result, Built):
@@ -36,7 +36,7 @@ def _told(problem: Problem) -> Invalid:
     return Invalid("template_source", field=problem.part, line=problem.line, detail=problem.detail)
 
 
-async def validate(system: System, sources: Sources) -> list[Problem]:
+async def validate(system: AppContext, sources: Sources) -> list[Problem]:
     """All that is found to be wrong with `sources`, with lines; empty where nothing is.
 
     Raises Invalid where compiling takes too much, or a source is missing or too large.
@@ -45,7 +45,7 @@ async def validate(system: System, sources: Sources) -> list[Problem]:
     return result.problems if isinstance(result, Flawed) else []
 
 
-async def flaws_of(system: System, sources: Sources) -> list[UmsError]:
+async def flaws_of(system: AppContext, sources: Sources) -> list[UmsError]:
     """All that is wrong with `sources`, each with its part and line."""
     found = all_of([lambda: _check_parts(sources), *_checks_of(sources)])
     subject = all_of([lambda: _check_subject(sources.subject)])
@@ -95,9 +95,9 @@ def _check(source: str, part: str, most: int) -> None:
         raise Invalid("control_characters", field=part)
 
 
-async def _compiled(system: System, sources: Sources, limits: Limits) -> Result:
+async def _compiled(system: AppContext, sources: Sources, limits: Limits) -> Result:
     check_sources(sources)
-    async with system.shared(Library).turns:  # every child may take a whole core
+    async with system.shared(TemplateCache).turns:  # every child may take a whole core
         task = msgspec.json.encode(Task(sources, limits))
         output, code = await child_process.answer(_CHILD, task, PATIENCE)
     try:

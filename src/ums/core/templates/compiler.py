@@ -90,7 +90,7 @@ def _source(sources: Sources, part: str, html: str | None) -> str | None:
         return sources.subject
     if sources.text is not None or html is None:
         return sources.text
-    return Hidden(html, "text").as_plain(html_to_text.from_html)
+    return Hidden(html, "text").as_plain(html_to_text.html_to_text)
 
 
 def _underivable(error: Unparsable) -> Problem:

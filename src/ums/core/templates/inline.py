@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import templates
 from ums.core.templates import store
@@ -25,7 +25,7 @@ def is_needed(sources: Sources) -> bool:
     return sources.mjml is not None or any(part and _MARKS.search(part) for part in parts)
 
 
-async def keep(system: System, channel: Channel, sources: Sources, old: int | None) -> int:
+async def keep(system: AppContext, channel: Channel, sources: Sources, old: int | None) -> int:
     """Keep it as a template, in place of the one of `old` where that was written too; its id.
 
     Raises Invalid, with the line where a source is wrong.
@@ -38,7 +38,7 @@ async def keep(system: System, channel: Channel, sources: Sources, old: int | No
     return (await store.create(system, channel, name, sources, listed=False)).id
 
 
-async def find(system: System, channel: Channel, id: int) -> Sources | None:
+async def find(system: AppContext, channel: Channel, id: int) -> Sources | None:
     """What was written, or None where the template is one that is listed, or is none."""
     mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)
     async with system.database.read() as tx:

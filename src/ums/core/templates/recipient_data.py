@@ -8,9 +8,9 @@ from sqlalchemy import case, select
 
 from ums.core.context.directory import Channel
 from ums.core.tables import addresses, users
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
-_ATTRIBUTES = Hot(
+_ATTRIBUTES = Statement(
     "SELECT u.userid, CAST(u.attributes AS text) FROM $rows(r: userid text)"
     " JOIN users u ON u.userid = r.userid"
 )

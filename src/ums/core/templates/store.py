@@ -12,7 +12,7 @@ from ums.core.common.field_errors import all_of
 from ums.core.common.pagination import Page, cut, number, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import template_versions as versions
 from ums.core.tables import templates
@@ -21,11 +21,11 @@ from ums.core.templates.compile_process import check_sources, compile_sources
 from ums.core.templates.compiler import Sources, Variables
 from ums.core.templates.syntax_tree import Compiled
 from ums.core.templates.variables import check_defaults
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 _ORDER = Order(templates.c.id, (templates.c.name,))
-_INSERT = Hot(
+_INSERT = Statement(
     "INSERT INTO templates (channel_id, name, open, listed, version, created_at, updated_at)"
     " VALUES (:channel, :name, true, :listed, 1, :at, :at)"
     " ON CONFLICT (channel_id, name) DO NOTHING RETURNING id"
@@ -81,7 +81,7 @@ class Change(Struct, frozen=True):
 
 
 async def create(
-    system: System,
+    system: AppContext,
     channel: Channel,
     name: str,
     sources: Sources,
@@ -108,7 +108,7 @@ async def create(
 
 
 async def flaws_of(
-    system: System,
+    system: AppContext,
     channel: Channel,
     name: str,
     sources: Sources,
@@ -127,7 +127,7 @@ async def flaws_of(
 
 
 async def change(
-    system: System,
+    system: AppContext,
     channel: Channel,
     id: int,
     wanted: Change,
@@ -172,14 +172,14 @@ async def change(
 
 
 async def show(
-    system: System, channel: Channel, id: int, version: int | None = None
+    system: AppContext, channel: Channel, id: int, version: int | None = None
 ) -> TemplateShown:
     """A template with the sources of `version`, else of the newest. Raises NotFound."""
     async with system.database.read() as tx:
         return await _shown(tx, channel, id, version)
 
 
-async def set_open(system: System, channel: Channel, id: int, *, open: bool) -> TemplateShown:
+async def set_open(system: AppContext, channel: Channel, id: int, *, open: bool) -> TemplateShown:
     """Open or close a template; requests for a closed one fail with 1015073. What was accepted
     goes out. Raises NotFound."""
     mine = (templates.c.id == id) & (templates.c.channel_id == channel.id)

@@ -15,9 +15,9 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page, number, plain
 from ums.core.common.preconditions import Expect, anything
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.tables import users as table
 from ums.core.users import search as user_search
 from ums.core.users import users
@@ -62,12 +62,12 @@ class UserDraft(Struct, frozen=True, forbid_unknown_fields=True):
     tags: Bound = {}
 
 
-def rights_of(caller: Caller) -> Rights:
+def rights_of(caller: Principal) -> Rights:
     own = channels_of(caller)
     return Rights(caller.snapshot, own, replaces_shared=_replaces_shared(caller, own))
 
 
-def _replaces_shared(caller: Caller, own: Sequence[Channel] | None) -> bool:
+def _replaces_shared(caller: Principal, own: Sequence[Channel] | None) -> bool:
     """Whether it may replace and remove addresses that all channels use."""
     if own is None:
         return True
@@ -76,7 +76,7 @@ def _replaces_shared(caller: Caller, own: Sequence[Channel] | None) -> bool:
     return any(one.rules.bound_replace_shared for one in own)
 
 
-def channels_of(caller: Caller) -> Sequence[Channel] | None:
+def channels_of(caller: Principal) -> Sequence[Channel] | None:
     """The channels the caller is bound to; None: to none, so it may write everything."""
     if caller.channels is None:
         return None
@@ -86,7 +86,7 @@ def channels_of(caller: Caller) -> Sequence[Channel] | None:
 
 async def search(
     tx: Tx,
-    caller: Caller,
+    caller: Principal,
     found: Found,
     *,
     sort: UserOrder = "created_at",
@@ -104,7 +104,7 @@ async def search(
 
 async def page(
     tx: Tx,
-    caller: Caller,
+    caller: Principal,
     where: Where,
     *,
     sort: UserOrder = "created_at",
@@ -169,7 +169,7 @@ def _beyond(sort: UserOrder, given: str, *, backwards: bool) -> ColumnElement[bo
     return column < place if sort.startswith("-") != backwards else column > place
 
 
-async def show(tx: Tx, caller: Caller, userid: str) -> UserInfo:
+async def show(tx: Tx, caller: Principal, userid: str) -> UserInfo:
     """Raises NotFound."""
     user = await users.find(tx, plain(userid, "userid"))
     if user is None:
@@ -178,7 +178,7 @@ async def show(tx: Tx, caller: Caller, userid: str) -> UserInfo:
 
 
 async def put(
-    system: System, caller: Caller, userid: str, given: UserDraft, expect: Expect = anything
+    system: AppContext, caller: Principal, userid: str, given: UserDraft, expect: Expect = anything
 ) -> tuple[UserInfo, bool]:
     """Make the user what `given` says, as far as the caller sees it: (the user, is it new).
 
@@ -197,8 +197,8 @@ async def put(
 
 
 async def patch(
-    system: System,
-    caller: Caller,
+    system: AppContext,
+    caller: Principal,
     userid: str,
     changes: dict[str, Any],
     expect: Expect = anything,
@@ -218,7 +218,9 @@ async def patch(
     return _shown(found, caller) if found else _gone()
 
 
-async def delete(system: System, userid: str, caller: Caller, expect: Expect = anything) -> None:
+async def delete(
+    system: AppContext, userid: str, caller: Principal, expect: Expect = anything
+) -> None:
     """Delete the user and all it holds. Raises NotFound, and Forbidden for a bound caller."""
     caller.unbound()
     async with system.database.write() as tx:
@@ -273,7 +275,7 @@ def _value(kind: str, bind_id: str, values: list[str]) -> object:
     return values[0] if values else ""
 
 
-def _shown(user: User, caller: Caller) -> UserInfo:
+def _shown(user: User, caller: Principal) -> UserInfo:
     visible = caller.bind_ids()
     kinds = {kind: _seen(bound, visible) for kind, bound in user.addresses.items()}
     return UserInfo(

@@ -6,8 +6,8 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core.audit import audit_log
-from ums.core.context.app_context import System
-from ums.core.identity.principals import Caller
+from ums.core.context.app_context import AppContext
+from ums.core.identity.principals import Principal
 from ums.core.tables import users as table
 from ums.core.users import filters, users
 from ums.core.users.administration import rights_of
@@ -28,7 +28,7 @@ class TagChange(Struct, frozen=True):
     tag: str
 
 
-async def find(system: System, caller: Caller, found: Found) -> list[str]:
+async def find(system: AppContext, caller: Principal, found: Found) -> list[str]:
     """The userids of all that `found` finds. Raises Invalid where they are more than MOST."""
     async with system.database.read() as tx:
         where = await filters.where_of(tx, caller, found)
@@ -38,7 +38,7 @@ async def find(system: System, caller: Caller, found: Found) -> list[str]:
         return [row.userid for row in await tx.rows(query)]
 
 
-async def tag(system: System, caller: Caller, userids: list[str], change: TagChange) -> int:
+async def tag(system: AppContext, caller: Principal, userids: list[str], change: TagChange) -> int:
     """Change a tag of those that are there; how many. Raises Invalid for what is no tag."""
     rights, done = rights_of(caller), 0
     for part in _slices(userids):
@@ -55,7 +55,7 @@ async def tag(system: System, caller: Caller, userids: list[str], change: TagCha
     return done
 
 
-async def delete(system: System, caller: Caller, userids: list[str]) -> int:
+async def delete(system: AppContext, caller: Principal, userids: list[str]) -> int:
     """Delete those that are there; how many. Raises Forbidden for a bound caller."""
     caller.unbound()
     done = 0

@@ -16,7 +16,7 @@ from ums.core.users.entry_parser import MAX_ATTRIBUTES, Change, Entry, Slot
 from ums.core.users.fields import KINDS
 from ums.core.users.search import store, texts_of
 from ums.core.users.shared_addresses import SharedChange, is_shared, note
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 
 Outcome = Literal["added", "changed", "unchanged"] | Invalid
@@ -28,7 +28,7 @@ NOTHING: Values = frozenset()
 # Upsert before anything is read: it locks each user's row until the commit, in one order for all
 # callers, so that concurrent calls neither deadlock nor lose updates. A row that was there gets
 # a later updated_at than created_at; that is how a new one is told apart on either database.
-_TAKE = Hot("""
+_TAKE = Statement("""
     INSERT INTO users (userid, attributes, created_at, updated_at)
     SELECT r.userid, '{}', CAST(:now AS bigint), CAST(:now AS bigint)
     FROM $rows(r: userid text) WHERE true ORDER BY r.userid
@@ -39,38 +39,38 @@ _TAKE = Hot("""
 """)
 _MARK: Final = text("SAVEPOINT taken")
 _BACK: Final = text("ROLLBACK TO SAVEPOINT taken")
-_HELD = Hot("""
+_HELD = Statement("""
     SELECT a.user_id, a.kind, a.bind_id, a.value
     FROM $rows(r: id bigint) JOIN addresses a ON a.user_id = r.id
     UNION ALL
     SELECT t.user_id, 'tag', t.bind_id, t.tag
     FROM $rows(r: id bigint) JOIN tags t ON t.user_id = r.id
 """)
-_ADD_ADDRESSES = Hot("""
+_ADD_ADDRESSES = Statement("""
     INSERT INTO addresses (user_id, kind, bind_id, value)
     SELECT r.id, r.kind, r.bind_id, r.value
     FROM $rows(r: id bigint, kind text, bind_id text, value text) WHERE true
     ON CONFLICT DO NOTHING
 """)
-_ADD_TAGS = Hot("""
+_ADD_TAGS = Statement("""
     INSERT INTO tags (user_id, bind_id, tag)
     SELECT r.id, r.bind_id, r.tag FROM $rows(r: id bigint, bind_id text, tag text) WHERE true
     ON CONFLICT DO NOTHING
 """)
-_REMOVE_ADDRESSES = Hot("""
+_REMOVE_ADDRESSES = Statement("""
     DELETE FROM addresses WHERE (user_id, kind, bind_id, value) IN (
         SELECT r.id, r.kind, r.bind_id, r.value
         FROM $rows(r: id bigint, kind text, bind_id text, value text))
 """)
-_REMOVE_TAGS = Hot("""
+_REMOVE_TAGS = Statement("""
     DELETE FROM tags WHERE (user_id, bind_id, tag) IN (
         SELECT r.id, r.bind_id, r.tag FROM $rows(r: id bigint, bind_id text, tag text))
 """)
-_SET_ATTRIBUTES = Hot("""
+_SET_ATTRIBUTES = Statement("""
     UPDATE users SET attributes = r.attributes FROM $rows(r: id bigint, attributes jsonb)
     WHERE users.id = r.id
 """)
-REMOVE_USERS = Hot("DELETE FROM users WHERE id IN (SELECT r.id FROM $rows(r: id bigint))")
+REMOVE_USERS = Statement("DELETE FROM users WHERE id IN (SELECT r.id FROM $rows(r: id bigint))")
 
 
 class State(Struct, gc=False):  # holds no cycle, and there are thousands
@@ -276,12 +276,14 @@ def _texts(userid: str, state: State) -> dict[str, str]:
     return texts_of(userid, state.attributes, {**state.before, **state.now})
 
 
-async def _each(tx: Tx, rows: list[tuple[object, ...]], addresses: Hot, tags: Hot) -> None:
+async def _each(
+    tx: Tx, rows: list[tuple[object, ...]], addresses: Statement, tags: Statement
+) -> None:
     # In the order of the key: rows that are written side by side lie side by side.
     await _run(tx, addresses, sorted(row for row in rows if row[1] != "tag"))  # type: ignore[type-var]
     await _run(tx, tags, sorted((row[0], row[2], row[3]) for row in rows if row[1] == "tag"))  # type: ignore[type-var]
 
 
-async def _run(tx: Tx, statement: Hot, rows: Sequence[tuple[object, ...]]) -> None:
+async def _run(tx: Tx, statement: Statement, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
         await tx.run(statement, {"r": rows_json(rows)})

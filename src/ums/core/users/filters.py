@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, TextClause, exists, func, select, text
 from ums import clock
 from ums.core.common.pagination import plain
 from ums.core.context.directory import Channel
-from ums.core.identity.principals import Caller
+from ums.core.identity.principals import Principal
 from ums.core.tables import addresses, tags
 from ums.core.tables import users as table
 from ums.core.users import search as user_search
@@ -48,7 +48,7 @@ class Where(Struct, frozen=True):
         return self.others if self.match is None else [*self.others, self.match.condition]
 
 
-async def where_of(tx: Tx, caller: Caller, found: Found) -> Where:
+async def where_of(tx: Tx, caller: Principal, found: Found) -> Where:
     """What holds of the users that are found. Raises as `search` does."""
     others, seen, match = list[Condition](), list[Few](), None
     if found.prefix is not None:
@@ -90,7 +90,7 @@ def _begins(tx: Tx, prefix: str) -> ColumnElement[bool]:
     return (table.c.userid >= prefix) & (table.c.userid < prefix + "\U0010ffff")
 
 
-def _has_address(given: str, caller: Caller) -> ColumnElement[bool]:
+def _has_address(given: str, caller: Principal) -> ColumnElement[bool]:
     try:
         value = read_value("email", given, "address") if "@" in given else given
     except Invalid:
@@ -102,7 +102,7 @@ def _has_address(given: str, caller: Caller) -> ColumnElement[bool]:
     return table.c.id.in_(seen)
 
 
-def _reached(reach: Channel | Literal["nowhere"], caller: Caller) -> ColumnElement[bool]:
+def _reached(reach: Channel | Literal["nowhere"], caller: Principal) -> ColumnElement[bool]:
     mine = exists().where(addresses.c.user_id == table.c.id, addresses.c.kind == "email")
     if reach != "nowhere":
         return mine.where(addresses.c.bind_id.in_((ALL, reach.key)))
@@ -111,7 +111,7 @@ def _reached(reach: Channel | Literal["nowhere"], caller: Caller) -> ColumnEleme
     return ~seen
 
 
-async def _in_segment(tx: Tx, segment: int, caller: Caller) -> TextClause:
+async def _in_segment(tx: Tx, segment: int, caller: Principal) -> TextClause:
     caller.unbound()
     conditions = await conditions_of(tx, segment)
     if conditions is None:
@@ -121,7 +121,7 @@ async def _in_segment(tx: Tx, segment: int, caller: Caller) -> TextClause:
     return text(inside).bindparams(**compiled.params)
 
 
-async def _has_tag(tx: Tx, tag: str, caller: Caller) -> tuple[Condition, Few]:
+async def _has_tag(tx: Tx, tag: str, caller: Principal) -> tuple[Condition, Few]:
     """The condition, and who has the tag."""
     # Every bind id, for the index of tags begins with it.
     visible = caller.bind_ids() or {ALL, *caller.snapshot.channels}

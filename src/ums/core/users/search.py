@@ -34,7 +34,7 @@ from sqlalchemy import table as sql_table
 from ums.core.tables import user_search
 from ums.core.tables import users as table
 from ums.core.users.fields import ALL
-from ums.db import Hot, Tx, rows_json
+from ums.db import Statement, Tx, rows_json
 
 LONGEST: Final = 100  # characters of a search
 FEW: Final = 10_000  # so many matches are sorted; of more, users are walked in the page's order
@@ -48,13 +48,13 @@ _TERMS = text(
     f"SELECT term FROM user_search_terms WHERE term >= :low AND term < :high LIMIT {TERMS + 1}"
 )
 
-_PUT = Hot("""
+_PUT = Statement("""
     INSERT INTO user_search (user_id, bind_id, text)
     SELECT r.id, r.bind_id, r.text FROM $rows(r: id bigint, bind_id text, text text) WHERE true
     ON CONFLICT (user_id, bind_id) DO UPDATE SET text = excluded.text
     WHERE user_search.text <> excluded.text
 """)
-_REMOVE = Hot("""
+_REMOVE = Statement("""
     DELETE FROM user_search WHERE (user_id, bind_id) IN (
         SELECT r.id, r.bind_id FROM $rows(r: id bigint, bind_id text))
 """)

@@ -12,18 +12,18 @@ from ums.core.channels.access_lists import check_title
 from ums.core.common.pagination import Page, after_id, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import segments
 from ums.core.users.audience import Audience
 from ums.core.users.segment_conditions import Node, check_names, read
 from ums.core.users.segment_sql import compile_conditions
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 from ums.errors import Conflict, Invalid, NotFound
 
 Conditions = dict[str, Any]
 
 _ORDER = Order(segments.c.id, (segments.c.name,))
-_WAITING = Hot(
+_WAITING = Statement(
     "SELECT msgid, audience FROM messages WHERE state <> 'expanded' AND plan IS NULL"
     " AND audience LIKE '%segment%'"
 )
@@ -46,7 +46,7 @@ class SegmentUser(Struct, frozen=True):
 
 
 async def create(
-    system: System,
+    system: AppContext,
     name: str,
     conditions: object = None,
     *,
@@ -64,7 +64,7 @@ async def create(
 
 
 async def change(
-    system: System,
+    system: AppContext,
     id: int,
     *,
     name: str | None = None,
@@ -96,7 +96,7 @@ async def change(
         return _shown(await _found(tx, id))
 
 
-async def remove(system: System, id: int, *, actor: str | None = None) -> None:
+async def remove(system: AppContext, id: int, *, actor: str | None = None) -> None:
     """Delete the segment. Raises Invalid while a message that waits is for it."""
     async with system.database.write() as tx:
         row = await _found(tx, id)
@@ -107,13 +107,13 @@ async def remove(system: System, id: int, *, actor: str | None = None) -> None:
         await audit_log.note(tx, "segment.delete", str(id), row.name, actor=actor)
 
 
-async def list_segments(system: System) -> list[Segment]:
+async def list_segments(system: AppContext) -> list[Segment]:
     async with system.database.read() as tx:
         return [_shown(row) for row in await tx.rows(select(segments).order_by(segments.c.id))]
 
 
 async def page_segments(
-    system: System,
+    system: AppContext,
     *,
     sort: ByName = "created_at",
     after: str | None = None,
@@ -126,29 +126,29 @@ async def page_segments(
     return cut(rows, limit, _shown, _ORDER.place(sort))
 
 
-async def show(system: System, id: int) -> Segment:
+async def show(system: AppContext, id: int) -> Segment:
     """Raises NotFound."""
     async with system.database.read() as tx:
         return _shown(await _found(tx, id))
 
 
-async def count(system: System, conditions: object) -> int:
+async def count(system: AppContext, conditions: object) -> int:
     """How many users conditions select now; they need not be saved. Raises Invalid."""
     node = await _read(system, conditions)
     dialect = system.database.dialect
     compiled = compile_conditions(node, dialect, clock.now())
     async with system.database.read() as tx:
-        query = Hot(f"SELECT count(*) FROM users u WHERE {compiled.sql}")
+        query = Statement(f"SELECT count(*) FROM users u WHERE {compiled.sql}")
         return int(await tx.value(query, compiled.params))
 
 
 async def sample(
-    system: System, conditions: object, *, after: str | None = None, limit: int = 50
+    system: AppContext, conditions: object, *, after: str | None = None, limit: int = 50
 ) -> Page:
     """The users that conditions select, in the order they came in. Raises Invalid."""
     node = await _read(system, conditions)
     compiled = compile_conditions(node, system.database.dialect, clock.now())
-    query = Hot(
+    query = Statement(
         "SELECT u.id, u.userid, CAST(u.attributes AS text) AS attributes FROM users u"
         f" WHERE u.id > :after AND {compiled.sql} ORDER BY u.id LIMIT :limit"
     )
@@ -178,12 +178,12 @@ async def name_of(tx: Tx, id: int | None) -> str:
     return str(await tx.value(select(segments.c.name).where(segments.c.id == id)) or "")
 
 
-async def _checked(system: System, conditions: object) -> str:
+async def _checked(system: AppContext, conditions: object) -> str:
     await _read(system, conditions)
     return msgspec.json.encode(conditions).decode()
 
 
-async def _read(system: System, conditions: object) -> Node | None:
+async def _read(system: AppContext, conditions: object) -> Node | None:
     node = read(conditions)
     system.directory.forget()  # a channel may have been made just now
     check_names(node, await system.directory.now())

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from ums.core.audit import audit_log
 from ums.core.channels.channels import check_channel
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.tables import addresses, tags, users
 from ums.core.users.bulk_upsert import REMOVE_USERS, Difference, apply
@@ -52,7 +52,7 @@ class User(Struct, frozen=True):
     updated_at: int  # the last time a write of this user was taken, changed or not
 
 
-async def opt(system: System, caller: Caller, body: object, language: str = "en") -> Report:
+async def opt(system: AppContext, caller: Caller, body: object, language: str = "en") -> Report:
     """Create and change users: `POST /v1/user/opt` (ums-spec 3.10).
 
     `body` is the decoded JSON. Each entry succeeds or fails alone. Raises Invalid
@@ -68,7 +68,9 @@ async def opt(system: System, caller: Caller, body: object, language: str = "en"
     return await opt_with(system, rights, body, language)
 
 
-async def opt_with(system: System, rights: Rights, body: object, language: str = "en") -> Report:
+async def opt_with(
+    system: AppContext, rights: Rights, body: object, language: str = "en"
+) -> Report:
     """The same for whoever has `rights`."""
     given = _entries(body)
     results = [_read(raw, rights) for raw in given]
@@ -85,7 +87,7 @@ async def opt_with(system: System, rights: Rights, body: object, language: str =
     return _report([_named(raw) for raw in given], results, language)
 
 
-async def delete(system: System, caller: Caller, body: object, language: str = "en") -> Report:
+async def delete(system: AppContext, caller: Caller, body: object, language: str = "en") -> Report:
     """Delete users and all they hold: `POST /v1/user/delete` (ums-spec 3.11).
 
     Raises Forbidden for a channel's key, Invalid as `opt` does.

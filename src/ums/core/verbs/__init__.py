@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ums.bounds import LEAST, MOST_ID, is_stored
 from ums.core.audit import audit_gate, audit_log
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.maintenance import health_checks
 from ums.core.messages.intake import Intake
 from ums.core.verbs import (
@@ -65,7 +65,7 @@ UNAUDITED = {name: "reads" for name in VERBS if name.endswith((".list", ".show")
 _NAMES = ("channel", "key", "code", "id", "msgid", "name", "userid", "path")
 
 
-async def call(system: System, intake: Intake, name: str, params: object) -> object:
+async def call(system: AppContext, intake: Intake, name: str, params: object) -> object:
     """Run the verb. Raises UmsError, Invalid("verb_unknown") among them."""
     verb, given = await _prepared(system, name, params)
     with audit_log.tracing() as by:
@@ -75,7 +75,7 @@ async def call(system: System, intake: Intake, name: str, params: object) -> obj
     return answer
 
 
-async def follow(system: System, name: str, params: object) -> AsyncGenerator[object]:
+async def follow(system: AppContext, name: str, params: object) -> AsyncGenerator[object]:
     """Run a verb that tells its steps as they go. Raises as `call` does, before the first."""
     verb, given = await _prepared(system, name, params)
     if verb.steps is None:
@@ -86,7 +86,7 @@ async def follow(system: System, name: str, params: object) -> AsyncGenerator[ob
     return steps
 
 
-async def _prepared(system: System, name: str, params: object) -> tuple[Verb, Any]:
+async def _prepared(system: AppContext, name: str, params: object) -> tuple[Verb, Any]:
     verb = VERBS.get(name)
     if verb is None:
         raise Invalid("verb_unknown", name=name[:40])

@@ -8,7 +8,7 @@ from msgspec import Struct
 from ums import clock
 from ums.core.channels import channels
 from ums.core.channels.policy import show, with_changes
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.deliveries import mailbox_polling
 from ums.core.identity import credentials
 from ums.core.messages import auto_pause
@@ -17,7 +17,7 @@ from ums.core.senders import connection_test, mailboxes, quota_ledger, routing, 
 from ums.core.senders.mailboxes import NewMailbox
 from ums.core.senders.senders import NewSender
 from ums.core.verbs.base import Hours, Nothing, Verb
-from ums.mail.send_limits import Cap
+from ums.mail.send_limits import SendLimit
 from ums.mail.warm_up_plan import WarmUp
 
 
@@ -65,7 +65,7 @@ class SenderMailbox(Struct):
 
 class SenderCaps(Struct):
     code: str
-    caps: list[Cap] | None = None
+    caps: list[SendLimit] | None = None
     urgent_share: int | None = None
 
 
@@ -77,19 +77,19 @@ class Authorise(Struct):
     weight: int | None = None
 
 
-async def _channel_create(system: System, _: Intake, p: ChannelCreate) -> object:
+async def _channel_create(system: AppContext, _: Intake, p: ChannelCreate) -> object:
     return await channels.create(system, p.name, p.key, zone=p.zone)
 
 
-async def _channel_list(system: System, _: Intake, _p: Nothing) -> object:
+async def _channel_list(system: AppContext, _: Intake, _p: Nothing) -> object:
     return await channels.list_channels(system)
 
 
-async def _channel_rotate(system: System, _: Intake, p: ChannelRotate) -> object:
+async def _channel_rotate(system: AppContext, _: Intake, p: ChannelRotate) -> object:
     return await channels.rotate(system, p.key, round(p.overlap_hours * clock.HOUR))
 
 
-async def _channel_rules(system: System, _: Intake, p: ChannelRules) -> object:
+async def _channel_rules(system: AppContext, _: Intake, p: ChannelRules) -> object:
     changes = p.changes
     if changes is None:
         return show(await channels.rules_of(system, p.key))
@@ -98,39 +98,39 @@ async def _channel_rules(system: System, _: Intake, p: ChannelRules) -> object:
     )
 
 
-async def _channel_open(system: System, _: Intake, p: ChannelKey) -> object:
+async def _channel_open(system: AppContext, _: Intake, p: ChannelKey) -> object:
     return await channels.set_open(system, p.key, open=True)
 
 
-async def _channel_close(system: System, _: Intake, p: ChannelKey) -> object:
+async def _channel_close(system: AppContext, _: Intake, p: ChannelKey) -> object:
     return await channels.set_open(system, p.key, open=False)
 
 
-async def _accesskey_create(system: System, _: Intake, _p: Nothing) -> object:
+async def _accesskey_create(system: AppContext, _: Intake, _p: Nothing) -> object:
     return await credentials.create_access_key(system)
 
 
-async def _sender_create(system: System, _: Intake, p: NewSender) -> object:
+async def _sender_create(system: AppContext, _: Intake, p: NewSender) -> object:
     return await senders.create(system, p)
 
 
-async def _sender_change(system: System, _: Intake, p: NewSender) -> object:
+async def _sender_change(system: AppContext, _: Intake, p: NewSender) -> object:
     return await senders.change(system, p)
 
 
-async def _sender_list(system: System, _: Intake, _p: Nothing) -> object:
+async def _sender_list(system: AppContext, _: Intake, _p: Nothing) -> object:
     return await senders.list_senders(system)
 
 
-async def _sender_test(system: System, _: Intake, p: SenderTest) -> object:
+async def _sender_test(system: AppContext, _: Intake, p: SenderTest) -> object:
     return await connection_test.run(system, p.code, p.to)
 
 
-async def _sender_steps(system: System, p: SenderTest) -> AsyncGenerator[object]:
+async def _sender_steps(system: AppContext, p: SenderTest) -> AsyncGenerator[object]:
     return await connection_test.begin(system, p.code, p.to)
 
 
-async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
+async def _sender_caps(system: AppContext, _: Intake, p: SenderCaps) -> object:
     """Change them where any are given; how far each is used."""
     given = {"caps": p.caps, "urgent_share": p.urgent_share}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -139,12 +139,12 @@ async def _sender_caps(system: System, _: Intake, p: SenderCaps) -> object:
     return await quota_ledger.caps_of(system, p.code)
 
 
-async def _sender_confirm(system: System, _: Intake, p: SenderCode) -> object:
+async def _sender_confirm(system: AppContext, _: Intake, p: SenderCode) -> object:
     await auto_pause.confirm(system, p.code)
     return await senders.show(system, p.code)
 
 
-async def _sender_warm_up(system: System, _: Intake, p: SenderWarmUp) -> object:
+async def _sender_warm_up(system: AppContext, _: Intake, p: SenderWarmUp) -> object:
     """Begin, end, or only show."""
     if p.end:
         await warm_up.end(system, p.code)
@@ -153,7 +153,7 @@ async def _sender_warm_up(system: System, _: Intake, p: SenderWarmUp) -> object:
     return await warm_up.show(system, p.code)
 
 
-async def _sender_mailbox(system: System, _: Intake, p: SenderMailbox) -> object:
+async def _sender_mailbox(system: AppContext, _: Intake, p: SenderMailbox) -> object:
     """Set, remove, look at once, or only show."""
     if p.remove:
         await mailboxes.remove(system, p.code)
@@ -164,7 +164,7 @@ async def _sender_mailbox(system: System, _: Intake, p: SenderMailbox) -> object
     return await mailboxes.show(system, p.code)
 
 
-async def _sender_authorise(system: System, _: Intake, p: Authorise) -> object:
+async def _sender_authorise(system: AppContext, _: Intake, p: Authorise) -> object:
     shown = await senders.authorise(system, p.code, p.channel, default=p.default)
     await routing.set_leg(system, p.channel, p.code, rank=p.rank, weight=p.weight)
     return shown

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from ums.core.audit import audit_proof
 from ums.core.audit.audit_proof import Checkpoint
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Nothing, Verb
 
@@ -13,15 +13,15 @@ class Verify(Struct):
     checkpoint: Checkpoint | None = None
 
 
-async def _show(system: System, _: Intake, __: Nothing) -> object:
+async def _show(system: AppContext, _: Intake, __: Nothing) -> object:
     return await audit_proof.show(system)
 
 
-async def _verify(system: System, _: Intake, p: Verify) -> object:
+async def _verify(system: AppContext, _: Intake, p: Verify) -> object:
     return await audit_proof.verify(system, p.checkpoint)
 
 
-async def _checkpoint(system: System, _: Intake, __: Nothing) -> object:
+async def _checkpoint(system: AppContext, _: Intake, __: Nothing) -> object:
     return await audit_proof.checkpoint(system)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, Struct
 
 from ums.core.common.pagination import MOST
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -22,6 +22,8 @@ class Verb(NamedTuple):
     """Something an administrator can do: its parameters, and the function that does it."""
 
     params: type[Struct]
-    run: Callable[[System, Intake, Any], Awaitable[object]]
+    run: Callable[[AppContext, Intake, Any], Awaitable[object]]
     seals: bool = False  # whether it stores a secret, for which the key has to be right
-    steps: Callable[[System, Any], Awaitable[AsyncGenerator[object]]] | None = None  # as they go
+    steps: Callable[[AppContext, Any], Awaitable[AsyncGenerator[object]]] | None = (
+        None  # as they go
+    )

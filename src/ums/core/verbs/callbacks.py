@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Hours, Id, Verb
@@ -69,21 +69,21 @@ class CallbackReplay(Struct):
     address: str | None = None
 
 
-async def _channel(system: System, key: str) -> Channel:
+async def _channel(system: AppContext, key: str) -> Channel:
     system.directory.forget()
     return channels.find(await system.directory.now(), key)
 
 
-async def _id(system: System, channel: Channel, address: str | None) -> int | None:
+async def _id(system: AppContext, channel: Channel, address: str | None) -> int | None:
     return None if address is None else await endpoint_rows.find(system, channel, address)
 
 
-async def _add(system: System, _: Intake, p: CallbackAdd) -> object:
+async def _add(system: AppContext, _: Intake, p: CallbackAdd) -> object:
     channel, proof = await _channel(system, p.channel), Proof(p.form, p.username, p.password)
     return await endpoints.add(system, channel, p.url, p.schedule, proof, may_see_secret=LOCAL_MAY)
 
 
-async def _change(system: System, _: Intake, p: CallbackChange) -> object:
+async def _change(system: AppContext, _: Intake, p: CallbackChange) -> object:
     channel = await _channel(system, p.channel)
     id = await endpoint_rows.find(system, channel, p.address)
     given = {"url": p.url, "form": p.form, "username": p.username, "password": p.password}
@@ -91,44 +91,44 @@ async def _change(system: System, _: Intake, p: CallbackChange) -> object:
     return await endpoints.change(system, channel, id, changes, may_see_secret=LOCAL_MAY)
 
 
-async def _list(system: System, _: Intake, p: CallbackChannel) -> object:
+async def _list(system: AppContext, _: Intake, p: CallbackChannel) -> object:
     return await endpoint_rows.list_addresses(system, await _channel(system, p.channel))
 
 
-async def _verify(system: System, _: Intake, p: CallbackAddress) -> object:
+async def _verify(system: AppContext, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
     return await endpoints.verify(
         system, channel, await endpoint_rows.find(system, channel, p.address)
     )
 
 
-async def _default(system: System, _: Intake, p: CallbackAddress) -> object:
+async def _default(system: AppContext, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
     id = await endpoint_rows.find(system, channel, p.address)
     return await endpoints.set_default(system, channel, id)
 
 
-async def _delete(system: System, _: Intake, p: CallbackAddress) -> object:
+async def _delete(system: AppContext, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
     id = await endpoint_rows.find(system, channel, p.address)
     await endpoints.delete(system, channel, id)
     return {"id": id}
 
 
-async def _rotate(system: System, _: Intake, p: CallbackRotate) -> object:
+async def _rotate(system: AppContext, _: Intake, p: CallbackRotate) -> object:
     channel = await _channel(system, p.channel)
     id = await endpoint_rows.find(system, channel, p.address)
     return await endpoints.rotate(system, channel, id, round(p.overlap_hours * clock.HOUR))
 
 
-async def _test(system: System, _: Intake, p: CallbackAddress) -> object:
+async def _test(system: AppContext, _: Intake, p: CallbackAddress) -> object:
     channel = await _channel(system, p.channel)
     return await endpoints.test(
         system, channel, await endpoint_rows.find(system, channel, p.address)
     )
 
 
-async def _batches(system: System, _: Intake, p: CallbackBatches) -> object:
+async def _batches(system: AppContext, _: Intake, p: CallbackBatches) -> object:
     channel = await _channel(system, p.channel)
     id = await _id(system, channel, p.address)
     async with system.database.read() as tx:
@@ -137,13 +137,13 @@ async def _batches(system: System, _: Intake, p: CallbackBatches) -> object:
         )
 
 
-async def _batch(system: System, _: Intake, p: CallbackBatch) -> object:
+async def _batch(system: AppContext, _: Intake, p: CallbackBatch) -> object:
     channel = await _channel(system, p.channel)
     async with system.database.read() as tx:
         return await administration.show_batch(tx, channel, p.id)
 
 
-async def _replay(system: System, _: Intake, p: CallbackReplay) -> object:
+async def _replay(system: AppContext, _: Intake, p: CallbackReplay) -> object:
     channel = await _channel(system, p.channel)
     id = await _id(system, channel, p.address)
     return await administration.replay(system, channel, first=p.first, last=p.last, address_id=id)

@@ -8,7 +8,7 @@ from ums.core.channels import access_lists, channels, content_filter, strategies
 from ums.core.channels.access_lists import Entry, EntryKind, ListKind
 from ums.core.channels.strategies import Step
 from ums.core.common.channel_scope import Channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.deliveries import suppressions
 from ums.core.messages import approval
@@ -90,24 +90,24 @@ class StrategyCreate(Struct):
     steps: list[Step] | None = None
 
 
-async def _channel(system: System, key: str) -> Channel:
+async def _channel(system: AppContext, key: str) -> Channel:
     system.directory.forget()
     return channels.find(await system.directory.now(), key)
 
 
-async def _maybe(system: System, key: str | None) -> Channel | None:
+async def _maybe(system: AppContext, key: str | None) -> Channel | None:
     return None if key is None else await _channel(system, key)
 
 
 def _list_verbs(kind: ListKind) -> dict[str, Verb]:
-    async def create(system: System, _: Intake, p: ListCreate) -> object:
+    async def create(system: AppContext, _: Intake, p: ListCreate) -> object:
         return await access_lists.create(system, await _channel(system, p.channel), kind, p.name)
 
-    async def page(system: System, _: Intake, p: Paged) -> object:
+    async def page(system: AppContext, _: Intake, p: Paged) -> object:
         channel = await _channel(system, p.channel)
         return await access_lists.list_lists(system, channel, kind, after=p.after, limit=p.limit)
 
-    async def show(system: System, _: Intake, p: OnePaged) -> object:
+    async def show(system: AppContext, _: Intake, p: OnePaged) -> object:
         channel = await _channel(system, p.channel)
         shown = await access_lists.show(system, channel, kind, p.id)
         given = await access_lists.entries(
@@ -116,18 +116,18 @@ def _list_verbs(kind: ListKind) -> dict[str, Verb]:
         info = msgspec.structs.asdict(shown)
         return {**info, "values": given.items, "next": given.next}
 
-    async def add(system: System, _: Intake, p: Entries) -> object:
+    async def add(system: AppContext, _: Intake, p: Entries) -> object:
         channel = await _channel(system, p.channel)
         return await access_lists.add(
             system, channel, kind, p.id, [Entry(p.kind, v) for v in p.values]
         )
 
-    async def remove(system: System, _: Intake, p: Entries) -> object:
+    async def remove(system: AppContext, _: Intake, p: Entries) -> object:
         channel = await _channel(system, p.channel)
         given = [Entry(p.kind, v) for v in p.values]
         return await access_lists.remove(system, channel, kind, p.id, given)
 
-    async def delete(system: System, _: Intake, p: One) -> object:
+    async def delete(system: AppContext, _: Intake, p: One) -> object:
         await access_lists.remove_list(system, await _channel(system, p.channel), kind, p.id)
         return {"id": p.id}
 
@@ -141,74 +141,74 @@ def _list_verbs(kind: ListKind) -> dict[str, Verb]:
     }
 
 
-async def _suppression_list(system: System, _: Intake, p: SuppressionList) -> object:
+async def _suppression_list(system: AppContext, _: Intake, p: SuppressionList) -> object:
     channel = await _channel(system, p.channel)
     return await suppressions.list_suppressions(
         system, channel, address=p.address, after=p.after, limit=p.limit
     )
 
 
-async def _suppression_add(system: System, _: Intake, p: Suppress) -> object:
+async def _suppression_add(system: AppContext, _: Intake, p: Suppress) -> object:
     return await suppressions.add(system, await _channel(system, p.channel), p.addresses)
 
 
-async def _suppression_lift(system: System, _: Intake, p: Suppress) -> object:
+async def _suppression_lift(system: AppContext, _: Intake, p: Suppress) -> object:
     return await suppressions.lift(system, await _channel(system, p.channel), p.addresses)
 
 
-async def _approval_list(system: System, _: Intake, p: MaybeChannel) -> object:
+async def _approval_list(system: AppContext, _: Intake, p: MaybeChannel) -> object:
     channel = await _maybe(system, p.channel)
     return await approval.list_waiting(
         system, None if channel is None else channel.id, after=p.after, limit=p.limit
     )
 
 
-async def _approver(system: System, name: str | None) -> tuple[str, Channels]:
+async def _approver(system: AppContext, name: str | None) -> tuple[str, Channels]:
     if name is None:
         return LOCAL, None
     async with system.database.read() as tx:
         return await approval.approver(tx, name)
 
 
-async def _approve(system: System, _: Intake, p: Approve) -> object:
+async def _approve(system: AppContext, _: Intake, p: Approve) -> object:
     actor, seen = await _approver(system, p.by)
     await approval.approve(system, p.msgid, actor, seen)
     return {"msgid": p.msgid, "approved": True}
 
 
-async def _refuse(system: System, _: Intake, p: Refuse) -> object:
+async def _refuse(system: AppContext, _: Intake, p: Refuse) -> object:
     actor, seen = await _approver(system, p.by)
     await approval.refuse(system, p.msgid, actor, p.why, seen)
     return {"msgid": p.msgid, "approved": False}
 
 
-async def _word_add(system: System, _: Intake, p: AddWord) -> object:
+async def _word_add(system: AppContext, _: Intake, p: AddWord) -> object:
     return await content_filter.add(
         system, p.word, await _maybe(system, p.channel), exempt=p.exempt
     )
 
 
-async def _word_remove(system: System, _: Intake, p: OneWord) -> object:
+async def _word_remove(system: AppContext, _: Intake, p: OneWord) -> object:
     await content_filter.remove(system, p.word, await _maybe(system, p.channel))
     return {"word": p.word}
 
 
-async def _word_list(system: System, _: Intake, p: MaybeChannel) -> object:
+async def _word_list(system: AppContext, _: Intake, p: MaybeChannel) -> object:
     channel = await _maybe(system, p.channel)
     return await content_filter.list_words(system, channel, after=p.after, limit=p.limit)
 
 
-async def _strategy_create(system: System, _: Intake, p: StrategyCreate) -> object:
+async def _strategy_create(system: AppContext, _: Intake, p: StrategyCreate) -> object:
     steps = [Step("email")] if p.steps is None else p.steps
     return await strategies.create(system, await _channel(system, p.channel), p.name, steps)
 
 
-async def _strategy_list(system: System, _: Intake, p: Paged) -> object:
+async def _strategy_list(system: AppContext, _: Intake, p: Paged) -> object:
     channel = await _channel(system, p.channel)
     return await strategies.list_strategies(system, channel, after=p.after, limit=p.limit)
 
 
-async def _strategy_delete(system: System, _: Intake, p: One) -> object:
+async def _strategy_delete(system: AppContext, _: Intake, p: One) -> object:
     await strategies.remove(system, await _channel(system, p.channel), p.id)
     return {"id": p.id}
 

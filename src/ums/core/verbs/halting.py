@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages import control, reschedule, resend, resolve_unknown
 from ums.core.messages.intake import Intake
 from ums.core.messages.scheduling import moment
@@ -32,34 +32,34 @@ class Resolve(Struct):
     delivery: list[int] = []
 
 
-async def _retract(system: System, _: Intake, p: Msgid) -> object:
+async def _retract(system: AppContext, _: Intake, p: Msgid) -> object:
     return await control.retract(system, None, p.msgid)
 
 
-async def _pause(system: System, _: Intake, p: Msgid) -> object:
+async def _pause(system: AppContext, _: Intake, p: Msgid) -> object:
     return await control.pause(system, None, p.msgid)
 
 
-async def _resume(system: System, _: Intake, p: Msgid) -> object:
+async def _resume(system: AppContext, _: Intake, p: Msgid) -> object:
     return await control.resume(system, None, p.msgid)
 
 
-async def _cancel(system: System, _: Intake, p: Msgid) -> object:
+async def _cancel(system: AppContext, _: Intake, p: Msgid) -> object:
     return await control.cancel(system, None, p.msgid)
 
 
-async def _reschedule(system: System, _: Intake, p: Reschedule) -> object:
+async def _reschedule(system: AppContext, _: Intake, p: Reschedule) -> object:
     ends = moment(p.deliver_by, "deliver_by") if p.deliver_by else None
     await reschedule.reschedule(system, None, p.msgid, moment(p.at, "at"), ends)
     async with system.database.read() as tx:
         return await reports.message(tx, p.msgid)
 
 
-async def _resend(system: System, _: Intake, p: Resend) -> object:
+async def _resend(system: AppContext, _: Intake, p: Resend) -> object:
     return await resend.resend(system, None, p.msgid, states=p.state, reasons=p.reason)
 
 
-async def _resolve(system: System, _: Intake, p: Resolve) -> object:
+async def _resolve(system: AppContext, _: Intake, p: Resolve) -> object:
     only = p.delivery or None
     return await resolve_unknown.resolve(system, None, p.msgid, arrived=p.arrived, only=only)
 

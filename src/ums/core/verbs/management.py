@@ -8,7 +8,7 @@ from msgspec import Struct
 from ums import clock
 from ums.core.channels.channels import find
 from ums.core.common.timestamps import milliseconds
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import api_tokens
 from ums.core.identity.api_tokens import NewToken
 from ums.core.imports import drafts, undo
@@ -48,7 +48,7 @@ class StatsShow(Struct):
     limit: int = 100
 
 
-async def _token_create(system: System, _: Intake, p: TokenCreate) -> object:
+async def _token_create(system: AppContext, _: Intake, p: TokenCreate) -> object:
     try:
         given = msgspec.convert(
             {"name": p.name, "scopes": p.scopes, "channels": p.channels}, NewToken
@@ -67,15 +67,15 @@ def _after(days: float) -> datetime:
     return datetime.fromisoformat(clock.iso(clock.now() + round(days * clock.DAY)))
 
 
-async def _token_list(system: System, _: Intake, p: Part) -> object:
+async def _token_list(system: AppContext, _: Intake, p: Part) -> object:
     return await api_tokens.list_tokens(system, after=p.after, limit=p.limit)
 
 
-async def _token_revoke(system: System, _: Intake, p: TokenRevoke) -> object:
+async def _token_revoke(system: AppContext, _: Intake, p: TokenRevoke) -> object:
     return await api_tokens.revoke(system, p.id)
 
 
-async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:
+async def _stats_show(system: AppContext, _: Intake, p: StatsShow) -> object:
     system.directory.forget()
     now = await system.directory.now()
     until = clock.now() if p.until is None else milliseconds(p.until, "until")
@@ -96,12 +96,12 @@ async def _stats_show(system: System, _: Intake, p: StatsShow) -> object:
         return await statistics.statistics(tx, now, asked, after=p.after, limit=p.limit)
 
 
-async def _import_list(system: System, _: Intake, p: Part) -> object:
+async def _import_list(system: AppContext, _: Intake, p: Part) -> object:
     async with system.database.read() as tx:
         return await drafts.list_imports(tx, after=p.after, limit=p.limit)
 
 
-async def _import_undo(system: System, _: Intake, p: ImportId) -> object:
+async def _import_undo(system: AppContext, _: Intake, p: ImportId) -> object:
     await undo.request(system, p.id)
     async with system.database.read() as tx:
         return await drafts.show(tx, p.id)

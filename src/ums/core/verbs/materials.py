@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ums.core.content import material_upload, materials
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.core.verbs.base import Id, Verb
 
@@ -24,15 +24,15 @@ class MaterialId(Struct):
     id: Id
 
 
-async def _material_upload(system: System, _: Intake, p: MaterialUpload) -> object:
+async def _material_upload(system: AppContext, _: Intake, p: MaterialUpload) -> object:
     return await material_upload.store_file(system, Path(p.path), p.ttl)
 
 
-async def _material_list(system: System, _: Intake, p: MaterialList) -> object:
+async def _material_list(system: AppContext, _: Intake, p: MaterialList) -> object:
     return await materials.list_materials(system, after=p.after, limit=p.limit)
 
 
-async def _material_delete(system: System, _: Intake, p: MaterialId) -> object:
+async def _material_delete(system: AppContext, _: Intake, p: MaterialId) -> object:
     return await materials.delete_material(system, p.id)
 
 

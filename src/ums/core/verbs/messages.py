@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.core.messages.requests import parse
 from ums.core.messages.scheduling import moment
@@ -43,7 +43,7 @@ class MessageList(Struct):
     limit: Limit = 100
 
 
-async def _send(system: System, intake: Intake, p: Send) -> object:
+async def _send(system: AppContext, intake: Intake, p: Send) -> object:
     system.directory.forget()
     channel = channels.find(await system.directory.now(), p.channel)
     body = msgspec.json.encode(p.body)
@@ -58,7 +58,7 @@ async def _send(system: System, intake: Intake, p: Send) -> object:
     return await intake.take(channel, request, msgspec.json.encode(p), key=p.key, origin="cli")
 
 
-async def _message_list(system: System, _: Intake, p: MessageList) -> object:
+async def _message_list(system: AppContext, _: Intake, p: MessageList) -> object:
     system.directory.forget()
     now = await system.directory.now()
     channel = None if p.channel is None else channels.find(now, p.channel).id
@@ -76,7 +76,7 @@ async def _message_list(system: System, _: Intake, p: MessageList) -> object:
         )
 
 
-async def _message_show(system: System, _: Intake, p: MessageShow) -> object:
+async def _message_show(system: AppContext, _: Intake, p: MessageShow) -> object:
     async with system.database.read() as tx:
         shown: dict[str, Any] = msgspec.to_builtins(await reports.message(tx, p.msgid))
         if p.deliveries:

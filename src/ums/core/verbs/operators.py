@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ums.core.channels.channels import find
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.identity import operator_access, operators
 from ums.core.identity.operators import ADMINISTRATOR, Role
 from ums.core.messages.intake import Intake
@@ -42,31 +42,31 @@ class OperatorChange(Struct):
     channels: list[str] | UnsetType | None = UNSET  # keys; None: all
 
 
-async def _create(system: System, _: Intake, p: OperatorCreate) -> object:
+async def _create(system: AppContext, _: Intake, p: OperatorCreate) -> object:
     channels = await _ids(system, p.channels)
     return await operators.create(system, p.name, p.password, p.role, channels=channels)
 
 
-async def _password(system: System, _: Intake, p: OperatorPassword) -> object:
+async def _password(system: AppContext, _: Intake, p: OperatorPassword) -> object:
     return await operators.set_password(system, p.name, p.password)
 
 
-async def _list(system: System, _: Intake, p: Part) -> object:
+async def _list(system: AppContext, _: Intake, p: Part) -> object:
     return await operators.list_operators(system, after=p.after, limit=p.limit)
 
 
-async def _change(system: System, _: Intake, p: OperatorChange) -> object:
+async def _change(system: AppContext, _: Intake, p: OperatorChange) -> object:
     given: dict[str, Any] = msgspec.structs.asdict(p)
     if p.channels is not UNSET:
         given["channels"] = await _ids(system, p.channels)
     return await operators.change(system, given.pop("name"), **given)
 
 
-async def _sessions(system: System, _: Intake, p: OperatorName) -> object:
+async def _sessions(system: AppContext, _: Intake, p: OperatorName) -> object:
     return await operator_access.sessions_of(system, p.name)
 
 
-async def _end_session(system: System, _: Intake, p: OperatorSession) -> object:
+async def _end_session(system: AppContext, _: Intake, p: OperatorSession) -> object:
     if p.id is None:
         await operator_access.end_sessions(system, p.name)
     else:
@@ -74,11 +74,11 @@ async def _end_session(system: System, _: Intake, p: OperatorSession) -> object:
     return await operator_access.sessions_of(system, p.name)
 
 
-async def _reset_second_factor(system: System, _: Intake, p: OperatorName) -> object:
+async def _reset_second_factor(system: AppContext, _: Intake, p: OperatorName) -> object:
     return await operator_access.reset_second_factor(system, p.name)
 
 
-async def _ids(system: System, keys: list[str] | None) -> list[int] | None:
+async def _ids(system: AppContext, keys: list[str] | None) -> list[int] | None:
     """Raises NotFound for a key that no channel has."""
     system.directory.forget()
     now = await system.directory.now()

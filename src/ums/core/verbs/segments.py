@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.core.users import segments
 from ums.core.verbs.base import Id, Nothing, Verb
@@ -35,37 +35,37 @@ class Selection(Struct):
     limit: int = 20
 
 
-async def _create(system: System, _: Intake, p: SegmentCreate) -> object:
+async def _create(system: AppContext, _: Intake, p: SegmentCreate) -> object:
     return await segments.create(system, p.name, p.conditions)
 
 
-async def _update(system: System, _: Intake, p: SegmentUpdate) -> object:
+async def _update(system: AppContext, _: Intake, p: SegmentUpdate) -> object:
     return await segments.change(system, p.id, name=p.name, conditions=p.conditions)
 
 
-async def _list(system: System, _: Intake, _p: Nothing) -> object:
+async def _list(system: AppContext, _: Intake, _p: Nothing) -> object:
     return await segments.list_segments(system)
 
 
-async def _show(system: System, _: Intake, p: SegmentId) -> object:
+async def _show(system: AppContext, _: Intake, p: SegmentId) -> object:
     return await segments.show(system, p.id)
 
 
-async def _delete(system: System, _: Intake, p: SegmentId) -> object:
+async def _delete(system: AppContext, _: Intake, p: SegmentId) -> object:
     await segments.remove(system, p.id)
     return {"id": p.id}
 
 
-async def _count(system: System, _: Intake, p: Selection) -> object:
+async def _count(system: AppContext, _: Intake, p: Selection) -> object:
     return {"users": await segments.count(system, await _conditions(system, p))}
 
 
-async def _sample(system: System, _: Intake, p: Selection) -> object:
+async def _sample(system: AppContext, _: Intake, p: Selection) -> object:
     conditions = await _conditions(system, p)
     return await segments.sample(system, conditions, after=p.after, limit=p.limit)
 
 
-async def _conditions(system: System, p: Selection) -> dict[str, Any]:
+async def _conditions(system: AppContext, p: Selection) -> dict[str, Any]:
     if p.id is not None:
         return (await segments.show(system, p.id)).conditions
     if p.conditions is None:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ums.core.channels import channels
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages import template_preview
 from ums.core.messages.intake import Intake
@@ -66,18 +66,18 @@ class Try(Look):
     to: str = ""
 
 
-async def _channel(system: System, key: str) -> Channel:
+async def _channel(system: AppContext, key: str) -> Channel:
     system.directory.forget()
     return channels.find(await system.directory.now(), key)
 
 
-async def _create(system: System, _: Intake, p: Create) -> object:
+async def _create(system: AppContext, _: Intake, p: Create) -> object:
     sources = Sources(p.subject, p.html, p.text, p.mjml)
     channel = await _channel(system, p.channel)
     return await store.create(system, channel, p.name, sources, p.defaults)
 
 
-async def _update(system: System, _: Intake, p: Update) -> object:
+async def _update(system: AppContext, _: Intake, p: Update) -> object:
     given = msgspec.structs.asdict(p)
     channel = await _channel(system, given.pop("channel"))
     if given.pop("derive_text"):
@@ -85,35 +85,35 @@ async def _update(system: System, _: Intake, p: Update) -> object:
     return await store.change(system, channel, given.pop("id"), store.Change(**given))
 
 
-async def _list(system: System, _: Intake, p: Listed) -> object:
+async def _list(system: AppContext, _: Intake, p: Listed) -> object:
     channel = await _channel(system, p.channel)
     async with system.database.read() as tx:
         return await store.list_templates(tx, channel, after=p.after, limit=p.limit)
 
 
-async def _show(system: System, _: Intake, p: Show) -> object:
+async def _show(system: AppContext, _: Intake, p: Show) -> object:
     return await store.show(system, await _channel(system, p.channel), p.id, p.version)
 
 
-async def _preview(system: System, _: Intake, p: Look) -> object:
+async def _preview(system: AppContext, _: Intake, p: Look) -> object:
     channel = await _channel(system, p.channel)
     return await template_preview.preview(
         system, channel, p.id, version=p.version, userid=p.userid, para=p.para
     )
 
 
-async def _test(system: System, intake: Intake, p: Try) -> object:
+async def _test(system: AppContext, intake: Intake, p: Try) -> object:
     channel = await _channel(system, p.channel)
     return await template_preview.send_test(
         system, intake, channel, p.id, p.to, version=p.version, userid=p.userid, para=p.para
     )
 
 
-async def _open(system: System, _: Intake, p: One) -> object:
+async def _open(system: AppContext, _: Intake, p: One) -> object:
     return await store.set_open(system, await _channel(system, p.channel), p.id, open=True)
 
 
-async def _close(system: System, _: Intake, p: One) -> object:
+async def _close(system: AppContext, _: Intake, p: One) -> object:
     return await store.set_open(system, await _channel(system, p.channel), p.id, open=False)
 
 

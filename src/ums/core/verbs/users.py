@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ums import clock
-from ums.core.context.app_context import System
-from ums.core.identity.principals import Caller
+from ums.core.context.app_context import AppContext
+from ums.core.identity.principals import Principal
 from ums.core.imports import rejects, runner
 from ums.core.imports.columns import Choice, HeaderRow, read_fields
 from ums.core.messages.intake import Intake
@@ -59,12 +59,12 @@ class UserShow(Struct):
     userid: str
 
 
-async def _local(system: System) -> Caller:
+async def _local(system: AppContext) -> Principal:
     """Who is on the machine sees what every channel stored."""
-    return Caller("local", frozenset({"admin"}), None, await system.directory.now())
+    return Principal("local", frozenset({"admin"}), None, await system.directory.now())
 
 
-async def _user_list(system: System, _: Intake, p: UserList) -> object:
+async def _user_list(system: AppContext, _: Intake, p: UserList) -> object:
     system.directory.forget()
     found = Found(search=p.search, prefix=p.prefix, address=p.address, tag=p.tag, segment=p.segment)
     caller = await _local(system)
@@ -74,13 +74,13 @@ async def _user_list(system: System, _: Intake, p: UserList) -> object:
         )
 
 
-async def _user_show(system: System, _: Intake, p: UserShow) -> object:
+async def _user_show(system: AppContext, _: Intake, p: UserShow) -> object:
     caller = await _local(system)
     async with system.database.read() as tx:
         return await administration.show(tx, caller, p.userid)
 
 
-async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
+async def _import_open(system: AppContext, _: Intake, p: ImportOpen) -> object:
     choice = Choice(p.sheet, p.header_row, read_fields(p.map), p.ignore)
     found = await runner.open_import(
         system, Path(p.path), bind_id=p.bind_id, name=p.name, choice=choice
@@ -88,7 +88,7 @@ async def _import_open(system: System, _: Intake, p: ImportOpen) -> object:
     return _shown(found, "en")
 
 
-async def _import_show(system: System, _: Intake, p: ImportId) -> object:
+async def _import_show(system: AppContext, _: Intake, p: ImportId) -> object:
     async with system.database.read() as tx:
         found = await runner.show(tx, p.id)
     if found is None:
@@ -108,7 +108,7 @@ def _shown(found: runner.Import, language: str) -> dict[str, Any]:
     return shown | {name: clock.iso(moment) for name, moment in times.items()}
 
 
-async def _import_rejects(system: System, _: Intake, p: ImportRejects) -> object:
+async def _import_rejects(system: AppContext, _: Intake, p: ImportRejects) -> object:
     await rejects.rejected_workbook(system, p.id, Path(p.target), p.language)
     return {"file": p.target}
 

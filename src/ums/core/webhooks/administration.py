@@ -9,7 +9,7 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import ByTime, Order
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
@@ -84,7 +84,7 @@ async def show_batch(tx: Tx, channel: Channel, id: int) -> BatchDetail:
 
 
 async def replay(
-    system: System,
+    system: AppContext,
     channel: Channel,
     *,
     first: int | None = None,

@@ -3,27 +3,27 @@
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
 from ums.core.tables import callback_records as records
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 
 AT_ONCE = 50  # batches in one transaction; no writer has to wait for long
 RECORDS_AT_ONCE = 5_000
 STRAGGLERS = clock.HOUR  # a verdict under way may still tell an address that was just deleted
 
-_OVER = Hot(
+_OVER = Statement(
     "SELECT id FROM callback_batches WHERE state = :state AND ended_at < :before"
     " AND state IN ('done', 'dead') ORDER BY ended_at LIMIT :limit"
 )
-_LEFT = Hot(
+_LEFT = Statement(
     "DELETE FROM callback_records WHERE id IN (SELECT id FROM callback_records"
     " WHERE address_id = :id AND batch_id IS NULL AND at < :before ORDER BY id LIMIT :limit)"
 )
 
 
-async def sweep(system: System) -> None:
+async def sweep(system: AppContext) -> None:
     """Remove batches that ended long ago, and what is left of deleted addresses."""
     day, now = 24 * clock.HOUR, clock.now()
     dead = round(system.settings.callback_dead_days * day)
@@ -42,7 +42,7 @@ async def sweep(system: System) -> None:
             await _remove_address(system, row.id)
 
 
-async def _remove_ended(system: System, state: str, before: int) -> bool:
+async def _remove_ended(system: AppContext, state: str, before: int) -> bool:
     async with system.database.write() as tx:
         params = {"state": state, "before": before, "limit": AT_ONCE}
         ids = [row.id for row in await tx.rows(_OVER, params)]
@@ -50,7 +50,7 @@ async def _remove_ended(system: System, state: str, before: int) -> bool:
     return len(ids) == AT_ONCE
 
 
-async def _remove_waiting(system: System, address_id: int, before: int) -> bool:
+async def _remove_waiting(system: AppContext, address_id: int, before: int) -> bool:
     """Whether there is more of what waited for this address since before that moment."""
     old = (batches.c.address_id == address_id) & (batches.c.last_at < before)
     async with system.database.write() as tx:
@@ -68,7 +68,7 @@ async def _remove(tx: Tx, ids: list[int]) -> None:
         await tx.run(delete(batches).where(batches.c.id.in_(ids)))
 
 
-async def _remove_address(system: System, id: int) -> None:
+async def _remove_address(system: AppContext, id: int) -> None:
     """Only when nothing is left that names it."""
     async with system.database.write() as tx:
         for table in (records, batches):

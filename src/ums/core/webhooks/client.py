@@ -21,7 +21,7 @@ import structlog
 from msgspec import Struct
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.net.http_client import (
     Headers,
     Unreached,
@@ -67,7 +67,7 @@ def signature(secret: str, id: str, at: int, body: bytes) -> str:
     return "v1," + base64.b64encode(mac.digest()).decode()
 
 
-async def check(system: System, url: httpx.URL, headers: dict[bytes, bytes]) -> Reply:
+async def check(system: AppContext, url: httpx.URL, headers: dict[bytes, bytes]) -> Reply:
     """Ask the address to give a random word back, and see that it gives that alone."""
     word = secrets.token_hex(16)
     mark = b"&" if b"?" in url.raw_path else b"?"
@@ -85,7 +85,7 @@ async def check(system: System, url: httpx.URL, headers: dict[bytes, bytes]) -> 
 
 
 async def post(
-    system: System, url: str, schedule: str, headers: dict[bytes, bytes], body: bytes
+    system: AppContext, url: str, schedule: str, headers: dict[bytes, bytes], body: bytes
 ) -> Reply:
     """Send a batch; whether it was taken is a matter of the answer's status alone."""
     place = parse_url(url)
@@ -140,7 +140,7 @@ def _retry_after(headers: Headers) -> int:
     return max(0, round(until * clock.SECOND) - clock.now())
 
 
-async def _tried(system: System, url: httpx.URL, seconds: float, work: Work) -> Reply:
+async def _tried(system: AppContext, url: httpx.URL, seconds: float, work: Work) -> Reply:
     guard = Guard(parse_networks(system.settings.callback_allow, "CALLBACK_ALLOW"))
     try:
         reply = await within(seconds, guard, work)

@@ -22,7 +22,7 @@ from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import channels
 from ums.core.webhooks import backoff
 from ums.core.webhooks.client import Reply
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 
 _ALIVE = "EXISTS (SELECT 1 FROM workers w WHERE w.owner = b.owner AND w.lease_until > $now)"
 _FREE = f"b.state = 'claimed' AND (b.owner = :owner OR NOT {_ALIVE})"
@@ -33,7 +33,7 @@ _READY = (
     f" OR EXISTS (SELECT 1 {_NOT_BATCHED} ORDER BY r.id LIMIT 1 OFFSET :full))"
 )
 _WAITING = f"EXISTS (SELECT 1 FROM callback_batches b WHERE {_MINE} AND b.state = 'waiting'"
-_DUE = Hot(
+_DUE = Statement(
     "SELECT a.id, a.failing_since IS NOT NULL AS failing FROM callback_addresses a"
     " WHERE a.state = 'verified' AND (a.rest_until IS NULL OR a.rest_until <= :at) AND"
     f" (EXISTS (SELECT 1 FROM callback_batches b WHERE {_MINE} AND {_FREE})"
@@ -42,7 +42,7 @@ _DUE = Hot(
     f" OR ({_READY} AND (a.schedule <> 'hosted' OR NOT {_WAITING}))))))"
     " ORDER BY a.id"
 )
-_LOCK = Hot(
+_LOCK = Statement(
     "SELECT a.id, a.channel_id, a.url, a.schedule, a.secret, a.old_secret, a.old_secret_until,"
     " a.form, a.username, a.password, a.failing_since, a.failures,"
     f" {_READY} AS ready FROM callback_addresses a"
@@ -50,47 +50,47 @@ _LOCK = Hot(
     " AND (a.rest_until IS NULL OR a.rest_until <= :at) $lock(a)"
 )
 # What is in flight goes first; then the oldest, or of schedule `standard` the oldest that is due.
-_FIRST = Hot(
+_FIRST = Statement(
     f"SELECT b.id, b.webhook_id, b.tries, b.due_at, b.state = 'claimed' AS held, {_FREE} AS free"
     " FROM callback_batches b WHERE b.address_id = :id AND (b.state = 'claimed'"
     " OR (b.state = 'waiting' AND (:ordered OR b.due_at <= :at)))"
     " ORDER BY CASE WHEN b.state = 'claimed' THEN 0 ELSE 1 END, b.id LIMIT 1"
 )
-_TAKE = Hot("UPDATE callback_batches SET state = 'claimed', owner = :owner WHERE id = :id")
-_OPEN = Hot(
+_TAKE = Statement("UPDATE callback_batches SET state = 'claimed', owner = :owner WHERE id = :id")
+_OPEN = Statement(
     "INSERT INTO callback_batches (address_id, webhook_id, state, owner, size, first_at, last_at,"
     " due_at, created_at) VALUES (:id, :webhook, 'claimed', :owner, 0, 0, 0, :at, :at)"
     " RETURNING id"
 )
-_FILL = Hot(
+_FILL = Statement(
     "UPDATE callback_records SET batch_id = :batch WHERE id IN (SELECT r.id"
     " FROM callback_records r WHERE r.address_id = :id AND r.batch_id IS NULL"
     " ORDER BY r.id LIMIT :most)"
 )
-_SIZED = Hot(
+_SIZED = Statement(
     "UPDATE callback_batches SET size = c.size, first_at = c.first_at, last_at = c.last_at"
     " FROM (SELECT count(*) AS size, min(at) AS first_at, max(at) AS last_at"
     " FROM callback_records WHERE batch_id = :batch) c WHERE id = :batch"
 )
-_DROP = Hot("DELETE FROM callback_batches WHERE id = :batch")
-_SETTLE = Hot(
+_DROP = Statement("DELETE FROM callback_batches WHERE id = :batch")
+_SETTLE = Statement(
     "UPDATE callback_batches SET state = :state, owner = NULL, tries = tries + 1, due_at = :due,"
     " last_status = :status, last_error = :error, ended_at = :ended"
     " WHERE id = :id AND owner = :owner AND state = 'claimed' RETURNING id"
 )
-_POSTPONE = Hot(
+_POSTPONE = Statement(
     "UPDATE callback_batches SET state = 'waiting', owner = NULL, due_at = :due,"
     " last_error = :error WHERE id = :id AND owner = :owner AND state = 'claimed'"
 )
-_WELL = Hot(
+_WELL = Statement(
     "UPDATE callback_addresses SET failing_since = NULL, failures = 0, rest_until = NULL"
     " WHERE id = :id"
 )
-_ILL = Hot(
+_ILL = Statement(
     "UPDATE callback_addresses SET failing_since = COALESCE(failing_since, :at),"
     " failures = failures + 1, rest_until = :rest WHERE id = :id"
 )
-_DISABLE = Hot(
+_DISABLE = Statement(
     "UPDATE callback_addresses SET state = 'disabled', state_at = :at"
     " WHERE id = :id AND state = 'verified' RETURNING id"
 )

@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 from sqlalchemy import Select, func, select
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import callback_batches as batches
@@ -35,14 +35,14 @@ class AddressInfo(Struct, frozen=True):
     secret: str | UnsetType = UNSET
 
 
-async def list_addresses(system: System, channel: Channel) -> list[AddressInfo]:
+async def list_addresses(system: AppContext, channel: Channel) -> list[AddressInfo]:
     """The addresses of the channel, in the order they were added."""
     async with system.database.read() as tx:
         rows = await tx.rows(shape(channel).order_by(addresses.c.id))
     return [info(row) for row in rows]
 
 
-async def find(system: System, channel: Channel, given: str) -> int:
+async def find(system: AppContext, channel: Channel, given: str) -> int:
     """The id of the channel's address that `given`, an id or a URL, names. Raises NotFound."""
     async with system.database.read() as tx:
         for row in await tx.rows(mine(channel)):
@@ -84,7 +84,7 @@ async def row_of(tx: Tx, channel: Channel, id: int) -> Any:
     return row
 
 
-async def found(system: System, channel: Channel, id: int) -> Any:
+async def found(system: AppContext, channel: Channel, id: int) -> Any:
     async with system.database.read() as tx:
         return await row_of(tx, channel, id)
 

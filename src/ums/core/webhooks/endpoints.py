@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.preconditions import Expect, anything
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, touch
 from ums.core.net.http_client import parse_url
 from ums.core.tables import callback_addresses as addresses
@@ -67,7 +67,7 @@ class Changes(Struct, frozen=True):
 
 
 async def add(
-    system: System,
+    system: AppContext,
     channel: Channel,
     url: str,
     schedule: str = HOSTED,
@@ -111,7 +111,7 @@ async def add(
 
 
 async def change(
-    system: System,
+    system: AppContext,
     channel: Channel,
     id: int,
     changes: Changes,
@@ -142,7 +142,7 @@ async def change(
     return await _shown(system, channel, id)
 
 
-async def verify(system: System, channel: Channel, id: int) -> AddressInfo:
+async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
     """Check an address again; a disabled one is told again from now on.
 
     Raises Invalid("callback_unverified") when it does not answer as it must, and changes nothing.
@@ -160,7 +160,7 @@ async def verify(system: System, channel: Channel, id: int) -> AddressInfo:
     return await _shown(system, channel, id)
 
 
-async def set_default(system: System, channel: Channel, id: int) -> AddressInfo:
+async def set_default(system: AppContext, channel: Channel, id: int) -> AddressInfo:
     """Make it the address of messages that name none."""
     async with system.database.write() as tx:
         await tx.run(locked(channel))
@@ -172,7 +172,7 @@ async def set_default(system: System, channel: Channel, id: int) -> AddressInfo:
     return await _shown(system, channel, id)
 
 
-async def delete(system: System, channel: Channel, id: int) -> None:
+async def delete(system: AppContext, channel: Channel, id: int) -> None:
     """Forget an address, and what was still to be told there.
 
     Raises Invalid("callback_default") for the default one.
@@ -187,7 +187,9 @@ async def delete(system: System, channel: Channel, id: int) -> None:
     system.directory.forget()
 
 
-async def rotate(system: System, channel: Channel, id: int, overlap: int = OVERLAP) -> AddressInfo:
+async def rotate(
+    system: AppContext, channel: Channel, id: int, overlap: int = OVERLAP
+) -> AddressInfo:
     """Give an address a new secret; for `overlap` ms the old one signs as well."""
     row = await found(system, channel, id)
     secret = client.new_secret()
@@ -201,7 +203,7 @@ async def rotate(system: System, channel: Channel, id: int, overlap: int = OVERL
 
 
 async def test(
-    system: System,
+    system: AppContext,
     channel: Channel,
     id: int,
     language: str = "en",  # noqa: PT028  (no test of pytest's)
@@ -218,7 +220,7 @@ async def test(
 
 
 def headers(
-    system: System, channel: Channel, row: Any, webhook_id: str, body: bytes
+    system: AppContext, channel: Channel, row: Any, webhook_id: str, body: bytes
 ) -> dict[bytes, bytes]:
     """What proves that a batch comes from here: its signature, and what the form adds.
 
@@ -229,7 +231,7 @@ def headers(
     return signed | authorization(system, channel, parse_url(row.url), proof)
 
 
-def secrets_of(system: System, channel: Channel, row: Any) -> list[str]:
+def secrets_of(system: AppContext, channel: Channel, row: Any) -> list[str]:
     """What signs for an address now: its secret, and the one before while that is good.
 
     `row` has its `url` and secrets, an address's or a batch's. Raises Invalid with a wrong key.
@@ -241,7 +243,7 @@ def secrets_of(system: System, channel: Channel, row: Any) -> list[str]:
     return opened
 
 
-async def callback_secrets(system: System) -> list[tuple[str, str, str]]:
+async def callback_secrets(system: AppContext) -> list[tuple[str, str, str]]:
     """(a name to tell, the sealed secret, its context) of every channel's addresses."""
     query = select(addresses, channels.c.key).join(
         channels, channels.c.id == addresses.c.channel_id
@@ -270,7 +272,7 @@ def _parsed(url: str) -> httpx.URL:
     return place
 
 
-async def _verify(system: System, channel: Channel, place: httpx.URL, proof: Proof) -> None:
+async def _verify(system: AppContext, channel: Channel, place: httpx.URL, proof: Proof) -> None:
     sent = authorization(system, channel, place, proof)
     reply: Reply = await client.check(system, place, sent)
     if not reply.ok:
@@ -300,7 +302,7 @@ async def _check_same(tx: Tx, channel: Channel, before: Any, url: str, expect: E
         raise Conflict("callback_taken")
 
 
-def _after(system: System, channel: Channel, row: Any, changes: Changes) -> tuple[str, Proof]:
+def _after(system: AppContext, channel: Channel, row: Any, changes: Changes) -> tuple[str, Proof]:
     """The URL and the proof of an address once it is changed. Raises Invalid."""
     old, url = Proof.of(system, channel, row), _given(changes.url, row.url)
     form = _given(changes.form, old.form)
@@ -317,7 +319,7 @@ def _given(value: str | UnsetType, old: str) -> str:
     return old if isinstance(value, UnsetType) else value
 
 
-def _resealed(system: System, channel: Channel, row: Any, url: str) -> dict[str, Any]:
+def _resealed(system: AppContext, channel: Channel, row: Any, url: str) -> dict[str, Any]:
     """The signing secrets, bound to another URL."""
     if url == row.url:
         return {}
@@ -332,7 +334,7 @@ def _identity(row: Any) -> tuple[Any, ...]:
 
 
 async def _update(
-    system: System, action: str, channel: Channel, id: int, values: dict[str, Any]
+    system: AppContext, action: str, channel: Channel, id: int, values: dict[str, Any]
 ) -> None:
     async with system.database.write() as tx:
         await row_of(tx, channel, id)
@@ -360,7 +362,7 @@ async def _changed(
 
 
 async def _shown(
-    system: System, channel: Channel, id: int, secret: str | UnsetType = UNSET
+    system: AppContext, channel: Channel, id: int, secret: str | UnsetType = UNSET
 ) -> AddressInfo:
     system.directory.forget()
     async with system.database.read() as tx:

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from ums import clock
-from ums.core.context.channel_policy import Rules
-from ums.db import Hot, Tx, rows_json
+from ums.core.context.channel_policy import ChannelPolicy
+from ums.db import Statement, Tx, rows_json
 
 # The types of ums-spec 5.4.
 VALID: Final = 0
@@ -53,7 +53,7 @@ _NOTE = (
     " JOIN callback_addresses a ON a.id = m.callback_id AND a.state <> 'deleted'"
     " WHERE ((m.tells >> {type}) & 1) = 1{where} ORDER BY d.id, {type}"
 )
-_EACH = Hot(
+_EACH = Statement(
     _NOTE.format(
         type="(r.type + 2 * f.follows)",
         source="$rows(r: id bigint, type int)"
@@ -62,7 +62,7 @@ _EACH = Hot(
         where=f" AND (f.follows = 0 OR ((m.tells >> {FOLLOWS}) & 1) = 1)",
     )
 )
-_EXPANDED = Hot(
+_EXPANDED = Statement(
     _NOTE.format(
         type="(CASE WHEN d.state IN ('invalid', 'suppressed') THEN 1"
         " WHEN d.state = 'cancelled' THEN 7 ELSE 0 END)",
@@ -70,8 +70,8 @@ _EXPANDED = Hot(
         where=" AND d.message_id IN (SELECT r.id FROM $rows(r: id bigint)) AND d.id > :mark",
     )
 )
-_MARK = Hot("SELECT COALESCE(max(id), 0) FROM deliveries")
-_OF_MESSAGE = Hot(
+_MARK = Statement("SELECT COALESCE(max(id), 0) FROM deliveries")
+_OF_MESSAGE = Statement(
     _NOTE.format(
         type="CAST(:type AS int)",
         source="deliveries d",
@@ -82,7 +82,7 @@ _OF_MESSAGE = Hot(
 )
 
 
-def wanted(rules: Rules) -> int:
+def wanted(rules: ChannelPolicy) -> int:
     """`tells` of a message of a channel with these rules; 0: it wants to be told nothing."""
     bits = sum(1 << type for type in set(rules.statuses) if type in TYPES)
     if not rules.callbacks or not bits:

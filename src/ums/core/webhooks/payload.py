@@ -16,7 +16,7 @@ from ums.core.webhooks.outbox import (
     SUBMITTED,
     WITH_ERROR,
 )
-from ums.db import Hot, Tx
+from ums.db import Statement, Tx
 
 EMAIL: Final = 4
 SENDERS: Final = {"email": EMAIL, "sandbox": EMAIL}
@@ -33,7 +33,7 @@ HANDED_OVER: Final = (
 )
 MAX_ERROR: Final = 200  # characters
 
-_RECORDS = Hot(
+_RECORDS = Statement(
     "SELECT r.id, r.type, r.at, r.code, r.error, c.key AS channelkey, m.msgid, m.options,"
     " d.message_id, d.userid, d.address, s.type AS sender"
     " FROM callback_records r JOIN deliveries d ON d.id = r.delivery_id"

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self
 import httpx
 from msgspec import Struct
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.identity.credentials import channel_context
 from ums.core.net.ssrf_guard import is_inside
@@ -35,14 +35,14 @@ class Proof(Struct, frozen=True):
     password: str = ""
 
     @classmethod
-    def of(cls, system: System, channel: Channel, row: Any) -> Self:
+    def of(cls, system: AppContext, channel: Channel, row: Any) -> Self:
         """That of an address or a batch. Raises Invalid with a wrong key."""
         if row.password is None:
             return cls(row.form, row.username)
         password = system.seal.open(row.password, password_context(channel.key, row.url))
         return cls(row.form, row.username, password)
 
-    def sealed(self, system: System, channel: Channel, url: str) -> dict[str, Any]:
+    def sealed(self, system: AppContext, channel: Channel, url: str) -> dict[str, Any]:
         """The columns that keep it with the address."""
         context = password_context(channel.key, url)
         password = system.seal.close(self.password, context) if self.password else None
@@ -67,7 +67,7 @@ def password_context(key: str, url: str) -> str:
 
 
 def authorization(
-    system: System, channel: Channel, url: httpx.URL, proof: Proof
+    system: AppContext, channel: Channel, url: httpx.URL, proof: Proof
 ) -> dict[bytes, bytes]:
     """The `Authorization` of a request to `url`, if the form has one. Raises Invalid."""
     if proof.form == HOSTED:

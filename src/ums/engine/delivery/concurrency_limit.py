@@ -9,7 +9,7 @@ PAUSE: Final = 600.0  # seconds before one more is tried where the server took n
 URGENT_PART: Final = 5  # a fifth more for urgent mail
 
 
-class Concurrency:
+class ConcurrencyLimit:
     """Twice as many after each round of mails that went well, until the first trouble, and from
     then on one more; one less in a round in which a session broke, half as many after a refusal
     for sending too fast; and no more than the server was seen to take."""

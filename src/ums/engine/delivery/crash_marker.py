@@ -20,7 +20,7 @@ _PREFIX: Final = "making."
 _ID: Final = struct.Struct("<q")
 
 
-class Mark:
+class CrashMarker:
     """This process's own; its file is locked as long as the process lives."""
 
     def __init__(self, folder: Path, owner: str) -> None:

@@ -6,19 +6,19 @@ import time
 import structlog
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender, Snapshot
 from ums.core.deliveries import queue
 from ums.core.deliveries.message_id import signer_of
 from ums.core.senders import learned_limits, quota_ledger
 from ums.core.senders.learned_limits import Sessions
 from ums.db import Tx
-from ums.engine.delivery.crash_marker import Mark
-from ums.engine.delivery.job_queue import Job
+from ums.engine.delivery.crash_marker import CrashMarker
+from ums.engine.delivery.job_queue import DeliveryJob
 from ums.engine.delivery.journal import Journal
-from ums.engine.delivery.message_cache import Mails
-from ums.engine.delivery.sender_pool import Lane
-from ums.engine.reputation import Judge
+from ums.engine.delivery.message_cache import MessageCache
+from ums.engine.delivery.sender_pool import SenderPool
+from ums.engine.reputation import ReputationTracker
 from ums.errors import Unavailable
 
 log = structlog.get_logger()
@@ -27,18 +27,20 @@ AUDIT_SECONDS = 5.0
 CLAIM_AT_ONCE = 200
 
 
-class Deliverer:
+class Dispatcher:
     """Keeps every sender's lane supplied, urgent deliveries first."""
 
-    def __init__(self, system: System, owner: str, mark: Mark, judge: Judge) -> None:
+    def __init__(
+        self, system: AppContext, owner: str, mark: CrashMarker, judge: ReputationTracker
+    ) -> None:
         self._system = system
         self._owner = owner
         self._journal = Journal(system.database, owner)
         self._signer = signer_of(system.seal)
-        self._mails = Mails(system)
+        self._mails = MessageCache(system)
         self._mark = mark
         self._judge = judge
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, SenderPool] = {}
         self._known: dict[int, Sessions] = {}  # what is written of each
         self._wake = asyncio.Event()
         self._stopping = False
@@ -112,23 +114,23 @@ class Deliverer:
                 fed = await self._fill(lane, priority) or fed
         return fed
 
-    async def _lane(self, now: Snapshot, sender_id: int) -> Lane | None:
+    async def _lane(self, now: Snapshot, sender_id: int) -> SenderPool | None:
         sender = now.senders.get(sender_id)
         if sender is None or sender.type not in self._system.types:
             return None
         return self._lanes.get(sender_id) or await self._new_lane(sender)
 
-    async def _new_lane(self, sender: Sender) -> Lane:
+    async def _new_lane(self, sender: Sender) -> SenderPool:
         type = self._system.types[sender.type]
         async with self._system.database.read() as tx:
             known = await learned_limits.load(tx, sender.id)
         parts = (self._journal, self._signer, self._mark, self._judge)
-        lane = Lane(self._system, sender, type, *parts, *known)
+        lane = SenderPool(self._system, sender, type, *parts, *known)
         lane.supply.wanted = self.nudge
         self._lanes[sender.id] = lane
         return lane
 
-    async def _fill(self, lane: Lane, priority: int) -> bool:
+    async def _fill(self, lane: SenderPool, priority: int) -> bool:
         limit, rests = min(lane.supply.room(priority), CLAIM_AT_ONCE), lane.supply.rests
         async with self._system.database.write() as tx:
             limit = min(limit, await self._spared(tx, lane.sender, priority))
@@ -139,7 +141,7 @@ class Deliverer:
         try:
             mails = await self._mails.of(lane.sender, (row.message_id for row in claimed))
             await self._mails.acquaint(claimed, mails)
-            jobs = [Job(row, mails[row.message_id], priority) for row in claimed]
+            jobs = [DeliveryJob(row, mails[row.message_id], priority) for row in claimed]
         except BaseException:
             for row in claimed:
                 self._journal.forget(row)  # the audit gives them back

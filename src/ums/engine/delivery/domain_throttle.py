@@ -51,7 +51,7 @@ class _Pace(Struct):
         return clock.MINUTE // self.per_minute
 
 
-class Pacing:
+class DomainThrottle:
     """The paces of one sender in this process."""
 
     def __init__(self, known: Iterable[DomainPace] = ()) -> None:

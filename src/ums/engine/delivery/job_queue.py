@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.queue import Claimed
-from ums.engine.delivery.crash_marker import Mark
-from ums.engine.delivery.message_cache import Mail
+from ums.engine.delivery.crash_marker import CrashMarker
+from ums.engine.delivery.message_cache import PreparedMessage
 from ums.mail.outcomes import Envelope
 
 NO_ENVELOPE = Envelope("", "", 0)
@@ -16,18 +16,18 @@ PRIORITIES = (1, 2, 3)
 TURN = 20  # jobs that go before one of a later priority
 
 
-class Job(Struct):
+class DeliveryJob(Struct):
     """A claimed delivery with its mail, rendered when its turn comes."""
 
     claimed: Claimed
-    mail: Mail
+    mail: PreparedMessage
     priority: int
     envelope: Envelope = NO_ENVELOPE
     body: bytes = b""  # empty: not rendered yet
     started_at: int = 0
     clock: float = 0.0
 
-    def render(self, signer: Signer, mark: Mark) -> tuple[str, str] | None:
+    def render(self, signer: Signer, mark: CrashMarker) -> tuple[str, str] | None:
         """Fill in envelope and body; the reason and the problem when that cannot be done."""
         if not self.body:
             try:
@@ -43,12 +43,12 @@ class Job(Struct):
         return self.claimed.id, self.claimed.epoch
 
 
-class Waiting:
+class JobQueue:
     """Jobs in the order they go: the urgent before the others, else as they came. What others go
     before all the time has its turn after `TURN` of them."""
 
     def __init__(self) -> None:
-        self._queues: dict[int, deque[Job]] = {priority: deque() for priority in PRIORITIES}
+        self._queues: dict[int, deque[DeliveryJob]] = {priority: deque() for priority in PRIORITIES}
         self._passed: dict[int, int] = dict.fromkeys(PRIORITIES, 0)
 
     def __len__(self) -> int:
@@ -61,23 +61,23 @@ class Waiting:
         """How many jobs go before a new one of `priority`."""
         return sum(len(self._queues[level]) for level in PRIORITIES if level <= priority)
 
-    def add(self, jobs: Iterable[Job]) -> None:
+    def add(self, jobs: Iterable[DeliveryJob]) -> None:
         for job in jobs:
             self._queues[job.priority].append(job)
 
-    def put_back(self, job: Job) -> None:
+    def put_back(self, job: DeliveryJob) -> None:
         """`job` is next among its equals."""
         self._queues[job.priority].appendleft(job)
 
-    def first(self, *, urgent_only: bool = False) -> Job | None:
-        found: Job | None = None
+    def first(self, *, urgent_only: bool = False) -> DeliveryJob | None:
+        found: DeliveryJob | None = None
         for level in PRIORITIES[:1] if urgent_only else PRIORITIES:
             queue = self._queues[level]
             if queue and (found is None or self._passed[level] >= TURN):
                 found = queue[0]
         return found
 
-    def take(self, *, urgent_only: bool = False) -> Job | None:
+    def take(self, *, urgent_only: bool = False) -> DeliveryJob | None:
         """The first job, which then waits no more."""
         job = self.first(urgent_only=urgent_only)
         if job is None:
@@ -95,7 +95,7 @@ class Waiting:
         jobs = self.take_all()
         self.add(job for job in jobs if job.name not in names)
 
-    def take_from(self, priority: int) -> list[Job]:
+    def take_from(self, priority: int) -> list[DeliveryJob]:
         """The jobs that are not more urgent than `priority`, which then wait no more."""
         later = [self._queues[level] for level in PRIORITIES if level >= priority]
         jobs = [job for queue in later for job in queue]
@@ -103,5 +103,5 @@ class Waiting:
             queue.clear()
         return jobs
 
-    def take_all(self) -> list[Job]:
+    def take_all(self) -> list[DeliveryJob]:
         return self.take_from(PRIORITIES[0])

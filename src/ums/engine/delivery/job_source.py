@@ -8,16 +8,16 @@ from contextlib import contextmanager
 import structlog
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.deliveries import retry_policy
 from ums.core.deliveries.message_id import Signer
 from ums.core.senders.quota_ledger import PATIENCE, URGENT
-from ums.engine.delivery.crash_marker import Mark
-from ums.engine.delivery.domain_throttle import Pacing
-from ums.engine.delivery.job_queue import Job, Waiting
+from ums.engine.delivery.crash_marker import CrashMarker
+from ums.engine.delivery.domain_throttle import DomainThrottle
+from ums.engine.delivery.job_queue import DeliveryJob, JobQueue
 from ums.engine.delivery.journal import PAUSES, Journal
-from ums.engine.delivery.quota_lease import Allowance
+from ums.engine.delivery.quota_lease import QuotaLease
 from ums.errors import Unavailable
 
 log = structlog.get_logger()
@@ -26,18 +26,18 @@ SOON = clock.MINUTE  # what is given back for less is claimed again to the momen
 BUFFER_PER_SESSION = 20
 
 
-class Supply:
+class JobSource:
     """What waits in a lane. Nothing goes that the sender's caps have no room for: it waits where
     that is a matter of moments, and is given back where it takes longer."""
 
     def __init__(
         self,
-        system: System,
+        system: AppContext,
         sender: Sender,
         journal: Journal,
         signer: Signer,
-        mark: Mark,
-        pacing: Pacing,
+        mark: CrashMarker,
+        pacing: DomainThrottle,
     ) -> None:
         self.sender = sender
         self.wanted: Callable[[], None] = lambda: None  # called when there is room for more
@@ -52,10 +52,10 @@ class Supply:
         self._signer = signer
         self._mark = mark
         self._pacing = pacing
-        self._waiting = Waiting()
+        self._waiting = JobQueue()
         self._bulk: set[int] = set()  # deliveries that are not urgent, in the hands of sessions
         self._arrived = asyncio.Event()
-        self._allowance = Allowance(system.database)
+        self._allowance = QuotaLease(system.database)
 
     @property
     def size(self) -> int:
@@ -84,7 +84,7 @@ class Supply:
             return free
         return 0 if self._waiting.has(priority) else self._system.settings.sessions
 
-    async def add(self, jobs: list[Job], rests: int) -> bool:
+    async def add(self, jobs: list[DeliveryJob], rests: int) -> bool:
         """Take deliveries that were claimed after so many rests; False when it is too late."""
         if self.stopping:
             for job in jobs:
@@ -123,12 +123,12 @@ class Supply:
         except Unavailable:
             return  # it stays counted, which only makes the sender slower
 
-    async def _release(self, jobs: list[Job]) -> None:
+    async def _release(self, jobs: list[DeliveryJob]) -> None:
         await asyncio.gather(*(self._journal.release(job.claimed) for job in jobs))
 
     # -- the next one -------------------------------------------------------------------------
 
-    async def next(self, sender: Sender) -> Job | None:
+    async def next(self, sender: Sender) -> DeliveryJob | None:
         """The next delivery, rendered; waits a little for one. None: end the session."""
         deadline = time.monotonic() + IDLE_SECONDS
         while not self.stopping and not self.resting and not self._outdated(sender):
@@ -145,7 +145,7 @@ class Supply:
                 return None
         return None
 
-    async def prepared(self, *, urgent_only: bool = False) -> Job | None:
+    async def prepared(self, *, urgent_only: bool = False) -> DeliveryJob | None:
         """The next delivery, rendered, whatever the caps say."""
         while (job := self._waiting.take(urgent_only=urgent_only)) is not None:
             self._hold(job)
@@ -156,24 +156,24 @@ class Supply:
             self.done(job)
         return None
 
-    async def _is_its_turn(self, job: Job) -> bool:
+    async def _is_its_turn(self, job: DeliveryJob) -> bool:
         """Whether the recipient's domain takes it now; else it is put off."""
         due = self._pacing.due(job.claimed.address, urgent=job.priority == URGENT)
         if due is not None:
             await self._journal.record(retry_policy.paced(job.claimed, due, job.mail.rules))
         return due is None
 
-    def _hold(self, job: Job) -> None:
+    def _hold(self, job: DeliveryJob) -> None:
         if job.priority != URGENT:
             self._bulk.add(job.claimed.id)
 
-    def done(self, job: Job, ahead: Job | None = None) -> None:
+    def done(self, job: DeliveryJob, ahead: DeliveryJob | None = None) -> None:
         """A session has let go of it, and goes on with the one that went ahead."""
         self._bulk.discard(job.claimed.id)
         if ahead is not None:
             self._hold(ahead)
 
-    async def _afford(self, job: Job) -> bool:
+    async def _afford(self, job: DeliveryJob) -> bool:
         """Wait until `job` may go by the caps; False when it was given back instead, or left in
         the line behind one that is more urgent."""
         for tries in range(10**9):
@@ -203,7 +203,7 @@ class Supply:
                 return False
         return False
 
-    def peek(self, sender: Sender) -> Job | None:
+    def peek(self, sender: Sender) -> DeliveryJob | None:
         """The delivery that may follow, if it needs no more than rendering."""
         job = self._waiting.first()
         if job is None or self.stopping or self.resting or self._outdated(sender):
@@ -214,7 +214,7 @@ class Supply:
             return None
         return job if job.render(self._signer, self._mark) is None else None
 
-    def take(self, following: Job | None) -> Job | None:
+    def take(self, following: DeliveryJob | None) -> DeliveryJob | None:
         """`following`, if it is still the first to go and may go at once."""
         if following is None or self._waiting.first() is not following:
             return None
@@ -223,7 +223,7 @@ class Supply:
         following.started_at, following.clock = clock.now(), time.monotonic()
         return self._waiting.take()
 
-    def put_back(self, ahead: Job | None) -> None:
+    def put_back(self, ahead: DeliveryJob | None) -> None:
         """What was taken to follow did not go."""
         if ahead is not None:
             self._allowance.refund(self.sender)
@@ -242,7 +242,7 @@ class Supply:
         now = self.sender
         return (now.settings, now.secret) != (sender.settings, sender.secret)
 
-    async def _prepare(self, job: Job) -> bool:
+    async def _prepare(self, job: DeliveryJob) -> bool:
         """Make `job` ready to go; False when it does not go, which is then recorded."""
         now, rules = clock.now(), job.mail.rules
         if rules.expires_at <= now:

@@ -13,20 +13,20 @@ from sqlalchemy import select
 from ums import clock
 from ums.core.content import materials
 from ums.core.content.message_content import Content
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.queue import Claimed
 from ums.core.deliveries.retry_policy import Rules
 from ums.core.tables import files, messages
-from ums.core.templates.cache import Library, Person
+from ums.core.templates.cache import Person, TemplateCache
 from ums.core.templates.recipient_data import attributes_of
 from ums.db import Tx
-from ums.engine.delivery.template_parts import Letter, Letters
+from ums.engine.delivery.template_parts import PrecompiledTemplate, PrecompiledTemplates
 from ums.mail import transports
 from ums.mail.addresses import needs_utf8
 from ums.mail.mime import builder
-from ums.mail.mime.builder import Skeleton
+from ums.mail.mime.builder import MimeTemplate
 from ums.mail.outcomes import Envelope
 
 log = structlog.get_logger()
@@ -41,16 +41,16 @@ BUILD_IN_THREAD = 64 * 1024  # octets of content from which on the event loop mu
 _Attached = builder.File | None
 
 
-class Mail(Struct):
+class PreparedMessage(Struct):
     """A message ready to be rendered for each of its recipients."""
 
-    skeleton: Skeleton | None  # None: it cannot be built
+    skeleton: MimeTemplate | None  # None: it cannot be built
     problem: str
     settings: str  # of the sender it was built for
     from_address: str
     date: int
     rules: Rules
-    letter: Letter | None = None  # where its content comes from a template
+    letter: PrecompiledTemplate | None = None  # where its content comes from a template
     para: dict[str, Any] = {}
     shared: bool = True  # every recipient without variables of its own gets the same texts
     addressee: Person | None = None  # who all its recipients see it written to
@@ -89,18 +89,18 @@ class Mail(Struct):
         return self.letter.fill(person, self.para, own)
 
 
-class Mails:
+class MessageCache:
     """The mails of the messages that are being sent, the least used given up first."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: AppContext) -> None:
         self._system = system
         self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
-        self._letters = Letters(system.shared(Library))
+        self._letters = PrecompiledTemplates(system.shared(TemplateCache))
         # By message and sender: several senders may carry one message.
-        self._kept: OrderedDict[tuple[int, int], Mail] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], PreparedMessage] = OrderedDict()
         self._octets = 0
 
-    async def of(self, sender: Sender, ids: Iterable[int]) -> dict[int, Mail]:
+    async def of(self, sender: Sender, ids: Iterable[int]) -> dict[int, PreparedMessage]:
         """The mails of these messages, those that are not kept read in one go."""
         wanted = set(ids)
         found = {id: self._kept[id, sender.id] for id in wanted if self._keeps(id, sender)}
@@ -114,7 +114,7 @@ class Mails:
                 found[row.id] = await self._build(sender, row, attached.get(row.id, []))
         return found
 
-    async def acquaint(self, claimed: Iterable[Claimed], mails: dict[int, Mail]) -> None:
+    async def acquaint(self, claimed: Iterable[Claimed], mails: dict[int, PreparedMessage]) -> None:
         """Give those their users' attributes whose mails need them, read in one go."""
         wanted = [(row, mails[row.message_id].reads(row)) for row in claimed]
         known = [(row, userid) for row, userid in wanted if userid]
@@ -130,7 +130,7 @@ class Mails:
             return False
         return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
 
-    async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> Mail:
+    async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> PreparedMessage:
         skeleton, problem, letter, stored = None, "", None, NOTHING
         try:
             stored = msgspec.json.decode(row.content, type=Content)
@@ -142,7 +142,7 @@ class Mails:
         except Exception as error:  # a message that breaks us must fail alone
             log.exception("building a mail broke", message=row.id)
             problem = f"{type(error).__name__}: {error}"
-        mail = Mail(
+        mail = PreparedMessage(
             skeleton=skeleton,
             problem=problem,
             settings=sender.settings,
@@ -162,9 +162,9 @@ class Mails:
         sender: Sender,
         row: Any,
         stored: Content,
-        letter: Letter | None,
+        letter: PrecompiledTemplate | None,
         attached: list[_Attached],
-    ) -> Skeleton:
+    ) -> MimeTemplate:
         there = [file for file in attached if file is not None]
         if len(there) < len(attached):
             raise ValueError("the material of an attachment is gone")
@@ -178,7 +178,7 @@ class Mails:
                 lambda content: build(sender.settings, content, automatic=automatic),
             )
         files, extras = tuple(there), stored.extras
-        content = builder.Content(
+        content = builder.MimeContent(
             stored.subject, stored.text, files, stored.html, extras, stored.plain
         )
         if letter is not None:
@@ -188,7 +188,7 @@ class Mails:
             return await asyncio.to_thread(build, sender.settings, content, automatic=automatic)
         return build(sender.settings, content, automatic=automatic)
 
-    def _keep(self, key: tuple[int, int], mail: Mail) -> None:
+    def _keep(self, key: tuple[int, int], mail: PreparedMessage) -> None:
         old = self._kept.pop(key, None)
         self._octets -= 0 if old is None else _size(old)
         self._kept[key] = mail
@@ -198,7 +198,7 @@ class Mails:
             self._octets -= _size(old)
 
 
-def _size(mail: Mail) -> int:
+def _size(mail: PreparedMessage) -> int:
     return (mail.skeleton.size if mail.skeleton else 0) + sum(map(len, mail.late))
 
 

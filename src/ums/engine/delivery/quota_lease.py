@@ -5,19 +5,19 @@ import asyncio
 from ums import clock
 from ums.core.context.directory import Sender
 from ums.core.senders import quota_ledger
-from ums.core.senders.quota_ledger import URGENT, Grant
+from ums.core.senders.quota_ledger import URGENT, Reservation
 from ums.db import Database, Tx
 
 FIRST, MOST = 5, 200  # mails that are taken at a time: twice as many when they did not suffice
 
 
-class Allowance:
+class QuotaLease:
     """Mails that are counted already and not sent yet. A sender without caps needs none."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = asyncio.Lock()
-        self._grant: Grant | None = None
+        self._grant: Reservation | None = None
         self._is_urgent = False  # whether it may be of what is kept for urgent mail
         self._left = 0
         self._step = FIRST

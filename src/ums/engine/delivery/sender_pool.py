@@ -10,7 +10,7 @@ from typing import cast
 import structlog
 
 from ums import clock
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.deliveries import retry_policy
 from ums.core.deliveries.message_id import Signer
@@ -19,28 +19,28 @@ from ums.core.senders import cooldown
 from ums.core.senders.learned_limits import DomainPace, Sessions
 from ums.core.senders.senders import password_of
 from ums.engine.delivery import domain_throttle
-from ums.engine.delivery.concurrency_limit import Concurrency
-from ums.engine.delivery.crash_marker import Mark
-from ums.engine.delivery.domain_throttle import Pacing
-from ums.engine.delivery.job_queue import Job
-from ums.engine.delivery.job_source import Supply
+from ums.engine.delivery.concurrency_limit import ConcurrencyLimit
+from ums.engine.delivery.crash_marker import CrashMarker
+from ums.engine.delivery.domain_throttle import DomainThrottle
+from ums.engine.delivery.job_queue import DeliveryJob
+from ums.engine.delivery.job_source import JobSource
 from ums.engine.delivery.journal import PAUSES, Journal
 from ums.engine.failpoints import reach
-from ums.engine.reputation import Judge
+from ums.engine.reputation import ReputationTracker
 from ums.errors import Unavailable
 from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
-from ums.mail.reply_classifier import interpret, interpret_error, reread
+from ums.mail.reply_classifier import classify_error, classify_reply, reread
 from ums.mail.smtp.connect import Timeouts
 from ums.mail.smtp.errors import SmtpError
-from ums.mail.smtp.session import Session
-from ums.mail.transports import SenderType
+from ums.mail.smtp.session import SmtpSession
+from ums.mail.transports import Transport
 
 MOMENT = 10 * clock.SECOND
 FEW = 3  # mails after which a session that ends was not cut short
 log = structlog.get_logger()
 
 
-class Lane:
+class SenderPool:
     """The sessions of one sender in this process.
 
     Every job is in one place: its supply, or in the hands of one session. Whoever lets go of one
@@ -49,18 +49,18 @@ class Lane:
 
     def __init__(
         self,
-        system: System,
+        system: AppContext,
         sender: Sender,
-        type: SenderType,
+        type: Transport,
         journal: Journal,
         signer: Signer,
-        mark: Mark,
-        judge: Judge,
+        mark: CrashMarker,
+        judge: ReputationTracker,
         sessions: Sessions | None = None,
         paces: Sequence[DomainPace] = (),
     ) -> None:
-        self.pacing = Pacing(paces)
-        self.supply = Supply(system, sender, journal, signer, mark, self.pacing)
+        self.pacing = DomainThrottle(paces)
+        self.supply = JobSource(system, sender, journal, signer, mark, self.pacing)
         self._system = system
         self._type = type
         self._journal = journal
@@ -68,9 +68,9 @@ class Lane:
         self._sessions: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
         self._engaged = 0  # of these, the ones that take no job soon
-        self._open: set[Session] = set()
+        self._open: set[SmtpSession] = set()
         seconds = (sessions.most_until - clock.now()) / clock.SECOND if sessions else 0
-        self._concurrency = Concurrency(learnt=(sessions.count, seconds) if sessions else None)
+        self._concurrency = ConcurrencyLimit(learnt=(sessions.count, seconds) if sessions else None)
         self._mails_most = sys.maxsize  # in one session, as far as the server was seen to take them
         self.supply.may_bulk = self._may_bulk
 
@@ -90,7 +90,7 @@ class Lane:
         until = (clock.now() + seconds * clock.SECOND) / MOMENT  # the same each time it is asked
         return Sessions(count, round(until) * MOMENT)
 
-    async def add(self, jobs: list[Job], rests: int) -> None:
+    async def add(self, jobs: list[DeliveryJob], rests: int) -> None:
         """Take deliveries that were claimed after so many rests; sessions are opened as far as
         there is work for them."""
         if await self.supply.add(jobs, rests):
@@ -177,7 +177,7 @@ class Lane:
         if self.supply.resting:
             await self.supply.give_back()  # what this session put back meanwhile
 
-    async def _opened(self, sender: Sender) -> Session | None:
+    async def _opened(self, sender: Sender) -> SmtpSession | None:
         """A session; None when the sender has to rest or its server takes no more of them."""
         began, ticks = clock.now(), time.monotonic()
         task = cast("asyncio.Task[None]", asyncio.current_task())
@@ -186,7 +186,7 @@ class Lane:
             password = password_of(self._system, sender)
             session = await self._type.open(sender.settings, password, self._timeouts())
         except SmtpError as error:
-            outcome = self._read(interpret_error(error))
+            outcome = self._read(classify_error(error))
         except Exception:  # a key that opens no password any more, and our own defects
             log.exception("a session cannot be opened", code=sender.code)
             outcome = retry_policy.defect(Stage.CONNECT)
@@ -216,7 +216,7 @@ class Lane:
             self.supply.done(job)
         await self._rest(outcome)
 
-    async def _used(self, session: Session, sender: Sender) -> bool:
+    async def _used(self, session: SmtpSession, sender: Sender) -> bool:
         """Carry deliveries over `session` and leave it; False when the sender has to rest."""
         try:
             return await self._use(session, sender)
@@ -226,7 +226,7 @@ class Lane:
                 # Not awaited when it has to be quick: aborting is immediate.
                 session.abort() if self.supply.stopping else await session.quit()
 
-    async def _use(self, session: Session, sender: Sender) -> bool:
+    async def _use(self, session: SmtpSession, sender: Sender) -> bool:
         proven = False
         job = await self.supply.next(sender)
         while job is not None:
@@ -253,7 +253,7 @@ class Lane:
             job = ahead or await self.supply.next(sender)
         return True
 
-    def _learn(self, outcome: Outcome | None, session: Session, address: str) -> None:
+    def _learn(self, outcome: Outcome | None, session: SmtpSession, address: str) -> None:
         """How many sessions the server bears, and how fast the recipient's domain takes mail."""
         if outcome is None:
             return
@@ -282,11 +282,11 @@ class Lane:
     # -- one delivery -------------------------------------------------------------------------
 
     async def _attempt(
-        self, session: Session, job: Job, following: Job | None
-    ) -> tuple[Outcome | None, Job | None]:
+        self, session: SmtpSession, job: DeliveryJob, following: DeliveryJob | None
+    ) -> tuple[Outcome | None, DeliveryJob | None]:
         """One try of `job`: its outcome (None: it was not tried to the end), and the job whose
         commands went ahead with the dot."""
-        ahead: Job | None = None
+        ahead: DeliveryJob | None = None
         at_dot = False
         reach("claimed")
         try:
@@ -303,9 +303,9 @@ class Lane:
             ahead = self.supply.take(following)
             reply = await session.finish(ahead.envelope if ahead else None)
             reach("reply")
-            outcome = self._read(interpret(Stage.DOT, reply))
+            outcome = self._read(classify_reply(Stage.DOT, reply))
         except SmtpError as error:
-            outcome = self._read(interpret_error(error))
+            outcome = self._read(classify_error(error))
             reach("refusal")
         except Unavailable:
             # The intent is perhaps not stored, so the dot must not be written.
@@ -334,7 +334,7 @@ class Lane:
         """As the operators' rules have it."""
         return reread(outcome, self._system.directory.reply_rules)
 
-    async def _taken_away(self, job: Job) -> None:
+    async def _taken_away(self, job: DeliveryJob) -> None:
         """This delivery is no longer ours: its message was halted, or our lease ran out. What was
         taken along with it is not even begun."""
         self._journal.forget(job.claimed)
@@ -345,7 +345,7 @@ class Lane:
         self.supply.remove(lost)
         log.info("deliveries were taken from us", code=self.sender.code, count=len(lost) + 1)
 
-    async def _settle(self, job: Job, outcome: Outcome, session: Session) -> None:
+    async def _settle(self, job: DeliveryJob, outcome: Outcome, session: SmtpSession) -> None:
         claimed, ended = job.claimed, clock.now()
         duration = round((time.monotonic() - job.clock) * 1000)
         timing = Timing(job.started_at, ended, duration)
@@ -359,7 +359,7 @@ class Lane:
         if outcome.verdict is not Verdict.SENT:
             log.info("delivery", id=claimed.id, state=result.state, reason=result.reason)
 
-    def _is_sender_s_fault(self, outcome: Outcome, session: Session) -> bool:
+    def _is_sender_s_fault(self, outcome: Outcome, session: SmtpSession) -> bool:
         if outcome.scope is not Scope.SENDER:
             return False
         return not (outcome.reason in BROKEN and session.carried)

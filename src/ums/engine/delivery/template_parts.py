@@ -4,20 +4,27 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-from ums.core.templates.cache import Library, Person, Version
+from ums.core.templates.cache import Person, TemplateCache, Version
 from ums.core.templates.renderer import Renderer
 from ums.errors import Detail
-from ums.mail.custom_headers import Extras
-from ums.mail.mime.builder import BadContent, Content, File, Late, Skeleton, late_subject
+from ums.mail.custom_headers import CustomHeaders
+from ums.mail.mime.builder import (
+    BadContent,
+    File,
+    MimeContent,
+    MimeTemplate,
+    Placeholder,
+    late_subject,
+)
 from ums.mail.mime.transfer_encoding import encoder
 
 KEPT: Final = 60
 KEPT_SKELETONS: Final = 20
-Build = Callable[[Content], Skeleton]
+Build = Callable[[MimeContent], MimeTemplate]
 Values = dict[str, Any]
 
 
-class Letter:
+class PrecompiledTemplate:
     """A version of a template whose static texts carry their transfer encoding already."""
 
     def __init__(self, version: Version) -> None:
@@ -27,9 +34,9 @@ class Letter:
         self._subject = b""  # where it has no variables
         if version.subject.fixed:
             self._subject = late_subject(version.subject.text({}))
-        self._skeletons: OrderedDict[object, Skeleton] = OrderedDict()
+        self._skeletons: OrderedDict[object, MimeTemplate] = OrderedDict()
 
-    def skeleton(self, key: object, extras: Extras, build: Build) -> Skeleton:
+    def skeleton(self, key: object, extras: CustomHeaders, build: Build) -> MimeTemplate:
         """The mail without its texts, for all messages of the same `key`."""
         found = self._skeletons.get(key)
         if found is None:
@@ -38,9 +45,9 @@ class Letter:
                 self._skeletons.popitem(last=False)
         return found
 
-    def content(self, files: tuple[File, ...], extras: Extras) -> Content:
+    def content(self, files: tuple[File, ...], extras: CustomHeaders) -> MimeContent:
         text, html = (part.late if part else "" for part in (self._text, self._html))
-        return Content(Late(), text, files, html, extras)
+        return MimeContent(Placeholder(), text, files, html, extras)
 
     def fill(self, person: Person, para: Values, own: Values | None) -> tuple[bytes, ...]:
         """Subject, text and HTML for one recipient, finished. Raises RenderError, BadContent."""
@@ -59,27 +66,27 @@ class _Part:
         self._renderer = renderer
         self._encoder = encoder(renderer.texts)
         self._fixed = self._encoder.encode(renderer.pieces({})) if renderer.fixed else b""
-        self.late = Late(self._encoder.name)
+        self.late = Placeholder(self._encoder.name)
 
     def fill(self, values: Values) -> bytes:
         return self._fixed or self._encoder.encode(self._renderer.pieces(values))
 
 
-class Letters:
+class PrecompiledTemplates:
     """The letters of this worker, the least used given up first."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: TemplateCache) -> None:
         self._library = library
-        self._kept: OrderedDict[tuple[int, int], Letter] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int], PrecompiledTemplate] = OrderedDict()
 
-    async def of(self, template_id: int, number: int) -> Letter:
+    async def of(self, template_id: int, number: int) -> PrecompiledTemplate:
         """Raises BadContent for a version that is not there."""
         key = (template_id, number)
         if key not in self._kept:
             version = await self._library.version(template_id, number)
             if version is None:
                 raise BadContent(Detail("mail_version_gone", number=number, id=template_id))
-            self._kept[key] = Letter(version)
+            self._kept[key] = PrecompiledTemplate(version)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ums.errors import Detail
 from ums.mail.addresses import clean, clean_display_name, needs_utf8
-from ums.mail.custom_headers import NO_EXTRAS, Extras
+from ums.mail.custom_headers import NO_EXTRAS, CustomHeaders
 from ums.mail.custom_headers import fields as extra_fields
 from ums.mail.mime import html_to_text
 from ums.mail.mime.headers import (
@@ -37,7 +37,15 @@ from ums.mail.mime.headers import (
 )
 from ums.mail.mime.transfer_encoding import quoted_lines
 
-__all__ = ["BadContent", "Content", "File", "Late", "Skeleton", "check_subject", "late_subject"]
+__all__ = [
+    "BadContent",
+    "File",
+    "MimeContent",
+    "MimeTemplate",
+    "Placeholder",
+    "check_subject",
+    "late_subject",
+]
 
 _MAX_SUBJECT = 998  # bytes of UTF-8: the API's promise, not a wire limit, since long ones fold
 _MAX_FILE_NAME = 200  # bytes of UTF-8; percent-encoded it still fits one line of 998
@@ -71,21 +79,21 @@ class File(Struct, frozen=True):
     cid: str = ""
 
 
-class Late(Struct, frozen=True):
+class Placeholder(Struct, frozen=True):
     """A text that differs between recipients: given, finished, when a mail is rendered."""
 
     encoding: bytes = b""  # the Content-Transfer-Encoding it will have; none for a subject
 
 
-class Content(Struct, frozen=True):
+class MimeContent(Struct, frozen=True):
     """What a message says. `text` alone with HTML markup in it is sent as HTML (plain.is_html);
     beside `html` it is the plain alternative, which is made where it is empty."""
 
-    subject: str | Late
-    text: str | Late = ""
+    subject: str | Placeholder
+    text: str | Placeholder = ""
     files: tuple[File, ...] = ()
-    html: str | Late = ""
-    extras: Extras = NO_EXTRAS
+    html: str | Placeholder = ""
+    extras: CustomHeaders = NO_EXTRAS
     plain: bool = False  # `text` alone is not looked at for HTML
 
 
@@ -96,7 +104,7 @@ class _Part(Struct, frozen=True):
     body: tuple[Piece, ...]
 
 
-class Skeleton:
+class MimeTemplate:
     """A mail but for what differs between recipients."""
 
     def __init__(self, pieces: Sequence[Piece], *, utf8: bool) -> None:
@@ -106,7 +114,7 @@ class Skeleton:
 
     @classmethod
     def build(
-        cls, content: Content, *, from_address: str, from_name: str = "", auto_submitted: bool
+        cls, content: MimeContent, *, from_address: str, from_name: str = "", auto_submitted: bool
     ) -> Self:
         """Encode all that is common to every recipient.
 
@@ -169,8 +177,8 @@ def late_subject(text: str) -> bytes:
     return value
 
 
-def _subject(given: str | Late) -> Piece:
-    if isinstance(given, Late):
+def _subject(given: str | Placeholder) -> Piece:
+    if isinstance(given, Placeholder):
         return Slot.SUBJECT
     check_subject(given)
     return text_value("Subject", given)
@@ -187,7 +195,7 @@ def check_subject(text: str) -> None:
         raise BadContent(Detail("mail_subject_control"))
 
 
-def _root(content: Content) -> _Part:
+def _root(content: MimeContent) -> _Part:
     shown = [file for file in content.files if file.cid]
     attached = [file for file in content.files if not file.cid]
     text = _text_root(content, shown)
@@ -196,7 +204,7 @@ def _root(content: Content) -> _Part:
     return _multipart("mixed", [text, *map(_attachment, attached)])
 
 
-def _text_root(content: Content, shown: Sequence[File]) -> _Part:
+def _text_root(content: MimeContent, shown: Sequence[File]) -> _Part:
     text, html = content.text, content.html
     if (
         not html
@@ -210,12 +218,12 @@ def _text_root(content: Content, shown: Sequence[File]) -> _Part:
             raise BadContent(Detail("mail_cid_alone"))
         return _late_part("plain", text)
     if not text and isinstance(html, str):
-        text = html_to_text.from_html(_lines(html))
+        text = html_to_text.html_to_text(_lines(html))
     root = _html_root(html, shown)
     return _multipart("alternative", [_late_part("plain", text), root]) if text else root
 
 
-def _html_root(html: str | Late, shown: Sequence[File]) -> _Part:
+def _html_root(html: str | Placeholder, shown: Sequence[File]) -> _Part:
     """The HTML with the files it shows (RFC 2387)."""
     part = _late_part("html", html)
     if not shown:
@@ -225,9 +233,9 @@ def _html_root(html: str | Late, shown: Sequence[File]) -> _Part:
     return _multipart("related", [part, *map(_inline, shown)], more=';\r\n type="text/html"')
 
 
-def _late_part(subtype: str, text: str | Late) -> _Part:
+def _late_part(subtype: str, text: str | Placeholder) -> _Part:
     """A text's part, also where the text comes later."""
-    if not isinstance(text, Late):
+    if not isinstance(text, Placeholder):
         return _text_part(subtype, _lines(text))
     slot = Slot.TEXT if subtype == "plain" else Slot.HTML
     return _Part(_text_fields(subtype, text.encoding), (slot,))

@@ -54,7 +54,7 @@ def is_html(text: str) -> bool:
     return _MARKUP.search(text) is not None
 
 
-def from_html(html: str) -> str:
+def html_to_text(html: str) -> str:
     """What `html` says, as plain text with LF line ends.
 
     Links become `text (url)`, list items `- ` or `1. `, the cells of a row are joined by ` | `,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ums.mail.outcomes import Envelope, Stage
-from ums.mail.smtp.errors import Kind, SmtpError
+from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 
 # A line break inside an argument would be a second command (RFC 5321 section 2.3.8).
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
@@ -16,14 +16,16 @@ _PATH: Final = re.compile(r'(?:[^\s<>"\\]+|"(?:[^"\\]|\\.)+")@[^\s<>"\\@]+')
 def encode(*lines: str, stage: Stage) -> bytes:
     """`lines` as commands; raises `SmtpError` (INVALID) for bytes 00-1F and 7F, unwritten."""
     if _CONTROL.search("".join(lines)):
-        raise SmtpError(Kind.INVALID, stage, "control character in a command")
+        raise SmtpError(SmtpErrorKind.INVALID, stage, "control character in a command")
     try:
         return ("\r\n".join(lines) + "\r\n").encode()
     except UnicodeEncodeError:
-        raise SmtpError(Kind.INVALID, stage, "text that is not Unicode in a command") from None
+        raise SmtpError(
+            SmtpErrorKind.INVALID, stage, "text that is not Unicode in a command"
+        ) from None
 
 
-class Composer:
+class CommandBuilder:
     """Writes the commands of transactions for one server, as far as its features allow."""
 
     def __init__(self, features: Mapping[str, str]) -> None:
@@ -49,14 +51,18 @@ class Composer:
 
     def _check(self, envelope: Envelope) -> None:
         if envelope.mail_from and not _PATH.fullmatch(envelope.mail_from):
-            raise SmtpError(Kind.INVALID, Stage.MAIL, "envelope sender may not go on the wire")
+            raise SmtpError(
+                SmtpErrorKind.INVALID, Stage.MAIL, "envelope sender may not go on the wire"
+            )
         if not _PATH.fullmatch(envelope.rcpt_to):
-            raise SmtpError(Kind.INVALID, Stage.RCPT, "recipient may not go on the wire")
+            raise SmtpError(SmtpErrorKind.INVALID, Stage.RCPT, "recipient may not go on the wire")
         if self._limit and envelope.size > self._limit:
             detail = f"message of {envelope.size} octets, the server takes {self._limit}"
-            raise SmtpError(Kind.TOO_BIG, Stage.MAIL, detail)
+            raise SmtpError(SmtpErrorKind.TOO_BIG, Stage.MAIL, detail)
         if not self._utf8 and _international(envelope):
-            raise SmtpError(Kind.CAPABILITY, Stage.MAIL, "the server does not offer SMTPUTF8")
+            raise SmtpError(
+                SmtpErrorKind.CAPABILITY, Stage.MAIL, "the server does not offer SMTPUTF8"
+            )
 
 
 def _international(envelope: Envelope) -> bool:

@@ -17,8 +17,8 @@ from ums import trust
 from ums.mail.outcomes import Encryption, Reply, Stage
 from ums.mail.smtp.certificates import facts_of
 from ums.mail.smtp.commands import encode
-from ums.mail.smtp.errors import Kind, SmtpError
-from ums.mail.smtp.protocol import Wire
+from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
+from ums.mail.smtp.protocol import SmtpProtocol
 
 _NO_SUCH_NAME: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _HOST_NAME: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9-]+")
@@ -59,7 +59,7 @@ def unwatched(_stage: Stage, _facts: dict[str, str]) -> None:
     """Nobody looks on."""
 
 
-async def open_wire(server: Server, watch: Watch = unwatched) -> tuple[Wire, Features]:
+async def open_wire(server: Server, watch: Watch = unwatched) -> tuple[SmtpProtocol, Features]:
     """A wire that is greeted, protected and logged in, with the EHLO keywords of its server.
 
     Raises `SmtpError` with the stage that failed.
@@ -68,11 +68,11 @@ async def open_wire(server: Server, watch: Watch = unwatched) -> tuple[Wire, Fea
     try:
         return wire, await _prepare(server, wire, watch)
     except BaseException:
-        wire.drop(Kind.LOST, "abandoned")
+        wire.drop(SmtpErrorKind.LOST, "abandoned")
         raise
 
 
-async def _prepare(server: Server, wire: Wire, watch: Watch) -> Features:
+async def _prepare(server: Server, wire: SmtpProtocol, watch: Watch) -> Features:
     if server.encryption is Encryption.SSL:
         await _secure(server, wire, watch)
         wire.expect(1)
@@ -90,7 +90,7 @@ async def _prepare(server: Server, wire: Wire, watch: Watch) -> Features:
 # -- name and TCP -----------------------------------------------------------------------------
 
 
-async def _reach(server: Server, watch: Watch) -> Wire:
+async def _reach(server: Server, watch: Watch) -> SmtpProtocol:
     loop = asyncio.get_running_loop()
     end = loop.time() + server.timeouts.connect
     addresses = await _resolve(server)
@@ -108,13 +108,15 @@ async def _reach(server: Server, watch: Watch) -> Wire:
         else:
             watch(Stage.CONNECT, {"address": f"{address} : {server.port}"})
             return wire
-    raise SmtpError(Kind.LOST, Stage.CONNECT, f"cannot connect: {problem}")
+    raise SmtpError(SmtpErrorKind.LOST, Stage.CONNECT, f"cannot connect: {problem}")
 
 
-async def _dial(server: Server, address: str) -> Wire:
+async def _dial(server: Server, address: str) -> SmtpProtocol:
     loop = asyncio.get_running_loop()
     greeted = server.encryption is not Encryption.SSL
-    _, wire = await loop.create_connection(lambda: Wire(greeted=greeted), address, server.port)
+    _, wire = await loop.create_connection(
+        lambda: SmtpProtocol(greeted=greeted), address, server.port
+    )
     return wire
 
 
@@ -124,37 +126,41 @@ async def _resolve(server: Server) -> list[str]:
         async with asyncio.timeout(server.timeouts.connect):
             found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except TimeoutError:
-        raise SmtpError(Kind.DNS_FAILED, Stage.RESOLVE, "name look-up timed out") from None
+        raise SmtpError(SmtpErrorKind.DNS_FAILED, Stage.RESOLVE, "name look-up timed out") from None
     except socket.gaierror as error:
-        kind = Kind.DNS_MISSING if error.errno in _NO_SUCH_NAME else Kind.DNS_FAILED
+        kind = (
+            SmtpErrorKind.DNS_MISSING if error.errno in _NO_SUCH_NAME else SmtpErrorKind.DNS_FAILED
+        )
         raise SmtpError(kind, Stage.RESOLVE, str(error.strerror)) from None
     except (UnicodeError, ValueError):
-        raise SmtpError(Kind.DNS_MISSING, Stage.RESOLVE, "not a host name") from None
+        raise SmtpError(SmtpErrorKind.DNS_MISSING, Stage.RESOLVE, "not a host name") from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 # -- TLS --------------------------------------------------------------------------------------
 
 
-async def _upgrade(server: Server, wire: Wire, features: Features, watch: Watch) -> Features:
+async def _upgrade(
+    server: Server, wire: SmtpProtocol, features: Features, watch: Watch
+) -> Features:
     """STARTTLS and a second EHLO (RFC 3207). What was heard in clear is forgotten."""
     if "STARTTLS" not in features:
-        raise SmtpError(Kind.TLS, Stage.TLS, "the server does not offer STARTTLS")
+        raise SmtpError(SmtpErrorKind.TLS, Stage.TLS, "the server does not offer STARTTLS")
     reply = await _ask(wire, Stage.TLS, "STARTTLS", server.timeouts.command)
     if reply.code != 220:
-        raise SmtpError(Kind.TLS, Stage.TLS, "the server refused STARTTLS", reply)
+        raise SmtpError(SmtpErrorKind.TLS, Stage.TLS, "the server refused STARTTLS", reply)
     await _secure(server, wire, watch)
     return await _hello(server, wire, watch)
 
 
-async def _secure(server: Server, wire: Wire, watch: Watch) -> None:
+async def _secure(server: Server, wire: SmtpProtocol, watch: Watch) -> None:
     """TLS from the next byte on.
 
     Whatever came in clear after the 220 was put there by somebody else: it must never be read as
     a reply to what we say under TLS (CVE-2011-0411 and its kin).
     """
     if not wire.quiet:
-        raise SmtpError(Kind.TLS, Stage.TLS, "the server spoke before TLS began")
+        raise SmtpError(SmtpErrorKind.TLS, Stage.TLS, "the server spoke before TLS began")
     try:
         async with asyncio.timeout(server.timeouts.connect):
             transport = await wire.loop.start_tls(
@@ -164,15 +170,15 @@ async def _secure(server: Server, wire: Wire, watch: Watch) -> None:
                 server_hostname=server.host.rstrip("."),
             )
     except ssl.SSLError as error:
-        raise SmtpError(Kind.TLS, Stage.TLS, _explain(error)) from None
+        raise SmtpError(SmtpErrorKind.TLS, Stage.TLS, _explain(error)) from None
     except TimeoutError:
         detail = "TLS handshake timed out; does this port expect STARTTLS?"
-        raise SmtpError(Kind.LOST, Stage.TLS, detail) from None
+        raise SmtpError(SmtpErrorKind.LOST, Stage.TLS, detail) from None
     except OSError as error:
         detail = f"connection lost during the TLS handshake: {error}"
-        raise SmtpError(Kind.LOST, Stage.TLS, detail) from None
+        raise SmtpError(SmtpErrorKind.LOST, Stage.TLS, detail) from None
     if transport is None:
-        raise SmtpError(Kind.LOST, Stage.TLS, "connection lost during the TLS handshake")
+        raise SmtpError(SmtpErrorKind.LOST, Stage.TLS, "connection lost during the TLS handshake")
     wire.adopt(transport)
     if watch is not unwatched:  # reading a certificate costs more than the hot path should pay
         watch(Stage.TLS, facts_of(transport.get_extra_info("ssl_object")))
@@ -181,7 +187,7 @@ async def _secure(server: Server, wire: Wire, watch: Watch) -> None:
 def _context(server: Server) -> ssl.SSLContext:
     context = server.tls or trust.context()
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
-        raise SmtpError(Kind.TLS, Stage.TLS, "this TLS context does not verify the server")
+        raise SmtpError(SmtpErrorKind.TLS, Stage.TLS, "this TLS context does not verify the server")
     return context
 
 
@@ -196,7 +202,7 @@ def _explain(error: ssl.SSLError) -> str:
 # -- EHLO and AUTH ----------------------------------------------------------------------------
 
 
-async def _hello(server: Server, wire: Wire, watch: Watch) -> Features:
+async def _hello(server: Server, wire: SmtpProtocol, watch: Watch) -> Features:
     name = server.local_name or _own_name()
     wire.write(encode(f"EHLO {name}", stage=Stage.EHLO), 1, Stage.EHLO)
     reply, lines = await wire.lines(Stage.EHLO, server.timeouts.command)
@@ -225,11 +231,11 @@ def _own_name() -> str:
     return name if _HOST_NAME.fullmatch(name) else "[127.0.0.1]"
 
 
-async def _log_in(server: Server, wire: Wire, features: Features) -> dict[str, str]:
+async def _log_in(server: Server, wire: SmtpProtocol, features: Features) -> dict[str, str]:
     if not (_protected(wire) or server.allow_plain_auth or _local(wire)):
-        raise SmtpError(Kind.TLS, Stage.AUTH, "no log-in without encryption")
+        raise SmtpError(SmtpErrorKind.TLS, Stage.AUTH, "no log-in without encryption")
     if "\0" in server.account + server.password:  # the separator of RFC 4616
-        raise SmtpError(Kind.INVALID, Stage.AUTH, "NUL in the account or its password")
+        raise SmtpError(SmtpErrorKind.INVALID, Stage.AUTH, "NUL in the account or its password")
     offered = features.get("AUTH", "").upper().split()
     if "PLAIN" in offered:
         method, reply = "PLAIN", await _plain(server, wire)
@@ -237,7 +243,7 @@ async def _log_in(server: Server, wire: Wire, features: Features) -> dict[str, s
         method, reply = "LOGIN", await _login(server, wire)
     else:
         detail = f"the server offers neither PLAIN nor LOGIN (it offers: {' '.join(offered)})"
-        raise SmtpError(Kind.CAPABILITY, Stage.AUTH, detail[:300])
+        raise SmtpError(SmtpErrorKind.CAPABILITY, Stage.AUTH, detail[:300])
     reply = _scrubbed(reply, server)
     _accept(Stage.AUTH, reply)
     return {"method": method, "reply": reply.text}
@@ -246,7 +252,7 @@ async def _log_in(server: Server, wire: Wire, features: Features) -> dict[str, s
 # Tokens are written where they are made and kept in no variable: tracebacks may print those.
 
 
-async def _plain(server: Server, wire: Wire) -> Reply:
+async def _plain(server: Server, wire: SmtpProtocol) -> Reply:
     """RFC 4616, with the initial response of RFC 4954."""
     wire.write(encode(f"AUTH PLAIN {_plain_token(server)}", stage=Stage.AUTH), 1, Stage.AUTH)
     reply = await wire.reply(Stage.AUTH, server.timeouts.command)
@@ -256,7 +262,7 @@ async def _plain(server: Server, wire: Wire) -> Reply:
     return await wire.reply(Stage.AUTH, server.timeouts.command)
 
 
-async def _login(server: Server, wire: Wire) -> Reply:
+async def _login(server: Server, wire: SmtpProtocol) -> Reply:
     reply = await _ask(wire, Stage.AUTH, "AUTH LOGIN", server.timeouts.command)
     if reply.code != 334:
         return reply
@@ -285,11 +291,11 @@ def _scrubbed(reply: Reply, server: Server) -> Reply:
     return Reply(reply.code, reply.enhanced, text)
 
 
-def _protected(wire: Wire) -> bool:
+def _protected(wire: SmtpProtocol) -> bool:
     return wire.transport.get_extra_info("sslcontext") is not None
 
 
-def _local(wire: Wire) -> bool:
+def _local(wire: SmtpProtocol) -> bool:
     peer = wire.transport.get_extra_info("peername")
     with contextlib.suppress(TypeError, ValueError, IndexError):
         return ipaddress.ip_address(peer[0]).is_loopback
@@ -299,7 +305,7 @@ def _local(wire: Wire) -> bool:
 # -- shared -----------------------------------------------------------------------------------
 
 
-async def _ask(wire: Wire, stage: Stage, line: str, seconds: float) -> Reply:
+async def _ask(wire: SmtpProtocol, stage: Stage, line: str, seconds: float) -> Reply:
     wire.write(encode(line, stage=stage), 1, stage)
     return await wire.reply(stage, seconds)
 
@@ -309,4 +315,4 @@ def _accept(stage: Stage, reply: Reply) -> None:
         return
     if reply.code >= 400:
         raise SmtpError.refused(stage, reply)
-    raise SmtpError(Kind.GARBAGE, stage, f"unexpected reply {reply.code}", reply)
+    raise SmtpError(SmtpErrorKind.GARBAGE, stage, f"unexpected reply {reply.code}", reply)

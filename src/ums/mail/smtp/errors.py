@@ -5,7 +5,7 @@ from enum import StrEnum
 from ums.mail.outcomes import Reply, Stage
 
 
-class Kind(StrEnum):
+class SmtpErrorKind(StrEnum):
     """What went wrong, apart from where (the `Stage`)."""
 
     REFUSED = "refused"  # the server said no; the reply is there
@@ -26,7 +26,9 @@ class SmtpError(Exception):
     server has not taken the message. Never holds a credential.
     """
 
-    def __init__(self, kind: Kind, stage: Stage, detail: str, reply: Reply | None = None) -> None:
+    def __init__(
+        self, kind: SmtpErrorKind, stage: Stage, detail: str, reply: Reply | None = None
+    ) -> None:
         super().__init__(f"{stage}: {detail}")
         self.kind = kind
         self.stage = stage
@@ -36,4 +38,4 @@ class SmtpError(Exception):
     @classmethod
     def refused(cls, stage: Stage, reply: Reply) -> "SmtpError":
         """The server's own "no" at `stage`."""
-        return cls(Kind.REFUSED, stage, f"{reply.code} {reply.text}", reply)
+        return cls(SmtpErrorKind.REFUSED, stage, f"{reply.code} {reply.text}", reply)

@@ -5,14 +5,14 @@ from collections import deque
 from typing import Final, cast
 
 from ums.mail.outcomes import Reply, Stage
-from ums.mail.smtp.errors import Kind, SmtpError
+from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 from ums.mail.smtp.reply_parser import ReplyParser
 
 _SLOWEST: Final = 8_192  # octets per second below which a server that reads our body is given up
 _CLOSING: Final = 421  # "closing transmission channel": the server's last word at any stage
 
 
-class Wire(asyncio.Protocol):
+class SmtpProtocol(asyncio.Protocol):
     """Pairs replies with commands by counting: each write says how many replies it awaits.
 
     Anything the server says unasked breaks the wire, so that no reply can ever be taken for the
@@ -27,7 +27,7 @@ class Wire(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._owed = int(greeted)  # replies the server still owes us
-        self._fault: tuple[Kind, str] | None = None
+        self._fault: tuple[SmtpErrorKind, str] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
         self._room: asyncio.Future[None] | None = None
@@ -67,15 +67,15 @@ class Wire(asyncio.Protocol):
         for reply in self._parser.feed(data):
             self._take(reply)
         if self._parser.error:
-            self.drop(Kind.GARBAGE, self._parser.error)
+            self.drop(SmtpErrorKind.GARBAGE, self._parser.error)
         elif self._waiter is not None and len(self._replies) >= self._wanted:
             self._wake()
 
     def eof_received(self) -> None:
-        self.drop(Kind.LOST, "connection closed by the server")
+        self.drop(SmtpErrorKind.LOST, "connection closed by the server")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.drop(Kind.LOST, _words(exc))
+        self.drop(SmtpErrorKind.LOST, _words(exc))
         self._transport = None
 
     def pause_writing(self) -> None:
@@ -94,10 +94,10 @@ class Wire(asyncio.Protocol):
             self._replies.append(reply)
         else:
             self._unasked = reply
-            self.drop(Kind.GARBAGE, f"unasked reply {reply.code}")
+            self.drop(SmtpErrorKind.GARBAGE, f"unasked reply {reply.code}")
         if reply.code == _CLOSING:
             # Whatever else was pipelined will not be answered; do not wait for it.
-            self.drop(Kind.LOST, "the server closed the session (421)")
+            self.drop(SmtpErrorKind.LOST, "the server closed the session (421)")
 
     # -- what a session asks ------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Wire(asyncio.Protocol):
             await self._waiter
         except asyncio.CancelledError:
             # The reply we no longer wait for would answer somebody else's command.
-            self.drop(Kind.LOST, "abandoned")
+            self.drop(SmtpErrorKind.LOST, "abandoned")
             raise
         finally:
             self._waiter = None
@@ -155,9 +155,9 @@ class Wire(asyncio.Protocol):
             async with asyncio.timeout(seconds + octets / _SLOWEST):
                 await self._room
         except TimeoutError:
-            self.drop(Kind.LOST, "the server stopped reading")
+            self.drop(SmtpErrorKind.LOST, "the server stopped reading")
         except asyncio.CancelledError:
-            self.drop(Kind.LOST, "abandoned")
+            self.drop(SmtpErrorKind.LOST, "abandoned")
             raise
         if self._fault is not None:
             raise self.error(stage)
@@ -171,10 +171,10 @@ class Wire(asyncio.Protocol):
             word.code == _CLOSING or (stage == Stage.DATA and word.code > 399)
         ):
             return SmtpError.refused(stage, word)
-        kind, detail = self._fault or (Kind.LOST, "not connected")
+        kind, detail = self._fault or (SmtpErrorKind.LOST, "not connected")
         return SmtpError(kind, stage, detail)
 
-    def drop(self, kind: Kind, detail: str) -> None:
+    def drop(self, kind: SmtpErrorKind, detail: str) -> None:
         """Break the wire: the first reason stays, waiters wake, unsent bytes are discarded."""
         if self._fault is not None:
             return
@@ -204,7 +204,7 @@ class Wire(asyncio.Protocol):
         if not self._deadline:
             return
         if self.loop.time() >= self._deadline:
-            self.drop(Kind.LOST, "no reply in time")
+            self.drop(SmtpErrorKind.LOST, "no reply in time")
         else:
             self._timer = self.loop.call_at(self._deadline, self._expire)
 

@@ -8,41 +8,41 @@ from collections.abc import Mapping
 from typing import Final
 
 from ums.mail.outcomes import Envelope, Reply, Stage
-from ums.mail.smtp.commands import Composer, encode, stuffed
+from ums.mail.smtp.commands import CommandBuilder, encode, stuffed
 from ums.mail.smtp.connect import Server, Timeouts, Watch, open_wire, unwatched
-from ums.mail.smtp.errors import Kind, SmtpError
-from ums.mail.smtp.protocol import Wire
+from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
+from ums.mail.smtp.protocol import SmtpProtocol
 
-__all__ = ["Kind", "Server", "Session", "SmtpError", "Timeouts", "connect", "stuffed"]
+__all__ = ["Server", "SmtpError", "SmtpErrorKind", "SmtpSession", "Timeouts", "connect", "stuffed"]
 
 _STAGES: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 _GO_AHEAD: Final = 354
 _FAREWELL: Final = 5.0  # seconds a server gets to answer QUIT; its answer changes nothing
 
 
-async def connect(server: Server, watch: Watch = unwatched) -> "Session":
+async def connect(server: Server, watch: Watch = unwatched) -> "SmtpSession":
     """A session with `server`: greeted, encrypted as demanded, logged in.
 
     `watch` is told of each stage that went well. Raises `SmtpError` with the stage that failed;
     the connection is then closed.
     """
     wire, features = await open_wire(server, watch)
-    return Session(server, wire, features)
+    return SmtpSession(server, wire, features)
 
 
-class Session:
+class SmtpSession:
     """One logged-in connection. One transaction at a time; not to be shared between tasks.
 
     A cancelled call leaves the connection dropped, since its reply may still be under way.
     """
 
-    def __init__(self, server: Server, wire: Wire, features: Mapping[str, str]) -> None:
+    def __init__(self, server: Server, wire: SmtpProtocol, features: Mapping[str, str]) -> None:
         self.features = features
         self.carried = 0  # messages whose dot was answered, with whatever code
         self._wire = wire
         self._timeouts = server.timeouts
         self._pipelining = server.pipelining and "PIPELINING" in features
-        self._composer = Composer(features)
+        self._composer = CommandBuilder(features)
         self._ahead: Envelope | None = None  # its commands are written, its replies not yet read
         self._writing = False  # between 354 and the dot
         self._stale = False  # a refused transaction is still open at the server
@@ -141,7 +141,7 @@ class Session:
 
     def abort(self) -> None:
         """Drop the connection at once, without a dot: an open message is thus not sent."""
-        self._wire.drop(Kind.LOST, "aborted by us")
+        self._wire.drop(SmtpErrorKind.LOST, "aborted by us")
 
     # -- opening a transaction ----------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Session:
         if went_ahead:
             # 354 without a recipient: even the bare dot of RFC 2920 section 3.1 would be a message
             # to such a server, and it might mail it to somebody. Leave without a word.
-            self._wire.drop(Kind.GARBAGE, "the server wants a body without a recipient")
+            self._wire.drop(SmtpErrorKind.GARBAGE, "the server wants a body without a recipient")
         # MAIL was taken, so a transaction is open. RSET waits for the next start: most refused
         # sessions have no next message, and NetEase counts idle commands (MI:CCL).
         self._stale = stage is not Stage.MAIL
@@ -201,8 +201,8 @@ class Session:
 
     def _broken(self, stage: Stage, reply: Reply) -> SmtpError:
         detail = f"unexpected reply {reply.code}"
-        self._wire.drop(Kind.GARBAGE, detail)
-        return SmtpError(Kind.GARBAGE, stage, detail, reply)
+        self._wire.drop(SmtpErrorKind.GARBAGE, detail)
+        return SmtpError(SmtpErrorKind.GARBAGE, stage, detail, reply)
 
 
 def _accepted(stage: Stage, reply: Reply) -> bool:

@@ -11,10 +11,10 @@ from ums.core.channels import channels, content_filter
 from ums.core.channels.content_filter import Word, WordOrder
 from ums.core.channels.policy import RulesShown, show, with_changes
 from ums.core.common.pagination import Page
-from ums.core.context.channel_policy import Rules
+from ums.core.context.channel_policy import ChannelPolicy
 from ums.web.bodies import BoundedRequest as Call
 
-Patched = Annotated[dict[str, Any], named(Rules.__struct_fields__)]
+Patched = Annotated[dict[str, Any], named(ChannelPolicy.__struct_fields__)]
 
 
 class NewWord(Struct, frozen=True, forbid_unknown_fields=True):

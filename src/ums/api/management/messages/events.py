@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from ums.core.context.app_context import System
+from ums.core.context.app_context import AppContext
 from ums.core.reporting import reports
 from ums.core.reporting.reports import MessageInfo
 from ums.core.tables.states import FINAL
@@ -38,7 +38,7 @@ def is_over(info: MessageInfo) -> bool:
 class Watch:
     """One message, looked at while somebody watches it."""
 
-    def __init__(self, system: System, info: MessageInfo) -> None:
+    def __init__(self, system: AppContext, info: MessageInfo) -> None:
         self.info = info
         self.number = 1  # grows with each change
         self.watchers = 0
@@ -80,7 +80,9 @@ class Watch:
         self._changed = asyncio.Event()
 
 
-def watch(app: Litestar, system: System, info: MessageInfo, allowed: Allowed) -> ServerSentEvent:
+def watch(
+    app: Litestar, system: AppContext, info: MessageInfo, allowed: Allowed
+) -> ServerSentEvent:
     """The events of the message that `info` shows, for as long as they are `allowed`.
 
     Raises Busy when too many are watched.
@@ -92,7 +94,7 @@ def watch(app: Litestar, system: System, info: MessageInfo, allowed: Allowed) ->
 
 
 async def _events(
-    watches: dict[str, Watch], system: System, info: MessageInfo, allowed: Allowed
+    watches: dict[str, Watch], system: AppContext, info: MessageInfo, allowed: Allowed
 ) -> AsyncGenerator[ServerSentEventMessage]:
     one = watches.setdefault(info.msgid, Watch(system, info))
     one.join()

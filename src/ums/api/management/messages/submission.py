@@ -11,11 +11,11 @@ from msgspec.structs import asdict
 from ums.api.management.dependencies import Caller
 from ums.api.responses import intake_of
 from ums.core.messages.intake import Accepted
-from ums.core.messages.new_message import Outgoing
+from ums.core.messages.new_message import MessageRequest
 from ums.web.bodies import BoundedRequest as Call
 
 
-class NewMessage(Outgoing, frozen=True, forbid_unknown_fields=True):
+class NewMessage(MessageRequest, frozen=True, forbid_unknown_fields=True):
     """A message to be sent, and by which channel."""
 
     channel: Annotated[
@@ -32,7 +32,7 @@ async def send_message(
     given = asdict(data)
     del given["channel"]
     key = _key(caller.name, request.headers.get("idempotency-key"))
-    accepted = await intake_of(request).send(channel, Outgoing(**given), key=key)
+    accepted = await intake_of(request).send(channel, MessageRequest(**given), key=key)
     where = {"Location": f"/api/messages/{accepted.msgid}"}
     return Response(accepted, status_code=201, headers=where)
 
