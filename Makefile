@@ -57,7 +57,7 @@ types: $(VENV)/.installed-dev ## Check the types alone (TypeScript too where npm
 	else echo 'npm is not here: the TypeScript modules go unchecked'; fi
 
 screenshots: $(VENV)/.installed-dev ## Make the documentation's pictures of the console anew
-	$(BIN)/python -m pytest -q -n 2 tests/console/test_rendering.py --screenshots docs/images/console
+	$(BIN)/python -m pytest -q -n 2 tests/console/test_pages.py --screenshots docs/images/console
 
 bench: $(VENV)/.installed-dev ## Measure, against references in the same run
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -35,9 +35,9 @@ async def receiver(folder: Path, port: int, *words: str) -> AsyncIterator[Proces
     """The page's own program, at another port."""
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert code.count("8089") == 1
-    (folder / "support/receiver.py").write_text(code.replace("8089", str(port)), "utf-8")
+    (folder / "receiver.py").write_text(code.replace("8089", str(port)), "utf-8")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(folder / "support/receiver.py"), *words, stdout=asyncio.subprocess.PIPE
+        sys.executable, str(folder / "receiver.py"), *words, stdout=asyncio.subprocess.PIPE
     )
 
     async def listening() -> bool:
