@@ -25,7 +25,7 @@ from ums.core.tables import materials as stored_materials
 from ums.core.templates.cache import Person, TemplateCache
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
-from ums.core.users.audience import Audience
+from ums.core.users.audience import Audience, read_audience
 from ums.core.users.segments import name_of
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
@@ -107,7 +107,7 @@ async def _row(system: AppContext, msgid: str, channels: Channels) -> Any:
 def _request(row: Any) -> SendRequest:
     """What was asked for, as far as it is stored."""
     return SendRequest(
-        audience=msgspec.json.decode(row.audience, type=Audience),
+        audience=read_audience(row.audience),
         broadcast=bool(row.broadcast),
         instance="",
         content=msgspec.json.decode(row.content, type=Content),

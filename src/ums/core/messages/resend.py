@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec import structs
 from sqlalchemy import update
 
@@ -16,7 +15,7 @@ from ums.core.messages.approval import is_needed
 from ums.core.messages.control import Tally, locked, message_id, tally
 from ums.core.messages.scheduling import lifetime
 from ums.core.tables import messages
-from ums.core.users.audience import Audience
+from ums.core.users.audience import read_audience
 from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 
@@ -108,7 +107,7 @@ async def _in_chunks(
 
 
 def _check(row: Any, channel: Channel) -> None:
-    audience = msgspec.json.decode(row.audience, type=Audience)
+    audience = read_audience(row.audience)
     if not row.approved_by and not row.halt and is_needed(channel, row.origin, audience):
         raise Invalid("resend_unapproved")
     if row.halt == "paused":

@@ -14,7 +14,7 @@ from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.context.app_context import AppContext
 from ums.core.tables import segments
-from ums.core.users.audience import Audience
+from ums.core.users.audience import read_audience
 from ums.core.users.segment_conditions import Node, check_names, read
 from ums.core.users.segment_sql import compile_conditions
 from ums.db import Statement, Tx
@@ -101,7 +101,7 @@ async def remove(system: AppContext, id: int, *, actor: str | None = None) -> No
     async with system.database.write() as tx:
         row = await _found(tx, id)
         for message in await tx.rows(_WAITING):
-            if msgspec.json.decode(message.audience, type=Audience).segment == id:
+            if read_audience(message.audience).segment == id:
                 raise Invalid("segment_used", id=id, msgid=message.msgid)
         await tx.run(delete(segments).where(segments.c.id == id))
         await audit_log.note(tx, "segment.delete", str(id), row.name, actor=actor)
