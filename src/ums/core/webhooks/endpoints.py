@@ -4,8 +4,9 @@ The first becomes the default. The default cannot be deleted; another can be mad
 a channel that wants no callbacks at all switches them off in its rules.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httpx
 from msgspec import UNSET, Struct, UnsetType
@@ -31,16 +32,6 @@ from ums.errors import Conflict, Detail, Invalid, NotFound
 MOST: Final = 5
 OVERLAP: Final = 24 * clock.HOUR
 _SIGNED: Final = Proof()
-
-
-class Both(NamedTuple):
-    """What was changed of an address, as it was and as it is."""
-
-    before: dict[str, object] | None = None
-    after: dict[str, object] | None = None
-
-
-_NOTHING: Final = Both()
 
 
 class Tested(Struct, frozen=True):
@@ -136,9 +127,9 @@ async def change(
         await _check_same(tx, channel, before, url, expect)
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
         was = _noted(_parsed(before.url), Proof.of(system, channel, before))
-        both = Both(was, _noted(place, proof))
+        now = _noted(place, proof)
         told = f"{place.host}, {proof.form}"
-        await _changed(tx, "callback.change", channel, id, told, both)
+        await _changed(tx, "callback.change", channel, id, told, before=was, after=now)
     return await _shown(system, channel, id)
 
 
@@ -167,8 +158,8 @@ async def set_default(system: AppContext, channel: Channel, id: int) -> AddressI
         row = await row_of(tx, channel, id)
         mine = addresses.c.channel_id == channel.id
         await tx.run(update(addresses).where(mine).values(is_default=addresses.c.id == id))
-        both = Both({"default": bool(row.is_default)}, {"default": True})
-        await _changed(tx, "callback.default", channel, id, both=both)
+        before, after = {"default": bool(row.is_default)}, {"default": True}
+        await _changed(tx, "callback.default", channel, id, before=before, after=after)
     return await _shown(system, channel, id)
 
 
@@ -354,10 +345,12 @@ async def _changed(
     channel: Channel,
     id: int,
     detail: str = "",
-    both: Both = _NOTHING,
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
 ) -> None:
     told = f"address {id} {detail}".strip()
-    await audit_log.note(tx, action, channel.key, told, before=both.before, after=both.after)
+    await audit_log.note(tx, action, channel.key, told, before=before, after=after)
     await touch(tx)
 
 
