@@ -1,9 +1,6 @@
 """An operator as administrators see it: its sessions, its second factor, and whose role needs
 one."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
-
 from litestar import Response, get, post
 from litestar.params import FromPath
 
@@ -12,26 +9,6 @@ from ums.console.forms import chosen, lists
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.identity import operator_access, operators
 from ums.core.settings import runtime_settings
-
-_PATHS: Final = (
-    "/operators/{name:str}/sessions/{id:int}/end",
-    "/operators/{name:str}/sessions/end",
-    "/operators/{name:str}/reset-second-factor",
-)
-_ACTS: Final[dict[str, tuple[Callable[..., Awaitable[object]], str]]] = {
-    "/operators/{name}/sessions/{id}/end": (
-        operator_access.end_session,
-        "administration.did_end_session",
-    ),
-    "/operators/{name}/sessions/end": (
-        operator_access.end_sessions,
-        "administration.did_end_sessions",
-    ),
-    "/operators/{name}/reset-second-factor": (
-        operator_access.reset_second_factor,
-        "administration.did_reset_factor",
-    ),
-}
 
 
 @get("/operators/{name:str}", scope="operators:read", recent=True)
@@ -47,13 +24,31 @@ async def show_operator(
     )
 
 
-@post(list(_PATHS), scope="operators:write", recent="/operators")
-async def change_access(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    """End one of its sessions or all, or take a lost second factor away."""
+@post("/operators/{name:str}/sessions/{id:int}/end", scope="operators:write", recent="/operators")
+async def end_session(
+    request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str], id: FromPath[int]
+) -> Response[str]:
     visitor.caller.unbound()
-    act, done = _ACTS[request.scope["path_template"]]
-    await act(system, *request.path_params.values())
-    return go(_page_of(request), done)
+    await operator_access.end_session(system, name, id)
+    return go(_page_of(request), "administration.did_end_session")
+
+
+@post("/operators/{name:str}/sessions/end", scope="operators:write", recent="/operators")
+async def end_sessions(
+    request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    await operator_access.end_sessions(system, name)
+    return go(_page_of(request), "administration.did_end_sessions")
+
+
+@post("/operators/{name:str}/reset-second-factor", scope="operators:write", recent="/operators")
+async def reset_second_factor(
+    request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str]
+) -> Response[str]:
+    visitor.caller.unbound()
+    await operator_access.reset_second_factor(system, name)
+    return go(_page_of(request), "administration.did_reset_factor")
 
 
 @post("/settings/second-factor", scope="admin", recent="/operators")
@@ -73,4 +68,4 @@ def _page_of(request: AnyRequest) -> str:
     return "/operators/" + raw.decode("ascii", "ignore").split("/")[2]
 
 
-handlers = [show_operator, change_access, require_second_factor]
+handlers = [show_operator, end_session, end_sessions, reset_second_factor, require_second_factor]
