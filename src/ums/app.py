@@ -19,7 +19,7 @@ from ums.console import middleware as console_door
 from ums.console import router as console
 from ums.console.api_docs import api_docs
 from ums.console.rendering import static_files
-from ums.core.audit.audit_gate import Failures, Listings
+from ums.core.audit import audit_gate
 from ums.core.common import idempotency
 from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
@@ -128,5 +128,4 @@ async def _lifespan(
             yield
             app.state.stopping = True
             await intake.drain()
-            await system.shared(Failures).flush(now=True)
-            await system.shared(Listings).flush(now=True)
+            await audit_gate.flush(system, now=True)

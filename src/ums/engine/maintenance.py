@@ -3,8 +3,7 @@
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core.audit import audit_chain
-from ums.core.audit.audit_gate import Failures, Listings
+from ums.core.audit import audit_chain, audit_gate
 from ums.core.channels import access_lists, broadcast_quota
 from ums.core.common import idempotency as answers
 from ums.core.common.idempotency import KEY_LIFE
@@ -38,8 +37,7 @@ async def tidy(system: AppContext, since: int) -> bool:
         await tx.run(delete(idempotency).where(over))
         for part in (frequency_cap, feedback, soft_bounces, learned_limits, access_lists, *_OTHERS):
             await part.forget(tx)
-    await system.shared(Failures).flush()
-    await system.shared(Listings).flush()
+    await audit_gate.flush(system)
     await audit_chain.seal(system)
     await restore_guard.see(system)
     await warm_up.grow(system)

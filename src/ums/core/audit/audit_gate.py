@@ -9,6 +9,7 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.audit.audit_log import Acting
 from ums.core.common import operator_names
+from ums.core.context.app_context import AppContext
 from ums.db import Database, Tx
 from ums.networks import client_network
 
@@ -110,6 +111,12 @@ class Listings(_Counted):
         with audit_log.acting(event.actor, event.place):
             after = {"given": held.given}
             await audit_log.note(tx, event.action, event.subject, after=after, times=held.times)
+
+
+async def flush(system: AppContext, *, now: bool = False) -> None:
+    """Write the failures and listings of periods that are over, or of these as well."""
+    for kind in (Failures, Listings):
+        await system.shared(kind).flush(now=now)
 
 
 async def _known(tx: Tx, name: str) -> str:
