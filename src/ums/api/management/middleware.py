@@ -26,6 +26,7 @@ from ums.api.authentication import count, refuse_foreign
 from ums.api.management.idempotency import once
 from ums.bounds import MOST_ID
 from ums.core.audit import audit_log
+from ums.core.common.pagination import is_storable, plain
 from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
 from ums.core.identity.principals import caller_of
@@ -88,7 +89,7 @@ def _check(request: Call, handler: Any) -> None:
     for value in request.path_params.values():
         if isinstance(value, int) and not (value in numbers and 0 <= value <= MOST_ID):
             raise NotFound("not_found")
-        if isinstance(value, str) and not _storable(value):
+        if isinstance(value, str) and not is_storable(value):
             raise NotFound("not_found")
     _check_query(request, handler.opt["query"], handler.opt["untexted"])
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -114,8 +115,7 @@ def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str])
             raise Invalid("unknown_field", field=name[:40])
         if name in seen:
             raise Invalid("bad_filter", field=name, detail=Detail("given_twice"))
-        if not _storable(value):
-            raise Invalid("bad_filter", field=name, detail=Detail("odd_value"))
+        plain(value, name)
         if name in untexted and value.strip().lower() in ("", "null"):
             # msgspec would read it as if it was not there.
             raise Invalid("bad_filter", field=name, detail=Detail("no_value"))
@@ -123,10 +123,6 @@ def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str])
     limit = request.query_params.get("limit", "1")
     if not (limit.isascii() and limit.isdigit()):
         raise Invalid("bad_filter", field="limit", detail=Detail("not_whole"))
-
-
-def _storable(text: str) -> bool:
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 # -- when the application is built --------------------------------------------------------------

@@ -61,6 +61,11 @@ def number(text: str, field: str) -> int:
 
 def plain(text: str, field: str) -> str:
     """`text` as a database can look for it. Raises Invalid for what none holds."""
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if not is_storable(text):
         raise Invalid("bad_filter", field=field, detail=Detail("odd_character"))
     return text
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether both databases can hold `text`."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
