@@ -35,10 +35,10 @@ async def keep_stopped(system: AppContext) -> bool:
     """Pause what stopped senders would send to several people; whether there was anything."""
     now = await system.directory.now()
     found = [one.id for one in now.senders.values() if one.stopped_at is not None]
-    return any([await pause_mailings(system, sender) for sender in found])
+    return any([await _pause_mailings(system, sender) for sender in found])
 
 
-async def pause_mailings(system: AppContext, sender: int) -> bool:
+async def _pause_mailings(system: AppContext, sender: int) -> bool:
     """Pause all that the sender has to send to several people and that is not urgent. What an
     operator let go on after that goes on."""
     params = {"at": clock.now(), "sender": sender, "limit": PAUSED_AT_ONCE}
