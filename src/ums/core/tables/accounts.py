@@ -51,7 +51,7 @@ channels = table(
     Column("open", Boolean, nullable=False),
     Column(
         "rules", Text, nullable=False, server_default="{}"
-    ),  # JSON, core.context.channel_policy.Rules
+    ),  # JSON, core.context.channel_policy.ChannelPolicy
     Column("created_at", Time, nullable=False),
 )
 
@@ -76,7 +76,7 @@ senders = table(
     Column("rest_reason", String(60)),
     Column("rest_detail", Text),
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
-    Column("caps", Text, nullable=False, server_default="[]"),  # JSON, mail.send_limits.Cap
+    Column("caps", Text, nullable=False, server_default="[]"),  # JSON, mail.send_limits.SendLimit
     Column("urgent_share", SmallInteger, nullable=False, server_default="10"),  # % of each cap
     # Its caps are reached until then, for all mail and for urgent mail.
     Column("spent_until", Time),

@@ -48,7 +48,7 @@ drafts = table(
     Column("id", Id, primary_key=True),
     Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
     Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
-    Column("content", Text, nullable=False),  # JSON, core.messages.new_message.Outgoing
+    Column("content", Text, nullable=False),  # JSON, core.messages.new_message.MessageRequest
     Column("form", Text),  # JSON: what was typed since, which may not be a message yet
     Column("updated_at", Time, nullable=False),
     Column("msgid", String(80)),  # of the message it became

@@ -24,7 +24,7 @@ messages = table(
     Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
     Column("sender_id", Id, ForeignKey("senders.id"), nullable=False),
     Column("audience", Text, nullable=False),  # JSON, core.users.audience.Audience
-    Column("content", Text, nullable=False),  # JSON, core.messages.intake.Content
+    Column("content", Text, nullable=False),  # JSON, core.content.message_content.Content
     Column("options", Text, nullable=False),  # JSON: option and callback as given
     # The operators who asked for it and whom the request names, where a second has to approve it.
     Column("asker_id", Id),
