@@ -1,6 +1,6 @@
 """Messages: what became of each, and what can be done about it."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -25,18 +25,7 @@ from ums.core.reporting.reports import STATES, MessageInfo, MessageOrder
 from ums.core.users.visibility import bind_names
 from ums.errors import NotFound
 
-MESSAGE_STATES: Final = (
-    "scheduled",
-    "accepted",
-    "expanding",
-    "sending",
-    "done",
-    "approval",
-    "paused",
-    "cancelled",
-    "retracted",
-    "refused",
-)
+MESSAGE_STATES: Final[tuple[str, ...]] = get_args(reports.MessageState)
 WAITING: Final = 10  # messages of a page of approvals, each with its mail
 MOVING: Final = ("scheduled", "accepted", "expanding", "sending")
 UNSETTLED: Final = ("queued", "deferred", "claimed", "at_dot")
