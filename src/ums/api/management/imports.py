@@ -1,11 +1,7 @@
 """Imports: spreadsheets of users, from the upload to taking it back."""
 
-import asyncio
-import os
-import tempfile
-from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 from litestar import Response, delete, get, patch, post
 from litestar.datastructures import UploadFile
@@ -22,9 +18,9 @@ from ums.core.imports.columns import Choice, HeaderRow, Sheet
 from ums.core.imports.drafts import ImportInfo, Preview, State
 from ums.core.imports.dry_run import DryRun, dry_run
 from ums.web.bodies import BoundedRequest as Call
+from ums.web.streams import pieces_of, temporary_file
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_PIECE = 256 * 1024
 
 
 class Upload(Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,22 +180,14 @@ async def download_rejects(
     """The rows that were rejected as a workbook (.xlsx), each with its reason in the language of
     Accept-Language: en or zh."""
     caller.unbound()
-    number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
-    os.close(number)
-    path = Path(name)
-    try:
-        await rejects.rejected_workbook(system, id, path, language_of(request))
-        file = await asyncio.to_thread(path.open, "rb")
-    finally:
-        path.unlink()  # whoever has it open reads on
+    language = language_of(request)
+
+    async def write(path: Path) -> None:
+        await rejects.rejected_workbook(system, id, path, language)
+
+    file = await temporary_file(system.settings.data_dir, ".xlsx", write)
     headers = {"Content-Disposition": f'attachment; filename="import-{id}-rejected.xlsx"'}
-    return Stream(_pieces(file), media_type=XLSX, headers=headers)
-
-
-async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
-    with file:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
-            yield piece
+    return Stream(pieces_of(file), media_type=XLSX, headers=headers)
 
 
 handlers = [

@@ -1,7 +1,5 @@
 """Materials: files that messages name by their URL."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from litestar import Response, delete, get, post
@@ -12,9 +10,10 @@ from msgspec import Meta, Struct
 from ums.api.management.dependencies import Caller, ChannelKey, Paging, System, shown
 from ums.core.common.pagination import Page
 from ums.core.content import material_upload, materials
-from ums.core.content.material_upload import CHUNK, HOURS, MOST_HOURS
+from ums.core.content.material_upload import HOURS, MOST_HOURS
 from ums.core.content.materials import MaterialInfo, MaterialOrder
 from ums.web.bodies import BoundedRequest as Call
+from ums.web.streams import pieces_of_upload
 
 
 class MaterialUpload(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,18 +47,13 @@ async def upload_material(
     channel = caller.channel(data.channel) if bound else None
     made = await material_upload.store(
         system,
-        _pieces(data.file),
+        pieces_of_upload(data.file, material_upload.CHUNK),
         name=data.file.filename,
         content_type=data.file.content_type or "",
         hours=data.hours,
         channel_id=channel and channel.id,
     )
     return shown(request, made, 201)
-
-
-async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.file.read, CHUNK):
-        yield piece
 
 
 @get("/api/materials/{material_id:int}", scope="materials:read")

@@ -1,6 +1,5 @@
 """Attachments of a message that is being written: materials, named in the form by their URLs."""
 
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from litestar.datastructures import UploadFile
@@ -9,6 +8,7 @@ from ums.console.rendering import AnyRequest
 from ums.core.content import material_upload
 from ums.core.context.directory import Channel
 from ums.core.messages.new_message import Attachment
+from ums.web.streams import pieces_of_upload
 
 KEPT_HOURS: Final = 168
 
@@ -28,7 +28,7 @@ async def attached(
         if isinstance(file, UploadFile) and file.filename and name == "files":
             made = await material_upload.store(
                 system,
-                _pieces(file),
+                pieces_of_upload(file, material_upload.CHUNK),
                 name=file.filename,
                 content_type=file.content_type or "",
                 hours=KEPT_HOURS,
@@ -36,8 +36,3 @@ async def attached(
             )
             found.append(f"{made.url} {made.name}")
     return found
-
-
-async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await file.read(material_upload.CHUNK):
-        yield piece

@@ -1,11 +1,10 @@
 """Deliveries: one recipient's part of a message, all of them as a file, and those in doubt."""
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import xlsxwriter
 from litestar import Response, get, post
@@ -21,9 +20,9 @@ from ums.core.identity.principals import Principal
 from ums.core.messages import resolve_unknown
 from ums.core.reporting import reports
 from ums.core.reporting.reports import STATES, DeliveryInfo
+from ums.web.streams import pieces_of, temporary_file
 
 _EXPORTED: Final = ("id", "userid", "address", "state", "reason", "sender", "tries", "updated_at")
-_PIECE: Final = 256 * 1024
 _ROWS: Final = 1_048_576  # of a sheet; more than that goes into a second one
 
 
@@ -93,16 +92,10 @@ async def export_workbook(
     """The same as a workbook."""
     async with system.database.read() as tx:
         await reports.message(tx, msgid, visitor.caller.channels)
-    number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
-    os.close(number)
-    path = Path(name)
-    try:
-        await _workbook(path, _parts(system, visitor.caller, msgid, filters(request)))
-        file = await asyncio.to_thread(path.open, "rb")
-    finally:
-        path.unlink()  # whoever has it open reads on
+    parts = _parts(system, visitor.caller, msgid, filters(request))
+    file = await temporary_file(system.settings.data_dir, ".xlsx", partial(_workbook, parts=parts))
     return Stream(
-        watched(request, _pieces(file)), media_type=XLSX, headers=saved_as("deliveries.xlsx")
+        watched(request, pieces_of(file)), media_type=XLSX, headers=saved_as("deliveries.xlsx")
     )
 
 
@@ -150,12 +143,6 @@ def _sheet(book: Any) -> Any:
 
 def _cells(one: DeliveryInfo) -> tuple[str, ...]:
     return tuple(str(getattr(one, name)) for name in _EXPORTED)
-
-
-async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
-    with file:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
-            yield piece
 
 
 handlers = [show_delivery, resolve, export, export_workbook]

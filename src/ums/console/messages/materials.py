@@ -1,7 +1,5 @@
 """Materials: files that messages refer to."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Response, get, post
@@ -15,8 +13,7 @@ from ums.core.content import material_upload, materials
 from ums.core.content.materials import MaterialOrder
 from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
-
-_PIECE = 256 * 1024
+from ums.web.streams import pieces_of_upload
 
 
 @get("/materials", scope="materials:read")
@@ -59,7 +56,7 @@ async def upload_material(request: AnyRequest, system: System, visitor: Visitor)
         channel = visitor.caller.channel(key) if bound else None
         await material_upload.store(
             system,
-            _pieces(file),
+            pieces_of_upload(file),
             name=file.filename,
             content_type=file.content_type or "",
             hours=_hours(values["hours"]),
@@ -75,11 +72,6 @@ def _hours(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= most):
         raise Invalid("misfit", field="hours", detail=Detail("between", least=1, most=most))
     return int(text)
-
-
-async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.file.read, _PIECE):
-        yield piece
 
 
 @post("/materials/{id:int}/delete", scope="materials:write")

@@ -1,12 +1,9 @@
 """Uploading users: a spreadsheet, what its columns hold, and what became of its rows."""
 
-import asyncio
-import os
-import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import xlsxwriter
 from litestar import Response, get, post
@@ -32,9 +29,9 @@ from ums.core.imports.row_mapping import KIND_OF
 from ums.core.spreadsheets.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
 from ums.core.users.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
+from ums.web.streams import pieces_of, temporary_file
 
 MOVING: Final = ("waiting", "running", "undoing")
-_PIECE: Final = 256 * 1024
 
 
 @get("/imports", scope="users:read")
@@ -305,23 +302,15 @@ async def download_rejects(
 ) -> Stream:
     """The rejected rows as a workbook, each with its reason."""
     visitor.caller.unbound()
-    number, name = tempfile.mkstemp(suffix=".xlsx", dir=system.settings.data_dir)
-    os.close(number)
-    path = Path(name)
-    try:
-        await rejects.rejected_workbook(system, id, path, language_of(request))
-        file = await asyncio.to_thread(path.open, "rb")
-    finally:
-        path.unlink()  # whoever has it open reads on
+    language = language_of(request)
+
+    async def write(path: Path) -> None:
+        await rejects.rejected_workbook(system, id, path, language)
+
+    file = await temporary_file(system.settings.data_dir, ".xlsx", write)
     shown = f'attachment; filename="import-{id}-rejected.xlsx"'
     headers = {**SAFE_HEADERS, "Content-Disposition": shown}
-    return Stream(watched(request, _pieces(file)), media_type=XLSX, headers=headers)
-
-
-async def _pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
-    with file:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
-            yield piece
+    return Stream(watched(request, pieces_of(file)), media_type=XLSX, headers=headers)
 
 
 handlers = [
