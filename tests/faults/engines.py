@@ -58,6 +58,7 @@ class Engine:
         """Start a new process; `further` settings are for this one alone."""
         extra = {f"UMS_{name.upper()}": str(value) for name, value in further.items()}
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UMS_")}
+        clean.pop("PYTHONUNBUFFERED", None)  # a service's output is buffered
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._under, sys.executable, "-m", "ums", self._command],

@@ -305,8 +305,8 @@ def main() -> None:
             # Here and not at the interpreter's end, where nobody could catch what it raises.
             sys.stdout.flush()
     except BrokenPipeError:
-        # `ums ... | head`: nobody reads on. Keeps the interpreter from complaining at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `ums ... | head`: nobody reads on.
+        output.discard_unwritten(sys.stdout)
         sys.exit(1)
     except Exception as error:
         report(error, as_json="--json" in sys.argv)

@@ -1,9 +1,10 @@
 """How the command prints: tables for people, JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +18,15 @@ _WIDE = None if sys.stdout.isatty() else 10_000
 # Names and server replies are other people's text: no markup and no emoji are read into them.
 out = Console(soft_wrap=True, highlight=False, width=_WIDE, markup=False, emoji=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def discard_unwritten(stream: TextIO) -> None:
+    """Flush `stream`, or discard what it does not take: the interpreter flushes once more at its
+    end, and turns a failure into an exit status of its own."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def as_json(value: Any) -> None:

@@ -117,7 +117,9 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 def _end(*, sound: bool) -> None:
     # An engine that broke has ended the process by a signal, but that is not an orderly end:
-    # what supervises us shall start it again.
+    # what supervises us shall start it again. A log on a full disk is no failure (F47).
+    for stream in (sys.stdout, sys.stderr):
+        output.discard_unwritten(stream)
     sys.exit(0 if sound and not worker.broken() else 1)
 
 
