@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from support import openapi
 from support.doors import Answer, Door, OneChannel, Token
+from support.worlds import OPERATIONS
 
 KNOWN = {"type", "title", "status", "detail", "code", "reason", "message", "field", "errors"}
 
@@ -147,6 +148,15 @@ async def test_json_by_another_name(shared: Door, admin: Token) -> None:
 async def test_a_body_that_is_too_large(shared: Door, admin: Token) -> None:
     body = b'{"name": "' + b"x" * shared.system.settings.body_limit + b'"}'
     problem(await shared.post("/api/channels", body, admin), 413, "too_large")
+
+
+async def test_a_head_that_is_too_large_is_described(shared: Door) -> None:
+    """The server refuses it before anybody knows which operation is asked for."""
+    for method, path, described in OPERATIONS:
+        assert described["responses"]["431"] == {"$ref": "#/components/responses/431"}, path
+        assert described["responses"]["408"] == {"$ref": "#/components/responses/408"}, path
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n" + "X-More: 1\r\n" * 101
+        problem(await shared.wire(f"{head}\r\n".encode()), 431, "head_too_large")
 
 
 async def test_a_body_that_does_not_come(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

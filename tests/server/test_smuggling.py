@@ -1,5 +1,7 @@
 """Heads that two readers could read in two ways are refused, and what they hide is never run."""
 
+import json
+
 import pytest
 
 from server.wires import HELLO, serving
@@ -93,6 +95,38 @@ async def test_a_long_address_is_refused() -> None:
         wire = await server.wire()
         wire.say(b"GET /" + b"a" * 9000)
         assert (await wire.answer())[0] == 431
+
+
+FORMATS = {
+    b"/v1/user/opt": {"code", "message", "reason", "data"},
+    b"/v1/user/delete?x=1": {"code", "message", "reason", "data"},
+    b"http://x/v1/user/opt": {"code", "message", "reason", "data"},
+    b"/v1/sent": {"code", "message", "reason"},
+    b"/api/channels": {"type", "title", "status", "detail", "code", "message", "reason"},
+}
+
+
+@pytest.mark.parametrize("url", FORMATS)
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (LARGE["many fields"] + b"\r\n", 431),
+        (b"Content-Length: x\r\n\r\n", 400),
+        (b"Host: y\r\n\r\n", 400),
+    ],
+    ids=["large", "no HTTP", "two hosts"],
+)
+async def test_a_refusal_before_the_handler_has_the_format_of_its_door(
+    url: bytes, head: bytes, status: int
+) -> None:
+    async with serving() as server:
+        wire = await server.wire()
+        wire.say(b"POST " + url + b" HTTP/1.1\r\nHost: x\r\n" + head)
+        answer = await wire.answer()
+        told = json.loads(answer[1])
+        assert (answer[0], set(told)) == (status, FORMATS[url])
+        assert told.get("data", "") == ""
+        assert told.get("status", status) == status
 
 
 async def test_trailers_without_end_are_refused() -> None:

@@ -1,14 +1,12 @@
 """The web server: uvicorn, with deadlines and limits of what a client may make it wait for.
 
 What is no HTTP, comes too slowly or is too much is answered as JSON, as every other error of the
-API is: clients read each body so, whatever the status (ums-spec 7.1, item 11).
+API is (`refusals`): clients read each body so, whatever the status (ums-spec 7.1, item 11).
 """
 
 import asyncio
-from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
 import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,6 +16,7 @@ from ums.errors import HeadTooLarge, Invalid, Slow, UmsError, Unavailable
 from ums.web.connections import Census, Stage
 from ums.web.edge import Edge
 from ums.web.proxies import Proxies, is_host
+from ums.web.refusals import write_refusal
 
 HEAD_LIMIT: Final = 32 * 1024  # bytes of a request's head, its line included
 HEADERS_LIMIT: Final = 100
@@ -249,8 +248,12 @@ class Protocol(HttpToolsProtocol):
         """Answer `error` unless another answer has begun, and close."""
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_answer(error))
+            self.transport.write(write_refusal(error, self._asked()))
         self.transport.close()
+
+    def _asked(self) -> bytes:
+        """The target of the request that came last, as far as it came."""
+        return getattr(self, "url", b"")  # there is none before the first
 
 
 class _Lingering:
@@ -262,18 +265,3 @@ class _Lingering:
 
     def close(self) -> None:
         self._protocol.finish()
-
-
-def _answer(error: UmsError) -> bytes:
-    content = {"code": error.code, "message": error.words(), "reason": error.reason}
-    body = msgspec.json.encode(content)
-    lines = [
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        "cache-control: no-store",
-        "x-content-type-options: nosniff",
-        *(["retry-after: 1"] if error.status == 503 else []),
-        "connection: close",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + body

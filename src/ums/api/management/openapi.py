@@ -35,13 +35,14 @@ _STATUSES = {
     403: "The caller may not do this.",
     404: "There is none, or it is not the caller's.",
     405: "There is no such method here; Allow names those that there are.",
-    408: "The body did not arrive in time.",
+    408: "The body, or the head, did not arrive in time.",
     409: "What is there stands against it, or the first request is still being answered.",
     412: "It was changed since the caller looked (If-Match).",
     413: "The body is too large.",
     415: "The body has another media type than this route takes.",
     422: "The Idempotency-Key was used with another request.",
     429: "Too many requests.",
+    431: "More than 32 KiB of head, 100 header fields or 8 KiB of URL.",
     500: "Our fault.",
     503: "Try again.",
 }
@@ -236,7 +237,7 @@ def _can(status: int, method: str) -> bool:
         return method == "post"
     if status == 412:
         return method in ("put", "patch", "delete")
-    return status not in (408, 409, 413, 415) or method != "get"
+    return status not in (409, 413, 415) or method != "get"
 
 
 def _problem(text: str) -> dict[str, Any]:

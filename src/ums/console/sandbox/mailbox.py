@@ -134,7 +134,7 @@ def _shown_view(asked: str | None, seen: MailView) -> str:
 
 
 def _channels(request: AnyRequest) -> frozenset[int] | None:
-    """Those whose mail the visitor may see. Somebody at this machine without a session sees all."""
+    """Those whose mail the visitor may see. A guest without a session sees all."""
     visitor = current(request)
     return None if visitor is None else visitor.caller.channels
 
