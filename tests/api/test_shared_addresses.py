@@ -104,6 +104,23 @@ async def test_who_is_bound_to_channels_adds_and_does_not_replace(door: Door) ->
     assert entry["after"] == {"from 1": ["zhangsan email: two@example.org"]}
 
 
+async def test_who_is_bound_to_several_channels_needs_the_consent_of_each(door: Door) -> None:
+    await person(door)
+    one, two = await door.channel(), await door.channel()
+    token = await door.api_token("users:write", channels=[one.key, two.key])
+    changes = ({"set": TWO}, {"del": SHARED}, {"set": {"email": {"all": ""}}})
+    for allowed in ((False, False), (True, False), (False, True)):
+        for channel, allows in zip((one, two), allowed, strict=True):
+            await rule(door, channel, bound_replace_shared=allows)
+        for change in changes:
+            refused = await door.send("PATCH", "/api/users/zhangsan", change, token)
+            assert refused.told == (400, 4004, "shared_address"), (allowed, change)
+    assert await held(door) == ["one@example.org"]
+    await rule(door, one, bound_replace_shared=True)
+    assert (await door.send("PATCH", "/api/users/zhangsan", changes[0], token)).status == 200
+    assert await held(door) == ["two@example.org"]
+
+
 async def test_a_request_leaves_one_entry_with_what_was_lost_first(door: Door) -> None:
     await person(door, "user0299")
     many = [{"userid": f"user{n:04}", "set": TWO} for n in range(300)]

@@ -73,7 +73,8 @@ def _replaces_shared(caller: Principal, own: Sequence[Channel] | None) -> bool:
         return True
     if isinstance(caller.account, Channel):
         return caller.account.rules.key_replaces_shared
-    return any(one.rules.bound_replace_shared for one in own)
+    # Each channel uses what would be lost, so that the consent of one is not that of the others.
+    return bool(own) and all(one.rules.bound_replace_shared for one in own)
 
 
 def channels_of(caller: Principal) -> Sequence[Channel] | None:
