@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 import ums.core.verbs as verbs
 from support.doors import Answer, Door
 from support.worlds import OPERATIONS, World, make
-from ums.api.audit_middleware import NAMES, UNAUDITED, Audited
+from ums.api.audit_middleware import LINKS, NAMES, UNAUDITED, Audited
 from ums.core.audit import audit_gate, audit_log
 from ums.core.audit.audit_gate import Failures, Listings
 from ums.core.tables import audit, messages
@@ -65,7 +65,7 @@ async def test_every_writing_route_leaves_a_trace(shared: Door) -> None:
 
 async def test_the_tables_name_routes_that_are_there(shared: Door) -> None:
     there = {f"{method} {path}" for method, path, _ in _routes(shared)}
-    assert set(UNAUDITED) | set(NAMES) <= there
+    assert set(UNAUDITED) | set(NAMES) | set(LINKS) <= there
     assert all(UNAUDITED.values())
 
 
@@ -167,6 +167,21 @@ async def test_refused_programs_are_noted(door: Door) -> None:
     rows = [row for row in await _entries(door) if row.action == "access.failed"]
     assert sum(row.times for row in rows) == 9
     assert f"channel:{channel.key}" in {row.subject for row in rows}
+
+
+async def test_a_failure_is_noted_as_whose_it_was_whoever_writes_it(door: Door) -> None:
+    """Repeats are written by the request that comes after the minute, or at the end."""
+    failures = door.system.shared(Failures)
+    for _ in range(2):
+        with audit_log.acting(audit_log.ANYBODY, "192.0.2.7"):
+            await failures.count("access.failed", "channel:mine", "192.0.2.7")
+    with audit_log.acting("operator:boss", "198.51.100.1"):
+        await failures.flush(now=True)
+    rows = [row for row in await _entries(door) if row.subject == "channel:mine"]
+    assert [(row.actor, row.address, row.times) for row in rows] == [
+        (audit_log.ANYBODY, "192.0.2.7", 1),
+        (audit_log.ANYBODY, "192.0.2.7", 1),
+    ]
 
 
 async def test_a_stranger_cannot_fill_the_log(door: Door) -> None:

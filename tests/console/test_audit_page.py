@@ -56,7 +56,7 @@ async def test_actions_have_words(door: Door, visit: Visit, language: str, words
 
 
 def test_every_action_that_is_named_has_words() -> None:
-    named = {*NAMES.values(), "sign_in.failed", "sign_in.throttled", "access.failed"}
+    named = {*NAMES.values(), "sign_in.failed", "sign_in.throttled", "access.failed", "link.failed"}
     for path in Path(ums.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and "note" in ast.unparse(call.func):

@@ -67,6 +67,12 @@ NAMES: Final = {
     "GET /sandbox/{mail_id}/files/{number}": "sandbox.export",
 }
 """What the entry is called where nothing else has left one."""
+LINKS: Final = {
+    "GET /sandbox/enter/{token}": (403, "sandbox"),
+    "GET /invitation/{token}": (404, "invitation"),
+    "POST /invitation/{token}": (404, "invitation"),
+}
+"""Routes of links that let somebody in: how a bad one is answered, and what it was for."""
 _Headers = list[tuple[bytes, bytes]]
 _READS: Final = ("GET", "HEAD", "OPTIONS")
 _REPLAYED: Final = (b"idempotency-replayed", b"true")
@@ -115,12 +121,20 @@ async def _refused(scope: Any, by: Acting, status: int) -> None:
     may."""
     if status == 403 and by.actor != audit_log.ANYBODY:
         log.info("forbidden", actor=by.actor, address=by.address, route=route_of(scope))
+    failed, link = LINKS.get(route_of(scope), (0, ""))
+    if status == failed:
+        await _count_failure(scope, by, "link.failed", link)
+        return
     if status not in (401, 429) or (status == 429 and by.actor != audit_log.ANYBODY):
         return  # whoever is known and calls too often is no stranger who guesses
     word = "failed" if status == 401 else "throttled"
     kind = "sign_in" if _is_page(scope) else "access"
+    await _count_failure(scope, by, f"{kind}.{word}", by.about)
+
+
+async def _count_failure(scope: Any, by: Acting, action: str, subject: str) -> None:
     with suppress(UmsError):  # what is refused stays refused while the database is away
-        await _system(scope).shared(Failures).count(f"{kind}.{word}", by.about, by.address)
+        await _system(scope).shared(Failures).count(action, subject, by.address)
 
 
 def _is_page(scope: Any) -> bool:
@@ -144,7 +158,7 @@ def _action(scope: Any) -> str:
 def route_of(scope: Any) -> str:
     """Method and path of the route, with the names of its parameters."""
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
-    return f"{method} {scope['path_template']}"
+    return f"{method} {scope.get('path_template', '')}"
 
 
 def _subject(scope: Any) -> str:

@@ -1,5 +1,7 @@
 """The link of the terminal: it opens the sandbox, once, and nothing else."""
 
+from collections import Counter
+
 import pytest
 from msgspec import structs
 
@@ -8,6 +10,8 @@ from support.doors import Door, open_door
 from ums.config import Settings
 from ums.console.sandbox import guests
 from ums.console.sandbox.guests import COOKIE, PATH, Guests, guests_of
+from ums.core.audit import audit_log
+from ums.core.audit.audit_gate import Failures
 
 
 async def test_a_link_opens_the_sandbox_once(door: Door) -> None:
@@ -24,6 +28,32 @@ async def test_a_link_opens_the_sandbox_once(door: Door) -> None:
         assert (again.status_code, "set-cookie" in again.headers) == (403, False)
         assert "once" in again.text
         assert (await late.get("/sandbox")).status_code != 200
+
+
+async def test_links_are_in_the_audit_log_used_or_refused(door: Door) -> None:
+    link = PATH + guests_of(door.app.state).invite()
+    async with browsing(door) as guest:
+        for path, status in (
+            (link, 303),
+            (link, 403),
+            (f"{PATH}{'a' * 43}", 403),
+            (f"{PATH}{'b' * 43}", 403),
+            (f"/invitation/{'c' * 43}", 404),
+        ):
+            assert (await guest.get(path)).status_code == status, path
+        accepted = {"name": "eve", "password": "seven grey herons", "again": "seven grey herons"}
+        assert (await guest.post(f"/invitation/{'c' * 43}", data=accepted)).status_code == 404
+    await door.system.shared(Failures).flush(now=True)
+    async with door.system.database.read() as tx:
+        noted = [one for one in (await audit_log.list_audit(tx)).items if "link." in one.action]
+    times = Counter[tuple[str, ...]]()
+    for one in noted:
+        times[one.action, one.subject, one.actor, one.address] += one.times
+        assert link.rpartition("/")[2] not in repr(one)
+    who = (audit_log.ANYBODY, "127.0.0.1")
+    assert times[("link.enter", "sandbox", *who)] == 1
+    assert times[("link.failed", "sandbox", *who)] == 3
+    assert times[("link.failed", "invitation", *who)] == 2
 
 
 async def test_under_tls_only_a_pass_of_this_host_counts(settings: Settings) -> None:

@@ -87,14 +87,14 @@ class Failures(_Counted):
         super().__init__(database, clock.MINUTE, MOST)
 
     async def count(self, action: str, subject: str, address: str) -> None:
-        await self._count(_Event(audit_log.ANYBODY, action, subject, client_network(address)))
+        actor = audit_log.source().actor  # of an operator who fails to prove who it is, too
+        await self._count(_Event(actor, action, subject, client_network(address)))
 
     async def _note(self, tx: Tx, event: _Event, held: _Repeats) -> None:
         subject = event.subject
         if event.action.startswith("sign_in."):
             subject = await _known(tx, subject)
-        actor = audit_log.source().actor if held.times == 1 else event.actor
-        with audit_log.acting(actor, event.place):
+        with audit_log.acting(event.actor, event.place):
             await audit_log.note(tx, event.action, subject, times=held.times)
 
 
