@@ -35,3 +35,23 @@ def test_what_is_no_checkpoint_is_said_so(ums: Ums, tmp_path: Path) -> None:
     file = tmp_path / "other.json"
     file.write_text("nothing")
     assert "no checkpoint" in ums("audit", "verify", "--checkpoint", str(file)).complaint
+
+
+async def _behead(settings: Settings) -> None:
+    database = open_database(settings.database_url, settings.data_dir)
+    async with database.write() as tx:
+        await tx.run(text("DELETE FROM meta WHERE name LIKE 'audit%'"))
+        await tx.run(text("UPDATE audit SET seq = NULL, hash = NULL"))
+    await database.close()
+
+
+def test_a_broken_log_goes_on_by_command(ums: Ums, settings: Settings) -> None:
+    ums("channel", "create", "Orders", "--key", "1234")
+    assert ums("audit", "accept").status == 1
+    assert ums("audit", "verify").status == 0
+    asyncio.run(_behead(settings))
+    broken = ums("audit", "verify")
+    assert (broken.status, "forged" in broken.out) == (1, True)
+    assert "ums audit accept" in ums("audit", "checkpoint").err
+    assert ums("audit", "accept").status == 0
+    assert ums("audit", "verify").status == 0

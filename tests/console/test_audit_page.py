@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 import ums
 from console.conftest import Visit, browsing
@@ -18,8 +18,10 @@ from ums.console.administration.audit_log import action_words
 from ums.console.i18n import LANGUAGES
 from ums.console.reauthentication import PAGE, RECENT
 from ums.core.audit import audit_log
+from ums.core.audit.audit_ends import HEAD
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.tables import audit as rows
+from ums.core.tables import meta
 
 
 async def _last(door: Door, action: str) -> AuditEntry:
@@ -100,6 +102,24 @@ async def test_the_page_says_whether_the_log_is_as_it_was_written(door: Door, vi
         await tx.run(update(rows).where(rows.c.seq == 1).values(detail="forged"))
     await visitor.post("/audit/verify")
     assert "Entry 1 of the chain was changed" in (await visitor.get("/audit")).text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "New entries are not sealed"), ("zh", "新记录不会被封存")]
+)
+async def test_the_page_tells_of_a_log_that_is_sealed_no_further(
+    door: Door, visit: Visit, language: str, words: str
+) -> None:
+    visitor = await visit(language=language)
+    await visitor.post("/audit/verify")
+    assert words not in (await visitor.get("/audit")).text
+    async with door.system.database.write() as tx:
+        await tx.run(delete(meta).where(meta.c.name == HEAD))
+    shown = (await visitor.get("/audit")).text
+    assert words in shown
+    assert "ums audit accept" in shown
+    refused = await visitor.post("/audit/checkpoint")
+    assert refused.status_code == 409
 
 
 async def test_who_is_turned_away_leaves_no_entry(door: Door, visit: Visit, time: Time) -> None:

@@ -35,6 +35,13 @@ def audit_verify(
         raise typer.Exit(1)
 
 
+@audit.command("accept")
+def audit_accept(json: AsJson = False) -> None:
+    """Go on with a broken audit log as it is: after a restored database, or when you know who
+    tampered with it. Keep a copy of the database first: it is the evidence."""
+    output.record(ask("audit.accept"), raw=json)
+
+
 @audit.command("checkpoint")
 def audit_checkpoint(
     file: Annotated[Path | None, typer.Option(help="Where to write it; else it is shown.")] = None,

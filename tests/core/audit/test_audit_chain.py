@@ -10,8 +10,9 @@ from msgspec import structs
 from sqlalchemy import delete, select, update
 
 from ums.core.audit import audit_chain, audit_log, audit_proof
-from ums.core.audit.audit_chain import HEAD
+from ums.core.audit.audit_ends import HEAD, Place
 from ums.core.audit.audit_proof import CHECKPOINT
+from ums.core.audit.audit_witness import FILE
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
@@ -92,7 +93,8 @@ async def test_a_cut_tail_is_found_also_when_the_log_has_gone_on(system: AppCont
     await audit_chain.seal(system)
     await _run(system, delete(rows).where(rows.c.seq >= 4))
     await _write(system, 2)
-    assert await _walked(system) == (False, "missing", 4)
+    assert await _walked(system) == (False, "cut", 4)
+    assert (await audit_proof.show(system)).unsealed == 3  # these two, and that it was verified
 
 
 async def test_swapped_entries_are_found(system: AppContext) -> None:
@@ -107,9 +109,9 @@ async def _forge(system: AppContext) -> None:
     """Write the chain anew after its third entry was changed, without the sealing key."""
     await _run(system, update(rows).where(rows.c.seq == 3).values(detail="forged"))
     async with system.database.write() as tx:
-        at = audit_chain.Place()
+        at = Place()
         for row in await tx.rows(select(rows).order_by(rows.c.seq)):
-            at = audit_chain.Place(row.seq, audit_chain.hash_of(row, at))
+            at = Place(row.seq, audit_chain.hash_of(row, at))
             await tx.run(update(rows).where(rows.c.id == row.id).values(hash=at.hash))
         head = {"seq": at.seq, "hash": at.hash, "code": "0" * 64}
         await metadata.put(tx, HEAD, json.dumps(head))
@@ -129,6 +131,7 @@ async def test_a_log_that_was_put_back_differs_from_its_checkpoint(system: AppCo
         head = await metadata.value(tx, HEAD)
     await _write(system, 5)
     kept = await audit_proof.checkpoint(system)
+    (system.settings.data_dir / FILE).unlink()  # as for whoever reaches the data folder as well
     # All is put back to an older state that was sound, the checkpoint in the database as well.
     async with system.database.write() as tx:
         await tx.run(delete(rows).where(rows.c.id > 5))

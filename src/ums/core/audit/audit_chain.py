@@ -1,30 +1,32 @@
 """The audit log as a hash chain: each entry's hash covers the entry and the hash before it.
 
 Entries are written without a place in the chain, so that nobody who changes something waits for
-another; `seal` gives them theirs, one sealer at a time (decision 17). What the chain ends with,
-and what it began with where old entries were removed, is kept in `meta` with a code that only the
-sealing key makes.
+another; `seal` gives them theirs, one sealer at a time (decision 17). A chain whose ends were
+tampered with, or that does not lead over what this machine saw last, is sealed no further.
 """
 
 import hashlib
-import hmac
 import json
 from typing import Any, Final
 
-import msgspec
+import structlog
 from msgspec import Struct
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
-from ums.core.common import metadata
+from ums import clock
+from ums.core.audit import audit_ends, audit_log, audit_witness
+from ums.core.audit.audit_ends import ACCEPTED, ANCHOR, HEAD, Place, Problem
+from ums.core.audit.audit_witness import Witness
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
 from ums.core.tables import audit
 from ums.db import Statement, Tx, rows_json
+from ums.errors import Conflict
 
+log = structlog.get_logger()
 LOCK: Final = 7_726_193_345
 SLICE: Final = 1_000  # entries in one transaction
-HEAD: Final = "audit_head"
-ANCHOR: Final = "audit_anchor"
+_HIGHEST: Final = 2**53  # places above this were written by nobody but a forger
 FIELDS: Final = (
     "id",
     "at",
@@ -43,19 +45,6 @@ _SEAL = Statement(
 )
 
 
-class Place(Struct, frozen=True):
-    """A place in the chain."""
-
-    seq: int = 0
-    hash: str = "0" * 64
-
-
-class _Kept(Struct, frozen=True):
-    seq: int
-    hash: str
-    code: str
-
-
 def hash_of(row: Any, before: Place) -> str:
     """SHA-256 of the JSON array of the place, the hash before, and the fields of the entry."""
     told = [before.seq + 1, before.hash, *[getattr(row, name) for name in FIELDS]]
@@ -64,23 +53,57 @@ def hash_of(row: Any, before: Place) -> str:
 
 
 async def seal(system: AppContext) -> int:
-    """Give all entries that have none their place in the chain; how many there were."""
+    """Give all entries that have none their place in the chain; how many there were. A chain that
+    is broken is left as it is found, with its entries unsealed."""
+    seen = await audit_witness.read(system.settings)
     count = 0
     while True:
-        done = await _seal_some(system)
-        count += done
-        if done < SLICE:
+        part = await _seal_some(system, seen)
+        system.shared(_Alarm).raise_for(part.problem)
+        if part.problem:
             return count
+        count += part.count
+        if part.count < SLICE:
+            break
+    if seen is None or Place(seen.seq, seen.hash) != part.head:
+        await audit_witness.write(system.settings, part.head.seq, part.head.hash)
+    return count
 
 
-async def _seal_some(system: AppContext) -> int:
+class _Sealed(Struct, frozen=True):
+    """What one transaction has sealed, and with what the chain ends now."""
+
+    count: int
+    head: Place
+    problem: Problem
+
+
+class _Alarm:
+    """Logs a broken chain when the break is found, and not every time it is looked at."""
+
+    def __init__(self, _: object) -> None:
+        self._told = ""
+
+    def raise_for(self, problem: Problem) -> None:
+        if problem and problem != self._told:
+            log.error(
+                "the audit log is broken and is not sealed any more: run `ums audit verify`",
+                problem=problem,
+            )
+        self._told = problem
+
+
+async def _seal_some(system: AppContext, seen: Witness | None) -> _Sealed:
     query = select(audit).where(audit.c.seq.is_(None)).order_by(audit.c.id).limit(SLICE)
     async with system.database.read() as tx:
-        if not await tx.first(query):
-            return 0
+        problem, head = await audit_ends.check(tx, system.seal, seen), await audit_ends.last(tx)
+        if problem or not await tx.first(query):
+            return _Sealed(0, head, problem)
     async with system.database.write() as tx:
         await tx.exclude(LOCK)
-        at = await last(tx)
+        problem, at = await audit_ends.check(tx, system.seal, seen), await audit_ends.last(tx)
+        if problem:
+            return _Sealed(0, at, problem)
         rows = await tx.rows(query)
         places: list[tuple[object, ...]] = []
         for row in rows:
@@ -88,59 +111,69 @@ async def _seal_some(system: AppContext) -> int:
             places.append((row.id, at.seq, at.hash))
         if places:
             await tx.run(_SEAL, {"r": rows_json(places)})
-            await _keep(tx, system.seal, HEAD, at)
-    return len(rows)
+            await audit_ends.keep(tx, system.seal, HEAD, at)
+    return _Sealed(len(rows), at, "")
 
 
-async def last(tx: Tx) -> Place:
-    """What the chain goes on from: its end as it was kept, also where entries are missing now."""
-    kept = await read(tx, HEAD)
-    return Place() if kept is None else Place(kept.seq, kept.hash)
+async def accept_older(system: AppContext) -> None:
+    """Go on with the log of a restored backup. A log that was tampered with stays broken."""
+    seen = await audit_witness.read(system.settings)
+    async with system.database.read() as tx:
+        problem = await audit_ends.check(tx, system.seal, seen)
+    if problem.startswith("witness"):
+        await accept(system)
 
 
-async def first(tx: Tx) -> Place:
-    """What the chain begins after: the last entry that was removed as too old."""
-    kept = await read(tx, ANCHOR)
-    return Place() if kept is None else Place(kept.seq, kept.hash)
+async def accept(system: AppContext) -> Place:
+    """Go on with a broken log as it is, from the place that is returned. What stands in the log up
+    to there is not proven from then on where its end was forged.
+
+    Raises Conflict where nothing is broken.
+    """
+    seen = await audit_witness.read(system.settings)
+    async with system.database.write() as tx:
+        await tx.exclude(LOCK)
+        problem = await audit_ends.check(tx, system.seal, seen)
+        if not problem:
+            raise Conflict("audit_unbroken")
+        at = await audit_ends.last(tx)
+        if problem == "forged":
+            at = await _restart(tx, system.seal, seen)
+        # All that was seen up to this moment counts as accepted, on other machines too.
+        await audit_ends.keep(tx, system.seal, ACCEPTED, Place(clock.now(), at.hash))
+        before = None if seen is None else {"seq": seen.seq, "hash": seen.hash}
+        after = {"seq": at.seq, "hash": at.hash}
+        await audit_log.note(tx, "audit.accept", problem, before=before, after=after)
+    await seal(system)
+    return at
 
 
-async def read(tx: Tx, name: str) -> _Kept | None:
-    text = await metadata.value(tx, name)
-    try:
-        return None if text is None else msgspec.json.decode(text, type=_Kept)
-    except msgspec.DecodeError:
-        return _Kept(0, "", "")
-
-
-async def is_ours(tx: Tx, seal: SecretBox, name: str) -> bool:
-    """Whether what is kept under `name` was written by somebody with our key."""
-    kept = await read(tx, name)
-    if kept is None:
-        return True
-    return hmac.compare_digest(kept.code, _code(seal, name, Place(kept.seq, kept.hash)))
-
-
-async def _keep(tx: Tx, seal: SecretBox, name: str, at: Place) -> None:
-    kept = _Kept(at.seq, at.hash, _code(seal, name, at))
-    await metadata.put(tx, name, msgspec.json.encode(kept).decode())
-
-
-def _code(seal: SecretBox, name: str, at: Place) -> str:
-    told = f"{name} {at.seq} {at.hash}".encode()
-    return hmac.digest(seal.derive("audit chain"), told, "sha256").hex()
+async def _restart(tx: Tx, seal: SecretBox, seen: Witness | None) -> Place:
+    """Begin a new chain after the highest place that anything speaks of."""
+    await tx.run(update(audit).where(audit.c.seq > _HIGHEST).values(seq=None, hash=None))
+    row = await tx.first(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1))
+    at = Place() if row is None or row.seq is None else Place(row.seq, str(row.hash)[:64])
+    if seen is not None and seen.seq > at.seq:
+        at = Place(seen.seq, seen.hash)
+    for name in (HEAD, ANCHOR):
+        await audit_ends.keep(tx, seal, name, at)
+    return at
 
 
 async def forget(system: AppContext, before: int, most: int) -> None:
     """Remove the oldest entries, from before a moment, and remember what the rest goes on from."""
     await seal(system)
+    seen = await audit_witness.read(system.settings)
     async with system.database.write() as tx:
         await tx.exclude(LOCK)
-        began = await first(tx)
+        if await audit_ends.check(tx, system.seal, seen):
+            return  # a broken log is evidence
+        began = await audit_ends.first(tx)
         kept = func.min(audit.c.seq)
         still = await tx.value(select(kept).where(audit.c.at >= before))
-        end = (await last(tx)).seq if still is None else int(still) - 1
+        end = (await audit_ends.last(tx)).seq if still is None else int(still) - 1
         end = min(end, began.seq + most)
         row = await tx.first(select(audit.c.seq, audit.c.hash).where(audit.c.seq == end))
         if row is not None:
             await tx.run(delete(audit).where(audit.c.seq <= end))
-            await _keep(tx, system.seal, ANCHOR, Place(row.seq, row.hash))
+            await audit_ends.keep(tx, system.seal, ANCHOR, Place(row.seq, row.hash))

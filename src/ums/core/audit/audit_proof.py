@@ -2,7 +2,7 @@
 
 import base64
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -11,13 +11,15 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core.audit import audit_chain, audit_log
-from ums.core.audit.audit_chain import ANCHOR, HEAD, SLICE, Place, hash_of
+from ums.core.audit import audit_chain, audit_ends, audit_log, audit_witness
+from ums.core.audit.audit_chain import SLICE, hash_of
+from ums.core.audit.audit_ends import Place, Problem
+from ums.core.audit.audit_witness import Witness
 from ums.core.common import metadata
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
-from ums.errors import Invalid
+from ums.errors import Conflict, Invalid
 
 VERIFIED: Final = "audit_verified"
 CHECKPOINT: Final = "audit_checkpoint"
@@ -44,7 +46,7 @@ class Proof(Struct, frozen=True):
     at: str
     entries: int  # that were walked
     seq: int  # of the last good entry
-    problem: str  # "" | changed | missing | cut | forged | checkpoint_missing | checkpoint_differs
+    problem: Problem
     broken_at: int | None  # the place of the first bad entry
 
 
@@ -57,16 +59,19 @@ class ChainState(Struct, frozen=True):
     hash: str
     begins_after: int  # where old entries were removed
     public_key: str  # base64, Ed25519
+    problem: Problem  # what keeps entries from being sealed; "" where nothing does
     verified: Proof | None
     checkpoint: Checkpoint | None
 
 
 async def show(system: AppContext) -> ChainState:
     """The state of the chain."""
+    seen = await audit_witness.read(system.settings)
     unsealed = select(func.count()).where(rows.c.seq.is_(None))  # few, by their own index
     async with system.database.read() as tx:
         waiting = int(await tx.value(unsealed))
-        head, began = await audit_chain.last(tx), await audit_chain.first(tx)
+        head, began = await audit_ends.last(tx), await audit_ends.first(tx)
+        problem = await audit_ends.check(tx, system.seal, seen)
         verified = await metadata.value(tx, VERIFIED)
         kept = await metadata.value(tx, CHECKPOINT)
     return ChainState(
@@ -76,6 +81,7 @@ async def show(system: AppContext) -> ChainState:
         hash=head.hash,
         begins_after=began.seq,
         public_key=_public(system.seal),
+        problem=problem,
         verified=None if verified is None else msgspec.json.decode(verified, type=Proof),
         checkpoint=None if kept is None else msgspec.json.decode(kept, type=Checkpoint),
     )
@@ -87,11 +93,14 @@ def _between(began: Place, head: Place) -> int:
 
 
 async def checkpoint(system: AppContext) -> Checkpoint:
-    """Seal what there is, and sign where the chain ends."""
+    """Seal what there is, and sign where the chain ends. Raises Conflict where it is broken."""
     await audit_chain.seal(system)
+    seen = await audit_witness.read(system.settings)
     async with system.database.write() as tx:
-        head = await audit_chain.last(tx)
-        entries = _between(await audit_chain.first(tx), head)
+        if await audit_ends.check(tx, system.seal, seen):
+            raise Conflict("audit_broken")
+        head = await audit_ends.last(tx)
+        entries = _between(await audit_ends.first(tx), head)
         told = Checkpoint(
             FORMAT, head.seq, head.hash, entries, clock.iso(clock.now()), _public(system.seal), ""
         )
@@ -119,6 +128,24 @@ async def verify(system: AppContext, given: Checkpoint | None = None) -> Proof:
     return proof
 
 
+_MISSING: Final[dict[str, Problem]] = {
+    "witness": "witness_missing",
+    "checkpoint": "checkpoint_missing",
+}
+_DIFFERS: Final[dict[str, Problem]] = {
+    "witness": "witness_differs",
+    "checkpoint": "checkpoint_differs",
+}
+
+
+class _Mark(Struct, frozen=True):
+    """A place that the chain must lead over."""
+
+    seq: int
+    hash: str
+    kind: Literal["witness", "checkpoint"]
+
+
 class _Walk:
     """One walk along the chain, in slices."""
 
@@ -126,24 +153,33 @@ class _Walk:
         self._system, self._given = system, given
         self._entries = 0
         self._at = Place()
-        self._seen: dict[int, str] = {}  # the hashes that checkpoints ask for
-        self._marks: list[Checkpoint] = []
+        self._seen: dict[int, str] = {}  # the hashes that marks ask for
+        self._marks: list[_Mark] = []
 
     async def run(self) -> Proof:
+        witness = await audit_witness.read(self._system.settings)
         async with self._system.database.read() as tx:
-            self._at = began = await audit_chain.first(tx)
-            ours = await audit_chain.is_ours(tx, self._system.seal, ANCHOR)
-            ours = ours and await audit_chain.is_ours(tx, self._system.seal, HEAD)
+            self._at = began = await audit_ends.first(tx)
+            problem = await audit_ends.check(tx, self._system.seal, witness)
+            if witness and await audit_ends.is_accepted(tx, self._system.seal, witness):
+                witness = None
             kept = await metadata.value(tx, CHECKPOINT)
-            end = await audit_chain.last(tx)
+            end = await audit_ends.last(tx)
         stored = None if kept is None else msgspec.json.decode(kept, type=Checkpoint)
-        self._marks = [one for one in (stored, self._given) if one and one.seq >= began.seq]
-        self._seen[began.seq] = began.hash
-        if not ours:
-            return self._told("forged", began.seq + 1)
+        self._mark(began, witness, stored)
+        if problem == "forged":
+            return self._told(problem, began.seq + 1)
         while (found := await self._slice(end)) is None:
             pass
         return found if found.problem else self._compared(end)
+
+    def _mark(self, began: Place, witness: Witness | None, stored: Checkpoint | None) -> None:
+        """Note which places are to be compared on the way."""
+        marks = [_Mark(one.seq, one.hash, "checkpoint") for one in (stored, self._given) if one]
+        if witness is not None:
+            marks.insert(0, _Mark(witness.seq, witness.hash, "witness"))
+        self._marks = [mark for mark in marks if mark.seq >= began.seq]
+        self._seen[began.seq] = began.hash
 
     async def _slice(self, end: Place) -> Proof | None:
         """None while there is more."""
@@ -168,12 +204,12 @@ class _Walk:
             return self._told("changed", end.seq)
         for mark in self._marks:
             if mark.seq > self._at.seq:
-                return self._told("checkpoint_missing", self._at.seq + 1)
+                return self._told(_MISSING[mark.kind], self._at.seq + 1)
             if self._seen.get(mark.seq) != mark.hash:
-                return self._told("checkpoint_differs", mark.seq)
+                return self._told(_DIFFERS[mark.kind], mark.seq)
         return self._told("")
 
-    def _told(self, problem: str, broken_at: int | None = None) -> Proof:
+    def _told(self, problem: Problem, broken_at: int | None = None) -> Proof:
         at = clock.iso(clock.now())
         return Proof(not problem, at, self._entries, self._at.seq, problem, broken_at)
 

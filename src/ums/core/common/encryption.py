@@ -7,7 +7,6 @@ sealing key is rotated (`core.maintenance.key_rotation`).
 import base64
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ums.config import Settings, SettingsError
+from ums.core.common.durable_files import replace_file, write_aside
 from ums.errors import Invalid
 
 KEY_FILE = "ums.key"
@@ -133,18 +133,15 @@ def read_keys(settings: Settings) -> list[bytes]:
 
 def write_keys(settings: Settings, keys: Sequence[bytes]) -> None:
     """Replace the key file's content at once and durably."""
-    path = settings.data_dir / KEY_FILE
-    aside = _written_aside(path, keys)
-    aside.replace(path)
-    _sync_folder(path.parent)
+    replace_file(settings.data_dir / KEY_FILE, _lines(keys))
 
 
 def keep_retired(settings: Settings, keys: Sequence[bytes]) -> Path:
     """Append `keys` to the file of retired keys, which older backups need."""
     path = settings.data_dir / RETIRED_FILE
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(file, "w") as stream:
-        stream.writelines(f"{base64.b64encode(key).decode()}\n" for key in keys)
+    with os.fdopen(file, "wb") as stream:
+        stream.write(_lines(keys))
         stream.flush()
         os.fsync(stream.fileno())
     return path
@@ -153,7 +150,7 @@ def keep_retired(settings: Settings, keys: Sequence[bytes]) -> Path:
 def _create(path: Path) -> None:
     # Written aside and linked: two processes that start together end up with one key, and a
     # crash leaves either no key file or a whole one.
-    aside = _written_aside(path, [os.urandom(32)])
+    aside = write_aside(path, _lines([os.urandom(32)]))
     try:
         os.link(aside, path)
     except FileExistsError:
@@ -162,24 +159,8 @@ def _create(path: Path) -> None:
         aside.unlink()
 
 
-def _written_aside(path: Path, keys: Sequence[bytes]) -> Path:
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "w") as stream:
-        stream.writelines(f"{base64.b64encode(key).decode()}\n" for key in keys)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return aside
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+def _lines(keys: Sequence[bytes]) -> bytes:
+    return b"".join(base64.b64encode(key) + b"\n" for key in keys)
 
 
 def _decode(text: str, where: str) -> bytes:

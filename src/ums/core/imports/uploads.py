@@ -10,6 +10,7 @@ from typing import IO
 
 from ums import clock
 from ums.config import Settings
+from ums.core.common.durable_files import sync_folder
 from ums.errors import Detail, Invalid
 
 _PIECE = 256 * 1024
@@ -85,13 +86,5 @@ def _copy(source: IO[bytes], copy: Path, most: int) -> str:
             target.write(piece)
         target.flush()
         os.fsync(target.fileno())
-    _sync(copy.parent)
+    sync_folder(copy.parent)
     return digest.hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

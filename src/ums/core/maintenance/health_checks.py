@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import select, text
 
 from ums import __version__, clock
+from ums.core.audit import audit_proof
 from ums.core.context.app_context import AppContext
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.identity.operator_access import required_roles
@@ -46,6 +47,7 @@ async def examine(system: AppContext) -> list[Finding]:
         *await _database(system),
         await _secrets(system),
         await _restored(system),
+        await _audit(system),
         _factor(system),
     ]
 
@@ -63,6 +65,13 @@ async def _restored(system: AppContext) -> Finding:
         return finding("backup", True, "this is no restored backup", "")
     told = f"restored from a backup of {held}: nothing is sent"
     return finding("backup", False, told, "look at what waits, then run `ums restored confirm`")
+
+
+async def _audit(system: AppContext) -> Finding:
+    problem = (await audit_proof.show(system)).problem
+    told = f"broken ({problem}): new entries are not sealed" if problem else "its ends are sound"
+    advice = "keep a copy of the database; see `ums audit verify` and `ums audit accept --help`"
+    return finding("audit log", not problem, told, advice)
 
 
 async def _database(system: AppContext) -> list[Finding]:

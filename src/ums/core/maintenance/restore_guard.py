@@ -9,7 +9,6 @@ the database was used before, nothing is sent until an operator says so.
 
 import asyncio
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
@@ -19,8 +18,9 @@ from msgspec import Meta, Struct
 from sqlalchemy import func, select
 
 from ums import clock
-from ums.core.audit import audit_log
+from ums.core.audit import audit_chain, audit_log
 from ums.core.common import metadata
+from ums.core.common.durable_files import replace_file
 from ums.core.common.metadata import HELD
 from ums.core.tables import deliveries
 from ums.core.tables.states import WAITING
@@ -104,7 +104,8 @@ async def count_waiting(tx: Tx) -> int:
 
 
 async def confirm(system: "AppContext", *, actor: str | None = None) -> Restored:
-    """Send what waits after all."""
+    """Send what waits after all, and go on with the audit log as the backup has it."""
+    await audit_chain.accept_older(system)
     async with system.database.write() as tx:
         if await metadata.remove(tx, HELD):
             await audit_log.note(tx, "restored.confirm", "installation", "", actor=actor)
@@ -126,13 +127,7 @@ class _Seen(NamedTuple):
 
 
 def _write(path: Path, instance: str, at: int) -> None:
-    """All of it or nothing, also where the power is lost."""
-    aside = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump({"instance": instance, "at": at}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    replace_file(path, json.dumps({"instance": instance, "at": at}).encode())
 
 
 def _read(path: Path) -> _Seen | None:

@@ -1,0 +1,125 @@
+"""The kept ends of the audit log's chain: where it ends, where it begins, and what somebody has
+accepted. Each is kept in `meta` with a code that only the sealing key makes."""
+
+import hmac
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select
+
+from ums.core.audit.audit_witness import Witness
+from ums.core.common import metadata
+from ums.core.common.encryption import SecretBox
+from ums.core.tables import audit
+from ums.db import Tx
+
+HEAD: Final = "audit_head"
+ANCHOR: Final = "audit_anchor"
+ACCEPTED: Final = "audit_accepted"  # its `seq` is a time in milliseconds
+
+Problem = Literal[
+    "",
+    "changed",
+    "missing",
+    "cut",
+    "forged",
+    "witness_missing",
+    "witness_differs",
+    "checkpoint_missing",
+    "checkpoint_differs",
+]
+
+
+class Place(Struct, frozen=True):
+    """A place in the chain."""
+
+    seq: int = 0
+    hash: str = "0" * 64
+
+
+class _Kept(Struct, frozen=True):
+    seq: int
+    hash: str
+    code: str
+
+
+async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
+    """What is wrong with the kept end and beginning of the chain, or with what this machine saw
+    last; "" where nothing is. The entries between are not looked at.
+
+    "forged": kept without our key, or removed. "witness_missing" and "witness_differs": the chain
+    does not lead over the place that this machine saw.
+    """
+    if not await _are_ours(tx, seal) or (await read(tx, HEAD) is None and await _was_begun(tx)):
+        return "forged"
+    if seen is None or await is_accepted(tx, seal, seen):
+        return ""
+    head, began = await last(tx), await first(tx)
+    if seen.seq > head.seq:
+        return "forged" if await read(tx, HEAD) is None else "witness_missing"
+    if seen.seq < began.seq:  # old entries were removed since
+        return ""
+    if seen.seq == began.seq:
+        found = began.hash
+    else:
+        found = await tx.value(select(audit.c.hash).where(audit.c.seq == seen.seq))
+    return "" if found == seen.hash else "witness_differs"
+
+
+async def _was_begun(tx: Tx) -> bool:
+    """Whether there is anything that only a chain with an end can have."""
+    if await read(tx, ANCHOR) is not None or await read(tx, ACCEPTED) is not None:
+        return True
+    return await tx.first(select(audit.c.id).where(audit.c.seq >= 0).limit(1)) is not None
+
+
+async def is_accepted(tx: Tx, seal: SecretBox, seen: Witness) -> bool:
+    """Whether somebody has accepted the log as it is since this machine saw that place."""
+    kept = await read(tx, ACCEPTED)
+    return kept is not None and await _is_ours(tx, seal, ACCEPTED) and seen.at <= kept.seq
+
+
+async def last(tx: Tx) -> Place:
+    """What the chain goes on from: its end as it was kept, also where entries are missing now."""
+    kept = await read(tx, HEAD)
+    return Place() if kept is None else Place(kept.seq, kept.hash)
+
+
+async def first(tx: Tx) -> Place:
+    """What the chain begins after: the last entry that was removed as too old."""
+    kept = await read(tx, ANCHOR)
+    return Place() if kept is None else Place(kept.seq, kept.hash)
+
+
+async def read(tx: Tx, name: str) -> _Kept | None:
+    """What is kept under `name`, whoever wrote it."""
+    text = await metadata.value(tx, name)
+    try:
+        return None if text is None else msgspec.json.decode(text, type=_Kept)
+    except msgspec.DecodeError:
+        return _Kept(0, "", "")
+
+
+async def _are_ours(tx: Tx, seal: SecretBox) -> bool:
+    """Whether all that is kept of the chain was written by somebody with our key."""
+    return all([await _is_ours(tx, seal, name) for name in (HEAD, ANCHOR, ACCEPTED)])
+
+
+async def _is_ours(tx: Tx, seal: SecretBox, name: str) -> bool:
+    kept = await read(tx, name)
+    if kept is None:
+        return True
+    code = _code(seal, name, Place(kept.seq, kept.hash))
+    return hmac.compare_digest(kept.code.encode("utf-8", "replace"), code.encode())
+
+
+async def keep(tx: Tx, seal: SecretBox, name: str, at: Place) -> None:
+    """Keep a place under `name`, with our code."""
+    kept = _Kept(at.seq, at.hash, _code(seal, name, at))
+    await metadata.put(tx, name, msgspec.json.encode(kept).decode())
+
+
+def _code(seal: SecretBox, name: str, at: Place) -> str:
+    told = f"{name} {at.seq} {at.hash}".encode()
+    return hmac.digest(seal.derive("audit chain"), told, "sha256").hex()
