@@ -2,13 +2,39 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from typing import Final
 
-from ums.console.rendering import SAFE_HEADERS
+from litestar.response import Stream
+
+from ums.console.rendering import SAFE_HEADERS, AnyRequest
+from ums.console.stream_guard import watched
+from ums.web.streams import begin
 
 CSV: Final = "text/csv; charset=utf-8"
 MARK: Final = "\ufeff"  # by it Excel knows that a file is UTF-8
+
+
+async def stream_csv(
+    request: AnyRequest,
+    name: str,
+    columns: Sequence[str],
+    parts: AsyncGenerator[Iterable[Iterable[object]]],
+) -> Stream:
+    """An answer that is the rows of `parts` as CSV, of which the first part is there before it
+    begins: whoever asks for what cannot be read gets an error and no file."""
+    text = _lines(columns, await begin(parts))
+    return Stream(watched(request, text), media_type=CSV, headers=saved_as(name))
+
+
+async def _lines(
+    columns: Sequence[str], parts: AsyncGenerator[Iterable[Iterable[object]]]
+) -> AsyncGenerator[str]:
+    yield MARK + lines([heads(columns)])
+    async with aclosing(parts):
+        async for part in parts:
+            yield lines(part)
 
 
 def saved_as(name: str) -> dict[str, str]:

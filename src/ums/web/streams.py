@@ -4,11 +4,13 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from litestar.datastructures import UploadFile
 
+T = TypeVar("T")
 PIECE: Final = 256 * 1024  # bytes that are read at once
 
 
@@ -37,3 +39,22 @@ async def pieces_of_upload(file: UploadFile, size: int = PIECE) -> AsyncGenerato
     """Read an uploaded file by `size` bytes; the request closes it."""
     while piece := await asyncio.to_thread(file.file.read, size):
         yield piece
+
+
+async def begin(pieces: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """Make the first of `pieces` now, and give them all.
+
+    What cannot be made at all (a filter that fits nothing, no database) is raised here, where it
+    can still be answered, and breaks no answer off that has begun.
+    """
+    none: object = object()
+    first = await anext(pieces, none)
+
+    async def all_of_them() -> AsyncGenerator[T]:
+        async with aclosing(pieces):
+            if first is not none:
+                yield first  # type: ignore[misc]
+            async for piece in pieces:
+                yield piece
+
+    return all_of_them()

@@ -9,11 +9,10 @@ from litestar import Response, get, post
 from litestar.response import Stream
 
 from ums.console.dependencies import System, Visitor
-from ums.console.export import CSV, MARK, heads, lines, saved_as
+from ums.console.export import saved_as, stream_csv
 from ums.console.forms import Form, sort_of
 from ums.console.i18n import WORDS, Words, language_of
 from ums.console.rendering import AnyRequest, go, page
-from ums.console.stream_guard import watched
 from ums.core.audit import audit_log as audit
 from ums.core.audit import audit_proof
 from ums.core.audit.audit_log import AuditEntry
@@ -60,8 +59,8 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
 async def export_audit(request: AnyRequest, system: System, visitor: Visitor) -> Stream:
     """The entries that the page's filters leave, the oldest first."""
     visitor.caller.unbound()
-    text = _lines(system, _wanted(_asked(request)))
-    return Stream(watched(request, text), media_type=CSV, headers=saved_as("audit.csv"))
+    parts = _parts(system, _wanted(_asked(request)))
+    return await stream_csv(request, "audit.csv", _COLUMNS, parts)
 
 
 def action_words(action: str, language: str) -> str:
@@ -95,13 +94,12 @@ def _wanted(asked: dict[str, str]) -> dict[str, Any]:
     return {name: value.strip() or None for name, value in asked.items()}
 
 
-async def _lines(system: Any, wanted: dict[str, Any]) -> AsyncGenerator[str]:
-    yield MARK + lines([heads(_COLUMNS)])
+async def _parts(system: Any, wanted: dict[str, Any]) -> AsyncGenerator[list[list[object]]]:
     after: str | None = None
     while True:
         async with system.database.read() as tx:
             found = await audit.list_audit(tx, **wanted, sort="created_at", after=after)
-        yield lines(map(_cells, found.items))
+        yield [_cells(one) for one in found.items]
         after = found.next
         if after is None:
             return

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.console.dependencies import System, Visitor
-from ums.console.export import CSV, MARK, heads, lines, saved_as
+from ums.console.export import heads, saved_as, stream_csv
 from ums.console.forms import lists, whole
 from ums.console.rendering import XLSX, AnyRequest, go, page
 from ums.console.stream_guard import watched
@@ -79,10 +79,8 @@ async def export(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
     """The deliveries that the page's filters leave."""
-    async with system.database.read() as tx:
-        await reports.message(tx, msgid, visitor.caller.channels)  # raises NotFound in time
-    text = _lines(_parts(system, visitor.caller, msgid, filters(request)))
-    return Stream(watched(request, text), media_type=CSV, headers=saved_as("deliveries.csv"))
+    parts = _parts(system, visitor.caller, msgid, filters(request))
+    return await stream_csv(request, "deliveries.csv", _EXPORTED, parts)
 
 
 @get("/messages/{msgid:str}/deliveries.xlsx", scope="messages:read", recent="/messages/{msgid}")
@@ -90,8 +88,6 @@ async def export_workbook(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
     """The same as a workbook."""
-    async with system.database.read() as tx:
-        await reports.message(tx, msgid, visitor.caller.channels)
     parts = _parts(system, visitor.caller, msgid, filters(request))
     file = await temporary_file(system.settings.data_dir, ".xlsx", partial(_workbook, parts=parts))
     return Stream(
@@ -101,26 +97,20 @@ async def export_workbook(
 
 async def _parts(
     system: Any, caller: Principal, msgid: str, asked: dict[str, str]
-) -> AsyncGenerator[list[DeliveryInfo]]:
+) -> AsyncGenerator[list[tuple[str, ...]]]:
     after: str | None = None
     while True:
         async with system.database.read() as tx:
             found = await reports.list_deliveries(
                 tx, msgid, caller.channels, **wanted(asked), after=after, limit=500
             )
-        yield found.items
+        yield [_cells(one) for one in found.items]
         after = found.next
         if after is None:
             return
 
 
-async def _lines(parts: AsyncGenerator[list[DeliveryInfo]]) -> AsyncGenerator[str]:
-    yield MARK + lines([heads(_EXPORTED)])
-    async for part in parts:
-        yield lines(map(_cells, part))
-
-
-async def _workbook(path: Path, parts: AsyncGenerator[list[DeliveryInfo]]) -> None:
+async def _workbook(path: Path, parts: AsyncGenerator[list[tuple[str, ...]]]) -> None:
     # Strings stay strings: nothing in a cell is taken for a formula, a link or a number.
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     book = xlsxwriter.Workbook(str(path), options)
@@ -129,7 +119,7 @@ async def _workbook(path: Path, parts: AsyncGenerator[list[DeliveryInfo]]) -> No
         for one in part:
             if row == _ROWS:
                 sheet, row = _sheet(book), 1
-            sheet.write_row(row, 0, _cells(one))
+            sheet.write_row(row, 0, one)
             row += 1
         await asyncio.sleep(0)  # requests are served in between
     await asyncio.to_thread(book.close)

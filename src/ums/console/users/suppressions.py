@@ -8,10 +8,9 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ums.console.dependencies import System, Visitor
-from ums.console.export import CSV, MARK, heads, lines, saved_as
+from ums.console.export import stream_csv
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.rendering import AnyRequest, go, page
-from ums.console.stream_guard import watched
 from ums.core.context.directory import Channel
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import SuppressionOrder
@@ -96,17 +95,15 @@ async def export_suppressions(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Stream:
     """All of the channel's."""
-    channel = visitor.caller.channel(key)
-    headers = saved_as("suppressions.csv")
-    return Stream(watched(request, _lines(system, channel)), media_type=CSV, headers=headers)
+    parts = _parts(system, visitor.caller.channel(key))
+    return await stream_csv(request, "suppressions.csv", COLUMNS, parts)
 
 
-async def _lines(system: Any, channel: Channel) -> AsyncGenerator[str]:
-    yield MARK + lines([heads(COLUMNS)])
+async def _parts(system: Any, channel: Channel) -> AsyncGenerator[list[list[object]]]:
     after: str | None = None
     while True:
         found = await suppressions.list_suppressions(system, channel, after=after, limit=500)
-        yield lines([getattr(one, name) for name in COLUMNS] for one in found.items)
+        yield [[getattr(one, name) for name in COLUMNS] for one in found.items]
         after = found.next
         if after is None:
             return
