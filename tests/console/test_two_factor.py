@@ -1,28 +1,33 @@
 """The second factor: set up, asked for, good once, and got around by recovery codes alone."""
 
+import asyncio
 import hashlib
 import html
 import re
-import time
 from base64 import b32decode
+from contextvars import Context
 
 import httpx
+import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy import select
 
-from console.conftest import Visit, browsing, log_in
+from console.conftest import PASSWORD, Visit, browsing, log_in
+from support.clocks import Time
 from support.doors import Door
-from ums.core.identity import recovery_codes
+from ums import clock
+from ums.console.two_factor import GOOD_FOR
+from ums.core.identity import operators, password_hashing, recovery_codes
 from ums.core.identity.login import FREE
-from ums.core.tables import operators
+from ums.core.tables import operators as rows
 
 HIDDEN = re.compile(r'name="ticket" value="([^"]+)"')
 
 
 def code_of(secret: str, steps: int = 0) -> str:
     key = b32decode(secret)
-    return TOTP(key, 6, SHA1(), 30).generate(time.time() + 30 * steps).decode()
+    return TOTP(key, 6, SHA1(), 30).generate(clock.now() / 1000 + 30 * steps).decode()
 
 
 def ticket_of(text: str) -> str:
@@ -102,7 +107,7 @@ async def test_a_code_opens_once_whatever_its_dashes_and_is_noted(door: Door, vi
 async def test_codes_are_stored_so_that_they_cannot_be_found(door: Door, visit: Visit) -> None:
     _, _, codes = await set_up(await visit())
     async with door.system.database.read() as tx:
-        stored = str(await tx.value(select(operators.c.recovery)))
+        stored = str(await tx.value(select(rows.c.recovery)))
     kept = recovery_codes.read(stored)
     for code in codes:
         plain = code.replace("-", "")
@@ -133,3 +138,45 @@ async def test_it_is_removed_by_its_operator(door: Door, visit: Visit) -> None:
     async with browsing(door) as client:
         entered = await log_in(client, "administrator0")
         assert entered.headers["location"] == "/home"
+
+
+async def test_a_ticket_ends_with_the_password_it_is_about(door: Door, visit: Visit) -> None:
+    secret, _, codes = await set_up(await visit())
+    async with browsing(door) as client:
+        ticket = ticket_of((await log_in(client, "administrator0")).text)
+        await operators.set_password(door.system, "administrator0", "seven grey herons fly")
+        for code in (code_of(secret, 1), codes[0]):
+            late = await answer(client, ticket, code)
+            assert (late.status_code, "Log in again" in late.text) == (401, True)
+            assert "ums_session" not in client.cookies
+        again = ticket_of((await log_in(client, "administrator0", "seven grey herons fly")).text)
+        assert (await answer(client, again, codes[0])).status_code == 303  # nobody has used it
+
+
+async def test_a_ticket_is_good_for_minutes(door: Door, visit: Visit, time: Time) -> None:
+    _, _, codes = await set_up(await visit())
+    async with browsing(door) as client:
+        ticket = ticket_of((await log_in(client, "administrator0")).text)
+        time.at += GOOD_FOR + 1
+        late = await answer(client, ticket, codes[0])
+        assert (late.status_code, "That took too long" in late.text) == (401, True)
+
+
+async def test_a_log_in_that_is_overtaken_shows_its_form_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await operators.create(door.system, "li", PASSWORD)
+    verify = password_hashing.verify
+
+    async def overtaken(stored: str | None, password: str) -> bool:
+        good = await verify(stored, password)
+        change = operators.set_password(door.system, "li", "seven grey herons fly")
+        await asyncio.create_task(change, context=Context())  # somebody else's
+        return good
+
+    monkeypatch.setattr(password_hashing, "verify", overtaken)
+    async with browsing(door) as client:
+        late = await log_in(client, "li")
+        assert (late.status_code, "Meanwhile the password" in late.text) == (401, True)
+        assert 'name="password"' in late.text
+        assert "ums_session" not in client.cookies

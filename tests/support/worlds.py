@@ -11,7 +11,7 @@ from support import openapi
 from support.doors import Answer, Door, OneChannel
 from ums import clock
 from ums.core.content import material_upload
-from ums.core.identity import sessions
+from ums.core.identity import proofs, sessions
 from ums.core.tables import callback_addresses, callback_batches, operators
 from ums.core.webhooks import client
 
@@ -50,12 +50,13 @@ class World:
 async def make(door: Door) -> World:
     owner = await door.channel()
     admin = await door.api_token()
+    userid = f"someone{next(_numbers)}"
     entry = {
-        "userid": f"someone{next(_numbers)}",
+        "userid": userid,
         "email": {owner.key: f"a{owner.key}@private.example"},
     }
     await door.post("/v1/user/opt", [entry], owner)
-    mail = {"aud_userid": [entry["userid"]], "msg_email": [{"subject": "s", "text": "t"}]}
+    mail = {"aud_userid": [userid], "msg_email": [{"subject": "s", "text": "t"}]}
     msgid = (await door.post("/v1/sent", mail, owner)).body["msgid"]
     await door.done(msgid, owner)
     deliveries = (await door.get(f"/api/messages/{msgid}/deliveries", owner)).body["items"]
@@ -67,7 +68,7 @@ async def make(door: Door) -> World:
         "code": owner.sender,
         "msgid": msgid,
         "delivery_id": str(deliveries[0]["id"]),
-        "userid": entry["userid"],
+        "userid": userid,
         "name": operator["name"],
         "session_id": str(await _signed_in(door, operator["name"])),
         "id": str((await door.post("/api/tokens", token, admin)).body["id"]),
@@ -81,9 +82,10 @@ async def _signed_in(door: Door, name: str) -> int:
     """A session of the operator's."""
     mine = operators.c.name == name
     async with door.system.database.read() as tx:
-        id = await tx.value(select(operators.c.id).where(mine))
-    await sessions.begin(door.system, id, "127.0.0.1", "")
-    return (await sessions.list_sessions(door.system, id))[0].id
+        row = await tx.first(select(operators).where(mine))
+    async with door.system.database.write() as tx:
+        await sessions.begin(tx, proofs.of_password(row), "127.0.0.1", "")
+    return (await sessions.list_sessions(door.system, row.id))[0].id
 
 
 async def _settled(door: Door, owner: OneChannel, admin: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ums.console.time_zones import known_zones, zone_of
 from ums.core.audit import audit_log
 from ums.core.identity import login as signing_in
 from ums.core.identity import operator_access, operators, sessions
+from ums.core.identity.proofs import Proof
 from ums.core.identity.two_factor import codes_left
 from ums.errors import Invalid, UmsError
 
@@ -34,12 +35,12 @@ async def log_in(request: AnyRequest, system: System) -> Response[str]:
     values = {"name": name, "password": "", "next": fields.get("next", "")}
     try:
         operator = await signing_in.check_password(system, name, password, client)
+        if operator.two_factor:
+            return two_factor.ask(request, system, operator, values["next"])
+        done = await signing_in.sign_in(system, operator, client)
     except UmsError as error:
         form, status = refused(request, values, error), error.status
         return page(request, "account/login.html", status=status, headers=wait(error), form=form)
-    if operator.two_factor:
-        return two_factor.ask(request, system, operator, values["next"])
-    done = await signing_in.sign_in(system, operator, client)
     return go(inside(values["next"]), cookies=cookies_of(request, done))
 
 
@@ -106,12 +107,13 @@ async def password(request: AnyRequest) -> Response[str]:
 async def change_password(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     fields = await given(request)
     try:
-        await _check_new(system, visitor, fields)
+        proof = await _check_new(system, visitor, fields)
         await operators.change(
             system,
             visitor.name,
             password=fields.get("password", ""),
             keep=visitor.signed_in.session_id,
+            proof=proof,
         )
     except UmsError as error:
         form = refused(request, {"old": "", "password": "", "again": ""}, error)
@@ -125,12 +127,13 @@ async def change_password(request: AnyRequest, system: System, visitor: Visitor)
     return go("/home", "account.did_password")
 
 
-async def _check_new(system: System, visitor: Visitor, fields: dict[str, str]) -> None:
-    await signing_in.check_current(system, visitor.signed_in, fields.get("old", ""))
+async def _check_new(system: System, visitor: Visitor, fields: dict[str, str]) -> Proof:
+    proof = await signing_in.check_current(system, visitor.signed_in, fields.get("old", ""))
     if fields.get("password", "") != fields.get("again", ""):
         raise Invalid("passwords_differ", field="again")
     if fields.get("password") == fields.get("old"):
         raise Invalid("password_same", field="password")
+    return proof
 
 
 handlers = [

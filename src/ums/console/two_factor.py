@@ -15,6 +15,7 @@ from ums.console.one_time_secret import reveal
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.identity import login, two_factor
 from ums.core.identity.login import Operator
+from ums.core.identity.proofs import Proof
 from ums.core.identity.two_factor import Setup
 from ums.errors import Invalid, NotAuthenticated, UmsError
 
@@ -24,7 +25,8 @@ GOOD_FOR = 5 * clock.MINUTE  # from the password to the code
 def ask(request: AnyRequest, system: Any, operator: Operator, where: str) -> Response[str]:
     """The page that asks for the code; the password was right."""
     until = clock.now() + GOOD_FOR
-    ticket = system.seal.close(f"{operator.id} {until} {operator.name}", "second factor")
+    text = f"{operator.id} {until} {operator.proof.password} {operator.name}"
+    ticket = system.seal.close(text, "second factor")
     form = Form({"code": "", "ticket": ticket, "next": where})
     return page(request, "account/second.html", form=form)
 
@@ -36,24 +38,24 @@ async def second(request: AnyRequest, system: System) -> Response[str]:
     client = client_of(request)
     try:
         operator = _opened(system, values["ticket"])
-        await login.check_code(system, operator, fields.get("code", ""), client)
+        operator = await login.check_code(system, operator, fields.get("code", ""), client)
+        done = await login.sign_in(system, operator, client)
     except UmsError as error:
         error.values.setdefault("field", "code")
         form, status = refused(request, values, error), error.status
         return page(request, "account/second.html", status=status, headers=wait(error), form=form)
-    done = await login.sign_in(system, operator, client)
     return go(inside(values["next"]), cookies=cookies_of(request, done))
 
 
 def _opened(system: Any, ticket: str) -> Operator:
     """Whose password was right a moment ago. Raises NotAuthenticated."""
     try:
-        id, until, name = system.seal.open(ticket, "second factor").split(" ", 2)
+        id, until, password, name = system.seal.open(ticket, "second factor").split(" ", 3)
     except (Invalid, ValueError):
         raise NotAuthenticated("wrong_code") from None
     if int(until) < clock.now():
         raise NotAuthenticated("code_late")
-    return Operator(int(id), name, two_factor=True)
+    return Operator(name, two_factor=True, proof=Proof(int(id), password))
 
 
 @get("/account/two-factor", scope="any", recent=True)
@@ -81,7 +83,7 @@ async def confirm(request: AnyRequest, system: System, visitor: Visitor) -> Resp
     mine, fields = visitor.signed_in, await given(request)
     ticket, code = fields.get("ticket", ""), fields.get("code", "").replace(" ", "")
     try:
-        codes = await two_factor.confirm(system, mine.operator_id, ticket, code)
+        codes = await two_factor.confirm(system, mine, ticket, code)
     except Invalid as error:
         setup = _again(system, mine, ticket)
         return _set_up(request, setup, refused(request, {"code": ""}, error), error.status)
@@ -97,14 +99,14 @@ def _again(system: Any, mine: Any, ticket: str) -> Setup:
 
 @post("/account/two-factor/remove", scope="any", recent="/account")
 async def remove(system: System, visitor: Visitor) -> Response[str]:
-    await two_factor.remove(system, visitor.signed_in.operator_id)
+    await two_factor.remove(system, visitor.signed_in)
     return go("/account", "account.did_remove")
 
 
 @post("/account/two-factor/codes", scope="any", recent="/account")
 async def renew_codes(system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows them."""
-    codes = await two_factor.renew_codes(system, visitor.signed_in.operator_id)
+    codes = await two_factor.renew_codes(system, visitor.signed_in)
     return await reveal(system, visitor, "recovery", codes=codes)
 
 

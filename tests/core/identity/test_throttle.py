@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
+from argon2 import PasswordHasher
 
 from support.clocks import Time
 from ums import clock
@@ -18,6 +20,7 @@ from ums.core.identity import (
     two_factor,
 )
 from ums.core.identity.login import Client, Operator
+from ums.core.identity.proofs import Proof
 from ums.core.identity.throttle import Key, Limit
 from ums.db import open_database
 from ums.errors import Busy, NotAuthenticated, UmsError
@@ -88,14 +91,14 @@ async def test_three_hundred_codes_at_once_are_not_all_looked_at(
 ) -> None:
     seen: list[str] = []
 
-    async def counted(_system: AppContext, _id: int, code: str) -> None:
+    async def counted(_system: AppContext, _proof: Proof, code: str) -> None:
         seen.append(code)
         raise NotAuthenticated("wrong_code")
 
     monkeypatch.setattr(two_factor, "check", counted)
 
     async def guess(n: int) -> None:
-        operator = Operator(1, "li", two_factor=True)
+        operator = Operator("li", two_factor=True, proof=Proof(1, ""))
         with pytest.raises((NotAuthenticated, Busy)):
             await login.check_code((system, other)[n % 2], operator, f"{n:06}", HERE)
 
@@ -276,17 +279,17 @@ async def test_a_flood_of_passwords_takes_few_threads(monkeypatch: pytest.Monkey
     async def one() -> None:
         await password_hashing.verify(None, "guess")
 
-    slow = password_hashing._verify
+    class Counting(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            try:
+                return super().verify(hash, password)
+            finally:
+                running -= 1
 
-    def counted(stored: str | None, password: str) -> bool:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        found = slow(stored, password)
-        running -= 1
-        return found
-
-    monkeypatch.setattr(password_hashing, "_verify", counted)
+    monkeypatch.setattr(password_hashing, "_hasher", Counting(1, 8, 1))
     monkeypatch.setattr(password_hashing, "LONGEST_QUEUE", 12)
     told = await asyncio.gather(*(one() for _ in range(40)), return_exceptions=True)
     assert most <= password_hashing.AT_ONCE

@@ -19,7 +19,15 @@ from msgspec import Struct
 from ums.core.audit import audit_log
 from ums.core.common import operator_names
 from ums.core.context.app_context import AppContext
-from ums.core.identity import known_devices, password_hashing, sessions, throttle, two_factor
+from ums.core.identity import (
+    known_devices,
+    password_hashing,
+    proofs,
+    sessions,
+    throttle,
+    two_factor,
+)
+from ums.core.identity.proofs import Proof
 from ums.core.identity.throttle import Key, Limit
 from ums.core.tables import operators as rows
 from ums.errors import Busy, NotAuthenticated
@@ -51,11 +59,15 @@ class Client(Struct, frozen=True):
 
 
 class Operator(Struct, frozen=True):
-    """Somebody who knows an operator's password."""
+    """Somebody who knows an operator's password, and in the end also has the second factor."""
 
-    id: int
     name: str
-    two_factor: bool
+    two_factor: bool  # it has one
+    proof: Proof
+
+    @property
+    def id(self) -> int:
+        return self.proof.operator_id
 
 
 class SignIn(Struct, frozen=True):
@@ -79,7 +91,11 @@ async def check_password(system: AppContext, name: str, password: str, client: C
         raise NotAuthenticated("wrong_password")
     async with system.database.write() as tx:
         await throttle.give_back(tx, *hard, *([] if late else soft))
-    return Operator(row.id, row.name, row.totp is not None)
+    return _operator(row)
+
+
+def _operator(row: Any) -> Operator:
+    return Operator(row.name, row.totp is not None, proofs.of_password(row))
 
 
 async def _row(system: AppContext, name: str) -> Any:
@@ -107,7 +123,7 @@ async def _reserve(system: AppContext, hard: list[Key], soft: list[Key]) -> Busy
     return late[0] if late else None
 
 
-async def check_code(system: AppContext, operator: Operator, code: str, client: Client) -> None:
+async def check_code(system: AppContext, operator: Operator, code: str, client: Client) -> Operator:
     """Take the second factor of an operator whose password was right. Raises NotAuthenticated,
     Busy."""
     device = known_devices.read(system.seal, client.device, operator.id)
@@ -116,15 +132,17 @@ async def check_code(system: AppContext, operator: Operator, code: str, client: 
     else:
         keys = [_CODE.key(client.network, operator.id), _CODES.key(operator.id)]
     async with throttle.attempt(system.database, *keys):
-        await two_factor.check(system, operator.id, code)
+        proof = await two_factor.check(system, operator.proof, code)
+    return Operator(operator.name, operator.two_factor, proof)
 
 
 async def sign_in(system: AppContext, operator: Operator, client: Client) -> SignIn:
-    """Begin a session."""
-    token = await sessions.begin(
-        system, operator.id, client.address, client.agent, replaces=client.session
-    )
+    """Begin a session. Raises NotAuthenticated where what was proved is over, or the second factor
+    was not asked for."""
     async with system.database.write() as tx:
+        token = await sessions.begin(
+            tx, operator.proof, client.address, client.agent, replaces=client.session
+        )
         await audit_log.note(
             tx,
             "operator.sign_in",
@@ -139,24 +157,28 @@ async def prove(system: AppContext, session: sessions.SignedIn, password: str, c
     """Authenticate again in an open session, with the second factor where there is one; the
     session's new cookie. Raises NotAuthenticated, Busy."""
     async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
-        await _check_own(system, session, password)
-        if session.two_factor:
-            await two_factor.check(system, session.operator_id, code)
-    return await sessions.renew(system, session.session_id, session.name)
+        own = await _check_own(system, session, password)
+        proof = await two_factor.check(system, own.proof, code) if own.two_factor else own.proof
+    async with system.database.write() as tx:
+        token = await sessions.renew(tx, proof, session.session_id)
+        await audit_log.note(tx, "operator.confirm", session.name)
+    return token
 
 
-async def check_current(system: AppContext, session: sessions.SignedIn, password: str) -> None:
+async def check_current(system: AppContext, session: sessions.SignedIn, password: str) -> Proof:
     """The password that is about to be changed. Raises NotAuthenticated, Busy."""
     async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
-        await _check_own(system, session, password, field="old")
+        return (await _check_own(system, session, password, field="old")).proof
 
 
 async def _check_own(
     system: AppContext, session: sessions.SignedIn, password: str, field: str = "password"
-) -> None:
+) -> Operator:
     row = await _row(system, session.name)
-    if not await password_hashing.verify(row.password_hash if row else None, password):
+    good = await password_hashing.verify(row.password_hash if row else None, password)
+    if not good or row is None:
         raise NotAuthenticated("not_your_password", field=field)
+    return _operator(row)
 
 
 @asynccontextmanager

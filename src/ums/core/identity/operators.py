@@ -16,8 +16,9 @@ from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
 from ums.core.context.app_context import AppContext
-from ums.core.identity import grants, passwords, sessions
+from ums.core.identity import grants, passwords, proofs, sessions
 from ums.core.identity.grants import Rights
+from ums.core.identity.proofs import Proof
 from ums.core.identity.scopes import OF_ROLE
 from ums.core.tables import operators
 from ums.db import Tx
@@ -103,14 +104,16 @@ async def change(
     channels: list[int] | UnsetType | None = UNSET,
     expect: Expect = anything,
     keep: int | None = None,
+    proof: Proof | None = None,
 ) -> OperatorInfo:
     """Change what is given; `channels` are ids of those it may work for, None is all.
 
     Another password, and being disabled, end the operator's sessions in the console, but for the
-    one `keep`.
+    one `keep`. `proof` is what operators who change their own have proved with the current one.
 
-    Raises NotFound, Invalid, what `expect` raises, Forbidden for an operator above the caller and
-    for what the caller has not itself, and Conflict where no administrator would be left.
+    Raises NotFound, Invalid, what `expect` raises, NotAuthenticated for a proof that is over,
+    Forbidden for an operator above the caller and for what the caller has not itself, and Conflict
+    where no administrator would be left.
     """
     if role is not None:
         check_role(role)
@@ -127,6 +130,8 @@ async def change(
         # All of them, in one order: two who demote each other take turns.
         await tx.rows(select(operators.c.id).order_by(operators.c.id).with_for_update())
         row = await _row(tx, name)
+        if proof is not None:
+            proofs.check(row, proof)
         before = _info(row)
         expect(before)
         if values:

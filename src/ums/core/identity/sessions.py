@@ -2,7 +2,7 @@
 
 The browser has a cookie of 256 random bits, the database its SHA-256. A session ends after 12
 hours without a request, 14 days after it began, and when its operator signs out, is disabled or
-gets another password.
+gets another password. It begins, and is renewed, by a proof that holds in the same transaction.
 """
 
 import hashlib
@@ -16,9 +16,12 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
+from ums.core.identity import proofs
+from ums.core.identity.proofs import Proof
 from ums.core.identity.user_agents import name_of
 from ums.core.tables import operators, sessions
 from ums.db import Tx
+from ums.errors import NotAuthenticated
 
 IDLE = 12 * clock.HOUR
 LONGEST = 14 * clock.DAY
@@ -55,15 +58,14 @@ class SessionInfo(Struct, frozen=True):
     seen_at: str
 
 
-async def begin(
-    system: AppContext, operator_id: int, address: str, agent: str, *, replaces: str = ""
-) -> str:
+async def begin(tx: Tx, proof: Proof, address: str, agent: str, *, replaces: str = "") -> str:
     """Sign an operator in; gives the cookie. The session whose cookie the browser had until now,
-    `replaces`, ends."""
+    `replaces`, ends. Raises NotAuthenticated for a proof that is over."""
+    await proofs.hold(tx, proof)
     token, now = secrets.token_urlsafe(32), clock.now()
     row = {
         "digest": _digest(token),
-        "operator_id": operator_id,
+        "operator_id": proof.operator_id,
         "address": address[:45],
         "agent": "".join(char for char in agent if char.isprintable())[:200],
         "created_at": now,
@@ -71,9 +73,8 @@ async def begin(
         "expires_at": now + LONGEST,
         "proved_at": now,
     }
-    async with system.database.write() as tx:
-        await tx.run(insert(sessions), row)
-        await tx.run(delete(sessions).where(_over(now) | (sessions.c.digest == _digest(replaces))))
+    await tx.run(insert(sessions), row)
+    await tx.run(delete(sessions).where(_over(now) | (sessions.c.digest == _digest(replaces))))
     return token
 
 
@@ -104,15 +105,24 @@ async def _good(system: AppContext, mine: Any) -> Any:
         return await tx.first(query.where(good))
 
 
-async def renew(system: AppContext, session_id: int, name: str) -> str:
+async def renew(tx: Tx, proof: Proof, session_id: int) -> str:
     """The operator has authenticated again: gives the session's new cookie, which alone is good
-    from now on."""
+    from now on. Raises NotAuthenticated for a proof that is over, and a session that has ended."""
+    await proofs.hold(tx, proof)
     token = secrets.token_urlsafe(32)
     values = {"digest": _digest(token), "proved_at": clock.now()}
-    async with system.database.write() as tx:
-        await tx.run(update(sessions).where(sessions.c.id == session_id).values(values))
-        await audit_log.note(tx, "operator.confirm", name)
+    done = await tx.run(update(sessions).where(sessions.c.id == session_id).values(values))
+    if not done.count:
+        raise NotAuthenticated("proof_over")
     return token
+
+
+async def need(tx: Tx, session_id: int) -> None:
+    """Raises NotAuthenticated for a session that has ended since its request was let in. To be
+    asked after the operator's row was written: then whoever ends the sessions of that operator
+    with a change of the row has either done so, or waits."""
+    if not await tx.first(select(sessions.c.id).where(sessions.c.id == session_id)):
+        raise NotAuthenticated("proof_over")
 
 
 async def end(system: AppContext, session_id: int) -> None:

@@ -18,8 +18,10 @@ from sqlalchemy import select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
-from ums.core.identity import recovery_codes
+from ums.core.identity import proofs, recovery_codes, sessions
 from ums.core.identity.operator_access import required_roles
+from ums.core.identity.proofs import Proof
+from ums.core.identity.sessions import SignedIn
 from ums.core.tables import operators
 from ums.db import Tx
 from ums.errors import Conflict, Forbidden, Invalid, NotAuthenticated
@@ -51,9 +53,11 @@ def resume(system: AppContext, operator_id: int, name: str, ticket: str) -> Setu
     return Setup(b32encode(key).decode(), uri, ticket)
 
 
-async def confirm(system: AppContext, operator_id: int, ticket: str, code: str) -> list[str]:
+async def confirm(system: AppContext, session: SignedIn, ticket: str, code: str) -> list[str]:
     """Switch it on, once the authenticator has shown that it knows the secret; gives the
-    recovery codes, which are shown this once. Raises Invalid."""
+    recovery codes, which are shown this once. Raises Invalid, and NotAuthenticated where the
+    session has ended meanwhile."""
+    operator_id = session.operator_id
     key = bytes.fromhex(system.seal.open(ticket, f"totp ticket:{operator_id}"))
     step = _step_of(key, code, after=0)
     if step is None:
@@ -66,19 +70,22 @@ async def confirm(system: AppContext, operator_id: int, ticket: str, code: str) 
     }
     async with system.database.write() as tx:
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
+        await sessions.need(tx, session.session_id)
         await audit_log.note(tx, "operator.second_factor", str(operator_id), "on")
     return codes
 
 
-async def renew_codes(system: AppContext, operator_id: int) -> list[str]:
+async def renew_codes(system: AppContext, session: SignedIn) -> list[str]:
     """Other recovery codes; those of before are good no more. Raises Conflict without a second
-    factor."""
+    factor, and NotAuthenticated where the session has ended meanwhile."""
+    operator_id = session.operator_id
     codes, kept = await recovery_codes.make()
     mine = (operators.c.id == operator_id) & operators.c.totp.is_not(None)
     async with system.database.write() as tx:
         done = await tx.run(update(operators).where(mine).values(recovery=kept.stored()))
         if not done.count:
             raise Conflict("no_second_factor")
+        await sessions.need(tx, session.session_id)
         await audit_log.note(tx, "operator.recovery_codes", str(operator_id), "renewed")
     return codes
 
@@ -90,21 +97,25 @@ async def codes_left(system: AppContext, operator_id: int) -> int:
         return len(recovery_codes.read(await tx.value(query)).digests)
 
 
-async def remove(system: AppContext, operator_id: int) -> None:
-    """Do without it again. Raises Forbidden for a role that has to have one."""
+async def remove(system: AppContext, session: SignedIn) -> None:
+    """Do without it again. Raises Forbidden for a role that has to have one, and NotAuthenticated
+    where the session has ended meanwhile."""
+    operator_id = session.operator_id
     values = {"totp": None, "totp_step": None, "recovery": None}
     async with system.database.write() as tx:
         role = await tx.value(select(operators.c.role).where(operators.c.id == operator_id))
         if role in required_roles(system):
             raise Forbidden("second_factor_required")
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
+        await sessions.need(tx, session.session_id)
         await audit_log.note(tx, "operator.second_factor", str(operator_id), "off")
 
 
-async def check(system: AppContext, operator_id: int, code: str) -> None:
-    """Take a code, or a recovery code. Raises NotAuthenticated for one that is not good."""
+async def check(system: AppContext, proof: Proof, code: str) -> Proof:
+    """Take a code, or a recovery code, after the password; what both prove. Raises NotAuthenticated
+    for one that is not good, and where the password is another one by now."""
     given = code.replace(" ", "").replace("-", "").lower()
-    mine = operators.c.id == operator_id
+    mine = operators.c.id == proof.operator_id
     async with system.database.read() as tx:
         stored = await tx.value(select(operators.c.recovery).where(mine))
     digest = await recovery_codes.digest(
@@ -112,11 +123,13 @@ async def check(system: AppContext, operator_id: int, code: str) -> None:
     )  # slow: outside the transaction
     async with system.database.write() as tx:
         row = await tx.first(select(operators).where(mine).with_for_update())
+        proofs.check(row, proof)
         values = _used(system, row, given, digest)
         if values is None:
             raise NotAuthenticated("wrong_code", field="code")
         await tx.run(update(operators).where(mine).values(values))
         await _tell(tx, row, values)
+    return proofs.with_factor(proof, row)
 
 
 def _used(system: AppContext, row: Any, given: str, digest: str) -> dict[str, Any] | None:
