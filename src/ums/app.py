@@ -27,7 +27,7 @@ from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.db import patience
 from ums.engine.worker import running
-from ums.web import bodies
+from ums.web import bodies, targets
 from ums.web.bodies import Gate
 
 Announce = Callable[[AppContext, str], None]
@@ -55,6 +55,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
             ),
         ],
         exception_handlers=console_failing.for_all(error_handlers.handlers),
+        before_request=targets.refuse_unstorable,
         before_send=[authentication.tell_rate],
         middleware=[Audited, Gate, _impatient, _options],
         lifespan=[partial(_lifespan, settings=settings, ready=ready)],
@@ -67,6 +68,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     management.settle(app)
     console_door.settle(app)
     bodies.settle(app)
+    targets.settle(app)
     app.state.describe_api = partial(management.openapi.document, app)
     return app
 

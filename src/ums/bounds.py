@@ -1,4 +1,4 @@
-"""The bounds of whole numbers that come from outside, said once for every door."""
+"""The bounds of numbers and texts that come from outside, said once for every door."""
 
 from typing import Annotated, Final
 
@@ -18,3 +18,8 @@ Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
 def is_stored(number: int) -> bool:
     """Whether a database takes the number."""
     return LEAST <= number <= MOST_ID
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether both databases can hold `text`."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -100,7 +100,7 @@ async def test_from_nothing_to_a_delivered_mail(door: Door) -> None:
     assert (await door.post("/v1/user/delete", ["nobody"], pair)).status == 200
 
 
-@pytest.mark.parametrize("name", ["no.such", "channel", "channel.create.x", "x" * 500, "%00", "__"])
+@pytest.mark.parametrize("name", ["no.such", "channel", "channel.create.x", "x" * 500, "__"])
 async def test_an_unknown_verb(shared: Door, name: str) -> None:
     assert (await verb(shared, name, {})).told == (400, 4004, "verb_unknown")
 
@@ -162,7 +162,7 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[*HealthCheck.__members__.values()],
 )
 @given(call=calls())
 async def test_no_params_break_it(shared: Door, call: tuple[str, dict[str, Any]]) -> None:
@@ -194,7 +194,8 @@ async def test_other_machines_meet_no_such_door(
 ) -> None:
     async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
         named: dict[str, Any] = {"client": (client, 1), "server": (server, 80)}
-        await shared.app({**scope, **named, "state": {"proxied": False}}, receive, send)
+        known: Any = {**scope, **named, "state": {"proxied": False}}
+        await shared.app(known, receive, send)
 
     transport = httpx.ASGITransport(elsewhere)
     async with httpx.AsyncClient(transport=transport, base_url="http://ums") as program:

@@ -20,7 +20,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 from msgspec import Struct
 
-from ums.bounds import LEAST, MOST_ID, is_stored
+from ums.bounds import LEAST, MOST_ID, is_storable, is_stored
 from ums.config import Settings
 from ums.errors import Detail, Invalid, Slow, TooLarge
 
@@ -215,7 +215,7 @@ def _refuse_unstorable(text: bytes) -> None:
 def _refuse(value: Any, where: str) -> None:
     """Raises Invalid for what no database keeps: NUL, half characters, and numbers over 64 bits."""
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        if not is_storable(value):
             raise Invalid("control_characters", field=where)
     elif isinstance(value, int) and not is_stored(value):
         raise Invalid(

@@ -24,15 +24,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api.authentication import count, refuse_foreign
 from ums.api.management.idempotency import once
-from ums.bounds import MOST_ID
 from ums.core.audit import audit_log
-from ums.core.common.pagination import is_storable, plain
 from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
 from ums.core.identity.principals import caller_of
 from ums.core.identity.scopes import SCOPES
 from ums.core.messages.intake import check_key
-from ums.errors import Detail, Invalid, NotFound, WrongMedia
+from ums.errors import Detail, Invalid, WrongMedia
 from ums.web.bodies import STATE, Body
 from ums.web.edge import address_of
 
@@ -84,24 +82,13 @@ def _is_open(handler: Any) -> bool:
 
 
 def _check(request: Call, handler: Any) -> None:
-    """Raises Invalid or NotFound for what no value of the route can be."""
-    numbers = _numbers(request.scope["path"])
-    for value in request.path_params.values():
-        if isinstance(value, int) and not (value in numbers and 0 <= value <= MOST_ID):
-            raise NotFound("not_found")
-        if isinstance(value, str) and not is_storable(value):
-            raise NotFound("not_found")
+    """Raises Invalid for what no value of the route can be, WrongMedia for a body of another
+    type."""
     _check_query(request, handler.opt["query"], handler.opt["untexted"])
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     takes: str = handler.opt["takes"]
     if takes and media != takes and not (takes == _JSON and _is_json(media)):
         raise WrongMedia("wrong_media", wanted=takes)
-
-
-def _numbers(path: str) -> set[int]:
-    """Those of a path; int() alone would read the digits of any script."""
-    parts = [part for part in path.split("/") if part.isascii() and part.isdigit()]
-    return {int(part) for part in parts if len(part) <= 20}
 
 
 def _is_json(media: str) -> bool:
@@ -115,7 +102,6 @@ def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str])
             raise Invalid("unknown_field", field=name[:40])
         if name in seen:
             raise Invalid("bad_filter", field=name, detail=Detail("given_twice"))
-        plain(value, name)
         if name in untexted and value.strip().lower() in ("", "null"):
             # msgspec would read it as if it was not there.
             raise Invalid("bad_filter", field=name, detail=Detail("no_value"))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic
 from msgspec import Meta, Struct
 from typing_extensions import TypeVar
 
+from ums.bounds import is_storable
 from ums.errors import Detail, Invalid
 
 MOST = 500
@@ -64,8 +65,3 @@ def plain(text: str, field: str) -> str:
     if not is_storable(text):
         raise Invalid("bad_filter", field=field, detail=Detail("odd_character"))
     return text
-
-
-def is_storable(text: str) -> bool:
-    """Tell whether both databases can hold `text`."""
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
