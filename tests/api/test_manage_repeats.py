@@ -71,6 +71,20 @@ async def test_another_request_with_the_key_is_refused(
     assert "another" not in await names(shared)
 
 
+async def test_another_query_with_the_key_is_another_request(shared: Door, admin: Token) -> None:
+    async def ask(query: str) -> Answer:
+        body = {"conditions": {"tag": {"any": ["vip"]}}}
+        path = f"/api/segments/sample{query}"
+        return await shared.post(path, body, admin, Idempotency_Key="k3query")
+
+    first = await ask("?limit=2&after=1")
+    for same in ("?after=1&limit=2", "?limit=%32&after=%31"):
+        again = await ask(same)
+        assert (again.raw, again.headers["idempotency-replayed"]) == (first.raw, "true"), same
+    for other in ("", "?limit=2", "?limit=3&after=1", "?limit=2&after=2"):
+        assert (await ask(other)).told == (422, 4004, "idempotency_reused"), other
+
+
 async def test_a_key_is_its_callers_own(shared: Door, admin: Token) -> None:
     other = await shared.api_token()
     for number, who in enumerate((admin, other)):

@@ -9,6 +9,7 @@ import hashlib
 import re
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from litestar import Request
 from litestar.types import ASGIApp, Message, Send
@@ -50,15 +51,16 @@ async def once(
 
 
 class _Digest:
-    """A hash of method, path and body.
+    """A hash of method, path, query and body.
 
     It is keyed, for a body may hold a password, which a plain hash would let be guessed. The
     boundary of a multipart body is left out: clients make up another one each time.
     """
 
     def __init__(self, system: AppContext, request: Request[Any, Any, Any]) -> None:
-        target = f"{request.method} {request.scope['path']}\n".encode("utf-8", "surrogateescape")
-        self._hash = hashlib.blake2b(target, key=system.seal.derive("answers"), digest_size=32)
+        self._hash = hashlib.blake2b(
+            _head(request), key=system.seal.derive("answers"), digest_size=32
+        )
         found = _BOUNDARY.search(request.headers.get("content-type", ""))
         self._boundary = (found[1] or found[2]).encode("latin-1", "replace") if found else b""
         self._rest = b""  # what may be the beginning of a boundary
@@ -76,6 +78,13 @@ class _Digest:
         whole = self._hash.copy()
         whole.update(self._rest)
         return whole.hexdigest()
+
+
+def _head(request: Request[Any, Any, Any]) -> bytes:
+    """Method, path and query, the same for whatever order and escapes the query is written in."""
+    path = quote(request.scope["path"], errors="surrogateescape")
+    query = urlencode(sorted(request.query_params.multi_items()))
+    return f"{request.method} {path}{'?' if query else ''}{query}\n".encode()
 
 
 async def _answered(app: ASGIApp, request: Request[Any, Any, Any], body: Body) -> list[Message]:
