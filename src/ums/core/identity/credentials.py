@@ -69,11 +69,11 @@ async def create_access_key(system: AppContext) -> AccessKeySecret:
 
 async def authenticate(system: AppContext, authorization: str | None, address: str) -> Caller:
     """The caller whose credentials the header holds; `address` sends them. Raises
-    NotAuthenticated, and Busy after too many that were wrong."""
+    NotAuthenticated, and Busy for a wrong one after too many others."""
     if not authorization or authorization.isspace():
         raise NotAuthenticated("no_credentials")
     key, secret = _basic(authorization)
-    async with system.shared(ApiThrottle).verifying(authorization, key, address):
+    async with system.shared(ApiThrottle).verifying(key, address):
         return await _known(system, key, secret)
 
 

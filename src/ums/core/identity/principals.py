@@ -93,12 +93,12 @@ async def caller_of(system: AppContext, authorization: str | None, address: str)
     """Whose credentials the header holds: a token's, a channel's or the access key's. `address`
     sends them.
 
-    Raises NotAuthenticated, and Busy after too many that were wrong.
+    Raises NotAuthenticated, and Busy for a wrong one after too many others.
     """
     scheme, *given = (authorization or "").split(None, 1) or [""]
     if scheme.lower() == "bearer":
         text = "".join(given).strip()
-        async with system.shared(ApiThrottle).verifying(text, "", address):
+        async with system.shared(ApiThrottle).verifying("", address):
             return await _bearer(system, text)
     if scheme.lower() != "basic":
         raise NotAuthenticated("no_credentials")
