@@ -1,22 +1,22 @@
 """Fixtures every test may use: a migrated database of either kind, and a system on it."""
 
 import asyncio
-import itertools
 import os
 import platform
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
 import hypothesis
 import pytest
 from argon2 import PasswordHasher
 
 from support import postgres
 from support.clocks import Time
+from support.databases import Databases
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import AppContext
@@ -25,7 +25,7 @@ from ums.core.maintenance.startup import open_system
 from ums.db import open_database
 from ums.migrations import runner
 
-_numbers = itertools.count()
+_shared = pytest.StashKey[ExitStack]()
 
 # A machine that others use as well is slow at times; that is no finding.
 hypothesis.settings.register_profile(
@@ -155,6 +155,21 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ums.db"
 
 
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start one PostgreSQL for all workers of a run, which inherit its address."""
+    if postgres.describe() and not os.environ.get(postgres.URL_VARIABLE):
+        shared = ExitStack()
+        config.stash[_shared] = shared
+        os.environ[postgres.URL_VARIABLE] = shared.enter_context(postgres.server())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shared = config.stash.get(_shared, None)
+    if shared is not None:
+        del os.environ[postgres.URL_VARIABLE]
+        shared.close()
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     if not postgres.describe():
@@ -164,37 +179,11 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> str:
-    """The name of a migrated database on `postgres_server`."""
-    name = f"ums_template_{os.getpid()}"
-
-    async def make() -> None:
-        await sql(postgres_server, f"CREATE DATABASE {name}")
-        database = open_database(beside(postgres_server, name), Path())
-        await runner.migrate(database)
-        await database.close()
-
-    asyncio.run(make())
-    return name
-
-
-async def sql(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-async def end_connections(url: str, name: str) -> None:
-    """End all connections to the database `name`."""
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
-    await sql(url, f"{end} '{name}'")
-
-
-def beside(url: str, name: str) -> str:
-    """The URL of another database of the same server."""
-    return f"{url.rpartition('/')[0]}/{name}"
+def postgres_databases(postgres_server: str) -> Iterator[Databases]:
+    """Migrated databases on `postgres_server`."""
+    databases = Databases(postgres_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -210,12 +199,9 @@ def settings(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
         shutil.copy(template, tmp_path / "ums.db")
         yield Settings(data_dir=tmp_path, demo=False)
         return
-    server: str = request.getfixturevalue("postgres_server")
-    template_name: str = request.getfixturevalue("postgres_template")
-    name = f"ums_test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(sql(server, f"CREATE DATABASE {name} TEMPLATE {template_name}"))
-    yield Settings(data_dir=tmp_path, demo=False, database_url=beside(server, name))
-    asyncio.run(sql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    databases: Databases = request.getfixturevalue("postgres_databases")
+    with databases.lend(leaks=request.node.get_closest_marker("faults") is not None) as url:
+        yield Settings(data_dir=tmp_path, demo=False, database_url=url)
 
 
 @pytest.fixture

@@ -4,21 +4,16 @@ Starting one takes longer than most of these tests, so tests that make a channel
 look at nothing else share one per module and database. That needs one event loop per module.
 """
 
-import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
-from itertools import count
 from pathlib import Path
 from shutil import copy
 
 import pytest
 import pytest_asyncio
 
-from conftest import beside, sql
+from support.databases import Databases
 from support.doors import Basic, Door, OneChannel, open_door
 from ums.config import Settings
-
-_numbers = count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,12 +39,9 @@ def shared_settings(
         copy(request.getfixturevalue("sqlite_template"), folder / "ums.db")
         yield Settings(data_dir=folder, demo=False)
         return
-    server: str = request.getfixturevalue("postgres_server")
-    template: str = request.getfixturevalue("postgres_template")
-    name = f"ums_shared_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(sql(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield Settings(data_dir=folder, demo=False, database_url=beside(server, name))
-    asyncio.run(sql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    databases: Databases = request.getfixturevalue("postgres_databases")
+    with databases.lend() as url:
+        yield Settings(data_dir=folder, demo=False, database_url=url)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from conftest import end_connections, sql
+from support.databases import end_connections, execute
 from support.doors import Answer, Door, OneChannel, open_door
 from ums.config import Settings
 
@@ -35,12 +35,12 @@ def is_away(answer: Answer) -> bool:
 @asynccontextmanager
 async def locked_out(url: str, database: str) -> AsyncIterator[None]:
     """The server takes no connection to `database`, and ends those there are."""
-    await sql(url, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false")
+    await execute(url, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false")
     await end_connections(url, database)
     try:
         yield
     finally:
-        await sql(url, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true")
+        await execute(url, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true")
 
 
 async def all_doors_are_away(door: Door, channel: OneChannel) -> None:
@@ -114,5 +114,5 @@ async def test_the_database_is_dropped(settings: Settings, postgres_server: str)
     name = settings.database_url.rpartition("/")[2]
     async with open_door(settings) as door:
         channel = await door.channel()
-        await sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+        await execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
         await all_doors_are_away(door, channel)

@@ -11,7 +11,7 @@ import pytest
 
 from cli.conftest import Ums
 from cli.terminal import Terminal
-from conftest import beside, sql
+from support.databases import beside, execute
 from ums.config import Settings
 
 
@@ -110,10 +110,10 @@ def test_postgresql_that_refuses(bare: Terminal, here: Ums, postgres_server: str
     gone = bare.also(UMS_DATABASE_URL=beside(postgres_server, "no_such_database"))
     assert 'database "no_such_database" does not exist' in here(gone, "migrate").complaint
     name = "ums_refused"
-    asyncio.run(sql(postgres_server, f"CREATE ROLE {name} LOGIN PASSWORD 'canary'"))
-    asyncio.run(sql(postgres_server, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(postgres_server, f"CREATE ROLE {name} LOGIN PASSWORD 'canary'"))
+    asyncio.run(execute(postgres_server, f"CREATE DATABASE {name}"))
     try:
-        asyncio.run(sql(postgres_server, f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"))
+        asyncio.run(execute(postgres_server, f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"))
         address = beside(postgres_server, name).rpartition("@")[2]
         denied = bare.also(UMS_DATABASE_URL=f"postgresql://{name}:canary@{address}")
         refused = here(denied, "channel", "list")
@@ -121,8 +121,8 @@ def test_postgresql_that_refuses(bare: Terminal, here: Ums, postgres_server: str
         assert "canary" not in refused.err
         assert "check user, password and rights" in here(denied, "doctor").out
     finally:
-        asyncio.run(sql(postgres_server, f"DROP DATABASE {name}"))
-        asyncio.run(sql(postgres_server, f"DROP ROLE {name}"))
+        asyncio.run(execute(postgres_server, f"DROP DATABASE {name}"))
+        asyncio.run(execute(postgres_server, f"DROP ROLE {name}"))
 
 
 def test_a_database_of_a_newer_version(terminal: Terminal, settings: Settings, here: Ums) -> None:
@@ -132,7 +132,7 @@ def test_a_database_of_a_newer_version(terminal: Terminal, settings: Settings, h
             database.execute(change)
         database.close()
     else:
-        asyncio.run(sql(settings.database_url, change))
+        asyncio.run(execute(settings.database_url, change))
     told = "The database was made by a newer UMS (revision ff99); install that version."
     assert here(terminal, "channel", "list").complaint == told
     assert terminal.ums("serve").complaint == told

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from conftest import end_connections, sql
+from support.databases import end_connections, execute
 from ums.config import Settings
 from ums.db import Database, Statement, open_database, rows_json
 from ums.errors import Conflict, Invalid, Unavailable
@@ -177,15 +177,15 @@ async def test_a_postgresql_that_is_away_is_unavailable_and_comes_back(
     with pytest.raises(Unavailable):
         await cut_off()  # at the commit
     assert await count(database) == 0
-    await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    await execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     await end_connections(postgres_server, name)
     with pytest.raises(Unavailable):
         await count(database)
-    await sql(postgres_server, f"ALTER DATABASE {name} RENAME TO {name}_away")
+    await execute(postgres_server, f"ALTER DATABASE {name} RENAME TO {name}_away")
     with pytest.raises(Unavailable):
         await count(database)
-    await sql(postgres_server, f"ALTER DATABASE {name}_away RENAME TO {name}")
-    await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await execute(postgres_server, f"ALTER DATABASE {name}_away RENAME TO {name}")
+    await execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     assert await count(database) == 0
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from conftest import end_connections, sql
+from support.databases import end_connections, execute
 from support.fakes import Act, SmtpServer
 from support.flow import open_flow, until
 from ums.config import Settings
@@ -51,12 +51,12 @@ async def _sent(server: SmtpServer, goal: int) -> bool:
 async def _away(settings: Settings, server: str, system: AppContext) -> None:
     """Take the database away, see that it is felt, and give it back."""
     name = settings.database_url.rpartition("/")[2]
-    await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    await execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     await end_connections(server, name)
     with pytest.raises(Unavailable):
         async with system.database.read() as tx:
             await tx.value(text("SELECT 1"))
-    await sql(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 async def test_a_stop_without_the_database_ends(settings: Settings, postgres_server: str) -> None:
@@ -69,10 +69,10 @@ async def test_a_stop_without_the_database_ends(settings: Settings, postgres_ser
         msgid = await flow.broadcast(20)
         async with running(system):
             await until(lambda: _at_dot(server))
-            await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            await execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
             await end_connections(postgres_server, name)
             gate.set()
-        await sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         system.settings = settings
         async with system.database.write() as tx:
             await tx.run(_LEASES_END)

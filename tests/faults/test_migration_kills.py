@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from conftest import beside, sql
 from faults.audit import Record
+from support.databases import beside, execute
 from ums.db import open_database
 from ums.migrations import runner
 
@@ -63,9 +63,9 @@ def _fresh(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
         assert asyncio.run(_sound(folder)) == "ok"
         return
     name = f"ums_migrating_{os.getpid()}"
-    asyncio.run(sql(server, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(server, f"CREATE DATABASE {name}"))
     yield beside(server, name), folder
-    asyncio.run(sql(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 def _migrate(url: str, folder: Path, kill_after: float | None) -> float:

@@ -15,7 +15,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from conftest import sql
 from faults.audit import Audit, Record, audit, drained
 from faults.engines import Engine
 from faults.history import History, Told, check, post
@@ -23,6 +22,7 @@ from faults.ledger import Ledger
 from faults.power import disk_after, recorded, recording, strace_works
 from faults.workload import Account, channel, fill, migrate
 from support import postgres
+from support.databases import execute
 from support.postgres import reserved_port
 from ums.config import Settings
 from ums.core.maintenance import restore_guard
@@ -101,7 +101,7 @@ def test_what_was_told_outlives_a_power_cut_of_postgresql(
         pid = cluster.pid
         asyncio.run(migrate(settings))
         account = asyncio.run(_prepare(settings, ledger))
-        asyncio.run(sql(cluster.url, "CHECKPOINT"))
+        asyncio.run(execute(cluster.url, "CHECKPOINT"))
         began = time.time()
         shutil.copytree(cluster.data, image, ignore=shutil.ignore_patterns("postmaster.*"))
         start = {file: file.read_bytes()}

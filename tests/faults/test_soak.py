@@ -13,11 +13,11 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from conftest import end_connections
 from faults.audit import Record, audit, drained
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import Account, account, request
+from support.databases import end_connections
 from support.postgres import reserved_port
 from ums.config import Settings
 

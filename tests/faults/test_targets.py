@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from conftest import end_connections, sql
 from faults.audit import Record, audit, counted, drained
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
 from faults.workload import Account, channel, fill, request
+from support.databases import end_connections, execute
 from support.postgres import reserved_port
 from ums.config import Settings
 from ums.core.maintenance.startup import open_system
@@ -111,10 +111,10 @@ def test_how_soon_it_sends_when_the_database_is_back(
         engine.start()
         for _ in range(rounds):
             ledger.wait_for(len(ledger.entries) + 20)
-            asyncio.run(sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+            asyncio.run(execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
             asyncio.run(end_connections(postgres_server, name))
             time.sleep(chance.uniform(0.5, 3.0))
-            asyncio.run(sql(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+            asyncio.run(execute(postgres_server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
             took.append(ledger.wait_for_next())
         ledger.hold = 0.0
         asyncio.run(drained(settings, 300))

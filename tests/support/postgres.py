@@ -14,6 +14,16 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+# Of a server that lives for one run: what is written need not outlive it.
+_CARELESS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "autovacuum=off",
+    "shared_buffers=256MB",
+    "max_connections=400",
+)
 URL_VARIABLE = "UMS_TEST_DATABASE_URL"
 
 
@@ -52,9 +62,16 @@ def server(*, durable: bool = False) -> Iterator[str]:
     if given:
         yield given
         return
-    with cluster() as own:
-        own.start("fsync=on" if durable else "fsync=off")
+    with started(durable=durable) as own:
         yield own.url
+
+
+@contextmanager
+def started(*, durable: bool = False) -> Iterator["Cluster"]:
+    """A running PostgreSQL of our own."""
+    with cluster() as own:
+        own.start(*(["fsync=on"] if durable else _CARELESS))
+        yield own
 
 
 def _wheel_binaries() -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cli.terminal import SECONDS, Server, Terminal
-from conftest import beside, sql
+from support.databases import beside, execute
 from ums.cli.processes.bootstrap import FILE
 from ums.config import Settings
 
@@ -29,9 +29,9 @@ def fresh(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         return
     server: str = request.getfixturevalue("postgres_server")
     name = f"ums_fresh_{next(_numbers)}_{tmp_path.name}".lower()[:60]
-    asyncio.run(sql(server, f'CREATE DATABASE "{name}"'))
+    asyncio.run(execute(server, f'CREATE DATABASE "{name}"'))
     yield Terminal.of(Settings(data_dir=tmp_path / "var", database_url=beside(server, name)))
-    asyncio.run(sql(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    asyncio.run(execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 def printed(server: Server) -> list[str]:
