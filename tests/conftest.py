@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -20,7 +21,7 @@ from support.databases import Databases
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import AppContext
-from ums.core.identity import password_hashing
+from ums.core.identity import held_tries, password_hashing
 from ums.core.maintenance.startup import open_system
 from ums.db import open_database
 from ums.migrations import runner
@@ -99,37 +100,41 @@ def _recorded(found: list[str], failed: int, *, soak: bool) -> str:
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is slow on purpose would only be slow here."""
     monkeypatch.setattr(password_hashing, "_hasher", PasswordHasher(1, 8, 1))
-    password_hashing._dummy.cache_clear()
+    monkeypatch.setattr(held_tries, "HELD_SECONDS", 0.0)
+
+
+def _option(request: pytest.FixtureRequest, name: str) -> Any:
+    return request.config.getoption(name)
 
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
-    return request.config.getoption("--kills")
+    return _option(request, "--kills")
 
 
 @pytest.fixture
 def phase_kills(request: pytest.FixtureRequest) -> int:
-    return request.config.getoption("--phase-kills")
+    return _option(request, "--phase-kills")
 
 
 @pytest.fixture
 def web_kills(request: pytest.FixtureRequest) -> int:
-    return request.config.getoption("--web-kills")
+    return _option(request, "--web-kills")
 
 
 @pytest.fixture
 def power_cuts(request: pytest.FixtureRequest) -> int:
-    return request.config.getoption("--power-cuts")
+    return _option(request, "--power-cuts")
 
 
 @pytest.fixture
 def outage(request: pytest.FixtureRequest) -> float:
-    return request.config.getoption("--outage")
+    return _option(request, "--outage")
 
 
 @pytest.fixture
 def stops(request: pytest.FixtureRequest) -> int:
-    return request.config.getoption("--stops")
+    return _option(request, "--stops")
 
 
 def pytest_report_header() -> str:

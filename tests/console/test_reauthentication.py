@@ -21,7 +21,7 @@ from ums.config import Settings
 from ums.console.middleware import Door as Middleware
 from ums.console.reauthentication import BEFORE_FORM, PAGE, RECENT
 from ums.core.channels import channels
-from ums.core.identity import operators
+from ums.core.identity import invitations, operators
 
 # What is about passwords, second factors, tokens, secrets, operators, invitations and exports.
 NOUNS = re.compile(
@@ -224,3 +224,5 @@ async def test_invitations_cannot_be_guessed(door: Door, time: Time) -> None:
         assert statuses == [404] * 20 + [429]
         held = await stranger.post("/invitation/guess", data={})
         assert (held.status_code, held.headers["retry-after"]) == (429, "5")
+        token = await invitations.create(door.system, "viewer", actor="local")
+        assert (await stranger.get(f"/invitation/{token}")).status_code == 200  # whoever guesses

@@ -18,6 +18,7 @@ from support.clocks import Time
 from support.doors import Door
 from ums import clock
 from ums.console.two_factor import GOOD_FOR
+from ums.core.audit import audit_gate
 from ums.core.identity import operators, password_hashing, recovery_codes
 from ums.core.identity.login import FREE
 from ums.core.tables import operators as rows
@@ -180,3 +181,32 @@ async def test_a_log_in_that_is_overtaken_shows_its_form_again(
         assert (late.status_code, "Meanwhile the password" in late.text) == (401, True)
         assert 'name="password"' in late.text
         assert "ums_session" not in client.cookies
+
+
+async def test_a_password_whose_code_never_comes_is_noted(door: Door, visit: Visit) -> None:
+    await set_up(await visit())
+    async with browsing(door) as client:
+        for _ in range(4):
+            assert (await log_in(client, "administrator0")).status_code == 200
+    await audit_gate.flush(door.system, now=True)
+    token = await door.api_token()
+    noted = await door.listed("/api/audit?action=operator.password_accepted", token)
+    assert [one["times"] for one in noted] == [3, 1]  # repeated ones share an entry
+    for one in noted:
+        told = one["actor"], one["subject"], one["address"]
+        assert told == ("anonymous", "administrator0", "127.0.0.1")
+
+
+async def test_failures_do_not_hide_it(
+    door: Door, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await set_up(await visit())
+    monkeypatch.setattr(audit_gate, "MOST", 3)
+    async with browsing(door) as client:
+        for n in range(6):
+            await log_in(client, f"nobody {n}")
+        await log_in(client, "administrator0")
+    noted = await door.listed(
+        "/api/audit?action=operator.password_accepted", await door.api_token()
+    )
+    assert [one["subject"] for one in noted] == ["administrator0"]

@@ -98,6 +98,11 @@ class Failures(_Counted):
             await audit_log.note(tx, event.action, subject, times=held.times)
 
 
+class HalfSignIns(Failures):
+    """Passwords that were right and have led to the question for a code. Counted apart, so that
+    nobody can hide one among failures."""
+
+
 class Listings(_Counted):
     """Lists of people and their addresses that programs were given."""
 
@@ -115,7 +120,7 @@ class Listings(_Counted):
 
 async def flush(system: AppContext, *, now: bool = False) -> None:
     """Write the failures and listings of periods that are over, or of these as well."""
-    for kind in (Failures, Listings):
+    for kind in (Failures, HalfSignIns, Listings):
         await system.shared(kind).flush(now=now)
 
 

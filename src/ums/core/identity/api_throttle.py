@@ -15,17 +15,16 @@ A burst: of one network, a process counts one failure at a time. So however many
 more than `free` of them, and one for each further process, are told 401.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
 from typing import Final
-from weakref import WeakValueDictionary
 
 from ums import clock
 from ums.core.identity import throttle
 from ums.core.identity.throttle import Key, Limit
+from ums.core.identity.turns import Turns
 from ums.db import Database
 from ums.errors import Busy, NotAuthenticated
 from ums.networks import client_network
@@ -42,7 +41,7 @@ class ApiThrottle:
         self._database = database
         self.pair, self.address = PAIR, ADDRESS
         self._until: OrderedDict[str, int] = OrderedDict()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
 
     @asynccontextmanager
     async def verifying(self, account: str, address: str) -> AsyncGenerator[None]:
@@ -57,17 +56,11 @@ class ApiThrottle:
     async def _failed(self, account: str, network: str) -> None:
         keys = [self.address.key(network)]
         keys += [self.pair.key(network, account)] if account else []
-        async with self._turn(network):
+        async with self._turns.of(network):
             self._check(keys)
             self._until.update(await throttle.count(self._database, keys))
         while len(self._until) > KEPT:
             self._until.popitem(last=False)
-
-    def _turn(self, network: str) -> asyncio.Lock:
-        turn = self._turns.get(network)
-        if turn is None:
-            turn = self._turns[network] = asyncio.Lock()
-        return turn
 
     def _check(self, keys: Sequence[Key]) -> None:
         left = max(self._until.get(key.key, 0) for key in keys) - clock.now()

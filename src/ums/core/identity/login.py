@@ -1,15 +1,32 @@
 """Signing in to the console: name, password and second factor, behind the throttle.
 
-Who may try how often, before waits begin that grow (core.identity.throttle):
+How often may be tried before waits begin that grow (core.identity.throttle):
 
 - one account from one address, and one code of one account from one address: 5
-- one account from everywhere: 20, and its waits stay under a minute, so that nobody can keep an
-  operator out by guessing. An account with a second factor is not even held up: its right
-  password leads on to the code
-- one address on all accounts: 100
+- one account from everywhere: 20, and its waits stay under a minute
+- one address on all accounts: 100, and its waits stay under a minute
 - a browser in which the operator has signed in before: 10, whatever others do elsewhere
+
+**A wait is no lock.** Whoever guesses must not be able to keep others out:
+
+- An account with a second factor is never held up: its right password leads on to the code, from
+  any address, also the guesser's own. Whoever guesses such a password has gained nothing without
+  the factor, codes have limits of their own that nobody reaches without the password, and that it
+  was right is noted. Who may be meant by a try is known only after it was looked at, so nothing
+  but what looking costs can bound them: tries that are held back go through one narrow lane
+  (core.identity.held_tries).
+- The wait of an address holds no account up that has had no more than `SPARE` failures from there:
+  a guesser of many names shuts no office out. Such a try counts for its account, and only a right
+  password is told.
+
+What that leaves to a guesser, in an hour and of accounts without a second factor: 24 passwords of
+one account from one address; 83 of one account from everywhere; 265 of all accounts from one
+address, and 6 more of each account. A password that UMS takes stands 3 * 10**10. With a second
+factor: what one thread can hash; and who knows the password has 24 codes from one address and 54
+from everywhere (`tests/core/identity/test_guessing.py`).
 """
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -17,9 +34,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums.core.audit import audit_log
+from ums.core.audit.audit_gate import HalfSignIns
 from ums.core.common import operator_names
 from ums.core.context.app_context import AppContext
 from ums.core.identity import (
+    held_tries,
     known_devices,
     password_hashing,
     proofs,
@@ -27,22 +46,24 @@ from ums.core.identity import (
     throttle,
     two_factor,
 )
+from ums.core.identity.held_tries import HeldTries
 from ums.core.identity.proofs import Proof
 from ums.core.identity.throttle import Key, Limit
 from ums.core.tables import operators as rows
-from ums.errors import Busy, NotAuthenticated
+from ums.errors import Busy, NotAuthenticated, NotFound
 from ums.networks import client_network
 
 FREE: Final = 5
-_PAIR: Final = Limit("pair", FREE, 900, own=True)
-_ACCOUNT: Final = Limit("account", 20, 60)
-_ADDRESS: Final = Limit("address", 100, 60, leak=30_000)
-_DEVICE: Final = Limit("device", 10, 900, own=True)
-_CODE: Final = Limit("code", FREE, 900, own=True)
-_CODES: Final = Limit("codes", 20, 900)
-_CODE_OF_DEVICE: Final = Limit("devcode", FREE, 900, own=True)
-_PROOF: Final = Limit("proof", FREE, 900, own=True)
-_INVITATION: Final = Limit("invitation", 20, 300)
+SPARE: Final = 3
+PAIR: Final = Limit("pair", FREE, 900, own=True)
+ACCOUNT: Final = Limit("account", 20, 60)
+ADDRESS: Final = Limit("address", 100, 60, leak=30_000)
+DEVICE: Final = Limit("device", 10, 900, own=True)
+CODE: Final = Limit("code", FREE, 900, own=True)
+CODES: Final = Limit("codes", 20, 900)
+CODE_OF_DEVICE: Final = Limit("devcode", FREE, 900, own=True)
+PROOF: Final = Limit("proof", FREE, 900, own=True)
+INVITATION: Final = Limit("invitation", 20, 300)
 
 
 class Client(Struct, frozen=True):
@@ -81,21 +102,19 @@ class SignIn(Struct, frozen=True):
 async def check_password(system: AppContext, name: str, password: str, client: Client) -> Operator:
     """The operator of this password and of this name, in whatever case it is typed. Raises
     NotAuthenticated, and Busy for whoever has to wait after failures."""
-    row = await _row(system, name)
-    hard, soft = _keys(system, row, name, client)
-    late = await _reserve(system, hard, soft)
-    good = await password_hashing.verify(row.password_hash if row else None, password)
-    if late is not None and not (good and row is not None and row.totp is not None):
-        raise late
-    if not good or row is None:
-        raise NotAuthenticated("wrong_password")
-    async with system.database.write() as tx:
-        await throttle.give_back(tx, *hard, *([] if late else soft))
-    return _operator(row)
-
-
-def _operator(row: Any) -> Operator:
-    return Operator(row.name, row.totp is not None, proofs.of_password(row))
+    row, since = await _row(system, name), time.monotonic()
+    keys = _keys(system, row, name, client)
+    try:
+        async with system.database.write() as tx:
+            await throttle.reserve(tx, *keys)
+    except Busy as busy:
+        await _check_held(system, row, password, keys, since, busy)
+    else:
+        good = await password_hashing.verify(row.password_hash if row else None, password)
+        if not good or row is None:
+            raise NotAuthenticated("wrong_password")
+        await _give_back(system, keys)
+    return await _accepted(system, row, client)
 
 
 async def _row(system: AppContext, name: str) -> Any:
@@ -103,24 +122,55 @@ async def _row(system: AppContext, name: str) -> Any:
         return await tx.first(operator_names.meant(name).where(~rows.c.disabled).limit(1))
 
 
-def _keys(system: AppContext, row: Any, name: str, client: Client) -> tuple[list[Key], list[Key]]:
-    """What a try of a password is counted at; the second ones hold nobody up who has a second
-    factor."""
+def _keys(system: AppContext, row: Any, name: str, client: Client) -> list[Key]:
+    """What a try of a password is counted at: first what is closest to who tries."""
     device = known_devices.read(system.seal, client.device, row.id) if row else None
     if device is not None:
-        return [_DEVICE.key(row.id, device)], []
+        return [DEVICE.key(row.id, device)]
     account = row.name_key if row else operator_names.key(name)
-    pair = _PAIR.key(client.network, account)
-    wide = [_ACCOUNT.key(account), _ADDRESS.key(client.network)]
-    return ([pair], wide) if row and row.totp is not None else ([pair, *wide], [])
+    pair = PAIR.key(client.network, account)
+    return [pair, ACCOUNT.key(account), ADDRESS.key(client.network)]
 
 
-async def _reserve(system: AppContext, hard: list[Key], soft: list[Key]) -> Busy | None:
-    """Reserve the try; what is to be told at its end where `soft` ones have to wait."""
+async def _check_held(
+    system: AppContext, row: Any, password: str, keys: list[Key], since: float, busy: Busy
+) -> None:
+    """A try that has to wait: raises `busy`, unless it may get through and is right."""
+    counted = await _spare(system, keys)
+    if row is not None and (counted or row.totp is not None):
+        lane = system.shared(HeldTries)
+        if await lane.is_right(keys[0].key, row.password_hash, password):
+            await _give_back(system, counted)
+            return
+    await held_tries.hold(since)
+    raise busy
+
+
+async def _spare(system: AppContext, keys: list[Key]) -> list[Key]:
+    """Where the try counts which nothing but the wait of the address holds up, if the account has
+    one to spare; nowhere otherwise."""
+    own = [key for key in keys if key.limit is not ADDRESS]
+    try:
+        async with system.database.write() as tx:
+            counts = await throttle.reserve(tx, *own)
+            if counts[own[0]] > SPARE:
+                raise await throttle.waits(tx, *keys) or Busy("too_many_tries", seconds=1)
+    except Busy:
+        return []
+    return own
+
+
+async def _give_back(system: AppContext, keys: list[Key]) -> None:
     async with system.database.write() as tx:
-        late = [busy for key in soft if (busy := await throttle.waits(tx, key))]
-        await throttle.reserve(tx, *hard, *([] if late else soft))
-    return late[0] if late else None
+        await throttle.give_back(tx, *keys)
+
+
+async def _accepted(system: AppContext, row: Any, client: Client) -> Operator:
+    operator = Operator(row.name, row.totp is not None, proofs.of_password(row))
+    if operator.two_factor:  # what ends here would leave no trace
+        noted = system.shared(HalfSignIns)
+        await noted.count("operator.password_accepted", operator.name, client.address)
+    return operator
 
 
 async def check_code(system: AppContext, operator: Operator, code: str, client: Client) -> Operator:
@@ -128,9 +178,9 @@ async def check_code(system: AppContext, operator: Operator, code: str, client: 
     Busy."""
     device = known_devices.read(system.seal, client.device, operator.id)
     if device is not None:
-        keys = [_CODE_OF_DEVICE.key(operator.id, device)]
+        keys = [CODE_OF_DEVICE.key(operator.id, device)]
     else:
-        keys = [_CODE.key(client.network, operator.id), _CODES.key(operator.id)]
+        keys = [CODE.key(client.network, operator.id), CODES.key(operator.id)]
     async with throttle.attempt(system.database, *keys):
         proof = await two_factor.check(system, operator.proof, code)
     return Operator(operator.name, operator.two_factor, proof)
@@ -156,7 +206,7 @@ async def sign_in(system: AppContext, operator: Operator, client: Client) -> Sig
 async def prove(system: AppContext, session: sessions.SignedIn, password: str, code: str) -> str:
     """Authenticate again in an open session, with the second factor where there is one; the
     session's new cookie. Raises NotAuthenticated, Busy."""
-    async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
+    async with throttle.attempt(system.database, PROOF.key(session.session_id)):
         own = await _check_own(system, session, password)
         proof = await two_factor.check(system, own.proof, code) if own.two_factor else own.proof
     async with system.database.write() as tx:
@@ -167,7 +217,7 @@ async def prove(system: AppContext, session: sessions.SignedIn, password: str, c
 
 async def check_current(system: AppContext, session: sessions.SignedIn, password: str) -> Proof:
     """The password that is about to be changed. Raises NotAuthenticated, Busy."""
-    async with throttle.attempt(system.database, _PROOF.key(session.session_id)):
+    async with throttle.attempt(system.database, PROOF.key(session.session_id)):
         return (await _check_own(system, session, password, field="old")).proof
 
 
@@ -178,11 +228,16 @@ async def _check_own(
     good = await password_hashing.verify(row.password_hash if row else None, password)
     if not good or row is None:
         raise NotAuthenticated("not_your_password", field=field)
-    return _operator(row)
+    return Operator(row.name, row.totp is not None, proofs.of_password(row))
 
 
 @asynccontextmanager
 async def invited(system: AppContext, client: Client) -> AsyncGenerator[None]:
-    """Look an invitation up in this block: what raises counts as a guess. Raises Busy."""
-    async with throttle.attempt(system.database, _INVITATION.key(client.network)):
+    """Look an invitation up in this block: one that is not there counts as a guess, and raises Busy
+    after too many. What its link holds cannot be guessed, so a good one never waits."""
+    try:
         yield
+    except NotFound:
+        async with system.database.write() as tx:
+            await throttle.reserve(tx, INVITATION.key(client.network))
+        raise

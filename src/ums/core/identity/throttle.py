@@ -20,7 +20,7 @@ from math import ceil
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from ums import clock
 from ums.core.tables import throttle
@@ -77,18 +77,21 @@ _GIVE = Statement(
 )
 
 
-async def reserve(tx: Tx, *keys: Key) -> None:
-    """Count a try at each of `keys`. Raises Busy while one of them has to wait; the transaction
-    must then be rolled back, so that the others do not count it."""
+async def reserve(tx: Tx, *keys: Key) -> dict[Key, int]:
+    """Count a try at each of `keys`; how many that makes. Raises Busy while one of them has to
+    wait; the transaction must then be rolled back, so that the others do not count it."""
+    counts: dict[Key, int] = {}
     for key in sorted(keys, key=lambda one: one.key):  # in one order: two cannot block each other
-        if await tx.first(_TAKE, _values(key)) is None:
-            raise await _busy(tx, key)
+        taken = await tx.value(_TAKE, _values(key))
+        if taken is None:
+            raise await _busy(tx, keys)
+        counts[key] = taken
+    return counts
 
 
-async def waits(tx: Tx, key: Key) -> Busy | None:
-    """What `reserve` would raise for this key now; counts nothing."""
-    until = await tx.value(select(throttle.c.until).where(throttle.c.key == key.key))
-    return None if (until or 0) <= clock.now() else await _busy(tx, key)
+async def waits(tx: Tx, *keys: Key) -> Busy | None:
+    """What `reserve` would raise now; counts nothing."""
+    return None if await _until(tx, keys) <= clock.now() else await _busy(tx, keys)
 
 
 async def give_back(tx: Tx, *keys: Key) -> None:
@@ -139,7 +142,12 @@ def _values(key: Key) -> dict[str, object]:
     }
 
 
-async def _busy(tx: Tx, key: Key) -> Busy:
-    until = await tx.value(select(throttle.c.until).where(throttle.c.key == key.key))
-    left = (until or 0) - clock.now()
+async def _busy(tx: Tx, keys: Sequence[Key]) -> Busy:
+    left = await _until(tx, keys) - clock.now()
     return Busy("too_many_tries", seconds=max(1, ceil(left / 1000)))
+
+
+async def _until(tx: Tx, keys: Sequence[Key]) -> int:
+    """When the last of the waits ends."""
+    mine = throttle.c.key.in_([key.key for key in keys])
+    return int(await tx.value(select(func.max(throttle.c.until)).where(mine)) or 0)
