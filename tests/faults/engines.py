@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from support import forked
+from support.forked import Forked
 from ums.config import Settings
 
 LEASE_SECONDS = 1.5  # a dead worker's mail comes back after this on PostgreSQL, on SQLite at once
@@ -25,9 +27,11 @@ class Engine:
         serve: bool = False,
         log: Path | None = None,
         under: Sequence[str] = (),
+        anew: bool = False,
         **further: object,
     ) -> None:
-        """`log` is where its output goes, `under` the command that starts it (strace, say)."""
+        """`log` is where its output goes, `under` the command that starts it (strace, say); `anew`
+        is the whole start that a user waits for, where others fork what is loaded already."""
         self._command = "serve" if settings.is_sqlite or serve else "work"
         given = {
             "data_dir": settings.data_dir,
@@ -41,8 +45,8 @@ class Engine:
         }
         self._own = {f"UMS_{name.upper()}": str(value) for name, value in given.items()}
         self._log = log or settings.data_dir / "engine.log"
-        self._under = under
-        self._process: subprocess.Popen[bytes] | None = None
+        self._under, self._anew = under, anew
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -59,13 +63,17 @@ class Engine:
         extra = {f"UMS_{name.upper()}": str(value) for name, value in further.items()}
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UMS_")}
         clean.pop("PYTHONUNBUFFERED", None)  # a service's output is buffered
+        env = {**clean, **self._own, **extra}
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._under, sys.executable, "-m", "ums", self._command],
-                env={**clean, **self._own, **extra},
-                stdout=log,
-                stderr=log,
-            )
+            if self._under or self._anew:
+                self._process = subprocess.Popen(
+                    [*self._under, sys.executable, "-m", "ums", self._command],
+                    env=env,
+                    stdout=log,
+                    stderr=log,
+                )
+            else:
+                self._process = forked.start([self._command], env, log)
 
     @property
     def pid(self) -> int:
@@ -115,7 +123,7 @@ class Engine:
         assert process.wait(STOP_SECONDS) in (0, -signal.SIGTERM), self._told()
         self._process = None
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes] | Forked:
         assert self._process is not None, "not started"
         return self._process
 

@@ -21,7 +21,7 @@ def test_sigterm_finishes_what_is_at_the_dot(
     settings: Settings, dialect: str, stops: int, record_property: Record
 ) -> None:
     chance, half = random.Random(dialect), stops * HALF_PER_STOP
-    with Ledger() as ledger, Engine(settings) as engine:
+    with Ledger() as ledger, Engine(settings, anew=True) as engine:
         ledger.hold = 0.05
         asyncio.run(fill(settings, ledger.port, broadcast=half, single=half))
         for _ in range(stops):
