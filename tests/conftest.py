@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 from argon2 import PasswordHasher
 
+from support import audited as audited_entries
 from support import postgres
 from support.clocks import Time
 from support.databases import Databases
@@ -105,6 +106,14 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _option(request: pytest.FixtureRequest, name: str) -> Any:
     return request.config.getoption(name)
+
+
+@pytest.fixture(autouse=True)
+def audited(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the entries lack that UMS writes into the audit log during a test."""
+    with audited_entries.holding(monkeypatch) as found:
+        yield found
+    assert not found, sorted(set(found))
 
 
 @pytest.fixture

@@ -121,17 +121,42 @@ async def test_who_is_bound_to_several_channels_needs_the_consent_of_each(door: 
     assert await held(door) == ["two@example.org"]
 
 
-async def test_a_request_leaves_one_entry_with_what_was_lost_first(door: Door) -> None:
+async def test_every_change_of_a_request_is_in_the_log_what_was_lost_first(door: Door) -> None:
     await person(door, "user0299")
-    many = [{"userid": f"user{n:04}", "set": TWO} for n in range(300)]
+    many = [{"userid": f"user{n:04}", "set": TWO} for n in range(450)]
     await door.post("/v1/user/opt", many, await door.access_key())
-    *_, entry = await log(door)
-    assert (entry["subject"], entry["detail"]) == (
-        "300 addresses",
-        "300 changed, the first 200 are told",
-    )
-    assert sum(len(lines) for lines in entry["after"].values()) == 200
-    assert entry["before"]["from 1"][0] == "user0299 email: one@example.org"
+    _, *entries = await log(door)
+    assert {entry["subject"] for entry in entries} == {"450 addresses"}
+    assert [entry["detail"] for entry in entries] == [
+        "450 changed, 1 to 200 of 450",
+        "450 changed, 201 to 400 of 450",
+        "450 changed, 401 to 450 of 450",
+    ]
+    told = [
+        pair
+        for entry in entries
+        for place, lines in entry["before"].items()
+        for pair in zip(lines, entry["after"][place], strict=True)
+    ]
+    assert told[0] == ("user0299 email: one@example.org", "user0299 email: two@example.org")
+    rest = [f"user{n:04} email: " for n in range(450) if n != 299]
+    assert sorted(told[1:]) == [(line, f"{line}two@example.org") for line in rest]
+
+
+async def test_many_shared_values_of_one_user_are_told_one_by_one(door: Door) -> None:
+    key, path = await door.access_key(), "/v1/user/opt"
+    many = [f"corp{n:02}{'x' * 20}/person{n:02}" for n in range(60)]
+    for values in (many, many[10:]):
+        entry = [{"userid": "zhangsan", "set": {"wechatwk_linkedcorp": values}}]
+        assert (await door.post(path, entry, key)).body["data"]["fail"] == []
+    made, lost = await log(door)
+    told = [line for lines in made["after"].values() for line in lines]
+    assert told == [f"zhangsan wechatwk_linkedcorp: {value}" for value in many]
+    told = [line for lines in lost["before"].values() for line in lines]
+    assert told == [f"zhangsan wechatwk_linkedcorp: {value}" for value in many[:10]]
+    assert {line for lines in lost["after"].values() for line in lines} == {
+        "zhangsan wechatwk_linkedcorp: "
+    }
 
 
 async def test_what_is_deleted_was_shared(door: Door) -> None:

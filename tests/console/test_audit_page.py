@@ -134,6 +134,23 @@ async def test_who_is_turned_away_leaves_no_entry(door: Door, visit: Visit, time
     assert await _count(door) == before
 
 
+async def test_what_changes_nothing_leaves_no_entry(door: Door, visit: Visit) -> None:
+    """Buttons that only change a form, questions, and forms that come back."""
+    visitor, channel = await visit(), await door.channel()
+    await visitor.post("/users", data={"userid": "lisi"})
+    before = await _count(door)
+    for path, fields in (
+        ("/segments", {"name": "s", "count": "yes"}),
+        ("/segments", {"name": "s", "switch": "yes"}),
+        ("/users-chosen", {"doing": "delete"}),
+        ("/users-chosen", {"doing": "delete", "userid": "lisi"}),
+        ("/users-chosen", {"doing": "add", "userid": "lisi"}),
+        (f"/channels/{channel.key}/suppressions/lift", {}),
+    ):
+        assert (await visitor.post(path, data=fields)).status_code in (200, 303), path
+    assert await _count(door) == before
+
+
 async def _count(door: Door) -> int:
     async with door.system.database.read() as tx:
         return int(await tx.value(select(func.count()).select_from(rows)))

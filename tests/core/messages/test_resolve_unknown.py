@@ -45,7 +45,11 @@ async def test_all_or_one_are_resolved_and_nothing_else(
     assert (await resolve(flow.system, None, msgid, arrived=arrived)).resolved == 0
     async with flow.system.database.read() as tx:
         noted = await tx.rows(select(audit).where(audit.c.action == "message.resolve"))
-    assert [(row.subject, row.actor) for row in noted] == [(msgid, "local"), (msgid, "li")]
+    assert [(row.subject, row.actor, row.before, row.after) for row in noted] == [
+        (msgid, "local", '{"unknown":1}', f'{{"{state}":1}}'),
+        (msgid, "li", '{"unknown":2}', f'{{"{state}":2}}'),
+        (msgid, "local", "{}", "{}"),  # there was none any more
+    ]
 
 
 async def test_a_message_that_there_is_not(flow: Flow) -> None:

@@ -6,7 +6,7 @@ from litestar import get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
-from ums.api.management.dependencies import Caller, Moment, Paging, System, ms
+from ums.api.management.dependencies import Caller, Moment, Paging, System, listed, ms
 from ums.core.audit import audit_log, audit_proof
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.audit.audit_proof import ChainState, Checkpoint, Proof
@@ -37,7 +37,7 @@ async def list_audit(
     """What was done, the newest first; `until` is not in it."""
     caller.unbound()
     async with system.database.read() as tx:
-        return await audit_log.list_audit(
+        found = await audit_log.list_audit(
             tx,
             actor=actor,
             action=action,
@@ -48,6 +48,7 @@ async def list_audit(
             after=paging.after,
             limit=paging.limit,
         )
+    return listed(found)
 
 
 @get("/api/audit/chain", scope="audit:read")

@@ -10,6 +10,7 @@ from ums.console.forms import Form, given, lists, refused, sort_of, whole
 from ums.console.i18n import language_of
 from ums.console.one_time_secret import reveal
 from ums.console.rendering import AnyRequest, go, page
+from ums.core.audit import audit_log
 from ums.core.common.sorting import ByTime
 from ums.core.context.directory import Channel
 from ums.core.maintenance import health_checks
@@ -163,6 +164,7 @@ async def change_callback(
     except Invalid as error:
         if isinstance(error, NotFound):
             raise
+        audit_log.look()  # nothing was changed
         form = refused(request, {}, error)
         form.values |= _NEW
     return await _callbacks(request, system, channel, form, tested=tested)

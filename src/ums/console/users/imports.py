@@ -18,6 +18,7 @@ from ums.console.i18n import language_of
 from ums.console.live_updates import live
 from ums.console.rendering import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.stream_guard import watched
+from ums.core.audit import audit_log
 from ums.core.common.sorting import ByName
 from ums.core.identity.principals import Principal
 from ums.core.imports import drafts, rejects
@@ -254,8 +255,10 @@ async def start_import(
         if "start" in fields:
             await drafts.start(system, id)
     except Conflict:
+        audit_log.look()
         return go(f"/imports/{id}")  # somebody was quicker: the page says how it stands
     except UmsError as error:
+        audit_log.look()
         if part:
             return await _counted(request, system, id, error)
         async with system.database.read() as tx:

@@ -12,6 +12,7 @@ from ums.console.i18n import Words, language_of
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.users import segment_builder as builder
 from ums.console.users.segment_builder import Row
+from ums.core.audit import audit_log
 from ums.core.common.sorting import ByName
 from ums.core.users import segments
 from ums.core.users.visibility import bind_names
@@ -81,6 +82,7 @@ async def _save(request: AnyRequest, system: Any, visitor: Any, id: int | None) 
     visitor.caller.unbound()
     fields = await given(request)
     values = _values(fields)
+    audit_log.look()  # unless it is stored, which is noted where it is done
     if _edited(values, fields):
         return _form(request, visitor, Form(values), id=id)
     form = _lacking(request, values)

@@ -11,6 +11,7 @@ from ums.console.dependencies import System, Visitor
 from ums.console.export import stream_csv
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.rendering import AnyRequest, go, page
+from ums.core.audit import audit_log
 from ums.core.context.directory import Channel
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import SuppressionOrder
@@ -81,6 +82,7 @@ async def lift_suppressions(
     where = f"/channels/{channel.key}/suppressions"
     addresses = fields.get("address", [])
     if not addresses:
+        audit_log.look()
         return go(where, "lists.did_nothing")
     await suppressions.lift(system, channel, addresses, actor=visitor.caller.name)
     return go(where, "lists.did_lift")

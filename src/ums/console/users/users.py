@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, lists, parted, refused, sort_of, whole
 from ums.console.rendering import AnyRequest, go, page
+from ums.core.audit import audit_log
 from ums.core.common.pagination import number
 from ums.core.deliveries import suppressions
 from ums.core.reporting import reports
@@ -94,10 +95,12 @@ async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -
     else:
         chosen = fields.get("userid", [])[:PAGE]
     if not chosen:
+        audit_log.look()
         return go(back, "users.did_choose_none")
     if doing == "delete" and fields.get("sure", [""])[-1] != str(len(chosen)):
         # Asked again as well where more or fewer match than were told.
         visitor.caller.unbound()
+        audit_log.look()
         return page(
             request, "users/delete.html", chosen=chosen, asked=asked, every=every, back=back
         )
@@ -105,6 +108,7 @@ async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -
         done = await bulk_actions.delete(system, visitor.caller, chosen)
         return go(_list_with(asked, done=str(done)), "users.did_delete_many")
     if not tag or doing not in ("add", "del"):
+        audit_log.look()
         return go(back, "users.did_nothing")
     done = await bulk_actions.tag(system, visitor.caller, chosen, TagChange(doing, tag))
     return go(_list_with(asked, done=str(done)), "users.did_tag")

@@ -19,8 +19,8 @@ MANY: Final = "many"
 
 
 async def settle(database: Database, by: Acting, action: str, subject: str) -> None:
-    """Note `action`, unless what was done has left an entry by itself."""
-    if by.notes == 0:
+    """Note `action`, unless what was done has left an entry by itself, or was only a look."""
+    if by.notes == 0 and not by.looks:
         async with database.write() as tx:
             await audit_log.note(tx, action, subject)
 

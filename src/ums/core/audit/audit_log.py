@@ -52,6 +52,7 @@ class Acting(Struct):
     about: str = ""  # what it is about, where no entry says it
     given: int = 0  # people and addresses that a list gave out
     turned_away: bool = False  # a door has sent it elsewhere, and nothing was done
+    looks: bool = False  # nothing is changed by what could have changed something
 
 
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
@@ -97,6 +98,14 @@ def turn_away() -> None:
         found.turned_away = True
 
 
+def look() -> None:
+    """Who could have changed something so has not: it looks, is asked once more, or is refused with
+    a page. That leaves no entry unless something else was noted."""
+    found = _acting.get()
+    if found is not None:
+        found.looks = True
+
+
 @contextmanager
 def tracing() -> Generator[Acting]:
     """Who acts, with the entries that this block leaves; a command where no door has said it."""
@@ -113,11 +122,13 @@ def source() -> Acting:
 
 
 class Note(Struct, frozen=True):
-    """What somebody did, where one transaction keeps what many did."""
+    """One of several things that are written down together, or that several people did."""
 
     by: Acting
     subject: str
-    after: dict[str, Any]
+    after: Mapping[str, object] | None = None
+    before: Mapping[str, object] | None = None
+    detail: str = ""
 
 
 async def note(
@@ -145,16 +156,22 @@ async def note(
     by.notes += 1
 
 
-async def note_all(tx: Tx, action: str, notes: Sequence[Note]) -> None:
+async def note_all(tx: Tx, action: str, notes: Sequence[Note], *, actor: str | None = None) -> None:
     """Write down the same of each, in one statement."""
-    rows = [
-        {**_row(action, one.subject, one.by.actor, one.by), "detail": "", "after": _json(one.after)}
-        for one in notes
-    ]
+    rows = [_row_of(action, one, actor) for one in notes]
     if rows:
         await tx.run(insert(audit), rows)
     for one in notes:
         one.by.notes += 1
+
+
+def _row_of(action: str, one: Note, actor: str | None) -> dict[str, object]:
+    before, after = one.before, one.after
+    if before is not None and after is not None:
+        before, after = difference(before, after)
+    row = _row(action, one.subject, (actor or one.by.actor)[:LONGEST_ACTOR], one.by)
+    row |= {"detail": masked_text(one.detail, 4 * LONGEST)}
+    return {**row, "before": _json(before), "after": _json(after)}
 
 
 def _row(action: str, subject: str, actor: str, by: Acting) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.audit.long_lists import note_lines
 from ums.core.common.identifiers import is_userid
 from ums.core.common.pagination import Page, after_id, page, page_size
 from ums.core.context.app_context import AppContext
@@ -30,11 +31,11 @@ KEPT = clock.DAY  # a message may have been accepted with it just before it was 
 _ADD = Statement(
     "INSERT INTO list_entries (list_id, kind, value)"
     " SELECT CAST(:list AS bigint), r.kind, r.value FROM $rows(r: kind text, value text)"
-    " WHERE true ON CONFLICT DO NOTHING"
+    " WHERE true ON CONFLICT DO NOTHING RETURNING kind, value"
 )
 _REMOVE = Statement(
     "DELETE FROM list_entries WHERE list_id = :list AND (kind, value) IN"
-    " (SELECT r.kind, r.value FROM $rows(r: kind text, value text))"
+    " (SELECT r.kind, r.value FROM $rows(r: kind text, value text)) RETURNING kind, value"
 )
 _FORGET = Statement(
     "DELETE FROM lists WHERE deleted_at < :over AND NOT EXISTS (SELECT 1 FROM messages m"
@@ -81,7 +82,8 @@ async def create(
         if await tx.first(select(lists.c.id).where(same)):
             raise Conflict("name_taken", name=name)
         id = int(await tx.value(insert(lists).returning(lists.c.id), row))
-        await audit_log.note(tx, f"{kind}list.create", f"{channel.key} {id}", name, actor=actor)
+        subject, after = f"{channel.key} {id}", {"name": name}
+        await audit_log.note(tx, f"{kind}list.create", subject, name, after=after, actor=actor)
     return ListInfo(id, kind, name, 0, clock.iso(now))
 
 
@@ -170,7 +172,9 @@ async def remove_list(
     async with system.database.write() as tx:
         row = await _found(tx, channel, kind, id)
         await tx.run(update(lists).where(lists.c.id == id).values(deleted_at=clock.now()))
-        await audit_log.note(tx, f"{kind}list.delete", f"{channel.key} {id}", row.name, actor=actor)
+        subject, before = f"{channel.key} {id}", {"name": row.name, "entries": row.entries}
+        action = f"{kind}list.delete"
+        await audit_log.note(tx, action, subject, row.name, before=before, actor=actor)
 
 
 async def admit(tx: Tx, channel: Channel, black_id: int | None, white_id: int | None) -> None:
@@ -208,10 +212,13 @@ async def _change(
     async with system.database.write() as tx:
         if not await _exists(tx, channel, kind, id):
             raise NotFound("list_unknown", id=id)
-        changed = (await tx.run(statement, {"list": id, "r": rows_json(rows)})).count
-        subject = f"{channel.key} {id}"
-        await audit_log.note(tx, f"{kind}list.{action}", subject, f"{changed} entries", actor=actor)
-    return Change(changed, len(rows) - changed)
+        found = await tx.rows(statement, {"list": id, "r": rows_json(rows)})
+        lines = sorted(f"{one} {value}" for one, value in found)
+        subject, action = f"{channel.key} {id}", f"{kind}list.{action}"
+        await note_lines(
+            tx, action, subject, lines, "entries", gone=statement is _REMOVE, actor=actor
+        )
+    return Change(len(lines), len(rows) - len(lines))
 
 
 def _cleaned(entry: Entry, number: int) -> tuple[str, str]:

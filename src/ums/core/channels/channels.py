@@ -97,7 +97,9 @@ async def create(
     async with system.database.write() as tx:
         await _check_free(tx, name, key)
         await tx.run(insert(channels), row)
-        await _changed(tx, "channel.create", key)
+        after = {"name": name, "open": True, "zone": zone}
+        await audit_log.note(tx, "channel.create", key, after=after)
+        await touch(tx)
     return await _shown(system, key, secret)
 
 
@@ -124,12 +126,19 @@ async def rotate(system: AppContext, key: str, overlap: int = OVERLAP) -> Channe
     """
     need_secret(find(await system.directory.now(), key).id)
     secret = new_key()
-    values = {
+    values: dict[str, Any] = {
         "old_secret": channels.c.secret,
         "old_secret_until": clock.now() + overlap,
         "secret": system.seal.close(secret, channel_context(key)),
     }
-    await _update(system, "channel.rotate", key, values)
+    async with system.database.write() as tx:
+        done = await tx.run(update(channels).where(channels.c.key == key).values(values))
+        if done.count == 0:
+            raise NotFound("channel_unknown", key=key)
+        before: dict[str, object] = {"mastersecret": "old"}  # that it changed is all that is told
+        after = {"mastersecret": "new", "old_good_until": clock.iso(values["old_secret_until"])}
+        await audit_log.note(tx, "channel.rotate", key, before=before, after=after)
+        await touch(tx)
     return await _shown(system, key, secret)
 
 
@@ -221,11 +230,10 @@ async def change(
         others = (channels.c.name == name) & (channels.c.key != key)
         if await tx.first(select(channels.c.id).where(others)):
             raise Conflict("name_taken", name=name)
+        before, told = {field: getattr(channel, field) for field in values}, _told(values)
+        await audit_log.note(tx, "channel.change", key, told, before=before, after=values)
         if values:
             await tx.run(update(channels).where(channels.c.key == key).values(values))
-            before = {field: getattr(channel, field) for field in values}
-            told = _told(values)
-            await audit_log.note(tx, "channel.change", key, told, before=before, after=values)
             await touch(tx)
     return await _shown(system, key)
 
@@ -282,19 +290,6 @@ def describe(channel: Channel, snapshot: Snapshot, secret: str | UnsetType = UNS
         created_at=clock.iso(channel.created_at),
         mastersecret=secret,
     )
-
-
-async def _update(system: AppContext, action: str, key: str, values: dict[str, Any]) -> None:
-    async with system.database.write() as tx:
-        done = await tx.run(update(channels).where(channels.c.key == key).values(values))
-        if done.count == 0:
-            raise NotFound("channel_unknown", key=key)
-        await _changed(tx, action, key)
-
-
-async def _changed(tx: Tx, action: str, key: str) -> None:
-    await audit_log.note(tx, action, key)
-    await touch(tx)
 
 
 async def _shown(system: AppContext, key: str, secret: str | UnsetType = UNSET) -> ChannelInfo:

@@ -58,7 +58,8 @@ async def add(
         id = int(await tx.value(insert(words).returning(words.c.id), {**row, "created_at": now}))
         await touch(tx)
         action = "word.exempt" if exempt else "word.add"
-        await audit_log.note(tx, action, channel.key if channel else "all", folded, actor=actor)
+        subject, after = channel.key if channel else "all", {"word": folded, "exempt": exempt}
+        await audit_log.note(tx, action, subject, folded, after=after, actor=actor)
     system.directory.forget()
     return Word(id, folded, channel.key if channel else "", exempt, clock.iso(now))
 
@@ -69,12 +70,14 @@ async def remove(
     """Take back what was added for every channel, or for this one. Raises Invalid."""
     folded = _checked(word)
     async with system.database.write() as tx:
-        if (await tx.run(delete(words).where(_is(folded, channel)))).count == 0:
+        gone = delete(words).where(_is(folded, channel)).returning(words.c.exempt)
+        row = await tx.first(gone)
+        if row is None:
             raise Invalid("word_unknown", word=folded)
         await touch(tx)
-        await audit_log.note(
-            tx, "word.remove", channel.key if channel else "all", folded, actor=actor
-        )
+        subject = channel.key if channel else "all"
+        before = {"word": folded, "exempt": bool(row.exempt)}
+        await audit_log.note(tx, "word.remove", subject, folded, before=before, actor=actor)
     system.directory.forget()
 
 

@@ -96,12 +96,16 @@ async def delete_material(system: AppContext, id: int, channels: Channels = None
 
     Gives it as it was left. Raises NotFound as `show` does.
     """
-    await show(system, id, channels)
+    held = await show(system, id, channels)
     now = clock.now()
     async with system.database.write() as tx:
         still = (materials.c.id == id) & (materials.c.expires_at > now)
-        await tx.run(update(materials).where(still).values(expires_at=now))
-        await audit_log.note(tx, "material.delete", str(id))
+        done = await tx.run(update(materials).where(still).values(expires_at=now))
+        told = {"name": held.name, "size": held.size, "expires_at": held.expires_at}
+        if done.count:
+            await audit_log.note(tx, "material.delete", str(id), before=told)
+        else:
+            await audit_log.note(tx, "material.delete", str(id), before={}, after={})
     left = await show(system, id, channels)
     await _remove(system, id)
     return left

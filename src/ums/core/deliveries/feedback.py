@@ -179,5 +179,13 @@ async def _audit(tx: Tx, rows: Sequence[Any], word: str, how: str) -> None:
     if counts:
         names = await tx.rows(_MSGID, {"r": rows_json((id,) for id in counts)})
         for row in sorted(names):
-            told = f"{counts[row.id]} {word} ({how})"
-            await audit_log.note(tx, "message.resolve", row.msgid, told, actor=audit_log.ENGINE)
+            count = counts[row.id]
+            await audit_log.note(
+                tx,
+                "message.resolve",
+                row.msgid,
+                f"{count} {word} ({how})",
+                before={"unknown": count},
+                after={word: count},
+                actor=audit_log.ENGINE,
+            )

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.audit.long_lists import note_lines
 from ums.core.channels.access_lists import MAX_ENTRIES, Change
 from ums.core.common.pagination import Page, cut, page_size, plain
 from ums.core.common.sorting import Order
@@ -71,11 +72,11 @@ _FORGIVE = Statement(
 _ADD = Statement(
     "INSERT INTO suppressions (channel_id, address, reason, reply, wording, created_at)"
     f" SELECT CAST(:channel AS bigint), r.address, '{BY_HAND}', '', '', CAST(:at AS bigint)"
-    " FROM $rows(r: address text) WHERE true ON CONFLICT DO NOTHING"
+    " FROM $rows(r: address text) WHERE true ON CONFLICT DO NOTHING RETURNING address"
 )
 _LIFT = Statement(
     "DELETE FROM suppressions WHERE channel_id = :channel AND address IN"
-    " (SELECT r.address FROM $rows(r: address text))"
+    " (SELECT r.address FROM $rows(r: address text)) RETURNING address"
 )
 _KEY = Statement("SELECT key FROM channels WHERE id = :id")
 
@@ -219,11 +220,10 @@ async def _change(
     bound = {"channel": channel.id, "r": rows_json(rows)}
     bound |= {"at": clock.now()} if statement is _ADD else {}
     async with system.database.write() as tx:
-        changed = (await tx.run(statement, bound)).count
-        await audit_log.note(
-            tx, f"suppression.{action}", channel.key, f"{changed} addresses", actor=actor
-        )
-    return Change(changed, len(rows) - changed)
+        lines = sorted(address for (address,) in await tx.rows(statement, bound))
+        gone, action = statement is _LIFT, f"suppression.{action}"
+        await note_lines(tx, action, channel.key, lines, "addresses", gone=gone, actor=actor)
+    return Change(len(lines), len(rows) - len(lines))
 
 
 def _cleaned(address: str, place: int) -> str:

@@ -100,9 +100,15 @@ async def create(
     async with system.database.write() as tx:
         row["expires_at"] = await _end_of(tx, given, maker.token_id)
         id = await tx.value(insert(tokens).returning(tokens.c.id), row)
-        await audit_log.note(tx, "token.create", str(id), f"{given.name}: {' '.join(given.scopes)}")
-        found = await _row(tx, id)
-    return msgspec.structs.replace(_info(found, snapshot), token=token)
+        made = _info(await _row(tx, id), snapshot)
+        told = f"{given.name}: {' '.join(given.scopes)}"
+        await audit_log.note(tx, "token.create", str(id), told, after=_noted(made))
+    return msgspec.structs.replace(made, token=token)
+
+
+def _noted(made: TokenInfo) -> dict[str, object]:
+    """What the audit log tells of a token: all but what it is."""
+    return {name: getattr(made, name) for name in ("name", "scopes", "channels", "expires_at")}
 
 
 def _check(given: NewToken) -> None:
@@ -189,6 +195,7 @@ async def show(system: AppContext, id: int) -> TokenInfo:
 async def revoke(system: AppContext, id: int) -> TokenInfo:
     """End the token, and those that were made with it, from the next request on. To revoke one
     again changes nothing. Raises Forbidden for a token of more rights than the caller has."""
+    snapshot = await system.directory.now()
     async with system.database.write() as tx:
         rights = await authority.of_token(tx, await _row(tx, id))
         if rights is not None:
@@ -198,7 +205,9 @@ async def revoke(system: AppContext, id: int) -> TokenInfo:
             good = (tokens.c.id == each) & tokens.c.revoked_at.is_(None)
             done = await tx.run(update(tokens).where(good).values(revoked_at=clock.now()))
             if done.count:
-                await audit_log.note(tx, "token.revoke", str(each))
+                held = _info(await _row(tx, each), snapshot)
+                before = _noted(held)
+                await audit_log.note(tx, "token.revoke", str(each), held.name, before=before)
             revoked += done.count
         if not revoked:
             await audit_log.note(tx, "token.revoke", str(id), before={}, after={})

@@ -61,7 +61,7 @@ async def create_access_key(system: AppContext) -> AccessKeySecret:
     }
     async with system.database.write() as tx:
         await tx.run(insert(access_keys), row)
-        await audit_log.note(tx, "accesskey.create", made.accesskey)
+        await audit_log.note(tx, "accesskey.create", made.accesskey, after={"key": made.accesskey})
         await touch(tx)
     system.directory.forget()
     return made

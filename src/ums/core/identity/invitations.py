@@ -51,7 +51,8 @@ async def create(
     }
     async with system.database.write() as tx:
         await tx.run(insert(invitations), row)
-        await audit_log.note(tx, "operator.invite", role, "", actor=actor)
+        after = {"role": role, "channels": channels, "expires_at": clock.iso(now + GOOD_FOR)}
+        await audit_log.note(tx, "operator.invite", role, after=after, actor=actor)
     return token
 
 
@@ -73,7 +74,9 @@ async def accept(system: AppContext, token: str, name: str, password: str) -> No
     async with system.database.write() as tx:
         found = await _claim(tx, token, name)
         await operators.insert_into(tx, name, hashed, found.role, found.channels)
-        await audit_log.note(tx, "operator.accept", name, found.role, actor=f"operator:{name}")
+        after = {"role": found.role, "channels": found.channels}
+        actor = f"operator:{name}"
+        await audit_log.note(tx, "operator.accept", name, found.role, after=after, actor=actor)
 
 
 async def _claim(tx: Tx, token: str, name: str) -> Invitation:

@@ -43,9 +43,11 @@ async def end_session(system: AppContext, name: str, session_id: int) -> None:
         row = await _row(tx, name)
         grants.need_over(rights_of(row))
         mine = (rows.c.id == session_id) & (rows.c.operator_id == row.id)
-        if not (await tx.run(delete(rows).where(mine))).count:
+        ended = await tx.first(delete(rows).where(mine).returning(rows.c.address, rows.c.agent))
+        if ended is None:
             raise NotFound("session_unknown", id=session_id)
-        await audit_log.note(tx, "operator.end_session", name, str(session_id))
+        before = {"session": session_id, "address": ended.address, "browser": ended.agent}
+        await audit_log.note(tx, "operator.end_session", name, str(session_id), before=before)
 
 
 async def end_sessions(system: AppContext, name: str) -> None:
@@ -53,8 +55,7 @@ async def end_sessions(system: AppContext, name: str) -> None:
     async with system.database.write() as tx:
         row = await _row(tx, name)
         grants.need_over(rights_of(row))
-        await sessions.forget(tx, row.id)
-        await audit_log.note(tx, "operator.sign_out_everywhere", name)
+        await sessions.end_others(tx, row.id, name)
 
 
 async def reset_second_factor(system: AppContext, name: str) -> OperatorInfo:
@@ -67,7 +68,8 @@ async def reset_second_factor(system: AppContext, name: str) -> OperatorInfo:
         grants.need_over(rights_of(row))
         await tx.run(update(operators).where(operators.c.id == row.id).values(values))
         await sessions.forget(tx, row.id)
-        await audit_log.note(tx, "operator.reset_second_factor", name)
+        before, after = {"second_factor": row.totp is not None}, {"second_factor": False}
+        await audit_log.note(tx, "operator.reset_second_factor", name, before=before, after=after)
     return await show(system, name)
 
 

@@ -59,8 +59,10 @@ async def create(
     hashed = await hash_of(system, name, password)
     async with system.database.write() as tx:
         await insert_into(tx, name, hashed, role, channels, must_change=must_change)
-        await audit_log.note(tx, "operator.create", name, role)
-        return _info(await _row(tx, name))
+        row = await _row(tx, name)
+        after = {**_noted(row), "must_change": must_change}
+        await audit_log.note(tx, "operator.create", name, role, after=after)
+        return _info(row)
 
 
 async def insert_into(
@@ -142,8 +144,12 @@ async def change(
                 await _keep_one(tx)
             if password is not None or disabled:
                 await sessions.forget(tx, row.id, but=keep)
-            after = _noted(await _row(tx, name))
-            await audit_log.note(tx, "operator.change", name, told, before=_noted(row), after=after)
+            was, now = _noted(row), _noted(await _row(tx, name))
+            if password is not None:
+                was["password"], now["password"] = "old", "new"
+            await audit_log.note(tx, "operator.change", name, told, before=was, after=now)
+        else:
+            await audit_log.note(tx, "operator.change", name, before={}, after={})
         return _info(await _row(tx, name))
 
 

@@ -134,21 +134,36 @@ async def end(system: AppContext, session_id: int) -> None:
 async def end_all(system: AppContext, operator_id: int, *, but: int | None = None) -> None:
     """Sign an operator out everywhere, or everywhere else."""
     async with system.database.write() as tx:
-        await forget(tx, operator_id, but=but)
-        await audit_log.note(tx, "operator.sign_out_everywhere", str(operator_id))
+        await end_others(tx, operator_id, await _name(tx, operator_id), but=but)
 
 
-async def forget(tx: Tx, operator_id: int, *, but: int | None = None) -> None:
-    """End the sessions of an operator whose password or right to sign in changed."""
+async def end_others(tx: Tx, operator_id: int, name: str, *, but: int | None = None) -> None:
+    """The same within a transaction, for the operator of this name."""
+    ended = await forget(tx, operator_id, but=but)
+    kept = 0 if but is None else 1
+    before, after = {"sessions": kept + ended}, {"sessions": kept}
+    await audit_log.note(tx, "operator.sign_out_everywhere", name, before=before, after=after)
+
+
+async def forget(tx: Tx, operator_id: int, *, but: int | None = None) -> int:
+    """End the sessions of an operator whose password or right to sign in changed; how many."""
     mine = sessions.c.operator_id == operator_id
-    await tx.run(delete(sessions).where(mine & (sessions.c.id != (but or 0))))
+    return (await tx.run(delete(sessions).where(mine & (sessions.c.id != (but or 0))))).count
+
+
+async def _name(tx: Tx, operator_id: int) -> str:
+    return str(await tx.value(select(operators.c.name).where(operators.c.id == operator_id)))
 
 
 async def set_zone(system: AppContext, operator_id: int, zone: str) -> None:
     """In which time zone the operator's pages show times; "" for the browser's."""
     mine = operators.c.id == operator_id
     async with system.database.write() as tx:
+        row = await tx.first(select(operators.c.name, operators.c.zone).where(mine))
         await tx.run(update(operators).where(mine).values(zone=zone or None))
+        if row is not None:
+            before, after = {"zone": row.zone or ""}, {"zone": zone}
+            await audit_log.note(tx, "operator.zone", row.name, before=before, after=after)
 
 
 async def list_sessions(system: AppContext, operator_id: int) -> list[SessionInfo]:

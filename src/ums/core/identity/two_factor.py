@@ -69,9 +69,10 @@ async def confirm(system: AppContext, session: SignedIn, ticket: str, code: str)
         "recovery": kept.stored(),
     }
     async with system.database.write() as tx:
+        row = await _row(tx, operator_id)
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
         await sessions.need(tx, session.session_id)
-        await audit_log.note(tx, "operator.second_factor", str(operator_id), "on")
+        await _note_factor(tx, row, "on", len(codes))
     return codes
 
 
@@ -82,12 +83,33 @@ async def renew_codes(system: AppContext, session: SignedIn) -> list[str]:
     codes, kept = await recovery_codes.make()
     mine = (operators.c.id == operator_id) & operators.c.totp.is_not(None)
     async with system.database.write() as tx:
+        row = await _row(tx, operator_id)
         done = await tx.run(update(operators).where(mine).values(recovery=kept.stored()))
         if not done.count:
             raise Conflict("no_second_factor")
         await sessions.need(tx, session.session_id)
-        await audit_log.note(tx, "operator.recovery_codes", str(operator_id), "renewed")
+        before: dict[str, object] = {"codes_left": _left(row), "recovery": "old"}
+        after: dict[str, object] = {"codes_left": len(codes), "recovery": "new"}
+        action = "operator.recovery_codes"
+        await audit_log.note(tx, action, row.name, "renewed", before=before, after=after)
     return codes
+
+
+async def _row(tx: Tx, operator_id: int) -> Any:
+    return await tx.first(select(operators).where(operators.c.id == operator_id).with_for_update())
+
+
+def _left(row: Any) -> int:
+    return len(recovery_codes.read(row.recovery).digests)
+
+
+async def _note_factor(tx: Tx, row: Any, told: str, codes: int) -> None:
+    """`row` is the operator's as it was. That another secret took its place is a change, too."""
+    before: dict[str, object] = {"second_factor": row.totp is not None, "codes_left": _left(row)}
+    after: dict[str, object] = {"second_factor": told == "on", "codes_left": codes}
+    if row.totp is not None and told == "on":
+        before["secret"], after["secret"] = "old", "new"
+    await audit_log.note(tx, "operator.second_factor", row.name, told, before=before, after=after)
 
 
 async def codes_left(system: AppContext, operator_id: int) -> int:
@@ -103,12 +125,12 @@ async def remove(system: AppContext, session: SignedIn) -> None:
     operator_id = session.operator_id
     values = {"totp": None, "totp_step": None, "recovery": None}
     async with system.database.write() as tx:
-        role = await tx.value(select(operators.c.role).where(operators.c.id == operator_id))
-        if role in required_roles(system):
+        row = await _row(tx, operator_id)
+        if row.role in required_roles(system):
             raise Forbidden("second_factor_required")
         await tx.run(update(operators).where(operators.c.id == operator_id).values(values))
         await sessions.need(tx, session.session_id)
-        await audit_log.note(tx, "operator.second_factor", str(operator_id), "off")
+        await _note_factor(tx, row, "off", 0)
 
 
 async def check(system: AppContext, proof: Proof, code: str) -> Proof:
@@ -147,7 +169,9 @@ def _used(system: AppContext, row: Any, given: str, digest: str) -> dict[str, An
 async def _tell(tx: Tx, row: Any, values: dict[str, Any]) -> None:
     if "recovery" in values:
         left = len(recovery_codes.read(values["recovery"]).digests)
-        await audit_log.note(tx, "operator.recovery_code", row.name, f"{left} left")
+        before, after = {"codes_left": _left(row)}, {"codes_left": left}
+        action = "operator.recovery_code"
+        await audit_log.note(tx, action, row.name, f"{left} left", before=before, after=after)
 
 
 def _step_of(key: bytes, code: str, *, after: int) -> int | None:

@@ -129,8 +129,10 @@ async def upload(
         }
         async with system.database.write() as tx:
             id = await tx.value(insert(imports).returning(imports.c.id), row)
-            await audit_log.note(tx, "import.upload", str(id), _printable(name))
-            return info(await _row(tx, id))
+            made = info(await _row(tx, id))
+            after = {"name": _printable(name), **_noted(made)}
+            await audit_log.note(tx, "import.upload", str(id), _printable(name), after=after)
+            return made
     finally:
         if not await is_kept(system, copy):
             await discard(copy)
@@ -224,18 +226,22 @@ async def start(system: AppContext, import_id: int) -> ImportInfo:
         check_columns(columns_of(row))
         Table(columns_of(row), row.bind_id, Rights(snapshot)).check()
         await tx.run(update(imports).where(imports.c.id == import_id).values(state="waiting"))
-        await audit_log.note(tx, "import.start", str(import_id), row.name)
+        before, after = {"state": row.state}, {"state": "waiting"}
+        subject = str(import_id)
+        await audit_log.note(tx, "import.start", subject, row.name, before=before, after=after)
         return info(await _row(tx, import_id))
 
 
 async def remove(system: AppContext, import_id: int, expect: Expect = anything) -> None:
     """Throw a draft away, its file too. Raises NotFound, Conflict, and what `expect` raises."""
     async with system.database.write() as tx:
-        expect(info(await _draft(tx, import_id, lock=True)))
+        row = await _draft(tx, import_id, lock=True)
+        expect(info(row))
         file = await tx.value(
             delete(imports).where(imports.c.id == import_id).returning(imports.c.file)
         )
-        await audit_log.note(tx, "import.remove", str(import_id))
+        before = {"name": row.name, **_noted(info(row))}
+        await audit_log.note(tx, "import.remove", str(import_id), row.name, before=before)
     await discard(Path(file))
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
+from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.imports import undo
 from ums.core.imports.columns import Choice, check_columns, look
@@ -129,11 +130,20 @@ async def open_import(
                 shown = "".join(char if char.isprintable() else " " for char in name)[:200]
                 new = {"file": str(copy), "name": shown, "digest": digest, "bind_id": bind_id}
                 number = await tx.value(_OPEN, {**new, **read_as, "at": clock.now()})
+                await _note_start(tx, number, {"name": shown, "bind_id": bind_id})
                 return await _found(tx, number)
+            await _note_start(tx, known.id, None)
             return known
     finally:
         if known is not None or not await is_kept(system, copy):
             await discard(copy)
+
+
+async def _note_start(tx: Tx, id: int, new: dict[str, object] | None) -> None:
+    """`new` says of what the import is; None for one that goes on."""
+    before: dict[str, object] = {} if new is None else {"state": None}
+    after = {} if new is None else {"state": "waiting", **new}
+    await audit_log.note(tx, "import.start", str(id), before=before, after=after)
 
 
 async def check_bind_id(system: AppContext, bind_id: str) -> None:

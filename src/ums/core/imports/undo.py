@@ -54,7 +54,9 @@ async def request(system: AppContext, import_id: int) -> None:
         if changed and await tx.first(select(import_batches.c.number).where(mine)) is None:
             raise Conflict("undo_over")
         await tx.value(_REQUEST, {"id": import_id})
-        await audit_log.note(tx, "import.undo", str(import_id), row.name)
+        before, after = {"state": row.state}, {"state": "undoing"}
+        subject = str(import_id)
+        await audit_log.note(tx, "import.undo", subject, row.name, before=before, after=after)
 
 
 async def claim(tx: Tx, owner: str) -> int | None:

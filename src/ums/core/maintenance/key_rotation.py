@@ -201,18 +201,18 @@ async def _add(system: AppContext) -> None:
     await asyncio.to_thread(write_keys, system.settings, [*keys, new])
     system.seal.reload()
     async with system.database.write() as tx:
-        await audit_log.note(tx, "key.add", fingerprint(new))
+        await audit_log.note(tx, "key.add", fingerprint(new), after={"key": fingerprint(new)})
 
 
 async def _switch(system: AppContext, name: str) -> None:
     """Let every process seal with the key `name` from now on."""
-    root = system.seal.root.hex()
+    root, old = system.seal.root.hex(), system.seal.fingerprint
     async with system.database.write() as tx:
         # Sealed with the old key like everything else; the next step seals it anew.
         await metadata.put_first(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
         await metadata.put(tx, SEALING_KEY, name)
         await touch(tx)
-        await audit_log.note(tx, "key.rotate", name)
+        await audit_log.note(tx, "key.rotate", name, before={"key": old}, after={"key": name})
     await _follow(system)
     if not system.settings.is_sqlite:
         # Other processes go on sealing with the old key until they look again.
@@ -283,7 +283,7 @@ async def _retire(system: AppContext) -> list[str]:
         await asyncio.to_thread(write_keys, system.settings, kept)
         system.seal.reload()
         async with system.database.write() as tx:
-            await audit_log.note(tx, "key.retire", " ".join(old))
+            await audit_log.note(tx, "key.retire", " ".join(old), before={"keys": old})
     return old
 
 

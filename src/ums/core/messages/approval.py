@@ -205,7 +205,8 @@ async def _settle(
     mine = (messages.c.id == row.id) & (messages.c.halt == WAITS)
     if (await tx.run(update(messages).where(mine).values(**values))).count != 1:
         raise Invalid("not_waiting")
-    await audit_log.note(tx, action, row.msgid, detail, actor=actor)
+    before, after = {"halt": row.halt}, {"halt": values["halt"]}
+    await audit_log.note(tx, action, row.msgid, detail, before=before, after=after, actor=actor)
 
 
 def _shown(row: Any, own: set[int]) -> Waiting:

@@ -74,17 +74,21 @@ async def confirm(system: AppContext, code: str) -> None:
     """An operator has seen to it: the sender sends to several people again, what was paused for
     it goes on, and its mails are counted anew. Raises NotFound."""
     async with system.database.write() as tx:
-        id = await tx.value(select(senders.c.id).where(senders.c.code == code))
-        if id is None:
+        row = await tx.first(select(senders).where(senders.c.code == code).with_for_update())
+        if row is None:
             raise NotFound("sender_unknown", code=code)
-        values = {"stopped_at": None, "slowed_until": None}
+        id, values = row.id, {"stopped_at": None, "slowed_until": None}
         await tx.run(update(senders).where(senders.c.id == id).values(values))
         await tx.run(delete(outcomes).where(outcomes.c.sender_id == id))
         mine = (messages.c.halt == holds.PAUSE) & (messages.c.halt_reason == BOUNCES)
         paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
-        for row in await tx.rows(paused.with_for_update(key_share=True)):
-            await holds.resume(tx, row.id)
-        await audit_log.note(tx, "sender.confirm", code)
+        resumed = await tx.rows(paused.with_for_update(key_share=True))
+        for message in resumed:
+            await holds.resume(tx, message.id)
+        stopped, slowed = row.stopped_at is not None, row.slowed_until is not None
+        before = {"stopped": stopped, "slowed": slowed, "paused_messages": len(resumed)}
+        after = {"stopped": False, "slowed": False, "paused_messages": 0}
+        await audit_log.note(tx, "sender.confirm", code, before=before, after=after)
         await touch(tx)
     system.directory.forget()
     system.halted.set()

@@ -183,7 +183,8 @@ async def _halt(tx: Tx, row: Any, kind: str, actor: str | None, why: Why) -> Non
     if kind in ENDS or row.starts_at <= clock.now():
         await expansion.measure(tx, row.id)
     told = " ".join(filter(None, why))
-    await audit_log.note(tx, f"message.{_VERBS[kind]}", row.msgid, told, actor=actor)
+    action, before, after = f"message.{_VERBS[kind]}", {"halt": row.halt}, {"halt": kind}
+    await audit_log.note(tx, action, row.msgid, told, before=before, after=after, actor=actor)
     await holds.halt(tx, row.id, kind, why)
 
 

@@ -96,12 +96,19 @@ async def _in_chunks(
             which |= {"message": row.id, "after": after}
             after = await tx.value(_END, {**which, "limit": CHUNK})
             if after is None:
+                if not count:
+                    none: dict[str, object] = {}
+                    await audit_log.note(
+                        tx, "message.resend", msgid, before=none, after=none, actor=actor
+                    )
                 return count
             await _revive(tx, row)
             await quarantine.pardon(tx, row.id)
             done = await tx.run(_AGAIN, {**which, "last": after, "at": clock.now()})
+            told = f"{done.count} deliveries"
+            was, now = {"ended": done.count}, {"waiting": done.count}
             await audit_log.note(
-                tx, "message.resend", msgid, f"{done.count} deliveries", actor=actor
+                tx, "message.resend", msgid, told, before=was, after=now, actor=actor
             )
         count += done.count
 

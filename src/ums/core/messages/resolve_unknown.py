@@ -46,14 +46,22 @@ async def resolve(
             message = (await locked(tx, channel_id, msgid)).id
             found = await _chunk(tx, message, only, after)
             if not found:
+                if not count:
+                    await audit_log.note(
+                        tx, "message.resolve", msgid, before={}, after={}, actor=actor
+                    )
                 break
             after = found[-1]
             count += await _settle(tx, found, arrived=arrived)
             word = "arrived" if arrived else "did not arrive"
-            await audit_log.note(tx, "message.resolve", msgid, f"{len(found)} {word}", actor=actor)
+            told = f"{len(found)} {word}"
+            was, now = {"unknown": len(found)}, {"sent" if arrived else "failed": len(found)}
+            await audit_log.note(
+                tx, "message.resolve", msgid, told, before=was, after=now, actor=actor
+            )
     async with system.database.read() as tx:
-        now = await tally(tx, message)
-    return Resolved(**structs.asdict(now), resolved=count)
+        since = await tally(tx, message)
+    return Resolved(**structs.asdict(since), resolved=count)
 
 
 async def _chunk(tx: Tx, message: int, only: Sequence[int] | None, after: int) -> list[int]:

@@ -64,7 +64,8 @@ async def create(
         made = {**row, "created_at": clock.now()}
         id = int(await tx.value(insert(reply_rules).returning(reply_rules.c.id), made))
         await touch(tx)
-        await audit_log.note(tx, "reply_rule.create", str(id), f"{text}: {reason}", actor=actor)
+        told = f"{text}: {reason}"
+        await audit_log.note(tx, "reply_rule.create", str(id), told, after=row, actor=actor)
     system.directory.forget()
     return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
 
@@ -81,10 +82,13 @@ async def list_rules(system: AppContext) -> list[ReplyRule]:
 async def remove(system: AppContext, id: int, *, actor: str | None = None) -> None:
     """Raises NotFound."""
     async with system.database.write() as tx:
-        if (await tx.run(delete(reply_rules).where(reply_rules.c.id == id))).count == 0:
+        columns = (reply_rules.c.text, reply_rules.c.code, reply_rules.c.reason)
+        row = await tx.first(delete(reply_rules).where(reply_rules.c.id == id).returning(*columns))
+        if row is None:
             raise NotFound("reply_rule_unknown", id=id)
         await touch(tx)
-        await audit_log.note(tx, "reply_rule.delete", str(id), actor=actor)
+        before = {"text": row.text, "code": row.code, "reason": row.reason}
+        await audit_log.note(tx, "reply_rule.delete", str(id), before=before, actor=actor)
     system.directory.forget()
 
 

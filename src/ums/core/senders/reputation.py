@@ -118,13 +118,22 @@ async def _judge(tx: Tx, sender: int) -> bool:
     if slow and (row.slowed_until or 0) <= now:
         await tx.run(mine.values(slowed_until=now + SLOW))
         await audit_log.note(
-            tx, "sender.slow", row.code, _told(last.doubtful, last.judged), actor=audit_log.ENGINE
+            tx,
+            "sender.slow",
+            row.code,
+            _told(last.doubtful, last.judged),
+            before={"slow_until": None},
+            after={"slow_until": clock.iso(now + SLOW)},
+            actor=audit_log.ENGINE,
         )
         await touch(tx)
     if wide.verdict != "stop" or row.stopped_at is not None:
         return False
     await tx.run(mine.values(stopped_at=now))
-    await audit_log.note(tx, "sender.stop", row.code, _why(wide), actor=audit_log.ENGINE)
+    before, after, by = {"stopped": False}, {"stopped": True}, audit_log.ENGINE
+    await audit_log.note(
+        tx, "sender.stop", row.code, _why(wide), before=before, after=after, actor=by
+    )
     await touch(tx)
     return True
 

@@ -92,7 +92,13 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
         if count >= plan.target:
             await tx.run(update(senders).where(mine).values({**ENDED, **quota_ledger.UNSPENT}))
             await audit_log.note(
-                tx, "sender.warmed_up", row.code, f"{count} a day", actor=audit_log.ENGINE
+                tx,
+                "sender.warmed_up",
+                row.code,
+                f"{count} a day",
+                before=_noted(row.warm_up, row.warm_count),
+                after={},
+                actor=audit_log.ENGINE,
             )
             await touch(tx)
             return

@@ -27,6 +27,7 @@ async def change(
         raise Invalid("bad_value", field="brand")
     kind = "" if logo is None else _kind(logo)
     async with system.database.write() as tx:
+        before = await _noted(tx)
         await _put(tx, NAME, name)
         if logo is not None or remove_logo:
             text = "" if logo is None else base64.b64encode(logo).decode()
@@ -34,8 +35,17 @@ async def change(
             digest = hashlib.sha256(logo).hexdigest()[:16] if logo else ""
             await _put(tx, LOGO_DIGEST, digest)
         await touch(tx)
-        await audit_log.note(tx, "brand.change", name or "UMS")
+        after = await _noted(tx)
+        await audit_log.note(tx, "brand.change", name or "UMS", before=before, after=after)
     system.directory.forget()
+
+
+async def _noted(tx: Tx) -> dict[str, object]:
+    """Name and logo for the audit log, which keeps no pictures."""
+    return {
+        "name": await metadata.value(tx, NAME) or "",
+        "logo": await metadata.value(tx, LOGO_DIGEST) or "",
+    }
 
 
 async def picture(system: AppContext) -> tuple[str, bytes]:

@@ -230,7 +230,6 @@ async def delete(
             raise NotFound("user_unknown")
         expect(_shown(held, caller))
         await users.remove(tx, {userid})
-        await audit_log.note(tx, "user.delete", userid)
 
 
 async def _note(tx: Tx, action: str, userid: str, before: User | None, after: User | None) -> None:

@@ -5,13 +5,13 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.identity.principals import Principal
 from ums.core.tables import users as table
 from ums.core.users import filters, users
 from ums.core.users.administration import rights_of
 from ums.core.users.bulk_upsert import Difference, apply
+from ums.core.users.change_log import note_users, of_difference
 from ums.core.users.entry_parser import Entry, parse
 from ums.core.users.fields import ALL
 from ums.core.users.filters import Found
@@ -50,8 +50,7 @@ async def tag(system: AppContext, caller: Principal, userids: list[str], change:
             outcomes = await apply(tx, entries, changed)
             done += sum(not isinstance(one, Invalid) for one in outcomes)
             told = f"{change.op} tag {change.tag}"
-            after = {"count": len(changed)} if changed else {}
-            await audit_log.note(tx, "user.bulk", _told(there), told, before={}, after=after)
+            await note_users(tx, "user.bulk", there, [of_difference(one) for one in changed], told)
     return done
 
 
@@ -61,10 +60,7 @@ async def delete(system: AppContext, caller: Principal, userids: list[str]) -> i
     done = 0
     for part in _slices(userids):
         async with system.database.write() as tx:
-            gone = await users.remove(tx, set(part))
-            done += len(gone)
-            after = {"count": len(gone)} if gone else {}
-            await audit_log.note(tx, "user.delete", _told(sorted(gone)), before={}, after=after)
+            done += len(await users.remove(tx, set(part)))
     return done
 
 
@@ -74,8 +70,3 @@ def _raw(userid: str, change: TagChange) -> dict[str, Any]:
 
 def _slices(userids: list[str]) -> list[list[str]]:
     return [userids[start : start + SLICE] for start in range(0, len(userids), SLICE)]
-
-
-def _told(userids: list[str]) -> str:
-    """How many, and who the first ones are."""
-    return f"{len(userids)} users: {', '.join(userids[:5])}"

@@ -59,7 +59,8 @@ async def create(
     async with system.database.write() as tx:
         await _check_free(tx, name)
         id = int(await tx.value(insert(segments).returning(segments.c.id), row))
-        await audit_log.note(tx, "segment.create", str(id), name, actor=actor)
+        after = {"name": name, "conditions": text}
+        await audit_log.note(tx, "segment.create", str(id), name, after=after, actor=actor)
         return _shown(await _found(tx, id))
 
 
@@ -104,7 +105,8 @@ async def remove(system: AppContext, id: int, *, actor: str | None = None) -> No
             if read_audience(message.audience).segment == id:
                 raise Invalid("segment_used", id=id, msgid=message.msgid)
         await tx.run(delete(segments).where(segments.c.id == id))
-        await audit_log.note(tx, "segment.delete", str(id), row.name, actor=actor)
+        before = {"name": row.name, "conditions": row.conditions}
+        await audit_log.note(tx, "segment.delete", str(id), row.name, before=before, actor=actor)
 
 
 async def list_segments(system: AppContext) -> list[Segment]:

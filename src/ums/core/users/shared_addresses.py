@@ -7,13 +7,15 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums.core.audit import audit_log
+from ums.core.audit.audit_log import Note
+from ums.core.audit.long_lists import grouped, parts_of
+from ums.core.audit.masking import LONGEST
 from ums.core.tables import addresses, users
 from ums.core.users.fields import ALL
 from ums.db import Tx
 
 ACTION: Final = "user.shared"
-TOLD: Final = 200  # changes that one entry of the log names; it tells how many there were
-_GROUP: Final = 20  # the log keeps no longer lists
+_LONGEST: Final = LONGEST - 100  # characters of values in a line, beside who they are of
 
 
 class SharedChange(Struct, frozen=True, gc=False):
@@ -31,21 +33,22 @@ def is_shared(slot: tuple[str, str]) -> bool:
 
 
 async def note(tx: Tx, changes: Sequence[SharedChange], by: str = "") -> None:
-    """Write them down in the transaction that makes them, as one entry for all."""
-    if not changes:
-        return
+    """Write all of them down in the transaction that makes them, in as few entries as hold them."""
     # What was lost comes first: what was only added can be seen at the users.
-    told = sorted(changes, key=lambda one: not set(one.before) - set(one.after))[:TOLD]
+    told = sorted(changes, key=lambda one: not set(one.before) - set(one.after))
     subject = changes[0].userid if len(changes) == 1 else f"{len(changes)} addresses"
-    detail = ", ".join(part for part in (by, f"{len(changes)} changed", _left_out(changes)) if part)
-    await audit_log.note(
-        tx,
-        ACTION,
-        subject,
-        detail,
-        before=_grouped([_line(one, one.before) for one in told]),
-        after=_grouped([_line(one, one.after) for one in told]),
-    )
+    lines = [each for one in told for each in _lines(one)]
+    notes = [
+        Note(
+            audit_log.source(),
+            subject,
+            before=grouped([before for before, _ in part]),
+            after=grouped([after for _, after in part]),
+            detail=", ".join(filter(None, (by, f"{len(changes)} changed", place))),
+        )
+        for place, part in parts_of(lines)
+    ]
+    await audit_log.note_all(tx, ACTION, notes)
 
 
 async def note_removed(tx: Tx, ids: Sequence[int]) -> None:
@@ -57,14 +60,16 @@ async def note_removed(tx: Tx, ids: Sequence[int]) -> None:
     await note(tx, [SharedChange(row.userid, row.kind, [row.value], ()) for row in rows])
 
 
-def _left_out(changes: Sequence[SharedChange]) -> str:
-    return f"the first {TOLD} are told" if len(changes) > TOLD else ""
+def _lines(change: SharedChange) -> list[tuple[str, str]]:
+    """What was and is there, as pairs of lines: of much, a pair for each value that differs."""
+    before, after = set(change.before), set(change.after)
+    if max(len(", ".join(values)) for values in (before, after)) <= _LONGEST:
+        return [(_line(change, before), _line(change, after))]
+    return [
+        (_line(change, before & {value}), _line(change, after & {value}))
+        for value in sorted(before ^ after)
+    ]
 
 
 def _line(change: SharedChange, values: Collection[str]) -> str:
-    return f"{change.userid} {change.kind}: {', '.join(sorted(values)[:_GROUP])}"
-
-
-def _grouped(lines: list[str]) -> dict[str, list[str]]:
-    starts = range(0, len(lines), _GROUP)
-    return {f"from {start + 1}": lines[start : start + _GROUP] for start in starts}
+    return f"{change.userid} {change.kind}: {', '.join(sorted(values))}"

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
-from ums.core.audit import audit_log
 from ums.core.channels.channels import check_channel
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import AccessKey, Channel
 from ums.core.tables import addresses, tags, users
 from ums.core.users.bulk_upsert import REMOVE_USERS, Difference, apply
+from ums.core.users.change_log import UserChange, note_users, of_difference
 from ums.core.users.entry_parser import Entry, Rights, parse
 from ums.core.users.fields import read_userid, show_userid
 from ums.core.users.shared_addresses import note_removed
@@ -75,16 +75,14 @@ async def opt_with(
     given = _entries(body)
     results = [_read(raw, rights) for raw in given]
     entries = [result for result in results if isinstance(result, Entry)]
+    names = [_named(raw) for raw in given]
+    async with system.database.write() as tx:
+        changed: list[Difference] = []
+        outcomes = iter(await apply(tx, entries, changed))
+        await note_users(tx, "user.put", names, [of_difference(one) for one in changed])
     if entries:
-        async with system.database.write() as tx:
-            changed: list[Difference] = []
-            outcomes = iter(await apply(tx, entries, changed))
-            asked = [entry.userid for entry in entries]
-            there = {one.userid for one in changed}
-            put = [userid for userid in dict.fromkeys(asked) if userid in there]
-            await _note(tx, "user.put", asked, put)
         results = [next(outcomes) if isinstance(one, Entry) else one for one in results]
-    return _report([_named(raw) for raw in given], results, language)
+    return _report(names, results, language)
 
 
 async def delete(system: AppContext, caller: Caller, body: object, language: str = "en") -> Report:
@@ -97,29 +95,19 @@ async def delete(system: AppContext, caller: Caller, body: object, language: str
     given = _entries(body)
     results: list[object] = [_read_userid(one) for one in given]
     wanted = {one for one in results if isinstance(one, str)}
-    if wanted:
+    names = [show_userid(one) for one in given]
+    if not wanted:
+        async with system.database.write() as tx:
+            await note_users(tx, "user.delete", names, ())
+    else:
         async with system.database.write() as tx:
             known = await remove(tx, wanted)
-            await _note(tx, "user.delete", sorted(wanted), sorted(known))
         for number, one in enumerate(results):
             if isinstance(one, str) and one not in known:
                 results[number] = Invalid("user_unknown")
             elif isinstance(one, str):
                 known.remove(one)  # the same userid again: it is not there any more
-    return _report([show_userid(one) for one in given], results, language)
-
-
-async def _note(tx: Tx, action: str, asked: Sequence[str], userids: Sequence[str]) -> None:
-    """Of many at once, how many were changed and who the first are; where none was, who was meant
-    and that nothing changed."""
-    if not userids:
-        subject = asked[0] if len(asked) == 1 else f"{len(asked)} users"
-        await audit_log.note(tx, action, subject, before={}, after={})
-    elif len(userids) == 1:
-        await audit_log.note(tx, action, userids[0])
-    else:
-        told = {"count": len(userids), "userids": list(userids)}
-        await audit_log.note(tx, action, f"{len(userids)} users", after=told)
+    return _report(names, results, language)
 
 
 async def find(tx: Tx, userid: str) -> User | None:
@@ -180,13 +168,25 @@ def _named(raw: object) -> str:
 
 
 async def remove(tx: Tx, userids: set[str]) -> set[str]:
-    """Delete these users; the userids of those that were there."""
+    """Delete these users, with all that they had in the audit log; the userids of those that were
+    there."""
     # Locked in one order, the one `apply` takes: see there.
-    held = select(users.c.id, users.c.userid).where(users.c.userid.in_(sorted(userids)))
+    held = select(users).where(users.c.userid.in_(sorted(userids)))
     rows = await tx.rows(held.order_by(users.c.userid).with_for_update())
+    gone = [_deleted(user) for user in await gather(tx, rows)]
+    await note_users(tx, "user.delete", sorted(userids), gone)
     await note_removed(tx, [row.id for row in rows])
     await tx.run(REMOVE_USERS, {"r": rows_json((row.id,) for row in rows)})
     return {row.userid for row in rows}
+
+
+def _deleted(user: User) -> UserChange:
+    held: dict[str, object] = {
+        f"{kind} {bind}": values
+        for kind, bound in {**user.addresses, "tag": user.tags}.items()
+        for bind, values in bound.items()
+    }
+    return UserChange(user.userid, {**held, "attributes": user.attributes}, None)
 
 
 def _report(names: list[str], results: list[object], language: str) -> Report:

@@ -53,6 +53,7 @@ UNAUDITED = {name: "reads" for name in VERBS if name.endswith((".list", ".show")
     "callback.batch": "reads",
     "callback.batches": "reads",
     "doctor": "looks, and changes nothing",
+    "migrate": "tells which schema there is; to open the database has migrated it",
     "message.send": "the message names who asked for it, and its acceptance is noted",
     "operator.sessions": "reads",
     "segment.count": "counts, and changes nothing",

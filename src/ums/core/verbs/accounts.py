@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from ums import clock
+from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.channels.policy import show, with_changes
 from ums.core.context.app_context import AppContext
@@ -92,6 +93,7 @@ async def _channel_rotate(system: AppContext, _: Intake, p: ChannelRotate) -> ob
 async def _channel_rules(system: AppContext, _: Intake, p: ChannelRules) -> object:
     changes = p.changes
     if changes is None:
+        audit_log.look()
         return show(await channels.rules_of(system, p.key))
     return show(
         await channels.change_rules(system, p.key, lambda rules: with_changes(rules, changes))
@@ -136,6 +138,8 @@ async def _sender_caps(system: AppContext, _: Intake, p: SenderCaps) -> object:
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
         await senders.edit(system, p.code, changes)
+    else:
+        audit_log.look()
     return await quota_ledger.caps_of(system, p.code)
 
 
@@ -150,6 +154,8 @@ async def _sender_warm_up(system: AppContext, _: Intake, p: SenderWarmUp) -> obj
         await warm_up.end(system, p.code)
     elif p.plan is not None:
         await warm_up.begin(system, p.code, p.plan)
+    else:
+        audit_log.look()
     return await warm_up.show(system, p.code)
 
 
@@ -159,7 +165,11 @@ async def _sender_mailbox(system: AppContext, _: Intake, p: SenderMailbox) -> ob
         await mailboxes.remove(system, p.code)
     elif p.mailbox is not None:
         await mailboxes.set_mailbox(system, p.code, p.mailbox)
+    elif not p.look:
+        audit_log.look()
     if p.look:
+        async with system.database.write() as tx:
+            await audit_log.note(tx, "sender.mailbox_look", p.code)
         return await mailbox_polling.look_now(system, p.code)
     return await mailboxes.show(system, p.code)
 

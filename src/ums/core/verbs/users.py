@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ums import clock
+from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.identity.principals import Principal
 from ums.core.imports import rejects, runner
@@ -110,6 +111,8 @@ def _shown(found: runner.Import, language: str) -> dict[str, Any]:
 
 async def _import_rejects(system: AppContext, _: Intake, p: ImportRejects) -> object:
     await rejects.rejected_workbook(system, p.id, Path(p.target), p.language)
+    async with system.database.write() as tx:
+        await audit_log.note(tx, "import.export", str(p.id))
     return {"file": p.target}
 
 

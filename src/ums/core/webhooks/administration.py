@@ -115,7 +115,8 @@ async def replay(
         if not count and first is not None and first == last:
             raise NotFound("callback_batch_unknown", id=first)
         told = f"{count} batches of {first or 'the first'} to {last or 'the last'}"
-        await audit_log.note(tx, "callback.replay", channel.key, told)
+        before, after = {"dead": count}, {"dead": 0, "waiting": count}
+        await audit_log.note(tx, "callback.replay", channel.key, told, before=before, after=after)
     return Replayed(count)
 
 

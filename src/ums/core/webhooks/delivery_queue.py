@@ -223,6 +223,8 @@ async def _disable(tx: Tx, batch: Batch, why: str, now: int) -> None:
             "callback.disable",
             str(key),
             f"address {batch.address_id}: {why}",
+            before={"state": "verified"},
+            after={"state": "disabled"},
             actor=audit_log.ENGINE,
         )
 

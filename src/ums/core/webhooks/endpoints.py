@@ -4,7 +4,7 @@ The first becomes the default. The default cannot be deleted; another can be mad
 a channel that wants no callbacks at all switches them off in its rules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -97,7 +97,8 @@ async def add(
         }
         id = await tx.value(insert(addresses).returning(addresses.c.id), row)
         told = f"{place.host}, {schedule}, {proof.form}"
-        await _changed(tx, "callback.add", channel, id, told)
+        after = {**_noted(place, proof), "schedule": schedule, "default": first}
+        await _changed(tx, "callback.add", channel, id, told, after=after)
     return await _shown(system, channel, id, secret)
 
 
@@ -147,6 +148,7 @@ async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
         channel,
         id,
         {**well, "failing_since": None, "failures": 0, "rest_until": None},
+        _health,
     )
     return await _shown(system, channel, id)
 
@@ -170,11 +172,14 @@ async def delete(system: AppContext, channel: Channel, id: int) -> None:
     """
     async with system.database.write() as tx:
         await tx.run(locked(channel))
-        if (await row_of(tx, channel, id)).is_default:
+        row = await row_of(tx, channel, id)
+        if row.is_default:
             raise Invalid("callback_default")
         gone = {"state": "deleted", "state_at": clock.now()}
         await tx.run(update(addresses).where(addresses.c.id == id).values(gone))
-        await _changed(tx, "callback.delete", channel, id)
+        host = _parsed(row.url).host
+        before = {"host": host, "form": row.form, "username": row.username, "state": row.state}
+        await _changed(tx, "callback.delete", channel, id, host, before=before)
     system.directory.forget()
 
 
@@ -189,7 +194,7 @@ async def rotate(
         "old_secret_until": clock.now() + overlap,
         "secret": system.seal.close(secret, context(channel, row.url)),
     }
-    await _update(system, "callback.rotate", channel, id, values)
+    await _update(system, "callback.rotate", channel, id, values, _secrets)
     return await _shown(system, channel, id, secret)
 
 
@@ -206,6 +211,9 @@ async def test(
     body = payload.encode([payload.sample(channel.key, now)])
     sent = headers(system, channel, row, f"ums_test_{now}", body)
     reply = await client.post(system, row.url, row.schedule, sent, body)
+    async with system.database.write() as tx:
+        outcome = f"address {id}: {'taken' if reply.ok else 'not taken'}"
+        await audit_log.note(tx, "callback.test", channel.key, outcome)
     told = reply.detail.words(language) if isinstance(reply.detail, Detail) else reply.detail
     return Tested(reply.ok, reply.status, told, clock.now() - now)
 
@@ -325,12 +333,27 @@ def _identity(row: Any) -> tuple[Any, ...]:
 
 
 async def _update(
-    system: AppContext, action: str, channel: Channel, id: int, values: dict[str, Any]
+    system: AppContext,
+    action: str,
+    channel: Channel,
+    id: int,
+    values: dict[str, Any],
+    noted: Callable[[Any], dict[str, object]],
 ) -> None:
     async with system.database.write() as tx:
-        await row_of(tx, channel, id)
+        before = noted(await row_of(tx, channel, id))
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
-        await _changed(tx, action, channel, id)
+        after = noted(await row_of(tx, channel, id))
+        await _changed(tx, action, channel, id, before=before, after=after)
+
+
+def _health(row: Any) -> dict[str, object]:
+    return {"state": row.state, "failures": row.failures}
+
+
+def _secrets(row: Any) -> dict[str, object]:
+    until = row.old_secret_until
+    return {"secret": row.secret, "old_good_until": None if until is None else clock.iso(until)}
 
 
 def _noted(place: httpx.URL, proof: Proof) -> dict[str, object]:
