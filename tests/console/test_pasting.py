@@ -6,6 +6,7 @@ from playwright.async_api import Page
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD
 from support.doors import Door
+from ums.console.i18n import Words
 from ums.core.identity import operators
 
 DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
@@ -84,4 +85,41 @@ async def test_a_pasted_picture_is_not_dropped_silently(
         assert "<img>" in await page.inner_text(".tool-note")
         await page.keyboard.type("words")
         assert "words" in await page.input_value("#html")
+        assert complaints == []
+
+
+async def _dropped(page: Page, kind: str, data: str) -> None:
+    """Dragged into the text with the mouse, from another page or program."""
+    box = await page.locator(".rich-text").bounding_box()
+    assert box is not None
+    session = await page.context.new_cdp_session(page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        await session.send(
+            "Input.dispatchDragEvent",
+            {
+                "type": step,
+                "x": box["x"] + 40,
+                "y": box["y"] + 20,
+                "data": {"items": [{"mimeType": kind, "data": data}], "dragOperationsMask": 1},
+            },
+        )
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("zh", PHONE)])
+async def test_what_is_dropped_is_taken_as_what_is_pasted(
+    door: Door, browser_path: str | None, language: str, size: tuple[int, int]
+) -> None:
+    words = Words(language)
+    async with opened(browser_path, door, language, size) as page:
+        complaints = await _editor(page, door)
+        await page.keyboard.type("before ")
+        await _dropped(page, "text/html", STYLED)
+        await page.wait_for_selector(".tool-note:not(:empty)")
+        note = await page.inner_text(".tool-note")
+        assert words("editor_left_tables") in note
+        kept = await page.input_value("#html")
+        assert "<b>all</b>" in kept
+        assert "cell" in kept
+        assert not [one for one in ("<img", "<table", "<style", "font-size") if one in kept]
+        await fits(page)
         assert complaints == []

@@ -13,7 +13,7 @@ from ums.core.maintenance import health_checks
 from ums.core.senders import mailboxes, senders
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders.senders import SenderInfo
-from ums.errors import Invalid, UmsError
+from ums.errors import Forbidden, UmsError
 from ums.mail.provider_presets import preset_of
 
 _TEXTS = ("host", "account", "sent_folder", "inbox")
@@ -65,18 +65,22 @@ async def set_mailbox(
             visitor.caller.need("senders:approve")
         await mailboxes.set_mailbox(system, code, _mailbox(fields))
     except UmsError as error:
-        if error.reason in ("host_shape", "port_range", "encryption"):
-            error.values.setdefault("field", error.reason.partition("_")[0])
-        form = refused(request, {**fields, "password": ""}, error)
+        others = await _flaws(system, code, fields, error)
+        form = refused(request, {**fields, "password": ""}, error, others=others)
         sender, box = await senders.show(system, code), await mailboxes.show(system, code)
         return _form(request, sender, box, form, error.status)
     return go(f"/senders/{code}", "senders.did_mailbox")
 
 
+async def _flaws(system: Any, code: str, fields: dict[str, str], error: UmsError) -> list[UmsError]:
+    """All that is wrong with the form, as far as the visitor may save it at all."""
+    if isinstance(error, Forbidden):
+        return []
+    return await mailboxes.flaws_of(system, code, _mailbox(fields))
+
+
 def _mailbox(fields: dict[str, str]) -> NewMailbox:
-    port = whole(fields.get("port", "").strip(), 5)
-    if port is None:
-        raise Invalid("port_range")
+    port = whole(fields.get("port", "").strip(), 5) or 0
     kind: Any = fields.get("encryption", "")
     texts = {name: fields.get(name, "").strip() for name in _TEXTS}
     return NewMailbox(

@@ -1,5 +1,6 @@
 """The mailboxes of senders' accounts: how they are opened. `mailbox_polling` looks into them."""
 
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -8,11 +9,13 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import AppContext
+from ums.core.context.directory import Sender
 from ums.core.senders.validation import refuse_controls
 from ums.core.tables import mailboxes, senders
 from ums.db import Tx
-from ums.errors import Detail, Invalid, NotFound
+from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail import imap, transports
 from ums.mail.imap import MailboxSettings
 from ums.mail.outcomes import Encryption
@@ -73,8 +76,8 @@ async def in_trouble(system: AppContext) -> list[str]:
 async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> MailboxInfo:
     """Open the account's mailbox from now on so. Raises Invalid, NotFound."""
     sender = await system.directory.sender(code)
-    own = transports.read(sender.settings)
-    settings = _settings(given, own.account or own.from_address)
+    own = _account_of(sender)
+    settings = _settings(given, own)
     async with system.database.write() as tx:
         # Whoever else sets it waits, and then sees what was set.
         mine = select(senders.c.id).where(senders.c.id == sender.id)
@@ -89,12 +92,9 @@ async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> Mailb
             "problem": "",
             "problem_detail": "",
         }
+        _check_password(given, before, own)
         if given.password is not None:
             values["secret"] = system.seal.close(given.password, secret_context(code, settings))
-        elif before is None:
-            raise Invalid("missing", field="password")
-        elif _moved(before, settings):
-            raise Invalid("password_again", field="password")
         if before is None or _moved(before, settings):
             values |= {"uidvalidity": 0, "uid": 0, "found_sent_folder": "", "looked_at": None}
         if before is None:
@@ -107,6 +107,23 @@ async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> Mailb
         await audit_log.note(tx, "sender.mailbox", code, place, before=was, after=now)
         row = await stored(tx, sender.id)
     return _shown(row)
+
+
+async def flaws_of(system: AppContext, code: str, given: NewMailbox) -> list[UmsError]:
+    """All that is wrong with a mailbox that is to be set. Raises NotFound."""
+    sender = await system.directory.sender(code)
+    async with system.database.read() as tx:
+        before = await stored(tx, sender.id)
+    found = all_of([*_checks(given), lambda: _check_port(given, before)])
+    if found and before is not None:
+        return found  # whether the password would go elsewhere cannot be said yet
+    return [*found, *all_of([lambda: _check_password(given, before, _account_of(sender))])]
+
+
+def _account_of(sender: Sender) -> str:
+    """The account of a mailbox that names none."""
+    own = transports.read(sender.settings)
+    return own.account or own.from_address
 
 
 async def remove(system: AppContext, code: str) -> None:
@@ -143,28 +160,65 @@ def password_of(system: AppContext, row: Any) -> str:
 
 
 def _settings(given: NewMailbox, account: str) -> MailboxSettings:
-    host, account = given.host.strip(), given.account.strip() or account
-    if given.encryption not in set(Encryption):
-        raise Invalid("encryption", field="encryption")
-    if not 1 <= given.port <= 65535:
-        raise Invalid("port_range", field="port")
-    if not transports.is_host(host):
-        raise Invalid("host_shape", field="host", host=host)
-    texts = {"account": account, "sent_folder": given.sent_folder, "inbox": given.inbox}
-    for name, text in {**texts, "password": given.password or ""}.items():
-        refuse_controls(text, name)
-        if len(text) > 255:
-            raise Invalid("misfit", field=name, detail=Detail("at_most_characters", most=255))
-    if not given.inbox.strip():
-        raise Invalid("missing", field="inbox")
+    """Raises Invalid for the first field that is wrong."""
+    for check in _checks(given):
+        check()
     return MailboxSettings(
-        host=host,
+        host=given.host.strip(),
         port=given.port,
         encryption=Encryption(given.encryption),
-        account=account,
+        account=given.account.strip() or account,
         sent_folder=given.sent_folder.strip(),
         inbox=given.inbox.strip(),
     )
+
+
+def _checks(given: NewMailbox) -> list[Check]:
+    """A check for each field."""
+    names = ("account", "password", "sent_folder", "inbox")
+    return [
+        lambda: _check_encryption(given.encryption),
+        lambda: _check_range(given.port),
+        lambda: _check_host(given.host.strip()),
+        *(partial(_check_text, name, getattr(given, name) or "") for name in names),
+        lambda: _check_inbox(given.inbox),
+    ]
+
+
+def _check_encryption(encryption: str) -> None:
+    if encryption not in set(Encryption):
+        raise Invalid("encryption", field="encryption")
+
+
+def _check_range(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise Invalid("port_range", field="port")
+
+
+def _check_host(host: str) -> None:
+    if not transports.is_host(host):
+        raise Invalid("host_shape", field="host", host=host)
+
+
+def _check_text(name: str, text: str) -> None:
+    refuse_controls(text, name)
+    if len(text) > 255:
+        raise Invalid("misfit", field=name, detail=Detail("at_most_characters", most=255))
+
+
+def _check_inbox(inbox: str) -> None:
+    if not inbox.strip():
+        raise Invalid("missing", field="inbox")
+
+
+def _check_password(given: NewMailbox, before: Any, own_account: str) -> None:
+    """Where the password is kept, nothing else may be that it goes to."""
+    if given.password is not None:
+        return
+    if before is None:
+        raise Invalid("missing", field="password")
+    if _moved(before, _settings(given, own_account)):
+        raise Invalid("password_again", field="password")
 
 
 def _check_port(given: NewMailbox, before: Any) -> None:
