@@ -1,6 +1,12 @@
 // Parts of a page that change while somebody looks. Quiet in a tab that nobody sees.
 
 const AGAIN = 5_000; // ms after the server was away; EventSource itself gives up on an error page
+const LEAVING = 10_000; // ms that whoever goes to another page is left alone
+
+let left = -LEAVING;
+window.addEventListener("beforeunload", () => {
+  left = performance.now();
+});
 
 export function goLive(root: ParentNode, changed: () => void): void {
   for (const part of root.querySelectorAll<HTMLElement>("[data-live]")) follow(part, changed);
@@ -32,8 +38,14 @@ function follow(part: HTMLElement, changed: () => void): void {
   start();
 }
 
-/** Load the page again, with the word of what was just done. */
+/** Load the page again, with the word of what was just done. Not while another page, or a file, is
+ * on its way: it would never come. */
 function again(): void {
+  const wait = left + LEAVING - performance.now();
+  if (wait > 0) {
+    setTimeout(again, wait);
+    return;
+  }
   const here = new URL(location.href);
   const { did } = document.body.dataset;
   if (did === undefined) return location.reload();

@@ -4,9 +4,10 @@ import asyncio
 from re import search
 
 import pytest
+from playwright.async_api import Route
 
 from console.browser import PHONE, WIDE, fits, log_in, opened
-from console.conftest import PASSWORD, Visit
+from console.conftest import PASSWORD, Visit, settled
 from support.doors import Door
 from support.fakes import Call
 from ums.console.i18n import WORDS, Words
@@ -58,6 +59,36 @@ async def test_counts_and_table_follow_after_a_halt(
             await fits(page)
     finally:
         go_on.set()
+
+
+async def test_the_end_keeps_nobody_who_goes_to_another_page(
+    door: Door, browser_path: str | None
+) -> None:
+    """The page loads itself again when its message is over, but not in place of another page that
+    somebody has clicked on."""
+    await operators.create(door.system, "admin", PASSWORD)
+    channel, go_on = await door.channel(), asyncio.Event()
+    door.smtp.script["RCPT"] = lambda call: b"451 4.7.1 later\r\n"
+    body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
+    msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
+
+    async def slow(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    async def is_over() -> bool:
+        return door.app.state["live"] == 0
+
+    async with opened(browser_path, door, "en", WIDE) as page:
+        await log_in(page)
+        await page.route("**/users", slow)
+        await page.goto(f"/messages/{msgid}")
+        async with page.expect_request("**/users"):
+            await page.locator(".menu a[href='/users']").click(no_wait_after=True)
+        assert (await door.post(f"/api/messages/{msgid}/cancel", {}, channel)).status == 200
+        await settled(is_over)
+        go_on.set()
+        await page.wait_for_url("**/users")
 
 
 async def test_an_end_is_told_only_while_something_may_go_out(door: Door, visit: Visit) -> None:
