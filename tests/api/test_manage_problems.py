@@ -219,3 +219,18 @@ async def test_every_operation_is_told_wholly(shared: Door) -> None:
     assert len(ids) == len(list(openapi.operations(openapi.the_document())))
     # msgspec tells two shapes of one name apart by their modules, which are nobody's business.
     assert not [name for name in openapi.the_document()["components"]["schemas"] if "." in name]
+
+
+@pytest.mark.parametrize("body", [b'{"x":', b'{"name": 5}', b'{"zone": 5, "name": "n"}', b"[]"])
+async def test_chinese_answers_hold_no_english_of_the_parser(
+    shared: Door, admin: Token, body: bytes
+) -> None:
+    channel = await shared.channel()
+    for path, who in (("/v1/sent", channel), ("/api/channels", admin)):
+        answer = await shared.post(path, body, who, Accept_Language="zh")
+        assert answer.status == 400
+        message = answer.body["message"]
+        assert not any(word in message for word in ("Expected", "truncated", "malformed")), message
+    chinese = {"Accept-Language": "zh"}
+    answer = await shared.get("/api/channels?limit=x", admin, headers=chinese)
+    assert "Expected" not in answer.body["message"]

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ums.api.responses import Call, answer, language_of
 from ums.errors import Invalid, NotFound, UmsError, WrongMethod
+from ums.parser_words import retell
 
 MEDIA_TYPE = "application/problem+json"
 _CHALLENGE = 'Basic realm="UMS", charset="UTF-8", Bearer realm="UMS"'
@@ -85,15 +86,15 @@ def tell_http(request: Call, error: HTTPException) -> Response[bytes]:
 def _unread(request: Call, detail: str) -> Invalid:
     handler: Any = request.scope.get("route_handler")
     if handler is not None and handler.opt.get("takes") == "application/json":
-        return Invalid("bad_json", detail=detail)
-    return Invalid("misfit", field="body", detail=detail)
+        return Invalid("bad_json", detail=retell(detail))
+    return Invalid("misfit", field="body", detail=retell(detail))
 
 
 def _misfit(entry: dict[str, str]) -> Invalid:
     """What one entry of Litestar's list says; msgspec's words name the field in the text."""
     message, key, source = entry.get("message", ""), entry.get("key", ""), entry.get("source")
     if source in ("query", "path", "header"):
-        return Invalid("bad_filter", field=key, detail=message)
+        return Invalid("bad_filter", field=key, detail=retell(message))
     if message == f"'{key}'":
         return Invalid("missing", field="body")
     inner = _FIELD.search(message)
@@ -102,4 +103,4 @@ def _misfit(entry: dict[str, str]) -> Invalid:
         field = f"{where}.{inner[1]}" if where else inner[1]
         unknown = "unknown field" in message
         return Invalid("unknown_field" if unknown else "missing", field=field[:80])
-    return Invalid("misfit", field=where or "body", detail=message)
+    return Invalid("misfit", field=where or "body", detail=retell(message))

@@ -16,6 +16,7 @@ from ums.core.common.locale import preferred
 from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
 from ums.errors import Broken, Detail, Invalid, NotFound, TooLarge, UmsError, WrongMethod
+from ums.parser_words import retell
 from ums.web.bodies import check_values
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ def json_of(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid("bad_json", detail=str(error)) from None
+        raise Invalid("bad_json", detail=retell(str(error))) from None
     except RecursionError:
         raise Invalid("bad_json", detail=Detail("deeply_nested")) from None
 
@@ -89,7 +90,7 @@ def http(request: Call, error: HTTPException) -> Response[bytes]:
         limit = system_of(request).settings.body_limit
         return failed(request, TooLarge("too_large", limit=limit))
     if isinstance(error, ClientException) or error.status_code < 500:
-        return failed(request, Invalid("misfit", field="request", detail=str(error.detail)))
+        return failed(request, Invalid("misfit", field="request", detail=retell(str(error.detail))))
     return unexpected(request, error)
 
 

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from ums.core.context.channel_policy import LONGEST_CAP, ChannelPolicy, FrequencyCap, QuietHours
 from ums.errors import Detail, Invalid
+from ums.parser_words import retell
 
 MOST = 1_000_000
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -36,7 +37,7 @@ def with_changes(rules: ChannelPolicy, changes: dict[str, Any]) -> ChannelPolicy
     try:
         return msgspec.convert(given, ChannelPolicy)
     except msgspec.ValidationError as error:
-        raise Invalid("misfit", field="rules", detail=str(error)) from None
+        raise Invalid("misfit", field="rules", detail=retell(str(error))) from None
 
 
 class RulesShown(ChannelPolicy, frozen=True, omit_defaults=False):

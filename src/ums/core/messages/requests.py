@@ -14,6 +14,7 @@ from ums.core.users.audience import Audience
 from ums.errors import CODES, Detail, Invalid, Refused
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.mime.builder import BadContent, check_subject
+from ums.parser_words import retell
 
 MAX_USERIDS = 1000
 MAX_TAGS = 20
@@ -149,7 +150,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any:
     except msgspec.ValidationError as error:
         raise _misfit(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid("bad_json", detail=str(error)) from None
+        raise Invalid("bad_json", detail=retell(str(error))) from None
     except RecursionError:
         raise Invalid("bad_json", detail=Detail("deeply_nested")) from None
 
@@ -161,7 +162,7 @@ def _misfit(text: str) -> Invalid:
     missing = re.fullmatch(r"Object missing required field `(\w+)`", what)
     if missing:
         return Invalid("missing", field=f"{field}.{missing[1]}" if where else missing[1])
-    return Invalid("misfit", field=field, detail=what.replace("`", ""))
+    return Invalid("misfit", field=field, detail=retell(what))
 
 
 def _check_types(given: Any) -> None:

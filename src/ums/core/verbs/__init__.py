@@ -32,6 +32,7 @@ from ums.core.verbs import (
 )
 from ums.core.verbs.base import Verb
 from ums.errors import Detail, Invalid
+from ums.parser_words import retell
 
 VERBS: dict[str, Verb] = {
     **accounts.VERBS,
@@ -94,7 +95,7 @@ async def _prepared(system: AppContext, name: str, params: object) -> tuple[Verb
     try:
         given = msgspec.convert(params, verb.params)
     except msgspec.ValidationError as error:
-        raise Invalid("misfit", field=name, detail=str(error)) from None
+        raise Invalid("misfit", field=name, detail=retell(str(error))) from None
     _refuse_unstored(name, given)
     if verb.seals:
         # A folder without the right key has made one of its own: what it sealed, no other

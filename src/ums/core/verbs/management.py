@@ -18,6 +18,7 @@ from ums.core.reporting.statistics_sql import Asked, By
 from ums.core.verbs.base import Id, Verb
 from ums.core.verbs.users import ImportId
 from ums.errors import Invalid, NotFound
+from ums.parser_words import retell
 
 
 class Part(Struct):
@@ -54,7 +55,7 @@ async def _token_create(system: AppContext, _: Intake, p: TokenCreate) -> object
             {"name": p.name, "scopes": p.scopes, "channels": p.channels}, NewToken
         )
     except msgspec.ValidationError as error:
-        raise Invalid("misfit", field="token", detail=str(error)) from None
+        raise Invalid("misfit", field="token", detail=retell(str(error))) from None
     if p.days is not None:
         given = msgspec.structs.replace(given, expires_at=_after(p.days))
     system.directory.forget()
