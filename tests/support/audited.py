@@ -45,6 +45,7 @@ EVENTS: Final = {
     **dict.fromkeys(
         ("sender.test", "sender.mailbox_look", "callback.test", "audit.verify"), _LOOKED
     ),
+    "template.test": "a test mail, whose message is the record",
     "suppression.held_back": "UMS says why it suppresses nobody for now",
     "restored.hold": "UMS says that it found a restored backup, and holds what waits",
     "restored.confirm": "ends that hold, which is or is not",
