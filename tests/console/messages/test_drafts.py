@@ -184,7 +184,7 @@ async def test_a_scheduled_message_says_so_and_can_be_moved_and_cancelled(
         await page.fill("#starts", start.strftime("%Y-%m-%dT%H:%M"))
         await page.click("main form button.primary")
         await page.wait_for_url("**/check")
-        go = page.locator("form[data-once] button")
+        go = page.locator("form[action$='/go'] button")
         assert await go.inner_text() == words("send.go_scheduled", count=1)
         await go.click()
         await page.wait_for_url("**/messages/*")
