@@ -158,6 +158,8 @@ async def rotate(system: AppContext) -> KeyStatus:
                 raise Invalid("key_missing")
             await _add(system)
         await _switch(system, _behind(system)[0])
+    else:
+        await _note_rotation(system, _before(system)[-1], system.seal.fingerprint, "continued")
     await _seal_all(system)
     return await _status(system, await _retire(system) if alone else [])
 
@@ -217,6 +219,11 @@ async def _switch(system: AppContext, name: str) -> None:
     if not system.settings.is_sqlite:
         # Other processes go on sealing with the old key until they look again.
         await asyncio.sleep(2 * CHECK_EVERY)
+
+
+async def _note_rotation(system: AppContext, old: str, new: str, how: str) -> None:
+    async with system.database.write() as tx:
+        await audit_log.note(tx, "key.rotate", new, how, before={"key": old}, after={"key": new})
 
 
 async def _seal_all(system: AppContext) -> None:
@@ -284,6 +291,9 @@ async def _retire(system: AppContext) -> list[str]:
         system.seal.reload()
         async with system.database.write() as tx:
             await audit_log.note(tx, "key.retire", " ".join(old), before={"keys": old})
+    else:
+        async with system.database.write() as tx:
+            await audit_log.note(tx, "key.retire", "", before={}, after={})
     return old
 
 
