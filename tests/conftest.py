@@ -22,7 +22,7 @@ from support.databases import Databases
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import AppContext
-from ums.core.identity import held_tries, password_hashing
+from ums.core.identity import password_hashing, password_turns
 from ums.core.maintenance.startup import open_system
 from ums.db import open_database
 from ums.migrations import runner
@@ -101,7 +101,7 @@ def _recorded(found: list[str], failed: int, *, soak: bool) -> str:
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is slow on purpose would only be slow here."""
     monkeypatch.setattr(password_hashing, "_hasher", PasswordHasher(1, 8, 1))
-    monkeypatch.setattr(held_tries, "HELD_SECONDS", 0.0)
+    monkeypatch.setattr(password_turns, "HELD_SECONDS", 0.0)
 
 
 def _option(request: pytest.FixtureRequest, name: str) -> Any:

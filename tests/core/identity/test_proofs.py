@@ -29,6 +29,7 @@ from ums.errors import Busy, NotAuthenticated, UmsError
 PASSWORD = "correct horse battery"
 OTHER = "seven grey herons fly"
 HERE = Client("192.0.2.1")
+THERE = Client("203.0.113.1")
 OVER = "Meanwhile the password or the second factor was changed"
 Change = Callable[[AppContext], Awaitable[object]]
 
@@ -42,7 +43,7 @@ async def disabled(system: AppContext) -> None:
 
 
 async def factor_set(system: AppContext) -> None:
-    await set_up(system, await signed_in(system))
+    await set_up(system, await signed_in(system, THERE))
 
 
 async def factor_reset(system: AppContext) -> None:
@@ -62,11 +63,9 @@ def code_of(secret: str, steps: int = 0) -> str:
     return TOTP(key, 6, SHA1(), 30).generate(clock.now() / 1000 + 30 * steps).decode()
 
 
-async def signed_in(system: AppContext, code: str = "") -> SignedIn:
-    operator = await login.check_password(system, "li", PASSWORD, HERE)
-    if code:
-        operator = await login.check_code(system, operator, code, HERE)
-    done = await login.sign_in(system, operator, HERE)
+async def signed_in(system: AppContext, client: Client = HERE) -> SignedIn:
+    operator = await login.check_password(system, "li", PASSWORD, client)
+    done = await login.sign_in(system, operator, client)
     found = await sessions.find(system, done.session)
     assert found is not None
     return found

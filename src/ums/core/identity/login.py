@@ -4,28 +4,30 @@ How often may be tried before waits begin that grow (core.identity.throttle):
 
 - one account from one address, and one code of one account from one address: 5
 - one account from everywhere: 20, and its waits stay under a minute
-- one address on all accounts: 100, and its waits stay under a minute
+- one address on all accounts: 50, and its waits stay under a minute
 - a browser in which the operator has signed in before: 10, whatever others do elsewhere
 
 **A wait is no lock.** Whoever guesses must not be able to keep others out:
 
-- An account with a second factor is never held up: its right password leads on to the code, from
-  any address, also the guesser's own. Whoever guesses such a password has gained nothing without
-  the factor, codes have limits of their own that nobody reaches without the password, and that it
-  was right is noted. Who may be meant by a try is known only after it was looked at, so nothing
-  but what looking costs can bound them: tries that are held back go through one narrow lane
-  (core.identity.held_tries).
+- The right password of an account with a second factor leads on to the code whatever has to wait,
+  from any address, also the guesser's own. Whoever guesses such a password has gained nothing
+  without the factor, codes have limits of their own that nobody reaches without the password, and
+  that it was right is noted. Who may be meant by a try is known only after it was looked at, so
+  nothing but what looking costs can bound them: tries that are held back go through one narrow
+  lane, in which only a flood of the same account from the same address can make one miss its turn
+  (core.identity.password_turns).
 - The wait of an address holds no account up that has had no more than `SPARE` failures from there:
   a guesser of many names shuts no office out. Such a try counts for its account, and only a right
   password is told.
 
 What that leaves to a guesser, in an hour and of accounts without a second factor: 24 passwords of
-one account from one address; 83 of one account from everywhere; 265 of all accounts from one
+one account from one address; 83 of one account from everywhere; 170 of all accounts from one
 address, and 6 more of each account. A password that UMS takes stands 3 * 10**10. With a second
 factor: what one thread can hash; and who knows the password has 24 codes from one address and 54
 from everywhere (`tests/core/identity/test_guessing.py`).
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -38,15 +40,15 @@ from ums.core.audit.audit_gate import HalfSignIns
 from ums.core.common import operator_names
 from ums.core.context.app_context import AppContext
 from ums.core.identity import (
-    held_tries,
     known_devices,
     password_hashing,
+    password_turns,
     proofs,
     sessions,
     throttle,
     two_factor,
 )
-from ums.core.identity.held_tries import HeldTries
+from ums.core.identity.password_turns import PasswordTurns
 from ums.core.identity.proofs import Proof
 from ums.core.identity.throttle import Key, Limit
 from ums.core.tables import operators as rows
@@ -57,7 +59,7 @@ FREE: Final = 5
 SPARE: Final = 3
 PAIR: Final = Limit("pair", FREE, 900, own=True)
 ACCOUNT: Final = Limit("account", 20, 60)
-ADDRESS: Final = Limit("address", 100, 60, leak=30_000)
+ADDRESS: Final = Limit("address", 50, 60, leak=30_000)
 DEVICE: Final = Limit("device", 10, 900, own=True)
 CODE: Final = Limit("code", FREE, 900, own=True)
 CODES: Final = Limit("codes", 20, 900)
@@ -102,16 +104,16 @@ class SignIn(Struct, frozen=True):
 async def check_password(system: AppContext, name: str, password: str, client: Client) -> Operator:
     """The operator of this password and of this name, in whatever case it is typed. Raises
     NotAuthenticated, and Busy for whoever has to wait after failures."""
-    row, since = await _row(system, name), time.monotonic()
+    row = await _row(system, name)
     keys = _keys(system, row, name, client)
     try:
-        async with system.database.write() as tx:
+        async with _counting(system, client), system.database.write() as tx:
             await throttle.reserve(tx, *keys)
     except Busy as busy:
-        await _check_held(system, row, password, keys, since, busy)
+        await _check_held(system, row, password, client, keys, busy)
     else:
-        good = await password_hashing.verify(row.password_hash if row else None, password)
-        if not good or row is None:
+        turns, stored = system.shared(PasswordTurns), row.password_hash if row else None
+        if not await turns.is_right(client.network, stored, password) or row is None:
             raise NotAuthenticated("wrong_password")
         await _give_back(system, keys)
     return await _accepted(system, row, client)
@@ -133,25 +135,36 @@ def _keys(system: AppContext, row: Any, name: str, client: Client) -> list[Key]:
 
 
 async def _check_held(
-    system: AppContext, row: Any, password: str, keys: list[Key], since: float, busy: Busy
+    system: AppContext,
+    row: Any,
+    password: str,
+    client: Client,
+    keys: list[Key],
+    busy: Busy,
 ) -> None:
     """A try that has to wait: raises `busy`, unless it may get through and is right."""
-    counted = await _spare(system, keys)
+    counted, since = await _spare(system, client, keys), time.monotonic()
     if row is not None and (counted or row.totp is not None):
-        lane = system.shared(HeldTries)
-        if await lane.is_right(keys[0].key, row.password_hash, password):
+        turns = system.shared(PasswordTurns)
+        if await turns.is_right_all_the_same(keys[0].key, row.password_hash, password):
             await _give_back(system, counted)
             return
-    await held_tries.hold(since)
+    await password_turns.hold(since)
     raise busy
 
 
-async def _spare(system: AppContext, keys: list[Key]) -> list[Key]:
+def _counting(system: AppContext, client: Client) -> asyncio.Lock:
+    """Of one address one try is counted at a time: those of a flood wait for each other in the
+    database, and would take all of its connections."""
+    return system.shared(PasswordTurns).counting.of(client.network)
+
+
+async def _spare(system: AppContext, client: Client, keys: list[Key]) -> list[Key]:
     """Where the try counts which nothing but the wait of the address holds up, if the account has
     one to spare; nowhere otherwise."""
     own = [key for key in keys if key.limit is not ADDRESS]
     try:
-        async with system.database.write() as tx:
+        async with _counting(system, client), system.database.write() as tx:
             counts = await throttle.reserve(tx, *own)
             if counts[own[0]] > SPARE:
                 raise await throttle.waits(tx, *keys) or Busy("too_many_tries", seconds=1)
@@ -181,7 +194,7 @@ async def check_code(system: AppContext, operator: Operator, code: str, client: 
         keys = [CODE_OF_DEVICE.key(operator.id, device)]
     else:
         keys = [CODE.key(client.network, operator.id), CODES.key(operator.id)]
-    async with throttle.attempt(system.database, *keys):
+    async with throttle.attempt(system.database, *keys, turn=_counting(system, client)):
         proof = await two_factor.check(system, operator.proof, code)
     return Operator(operator.name, operator.two_factor, proof)
 

@@ -15,7 +15,7 @@ and the wait ends by itself.
 
 import hashlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import ceil
 from typing import Final
 
@@ -104,9 +104,11 @@ async def give_back(tx: Tx, *keys: Key) -> None:
 
 
 @asynccontextmanager
-async def attempt(database: Database, *keys: Key) -> AsyncGenerator[None]:
-    """Reserve a try, and give it back when the block ends well. Raises Busy."""
-    async with database.write() as tx:
+async def attempt(
+    database: Database, *keys: Key, turn: AbstractAsyncContextManager[None] | None = None
+) -> AsyncGenerator[None]:
+    """Reserve a try, in its `turn`, and give it back when the block ends well. Raises Busy."""
+    async with turn or nullcontext(), database.write() as tx:
         await reserve(tx, *keys)
     yield
     async with database.write() as tx:

@@ -1,0 +1,62 @@
+"""The order in which passwords are looked at, which takes its time, so that no flood keeps others
+waiting.
+
+Tries that nothing holds back take turns by their addresses: of one address one is looked at at a
+time, so that a burst from one takes one place in the queue.
+
+Tries that are held back are looked at as well, for a right one shall get through all the same.
+
+Who tries cannot be told apart before that, so they go through a lane that is narrow on purpose: of
+one account from one address one at a time, of all of them one at a time in a process, each account
+and address in its turn. Of the two threads that hash passwords (password_hashing) one stays free
+for whoever is not held back. Only who tries what is being flooded, from where the flood comes, may
+find no turn in time, and tries again.
+
+A wrong one is told nothing but to wait, and always after `HELD_SECONDS`, whether it was looked at,
+had no turn in time, or named somebody who is not there: so neither the answer nor its time tells
+which names there are, or who has a second factor.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+from ums.core.identity import password_hashing
+from ums.core.identity.turns import Turns
+from ums.db import Database
+from ums.errors import Busy
+
+HELD_SECONDS = 2.0
+TURN_SECONDS: Final = 1.5
+"""For as long a try waits for its turn; what is looked at then is done within `HELD_SECONDS`."""
+
+
+class PasswordTurns:
+    """Who is next in one process."""
+
+    def __init__(self, _database: Database) -> None:
+        self.counting = Turns()  # by addresses, before anything is looked at
+        self._turns, self._held = Turns(), Turns()
+        self._one = asyncio.Lock()
+
+    async def is_right(self, network: str, stored: str | None, password: str) -> bool:
+        """Whether it is the password, of a try from `network` that nothing holds back. Raises
+        Busy."""
+        async with self._turns.of(network):
+            return await password_hashing.verify(stored, password)
+
+    async def is_right_all_the_same(self, who: str, stored: str, password: str) -> bool:
+        """The same of a try that is held back; False also where it had no turn. `who` takes turns
+        with others."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS) as waiting:
+                async with self._held.of(who), self._one:
+                    waiting.reschedule(None)
+                    return await password_hashing.verify(stored, password)
+        except (TimeoutError, Busy):
+            return False
+
+
+async def hold(since: float) -> None:
+    """Wait until what began at `since` (time.monotonic) was held for as long as all others."""
+    await asyncio.sleep(max(0.0, since + HELD_SECONDS - time.monotonic()))
