@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -28,8 +28,16 @@ Visit = Callable[..., Awaitable[httpx.AsyncClient]]
 
 @pytest.fixture
 def dialect() -> str:
-    """The pages know no database: one kind is enough."""
+    """Most pages know no database: one kind is enough."""
     return "sqlite"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module about what goes by locks, counts and what others do meanwhile (sessions, tries,
+    approvals) says BOTH_DATABASES = True."""
+    both = getattr(metafunc.module, "BOTH_DATABASES", False)
+    if both and "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", ["sqlite", "postgresql"])
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ async def door(settings: Settings) -> AsyncIterator[Door]:
 
 
 @asynccontextmanager
-async def browsing(door: Door, language: str = "en") -> AsyncIterator[httpx.AsyncClient]:
+async def browsing(door: Door, language: str = "en") -> AsyncGenerator[httpx.AsyncClient]:
     """Somebody who is not signed in; forms come from the console's own pages."""
     base = f"http://127.0.0.1:{door.port}"
     headers = {"Origin": base, "Accept": "text/html", "Accept-Language": language}

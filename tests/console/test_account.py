@@ -12,6 +12,8 @@ from ums.core.identity import operators
 from ums.core.identity.login import FREE
 from ums.core.tables import operators as rows
 
+BOTH_DATABASES = True
+
 
 async def test_in_and_out(door: Door) -> None:
     await operators.create(door.system, "管理员", PASSWORD)

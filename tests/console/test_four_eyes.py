@@ -9,6 +9,8 @@ from console.browser import WIDE, log_in, opened
 from console.conftest import Visit
 from support.doors import Door, OneChannel
 
+BOTH_DATABASES = True
+
 HTML = "<p>Hello {{ name }}, <b>look</b></p><script>alert(1)</script>"
 WRITTEN = {"with": "text", "subject": "Only today", "body": "A plain <b>offer</b>"}
 

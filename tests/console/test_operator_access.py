@@ -15,6 +15,8 @@ from ums.core.identity.operators import Role
 from ums.core.identity.user_agents import name_of
 from ums.core.settings import runtime_settings
 
+BOTH_DATABASES = True
+
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"  # noqa: E501
 
 

@@ -23,6 +23,8 @@ from ums.console.reauthentication import BEFORE_FORM, PAGE, RECENT
 from ums.core.channels import channels
 from ums.core.identity import invitations, operators
 
+BOTH_DATABASES = True
+
 # What is about passwords, second factors, tokens, secrets, operators, invitations and exports.
 NOUNS = re.compile(
     r"password|two-factor|second|recovery|codes|token|secret|rotate|callbacks|access|/key"

@@ -17,6 +17,8 @@ from ums.console.i18n import Words
 from ums.core.identity import one_time_secrets, operators
 from ums.core.tables import shown_once as rows
 
+BOTH_DATABASES = True
+
 
 async def test_without_scripts_a_new_channel_s_zone_is_utc(
     door: Door, browser_path: str | None

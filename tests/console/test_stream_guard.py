@@ -14,6 +14,8 @@ from ums.core.identity import operators, sessions
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 
+BOTH_DATABASES = True
+
 Change = Callable[[Door, str], Awaitable[object]]
 
 

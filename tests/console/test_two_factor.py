@@ -23,6 +23,8 @@ from ums.core.identity import operators, password_hashing, recovery_codes
 from ums.core.identity.login import FREE
 from ums.core.tables import operators as rows
 
+BOTH_DATABASES = True
+
 HIDDEN = re.compile(r'name="ticket" value="([^"]+)"')
 
 
