@@ -7,6 +7,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from support.doors import Door, OneChannel, Token
+from ums import clock
 from ums.core.identity import operators
 
 A = "a@example.org"
@@ -233,13 +234,14 @@ async def test_an_end_that_was_named_stays_where_it_is(door: Door) -> None:
     admin, channel = await door.api_token(), await door.channel()
     await operators.create(door.system, "zhao", "a rather long password")
     await door.send("PATCH", f"/api/channels/{channel.key}/rules", {"approval": True}, admin)
-    named = await waiting(door, channel, deliver_by="2027-01-01T00:00:00Z")
+    end = clock.iso(clock.now() + 30 * clock.DAY)
+    named = await waiting(door, channel, deliver_by=end)
     usual = await waiting(door, channel)
     before = (await door.get(f"/api/messages/{usual}", channel)).body
     for msgid in (named, usual):
         await door.post(f"/api/messages/{msgid}/approve", {}, admin)
     kept = (await door.get(f"/api/messages/{named}", channel)).body
-    assert kept["expires_at"] == "2027-01-01T00:00:00.000Z"
+    assert kept["expires_at"] == end
     moved = (await door.get(f"/api/messages/{usual}", channel)).body
     assert moved["expires_at"] > before["expires_at"]
 

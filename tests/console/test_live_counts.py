@@ -10,6 +10,7 @@ from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import PASSWORD, Visit, settled
 from support.doors import Door
 from support.fakes import Call
+from ums import clock
 from ums.console.i18n import WORDS, Words
 from ums.console.rendering import number_words
 from ums.core.identity import operators
@@ -98,7 +99,7 @@ async def test_an_end_is_told_only_while_something_may_go_out(door: Door, visit:
     done = (await door.post("/api/messages", body, channel)).body["msgid"]
     await door.done(done, channel)
     assert ends not in (await visitor.get(f"/messages/{done}")).text
-    later = {**body, "starts_at": "2027-06-01T09:00:00Z"}
+    later = {**body, "starts_at": clock.iso(clock.now() + clock.DAY)}
     waits = (await door.post("/api/messages", later, channel)).body["msgid"]
     assert ends in (await visitor.get(f"/messages/{waits}")).text
 
@@ -108,7 +109,7 @@ async def test_what_was_cancelled_is_not_among_those_not_reached(door: Door, vis
     body = {"recipients": [{"address": "a@example.org"}], "subject": "s", "text": "t"}
     done = (await door.post("/api/messages", body, channel)).body["msgid"]
     await door.done(done, channel)
-    later = {**body, "starts_at": "2027-06-01T09:00:00Z"}
+    later = {**body, "starts_at": clock.iso(clock.now() + clock.DAY)}
     waits = (await door.post("/api/messages", later, channel)).body["msgid"]
     assert (await door.post(f"/api/messages/{waits}/cancel", {}, channel)).status == 200
     home = (await visitor.get("/home")).text
