@@ -31,8 +31,14 @@ SENDER: dict[str, Any] = {
 
 def told(page: str) -> dict[str, str]:
     """What stands beside each field."""
-    found = re.findall(r'<p class="error" id="([\w-]+)-error">([^<]*)</p>', page)
+    found = re.findall(r'<p class="error" id="([\w:.-]+)-error">([^<]*)</p>', page)
     return {name: unescape(words) for name, words in found}
+
+
+def held(page: str, name: str) -> str:
+    """What stands in the field."""
+    (found,) = re.findall(rf'<input id="{re.escape(name)}"[^>]* value="([^"]*)"', page)
+    return unescape(found)
 
 
 def in_language(words: list[str], language: str) -> bool:

@@ -8,12 +8,13 @@ from litestar.params import FromPath
 from ums.console import two_factor
 from ums.console.current_operator import client_of, cookies_of, current, inside, session_cookie
 from ums.console.dependencies import System, Visitor
-from ums.console.forms import Form, given, refused, wait
+from ums.console.forms import Form, check_again, given, refused, wait
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.time_zones import known_zones, zone_of
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import Check, all_awaited, all_of
 from ums.core.identity import login as signing_in
-from ums.core.identity import operator_access, operators, sessions
+from ums.core.identity import operator_access, operators, passwords, sessions
 from ums.core.identity.proofs import Proof
 from ums.core.identity.two_factor import codes_left
 from ums.errors import Invalid, UmsError
@@ -116,7 +117,8 @@ async def change_password(request: AnyRequest, system: System, visitor: Visitor)
             proof=proof,
         )
     except UmsError as error:
-        form = refused(request, {"old": "", "password": "", "again": ""}, error)
+        others = await _flaws(system, visitor, fields)
+        form = refused(request, {"old": "", "password": "", "again": ""}, error, others=others)
         return page(
             request,
             "account/password.html",
@@ -129,11 +131,24 @@ async def change_password(request: AnyRequest, system: System, visitor: Visitor)
 
 async def _check_new(system: System, visitor: Visitor, fields: dict[str, str]) -> Proof:
     proof = await signing_in.check_current(system, visitor.signed_in, fields.get("old", ""))
-    if fields.get("password", "") != fields.get("again", ""):
-        raise Invalid("passwords_differ", field="again")
-    if fields.get("password") == fields.get("old"):
-        raise Invalid("password_same", field="password")
+    for check in _checks_of_new(fields):
+        check()
     return proof
+
+
+def _checks_of_new(fields: dict[str, str]) -> list[Check]:
+    return [lambda: check_again(fields), lambda: _check_other(fields)]
+
+
+def _check_other(fields: dict[str, str]) -> None:
+    if fields.get("password", "") == fields.get("old", ""):
+        raise Invalid("password_same", field="password")
+
+
+async def _flaws(system: System, visitor: Visitor, fields: dict[str, str]) -> list[UmsError]:
+    """All that is wrong with the new password, also where the current one is."""
+    own = passwords.check_new(system, fields.get("password", ""), visitor.name)
+    return [*all_of(_checks_of_new(fields)), *await all_awaited([own])]
 
 
 handlers = [

@@ -8,7 +8,7 @@ from litestar.datastructures import UploadFile
 
 from ums.console.current_operator import AnyRequest
 from ums.console.i18n import Words, language_of
-from ums.errors import UmsError
+from ums.errors import Invalid, UmsError
 
 
 class Form:
@@ -97,6 +97,7 @@ _FIELD_OF = {
     "wrong_password": "password",
     "bad_subject": "subject",
     "template_empty": "html",
+    "attributes_large": "attributes",
 }
 
 
@@ -127,6 +128,12 @@ def refused(
     """The form again, with what is wrong in the reader's language."""
     language = language_of(request)
     return Form(values, error=error, others=others, language=language, fields=fields)
+
+
+def check_again(fields: Mapping[str, str]) -> None:
+    """Raises Invalid unless the new password was typed twice."""
+    if fields.get("password", "") != fields.get("again", ""):
+        raise Invalid("passwords_differ", field="again")
 
 
 def wait(error: UmsError) -> dict[str, str]:

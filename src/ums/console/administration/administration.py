@@ -10,7 +10,7 @@ from msgspec import UNSET
 from ums import __version__
 from ums.console.current_operator import client_of
 from ums.console.dependencies import System, Visitor
-from ums.console.forms import Form, chosen, given, lists, refused, sort_of
+from ums.console.forms import Form, check_again, chosen, given, lists, refused, sort_of
 from ums.console.one_time_secret import reveal
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.channels.channels import list_channels
@@ -20,7 +20,7 @@ from ums.core.identity.api_tokens import NewToken
 from ums.core.identity.principals import Principal
 from ums.core.identity.scopes import SCOPES
 from ums.core.maintenance import restore_guard
-from ums.errors import Invalid, UmsError
+from ums.errors import UmsError
 
 ROLES: Final = ("administrator", "operator", "viewer")
 
@@ -95,13 +95,13 @@ async def _invitation(request: AnyRequest, system: Any, token: str) -> invitatio
 @post("/invitation/{token:str}", scope="open", body="open")
 async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> Response[str]:
     found, fields = await _invitation(request, system, token), await given(request)
-    name = fields.get("name", "").strip()
+    name, password = fields.get("name", "").strip(), fields.get("password", "")
     try:
-        if fields.get("password") != fields.get("again"):
-            raise Invalid("passwords_differ", field="again")
-        await invitations.accept(system, token, name, fields.get("password", ""))
+        check_again(fields)
+        await invitations.accept(system, token, name, password)
     except UmsError as error:
-        form = refused(request, {"name": name, "password": "", "again": ""}, error)
+        others = await operators.flaws_of(system, name, password)
+        form = refused(request, {"name": name, "password": "", "again": ""}, error, others=others)
         return page(
             request,
             "administration/invitation.html",
@@ -165,11 +165,11 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
         "scopes": chosen(fields.get("scopes", [])),
         "channels": chosen(fields.get("channels", [])),
     }
+    asked = NewToken(values["name"], values["scopes"], values["channels"] or None)
     try:
-        asked = NewToken(values["name"], values["scopes"], values["channels"] or None)
         made = await api_tokens.create(system, asked, visitor.caller.name)
     except UmsError as error:
-        form = refused(request, values, error)
+        form = refused(request, values, error, others=await api_tokens.flaws_of(system, asked))
         return await _tokens(request, system, form, status=error.status)
     return await reveal(system, visitor, "token", name=made.name, secret=str(made.token))
 

@@ -10,7 +10,7 @@ from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused, sort_of, whole
 from ums.console.one_time_secret import reveal
 from ums.console.rendering import AnyRequest, go, page
-from ums.console.time_zones import known_zones, zone_of
+from ums.console.time_zones import known_zones
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.common.sorting import ByName
@@ -55,14 +55,14 @@ async def create_channel(request: AnyRequest, system: System, visitor: Visitor) 
     """The page after it is the only one that shows the MasterSecret."""
     visitor.caller.unbound()
     fields = await given(request)
+    values = {name: fields.get(name, "").strip() for name in ("name", "key", "zone")}
+    name, key, zone = values["name"], values["key"] or None, values["zone"] or "UTC"
     try:
         await health_checks.require_key(system)
-        key, zone = fields.get("key") or None, fields.get("zone", "").strip() or "UTC"
-        zone_of(zone)
-        made = await channels.create(system, fields.get("name", ""), key, zone=zone)
+        made = await channels.create(system, name, key, zone=zone)
     except UmsError as error:
-        values = {name: fields.get(name, "") for name in ("name", "key", "zone")}
-        return _new(request, refused(request, values, error), error.status)
+        others = await channels.flaws_of(system, name, key, zone=zone)
+        return _new(request, refused(request, values, error, others=others), error.status)
     return await _reveal(system, visitor, "channel", made)
 
 

@@ -1,5 +1,6 @@
 """Where a channel is told: its callback addresses, and the batches nobody took."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -14,7 +15,7 @@ from ums.core.audit import audit_log
 from ums.core.common.sorting import ByTime
 from ums.core.context.directory import Channel
 from ums.core.maintenance import health_checks
-from ums.core.webhooks import administration, endpoint_rows, endpoints
+from ums.core.webhooks import administration, endpoint_checks, endpoint_rows, endpoints
 from ums.core.webhooks.backoff import HOSTED
 from ums.core.webhooks.endpoints import Changes
 from ums.core.webhooks.signatures import SIGNED, Proof
@@ -65,18 +66,26 @@ async def add_callback(
     """Its signing secret is shown once, on a page of its own."""
     channel = visitor.caller.channel(key)
     values = await _typed(request, tuple(_NEW))
+    proof = Proof(values["form"] or SIGNED, values["username"], values["password"])
+    asked = (system, channel, values["url"], values["schedule"], proof)
+    may = visitor.caller.may_see_secret(channel)
     try:
         await health_checks.require_key(system)
-        proof = Proof(values["form"] or SIGNED, values["username"], values["password"])
-        may = visitor.caller.may_see_secret(channel)
-        made = await endpoints.add(
-            system, channel, values["url"], values["schedule"], proof, may_see_secret=may
-        )
+        made = await endpoints.add(*asked, may_see_secret=may)
     except UmsError as error:
-        error.values.setdefault("field", "form" if error.reason == "callback_hosted" else "url")
-        form = refused(request, {**values, "password": ""}, error)
+        others = await endpoint_checks.flaws_of_new(*asked, may_see_secret=may)
+        form = _refused(request, values, error, others)
         return await _callbacks(request, system, channel, form, status=error.status)
     return await _reveal(system, visitor, channel, str(made.secret))
+
+
+def _refused(
+    request: AnyRequest, values: dict[str, str], error: UmsError, others: Sequence[UmsError]
+) -> Form:
+    """The form again. The password is not: it has to be typed once more."""
+    for one in (error, *others):
+        one.values.setdefault("field", "form" if one.reason == "callback_hosted" else "url")
+    return refused(request, {**values, "password": ""}, error, others=others)
 
 
 async def _reveal(system: Any, visitor: Any, channel: Channel, secret: str) -> Response[str]:
@@ -123,15 +132,16 @@ async def edit_callback(
     channel = visitor.caller.channel(key)
     values = await _typed(request, ("url", "form", "username", "password"))
     new = {name: value for name, value in values.items() if value or name != "password"}
+    asked = (system, channel, callback_id, Changes(**new))
+    may = visitor.caller.may_see_secret(channel)
     try:
         await health_checks.require_key(system)
-        may = visitor.caller.may_see_secret(channel)
-        await endpoints.change(system, channel, callback_id, Changes(**new), may_see_secret=may)
+        await endpoints.change(*asked, may_see_secret=may)
     except UmsError as error:
         if isinstance(error, NotFound):
             raise
-        error.values.setdefault("field", "form" if error.reason == "callback_hosted" else "url")
-        form = refused(request, {**values, "password": ""}, error)
+        others = await endpoints.flaws_of_change(*asked, may_see_secret=may)
+        form = _refused(request, values, error, others)
         return _callback(request, channel, callback_id, form, error.status)
     return go(f"/channels/{channel.key}/callbacks", "channels.did_change_callback")
 

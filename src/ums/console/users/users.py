@@ -1,6 +1,7 @@
 """Users: the people that channels reach."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,13 +13,15 @@ from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, lists, parted, refused, sort_of, whole
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import number
 from ums.core.deliveries import suppressions
 from ums.core.reporting import reports
-from ums.core.users import administration, bulk_actions, filters, segments
+from ums.core.users import administration, bulk_actions, filters, segments, users
 from ums.core.users.administration import UserDraft, UserInfo, UserOrder
 from ums.core.users.bulk_actions import TagChange
-from ums.core.users.fields import read_value
+from ums.core.users.entry_parser import read_attributes
+from ums.core.users.fields import read_userid, read_value
 from ums.core.users.filters import Found
 from ums.core.users.search import FEW, LONGEST
 from ums.core.users.visibility import bind_names
@@ -128,13 +131,15 @@ async def new_user(request: AnyRequest, visitor: Visitor) -> Response[str]:
 
 @post("/users", scope="users:write")
 async def create_user(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    fields = await given(request)
+    fields, binds = await given(request), list(bind_names(visitor.caller))
     userid = fields.get("userid", "").strip()
     try:
-        draft = _draft(fields, None, list(bind_names(visitor.caller)))
+        draft = _draft(fields, None, binds)
         await administration.put(system, visitor.caller, userid, draft, _is_new)
     except UmsError as error:
-        form = refused(request, {"userid": "", **fields}, error, FIELDS)
+        others = [*await _flaws_of_userid(system, userid), *all_of(_checks(fields, binds))]
+        values = {"userid": "", **_empty(binds), **fields}
+        form = refused(request, values, error, FIELDS, others)
         return page(
             request,
             "users/form.html",
@@ -212,8 +217,8 @@ async def change_user(
     try:
         await administration.put(system, visitor.caller, userid, _draft(fields, user, list(binds)))
     except UmsError as error:
-        form = refused(request, fields, error, FIELDS)
-        status = error.status
+        others, values = all_of(_checks(fields, list(binds))), {**_empty(list(binds)), **fields}
+        form, status = refused(request, values, error, FIELDS, others), error.status
         return page(request, "users/form.html", status=status, form=form, user=user, binds=binds)
     return go(_page_of(userid), "users.did_change")
 
@@ -239,17 +244,49 @@ def _draft(fields: dict[str, str], user: UserInfo | None, binds: list[str]) -> U
     """All of the user: what the form has no field for stays as it is."""
     addresses = dict(user.addresses) if user else {}
     emails, tags = dict(addresses.get("email", {})), dict(user.tags) if user else {}
-    for bind in binds:
-        if f"email:{bind}" in fields:
-            emails[bind] = _values("email", f"email:{bind}", [fields[f"email:{bind}"].strip()])
-        if f"tags:{bind}" in fields:
-            tags[bind] = _values("tag", f"tags:{bind}", parted(fields[f"tags:{bind}"]))
+    emails |= {bind: _email(fields, bind) for bind in binds if f"email:{bind}" in fields}
+    tags |= {bind: _tags(fields, bind) for bind in binds if f"tags:{bind}" in fields}
     addresses["email"] = {bind: values for bind, values in emails.items() if values}
     return UserDraft(
         attributes=_attributes(fields.get("attributes", "")),
         addresses=addresses,
         tags={bind: values for bind, values in tags.items() if values},
     )
+
+
+def _checks(fields: dict[str, str], binds: list[str]) -> list[Check]:
+    """A check for each field but the userid."""
+    return [
+        *(partial(_email, fields, bind) for bind in binds),
+        *(partial(_tags, fields, bind) for bind in binds),
+        lambda: read_attributes(_attributes(fields.get("attributes", "")), "attributes"),
+    ]
+
+
+async def _flaws_of_userid(system: Any, userid: str) -> list[UmsError]:
+    """What is wrong with the userid of a user that is to be made."""
+    found = all_of([lambda: read_userid(userid)])
+    if found:
+        return found
+    async with system.database.read() as tx:
+        known = await users.find(tx, userid)
+    return all_of([lambda: _is_new(known)])
+
+
+def _empty(binds: list[str]) -> dict[str, str]:
+    """The fields of the form but the userid."""
+    fields = [f"{name}:{bind}" for name in ("email", "tags") for bind in binds]
+    return dict.fromkeys([*fields, "attributes"], "")
+
+
+def _email(fields: dict[str, str], bind: str) -> list[str]:
+    name = f"email:{bind}"
+    return _values("email", name, [fields.get(name, "").strip()])
+
+
+def _tags(fields: dict[str, str], bind: str) -> list[str]:
+    name = f"tags:{bind}"
+    return _values("tag", name, parted(fields.get(name, "")))
 
 
 def _values(kind: str, field: str, given: list[str]) -> list[str]:

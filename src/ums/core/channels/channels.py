@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels.policy import check_rules
+from ums.core.common.field_errors import all_awaited, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, SortKey
@@ -21,7 +22,7 @@ from ums.core.identity import grants
 from ums.core.identity.credentials import channel_context, need_secret, new_key
 from ums.core.tables import channels, senders
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound, Refused
+from ums.errors import Conflict, Invalid, NotFound, Refused, UmsError
 
 _ORDER: SortKey[Channel] = SortKey(
     lambda one: one.id, {"created_at": lambda one: one.id, "name": lambda one: one.name}
@@ -83,8 +84,7 @@ async def create(
     rules = ChannelPolicy(zone=zone)
     check_rules(rules)
     key = new_key() if key is None else key
-    if not _KEY.fullmatch(key) or key == "all":
-        raise Invalid("key_shape")
+    _check_key(key)
     secret = new_key()
     row = {
         "name": name,
@@ -103,6 +103,22 @@ async def create(
     return await _shown(system, key, secret)
 
 
+async def flaws_of(
+    system: AppContext, name: str, key: str | None = None, *, zone: str = "UTC"
+) -> list[UmsError]:
+    """All that is wrong with a channel that is to be made."""
+    given = [lambda: check_name(name), lambda: check_rules(ChannelPolicy(zone=zone))]
+    found = all_of(given if key is None else [*given, lambda: _check_key(key)])
+    async with system.database.read() as tx:
+        free = (_check_name_free(tx, name), _check_key_free(tx, key or ""))
+        return [*found, *await all_awaited(free)]
+
+
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key) or key == "all":
+        raise Invalid("key_shape")
+
+
 def check_channel(channel: Channel) -> None:
     """Raise Refused when the channel is closed."""
     if not channel.open:
@@ -110,8 +126,16 @@ def check_channel(channel: Channel) -> None:
 
 
 async def _check_free(tx: Tx, name: str, key: str) -> None:
+    await _check_name_free(tx, name)
+    await _check_key_free(tx, key)
+
+
+async def _check_name_free(tx: Tx, name: str) -> None:
     if await tx.first(select(channels.c.id).where(channels.c.name == name)):
         raise Conflict("name_taken", name=name)
+
+
+async def _check_key_free(tx: Tx, key: str) -> None:
     if await tx.first(select(channels.c.id).where(channels.c.key == key)):
         raise Conflict("key_taken", key=key)
     # A bind id is a channel's key or a sender's code, so one word must never mean both.

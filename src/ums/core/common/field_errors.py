@@ -1,7 +1,7 @@
 """All that is wrong with what somebody typed: a form tells it at once, where a program is told
 what is found first."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from ums.errors import UmsError
 
@@ -12,6 +12,17 @@ Check = Callable[[], object]
 def all_of(checks: Iterable[Check]) -> list[UmsError]:
     """The errors of all checks, in their order."""
     return [error for check in checks if (error := _error_of(check)) is not None]
+
+
+async def all_awaited(checks: Iterable[Awaitable[object]]) -> list[UmsError]:
+    """The same of checks that ask the database, one after the other."""
+    found: list[UmsError] = []
+    for check in checks:
+        try:
+            await check
+        except UmsError as error:
+            found.append(error)
+    return found
 
 
 def _error_of(check: Check) -> UmsError | None:

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.sorting import ByName, Order
 from ums.core.common.timestamps import milliseconds
@@ -25,9 +26,10 @@ from ums.core.identity.grants import Rights
 from ums.core.identity.scopes import SCOPES, Scope
 from ums.core.tables import tokens
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Detail, Invalid, NotFound, UmsError
 
 PREFIX = "ums_"
+LONGEST = 40  # characters of a name
 _ORDER = Order(tokens.c.id, (tokens.c.name,))
 USED_EVERY = clock.MINUTE  # how exact `last_used_at` is
 
@@ -35,7 +37,7 @@ USED_EVERY = clock.MINUTE  # how exact `last_used_at` is
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
     """What a new token is to be."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=40, description="What it is for.")]
+    name: Annotated[str, Meta(min_length=1, max_length=LONGEST, description="What it is for.")]
     scopes: Annotated[list[Scope], Meta(min_length=1, description="What it may do.")]
     channels: Annotated[
         list[str] | None,
@@ -81,7 +83,8 @@ async def create(
     Raises Invalid, NotFound for a channel that is not there, and Forbidden for rights that the
     caller has not itself.
     """
-    _check(given)
+    for check in _checks(given):
+        check()
     snapshot, maker = await system.directory.now(), grants.grantor()
     ids = _ids(given.channels, snapshot)
     grants.need(Rights(frozenset(given.scopes), None if ids is None else frozenset(ids)))
@@ -111,16 +114,45 @@ def _noted(made: TokenInfo) -> dict[str, object]:
     return {name: getattr(made, name) for name in ("name", "scopes", "channels", "expires_at")}
 
 
-def _check(given: NewToken) -> None:
-    if not given.name.isprintable() or given.name.strip() != given.name or not given.name:
+async def flaws_of(system: AppContext, given: NewToken) -> list[UmsError]:
+    """All that is wrong with a token that is to be made."""
+    snapshot = await system.directory.now()
+    return all_of([*_checks(given), lambda: _ids(given.channels, snapshot)])
+
+
+def _checks(given: NewToken) -> list[Check]:
+    """A check for each field."""
+    return [
+        lambda: _check_name(given.name),
+        lambda: _check_scopes(given.scopes),
+        lambda: _check_channels(given.channels),
+        lambda: _check_end(given),
+    ]
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise Invalid("missing", field="name")
+    if len(name) > LONGEST:
+        raise Invalid("misfit", field="name", detail=Detail("at_most_characters", most=LONGEST))
+    if not name.isprintable() or name.strip() != name:
         raise Invalid("bad_value", field="name")
-    unknown = sorted(set(given.scopes) - SCOPES)
+
+
+def _check_scopes(scopes: list[Scope]) -> None:
+    unknown = sorted(set(scopes) - SCOPES)
     if unknown:
         raise Invalid("scope_unknown", field="scopes", scope=unknown[0][:40])
-    if not given.scopes:
+    if not scopes:
         raise Invalid("missing", field="scopes")
-    if given.channels == []:
+
+
+def _check_channels(keys: list[str] | None) -> None:
+    if keys == []:
         raise Invalid("too_many", field="channels", limit=1000)
+
+
+def _check_end(given: NewToken) -> None:
     end = _end(given)
     if end is not None and end <= clock.now():
         raise Invalid("past", field="expires_at")
@@ -140,7 +172,7 @@ def _ids(keys: list[str] | None, snapshot: Snapshot) -> list[int] | None:
         return None
     for key in keys:
         if key not in snapshot.channels:
-            raise NotFound("channel_unknown", key=key[:40])
+            raise NotFound("channel_unknown", field="channels", key=key[:40])
     return sorted({snapshot.channels[key].id for key in keys})
 
 

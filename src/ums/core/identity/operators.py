@@ -12,6 +12,7 @@ from ums import clock
 from ums.config import SettingsError
 from ums.core.audit import audit_log
 from ums.core.common import operator_names
+from ums.core.common.field_errors import all_awaited, all_of
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
@@ -75,12 +76,10 @@ async def insert_into(
     must_change: bool = False,
 ) -> None:
     """The row alone, whoever may ask for it. Raises Conflict."""
-    key = operator_names.key(name)
-    if await tx.first(select(operators.c.id).where(operators.c.name_key == key)):
-        raise Conflict("name_taken", name=name)
+    await _check_free(tx, name)
     row = {
         "name": name,
-        "name_key": key,
+        "name_key": operator_names.key(name),
         "password_hash": hashed,
         "role": role,
         "channels": _json(channels),
@@ -88,6 +87,21 @@ async def insert_into(
         "created_at": clock.now(),
     }
     await tx.run(insert(operators), row)
+
+
+async def _check_free(tx: Tx, name: str) -> None:
+    key = operator_names.key(name)
+    if await tx.first(select(operators.c.id).where(operators.c.name_key == key)):
+        raise Conflict("name_taken", name=name)
+
+
+async def flaws_of(system: AppContext, name: str, password: str) -> list[UmsError]:
+    """All that is wrong with the name and the password that somebody chooses."""
+    found = all_of([lambda: operator_names.check(name)])
+    checks = [passwords.check_new(system, password, name)]
+    async with system.database.read() as tx:
+        free = [] if found else [_check_free(tx, name)]
+        return [*found, *await all_awaited([*free, *checks])]
 
 
 async def hash_of(system: AppContext, name: str, password: str) -> str:

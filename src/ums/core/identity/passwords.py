@@ -46,10 +46,15 @@ def check(password: str, name: str = "", words: Iterable[str] = _PRODUCT) -> Non
 
 
 async def hashed(system: AppContext, password: str, name: str) -> str:
-    """The Argon2 hash of a password that `check` lets pass; in a thread, as it takes its time."""
+    """The Argon2 hash of a password that `check_new` lets pass."""
+    await check_new(system, password, name)
+    return await password_hashing.hashed(password)
+
+
+async def check_new(system: AppContext, password: str, name: str) -> None:
+    """`check` with the words of this installation; in a thread, as it takes its time."""
     words = (*_PRODUCT, *await _of_installation(system))
     await asyncio.to_thread(check, password, name, words)
-    return await password_hashing.hashed(password)
 
 
 async def _of_installation(system: AppContext) -> tuple[str, str]:

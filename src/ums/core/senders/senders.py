@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels.channels import find
-from ums.core.common.field_errors import Check, all_of
+from ums.core.common.field_errors import Check, all_awaited, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import SortKey
@@ -310,14 +310,9 @@ async def flaws_of(system: AppContext, given: NewSender, *, new: bool) -> list[U
 
 
 async def _taken(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
-    found: list[UmsError] = []
+    checks = (_check_name, _check_code_free) if new else (_check_name,)
     async with system.database.read() as tx:
-        for check in (_check_name, _check_code_free) if new else (_check_name,):
-            try:
-                await check(tx, given)
-            except Conflict as error:
-                found.append(error)
-    return found
+        return await all_awaited(check(tx, given) for check in checks)
 
 
 async def _check_name(tx: Tx, given: NewSender) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.common.field_errors import all_of
+from ums.core.common.field_errors import all_awaited, all_of
 from ums.core.common.pagination import Page, cut, number, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
@@ -118,11 +118,8 @@ async def flaws_of(
 ) -> list[UmsError]:
     """All that is wrong with a template that is to be made, or with what `id` is to be."""
     found = all_of([lambda: check_name(name), lambda: check_defaults(defaults)])
-    try:
-        async with system.database.read() as tx:
-            await _check_free(tx, channel, id, name)
-    except Conflict as error:
-        found.append(error)
+    async with system.database.read() as tx:
+        found += await all_awaited([_check_free(tx, channel, id, name)])
     return [*found, *await compile_process.flaws_of(system, sources)]
 
 

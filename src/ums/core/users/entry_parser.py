@@ -109,7 +109,7 @@ class _Reading:
                 self._kind(op, where, name, value)
         elif name == "attributes" and op == "set":
             if value is not None:
-                self._attributes.append(_attributes(value, where))
+                self._attributes.append(read_attributes(value, where))
         else:
             refuse_control(where, "entry")
             raise Invalid("unknown_field", field=where[:80])
@@ -186,7 +186,8 @@ def _refuse_twice(sets: list[Change], attributes: list[dict[str, Any]]) -> None:
         seen.add(change.slot)
 
 
-def _attributes(value: Any, where: str) -> dict[str, Any]:
+def read_attributes(value: Any, where: str) -> dict[str, Any]:
+    """`value` as the attributes of a user. Raises Invalid naming `where`."""
     if not isinstance(value, dict):
         raise Invalid("bad_type", field=where, expected=Detail("an_object"))
     _storable(value, where, MAX_DEPTH)

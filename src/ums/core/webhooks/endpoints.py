@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import all_awaited
 from ums.core.common.preconditions import Expect, anything
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, touch
@@ -21,15 +22,21 @@ from ums.core.net.http_client import parse_url
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import channels
 from ums.core.webhooks import client, payload
-from ums.core.webhooks.backoff import HOSTED, STEPS
+from ums.core.webhooks.backoff import HOSTED
 from ums.core.webhooks.client import Reply
-from ums.core.webhooks.endpoint_rows import AddressInfo, found, info, locked, mine, row_of, shape
+from ums.core.webhooks.endpoint_checks import (
+    check_free,
+    check_other,
+    check_schedule,
+    flaws_of,
+    parsed,
+)
+from ums.core.webhooks.endpoint_rows import AddressInfo, found, info, locked, row_of, shape
 from ums.core.webhooks.signatures import HOSTED as FORM_HOSTED
 from ums.core.webhooks.signatures import Proof, authorization, password_context
 from ums.db import Tx
-from ums.errors import Conflict, Detail, Invalid, NotFound
+from ums.errors import Conflict, Detail, Invalid, NotFound, UmsError
 
-MOST: Final = 5
 OVERLAP: Final = 24 * clock.HOUR
 _SIGNED: Final = Proof()
 
@@ -72,17 +79,16 @@ async def add(
     Forbidden without it, and Invalid: callback_url, callback_schedule, callback_taken,
     callback_limit, those of `Proof.check`, and callback_unverified, after which nothing is kept.
     """
-    place = _parsed(url)
+    place = parsed(url)
     proof.check(place, may_see_secret=may_see_secret)
-    if schedule not in STEPS:
-        raise Invalid("callback_schedule", field="schedule")
+    check_schedule(schedule)
     async with system.database.read() as tx:
-        await _check_free(tx, channel, url)
+        await check_free(tx, channel, url)
     await _verify(system, channel, place, proof)
     secret = client.new_secret()
     async with system.database.write() as tx:
         await tx.run(locked(channel))
-        first = await _check_free(tx, channel, url)
+        first = await check_free(tx, channel, url)
         now = clock.now()
         row = {
             "channel_id": channel.id,
@@ -118,7 +124,8 @@ async def change(
     """
     before = await found(system, channel, id)
     url, proof = _after(system, channel, before, changes)
-    place = _parsed(url)
+    _check_kept(before, url, proof, changes)
+    place = parsed(url)
     proof.check(place, may_see_secret=may_see_secret)
     await _verify(system, channel, place, proof)
     values = {"url": url, **proof.sealed(system, channel, url)}
@@ -127,11 +134,26 @@ async def change(
         await tx.run(locked(channel))
         await _check_same(tx, channel, before, url, expect)
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
-        was = _noted(_parsed(before.url), Proof.of(system, channel, before))
+        was = _noted(parsed(before.url), Proof.of(system, channel, before))
         now = _noted(place, proof)
         told = f"{place.host}, {proof.form}"
         await _changed(tx, "callback.change", channel, id, told, before=was, after=now)
     return await _shown(system, channel, id)
+
+
+async def flaws_of_change(
+    system: AppContext, channel: Channel, id: int, changes: Changes, *, may_see_secret: bool = False
+) -> list[UmsError]:
+    """All that is wrong with what an address is to be. Raises NotFound."""
+    before = await found(system, channel, id)
+    try:
+        url, proof = _after(system, channel, before, changes)
+    except Invalid as error:
+        return [error]
+    kept = [lambda: _check_kept(before, url, proof, changes)]
+    wrong = flaws_of(url, proof, kept, may_see_secret=may_see_secret)
+    async with system.database.read() as tx:
+        return [*wrong, *await all_awaited([check_other(tx, channel, url, id)])]
 
 
 async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
@@ -140,7 +162,7 @@ async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
     Raises Invalid("callback_unverified") when it does not answer as it must, and changes nothing.
     """
     row = await found(system, channel, id)
-    await _verify(system, channel, _parsed(row.url), Proof.of(system, channel, row))
+    await _verify(system, channel, parsed(row.url), Proof.of(system, channel, row))
     well = {"state": "verified", "state_at": clock.now()}
     await _update(
         system,
@@ -177,7 +199,7 @@ async def delete(system: AppContext, channel: Channel, id: int) -> None:
             raise Invalid("callback_default")
         gone = {"state": "deleted", "state_at": clock.now()}
         await tx.run(update(addresses).where(addresses.c.id == id).values(gone))
-        host = _parsed(row.url).host
+        host = parsed(row.url).host
         before = {"host": host, "form": row.form, "username": row.username, "state": row.state}
         await _changed(tx, "callback.delete", channel, id, host, before=before)
     system.directory.forget()
@@ -261,31 +283,11 @@ async def callback_secrets(system: AppContext) -> list[tuple[str, str, str]]:
     return signing + own
 
 
-def _parsed(url: str) -> httpx.URL:
-    try:
-        place = parse_url(url)
-    except ValueError:
-        raise Invalid("callback_url", field="url") from None
-    if "#" in url:
-        raise Invalid("callback_url", field="url")
-    return place
-
-
 async def _verify(system: AppContext, channel: Channel, place: httpx.URL, proof: Proof) -> None:
     sent = authorization(system, channel, place, proof)
     reply: Reply = await client.check(system, place, sent)
     if not reply.ok:
         raise Invalid("callback_unverified", field="url", detail=reply.detail)
-
-
-async def _check_free(tx: Tx, channel: Channel, url: str) -> bool:
-    """Whether the channel has none yet. Raises Invalid when it has this one, or five."""
-    held = [row.url for row in await tx.rows(mine(channel))]
-    if url in held:
-        raise Conflict("callback_taken")
-    if len(held) >= MOST:
-        raise Invalid("callback_limit", limit=MOST)
-    return not held
 
 
 async def _check_same(tx: Tx, channel: Channel, before: Any, url: str, expect: Expect) -> None:
@@ -296,22 +298,26 @@ async def _check_same(tx: Tx, channel: Channel, before: Any, url: str, expect: E
     expect(info(row))
     if _identity(row) != _identity(before):
         raise Conflict("callback_changed")
-    others = (addresses.c.url == url) & (addresses.c.id != before.id)
-    if await tx.first(mine(channel).where(others)) is not None:
-        raise Conflict("callback_taken")
+    await check_other(tx, channel, url, before.id)
 
 
 def _after(system: AppContext, channel: Channel, row: Any, changes: Changes) -> tuple[str, Proof]:
-    """The URL and the proof of an address once it is changed. Raises Invalid."""
+    """The URL and the proof of an address once it is changed. Raises Invalid with a wrong key."""
     old, url = Proof.of(system, channel, row), _given(changes.url, row.url)
     form = _given(changes.form, old.form)
     if form == FORM_HOSTED and changes.username is UNSET:
         return url, Proof(form)
-    if url != row.url and old.password and changes.password is UNSET and changes.username != "":
-        raise Invalid("callback_password", field="password")
     username = _given(changes.username, old.username)
     password = _given(changes.password, old.password if username == old.username else "")
     return url, Proof(form, username, password)
+
+
+def _check_kept(row: Any, url: str, proof: Proof, changes: Changes) -> None:
+    """Raises Invalid where a password that is kept would go to another URL."""
+    hosted = proof.form == FORM_HOSTED and changes.username is UNSET
+    held = row.password is not None and changes.password is UNSET and changes.username != ""
+    if url != row.url and held and not hosted:
+        raise Invalid("callback_password", field="password")
 
 
 def _given(value: str | UnsetType, old: str) -> str:

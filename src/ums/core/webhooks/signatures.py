@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self
 import httpx
 from msgspec import Struct
 
+from ums.core.common.field_errors import Check
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.identity.credentials import channel_context
@@ -51,14 +52,19 @@ class Proof(Struct, frozen=True):
     def check(self, url: httpx.URL, *, may_see_secret: bool) -> None:
         """Raises Invalid (callback_form, callback_basic, callback_hosted_insecure), Forbidden
         (callback_hosted) for who may not choose the form `hosted`."""
-        if self.form not in (SIGNED, HOSTED):
-            raise Invalid("callback_form", field="form")
-        _check_basic(self)
-        if self.form != HOSTED:
-            return
-        if not may_see_secret:
-            raise Forbidden("callback_hosted")
-        _check_secure(url)
+        for check in self.checks(url, may_see_secret=may_see_secret):
+            check()
+
+    def checks(self, url: httpx.URL | None, *, may_see_secret: bool) -> list[Check]:
+        """A check for each field; `url` is None where it is none."""
+        return [
+            lambda: _check_form(self.form),
+            lambda: _check_text("username", self.username),
+            lambda: _check_text("password", self.password),
+            lambda: _check_pair(self),
+            lambda: _check_hosted(self.form, may_see_secret=may_see_secret),
+            lambda: None if url is None or self.form != HOSTED else _check_secure(url),
+        ]
 
 
 def password_context(key: str, url: str) -> str:
@@ -81,10 +87,22 @@ def _basic(user: str, password: str) -> dict[bytes, bytes]:
     return {b"Authorization": b"Basic " + base64.b64encode(f"{user}:{password}".encode())}
 
 
-def _check_basic(proof: Proof) -> None:
-    for field, value in (("username", proof.username), ("password", proof.password)):
-        if len(value) > MOST or not (value.isprintable() or not value):
-            raise Invalid("bad_value", field=field)
+def _check_form(form: str) -> None:
+    if form not in (SIGNED, HOSTED):
+        raise Invalid("callback_form", field="form")
+
+
+def _check_hosted(form: str, *, may_see_secret: bool) -> None:
+    if form == HOSTED and not may_see_secret:
+        raise Forbidden("callback_hosted")
+
+
+def _check_text(field: str, value: str) -> None:
+    if len(value) > MOST or not value.isprintable():
+        raise Invalid("bad_value", field=field)
+
+
+def _check_pair(proof: Proof) -> None:
     if ":" in proof.username or bool(proof.username) != bool(proof.password):
         raise Invalid("callback_basic", field="username")
     if proof.username and proof.form == HOSTED:
