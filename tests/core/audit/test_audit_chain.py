@@ -4,14 +4,15 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import structs
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from ums.core.audit import audit_chain, audit_log, audit_proof
 from ums.core.audit.audit_ends import HEAD, Place
-from ums.core.audit.audit_proof import CHECKPOINT
+from ums.core.audit.audit_proof import CHECKPOINT, VERIFIED
 from ums.core.audit.audit_witness import FILE
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
@@ -172,11 +173,85 @@ async def test_old_entries_go_and_the_rest_stays_sound(system: AppContext) -> No
     await _write(system, 4)
     await _run(system, update(rows).values(at=1_000))
     await _write(system, 2)
-    await audit_chain.forget(system, 2_000, 2)
+    await audit_chain.remove_old(system, 2_000, 2)
     assert (await audit_proof.show(system)).begins_after == 2
-    await audit_chain.forget(system, 2_000, 100)
+    await audit_chain.remove_old(system, 2_000, 100)
     shown = await audit_proof.show(system)
-    assert (shown.begins_after, shown.entries) == (4, 2)
+    assert (shown.begins_after, shown.entries, shown.unsealed) == (4, 3, 1)
+    async with system.database.read() as tx:
+        told = (await audit_log.list_audit(tx, action="audit.delete", sort="created_at")).items
+    assert [(one.subject, one.actor) for one in told] == [("1 - 2", "engine"), ("3 - 4", "engine")]
+    assert [(one.before or {}).get("last") for one in told] == [2, 4]
     assert await _walked(system) == (True, "", None)
     await _run(system, delete(rows).where(rows.c.seq == 5))
     assert await _walked(system) == (False, "missing", 5)
+
+
+@pytest.mark.parametrize("field", ["at", "detail", "hash"])
+async def test_no_entry_that_was_changed_is_removed_as_old(system: AppContext, field: str) -> None:
+    """`at` alone would say of any entry that it is old."""
+    await _write(system, 4)
+    await _run(system, update(rows).values(at=1_000))
+    await _write(system, 2)
+    await audit_chain.seal(system)
+    changed: dict[str, object] = {"at": 1_001, "detail": "forged", "hash": "0" * 64}
+    await _run(system, update(rows).where(rows.c.seq == 3).values({field: changed[field]}))
+    await audit_chain.remove_old(system, 2_000, 100)
+    shown = await audit_proof.show(system)
+    assert (shown.begins_after, shown.entries) == (0, 6)
+    assert await _walked(system) == (False, "changed", 3)
+
+
+async def test_a_checkpoint_of_removed_entries_proves_nothing_any_more(system: AppContext) -> None:
+    await _write(system, 4)
+    await _run(system, update(rows).values(at=1_000))
+    kept = await audit_proof.checkpoint(system)
+    await _write(system, 6)
+    await _run(system, update(rows).where(rows.c.seq.is_(None)).values(at=1_000))
+    assert (await audit_proof.verify(system, kept)).ok
+    await audit_chain.remove_old(system, 2_000, 100)
+    proof = await audit_proof.verify(system, kept)
+    assert (proof.ok, proof.problem, proof.broken_at) == (False, "checkpoint_removed", 4)
+    assert await _walked(system) == (True, "", None)
+
+
+@pytest.mark.parametrize("seq", [-5, 0, 7, 2**62])
+async def test_an_entry_outside_the_chain_is_found(system: AppContext, seq: int) -> None:
+    await _write(system, 5)
+    await audit_chain.seal(system)
+    await _run(
+        system,
+        insert(rows).values(
+            seq=seq, hash="x", at=1, actor="local", action="a.thing", subject="", detail="", times=1
+        ),
+    )
+    assert await audit_chain.seal(system) == 0
+    assert (await audit_proof.verify(system)).problem == "forged"
+    await audit_chain.accept(system)
+    assert await _walked(system) == (True, "", None)
+
+
+@pytest.mark.parametrize("name", [VERIFIED, CHECKPOINT])
+@pytest.mark.parametrize("value", ["", "x", "[]", "{}", '{"seq": 1}'])
+async def test_what_others_write_into_the_kept_values_is_no_defect(
+    system: AppContext, name: str, value: str
+) -> None:
+    await _write(system, 5)
+    await audit_proof.checkpoint(system)
+    async with system.database.write() as tx:
+        await metadata.put(tx, name, value)
+    shown = await audit_proof.show(system)
+    assert (shown.verified, shown.checkpoint is None) == (None, name == CHECKPOINT)
+    wanted = "forged" if name == CHECKPOINT else ""
+    assert (shown.problem, (await audit_proof.verify(system)).problem) == (wanted, wanted)
+    await audit_proof.checkpoint(system)
+    assert await _walked(system) == (True, "", None)
+
+
+async def test_a_checkpoint_that_others_wrote_is_forged(system: AppContext) -> None:
+    await _write(system, 5)
+    kept = await audit_proof.checkpoint(system)
+    other = structs.replace(kept, seq=2)
+    async with system.database.write() as tx:
+        await metadata.put(tx, CHECKPOINT, msgspec.json.encode(other).decode())
+    assert (await audit_proof.verify(system)).problem == "forged"

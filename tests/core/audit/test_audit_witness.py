@@ -114,7 +114,7 @@ async def test_an_end_with_another_code_is_forged(system: AppContext, name: str,
 async def test_old_entries_of_a_broken_log_are_kept(system: AppContext) -> None:
     await _sealed(system, 3)
     await _run(system, update(rows).values(at=1_000), _FORGET)
-    await audit_chain.forget(system, 2_000, 100)
+    await audit_chain.remove_old(system, 2_000, 100)
     async with system.database.read() as tx:
         assert len(await tx.rows(select(rows.c.id))) == 3
 
@@ -157,11 +157,11 @@ async def test_who_saw_entries_that_were_removed_as_old_finds_nothing(system: Ap
     await audit_chain.seal(system)
     seen = (system.settings.data_dir / FILE).read_bytes()
     await _sealed(system, 2)
-    await audit_chain.forget(system, 2_000, 3)
+    await audit_chain.remove_old(system, 2_000, 3)
     (system.settings.data_dir / FILE).write_bytes(seen)
     assert await _problem(system) == ""
     (system.settings.data_dir / FILE).write_bytes(seen)
-    await audit_chain.forget(system, 2_000, 9)
+    await audit_chain.remove_old(system, 2_000, 9)
     (system.settings.data_dir / FILE).write_bytes(seen)
     assert await _problem(system) == ""
 
@@ -176,8 +176,8 @@ async def test_a_broken_log_goes_on_once_it_is_accepted(system: AppContext) -> N
     shown = await audit_proof.show(system)
     assert (shown.problem, shown.begins_after) == ("", 5)
     async with system.database.read() as tx:
-        notes = (await audit_log.list_audit(tx, action="audit.accept")).items
-    assert [(one.subject, (one.after or {}).get("seq")) for one in notes] == [("forged", None)]
+        notes = (await audit_log.list_audit(tx, action="audit.accept_break")).items
+    assert [(one.subject, one.after) for one in notes] == [("forged", {"hash": "0" * 64})]
     await _run(system, update(rows).where(rows.c.seq == 7).values(detail="forged"))
     assert await _problem(system) == "changed"
 

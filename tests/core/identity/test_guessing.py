@@ -44,10 +44,10 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     verify = password_hashing.verify
 
-    async def counted(stored: str | None, password: str) -> bool:
+    async def counted(stored: str | None, password: str, **more: bool) -> bool:
         if stored is not None:
             found.append(password)
-        return await verify(stored, password)
+        return await verify(stored, password, **more)
 
     monkeypatch.setattr(password_hashing, "verify", counted)
     return found
@@ -206,12 +206,12 @@ async def test_a_flood_at_an_account_with_a_factor(
     running, most = 0, 0
     verify = password_hashing.verify
 
-    async def counted(stored: str | None, password: str) -> bool:
+    async def counted(stored: str | None, password: str, **more: bool) -> bool:
         nonlocal running, most
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
-        good = await verify(stored, password)
+        good = await verify(stored, password, **more)
         running -= 1
         return good
 
@@ -230,7 +230,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], asyncio.Event]:
     begun: list[str] = []
     go_on = asyncio.Event()
 
-    async def verify(_stored: str | None, password: str) -> bool:
+    async def verify(_stored: str | None, password: str, **_: bool) -> bool:
         begun.append(password)
         await go_on.wait()
         return password == PASSWORD

@@ -97,8 +97,8 @@ def after_verifying(
     def arrange(change: Change) -> None:
         verify = password_hashing.verify
 
-        async def paused(stored: str | None, password: str) -> bool:
-            good = await verify(stored, password)
+        async def paused(stored: str | None, password: str, **more: bool) -> bool:
+            good = await verify(stored, password, **more)
             monkeypatch.setattr(password_hashing, "verify", verify)
             await change(system)
             return good

@@ -1,6 +1,7 @@
 """Guessing is held back: counted before anything is verified, by all processes together."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -38,9 +39,9 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     verify = password_hashing.verify
 
-    async def counted(stored: str | None, password: str) -> bool:
+    async def counted(stored: str | None, password: str, **more: bool) -> bool:
         found.append(password)
-        return await verify(stored, password)
+        return await verify(stored, password, **more)
 
     monkeypatch.setattr(password_hashing, "verify", counted)
     return found
@@ -290,8 +291,41 @@ async def test_a_flood_of_passwords_takes_few_threads(monkeypatch: pytest.Monkey
                 running -= 1
 
     monkeypatch.setattr(password_hashing, "_hasher", Counting(1, 8, 1))
-    monkeypatch.setattr(password_hashing, "LONGEST_QUEUE", 12)
+    monkeypatch.setattr(password_hashing.STRANGERS, "longest", 12)
     told = await asyncio.gather(*(one() for _ in range(40)), return_exceptions=True)
-    assert most <= password_hashing.AT_ONCE
+    assert most <= password_hashing.STRANGERS.at_once
     assert sum(isinstance(one, Busy) for one in told) == 28
     assert await password_hashing.verify(None, "afterwards") is False
+
+
+async def test_a_queue_of_strangers_that_is_full_keeps_nobody_who_is_known_waiting(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await operators.create(system, "li", PASSWORD, role="operator")
+    first = await login.check_password(system, "li", PASSWORD, Client("192.0.2.1"))
+    device = (await login.sign_in(system, first, Client("192.0.2.1"))).device
+    goes_on = threading.Event()
+    real = password_hashing._hasher
+
+    class Slow(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            if password == "guess":
+                goes_on.wait(30)
+            return real.verify(hash, password)
+
+    monkeypatch.setattr(password_hashing, "_hasher", Slow(1, 8, 1))
+    monkeypatch.setattr(password_hashing.STRANGERS, "longest", 5)
+    flood = [asyncio.create_task(password_hashing.verify(None, "guess")) for _ in range(5)]
+    try:
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await login.check_password(system, "li", PASSWORD, Client("203.0.113.7"))
+        known = Client("192.0.2.1", device=device)
+        assert (await login.check_password(system, "li", PASSWORD, known)).name == "li"
+        signed_in = await login.sign_in(system, first, known)
+        session = await sessions.find(system, signed_in.session)
+        assert session is not None
+        assert await login.prove(system, session, PASSWORD, "")
+    finally:
+        goes_on.set()
+        await asyncio.gather(*flood)

@@ -9,10 +9,13 @@ from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, with_settings
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
-from ums.core.maintenance import retention
+from ums.core.context.directory import touch
+from ums.core.maintenance import health_checks, retention
 from ums.core.messages import resend
 from ums.core.reporting import reports
+from ums.core.settings import runtime_settings
 from ums.core.tables import attempts, callback_records, deliveries, files, messages
 from ums.core.tables import audit as log
 from ums.engine.maintenance import tidy
@@ -121,12 +124,48 @@ async def test_a_message_that_is_resent_lives_on(flow: Flow) -> None:
     assert await count(system, messages) == 1
 
 
-async def test_the_log_goes_as_well(system: AppContext) -> None:
+async def _actions(system: AppContext) -> list[str]:
+    async with system.database.read() as tx:
+        return [one.action for one in (await audit_log.list_audit(tx)).items]
+
+
+async def _old_log(system: AppContext) -> None:
     async with system.database.write() as tx:
         await audit_log.note(tx, "old.thing", "x")
         await tx.run(update(log).values(at=OLD))
         await audit_log.note(tx, "new.thing", "x")
+
+
+async def test_the_log_goes_as_well(system: AppContext) -> None:
+    await _old_log(system)
+    await runtime_settings.change(system, {"audit_days": 30})
+    await retention.sweep(system)
+    assert await _actions(system) == ["audit.delete", "settings.change", "new.thing"]
+    await retention.sweep(system)
+    assert len(await _actions(system)) == 3
+
+
+async def test_the_environment_says_how_long_the_log_is_kept(system: AppContext) -> None:
+    await _old_log(system)
     with_settings(system, audit_days=30)
     await retention.sweep(system)
-    async with system.database.read() as tx:
-        assert [one.action for one in (await audit_log.list_audit(tx)).items] == ["new.thing"]
+    assert await _actions(system) == ["audit.delete", "new.thing"]
+
+
+@pytest.mark.parametrize("before", [None, 40])
+async def test_whoever_writes_to_the_database_cannot_have_the_log_removed(
+    system: AppContext, before: int | None
+) -> None:
+    await _old_log(system)
+    await runtime_settings.change(system, {"audit_days": before})
+    had = await _actions(system)
+    async with system.database.write() as tx:
+        await metadata.put(tx, "setting:audit_days", "0.00001")
+        await touch(tx)
+    system.directory.forget()
+    await system.directory.now()
+    assert system.settings.audit_days == 0.00001
+    await retention.sweep(system)
+    assert await _actions(system) == had
+    [told] = [one for one in await health_checks.examine(system) if one.check == "audit log"]
+    assert not told.ok

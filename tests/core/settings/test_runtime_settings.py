@@ -63,6 +63,8 @@ async def test_the_environment_wins(system: AppContext) -> None:
         ("sessions", [1], "bad_value"),
         ("sessions", 1.5, "out_of_bounds"),
         ("message_days", -1, "out_of_bounds"),
+        ("audit_days", 0.00001, "below_floor"),
+        ("audit_days", 29.9, "below_floor"),
         ("message_days", "inf", "out_of_bounds"),
         ("message_days", "nan", "out_of_bounds"),
         ("import_size", 5, "out_of_bounds"),
@@ -77,9 +79,9 @@ async def test_what_cannot_be_is_refused(
     system: AppContext, name: str, value: Any, reason: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        await runtime_settings.change(system, {"audit_days": 5, name: value})
+        await runtime_settings.change(system, {"message_days": 5, name: value})
     assert (caught.value.reason, caught.value.values["field"]) == (reason, name)
-    assert system.settings.audit_days == 0
+    assert (system.settings.message_days, system.settings.audit_days) == (0, 0)
 
 
 async def test_what_this_version_does_not_know_is_passed_over(system: AppContext) -> None:

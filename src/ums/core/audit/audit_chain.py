@@ -48,7 +48,8 @@ _SEAL = Statement(
 def hash_of(row: Any, before: Place) -> str:
     """SHA-256 of the JSON array of the place, the hash before, and the fields of the entry."""
     told = [before.seq + 1, before.hash, *[getattr(row, name) for name in FIELDS]]
-    text = json.dumps(told, ensure_ascii=True, separators=(",", ":"))
+    # SQLite takes any type into any column, from whoever writes to it.
+    text = json.dumps(told, ensure_ascii=True, separators=(",", ":"), default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -59,7 +60,7 @@ async def seal(system: AppContext) -> int:
     count = 0
     while True:
         part = await _seal_some(system, seen)
-        system.shared(_Alarm).raise_for(part.problem)
+        system.shared(_Alarm).raise_for(part.problem, "sealing")
         if part.problem:
             return count
         count += part.count
@@ -82,15 +83,14 @@ class _Alarm:
     """Logs a broken chain when the break is found, and not every time it is looked at."""
 
     def __init__(self, _: object) -> None:
-        self._told = ""
+        self._told: dict[str, Problem] = {}
 
-    def raise_for(self, problem: Problem) -> None:
-        if problem and problem != self._told:
-            log.error(
-                "the audit log is broken and is not sealed any more: run `ums audit verify`",
-                problem=problem,
-            )
-        self._told = problem
+    def raise_for(self, problem: Problem, halted: str) -> None:
+        """`halted` is what does not go on: "sealing" or "removal" of old entries."""
+        if problem and problem != self._told.get(halted):
+            text = "the audit log is broken: run `ums audit verify`"
+            log.error(text, problem=problem, halted=halted)
+        self._told[halted] = problem
 
 
 async def _seal_some(system: AppContext, seen: Witness | None) -> _Sealed:
@@ -125,8 +125,8 @@ async def accept_older(system: AppContext) -> None:
 
 
 async def accept(system: AppContext) -> Place:
-    """Go on with a broken log as it is, from the place that is returned. What stands in the log up
-    to there is not proven from then on where its end was forged.
+    """Go on with a broken log as it is, from the place that is returned. Where its end was forged,
+    what stands in the log is sealed anew, as it is found.
 
     Raises Conflict where nothing is broken.
     """
@@ -141,39 +141,60 @@ async def accept(system: AppContext) -> Place:
             at = await _restart(tx, system.seal, seen)
         # All that was seen up to this moment counts as accepted, on other machines too.
         await audit_ends.keep(tx, system.seal, ACCEPTED, Place(clock.now(), at.hash))
-        before = None if seen is None else {"seq": seen.seq, "hash": seen.hash}
+        before = {"seq": seen.seq if seen else 0, "hash": seen.hash if seen else ""}
         after = {"seq": at.seq, "hash": at.hash}
-        await audit_log.note(tx, "audit.accept", problem, before=before, after=after)
+        await audit_log.note(tx, "audit.accept_break", problem, before=before, after=after)
     await seal(system)
     return at
 
 
 async def _restart(tx: Tx, seal: SecretBox, seen: Witness | None) -> Place:
-    """Begin a new chain after the highest place that anything speaks of."""
-    await tx.run(update(audit).where(audit.c.seq > _HIGHEST).values(seq=None, hash=None))
-    row = await tx.first(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1))
-    at = Place() if row is None or row.seq is None else Place(row.seq, str(row.hash)[:64])
-    if seen is not None and seen.seq > at.seq:
-        at = Place(seen.seq, seen.hash)
+    """Begin a new chain after the highest place that anything speaks of, for all entries."""
+    likely = select(func.max(audit.c.seq)).where(audit.c.seq <= _HIGHEST)
+    at = Place(max(await tx.value(likely) or 0, seen.seq if seen else 0, 0))
+    await tx.run(update(audit).where(audit.c.seq.is_not(None)).values(seq=None, hash=None))
     for name in (HEAD, ANCHOR):
         await audit_ends.keep(tx, seal, name, at)
     return at
 
 
-async def forget(system: AppContext, before: int, most: int) -> None:
-    """Remove the oldest entries, from before a moment, and remember what the rest goes on from."""
+async def remove_old(system: AppContext, before: int, most: int) -> None:
+    """Remove the oldest entries, from before a moment, and remember what the rest goes on from.
+    Entries that are not as they were sealed are kept, with all that follow: they are evidence."""
     await seal(system)
     seen = await audit_witness.read(system.settings)
-    async with system.database.write() as tx:
-        await tx.exclude(LOCK)
-        if await audit_ends.check(tx, system.seal, seen):
-            return  # a broken log is evidence
-        began = await audit_ends.first(tx)
-        kept = func.min(audit.c.seq)
-        still = await tx.value(select(kept).where(audit.c.at >= before))
-        end = (await audit_ends.last(tx)).seq if still is None else int(still) - 1
-        end = min(end, began.seq + most)
-        row = await tx.first(select(audit.c.seq, audit.c.hash).where(audit.c.seq == end))
-        if row is not None:
-            await tx.run(delete(audit).where(audit.c.seq <= end))
-            await audit_ends.keep(tx, system.seal, ANCHOR, Place(row.seq, row.hash))
+    for start in range(0, most, SLICE):
+        limit = min(SLICE, most - start)
+        async with system.database.write() as tx:
+            await tx.exclude(LOCK)
+            if await audit_ends.check(tx, system.seal, seen):
+                return
+            removed, problem = await _remove_some(tx, system.seal, before, limit)
+        system.shared(_Alarm).raise_for(problem, "removal")
+        if removed < limit:
+            return
+
+
+async def _remove_some(tx: Tx, seal: SecretBox, before: int, limit: int) -> tuple[int, Problem]:
+    """How many of the first `limit` entries were old enough, and went; and what keeps the rest."""
+    at = began = await audit_ends.first(tx)
+    head = await audit_ends.last(tx)
+    query = select(audit).where(audit.c.seq > began.seq, audit.c.seq <= head.seq)
+    for row in await tx.rows(query.order_by(audit.c.seq).limit(limit)):
+        if row.seq != at.seq + 1 or hash_of(row, at) != row.hash:
+            return 0, "changed"
+        if row.at >= before:
+            break
+        at = Place(row.seq, row.hash)
+    if at.seq > began.seq:
+        await tx.run(delete(audit).where(audit.c.seq <= at.seq))
+        await audit_ends.keep(tx, seal, ANCHOR, at)
+        told = {
+            "first": began.seq + 1,
+            "last": at.seq,
+            "hash": at.hash,
+            "before": clock.iso(before),
+        }
+        subject = f"{began.seq + 1} - {at.seq}"
+        await audit_log.note(tx, "audit.delete", subject, before=told, actor=audit_log.ENGINE)
+    return at.seq - began.seq, ""

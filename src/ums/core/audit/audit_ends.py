@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ums.core.audit.audit_witness import Witness
 from ums.core.common import metadata
@@ -17,6 +17,7 @@ from ums.db import Tx
 HEAD: Final = "audit_head"
 ANCHOR: Final = "audit_anchor"
 ACCEPTED: Final = "audit_accepted"  # its `seq` is a time in milliseconds
+RETENTION: Final = "audit_retention"  # its `seq` is a duration in milliseconds
 
 Problem = Literal[
     "",
@@ -27,6 +28,7 @@ Problem = Literal[
     "witness_missing",
     "witness_differs",
     "checkpoint_missing",
+    "checkpoint_removed",
     "checkpoint_differs",
 ]
 
@@ -53,9 +55,11 @@ async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
     """
     if not await _are_ours(tx, seal) or (await read(tx, HEAD) is None and await _was_begun(tx)):
         return "forged"
+    head, began = await last(tx), await first(tx)
+    if await _are_beyond(tx, began, head):
+        return "forged"
     if seen is None or await is_accepted(tx, seal, seen):
         return ""
-    head, began = await last(tx), await first(tx)
     if seen.seq > head.seq:
         return "forged" if await read(tx, HEAD) is None else "witness_missing"
     if seen.seq < began.seq:  # old entries were removed since
@@ -65,6 +69,13 @@ async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
     else:
         found = await tx.value(select(audit.c.hash).where(audit.c.seq == seen.seq))
     return "" if found == seen.hash else "witness_differs"
+
+
+async def _are_beyond(tx: Tx, began: Place, head: Place) -> bool:
+    """Whether any entry claims a place before the chain begins or after it ends."""
+    ends = select(func.min(audit.c.seq), func.max(audit.c.seq))
+    lowest, highest = (await tx.rows(ends))[0]
+    return lowest is not None and (lowest <= began.seq or highest > head.seq)
 
 
 async def _was_begun(tx: Tx) -> bool:
@@ -78,6 +89,12 @@ async def is_accepted(tx: Tx, seal: SecretBox, seen: Witness) -> bool:
     """Whether somebody has accepted the log as it is since this machine saw that place."""
     kept = await read(tx, ACCEPTED)
     return kept is not None and await _is_ours(tx, seal, ACCEPTED) and seen.at <= kept.seq
+
+
+async def is_retention(tx: Tx, seal: SecretBox, keep_ms: int) -> bool:
+    """Whether it was UMS that set for how long entries are kept."""
+    kept = await read(tx, RETENTION)
+    return kept is not None and kept.seq == keep_ms and await _is_ours(tx, seal, RETENTION)
 
 
 async def last(tx: Tx) -> Place:

@@ -19,6 +19,7 @@ from ums.core.common import metadata
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
+from ums.db import Tx
 from ums.errors import Conflict, Invalid
 
 VERIFIED: Final = "audit_verified"
@@ -73,7 +74,7 @@ async def show(system: AppContext) -> ChainState:
         head, began = await audit_ends.last(tx), await audit_ends.first(tx)
         problem = await audit_ends.check(tx, system.seal, seen)
         verified = await metadata.value(tx, VERIFIED)
-        kept = await metadata.value(tx, CHECKPOINT)
+        kept = await _stored(tx, system.seal)
     return ChainState(
         entries=_between(began, head),
         unsealed=waiting,
@@ -81,9 +82,9 @@ async def show(system: AppContext) -> ChainState:
         hash=head.hash,
         begins_after=began.seq,
         public_key=_public(system.seal),
-        problem=problem,
-        verified=None if verified is None else msgspec.json.decode(verified, type=Proof),
-        checkpoint=None if kept is None else msgspec.json.decode(kept, type=Checkpoint),
+        problem=problem or ("forged" if kept == "forged" else ""),
+        verified=_proof(verified),
+        checkpoint=kept if isinstance(kept, Checkpoint) else None,
     )
 
 
@@ -138,6 +139,26 @@ _DIFFERS: Final[dict[str, Problem]] = {
 }
 
 
+async def _stored(tx: Tx, seal: SecretBox) -> Checkpoint | Literal["forged"] | None:
+    """The last checkpoint, if it is ours."""
+    text = await metadata.value(tx, CHECKPOINT)
+    try:
+        found = None if text is None else read_checkpoint(text)
+        if found is not None:
+            _check(seal, found)
+    except Invalid:
+        return "forged"
+    return found
+
+
+def _proof(text: str | None) -> Proof | None:
+    """What was found last; None for what UMS has not written."""
+    try:
+        return None if text is None else msgspec.json.decode(text, type=Proof)
+    except msgspec.DecodeError:
+        return None
+
+
 class _Mark(Struct, frozen=True):
     """A place that the chain must lead over."""
 
@@ -163,12 +184,13 @@ class _Walk:
             problem = await audit_ends.check(tx, self._system.seal, witness)
             if witness and await audit_ends.is_accepted(tx, self._system.seal, witness):
                 witness = None
-            kept = await metadata.value(tx, CHECKPOINT)
+            stored = await _stored(tx, self._system.seal)
             end = await audit_ends.last(tx)
-        stored = None if kept is None else msgspec.json.decode(kept, type=Checkpoint)
+        if problem == "forged" or stored == "forged":
+            return self._told("forged", began.seq + 1)
+        if self._given is not None and self._given.seq < began.seq:
+            return self._told("checkpoint_removed", self._given.seq)
         self._mark(began, witness, stored)
-        if problem == "forged":
-            return self._told(problem, began.seq + 1)
         while (found := await self._slice(end)) is None:
             pass
         return found if found.problem else self._compared(end)

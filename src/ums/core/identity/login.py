@@ -106,14 +106,16 @@ async def check_password(system: AppContext, name: str, password: str, client: C
     NotAuthenticated, and Busy for whoever has to wait after failures."""
     row = await _row(system, name)
     keys = _keys(system, row, name, client)
+    known = keys[0].limit is DEVICE
+    who = keys[0].key if known else client.network
     try:
-        async with _counting(system, client), system.database.write() as tx:
+        async with _counting(system, who), system.database.write() as tx:
             await throttle.reserve(tx, *keys)
     except Busy as busy:
-        await _check_held(system, row, password, client, keys, busy)
+        await _check_held(system, row, password, who, keys, busy)
     else:
         turns, stored = system.shared(PasswordTurns), row.password_hash if row else None
-        if not await turns.is_right(client.network, stored, password) or row is None:
+        if not await turns.is_right(who, stored, password, known=known) or row is None:
             raise NotAuthenticated("wrong_password")
         await _give_back(system, keys)
     return await _accepted(system, row, client)
@@ -138,12 +140,12 @@ async def _check_held(
     system: AppContext,
     row: Any,
     password: str,
-    client: Client,
+    who: str,
     keys: list[Key],
     busy: Busy,
 ) -> None:
     """A try that has to wait: raises `busy`, unless it may get through and is right."""
-    counted, since = await _spare(system, client, keys), time.monotonic()
+    counted, since = await _spare(system, who, keys), time.monotonic()
     if row is not None and (counted or row.totp is not None):
         turns = system.shared(PasswordTurns)
         if await turns.is_right_all_the_same(keys[0].key, row.password_hash, password):
@@ -153,18 +155,18 @@ async def _check_held(
     raise busy
 
 
-def _counting(system: AppContext, client: Client) -> asyncio.Lock:
-    """Of one address one try is counted at a time: those of a flood wait for each other in the
-    database, and would take all of its connections."""
-    return system.shared(PasswordTurns).counting.of(client.network)
+def _counting(system: AppContext, who: str) -> asyncio.Lock:
+    """Of one address, or of one browser that is known, one try is counted at a time: those of a
+    flood wait for each other in the database, and would take all of its connections."""
+    return system.shared(PasswordTurns).counting.of(who)
 
 
-async def _spare(system: AppContext, client: Client, keys: list[Key]) -> list[Key]:
+async def _spare(system: AppContext, who: str, keys: list[Key]) -> list[Key]:
     """Where the try counts which nothing but the wait of the address holds up, if the account has
     one to spare; nowhere otherwise."""
     own = [key for key in keys if key.limit is not ADDRESS]
     try:
-        async with _counting(system, client), system.database.write() as tx:
+        async with _counting(system, who), system.database.write() as tx:
             counts = await throttle.reserve(tx, *own)
             if counts[own[0]] > SPARE:
                 raise await throttle.waits(tx, *keys) or Busy("too_many_tries", seconds=1)
@@ -194,7 +196,8 @@ async def check_code(system: AppContext, operator: Operator, code: str, client: 
         keys = [CODE_OF_DEVICE.key(operator.id, device)]
     else:
         keys = [CODE.key(client.network, operator.id), CODES.key(operator.id)]
-    async with throttle.attempt(system.database, *keys, turn=_counting(system, client)):
+    turn = _counting(system, client.network if device is None else keys[0].key)
+    async with throttle.attempt(system.database, *keys, turn=turn):
         proof = await two_factor.check(system, operator.proof, code)
     return Operator(operator.name, operator.two_factor, proof)
 
@@ -238,7 +241,8 @@ async def _check_own(
     system: AppContext, session: sessions.SignedIn, password: str, field: str = "password"
 ) -> Operator:
     row = await _row(system, session.name)
-    good = await password_hashing.verify(row.password_hash if row else None, password)
+    stored = row.password_hash if row else None
+    good = await password_hashing.verify(stored, password, known=True)
     if not good or row is None:
         raise NotAuthenticated("not_your_password", field=field)
     return Operator(row.name, row.totp is not None, proofs.of_password(row))

@@ -2,7 +2,8 @@
 
 Each takes tens of milliseconds and 64 MB. They have threads of their own: a flood of passwords
 queues here and takes no thread that anything else waits for, and of a queue that is too long the
-rest is refused.
+rest is refused. Who is known has another queue than strangers: a browser in which the operator has
+signed in before, an open session, whoever has given the right password or an invitation.
 """
 
 import asyncio
@@ -16,55 +17,56 @@ from typing import Final, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type, hash_secret_raw
-from msgspec import Struct
 
 from ums.errors import Busy
 
 T = TypeVar("T")
 
 
-class _Queue(Struct):
-    """How many hashes are wanted at the moment."""
+class Lane:
+    """Threads that hash, and the queue before them."""
 
-    length: int = 0
+    def __init__(self, name: str, at_once: int, longest: int) -> None:
+        self.at_once, self.longest = at_once, longest
+        self._length = 0
+        self._threads = ThreadPoolExecutor(at_once, name)
 
-    def leave(self) -> None:
-        self.length -= 1
+    async def run(self, work: Callable[[], T]) -> T:
+        """Raises Busy where the queue is too long."""
+        if self._length >= self.longest:
+            raise Busy("busy")
+        self._length += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._leave)  # also of a caller that has left
+        return await future
+
+    def _leave(self, _: object) -> None:
+        self._length -= 1
 
 
-AT_ONCE: Final = 2
-LONGEST_QUEUE: Final = 200
+STRANGERS: Final = Lane("argon2", 2, 200)
+KNOWN: Final = Lane("argon2-known", 1, 100)
 _hasher = PasswordHasher()
-_queue = _Queue()
-_threads = ThreadPoolExecutor(AT_ONCE, "argon2")
 
 
 async def hashed(password: str) -> str:
     """The hash to store. Raises Busy."""
-    return await _run(lambda: _hasher.hash(password))
+    return await KNOWN.run(lambda: _hasher.hash(password))
 
 
-async def verify(stored: str | None, password: str) -> bool:
+async def verify(stored: str | None, password: str, *, known: bool = False) -> bool:
     """Whether it is the password; takes as long where nothing is stored. Raises Busy."""
-    return await _run(lambda: _verify(stored, password)) and stored is not None
+    lane = KNOWN if known else STRANGERS
+    return await lane.run(lambda: _verify(stored, password)) and stored is not None
 
 
 async def digests(texts: list[str], salt: bytes) -> list[str]:
     """Digests of random texts, by which they can be found and not guessed. Raises Busy."""
-    return await _run(lambda: [_digest(text, salt) for text in texts])
+    return await KNOWN.run(lambda: [_digest(text, salt) for text in texts])
 
 
 def new_salt() -> bytes:
     return os.urandom(16)
-
-
-async def _run(work: Callable[[], T]) -> T:
-    if _queue.length >= LONGEST_QUEUE:
-        raise Busy("busy")
-    _queue.length += 1
-    future = asyncio.get_running_loop().run_in_executor(_threads, work)
-    future.add_done_callback(lambda _: _queue.leave())  # also of a caller that has left
-    return await future
 
 
 @cache

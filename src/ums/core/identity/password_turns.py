@@ -2,7 +2,8 @@
 waiting.
 
 Tries that nothing holds back take turns by their addresses: of one address one is looked at at a
-time, so that a burst from one takes one place in the queue.
+time, so that a burst from one takes one place in the queue. A browser in which the operator has
+signed in before has a turn of its own.
 
 Tries that are held back are looked at as well, for a right one shall get through all the same.
 
@@ -39,11 +40,13 @@ class PasswordTurns:
         self._turns, self._held = Turns(), Turns()
         self._one = asyncio.Lock()
 
-    async def is_right(self, network: str, stored: str | None, password: str) -> bool:
-        """Whether it is the password, of a try from `network` that nothing holds back. Raises
-        Busy."""
-        async with self._turns.of(network):
-            return await password_hashing.verify(stored, password)
+    async def is_right(
+        self, who: str, stored: str | None, password: str, *, known: bool = False
+    ) -> bool:
+        """Whether it is the password, of a try that nothing holds back. `who` takes turns with
+        others: an address, or a browser that is known. Raises Busy."""
+        async with self._turns.of(who):
+            return await password_hashing.verify(stored, password, known=known)
 
     async def is_right_all_the_same(self, who: str, stored: str, password: str) -> bool:
         """The same of a try that is held back; False also where it had no turn. `who` takes turns

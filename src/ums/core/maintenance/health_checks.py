@@ -12,7 +12,7 @@ from ums.core.audit import audit_proof
 from ums.core.context.app_context import AppContext
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.identity.operator_access import required_roles
-from ums.core.maintenance import restore_guard
+from ums.core.maintenance import restore_guard, retention
 from ums.core.senders.senders import password_of
 from ums.core.tables import messages
 from ums.core.webhooks.endpoints import callback_secrets
@@ -68,6 +68,9 @@ async def _restored(system: AppContext) -> Finding:
 
 
 async def _audit(system: AppContext) -> Finding:
+    if not await retention.may_shorten_log(system):
+        told = "`audit_days` was not set by UMS: nothing is removed from the log"
+        return finding("audit log", False, told, "find out who wrote it, and set it again")
     problem = (await audit_proof.show(system)).problem
     told = f"broken ({problem}): new entries are not sealed" if problem else "its ends are sound"
     advice = "keep a copy of the database; see `ums audit verify` and `ums audit accept --help`"

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import delete, select
 
 from ums import clock
-from ums.core.audit import audit_chain
+from ums.core.audit import audit_chain, audit_ends
 from ums.core.context.app_context import AppContext
 from ums.core.tables import messages
 from ums.core.tables.states import OPEN
@@ -54,8 +54,20 @@ async def sweep(system: AppContext) -> None:
     own, now = system.settings, clock.now()
     if own.message_days:
         await _sweep_messages(system, now - round(own.message_days * clock.DAY))
-    if own.audit_days:
-        await audit_chain.forget(system, now - round(own.audit_days * clock.DAY), AT_ONCE)
+    if own.audit_days and await may_shorten_log(system):
+        until = now - round(own.audit_days * clock.DAY)
+        # By whole days: each removal leaves an entry.
+        await audit_chain.remove_old(system, until - until % clock.DAY, AT_ONCE)
+
+
+async def may_shorten_log(system: AppContext) -> bool:
+    """Whether `audit_days` comes from the environment or from UMS: whoever writes to the database
+    can write it there as well, and must not have the log removed."""
+    if "audit_days" in system.fixed_settings or not system.settings.audit_days:
+        return True
+    keep_ms = round(system.settings.audit_days * clock.DAY)
+    async with system.database.read() as tx:
+        return await audit_ends.is_retention(tx, system.seal, keep_ms)
 
 
 async def _sweep_messages(system: AppContext, before: int) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from ums import clock
 from ums.config import SettingsError, read_setting
-from ums.core.audit import audit_log
+from ums.core.audit import audit_ends, audit_log
+from ums.core.audit.audit_ends import RETENTION, Place
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
@@ -31,6 +33,7 @@ class Adjustable(Struct, frozen=True):
     least: int = 0
     most: int = 0
     unit: int = 1  # people type it in so many
+    floor: int = 0  # 0, or at least this
 
 
 ADJUSTABLE: Final = (
@@ -44,7 +47,7 @@ ADJUSTABLE: Final = (
     Adjustable("material_limit", "limits", MB, 200 * MB, MB),
     Adjustable("material_space", "limits", MB, 1_000_000 * MB, MB),
     Adjustable("message_days", "retention", 0, 36_500),
-    Adjustable("audit_days", "retention", 0, 36_500),
+    Adjustable("audit_days", "retention", 0, 36_500, floor=30),
     Adjustable("callback_done_days", "retention", 0, 365),
     Adjustable("callback_dead_days", "retention", 0, 365),
     Adjustable("sandbox_keep", "retention", 0, 100_000),
@@ -93,6 +96,9 @@ async def change(
                 await metadata.remove(tx, PREFIX + name)
             else:
                 await metadata.put(tx, PREFIX + name, str(value))
+        if "audit_days" in values:
+            kept = Place(round(values["audit_days"] * clock.DAY))
+            await audit_ends.keep(tx, system.seal, RETENTION, kept)
         await touch(tx)
         await audit_log.note(
             tx, "settings.change", "settings", told, before=old, after=values, actor=actor
@@ -139,4 +145,6 @@ def _number(one: Adjustable, given: object) -> Any:
     if value is None or not one.least <= value <= one.most:
         least, most = one.least // one.unit, one.most // one.unit
         raise Invalid("out_of_bounds", field=one.name, least=least, most=most)
+    if 0 < value < one.floor:
+        raise Invalid("below_floor", field=one.name, floor=one.floor, most=one.most)
     return value
