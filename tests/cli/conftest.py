@@ -12,6 +12,15 @@ from ums.cli import connection, main
 from ums.config import Settings
 
 Ums = Callable[..., Ran]
+ACCOUNT = ("--host", "smtp.example.com", "--from", '"Ums 张" <ums@example.com>', "--name", "Mail")
+
+
+def create_sender(ums: Ums, folder: Path, *more: str, port: str = "465") -> Ran:
+    password = folder / "password"
+    password.write_text("canary-password\n")
+    secret = ("--account", "ums@example.com", "--password-file", str(password))
+    options = ("--code", "mail", "--port", port, "--encryption", "ssl", *ACCOUNT, *secret)
+    return ums("sender", "create", *options, *more)
 
 
 @pytest.fixture
@@ -55,3 +64,17 @@ def ums(terminal: Terminal, here: Ums) -> Ums:
         return here(terminal, *arguments)
 
     return run
+
+
+@pytest.fixture
+def orders(ums: Ums) -> Ums:
+    """With a channel 1234."""
+    ums("channel", "create", "Orders", "--key", "1234")
+    return ums
+
+
+@pytest.fixture
+def sending(orders: Ums, tmp_path: Path) -> Ums:
+    """With a channel 1234 that has a sender."""
+    create_sender(orders, tmp_path, "--channel", "1234")
+    return orders

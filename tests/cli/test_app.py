@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import Ums
-from cli.terminal import Ran, Terminal
+from cli.conftest import ACCOUNT, Ums, create_sender
+from cli.terminal import Terminal
 from ums.config import Settings
 from ums.core.deliveries import queue
 from ums.core.imports import runner
@@ -16,15 +16,6 @@ from ums.core.maintenance.startup import open_system
 from ums.migrations.runner import head
 
 SECRET = re.compile(r"[0-9a-f]{24}")
-ACCOUNT = ("--host", "smtp.example.com", "--from", '"Ums 张" <ums@example.com>', "--name", "Mail")
-
-
-def create_sender(ums: Ums, folder: Path, *more: str, port: str = "465") -> Ran:
-    password = folder / "password"
-    password.write_text("canary-password\n")
-    secret = ("--account", "ums@example.com", "--password-file", str(password))
-    options = ("--code", "mail", "--port", port, "--encryption", "ssl", *ACCOUNT, *secret)
-    return ums("sender", "create", *options, *more)
 
 
 def test_a_channel_from_its_making_to_its_closing(ums: Ums) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from cli.conftest import Ums
-from cli.test_app import create_sender
+from cli.conftest import Ums, create_sender
 from ums import __version__, clock
 from ums.config import Settings
 from ums.core.common import metadata

@@ -1,47 +1,55 @@
-"""The `ums` command: `commands` holds its frame; the others add to it."""
+"""The `ums` command: `app` holds its frame; the others add to it."""
 
 from ums.cli import (
+    access_lists,
     app,
     audit,
     channel_policy,
+    channels,
+    imports,
     keys,
     mailboxes,
-    management,
     materials,
     message_control,
     messages,
     operators,
     overview,
-    policies,
     segments,
     send_limits,
-    simulate,
+    senders,
+    statistics,
     suppressions,
     templates,
+    tokens,
     webhooks,
 )
 from ums.cli.app import main
 from ums.cli.processes import commands as running
+from ums.cli.processes import simulate
 
 __all__ = [
+    "access_lists",
     "app",
     "audit",
     "channel_policy",
+    "channels",
+    "imports",
     "keys",
     "mailboxes",
     "main",
-    "management",
     "materials",
     "message_control",
     "messages",
     "operators",
     "overview",
-    "policies",
     "running",
     "segments",
     "send_limits",
+    "senders",
     "simulate",
+    "statistics",
     "suppressions",
     "templates",
+    "tokens",
     "webhooks",
 ]

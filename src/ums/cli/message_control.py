@@ -1,4 +1,4 @@
-"""Commands that stop messages, let them go on, send failed deliveries again, and settle doubts."""
+"""Commands that approve, stop, resume and resend messages, and settle deliveries in doubt."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from ums.bounds import MOST_ID
 from ums.cli import output
-from ums.cli.app import AsJson, app, ask
+from ums.cli.app import After, AsJson, Limit, OneChannel, app, ask
 from ums.cli.messages import message
 
 Msgid = Annotated[str, typer.Argument(help="What the acceptance gave back.")]
@@ -76,3 +76,36 @@ def message_resolve(
     """Say whether deliveries with an unknown outcome arrived."""
     told = ask("message.resolve", msgid=msgid, arrived=arrived, delivery=delivery)
     output.record(told, raw=json)
+
+
+WAITING = ("msgid", "channelkey", "owner", "subject", "audience", "accepted_at")
+approval = typer.Typer(help="Messages that wait for a second person.", no_args_is_help=True)
+app.add_typer(approval, name="approval")
+As = Annotated[
+    str | None, typer.Option("--as", help="The operator who decides. Default: this machine's user.")
+]
+
+
+@approval.command("list")
+def approval_list(
+    channel: OneChannel = None, after: After = None, limit: Limit = 100, json: AsJson = False
+) -> None:
+    """The messages that wait, the oldest first."""
+    output.page(ask("approval.list", channel=channel, after=after, limit=limit), WAITING, raw=json)
+
+
+@approval.command("approve")
+def approval_approve(msgid: Msgid, as_: As = None, json: AsJson = False) -> None:
+    """Let a message go that somebody else asked for."""
+    output.record(ask("approval.approve", msgid=msgid, by=as_), raw=json)
+
+
+@approval.command("refuse")
+def approval_refuse(
+    msgid: Msgid,
+    why: Annotated[str, typer.Option(help="For the audit log.")] = "",
+    as_: As = None,
+    json: AsJson = False,
+) -> None:
+    """Stop a message for good."""
+    output.record(ask("approval.refuse", msgid=msgid, why=why, by=as_), raw=json)

@@ -8,9 +8,8 @@ import typer
 
 from ums.bounds import MOST_ID
 from ums.cli import output
-from ums.cli.app import AsJson, app, ask
+from ums.cli.app import After, AsJson, Limit, Name, app, ask
 from ums.cli.errors import fail
-from ums.cli.policies import After, Limit, Name
 
 segment = typer.Typer(help="Saved selections of users.", no_args_is_help=True)
 app.add_typer(segment, name="segment")

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from ums.cli import output
-from ums.cli.app import After, AsJson, Limit, app, ask
-from ums.cli.policies import AT_ONCE, ChannelKey, FromFile, read_values
+from ums.cli.access_lists import AT_ONCE, FromFile, read_values
+from ums.cli.app import After, AsJson, ChannelKey, Limit, app, ask
 
 suppression = typer.Typer(
     help="Addresses that a channel does not write to: nobody is there.", no_args_is_help=True

@@ -13,8 +13,23 @@ from ums.console import (
     templates,
     two_factor,
 )
-from ums.console.administration import administration, audit_log, operator_access, settings
-from ums.console.channels import access_lists, channels, policy, webhooks, words_and_strategies
+from ums.console.administration import (
+    api_tokens,
+    audit_log,
+    installation,
+    invitations,
+    operator_access,
+    operators,
+    settings,
+)
+from ums.console.channels import (
+    access_lists,
+    channels,
+    content_filter,
+    policy,
+    strategies,
+    webhooks,
+)
 from ums.console.current_operator import AnyRequest, Visitor, current
 from ums.console.messages import (
     compose,
@@ -71,7 +86,8 @@ def router() -> Router:
             *policy.handlers,
             *access_lists.handlers,
             *suppressions.handlers,
-            *words_and_strategies.handlers,
+            *content_filter.handlers,
+            *strategies.handlers,
             *materials.handlers,
             *segments.handlers,
             *senders.handlers,
@@ -80,7 +96,10 @@ def router() -> Router:
             *reply_rules.handlers,
             *users.handlers,
             *imports.handlers,
-            *administration.handlers,
+            *operators.handlers,
+            *invitations.handlers,
+            *api_tokens.handlers,
+            *installation.handlers,
             *audit_log.handlers,
             *operator_access.handlers,
             *settings.handlers,

@@ -4,20 +4,6 @@ Belongs here: columns, indexes, constraints, names of states.
 Does not: queries, which belong to the package that owns the table; migrations.
 """
 
-from ums.core.tables.accounts import (
-    access_keys,
-    audit,
-    channel_senders,
-    channels,
-    mailboxes,
-    meta,
-    operators,
-    outcomes,
-    paces,
-    senders,
-    spending,
-    workers,
-)
 from ums.core.tables.base import metadata
 from ums.core.tables.channel_policy import (
     contacts,
@@ -30,23 +16,36 @@ from ums.core.tables.channel_policy import (
     usage,
     words,
 )
-from ums.core.tables.console import drafts, invitations, sessions, shown_once, throttle
+from ums.core.tables.channels import channel_senders, channels
 from ums.core.tables.holds import halts
-from ums.core.tables.management import answers, import_batches, tokens
+from ums.core.tables.identity import (
+    access_keys,
+    invitations,
+    operators,
+    sessions,
+    shown_once,
+    throttle,
+    tokens,
+)
+from ums.core.tables.installation import audit, meta, workers
 from ums.core.tables.materials import material_chunks, materials
 from ums.core.tables.messages import (
+    answers,
     attempts,
     deaths,
     deliveries,
+    drafts,
     files,
     idempotency,
     messages,
     reports,
     sandbox_mails,
 )
+from ums.core.tables.senders import mailboxes, outcomes, paces, senders, spending
 from ums.core.tables.templates import template_versions, templates
 from ums.core.tables.users import (
     addresses,
+    import_batches,
     import_rejects,
     imports,
     segments,

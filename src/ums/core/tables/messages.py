@@ -203,3 +203,25 @@ sandbox_mails = table(
     Column("channel_id", Id, index=True),  # null: of none, such as a test of a sender
     **NEVER_REUSED,
 )
+
+answers = table(
+    "answers",
+    Column("caller", String(60), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),  # of method, path and body
+    Column("answer", Text),  # sealed; null while the request is being answered
+    Column("until", Time, nullable=False),  # when it is taken for abandoned
+    Column("created_at", Time, nullable=False, index=True),
+)
+
+drafts = table(
+    "drafts",
+    Column("id", Id, primary_key=True),
+    Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
+    Column("channel_id", Id, ForeignKey("channels.id"), nullable=False),
+    Column("content", Text, nullable=False),  # JSON, core.messages.new_message.MessageRequest
+    Column("form", Text),  # JSON: what was typed since, which may not be a message yet
+    Column("updated_at", Time, nullable=False),
+    Column("msgid", String(80)),  # of the message it became
+    **NEVER_REUSED,
+)

@@ -85,3 +85,10 @@ import_rejects = table(
     Column("cells", Text, nullable=False),  # JSON: the row as it was read
     Column("reason", Text, nullable=False),
 )
+
+import_batches = table(
+    "import_batches",
+    Column("import_id", Id, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # the rows that were done before it
+    Column("changes", Text, nullable=False),  # JSON, core.imports.undo.Difference
+)

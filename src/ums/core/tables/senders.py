@@ -1,67 +1,8 @@
-"""Who may ask, who may look, and the ways out."""
+"""Senders: the accounts that messages go out through, and what is known of each."""
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    SmallInteger,
-    String,
-    Text,
-    false,
-    text,
-)
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, SmallInteger, String, Text, false
 
 from ums.core.tables.base import Id, Time, table
-
-meta = table(
-    "meta",
-    Column("name", String(40), primary_key=True),
-    Column("value", Text, nullable=False),
-)
-
-operators = table(
-    "operators",
-    Column("id", Id, primary_key=True),
-    Column("name", String(60), nullable=False, unique=True),
-    # core.common.operator_names.key: names that look alike have one.
-    Column("name_key", String(64), nullable=False, server_default="", unique=True, index=True),
-    Column("password_hash", Text, nullable=False),
-    Column("role", String(20), nullable=False),  # administrator | operator | viewer
-    Column("disabled", Boolean, nullable=False, server_default=false()),
-    Column("channels", Text),  # JSON, ids of those it may work for; null: every channel
-    Column("must_change", Boolean, nullable=False, server_default=false()),  # its password
-    Column("totp", Text),  # sealed: the secret of its second factor
-    Column("totp_step", Id),  # the last one used, which is not good again
-    Column("recovery", Text),  # JSON, core.identity.recovery_codes.Codes
-    Column("zone", String(60)),  # in which pages show times; null: the browser's
-    Column("created_at", Time, nullable=False),
-)
-
-channels = table(
-    "channels",
-    Column("id", Id, primary_key=True),
-    Column("name", String(30), nullable=False, unique=True),
-    Column("key", String(32), nullable=False, unique=True),
-    Column("secret", Text, nullable=False),  # sealed
-    Column("old_secret", Text),  # sealed; still good until old_secret_until
-    Column("old_secret_until", Time),
-    Column("open", Boolean, nullable=False),
-    Column(
-        "rules", Text, nullable=False, server_default="{}"
-    ),  # JSON, core.context.channel_policy.ChannelPolicy
-    Column("created_at", Time, nullable=False),
-)
-
-access_keys = table(
-    "access_keys",
-    Column("id", Id, primary_key=True),
-    Column("key", String(32), nullable=False, unique=True),
-    Column("secret", Text, nullable=False),  # sealed
-    Column("created_at", Time, nullable=False),
-)
 
 senders = table(
     "senders",
@@ -144,44 +85,4 @@ paces = table(
     Column("per_minute", Integer, nullable=False),
     Column("open_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
-)
-
-channel_senders = table(
-    "channel_senders",
-    Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
-    Column("sender_id", Id, ForeignKey("senders.id"), primary_key=True),
-    Column("is_default", Boolean, nullable=False),
-    # Its place in the channel's route; 0: none but the default's, which is 1 (routing).
-    Column("rank", SmallInteger, nullable=False, server_default="0"),
-    Column("weight", SmallInteger, nullable=False, server_default="1"),
-)
-
-audit = table(
-    "audit",
-    Column("id", Id, primary_key=True),
-    Column("at", Time, nullable=False),
-    Column("actor", String(60), nullable=False),
-    Column("action", String(60), nullable=False),
-    Column("subject", String(120), nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("address", String(45), nullable=False, server_default=""),  # where the actor was
-    Column("before", Text),  # JSON: what changed, as it was
-    Column("after", Text),  # JSON: the same, as it is
-    Column("times", Integer, nullable=False, server_default="1"),  # that it happened
-    Column("seq", BigInteger),  # its place in the chain; null: not sealed yet
-    Column("hash", String(64)),  # covers the entry and the hash before it
-    Index("uq_audit_seq", "seq", unique=True),
-    Index(
-        "ix_audit_unsealed",
-        "id",
-        sqlite_where=text("seq IS NULL"),
-        postgresql_where=text("seq IS NULL"),
-    ),
-)
-
-workers = table(
-    "workers",
-    Column("owner", String(40), primary_key=True),
-    Column("started_at", Time, nullable=False),
-    Column("lease_until", Time, nullable=False),
 )
