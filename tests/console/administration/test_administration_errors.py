@@ -9,6 +9,7 @@ from console.conftest import PASSWORD, Visit, browsing
 from console.test_all_errors import held, in_language, told
 from support.doors import Door
 from ums.core.identity import api_tokens, invitations, operators
+from ums.core.settings import runtime_settings
 
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
 
@@ -62,3 +63,36 @@ async def test_another_password(door: Door, visit: Visit, language: str) -> None
     same = {"old": PASSWORD, "password": PASSWORD, "again": "other"}
     refused = await visitor.post("/account/password", data=same, headers=headers)
     assert set(told(refused.text)) == {"password", "again"}
+
+
+@LANGUAGES
+async def test_settings(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    wrong = {
+        "ports": "x",
+        "sessions": "0",
+        "import_rows": "many",
+        "file_limit": "1.5",
+        "material_limit": "999",
+        "message_days": "-1",
+    }
+    before = runtime_settings.show(door.system)
+    good = {"session_messages": "17"}
+    refused = await visitor.post("/settings", data={**wrong, **good}, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert set(errors) == set(wrong)
+    assert in_language([*errors.values()], language)
+    assert {name: held(refused.text, name) for name in (wrong | good)} == wrong | good
+    assert runtime_settings.show(door.system) == before
+
+
+@LANGUAGES
+async def test_the_name_and_the_logo(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    fields, files = {"brand": "x" * 41}, {"logo": ("logo.svg", b"<svg/>", "image/svg+xml")}
+    refused = await visitor.post("/settings/brand", data=fields, files=files, headers=headers)
+    errors = told(refused.text)
+    assert set(errors) == {"brand", "logo"}
+    assert in_language([*errors.values()], language)
+    assert held(refused.text, "brand") == fields["brand"]

@@ -1,5 +1,7 @@
 """The forms of channels tell all that is wrong at once, beside the fields."""
 
+import re
+
 import pytest
 
 from console.conftest import Visit
@@ -9,6 +11,8 @@ from support.flow import with_settings
 from support.receiver import receiving
 from support.telling import ALLOWED
 from ums.core.channels import channels
+from ums.core.senders import senders
+from ums.core.senders.senders import NewSender
 from ums.core.webhooks import endpoint_rows
 
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
@@ -80,3 +84,62 @@ async def test_a_callback_address_that_changes(door: Door, visit: Visit, languag
         assert (
             await visitor.post(f"{path}/1", data={**kept, "url": receiver.url})
         ).status_code == 303
+
+
+@LANGUAGES
+async def test_rules(door: Door, visit: Visit, language: str) -> None:
+    visitor, channel = await visit(), await door.channel()
+    path, headers = f"/channels/{channel.key}/rules", {"Accept-Language": language}
+    before = await channels.rules_of(door.system, channel.key)
+    wrong = {
+        "zone": "Moon/Base",
+        "approval_from": "0",
+        "quiet_start": "8",
+        "quiet_end": "",
+        "cap_count": "x",
+        "cap_hours": "0",
+        "broadcasts_per_day": "",
+        "requests_per_second": "-1",
+    }
+    data = {**wrong, "quiet_action": "delay"}
+    refused = await visitor.post(path, data=data, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert set(errors) == set(wrong)
+    assert in_language([*errors.values()], language)
+    assert {name: held(refused.text, name) for name in wrong} == wrong
+    numbers = {"approval_from": "1", "broadcasts_per_day": "0", "requests_per_second": "0"}
+    same = {**data, **numbers, "zone": "UTC", "quiet_start": "08:00", "quiet_end": "08:00"}
+    refused = await visitor.post(path, data={**same, "cap_count": "2", "cap_hours": ""})
+    assert set(told(refused.text)) == {"quiet_end", "cap_hours"}
+    assert await channels.rules_of(door.system, channel.key) == before
+
+
+@LANGUAGES
+async def test_a_route(door: Door, visit: Visit, language: str) -> None:
+    """Nothing is changed where one number is wrong."""
+    visitor, headers = await visit(), {"Accept-Language": language}
+    made = await channels.create(door.system, "Route", "route")
+    for code in ("one", "two"):
+        account = {"host": "smtp.example.org", "port": 465, "encryption": "ssl"}
+        new = {"code": code, "name": code, "from_address": f"{code}@example.org", **account}
+        await senders.create(door.system, NewSender(**new, channels=[made.channelkey]))
+    before = await channels.show(door.system, "route")
+    good = {"default": "two", "rank_one": "2", "weight_one": "5"}
+    wrong = {"rank_two": "10", "weight_two": "x"}
+    refused = await visitor.post("/channels/route/route", data={**good, **wrong}, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert set(errors) == set(wrong)
+    assert in_language([*errors.values()], language)
+    assert re.search(r'name="weight_one" value="5"', refused.text)
+    assert re.search(r'name="weight_two" value="x"', refused.text)
+    assert re.search(r'name="default" value="two"[^>]* checked', refused.text)
+    assert await channels.show(door.system, "route") == before
+    right = {**good, "rank_two": "1", "weight_two": "3"}
+    assert (await visitor.post("/channels/route/route", data=right)).status_code == 303
+    shown = await channels.show(door.system, "route")
+    assert {leg.sender: (leg.rank, leg.weight) for leg in shown.route} == {
+        "one": (2, 5),
+        "two": (1, 3),
+    }

@@ -117,7 +117,7 @@ async def test_a_segment_is_built_of_rows(door: Door, visit: Visit) -> None:
         visitor, "/segments-count", **{"0-value": "many"}
     )
     tag = {"0-kind": "tag", "0-tags": "a\tb"}
-    assert "it holds a control character" in await _post(visitor, **tag)
+    assert "It holds a control character" in await _post(visitor, **tag)
     assert 'name="conditions"' in await _post(visitor, switch="1")
     saved = await _post(visitor)
     assert "2 users now" in saved

@@ -5,7 +5,7 @@ import pytest
 from console.conftest import Visit
 from console.test_all_errors import held, in_language, told
 from support.doors import Door
-from ums.core.users import users
+from ums.core.users import segments, users
 
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])
 
@@ -42,3 +42,38 @@ async def test_a_user(door: Door, visit: Visit, language: str) -> None:
     assert kept is not None
     assert kept.addresses == {"email": {"all": ["li@example.org"]}}
     assert (kept.tags, kept.attributes) == ({}, {})
+
+
+@LANGUAGES
+async def test_a_segment(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    await segments.create(door.system, "Taken", {})
+    rows = {
+        "mode": "rows",
+        "0-kind": "tag",
+        "0-tags": "",
+        "1-kind": "tag",
+        "1-tags": "good, \u202ebad",
+        "2-kind": "tag",
+        "2-tags": "vip",
+        "3-kind": "engagement",
+        "3-times": "1001",
+        "3-days": "30",
+    }
+    for name in ("", "x" * 61, "Taken"):
+        refused = await visitor.post("/segments", data={**rows, "name": name}, headers=headers)
+        assert refused.status_code in (400, 409)
+        errors = told(refused.text)
+        assert set(errors) == {"name", "row-0", "row-1", "row-3"}
+        assert in_language([*errors.values()], language)
+        assert held(refused.text, "name") == name
+        assert held(refused.text, "2-tags") == "vip"
+    json = {"mode": "json", "name": "Taken"}
+    for text in ("[", '{"tag": 1}'):
+        refused = await visitor.post(
+            "/segments", data={**json, "conditions": text}, headers=headers
+        )
+        errors = told(refused.text)
+        assert set(errors) == {"name", "conditions"}
+        assert in_language([*errors.values()], language)
+    assert len(await segments.list_segments(door.system)) == 1

@@ -1,5 +1,6 @@
 """Settings: what may be changed here, and what the server was started with."""
 
+from functools import partial
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -9,6 +10,7 @@ from ums.config import PREFIX, Settings, describe
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused
 from ums.console.rendering import SAFE_HEADERS, YEAR, AnyRequest, go, page
+from ums.core.common.field_errors import all_of
 from ums.core.settings import branding, runtime_settings
 from ums.core.settings.runtime_settings import ADJUSTABLE, Adjustable
 from ums.errors import Invalid, UmsError
@@ -60,7 +62,8 @@ async def change_settings(request: AnyRequest, system: System, visitor: Visitor)
         changes = {one.name: _read(one, typed[one.name]) for one in open_ones if one.name in typed}
         await runtime_settings.change(system, changes, actor=visitor.caller.name)
     except UmsError as error:
-        form = refused(request, {**_typed(system), **typed}, error)
+        others = all_of(partial(_check, system, one, typed) for one in open_ones)
+        form = refused(request, {**_typed(system), **typed}, error, others=others)
         return _settings(request, system, visitor, form=form, status=error.status)
     return go("/settings", "administration.did_settings")
 
@@ -72,14 +75,15 @@ async def change_brand(request: AnyRequest, system: System, visitor: Visitor) ->
     fields, data = await given(request), await request.form()
     file: Any = data.get("logo")
     name = fields.get("brand", "").strip()
+    logo = None
+    if isinstance(file, UploadFile) and file.filename:
+        logo = await file.read(branding.MOST_LOGO + 1)
     try:
-        logo = None
-        if isinstance(file, UploadFile) and file.filename:
-            logo = await file.read(branding.MOST_LOGO + 1)
         remove = "remove_logo" in fields
         await branding.change(system, name=name, logo=logo, remove_logo=remove)
     except UmsError as error:
-        form = refused(request, {"brand": name, "logo": ""}, error)
+        others = branding.flaws_of(name, logo)
+        form = refused(request, {"brand": name, "logo": ""}, error, others=others)
         return _settings(request, system, visitor, brand_form=form, status=error.status)
     return go("/settings", "administration.did_brand")
 
@@ -112,6 +116,12 @@ def _read(one: Adjustable, typed: str) -> Any:
     if not typed.isascii() or not typed.isdigit() or len(typed) > 9:
         raise Invalid("bad_value", field=one.name)
     return int(typed) * one.unit
+
+
+def _check(system: Any, one: Adjustable, typed: dict[str, str]) -> None:
+    """Raises Invalid for what was typed for this one."""
+    if one.name in typed:
+        runtime_settings.checked(system, one.name, _read(one, typed[one.name]))
 
 
 def _setting(held: Settings, name: str, _kind: str, default: str, _about: str) -> dict[str, Any]:

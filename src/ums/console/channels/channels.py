@@ -1,5 +1,7 @@
 """Channels: the business lines that ask for messages."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from litestar import Response, get, post
@@ -13,6 +15,7 @@ from ums.console.rendering import AnyRequest, go, page
 from ums.console.time_zones import known_zones
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
+from ums.core.common.field_errors import Check, all_of
 from ums.core.common.sorting import ByName
 from ums.core.maintenance import health_checks
 from ums.core.senders import routing, senders
@@ -89,17 +92,16 @@ def _page(
     trouble: Form | None = None,
     status: int = 200,
 ) -> Response[str]:
-    """`trouble`: what is wrong with the route."""
+    """`trouble`: the route as it was typed, with what is wrong with it."""
     return page(
         request,
         "channels/show.html",
         status=status,
         channel=channel,
-        route={leg.sender: leg for leg in channel.route},
         url=system.settings.base_url,
         overlaps=OVERLAPS,
         form=form,
-        route_form=trouble or Form(),
+        route_form=trouble or Form(_route_of(channel)),
     )
 
 
@@ -126,17 +128,41 @@ async def change_route(
     visitor.caller.unbound()
     own, fields = visitor.caller.channel(key).key, await given(request)
     shown = await channels.show(system, own)
+    checks = _checks_of_route(fields, shown.senders)
     try:
+        for check in checks:  # before anything is changed
+            check()
         for code in shown.senders:
             rank, weight = _number(fields, f"rank_{code}"), _number(fields, f"weight_{code}")
             await routing.set_leg(system, own, code, rank=rank, weight=weight)
         if fields.get("default") in shown.senders:
             await senders.authorise(system, fields["default"], own, default=True)
     except UmsError as error:
-        shown, wrong = await channels.show(system, own), refused(request, {}, error)
+        shown = await channels.show(system, own)
+        wrong = refused(request, {**_route_of(shown), **fields}, error, others=all_of(checks))
         form = Form({"name": shown.name})
         return _page(request, system, shown, form, trouble=wrong, status=error.status)
     return go(f"/channels/{own}", "channels.did_change")
+
+
+def _route_of(channel: ChannelInfo) -> dict[str, Any]:
+    """The route as its fields show it: without one the default carries all."""
+    values: dict[str, Any] = {"default": channel.default_sender}
+    for code in channel.senders:
+        values |= {f"rank_{code}": int(code == channel.default_sender), f"weight_{code}": 1}
+    for leg in channel.route:
+        values |= {f"rank_{leg.sender}": leg.rank, f"weight_{leg.sender}": leg.weight}
+    return values
+
+
+def _checks_of_route(fields: dict[str, str], codes: Sequence[str]) -> list[Check]:
+    """A check for each field."""
+    found: list[Check] = []
+    for code in codes:
+        for name in ("rank", "weight"):
+            field = f"{name}_{code}"
+            found.append(partial(routing.check_number, name, _number(fields, field), field))
+    return found
 
 
 def _number(fields: dict[str, str], name: str) -> int | None:

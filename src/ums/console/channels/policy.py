@@ -1,5 +1,6 @@
 """The rules of a channel."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -10,9 +11,10 @@ from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, lists, refused
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.time_zones import known_zones
-from ums.core.channels import channels
+from ums.core.channels import channels, policy
 from ums.core.channels.channels import OF_ADMINISTRATORS
 from ums.core.channels.policy import with_changes
+from ums.core.common.field_errors import all_of
 from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import Channel
 from ums.errors import Invalid, UmsError
@@ -85,13 +87,14 @@ async def change_rules(
     }
     values["statuses"] = given.get("statuses", [])
     theirs = () if visitor.may_protect else OF_ADMINISTRATORS
-    held = _values(await channels.rules_of(system, channel.key))
+    rules = await channels.rules_of(system, channel.key)
+    held = _values(rules)
     values |= {name: held[name] for name in theirs}
     try:
         changes = {name: one for name, one in _changes(values).items() if name not in theirs}
         await channels.change_rules(system, channel.key, lambda rules: with_changes(rules, changes))
     except UmsError as error:
-        form = refused(request, values, error, _FIELDS)
+        form = refused(request, values, error, _FIELDS, _flaws(rules, values))
         return _rules(request, channel, form, error.status)
     return go(f"/channels/{channel.key}/rules", "channels.did_change")
 
@@ -115,6 +118,23 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
         "requests_per_second": _number(values["requests_per_second"], "requests_per_second"),
         "statuses": [int(one) for one in values["statuses"] if one in map(str, STATUSES)],
     }
+
+
+def _flaws(rules: ChannelPolicy, values: dict[str, Any]) -> list[UmsError]:
+    """All that is wrong with the form."""
+    wrong = all_of(partial(_number, str(values[name]), name) for name in _numbers_in(values))
+    good = {**values, **{str(one.values["field"]): "1" for one in wrong}}
+    try:
+        return [*wrong, *policy.flaws_of(with_changes(rules, _changes(good)))]
+    except Invalid as error:
+        return [*wrong, error]
+
+
+def _numbers_in(values: dict[str, Any]) -> list[str]:
+    """The fields that have to hold one."""
+    cap = ["cap_count", "cap_hours"] if values["cap_count"] or values["cap_hours"] else []
+    first = ["approval_from"] if values["approval_from"] else []
+    return [*cap, *first, "broadcasts_per_day", "requests_per_second"]
 
 
 def _number(text: str, field: str) -> int | float:

@@ -1,6 +1,7 @@
 """What a sender may send in a time."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -9,6 +10,7 @@ from litestar.params import FromPath
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused, whole
 from ums.console.rendering import AnyRequest, go, page
+from ums.core.common.field_errors import Check, all_of
 from ums.core.senders import quota_ledger, senders, warm_up
 from ums.core.senders.quota_ledger import MOST_CAPS
 from ums.core.senders.senders import SenderInfo
@@ -19,6 +21,7 @@ from ums.mail.warm_up_plan import WarmUp
 
 LENGTHS: Final = (1, 60, 900, 3600, 86_400, 2_592_000)  # seconds that are offered
 SPARE: Final = 2  # empty rows
+_OF_TIME: Final = {"cap_reset": "reset", "cap_seconds": "seconds"}  # the field of each reason
 _ROW: Final = ("count", "seconds", "of", "reset")
 
 
@@ -66,25 +69,74 @@ async def change_caps(
     visitor.caller.unbound()
     sender, fields = await senders.show(system, code), await given(request)
     try:
-        rows = [row for row in range(MOST_CAPS) if fields.get(f"count_{row}", "").strip()]
-        changes = {
-            "caps": [_cap(fields, row) for row in rows],
-            "urgent_share": _number(fields, "urgent_share", 0, quota_ledger.MOST_KEPT),
-        }
+        for check in _checks(fields):
+            check()
+        caps = [_cap(fields, row) for row in _rows(fields)]
+        changes = {"caps": caps, "urgent_share": _share(fields)}
         await senders.edit(system, code, changes)
     except UmsError as error:
-        form = refused(request, fields, error)
+        form = refused(request, fields, error, others=all_of(_checks(fields)))
         return _form(request, sender, form, error.status)
     return go(f"/senders/{code}", "senders.did_caps")
+
+
+def _rows(fields: dict[str, str]) -> list[int]:
+    return [row for row in range(MOST_CAPS) if fields.get(f"count_{row}", "").strip()]
+
+
+def _checks(fields: dict[str, str]) -> list[Check]:
+    """A check for each field."""
+    return [
+        *(partial(_count, fields, row) for row in _rows(fields)),
+        *(partial(_check_time, fields, row) for row in _rows(fields)),
+        lambda: _share(fields),
+        lambda: _check_twice(fields),
+    ]
+
+
+def _count(fields: dict[str, str], row: int) -> int:
+    return _number(fields, f"count_{row}", 1, 10**9)
+
+
+def _seconds(fields: dict[str, str], row: int) -> int:
+    return _number(fields, f"seconds_{row}", 1, LENGTHS[-1])
+
+
+def _share(fields: dict[str, str]) -> int:
+    return _number(fields, "urgent_share", 0, quota_ledger.MOST_KEPT)
+
+
+def _check_time(fields: dict[str, str], row: int) -> None:
+    """Raises Invalid for a time of this row that is none; the count may be wrong as well."""
+    try:
+        quota_ledger.check_cap(_cap({**fields, f"count_{row}": "1"}, row))
+    except Invalid as error:
+        if error.reason in _OF_TIME:
+            error.values["field"] = f"{_OF_TIME[error.reason]}_{row}"
+        raise
+
+
+def _check_twice(fields: dict[str, str]) -> None:
+    """Raises Invalid beside the second of two rows for the same time."""
+    seen = set[tuple[str, str]]()
+    for row in _rows(fields):
+        time = fields.get(f"seconds_{row}", ""), _reset(fields, row)
+        if time in seen:
+            raise Invalid("caps_twice", field=f"seconds_{row}")
+        seen.add(time)
+
+
+def _reset(fields: dict[str, str], row: int) -> str:
+    return " ".join(fields.get(f"reset_{row}", "").split())
 
 
 def _cap(fields: dict[str, str], row: int) -> SendLimit:
     of: Any = "recipients" if fields.get(f"of_{row}") == "recipients" else "mails"
     return SendLimit(
-        count=_number(fields, f"count_{row}", 1, 10**9),
-        seconds=_number(fields, f"seconds_{row}", 1, LENGTHS[-1]),
+        count=_count(fields, row),
+        seconds=_seconds(fields, row),
         of=of,
-        reset=" ".join(fields.get(f"reset_{row}", "").split()),
+        reset=_reset(fields, row),
     )
 
 
@@ -125,17 +177,14 @@ async def begin_warm_up(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
     visitor.caller.unbound()
-    fields = await given(request)
+    fields = {"start": "", "growth": "", "target": "", "zone": "", **await given(request)}
+    # What is no number is 0, which none of them may be.
+    numbers = {n: whole(fields[n].strip(), 10) or 0 for n in ("start", "growth", "target")}
+    plan = WarmUp(**numbers, zone=fields["zone"].strip())
     try:
-        plan = WarmUp(
-            start=_number(fields, "start", 1, 10**6),
-            growth=_number(fields, "growth", 1, 200),
-            target=_number(fields, "target", 1, 10**7),
-            zone=fields.get("zone", "").strip(),
-        )
         await warm_up.begin(system, code, plan)
     except UmsError as error:
-        form = refused(request, fields, error)
+        form = refused(request, fields, error, others=warm_up.flaws_of(plan))
         return await _warm_form(request, system, code, form, error.status)
     return go(f"/senders/{code}", "senders.did_warm_up")
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums.console.forms import parted
+from ums.core.common.field_errors import all_of
 from ums.core.users.segment_conditions import read
-from ums.errors import Invalid
+from ums.errors import Invalid, UmsError
 
 JOINS: Final = {"all": "and", "any": "or"}
 VALUELESS: Final = ("exists", "missing")
@@ -87,6 +88,12 @@ def lack_of(row: Row) -> str:
             return "segments.need_count"
         case _:
             return ""
+
+
+def flaw_of(row: Row) -> UmsError | None:
+    """What is wrong with a row that lacks nothing."""
+    found = [] if lack_of(row) else all_of([lambda: read(_node(row))])
+    return found[0] if found else None
 
 
 def row_at(place: str) -> int | None:

@@ -1,5 +1,6 @@
 """Segments: users by conditions, counted and looked at before they are saved."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +14,10 @@ from ums.console.rendering import AnyRequest, go, page
 from ums.console.users import segment_builder as builder
 from ums.console.users.segment_builder import Row
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import all_of
 from ums.core.common.sorting import ByName
 from ums.core.users import segments
+from ums.core.users.segment_conditions import read
 from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 
@@ -85,9 +88,11 @@ async def _save(request: AnyRequest, system: Any, visitor: Any, id: int | None) 
     audit_log.look()  # unless it is stored, which is noted where it is done
     if _edited(values, fields):
         return _form(request, visitor, Form(values), id=id)
-    form = _lacking(request, values)
+    saves = not {"switch", "count"} & set(fields)
+    flaws = await segments.flaws_of_name(system, values["name"], id or 0) if saves else []
+    form = _lacking(request, values, flaws)
     if form.errors:
-        return _form(request, visitor, form, id=id, status=400)
+        return _form(request, visitor, form, id=id, status=_status(flaws))
     try:
         if "switch" in fields:
             return _form(request, visitor, Form(_switched(values)), id=id)
@@ -192,13 +197,36 @@ def _conditions(values: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("misfit", field="conditions", detail=Detail("not_an_object")) from None
 
 
-def _lacking(request: AnyRequest, values: dict[str, Any]) -> Form:
-    """The form, with what each row still needs."""
-    form, words = Form(values), Words(language_of(request))
-    if values["mode"] == "rows":
-        lacks = {f"row-{i}": builder.lack_of(row) for i, row in enumerate(values["rows"])}
-        form.errors = {row: words(lack) for row, lack in lacks.items() if lack}
+def _lacking(request: AnyRequest, values: dict[str, Any], flaws: Sequence[UmsError] = ()) -> Form:
+    """The form, with what each row still needs or is wrong with it, and `flaws`."""
+    language = language_of(request)
+    if values["mode"] != "rows":
+        json = all_of([lambda: read(_conditions(values))]) if flaws else []
+        return Form(values, others=[*flaws, *map(_of_json, json)], language=language)
+    form, words = Form(values, others=flaws, language=language), Words(language)
+    for i, row in enumerate(values["rows"]):
+        lack, wrong = builder.lack_of(row), builder.flaw_of(row)
+        if lack or wrong is not None:
+            form.errors[f"row-{i}"] = words(lack) if lack else _detail(wrong, language)
     return form
+
+
+def _status(flaws: Sequence[UmsError]) -> int:
+    return flaws[0].status if flaws else 400
+
+
+def _of_json(error: UmsError) -> UmsError:
+    """The same, about the field of the form: that is where the place within it is."""
+    if str(error.values.get("field", "")).startswith("conditions"):
+        error.values["field"] = "conditions"
+    return error
+
+
+def _detail(error: UmsError | None, language: str) -> str:
+    """What is wrong with a row, which needs no place."""
+    detail = "" if error is None else error.values.get("detail", "")
+    words = detail.words(language) if isinstance(detail, Detail) else str(detail)
+    return words[:1].upper() + words[1:]
 
 
 def _wrong(request: AnyRequest, values: dict[str, Any], error: UmsError) -> Form:
@@ -207,11 +235,9 @@ def _wrong(request: AnyRequest, values: dict[str, Any], error: UmsError) -> Form
     row = builder.row_at(place) if values["mode"] == "rows" else None
     if row is not None:
         form = Form(values)
-        form.errors[f"row-{row}"] = str(error.values.get("detail", ""))
+        form.errors[f"row-{row}"] = _detail(error, language_of(request))
         return form
-    if place.startswith("conditions"):
-        error.values["field"] = "conditions"
-    return refused(request, values, error)
+    return refused(request, values, _of_json(error))
 
 
 @post("/segments/{segment_id:int}/delete", scope="segments:write")

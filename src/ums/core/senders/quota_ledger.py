@@ -78,10 +78,15 @@ def _check(given: Sequence[SendLimit]) -> None:
     if len({cap.key for cap in given}) < len(given):
         raise Invalid("caps_twice", field="caps")
     for cap in given:
-        if not cap.is_clock:
-            raise Invalid("cap_reset", field="caps", reset=cap.reset[:60])
-        if not cap.fits:
-            raise Invalid("cap_seconds", field="caps", seconds=cap.seconds)
+        check_cap(cap)
+
+
+def check_cap(cap: SendLimit) -> None:
+    """Raises Invalid for a time that nothing can be counted by."""
+    if not cap.is_clock:
+        raise Invalid("cap_reset", field="caps", reset=cap.reset[:60])
+    if not cap.fits:
+        raise Invalid("cap_seconds", field="caps", seconds=cap.seconds)
 
 
 async def caps_of(system: AppContext, code: str) -> list["CapUse"]:

@@ -12,7 +12,7 @@ with the address of the sender that carries it, so SPF and DKIM of its provider 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from sqlalchemy import select, update
@@ -29,6 +29,7 @@ from ums.errors import Invalid, NotFound
 
 MOST_RANK: Final = 9
 MOST_WEIGHT: Final = 100
+_BOUNDS: Final = {"rank": (0, MOST_RANK), "weight": (1, MOST_WEIGHT)}
 AT_ONCE: Final = 2_000  # deliveries that wait at one sender before no more are moved to it
 PATIENT: Final = 6  # charged tries after which a receiver that keeps waiting may see another sender
 log = structlog.get_logger()
@@ -60,11 +61,10 @@ async def set_leg(
 ) -> None:
     """Give a sender its place in the channel's route; rank 0 takes it out, None keeps what is
     there. Raises Invalid, and NotFound for a sender that the channel may not use."""
-    wanted = {"rank": (rank, 0, MOST_RANK), "weight": (weight, 1, MOST_WEIGHT)}
-    for name, (given, least, most) in wanted.items():
-        if given is not None and not least <= given <= most:
-            raise Invalid("not_in_range", field=name, least=least, most=most)
-    values = {name: given for name, (given, *_) in wanted.items() if given is not None}
+    check_number("rank", rank)
+    check_number("weight", weight)
+    wanted = {"rank": rank, "weight": weight}
+    values = {name: given for name, given in wanted.items() if given is not None}
     if not values:
         return
     system.directory.forget()
@@ -82,6 +82,13 @@ async def set_leg(
         await tx.run(update(links).where(mine).values(values))
         await audit_log.note(tx, "sender.route", code, key, before=before, after=values)
         await touch(tx)
+
+
+def check_number(name: Literal["rank", "weight"], given: int | None, field: str = "") -> None:
+    """Raises Invalid, naming `field` where it is called otherwise; None is no number."""
+    least, most = _BOUNDS[name]
+    if given is not None and not least <= given <= most:
+        raise Invalid("not_in_range", field=field or name, least=least, most=most)
 
 
 async def spill(system: AppContext) -> bool:

@@ -13,15 +13,17 @@ from sqlalchemy import select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.senders import quota_ledger, reputation
 from ums.core.tables import senders
 from ums.core.tables import spending as spent
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Invalid, NotFound, UmsError
 from ums.mail.warm_up_plan import WarmUp, read
 
+MOST_START: Final = 10**6
 USED: Final = 0.5  # of a day's mails at least, for the next day to have more
 ENDED: Final[dict[str, Any]] = {
     "warm_up": None,
@@ -43,7 +45,8 @@ class Warming(WarmUp, frozen=True, kw_only=True):
 
 async def begin(system: AppContext, code: str, plan: WarmUp) -> None:
     """Warm the sender up from today on. Raises Invalid, NotFound."""
-    _check(plan)
+    for check in _checks(plan):
+        check()
     ends = plan.cap(plan.start).period(clock.now())[1]
     values = {"warm_up": msgspec.json.encode(plan).decode(), "warm_count": plan.start}
     told = f"{plan.start} a day, {plan.growth} % more each, {plan.target} at last"
@@ -140,13 +143,28 @@ def _noted(plan: str | None, count: int) -> dict[str, object]:
     return {} if plan is None else {**msgspec.structs.asdict(read(plan)), "today": count}
 
 
-def _check(plan: WarmUp) -> None:
-    bounds = {"start": (plan.start, 10**6), "growth": (plan.growth, 200)}
-    for name, (given, most) in {**bounds, "target": (plan.target, 10**7)}.items():
-        if not 1 <= given <= most:
-            raise Invalid("not_in_range", field=name, least=1, most=most)
-    if plan.target < plan.start:
-        raise Invalid("not_in_range", field="target", least=plan.start, most=10**7)
+def flaws_of(plan: WarmUp) -> list[UmsError]:
+    """All that is wrong with a plan."""
+    return all_of(_checks(plan))
+
+
+def _checks(plan: WarmUp) -> list[Check]:
+    """A check for each field."""
+    least = plan.start if 1 <= plan.start <= MOST_START else 1
+    return [
+        lambda: _check_number("start", plan.start, 1, MOST_START),
+        lambda: _check_number("growth", plan.growth, 1, 200),
+        lambda: _check_number("target", plan.target, least, 10**7),
+        lambda: _check_zone(plan),
+    ]
+
+
+def _check_number(field: str, given: int, least: int, most: int) -> None:
+    if not least <= given <= most:
+        raise Invalid("not_in_range", field=field, least=least, most=most)
+
+
+def _check_zone(plan: WarmUp) -> None:
     try:
         ZoneInfo(plan.zone)
     except (ValueError, KeyError, OSError):

@@ -6,11 +6,12 @@ from typing import Final
 
 from ums.core.audit import audit_log
 from ums.core.common import metadata
+from ums.core.common.field_errors import all_of
 from ums.core.context.app_context import AppContext
 from ums.core.context.branding_data import LOGO, LOGO_DIGEST, NAME
 from ums.core.context.directory import touch
 from ums.db import Tx
-from ums.errors import Invalid, NotFound
+from ums.errors import Invalid, NotFound, UmsError
 
 MOST_NAME: Final = 40  # characters
 MOST_LOGO: Final = 200_000  # octets
@@ -23,8 +24,7 @@ async def change(
 ) -> None:
     """Give the console this name ("" is UMS), and the picture, where there is one. Raises
     Invalid."""
-    if len(name) > MOST_NAME or (name and not name.isprintable()) or name.strip() != name:
-        raise Invalid("bad_value", field="brand")
+    _check_name(name)
     kind = "" if logo is None else _kind(logo)
     async with system.database.write() as tx:
         before = await _noted(tx)
@@ -38,6 +38,16 @@ async def change(
         after = await _noted(tx)
         await audit_log.note(tx, "brand.change", name or "UMS", before=before, after=after)
     system.directory.forget()
+
+
+def flaws_of(name: str, logo: bytes | None) -> list[UmsError]:
+    """All that is wrong with a name and a picture."""
+    return all_of([lambda: _check_name(name), lambda: None if logo is None else _kind(logo)])
+
+
+def _check_name(name: str) -> None:
+    if len(name) > MOST_NAME or (name and not name.isprintable()) or name.strip() != name:
+        raise Invalid("bad_value", field="brand")
 
 
 async def _noted(tx: Tx) -> dict[str, object]:

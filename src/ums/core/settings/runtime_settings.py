@@ -87,7 +87,7 @@ async def change(
     no administrator of the whole installation: a setting may stand for any right, such as the
     approval of a port or how long the audit log is kept."""
     grants.need(grants.ALL)
-    values = {name: _checked(system, name, value) for name, value in changes.items()}
+    values = {name: checked(system, name, value) for name, value in changes.items()}
     old = {name: getattr(system.settings, name) for name in values}
     told = ", ".join(f"{name} {values[name]}" for name in values if values[name] != old[name])
     async with system.database.write() as tx:
@@ -108,7 +108,8 @@ async def change(
     return show(system)
 
 
-def _checked(system: AppContext, name: str, given: Any) -> Any:
+def checked(system: AppContext, name: str, given: Any) -> Any:
+    """The value of a setting that is to be `given`. Raises Invalid."""
     one = _BY_NAME.get(name)
     if one is None:
         raise Invalid("unknown_field", field=name[:60])

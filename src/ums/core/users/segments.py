@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels.access_lists import check_title
+from ums.core.common.field_errors import all_awaited, all_of
 from ums.core.common.pagination import Page, after_id, cut, page_size
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, Order
@@ -18,7 +19,7 @@ from ums.core.users.audience import read_audience
 from ums.core.users.segment_conditions import Node, check_names, read
 from ums.core.users.segment_sql import compile_conditions
 from ums.db import Statement, Tx
-from ums.errors import Conflict, Invalid, NotFound
+from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 Conditions = dict[str, Any]
 
@@ -87,7 +88,7 @@ async def change(
         row = await _found(tx, id)
         expect(_shown(row))
         if name is not None and name != row.name:
-            await _check_free(tx, name)
+            await _check_free(tx, name, id)
         if values:
             await tx.run(update(segments).where(segments.c.id == id).values(**values))
         before = {field: getattr(row, field) for field in values}
@@ -95,6 +96,13 @@ async def change(
             tx, "segment.change", str(id), before=before, after=values, actor=actor
         )
         return _shown(await _found(tx, id))
+
+
+async def flaws_of_name(system: AppContext, name: str, id: int = 0) -> list[UmsError]:
+    """All that is wrong with the name of a segment that is to be made, or of `id`."""
+    async with system.database.read() as tx:
+        taken = await all_awaited([_check_free(tx, name, id)])
+    return [*all_of([lambda: check_title(name)]), *taken]
 
 
 async def remove(system: AppContext, id: int, *, actor: str | None = None) -> None:
@@ -192,8 +200,9 @@ async def _read(system: AppContext, conditions: object) -> Node | None:
     return node
 
 
-async def _check_free(tx: Tx, name: str) -> None:
-    if await tx.first(select(segments.c.id).where(segments.c.name == name)):
+async def _check_free(tx: Tx, name: str, id: int = 0) -> None:
+    others = (segments.c.name == name) & (segments.c.id != id)
+    if await tx.first(select(segments.c.id).where(others)):
         raise Conflict("name_taken", name=name)
 
 
