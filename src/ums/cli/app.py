@@ -1,4 +1,4 @@
-"""The commands and their options; what they do is done by the verbs of the core."""
+"""The frame of the `ums` command: groups, shared options, and how verbs are asked for."""
 
 import asyncio
 import io
