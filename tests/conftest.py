@@ -43,6 +43,7 @@ KILLS = 25  # per database; CI asks for at least 50 in all
 SAMPLES = {"phase-kills": 3, "web-kills": 6, "stops": 3, "power-cuts": 6}
 OUTAGE = 6.0  # seconds
 REQUESTS = 3_000
+FAULTS = Path(__file__).parent / "faults"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -167,6 +168,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     asyncio.run(make())
     return folder / "ums.db"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out: processes that are killed, browsers, PostgreSQL."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        if FAULTS in item.path.parents:
+            item.add_marker("faults")
+        if "browser_path" in item.fixturenames:
+            item.add_marker("browser")
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if "postgresql" in given or "postgres_server" in item.fixturenames:
+            item.add_marker("postgresql")
 
 
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:

@@ -28,7 +28,6 @@ from ums.mail.imap import READ
 from ums.mail.send_limits import SendLimit
 
 pytestmark = [
-    pytest.mark.faults,
     pytest.mark.timeout(0),  # as long as --phase-kills asks; each wait inside has its own end
 ]
 LITTLE = SendLimit(count=1, seconds=86_400)  # so that next to nothing is sent meanwhile

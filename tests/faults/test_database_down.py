@@ -24,7 +24,6 @@ IN_BETWEEN = 50  # mails
 GROWN = 16 * 1024 * 1024  # octets, while there is nothing to do
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --outage asks; each wait inside has its own end
 @pytest.mark.skipif(not postgres.can_start(), reason="no PostgreSQL is here to be started")
 def test_the_database_ends_at_once_and_stays_away(

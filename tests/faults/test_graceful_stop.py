@@ -15,7 +15,6 @@ from ums.config import Settings
 HALF_PER_STOP = 500
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --stops asks; each wait inside has its own end
 def test_sigterm_finishes_what_is_at_the_dot(
     settings: Settings, dialect: str, stops: int, record_property: Record

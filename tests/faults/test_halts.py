@@ -24,7 +24,6 @@ from ums.core.tables import halts, messages
 MANY, OTHERS = 5_000, 200
 
 
-@pytest.mark.faults
 def test_a_halt_outlives_whoever_ordered_it_and_whoever_parks(settings: Settings) -> None:
     """The halt is written and nothing more is done; then parking is killed twice."""
     with Ledger() as ledger, Engine(settings) as engine:
@@ -65,7 +64,6 @@ async def _halts(settings: Settings) -> list[Any]:
         return list(await tx.rows(select(halts)))
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("verb", ["retract", "pause"])
 @pytest.mark.parametrize(
     ("dialect", "workers"), [("sqlite", 1), ("postgresql", 1), ("postgresql", 2)]

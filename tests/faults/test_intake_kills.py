@@ -21,7 +21,6 @@ from ums.db import open_database
 CLIENTS = 8
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --web-kills asks; each wait inside has its own end
 def test_every_200_is_stored_and_every_key_is_one_message(
     settings: Settings, dialect: str, web_kills: int, record_property: Record

@@ -15,7 +15,6 @@ from ums.config import Settings
 HALF = 2_000
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("dialect", ["postgresql"])
 @pytest.mark.parametrize("count", [2, 4, 8])
 def test_each_mail_goes_out_once(settings: Settings, count: int, record_property: Record) -> None:

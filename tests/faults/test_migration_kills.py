@@ -30,7 +30,6 @@ asyncio.run(runner.migrate(database))
 """
 
 
-@pytest.mark.faults
 def test_a_migration_is_whole_or_not_there(
     dialect: str, tmp_path: Path, request: pytest.FixtureRequest, record_property: Record
 ) -> None:

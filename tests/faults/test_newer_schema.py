@@ -3,7 +3,6 @@ tables while it sends, and states appear that it does not know."""
 
 import asyncio
 
-import pytest
 from sqlalchemy import select, text
 
 from faults.audit import Record, audit, drained, states
@@ -22,7 +21,6 @@ _PARK = text(
 )
 
 
-@pytest.mark.faults
 def test_the_database_grows_under_a_worker(settings: Settings, record_property: Record) -> None:
     with Ledger() as ledger, Engine(settings) as engine:
         asyncio.run(fill(settings, ledger.port, broadcast=HALF, single=HALF))

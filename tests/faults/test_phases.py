@@ -38,7 +38,6 @@ PHASES = {
 }
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --phase-kills asks; each wait inside has its own end
 @pytest.mark.parametrize("kind", ["broadcast", "single"])
 @pytest.mark.parametrize("phase", PHASES)
@@ -71,7 +70,6 @@ def test_a_kill_does_exactly_what_the_phase_says(
     assert ends.count(UNTOUCHED) == size - (0 if concerned == UNTOUCHED else phase_kills)
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("kind", ["broadcast", "single"])
 def test_a_refusal_that_was_not_stored_is_asked_for_again(

@@ -3,8 +3,6 @@
 import asyncio
 import time
 
-import pytest
-
 from faults.audit import audit, drained
 from faults.engines import LEASE_SECONDS, Engine
 from faults.ledger import Ledger
@@ -15,7 +13,6 @@ SIZE = 30
 DEATHS = 3
 
 
-@pytest.mark.faults
 def test_after_three_deaths_the_others_go_out(settings: Settings) -> None:
     with Ledger() as ledger, Engine(settings, sessions=1) as engine:
         asyncio.run(fill(settings, ledger.port, broadcast=SIZE, single=0))

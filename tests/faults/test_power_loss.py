@@ -35,7 +35,6 @@ FIRST_SEGMENT = "000000010000000000000001"
 QUIET = ("checkpoint_timeout=1d", "max_wal_size=8GB", "autovacuum=off")
 
 pytestmark = [
-    pytest.mark.faults,
     pytest.mark.timeout(0),  # as long as --power-cuts asks; each wait inside has its own end
     pytest.mark.skipif(not strace_works(), reason="strace is not here, or may not trace"),
 ]

@@ -19,7 +19,6 @@ PACE = (0.0, 0.005, 0.02, 0.05)  # seconds the server takes to answer a dot
 PER_KILL = 400  # mails put in for each kill, so that the flow does not run dry
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --kills asks; each wait inside has its own end
 def test_nothing_is_lost_and_no_broadcast_doubled(
     settings: Settings, dialect: str, kills: int, record_property: Record

@@ -18,7 +18,6 @@ SIZE = 120  # mails
 SLOWER = "451 4.7.1 Rate limit exceeded, try again in 1 minute"
 
 
-@pytest.mark.faults
 async def test_what_the_server_takes_is_used_and_not_overdrawn(
     settings: Settings, dialect: str, request: pytest.FixtureRequest, record_property: Record
 ) -> None:

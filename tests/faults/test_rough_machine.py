@@ -18,7 +18,6 @@ from support.flow import until
 from ums.config import Settings
 
 HALF = 400
-pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])

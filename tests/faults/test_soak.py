@@ -34,7 +34,6 @@ class Size(NamedTuple):
     files: int
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(0)  # as long as --soak asks; each wait inside has its own end
 def test_hours_of_faults(
     settings: Settings, dialect: str, request: pytest.FixtureRequest, record_property: Record

@@ -22,7 +22,7 @@ from faults.workload import fill
 from ums.config import Settings
 
 HALF = 200
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 BEFORE_THE_DOT = (
     Reset(after=0),  # while connecting
     Reset(after=60),  # in the commands

@@ -23,7 +23,7 @@ from ums.core.maintenance.startup import open_system
 PER_ROUND = 400  # mails, so that the flow does not run dry
 SINGLE = 60
 OPTIONS = {"urgent": {"priority": 1}, "ordinary": {}}
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(0)]
+pytestmark = pytest.mark.timeout(0)
 
 
 @pytest.fixture

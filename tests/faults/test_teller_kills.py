@@ -68,7 +68,6 @@ async def until_done(settings: Settings) -> None:
         await database.close()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("phase", PHASES)
 async def test_no_record_is_lost_and_ids_are_stable(settings: Settings, phase: str) -> None:
     own: dict[str, Any] = {"callback_allow": ALLOWED, "callback_batch": BATCH}
@@ -92,7 +91,6 @@ async def test_no_record_is_lost_and_ids_are_stable(settings: Settings, phase: s
     assert (before, again) == PHASES[phase]
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("phase", ["reply", "recorded"])
 async def test_a_state_and_its_record_are_never_without_the_other(
     settings: Settings, phase: str
