@@ -6,6 +6,7 @@ import html
 import re
 from base64 import b32decode
 from contextvars import Context
+from typing import Any
 
 import httpx
 import pytest
@@ -171,7 +172,7 @@ async def test_a_log_in_that_is_overtaken_shows_its_form_again(
     await operators.create(door.system, "li", PASSWORD)
     verify = password_hashing.verify
 
-    async def overtaken(stored: str | None, password: str, **more: bool) -> bool:
+    async def overtaken(stored: str | None, password: str, **more: Any) -> bool:
         good = await verify(stored, password, **more)
         change = operators.set_password(door.system, "li", "seven grey herons fly")
         await asyncio.create_task(change, context=Context())  # somebody else's

@@ -5,17 +5,21 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
+from ums import clock
 from ums.core.audit import audit_chain, audit_ends, audit_log, audit_proof, audit_witness
 from ums.core.audit.audit_ends import ACCEPTED, ANCHOR, HEAD
-from ums.core.audit.audit_witness import FILE
+from ums.core.audit.audit_witness import FILE, Witness
 from ums.core.common import metadata
+from ums.core.common.metadata import HELD
 from ums.core.context.app_context import AppContext
 from ums.core.maintenance import health_checks, restore_guard
 from ums.core.tables import audit as rows
 from ums.core.tables import meta
+from ums.db import Statement
 from ums.errors import Conflict
 
 
@@ -213,8 +217,9 @@ async def test_a_sound_log_has_nothing_to_accept(system: AppContext) -> None:
         await audit_chain.accept(system)
 
 
-async def test_confirming_a_restored_backup_accepts_its_log_but_no_forged_one(
-    system: AppContext,
+@pytest.mark.parametrize("held", [True, False])
+async def test_confirming_a_restored_backup_accepts_its_log_but_no_other(
+    system: AppContext, held: bool
 ) -> None:
     await _sealed(system, 3)
     async with system.database.read() as tx:
@@ -222,11 +227,52 @@ async def test_confirming_a_restored_backup_accepts_its_log_but_no_forged_one(
     await _sealed(system, 2)
     back = update(meta).where(meta.c.name == HEAD).values(value=older)
     await _run(system, back, delete(rows).where(rows.c.seq > 3))
+    if held:
+        async with system.database.write() as tx:
+            await metadata.put(tx, HELD, "1000")
     await restore_guard.confirm(system)
-    assert await _problem(system) == ""
+    assert await _problem(system) == ("" if held else "witness_missing")
     await _run(system, _FORGET)
     await restore_guard.confirm(system)
     assert await _problem(system) == "forged"
+
+
+async def test_a_break_that_was_found_is_not_mended_by_taking_it_back(system: AppContext) -> None:
+    """While nothing is sealed, entries could be changed without a trace."""
+    await _sealed(system, 3)
+    await _write(system, 2)
+    stray = insert(rows).values(
+        seq=2**62, hash="x", at=1, actor="local", action="a.thing", subject="", detail="", times=1
+    )
+    await _run(system, stray)
+    assert await audit_chain.seal(system) == 0
+    gone = (rows.c.seq == 2**62) | (rows.c.seq.is_(None) & (rows.c.subject == "0"))
+    await _run(system, delete(rows).where(gone))
+    assert await audit_chain.seal(system) == 0
+    assert await _problem(system) == "forged"
+    await audit_chain.accept(system)
+    assert await _problem(system) == ""
+
+
+async def test_a_break_is_accepted_where_the_clock_was_ahead(system: AppContext) -> None:
+    await _sealed(system, 3)
+    ahead = Witness(4, "f" * 64, clock.now() + 10**9)
+    (system.settings.data_dir / FILE).write_bytes(msgspec.json.encode(ahead))
+    assert await _problem(system) == "witness_missing"
+    await audit_chain.accept(system)
+    assert await _problem(system) == ""
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize("seq", ["x", b"x"])
+async def test_a_place_of_another_type_is_forged(system: AppContext, seq: object) -> None:
+    await _sealed(system, 3)
+    async with system.database.write() as tx:
+        await tx.run(Statement("UPDATE audit SET seq = :seq WHERE id = 3"), {"seq": seq})
+    assert await audit_chain.seal(system) == 0
+    assert await _problem(system) == "forged"
+    await audit_chain.accept(system)
+    assert await _problem(system) == ""
 
 
 async def test_the_doctor_tells_of_a_broken_log(system: AppContext) -> None:

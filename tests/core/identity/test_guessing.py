@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -44,7 +45,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     verify = password_hashing.verify
 
-    async def counted(stored: str | None, password: str, **more: bool) -> bool:
+    async def counted(stored: str | None, password: str, **more: Any) -> bool:
         if stored is not None:
             found.append(password)
         return await verify(stored, password, **more)
@@ -206,7 +207,7 @@ async def test_a_flood_at_an_account_with_a_factor(
     running, most = 0, 0
     verify = password_hashing.verify
 
-    async def counted(stored: str | None, password: str, **more: bool) -> bool:
+    async def counted(stored: str | None, password: str, **more: Any) -> bool:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -230,7 +231,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], asyncio.Event]:
     begun: list[str] = []
     go_on = asyncio.Event()
 
-    async def verify(_stored: str | None, password: str, **_: bool) -> bool:
+    async def verify(_stored: str | None, password: str, **_: Any) -> bool:
         begun.append(password)
         await go_on.wait()
         return password == PASSWORD

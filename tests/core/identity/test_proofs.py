@@ -4,6 +4,7 @@ that was changed between the moment it was verified and the moment the session b
 import asyncio
 from base64 import b32decode
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -97,7 +98,7 @@ def after_verifying(
     def arrange(change: Change) -> None:
         verify = password_hashing.verify
 
-        async def paused(stored: str | None, password: str, **more: bool) -> bool:
+        async def paused(stored: str | None, password: str, **more: Any) -> bool:
             good = await verify(stored, password, **more)
             monkeypatch.setattr(password_hashing, "verify", verify)
             await change(system)

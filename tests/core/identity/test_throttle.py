@@ -3,10 +3,11 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import func, select
 
 from support.clocks import Time
 from ums import clock
@@ -21,8 +22,10 @@ from ums.core.identity import (
     two_factor,
 )
 from ums.core.identity.login import Client, Operator
+from ums.core.identity.password_turns import PasswordTurns
 from ums.core.identity.proofs import Proof
 from ums.core.identity.throttle import Key, Limit
+from ums.core.tables import throttle as tries
 from ums.db import open_database
 from ums.errors import Busy, NotAuthenticated, UmsError
 from ums.networks import client_network
@@ -39,7 +42,7 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     verify = password_hashing.verify
 
-    async def counted(stored: str | None, password: str, **more: bool) -> bool:
+    async def counted(stored: str | None, password: str, **more: Any) -> bool:
         found.append(password)
         return await verify(stored, password, **more)
 
@@ -320,6 +323,14 @@ async def test_a_queue_of_strangers_that_is_full_keeps_nobody_who_is_known_waiti
         await asyncio.sleep(0)
         with pytest.raises(Busy):
             await login.check_password(system, "li", PASSWORD, Client("203.0.113.7"))
+        async with system.database.read() as tx:
+            counted = await tx.value(
+                select(func.count()).select_from(tries).where(tries.c.count > 0)
+            )
+        assert counted == 0  # who was not looked at has not failed
+        turns = system.shared(PasswordTurns)
+        stored = await password_hashing.hashed(PASSWORD)
+        assert await turns.is_right_all_the_same("pair", stored, PASSWORD)
         known = Client("192.0.2.1", device=device)
         assert (await login.check_password(system, "li", PASSWORD, known)).name == "li"
         signed_in = await login.sign_in(system, first, known)

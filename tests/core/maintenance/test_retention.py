@@ -8,7 +8,8 @@ from sqlalchemy import func, insert, select, update
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, with_settings
 from ums import clock
-from ums.core.audit import audit_log
+from ums.core.audit import audit_chain, audit_log, audit_proof
+from ums.core.audit.audit_ends import HEAD
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
@@ -169,3 +170,23 @@ async def test_whoever_writes_to_the_database_cannot_have_the_log_removed(
     assert await _actions(system) == had
     [told] = [one for one in await health_checks.examine(system) if one.check == "audit log"]
     assert not told.ok
+
+
+async def test_a_time_to_keep_that_was_set_before_cannot_be_put_back(system: AppContext) -> None:
+    await _old_log(system)
+    await runtime_settings.change(system, {"audit_days": 30})
+    await audit_chain.seal(system)
+    async with system.database.read() as tx:
+        older = str(await metadata.value(tx, HEAD))
+    await runtime_settings.change(system, {"audit_days": 36_500})
+    await audit_chain.seal(system)
+    async with system.database.write() as tx:
+        await metadata.put(tx, HEAD, older)
+        await metadata.put(tx, "setting:audit_days", "30.0")
+        await touch(tx)
+    system.directory.forget()
+    await system.directory.now()
+    had = await _actions(system)
+    await retention.sweep(system)
+    assert await _actions(system) == had
+    assert (await audit_proof.verify(system)).problem == "forged"

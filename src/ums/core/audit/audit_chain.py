@@ -15,8 +15,8 @@ from sqlalchemy import delete, func, select, update
 
 from ums import clock
 from ums.core.audit import audit_ends, audit_log, audit_witness
-from ums.core.audit.audit_ends import ACCEPTED, ANCHOR, HEAD, Place, Problem
-from ums.core.audit.audit_witness import Witness
+from ums.core.audit.audit_ends import ACCEPTED, ANCHOR, HEAD, Place
+from ums.core.audit.audit_witness import Problem, Witness
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
 from ums.core.tables import audit
@@ -62,13 +62,22 @@ async def seal(system: AppContext) -> int:
         part = await _seal_some(system, seen)
         system.shared(_Alarm).raise_for(part.problem, "sealing")
         if part.problem:
+            await _note_problem(system, seen, part.problem)
             return count
         count += part.count
         if part.count < SLICE:
             break
-    if seen is None or Place(seen.seq, seen.hash) != part.head:
+    if seen is None or seen.problem or Place(seen.seq, seen.hash) != part.head:
         await audit_witness.write(system.settings, part.head.seq, part.head.hash)
     return count
+
+
+async def _note_problem(system: AppContext, seen: Witness | None, problem: Problem) -> None:
+    """Keep in the data folder that the chain was found broken: nothing that is done to the database
+    afterwards takes it back."""
+    if seen is None or not seen.problem:
+        at = Place() if seen is None else Place(seen.seq, seen.hash)
+        await audit_witness.write(system.settings, at.seq, at.hash, problem)
 
 
 class _Sealed(Struct, frozen=True):
@@ -140,7 +149,8 @@ async def accept(system: AppContext) -> Place:
         if problem == "forged":
             at = await _restart(tx, system.seal, seen)
         # All that was seen up to this moment counts as accepted, on other machines too.
-        await audit_ends.keep(tx, system.seal, ACCEPTED, Place(clock.now(), at.hash))
+        now = max(clock.now(), seen.at if seen else 0)  # the clock may have been ahead
+        await audit_ends.keep(tx, system.seal, ACCEPTED, Place(now, at.hash))
         before = {"seq": seen.seq if seen else 0, "hash": seen.hash if seen else ""}
         after = {"seq": at.seq, "hash": at.hash}
         await audit_log.note(tx, "audit.accept_break", problem, before=before, after=after)

@@ -2,13 +2,13 @@
 accepted. Each is kept in `meta` with a code that only the sealing key makes."""
 
 import hmac
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import func, select
 
-from ums.core.audit.audit_witness import Witness
+from ums.core.audit.audit_witness import Problem, Witness
 from ums.core.common import metadata
 from ums.core.common.encryption import SecretBox
 from ums.core.tables import audit
@@ -17,20 +17,6 @@ from ums.db import Tx
 HEAD: Final = "audit_head"
 ANCHOR: Final = "audit_anchor"
 ACCEPTED: Final = "audit_accepted"  # its `seq` is a time in milliseconds
-RETENTION: Final = "audit_retention"  # its `seq` is a duration in milliseconds
-
-Problem = Literal[
-    "",
-    "changed",
-    "missing",
-    "cut",
-    "forged",
-    "witness_missing",
-    "witness_differs",
-    "checkpoint_missing",
-    "checkpoint_removed",
-    "checkpoint_differs",
-]
 
 
 class Place(Struct, frozen=True):
@@ -44,6 +30,7 @@ class _Kept(Struct, frozen=True):
     seq: int
     hash: str
     code: str
+    keep_ms: int = 0  # of the head: for how long entries are kept; 0 is for ever
 
 
 async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
@@ -51,7 +38,8 @@ async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
     last; "" where nothing is. The entries between are not looked at.
 
     "forged": kept without our key, or removed. "witness_missing" and "witness_differs": the chain
-    does not lead over the place that this machine saw.
+    does not lead over the place that this machine saw. A problem that was found stays until
+    somebody accepts it.
     """
     if not await _are_ours(tx, seal) or (await read(tx, HEAD) is None and await _was_begun(tx)):
         return "forged"
@@ -60,6 +48,8 @@ async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
         return "forged"
     if seen is None or await is_accepted(tx, seal, seen):
         return ""
+    if seen.problem:  # was found before, and whoever mended it again may have used the time
+        return seen.problem
     if seen.seq > head.seq:
         return "forged" if await read(tx, HEAD) is None else "witness_missing"
     if seen.seq < began.seq:  # old entries were removed since
@@ -75,7 +65,11 @@ async def _are_beyond(tx: Tx, began: Place, head: Place) -> bool:
     """Whether any entry claims a place before the chain begins or after it ends."""
     ends = select(func.min(audit.c.seq), func.max(audit.c.seq))
     lowest, highest = (await tx.rows(ends))[0]
-    return lowest is not None and (lowest <= began.seq or highest > head.seq)
+    if lowest is None:
+        return False
+    # SQLite takes any type into any column, and sorts texts behind numbers.
+    sound = isinstance(lowest, int) and isinstance(highest, int)
+    return not sound or lowest <= began.seq or highest > head.seq
 
 
 async def _was_begun(tx: Tx) -> bool:
@@ -93,8 +87,15 @@ async def is_accepted(tx: Tx, seal: SecretBox, seen: Witness) -> bool:
 
 async def is_retention(tx: Tx, seal: SecretBox, keep_ms: int) -> bool:
     """Whether it was UMS that set for how long entries are kept."""
-    kept = await read(tx, RETENTION)
-    return kept is not None and kept.seq == keep_ms and await _is_ours(tx, seal, RETENTION)
+    kept = await read(tx, HEAD)
+    return kept is not None and kept.keep_ms == keep_ms and await _is_ours(tx, seal, HEAD)
+
+
+async def set_retention(tx: Tx, seal: SecretBox, keep_ms: int) -> None:
+    """Keep with the head for how long entries are kept: an older head that is put back to have
+    others is found as any other. A head that is not ours stays as it is. Call it under `LOCK`."""
+    if await _is_ours(tx, seal, HEAD):
+        await _put(tx, seal, HEAD, await last(tx), keep_ms)
 
 
 async def last(tx: Tx) -> Place:
@@ -127,16 +128,21 @@ async def _is_ours(tx: Tx, seal: SecretBox, name: str) -> bool:
     kept = await read(tx, name)
     if kept is None:
         return True
-    code = _code(seal, name, Place(kept.seq, kept.hash))
+    code = _code(seal, name, Place(kept.seq, kept.hash), kept.keep_ms)
     return hmac.compare_digest(kept.code.encode("utf-8", "replace"), code.encode())
 
 
 async def keep(tx: Tx, seal: SecretBox, name: str, at: Place) -> None:
     """Keep a place under `name`, with our code."""
-    kept = _Kept(at.seq, at.hash, _code(seal, name, at))
+    before = await read(tx, name)
+    await _put(tx, seal, name, at, before.keep_ms if before is not None else 0)
+
+
+async def _put(tx: Tx, seal: SecretBox, name: str, at: Place, keep_ms: int) -> None:
+    kept = _Kept(at.seq, at.hash, _code(seal, name, at, keep_ms), keep_ms)
     await metadata.put(tx, name, msgspec.json.encode(kept).decode())
 
 
-def _code(seal: SecretBox, name: str, at: Place) -> str:
-    told = f"{name} {at.seq} {at.hash}".encode()
+def _code(seal: SecretBox, name: str, at: Place, keep_ms: int) -> str:
+    told = f"{name} {at.seq} {at.hash} {keep_ms}".encode()
     return hmac.digest(seal.derive("audit chain"), told, "sha256").hex()

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from ums import clock
 from ums.core.audit import audit_chain, audit_ends, audit_log, audit_witness
 from ums.core.audit.audit_chain import SLICE, hash_of
-from ums.core.audit.audit_ends import Place, Problem
-from ums.core.audit.audit_witness import Witness
+from ums.core.audit.audit_ends import Place
+from ums.core.audit.audit_witness import Problem, Witness
 from ums.core.common import metadata
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
@@ -193,7 +193,9 @@ class _Walk:
         self._mark(began, witness, stored)
         while (found := await self._slice(end)) is None:
             pass
-        return found if found.problem else self._compared(end)
+        found = found if found.problem else self._compared(end)
+        # What was found before is said, though it may have been mended since.
+        return found if found.problem else self._told(problem, end.seq + 1 if problem else None)
 
     def _mark(self, began: Place, witness: Witness | None, stored: Checkpoint | None) -> None:
         """Note which places are to be compared on the way."""

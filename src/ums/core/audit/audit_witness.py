@@ -6,7 +6,7 @@ is kept elsewhere: whoever reaches the data folder can remove the file.
 """
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -16,6 +16,18 @@ from ums.config import Settings
 from ums.core.common.durable_files import replace_file
 
 FILE: Final = "ums.audit"
+Problem = Literal[
+    "",
+    "changed",
+    "missing",
+    "cut",
+    "forged",
+    "witness_missing",
+    "witness_differs",
+    "checkpoint_missing",
+    "checkpoint_removed",
+    "checkpoint_differs",
+]
 
 
 class Witness(Struct, frozen=True):
@@ -24,6 +36,7 @@ class Witness(Struct, frozen=True):
     seq: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     at: int  # when it was written, in milliseconds
+    problem: Problem = ""  # that was found, and that nobody has accepted since
 
 
 async def read(settings: Settings) -> Witness | None:
@@ -35,7 +48,7 @@ async def read(settings: Settings) -> Witness | None:
         return None
 
 
-async def write(settings: Settings, seq: int, digest: str) -> None:
+async def write(settings: Settings, seq: int, digest: str, problem: Problem = "") -> None:
     """Note the place durably. Raises OSError."""
-    content = msgspec.json.encode(Witness(seq, digest, clock.now()))
+    content = msgspec.json.encode(Witness(seq, digest, clock.now(), problem))
     await asyncio.to_thread(replace_file, settings.data_dir / FILE, content)

@@ -48,6 +48,7 @@ from ums.core.identity import (
     throttle,
     two_factor,
 )
+from ums.core.identity.password_hashing import KNOWN, STRANGERS
 from ums.core.identity.password_turns import PasswordTurns
 from ums.core.identity.proofs import Proof
 from ums.core.identity.throttle import Key, Limit
@@ -115,7 +116,13 @@ async def check_password(system: AppContext, name: str, password: str, client: C
         await _check_held(system, row, password, who, keys, busy)
     else:
         turns, stored = system.shared(PasswordTurns), row.password_hash if row else None
-        if not await turns.is_right(who, stored, password, known=known) or row is None:
+        lane = KNOWN if known else STRANGERS
+        try:
+            good = await turns.is_right(who, stored, password, lane=lane)
+        except Busy:  # it was not looked at
+            await _give_back(system, keys)
+            raise
+        if not good or row is None:
             raise NotAuthenticated("wrong_password")
         await _give_back(system, keys)
     return await _accepted(system, row, client)
@@ -242,7 +249,7 @@ async def _check_own(
 ) -> Operator:
     row = await _row(system, session.name)
     stored = row.password_hash if row else None
-    good = await password_hashing.verify(stored, password, known=True)
+    good = await password_hashing.verify(stored, password, lane=KNOWN)
     if not good or row is None:
         raise NotAuthenticated("not_your_password", field=field)
     return Operator(row.name, row.totp is not None, proofs.of_password(row))

@@ -9,8 +9,8 @@ Tries that are held back are looked at as well, for a right one shall get throug
 
 Who tries cannot be told apart before that, so they go through a lane that is narrow on purpose: of
 one account from one address one at a time, of all of them one at a time in a process, each account
-and address in its turn. Of the two threads that hash passwords (password_hashing) one stays free
-for whoever is not held back. Only who tries what is being flooded, from where the flood comes, may
+and address in its turn, in a thread of their own (password_hashing), behind nobody who is not held
+back. Only who tries what is being flooded, from where the flood comes, may
 find no turn in time, and tries again.
 
 A wrong one is told nothing but to wait, and always after `HELD_SECONDS`, whether it was looked at,
@@ -23,6 +23,7 @@ import time
 from typing import Final
 
 from ums.core.identity import password_hashing
+from ums.core.identity.password_hashing import HELD, Lane
 from ums.core.identity.turns import Turns
 from ums.db import Database
 from ums.errors import Busy
@@ -40,13 +41,11 @@ class PasswordTurns:
         self._turns, self._held = Turns(), Turns()
         self._one = asyncio.Lock()
 
-    async def is_right(
-        self, who: str, stored: str | None, password: str, *, known: bool = False
-    ) -> bool:
+    async def is_right(self, who: str, stored: str | None, password: str, *, lane: Lane) -> bool:
         """Whether it is the password, of a try that nothing holds back. `who` takes turns with
         others: an address, or a browser that is known. Raises Busy."""
         async with self._turns.of(who):
-            return await password_hashing.verify(stored, password, known=known)
+            return await password_hashing.verify(stored, password, lane=lane)
 
     async def is_right_all_the_same(self, who: str, stored: str, password: str) -> bool:
         """The same of a try that is held back; False also where it had no turn. `who` takes turns
@@ -55,7 +54,7 @@ class PasswordTurns:
             async with asyncio.timeout(TURN_SECONDS) as waiting:
                 async with self._held.of(who), self._one:
                     waiting.reschedule(None)
-                    return await password_hashing.verify(stored, password)
+                    return await password_hashing.verify(stored, password, lane=HELD)
         except (TimeoutError, Busy):
             return False
 

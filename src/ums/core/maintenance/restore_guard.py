@@ -105,7 +105,10 @@ async def count_waiting(tx: Tx) -> int:
 
 async def confirm(system: "AppContext", *, actor: str | None = None) -> Restored:
     """Send what waits after all, and go on with the audit log as the backup has it."""
-    await audit_chain.accept_older(system)
+    async with system.database.read() as tx:
+        held = await metadata.is_held(tx)
+    if held:
+        await audit_chain.accept_older(system)
     async with system.database.write() as tx:
         if await metadata.remove(tx, HELD):
             await audit_log.note(tx, "restored.confirm", "installation", "", actor=actor)

@@ -10,8 +10,7 @@ from msgspec import Meta, Struct
 
 from ums import clock
 from ums.config import SettingsError, read_setting
-from ums.core.audit import audit_ends, audit_log
-from ums.core.audit.audit_ends import RETENTION, Place
+from ums.core.audit import audit_chain, audit_ends, audit_log
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
@@ -97,8 +96,9 @@ async def change(
             else:
                 await metadata.put(tx, PREFIX + name, str(value))
         if "audit_days" in values:
-            kept = Place(round(values["audit_days"] * clock.DAY))
-            await audit_ends.keep(tx, system.seal, RETENTION, kept)
+            await tx.exclude(audit_chain.LOCK)
+            keep_ms = round(values["audit_days"] * clock.DAY)
+            await audit_ends.set_retention(tx, system.seal, keep_ms)
         await touch(tx)
         await audit_log.note(
             tx, "settings.change", "settings", told, before=old, after=values, actor=actor
