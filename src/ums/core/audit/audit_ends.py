@@ -41,17 +41,20 @@ async def check(tx: Tx, seal: SecretBox, seen: Witness | None) -> Problem:
     does not lead over the place that this machine saw. A problem that was found stays until
     somebody accepts it.
     """
-    if not await _are_ours(tx, seal) or (await read(tx, HEAD) is None and await _was_begun(tx)):
+    kept = {name: await read(tx, name) for name in (HEAD, ANCHOR, ACCEPTED)}
+    if not all(_is_ours(seal, name, one) for name, one in kept.items()):
         return "forged"
-    head, began = await last(tx), await first(tx)
+    if kept[HEAD] is None and any(kept.values()):  # only a chain with an end has the others
+        return "forged"
+    head, began = _place_of(kept[HEAD]), _place_of(kept[ANCHOR])
     if await _are_beyond(tx, began, head):
         return "forged"
-    if seen is None or await is_accepted(tx, seal, seen):
+    if seen is None or _accepts(kept[ACCEPTED], seen):
         return ""
     if seen.problem:  # was found before, and whoever mended it again may have used the time
         return seen.problem
     if seen.seq > head.seq:
-        return "forged" if await read(tx, HEAD) is None else "witness_missing"
+        return "forged" if kept[HEAD] is None else "witness_missing"
     if seen.seq < began.seq:  # old entries were removed since
         return ""
     if seen.seq == began.seq:
@@ -72,41 +75,41 @@ async def _are_beyond(tx: Tx, began: Place, head: Place) -> bool:
     return not sound or lowest <= began.seq or highest > head.seq
 
 
-async def _was_begun(tx: Tx) -> bool:
-    """Whether there is anything that only a chain with an end can have."""
-    if await read(tx, ANCHOR) is not None or await read(tx, ACCEPTED) is not None:
-        return True
-    return await tx.first(select(audit.c.id).where(audit.c.seq >= 0).limit(1)) is not None
-
-
 async def is_accepted(tx: Tx, seal: SecretBox, seen: Witness) -> bool:
     """Whether somebody has accepted the log as it is since this machine saw that place."""
     kept = await read(tx, ACCEPTED)
-    return kept is not None and await _is_ours(tx, seal, ACCEPTED) and seen.at <= kept.seq
+    return _is_ours(seal, ACCEPTED, kept) and _accepts(kept, seen)
+
+
+def _accepts(kept: _Kept | None, seen: Witness) -> bool:
+    return kept is not None and seen.at <= kept.seq
 
 
 async def is_retention(tx: Tx, seal: SecretBox, keep_ms: int) -> bool:
     """Whether it was UMS that set for how long entries are kept."""
     kept = await read(tx, HEAD)
-    return kept is not None and kept.keep_ms == keep_ms and await _is_ours(tx, seal, HEAD)
+    return kept is not None and kept.keep_ms == keep_ms and _is_ours(seal, HEAD, kept)
 
 
 async def set_retention(tx: Tx, seal: SecretBox, keep_ms: int) -> None:
     """Keep with the head for how long entries are kept: an older head that is put back to have
     others is found as any other. A head that is not ours stays as it is. Call it under `LOCK`."""
-    if await _is_ours(tx, seal, HEAD):
-        await _put(tx, seal, HEAD, await last(tx), keep_ms)
+    kept = await read(tx, HEAD)
+    if _is_ours(seal, HEAD, kept):
+        await _put(tx, seal, HEAD, _place_of(kept), keep_ms)
 
 
 async def last(tx: Tx) -> Place:
     """What the chain goes on from: its end as it was kept, also where entries are missing now."""
-    kept = await read(tx, HEAD)
-    return Place() if kept is None else Place(kept.seq, kept.hash)
+    return _place_of(await read(tx, HEAD))
 
 
 async def first(tx: Tx) -> Place:
     """What the chain begins after: the last entry that was removed as too old."""
-    kept = await read(tx, ANCHOR)
+    return _place_of(await read(tx, ANCHOR))
+
+
+def _place_of(kept: _Kept | None) -> Place:
     return Place() if kept is None else Place(kept.seq, kept.hash)
 
 
@@ -119,16 +122,11 @@ async def read(tx: Tx, name: str) -> _Kept | None:
         return _Kept(0, "", "")
 
 
-async def _are_ours(tx: Tx, seal: SecretBox) -> bool:
-    """Whether all that is kept of the chain was written by somebody with our key."""
-    return all([await _is_ours(tx, seal, name) for name in (HEAD, ANCHOR, ACCEPTED)])
-
-
-async def _is_ours(tx: Tx, seal: SecretBox, name: str) -> bool:
-    kept = await read(tx, name)
+def _is_ours(seal: SecretBox, name: str, kept: _Kept | None) -> bool:
+    """Whether nothing is kept, or what is was written by somebody with our key."""
     if kept is None:
         return True
-    code = _code(seal, name, Place(kept.seq, kept.hash), kept.keep_ms)
+    code = _code(seal, name, _place_of(kept), kept.keep_ms)
     return hmac.compare_digest(kept.code.encode("utf-8", "replace"), code.encode())
 
 
