@@ -98,10 +98,11 @@ async def _check_free(tx: Tx, name: str) -> None:
 async def flaws_of(system: AppContext, name: str, password: str) -> list[UmsError]:
     """All that is wrong with the name and the password that somebody chooses."""
     found = all_of([lambda: operator_names.check(name)])
-    checks = [passwords.check_new(system, password, name)]
-    async with system.database.read() as tx:
-        free = [] if found else [_check_free(tx, name)]
-        return [*found, *await all_awaited([*free, *checks])]
+    if not found:
+        async with system.database.read() as tx:
+            found = await all_awaited([_check_free(tx, name)])
+    # Outside of the transaction, as it takes its time.
+    return [*found, *await all_awaited([passwords.check_new(system, password, name)])]
 
 
 async def hash_of(system: AppContext, name: str, password: str) -> str:

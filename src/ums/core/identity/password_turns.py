@@ -10,8 +10,8 @@ Tries that are held back are looked at as well, for a right one shall get throug
 Who tries cannot be told apart before that, so they go through a lane that is narrow on purpose: of
 one account from one address one at a time, of all of them one at a time in a process, each account
 and address in its turn, in a thread of their own (password_hashing), behind nobody who is not held
-back. Only who tries what is being flooded, from where the flood comes, may
-find no turn in time, and tries again.
+back. Only who tries what is being flooded, from where the flood comes, may find no turn in time,
+and tries again.
 
 A wrong one is told nothing but to wait, and always after `HELD_SECONDS`, whether it was looked at,
 had no turn in time, or named somebody who is not there: so neither the answer nor its time tells
