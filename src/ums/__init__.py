@@ -1,3 +1,3 @@
 """UMS: a self-hosted Unified Messaging System."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -139,6 +139,30 @@ def test_a_database_of_a_newer_version(terminal: Terminal, settings: Settings, h
     assert "restore the backup of before the upgrade" in here(terminal, "doctor").out
 
 
+def test_a_database_of_before_the_release(
+    terminal: Terminal, settings: Settings, here: Ums
+) -> None:
+    """What became of the file itself, tests/migrations/test_runner.py says."""
+    change = "UPDATE alembic_version SET version_num = '0030'"
+    if settings.is_sqlite:
+        with sqlite3.connect(settings.data_dir / "ums.db") as database:
+            database.execute(change)
+        database.close()
+    else:
+        asyncio.run(execute(settings.database_url, change))
+    told = "The database was made by UMS 0.1.0, before the first release (revision 0030)."
+    commands = [["migrate"], ["channel", "list"], ["status"], ["restored", "confirm"]]
+    commands += [["key", "show"], ["channel", "create", "Shop"], ["user", "show", "u1"]]
+    for command in commands:
+        assert here(terminal, *command).complaint.startswith(told), command
+    refused = here(terminal, "message", "list", "--json").error
+    assert (refused["code"], refused["reason"]) == (4004, "older_schema")
+    assert terminal.ums("serve").complaint.startswith(told)
+    if not settings.is_sqlite:
+        assert terminal.ums("work").complaint.startswith(told)
+    assert "set UMS_DATA_DIR or UMS_DATABASE_URL to an empty one" in here(terminal, "doctor").out
+
+
 def test_a_file_that_is_no_database(lived_in: Terminal, here: Ums) -> None:
     (lived_in.folder / "ums.db").write_bytes(b"rubbish" * 1000)
     told = here(lived_in, "channel", "list").complaint

@@ -75,7 +75,7 @@ async def test_another_spelling_is_no_further_try(door: Door) -> None:
 async def test_of_two_that_looked_alike_before_each_signs_in_as_itself(door: Door) -> None:
     await operators.create(door.system, "li", PASSWORD)
     await operators.create(door.system, "wang", "two brown herons fly")
-    async with door.system.database.write() as tx:  # as migration 23 leaves them
+    async with door.system.database.write() as tx:  # as another table of look-alikes leaves them
         await tx.run(update(rows).where(rows.c.name == "wang").values(name="LI"))
     for name, password, good in (
         ("li", PASSWORD, True),

@@ -3,6 +3,7 @@
 from ums.db.data_lock import DataLock, HeldError
 from ums.db.database import Database, Done, Tx, open_database, patience
 from ums.db.group_commit import GroupCommit
+from ums.db.sqlite_file import read_untouched
 from ums.db.statements import Statement, rows_json
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "Tx",
     "open_database",
     "patience",
+    "read_untouched",
     "rows_json",
 ]

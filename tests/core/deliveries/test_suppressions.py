@@ -1,17 +1,13 @@
 """Addresses that a channel no longer writes to: learnt, held back, lifted, forgiven."""
 
-import importlib
 from collections.abc import AsyncIterator
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import update
 
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow
 from ums import clock
-from ums.core.context.app_context import AppContext
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import BY_HAND, STORM, Refusal, learn
 from ums.core.messages.resend import resend
@@ -71,40 +67,6 @@ async def test_a_relays_own_trouble_suppresses_nobody(flow: Flow, server: SmtpSe
         for number in range(len(ROUTING)):
             await flow.until_settled(await flow.send(f"n{number}@x.cn"))
     assert await held(flow) == []
-
-
-async def test_what_routing_trouble_suppressed_is_released(system: AppContext) -> None:
-    said = {
-        "a": ("no_such_domain", "nothing leaves this machine"),
-        "b": ("no_such_domain", "Domain has a null MX"),
-        "c": ("no_such_mailbox", "Unrouteable address"),
-        "d": ("no_such_mailbox", "No such user"),
-        "e": ("by_hand", ""),
-    }
-    flow = await open_flow(system, 25)
-    channel = (await flow.channel()).id
-    rows = [
-        {
-            "channel_id": channel,
-            "address": name,
-            "reason": reason,
-            "reply": reply,
-            "wording": "",
-            "created_at": 1,
-        }
-        for name, (reason, reply) in said.items()
-    ]
-    async with system.database.write() as tx:
-        await tx.run(insert(table), rows)
-    await system.database.exclusively(_released)
-    assert sorted(await held(flow)) == ["b", "d", "e"]
-
-
-def _released(connection: Connection) -> None:
-    """The migration of addresses, on what is there."""
-    module = importlib.import_module("ums.migrations.versions.0029_mail")
-    with Operations.context(MigrationContext.configure(connection)):
-        module.release()
 
 
 async def test_policy_and_full_mailboxes_suppress_nobody(flow: Flow, server: SmtpServer) -> None:

@@ -1,14 +1,11 @@
 """Search of users by part: any part, any case, and nothing of what others stored."""
 
-import importlib
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ums import clock
@@ -196,24 +193,6 @@ async def test_what_many_match_is_not_counted(
     assert await counted(search="user", tag="vip") == (False, 3)
     assert await counted(search="two", tag="rare") == (False, 1)
     assert await counted(search="user", tag="none") == (False, 0)
-
-
-async def test_the_migration_spells_what_is_stored(system: AppContext) -> None:
-    await put(system, PEOPLE)
-    async with system.database.write() as tx:
-        await tx.run(update(table).values(text="as it was before"))
-    assert await found(system, "四光") == []
-    await system.database.exclusively(_migrated)
-    for sought in ("四光", "光", "vip客"):
-        assert await found(system, sought) == ["li"]
-    await put(system, [{"userid": "li", "attributes": {"name": "李四"}}])
-    assert await found(system, "光") == []
-
-
-def _migrated(connection: Connection) -> None:
-    module = importlib.import_module("ums.migrations.versions.0030_spelled_search")
-    with Operations.context(MigrationContext.configure(connection)):
-        module.upgrade()
 
 
 async def test_the_index_is_used(system: AppContext) -> None:

@@ -19,6 +19,7 @@ REMEDIES = {
     "database": "check user, password and rights in UMS_DATABASE_URL, or restore the last backup",
     "database_url": "correct it: postgresql://user:password@host/name",
     "newer_schema": "install that version, or restore the backup of before the upgrade",
+    "older_schema": "set UMS_DATA_DIR or UMS_DATABASE_URL to an empty one, or install that version",
     "server_elsewhere": "wait for it or stop it",
     "system": "make the data folder writable for this user",
 }

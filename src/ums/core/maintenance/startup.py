@@ -32,6 +32,14 @@ def _check_ports(text: str) -> None:
         raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
 
 
+def _check_schema(settings: Settings, lock: DataLock) -> None:
+    try:
+        runner.check_file(settings.data_dir / "ums.db")
+    except Invalid:
+        lock.release()
+        raise
+
+
 async def _load_root(system: AppContext) -> None:
     """Derive keys as before the sealing key was rotated, where it was."""
     async with system.database.read() as tx:
@@ -57,6 +65,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[AppContext]:
     lock = DataLock(settings.data_dir)
     if settings.is_sqlite:
         lock.take()
+        _check_schema(settings, lock)
     database = open_database(settings.database_url, settings.data_dir)
     try:
         await runner.migrate(database)

@@ -1,0 +1,65 @@
+"""What the migrations make is what `core.tables` says: all of it, on both databases."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from support.databases import beside, execute
+from ums.config import Settings
+from ums.core.tables import metadata
+from ums.db import open_database
+
+SQLITE = "SELECT coalesce(sql, type || ' ' || name) FROM sqlite_master"
+POSTGRESQL = """
+    SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod),
+      attnotnull, pg_get_expr(adbin, adrelid))
+    FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+    LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+"""
+# What is made by hand, as each database has its own: the index that users are searched by.
+BY_HAND = {"sqlite": ("user_search_index",), "postgresql": ("ix_user_search_text",)}
+
+
+@pytest.fixture
+def empty(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Settings of a database without any table."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    if dialect == "sqlite":
+        yield Settings(data_dir=folder)
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    name = f"ums_schema_{os.getpid()}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name}"))
+    yield Settings(data_dir=folder, database_url=beside(server, name))
+    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def test_migrations_make_the_tables(settings: Settings, empty: Settings) -> None:
+    database = open_database(empty.database_url, empty.data_dir)
+    await database.exclusively(metadata.create_all)
+    await database.close()
+    migrated, wanted = await _schema(settings), await _schema(empty)
+    marks = ("alembic_version", *BY_HAND["sqlite" if settings.is_sqlite else "postgresql"])
+    assert [one for one in migrated if not any(mark in " ".join(one) for mark in marks)] == wanted
+    assert len(wanted) > len(metadata.tables)
+    for mark in marks:
+        assert any(mark in " ".join(one) for one in migrated)
+
+
+async def _schema(settings: Settings) -> list[list[str]]:
+    """What the database says of each table, index and constraint, in lines whose order is fixed:
+    that of the constraints of a table says nothing."""
+    database = open_database(settings.database_url, settings.data_dir)
+    async with database.read() as tx:
+        rows = await tx.rows(text(SQLITE if settings.is_sqlite else POSTGRESQL))
+    await database.close()
+    return sorted(sorted(line.strip(" ,") for line in str(row[0]).splitlines()) for row in rows)
