@@ -1,4 +1,7 @@
-"""The `ums` command in processes of its own, as somebody at a terminal runs it."""
+"""The `ums` command in processes of its own, as somebody at a terminal runs it.
+
+They are forked from one that has loaded it already; with `anew` it is the whole start.
+"""
 
 import json
 import os
@@ -9,12 +12,15 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from tempfile import TemporaryFile
+from typing import IO, Any, TextIO
 
+from support import forked
+from support.forked import Forked
 from ums.config import Settings
 
 SECONDS = 60  # for anything that must happen; nothing takes that long
@@ -54,7 +60,7 @@ class Ran:
 class Server:
     """A running `ums serve` or `ums work`; `lines` is what it said so far."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | Forked
     voice: TextIO  # what it says on its error output
     lines: list[str] = field(default_factory=list)
 
@@ -129,33 +135,24 @@ class Terminal:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UMS_")}
         return {**clean, "LC_ALL": "C.UTF-8", **self.settings}
 
-    def ums(self, *arguments: str, input: str = "") -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "ums", *arguments],
-            env=self._environment,
-            input=input,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+    def ums(self, *arguments: str, input: str = "", anew: bool = False) -> Ran:
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(input.encode())
+            given.seek(0)
+            process = self._start(arguments, given, out, err, anew=anew)
+            status = process.wait(SECONDS)
+            out.seek(0)
+            err.seek(0)
+            return Ran(status, out.read().decode(), err.read().decode())
 
     @contextmanager
     def serve(
-        self, *arguments: str, command: str = "serve", screen: bool = False
+        self, *arguments: str, command: str = "serve", screen: bool = False, anew: bool = False
     ) -> Iterator[Server]:
         """A server that is up; with `screen` its error output is a terminal."""
         master, own = pty.openpty() if screen else os.pipe()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ums", command, *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=own,
-            text=True,
-        )
-        os.close(own)
+        with os.fdopen(own, "wb", 0) as err, Path(os.devnull).open("r+b") as nothing:
+            process = self._start([command, *arguments], nothing, nothing, err, anew=anew)
         server = Server(process, os.fdopen(master, encoding="utf-8"))
         try:
             server.hear("UMS is up at" if command == "serve" else "engine started")
@@ -166,3 +163,25 @@ class Terminal:
             if process.poll() is None:
                 process.kill()
             process.wait()
+
+    def _start(
+        self,
+        arguments: Sequence[str],
+        given: IO[bytes],
+        out: IO[bytes],
+        err: IO[bytes],
+        *,
+        anew: bool,
+    ) -> subprocess.Popen[bytes] | Forked:
+        if anew:
+            command = [sys.executable, "-m", "ums", *arguments]
+            return subprocess.Popen(
+                command, env=self._environment, stdin=given, stdout=out, stderr=err
+            )
+        return forked.start(
+            arguments,
+            self._environment,
+            out.fileno(),
+            errors=err.fileno(),
+            input=given.fileno(),
+        )

@@ -73,7 +73,7 @@ class Engine:
                     stderr=log,
                 )
             else:
-                self._process = forked.start([self._command], env, log)
+                self._process = forked.start([self._command], env, log.fileno())
 
     @property
     def pid(self) -> int:

@@ -1,7 +1,7 @@
 """`ums` started by forking a process that has loaded it: 50 ms instead of more than a second.
 
 The parent of all of them is a server of this process's own. What it starts is as if by
-`python -m ums`: a process with the given environment, whose output goes to the given file.
+`python -m ums`: a process with the given environment, whose output goes to the given files.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 PRELOADED = ("ums.cli.processes.serve", "ums.core.imports.runner")
 
@@ -56,9 +56,19 @@ class Forked:
         return self.returncode
 
 
-def start(arguments: Sequence[str], env: Mapping[str, str], output: IO[bytes]) -> Forked:
-    """Start `ums` with these arguments."""
-    return _server().start(arguments, env, output)
+def start(
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    output: int,
+    *,
+    errors: int | None = None,
+    input: int | None = None,
+) -> Forked:
+    """Start `ums` with these arguments and open files; without `errors` they go to the output."""
+    with Path(os.devnull).open("rb") as nothing:
+        stdin = nothing.fileno() if input is None else input
+        stderr = output if errors is None else errors
+        return _server().start(arguments, env, (stdin, output, stderr))
 
 
 @cache
@@ -73,6 +83,7 @@ class _Server:
         self._socket, theirs = socket.socketpair()
         clean = {key: value for key, value in os.environ.items() if not key.startswith("UMS_")}
         clean.pop("PYTHONUNBUFFERED", None)  # a service's output is buffered
+        clean["LC_ALL"] = "C.UTF-8"  # the encoding of what it prints is that of its first moment
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
@@ -83,11 +94,12 @@ class _Server:
         theirs.close()
         atexit.register(self._end)
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], output: IO[bytes]) -> Forked:
+    def start(
+        self, arguments: Sequence[str], env: Mapping[str, str], stdio: tuple[int, int, int]
+    ) -> Forked:
         ended, tells = os.pipe()
         asked = {"arguments": list(arguments), "env": dict(env), "folder": str(Path.cwd())}
-        fds = [output.fileno(), tells]
-        socket.send_fds(self._socket, [json.dumps(asked).encode()], fds)
+        socket.send_fds(self._socket, [json.dumps(asked).encode()], [*stdio, tells])
         os.close(tells)
         answer = self._socket.recv(20)
         assert answer, "the forking server has ended"
@@ -113,10 +125,10 @@ def _serve(connection: socket.socket) -> list[str]:
             _reap(children)
         if connection not in ready:
             continue
-        text, fds, _, _ = socket.recv_fds(connection, 1 << 20, 2)
+        text, fds, _, _ = socket.recv_fds(connection, 1 << 20, 4)
         if not text:
             os._exit(0)
-        output, tells = fds
+        *stdio, tells = fds
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -124,8 +136,9 @@ def _serve(connection: socket.socket) -> list[str]:
             for fd in (woken, wakes, tells, *children.values()):
                 os.close(fd)
             connection.close()
-            return _become(json.loads(text), output)
-        os.close(output)
+            return _become(json.loads(text), stdio)
+        for fd in stdio:
+            os.close(fd)
         children[pid] = tells
         connection.send(str(pid).encode())
 
@@ -141,13 +154,13 @@ def _reap(children: dict[int, int]) -> None:
         os.close(tells)
 
 
-def _become(asked: dict[str, Any], output: int) -> list[str]:
+def _become(asked: dict[str, Any], stdio: list[int]) -> list[str]:
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["env"])
-    for fd in (1, 2):
-        os.dup2(output, fd)
-    os.close(output)
+    for own, fd in enumerate(stdio):
+        os.dup2(fd, own)
+        os.close(fd)
     return asked["arguments"]
 
 

@@ -58,7 +58,7 @@ def pasted_until_done(line: str) -> dict[str, object]:
 def test_the_printed_lines_make_mail_appear_and_nothing_is_told_twice(fresh: Terminal) -> None:
     # Log lines as a service has them: the screen is for the greeting alone.
     fresh = fresh.also(UMS_LOG_FORMAT="json")
-    with fresh.serve(screen=True) as server:
+    with fresh.serve(screen=True, anew=True) as server:
         bind, send, look = printed(server)
         assert paste(bind)["data"] == {"success": ["you"], "fail": []}
         msgid = paste(send)["msgid"]

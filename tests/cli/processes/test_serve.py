@@ -48,7 +48,7 @@ def test_a_free_port_is_told_to_commands_and_only_to_us(place: Terminal, server:
 
 
 def test_commands_go_through_the_server(place: Terminal, server: Server, here: Ums) -> None:
-    made = place.ums("channel", "create", "Shop", "--key", "shop", "--json").json
+    made = place.ums("channel", "create", "Shop", "--key", "shop", "--json", anew=True).json
     assert (made["channelkey"], len(made["mastersecret"])) == ("shop", 24)
     assert "shop" in [one["channelkey"] for one in here(place, "channel", "list", "--json").json]
     refused = here(place, "channel", "create", "Shop", "--json").error
