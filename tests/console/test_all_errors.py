@@ -141,3 +141,98 @@ def test_what_is_wrong_with_one_field_is_told_once_each() -> None:
     assert len(form.error("port").splitlines()) == 2
     form = Form({}, error=errors[0], others=errors)
     assert len(form.trouble.splitlines()) == 2
+
+
+WRITTEN: dict[str, Any] = {"to": "people", "with": "html", "zone": "UTC", "priority": ""}
+ALL_OF_A_MESSAGE: list[tuple[dict[str, str], set[str]]] = [
+    (
+        {"people": "no body", "subject": "", "body": "", "reply_to": "x", "starts": "soon"},
+        {"people", "subject", "body", "reply_to", "starts"},
+    ),
+    (
+        {"to": "tags", "tags": "", "subject": "a\x01", "starts": "2001-01-01T00:00"},
+        {"tags", "subject", "body", "starts"},
+    ),
+    (
+        {"to": "segment", "with": "template", "variables": "no value", "reply_to": "x"},
+        {"segment", "template", "variables", "reply_to"},
+    ),
+    (
+        {"to": "list", "subject": "", "body": "<p>{{ a</p>", "variables": "x", "starts": "x"},
+        {"list", "subject", "body", "variables", "starts"},
+    ),
+    (
+        {"to": "list", "with": "mjml", "subject": "s", "body": "<mjml>", "reply_to": "x"},
+        {"list", "body", "reply_to"},
+    ),
+]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("wrong", "fields"), ALL_OF_A_MESSAGE)
+async def test_a_message(
+    door: Door, visit: Visit, language: str, wrong: dict[str, str], fields: set[str]
+) -> None:
+    visitor, channel = await visit(), await door.channel()
+    headers = {"Accept-Language": language}
+    given = {**WRITTEN, "channel": channel.key, **wrong}
+    refused = await visitor.post("/send", data=given, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert set(errors) == fields
+    assert in_language([*errors.values()], language)
+    assert 'role="alert"' not in refused.text  # nothing is said above the form
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_message_with_values_that_its_template_lacks(
+    door: Door, visit: Visit, language: str
+) -> None:
+    visitor, channel = await visit(), await door.channel()
+    base, headers = f"/channels/{channel.key}/templates", {"Accept-Language": language}
+    source = {"name": "One", "subject": "s", "kind": "html", "html": "<p>{{ order }}</p>"}
+    made = (await visitor.post(base, data=source)).headers["location"].partition("?")[0]
+    who = {"to": "people", "people": "a@example.org", "starts": "x"}
+    given = {**WRITTEN, "channel": channel.key, **who, "with": "template"}
+    given["template"] = made.rpartition("/")[2]
+    refused = await visitor.post("/send", data=given, headers=headers)
+    errors = re.findall(r'<p class="error" id="([\w-]+)-error"', refused.text)
+    assert sorted(errors) == ["skip_lacking", "starts"]
+    assert "<code>order</code>" in refused.text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_rule_for_replies(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    good = {"text": "mailbox is gone", "code": "550", "reason": "account_suspended"}
+    await followed(visitor, await visitor.post("/replies", data=good))
+    for wrong, fields in (
+        ({"text": "x", "code": "9", "reason": "nothing"}, {"text", "code", "reason"}),
+        ({"reason": ""}, {"text", "reason"}),  # known already
+    ):
+        refused = await visitor.post("/replies", data={**good, **wrong}, headers=headers)
+        assert refused.status_code == 400
+        assert set(told(refused.text)) == fields
+        assert in_language([*told(refused.text).values()], language)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_material(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    large = b"x" * (door.system.settings.material_limit + 1)
+    for files, status in (
+        ({"file": ("", b"")}, 400),
+        ({"file": ("large.bin", large)}, 400),
+    ):
+        data = {"hours": "999", "channel": ""}
+        refused = await visitor.post("/materials", data=data, files=files, headers=headers)
+        assert refused.status_code == status
+        errors = told(refused.text)
+        assert set(errors) == {"file", "hours"}
+        assert in_language([*errors.values()], language)
+    alone = await visitor.post(
+        "/materials", data={"hours": "1"}, files={"file": ("l.bin", large)}, headers=headers
+    )
+    assert alone.status_code == 413
+    assert set(told(alone.text)) == {"file"}
+    assert (await visitor.get("/materials")).text.count("<tbody>") == 0

@@ -98,6 +98,8 @@ _FIELD_OF = {
     "bad_subject": "subject",
     "template_empty": "html",
     "attributes_large": "attributes",
+    "material_large": "file",
+    "materials_full": "file",
 }
 
 

@@ -281,7 +281,7 @@ async def _flaws(
         defaults = _defaults(fields)
     except Invalid as error:
         found.append(error)
-    return [*found, *await store.flaws_of(system, channel, name, sources, defaults, id=id)]
+    return [*found, *await store.errors_of(system, channel, name, sources, defaults, id=id)]
 
 
 def _sources(fields: dict[str, str]) -> Sources:

@@ -52,7 +52,7 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
     try:
         made = await api_tokens.create(system, asked, visitor.caller.name)
     except UmsError as error:
-        form = refused(request, values, error, others=await api_tokens.flaws_of(system, asked))
+        form = refused(request, values, error, others=await api_tokens.errors_of(system, asked))
         return await _tokens(request, system, form, status=error.status)
     return await reveal(system, visitor, "token", name=made.name, secret=str(made.token))
 

@@ -33,7 +33,7 @@ async def accept(request: AnyRequest, system: System, token: FromPath[str]) -> R
         check_again(fields)
         await invitations.accept(system, token, name, password)
     except UmsError as error:
-        others = await operators.flaws_of(system, name, password)
+        others = await operators.errors_of(system, name, password)
         form = refused(request, {"name": name, "password": "", "again": ""}, error, others=others)
         return page(
             request,

@@ -82,7 +82,7 @@ async def change_brand(request: AnyRequest, system: System, visitor: Visitor) ->
         remove = "remove_logo" in fields
         await branding.change(system, name=name, logo=logo, remove_logo=remove)
     except UmsError as error:
-        others = branding.flaws_of(name, logo)
+        others = branding.errors_of(name, logo)
         form = refused(request, {"brand": name, "logo": ""}, error, others=others)
         return _settings(request, system, visitor, brand_form=form, status=error.status)
     return go("/settings", "administration.did_brand")

@@ -64,7 +64,7 @@ async def create_channel(request: AnyRequest, system: System, visitor: Visitor) 
         await health_checks.require_key(system)
         made = await channels.create(system, name, key, zone=zone)
     except UmsError as error:
-        others = await channels.flaws_of(system, name, key, zone=zone)
+        others = await channels.errors_of(system, name, key, zone=zone)
         return _new(request, refused(request, values, error, others=others), error.status)
     return await _reveal(system, visitor, "channel", made)
 

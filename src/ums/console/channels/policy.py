@@ -125,7 +125,7 @@ def _flaws(rules: ChannelPolicy, values: dict[str, Any]) -> list[UmsError]:
     wrong = all_of(partial(_number, str(values[name]), name) for name in _numbers_in(values))
     good = {**values, **{str(one.values["field"]): "1" for one in wrong}}
     try:
-        return [*wrong, *policy.flaws_of(with_changes(rules, _changes(good)))]
+        return [*wrong, *policy.errors_of(with_changes(rules, _changes(good)))]
     except Invalid as error:
         return [*wrong, error]
 

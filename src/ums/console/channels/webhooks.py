@@ -73,7 +73,7 @@ async def add_callback(
         await health_checks.require_key(system)
         made = await endpoints.add(*asked, may_see_secret=may)
     except UmsError as error:
-        others = await endpoint_checks.flaws_of_new(*asked, may_see_secret=may)
+        others = await endpoint_checks.errors_of_new(*asked, may_see_secret=may)
         form = _refused(request, values, error, others)
         return await _callbacks(request, system, channel, form, status=error.status)
     return await _reveal(system, visitor, channel, str(made.secret))
@@ -140,7 +140,7 @@ async def edit_callback(
     except UmsError as error:
         if isinstance(error, NotFound):
             raise
-        others = await endpoints.flaws_of_change(*asked, may_see_secret=may)
+        others = await endpoints.errors_of_change(*asked, may_see_secret=may)
         form = _refused(request, values, error, others)
         return _callback(request, channel, callback_id, form, error.status)
     return go(f"/channels/{channel.key}/callbacks", "channels.did_change_callback")

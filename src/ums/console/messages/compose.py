@@ -1,6 +1,6 @@
 """Sending: to whom, what, when; a look at it with exact counts; and off it goes."""
 
-from typing import Any, Final
+from typing import Any
 
 from litestar import MediaType, Response, get, post
 from litestar.params import FromPath
@@ -10,12 +10,10 @@ from ums import clock
 from ums.console.dependencies import Intake, System, Visitor
 from ums.console.forms import Form, lists, refused
 from ums.console.i18n import language_of
-from ums.console.messages import recipients
-from ums.console.messages.attachments import attached, kept_files
-from ums.console.messages.compose_form import content_of, fields_of, sources_of, variables_of
+from ums.console.messages.compose_form import fields_of
+from ums.console.messages.submission import EMPTY, FIELDS, read, typed
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.sandbox.mail_csp import HTML_HEADERS
-from ums.console.time_zones import entered
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Principal
 from ums.core.messages import approval, compose, drafts, template_preview
@@ -27,40 +25,7 @@ from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import estimate
 from ums.core.templates import inline, store
 from ums.core.users import segments
-from ums.errors import Invalid, NotFound, UmsError
-
-EMPTY: Final = {
-    "channel": "",
-    "to": "people",
-    "people": "",
-    "tags": "",
-    "segment": "",
-    "with": "html",
-    "template": "",
-    "variables": "",
-    "subject": "",
-    "body": "",
-    "reply_to": "",
-    "starts": "",
-    "zone": "UTC",
-    "priority": "",
-    "files": "",
-    **recipients.FIELDS,
-    "skip_bad": "",
-    "skip_lacking": "",
-    "kept": [],
-    "lacks": [],
-}
-# The fields of `core` by the form's names.
-FIELDS: Final = {
-    "recipients": "people",
-    "audience": "tags",
-    "html": "body",
-    "text": "body",
-    "mjml": "body",
-    "starts_at": "starts",
-    "attachments": "files",
-}
+from ums.errors import NotFound, UmsError
 
 
 @get("/send", scope="messages:send")
@@ -123,63 +88,13 @@ async def _keep(
 ) -> Response[str]:
     fields = await typed(request)
     channel = visitor.caller.channel(fields["channel"])
-    try:
-        fields["kept"] = await attached(request, system, channel, fields["kept"])
-        listed = await recipients.listed(
-            request, system, visitor.signed_in.operator_id, fields, draft
-        )
-        starts = entered(fields["starts"], fields["zone"], "starts")
-        userids = await recipients.userids_of(system, fields)
-        content = content_of(fields, kept_files(fields["kept"]), starts, listed, userids)
-        content = await _with_template(system, channel, fields, content, draft)
-        content = await recipients.complete(system, channel, fields, content)
-        asked = await compose.request_of(system, channel, content)
-        check_times(asked, clock.now())
-    except UmsError as error:
-        form = refused(request, {**EMPTY, **fields}, _at_the_form(error), FIELDS)
-        return await form_page(request, system, visitor, channel, form, draft, error.status)
-    id = await drafts.save(
-        system, visitor.signed_in.operator_id, channel.id, content, draft.id if draft else None
-    )
+    operator_id = visitor.signed_in.operator_id
+    content, errors = await read(request, system, operator_id, channel, fields, draft)
+    if errors:
+        form = refused(request, {**EMPTY, **fields}, errors[0], FIELDS, errors)
+        return await form_page(request, system, visitor, channel, form, draft, errors[0].status)
+    id = await drafts.save(system, operator_id, channel.id, content, draft.id if draft else None)
     return go(f"/send/{id}/check")
-
-
-async def typed(request: AnyRequest) -> dict[str, Any]:
-    """The fields of the form as they were sent, whatever is in them."""
-    given = await lists(request)
-    fields: dict[str, Any] = {
-        name: (given.get(name) or [""])[-1] for name in EMPTY if name not in ("kept", "lacks")
-    }
-    return {**fields, "kept": given.get("kept", [])}
-
-
-async def _with_template(
-    system: Any,
-    channel: Channel,
-    fields: dict[str, Any],
-    content: MessageRequest,
-    draft: Draft | None,
-) -> MessageRequest:
-    """Where what was written has variables, or is MJML, a message of its own template."""
-    sources = sources_of(fields)
-    if content.template is not None or not inline.is_needed(sources):
-        return content
-    old = draft.content.template if draft is not None else None
-    id = await inline.keep(system, channel, sources, old)
-    return replace(
-        content, template=id, subject=None, html=None, text=None, variables=variables_of(fields)
-    )
-
-
-def _at_the_form(error: UmsError) -> UmsError:
-    """`recipients[3].address` stands in the field of all recipients, and so on; what programs are
-    told to give one of is here a field that was left empty."""
-    if error.reason in ("nobody", "one_of"):
-        error = Invalid("missing", field=error.values["field"])
-    field = str(error.values.get("field", "")).partition("[")[0].partition(".")[0]
-    if field:
-        error.values["field"] = field
-    return error
 
 
 @get("/send/{draft_id:int}", scope="messages:send")

@@ -1,12 +1,13 @@
 """Between the form of a message and the message that `core` takes."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
+from ums.core.common.field_errors import ErrorList
 from ums.core.common.identifiers import is_userid
 from ums.core.messages.new_message import Among, Attachment, MessageRequest, Recipient
 from ums.core.templates.compiler import Sources
@@ -21,15 +22,17 @@ def content_of(
     fields: dict[str, Any],
     files: list[Attachment],
     starts_at: datetime | None,
-    listed: Sequence[Recipient] = (),
-    userids: Collection[str] = (),
+    recipients: list[Recipient],
+    audience: Among | None,
+    errors: ErrorList,
 ) -> MessageRequest:
-    """What was typed, and whom the uploaded list names; `userids` are those of `doubtful` that
-    somebody has. Raises Invalid."""
-    recipients, audience = _whom(fields, userids)
-    if fields["to"] == "list":
-        recipients = list(listed)
-    own = fields["with"] != "template"
+    """What was typed, for those who are `whom`. What is wrong is added to `errors` and left out."""
+    own, template, variables = fields["with"] != "template", None, {}
+    if not own:
+        with errors.collecting():
+            template = _number(fields["template"], "template")
+        with errors.collecting():
+            variables = variables_of(fields)
     written = sources_of(fields)
     return MessageRequest(
         recipients=recipients,
@@ -37,8 +40,8 @@ def content_of(
         subject=fields["subject"].strip() if own else None,
         html=written.html if own else None,
         text=written.text if own else None,
-        template=None if own else _number(fields["template"], "template"),
-        variables={} if own else variables_of(fields),
+        template=template,
+        variables=variables,
         reply_to=[one for one in fields["reply_to"].replace(",", " ").split() if one],
         attachments=files,
         starts_at=starts_at,
@@ -46,9 +49,13 @@ def content_of(
     )
 
 
-def _whom(fields: dict[str, Any], userids: Collection[str]) -> tuple[list[Recipient], Among | None]:
+def whom(
+    fields: dict[str, Any], listed: list[Recipient], userids: Collection[str]
+) -> tuple[list[Recipient], Among | None]:
+    """Those who are named, here or in the uploaded list, or those who are described; `userids` are
+    those of `doubtful` that somebody has. Raises Invalid."""
     if fields["to"] == "list":
-        return [], None
+        return listed, None
     if fields["to"] == "everyone":
         return [], Among(everyone=True)
     if fields["to"] == "tags":

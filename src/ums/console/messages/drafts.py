@@ -9,7 +9,8 @@ from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, whole
 from ums.console.messages import recipients
 from ums.console.messages.attachments import attached
-from ums.console.messages.compose import EMPTY, form_page, typed
+from ums.console.messages.compose import form_page
+from ums.console.messages.submission import EMPTY, typed
 from ums.console.rendering import AnyRequest, go
 from ums.core.context.directory import Channel
 from ums.core.messages import drafts

@@ -1,5 +1,6 @@
 """Materials: files that messages refer to."""
 
+from os import SEEK_END
 from typing import Any
 
 from litestar import Response, get, post
@@ -9,8 +10,10 @@ from litestar.params import FromPath
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, refused, sort_of
 from ums.console.rendering import AnyRequest, go, page
+from ums.core.common.field_errors import ErrorList
 from ums.core.content import material_upload, materials
 from ums.core.content.materials import MaterialOrder
+from ums.core.context.directory import Channel
 from ums.core.users.visibility import bind_names
 from ums.errors import Detail, Invalid, UmsError
 from ums.web.streams import pieces_of_upload
@@ -47,24 +50,44 @@ async def _list(
 async def upload_material(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Keep a file for as many hours as are asked for."""
     data: Any = await request.form()
-    file, key = data.get("file"), str(data.get("channel") or "")
+    key = str(data.get("channel") or "")
     values = {"file": "", "hours": str(data.get("hours") or ""), "channel": key}
-    try:
-        if not isinstance(file, UploadFile) or not file.filename:
-            raise Invalid("missing", field="file")
-        bound = bool(key) or visitor.caller.channels is not None
-        channel = visitor.caller.channel(key) if bound else None
-        await material_upload.store(
-            system,
-            pieces_of_upload(file),
-            name=file.filename,
-            content_type=file.content_type or "",
-            hours=_hours(values["hours"]),
-            channel_id=channel and channel.id,
-        )
-    except UmsError as error:
-        return await _list(request, system, visitor, refused(request, values, error), error.status)
+    errors, hours, channel = ErrorList(), 0, None
+    with errors.collecting():
+        if key or visitor.caller.channels is not None:
+            channel = visitor.caller.channel(key)
+    with errors.collecting():
+        hours = _hours(values["hours"])
+    with errors.collecting():
+        await _store(system, _file(data), hours, channel, errors)
+    if errors:
+        form = refused(request, values, errors[0], others=errors)
+        return await _list(request, system, visitor, form, errors[0].status)
     return go("/materials", "materials.did_upload")
+
+
+def _file(data: Any) -> UploadFile:
+    file = data.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise Invalid("missing", field="file")
+    return file
+
+
+async def _store(
+    system: Any, file: UploadFile, hours: int, channel: Channel | None, errors: list[UmsError]
+) -> None:
+    """Store the file unless something else is wrong; its size is told then too."""
+    if errors:
+        material_upload.check_size(system, file.file.seek(0, SEEK_END))
+        return
+    await material_upload.store(
+        system,
+        pieces_of_upload(file),
+        name=file.filename,
+        content_type=file.content_type or "",
+        hours=hours,
+        channel_id=channel and channel.id,
+    )
 
 
 def _hours(text: str) -> int:

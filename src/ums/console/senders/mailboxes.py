@@ -76,7 +76,7 @@ async def _flaws(system: Any, code: str, fields: dict[str, str], error: UmsError
     """All that is wrong with the form, as far as the visitor may save it at all."""
     if isinstance(error, Forbidden):
         return []
-    return await mailboxes.flaws_of(system, code, _mailbox(fields))
+    return await mailboxes.errors_of(system, code, _mailbox(fields))
 
 
 def _mailbox(fields: dict[str, str]) -> NewMailbox:

@@ -43,7 +43,9 @@ async def create_rule(request: AnyRequest, system: System, visitor: Visitor) -> 
         actor = visitor.caller.name
         await reply_rules.create(system, text, fields["reason"], code, actor=actor)
     except UmsError as error:
-        return await _list(request, system, refused(request, fields, error), error.status)
+        others = await reply_rules.errors_of(system, text, fields["reason"], code)
+        form = refused(request, fields, error, others=others)
+        return await _list(request, system, form, error.status)
     return go("/replies", "senders.did_rule")
 
 

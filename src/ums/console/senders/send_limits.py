@@ -184,7 +184,7 @@ async def begin_warm_up(
     try:
         await warm_up.begin(system, code, plan)
     except UmsError as error:
-        form = refused(request, fields, error, others=warm_up.flaws_of(plan))
+        form = refused(request, fields, error, others=warm_up.errors_of(plan))
         return await _warm_form(request, system, code, form, error.status)
     return go(f"/senders/{code}", "senders.did_warm_up")
 

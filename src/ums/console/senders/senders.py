@@ -334,7 +334,7 @@ async def _flaws(system: Any, values: dict[str, Any], visitor: Any, *, new: bool
         given = _sender(values, visitor, keep=not new)
     except Forbidden as error:
         return [error]
-    return await senders.flaws_of(system, given, new=new)
+    return await senders.errors_of(system, given, new=new)
 
 
 def _refused(

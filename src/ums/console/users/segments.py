@@ -89,7 +89,7 @@ async def _save(request: AnyRequest, system: Any, visitor: Any, id: int | None) 
     if _edited(values, fields):
         return _form(request, visitor, Form(values), id=id)
     saves = not {"switch", "count"} & set(fields)
-    flaws = await segments.flaws_of_name(system, values["name"], id or 0) if saves else []
+    flaws = await segments.errors_of_name(system, values["name"], id or 0) if saves else []
     form = _lacking(request, values, flaws)
     if form.errors:
         return _form(request, visitor, form, id=id, status=_status(flaws))

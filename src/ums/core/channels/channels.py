@@ -103,7 +103,7 @@ async def create(
     return await _shown(system, key, secret)
 
 
-async def flaws_of(
+async def errors_of(
     system: AppContext, name: str, key: str | None = None, *, zone: str = "UTC"
 ) -> list[UmsError]:
     """All that is wrong with a channel that is to be made."""

@@ -24,7 +24,7 @@ def check_rules(rules: ChannelPolicy) -> None:
         check()
 
 
-def flaws_of(rules: ChannelPolicy) -> list[UmsError]:
+def errors_of(rules: ChannelPolicy) -> list[UmsError]:
     """All that is wrong with the rules."""
     return all_of(_checks(rules))
 

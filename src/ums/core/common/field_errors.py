@@ -1,12 +1,25 @@
 """All that is wrong with what somebody typed: a form tells it at once, where a program is told
 what is found first."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager
 
 from ums.errors import UmsError
 
 Check = Callable[[], object]
 """Raises UmsError for what is wrong."""
+
+
+class ErrorList(list[UmsError]):
+    """The errors of steps that follow one another, of which a later one does without an earlier."""
+
+    @contextmanager
+    def collecting(self) -> Generator[None]:
+        """Add the error that the block raises, and go on behind it."""
+        try:
+            yield
+        except UmsError as error:
+            self.append(error)
 
 
 def all_of(checks: Iterable[Check]) -> list[UmsError]:

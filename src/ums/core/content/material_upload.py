@@ -50,9 +50,7 @@ class Storing:
 
     async def add(self, data: bytes) -> None:
         """Take the next bytes. Raises TooLarge when they are too many."""
-        limit = self._system.settings.material_limit
-        if self._size + len(self._held) + len(data) > limit:
-            raise TooLarge("material_large", limit=limit)
+        check_size(self._system, self._size + len(self._held) + len(data))
         self._held += data
         while len(self._held) >= CHUNK:
             async with self._system.database.write() as tx:
@@ -151,6 +149,13 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while piece := await asyncio.to_thread(file.read, CHUNK):
             yield piece
+
+
+def check_size(system: AppContext, size: int) -> None:
+    """Raises TooLarge for more bytes than a material may have."""
+    limit = system.settings.material_limit
+    if size > limit:
+        raise TooLarge("material_large", limit=limit)
 
 
 def check_hours(hours: int) -> None:

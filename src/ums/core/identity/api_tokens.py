@@ -114,7 +114,7 @@ def _noted(made: TokenInfo) -> dict[str, object]:
     return {name: getattr(made, name) for name in ("name", "scopes", "channels", "expires_at")}
 
 
-async def flaws_of(system: AppContext, given: NewToken) -> list[UmsError]:
+async def errors_of(system: AppContext, given: NewToken) -> list[UmsError]:
     """All that is wrong with a token that is to be made."""
     snapshot = await system.directory.now()
     return all_of([*_checks(given), lambda: _ids(given.channels, snapshot)])

@@ -95,7 +95,7 @@ async def _check_free(tx: Tx, name: str) -> None:
         raise Conflict("name_taken", name=name)
 
 
-async def flaws_of(system: AppContext, name: str, password: str) -> list[UmsError]:
+async def errors_of(system: AppContext, name: str, password: str) -> list[UmsError]:
     """All that is wrong with the name and the password that somebody chooses."""
     found = all_of([lambda: operator_names.check(name)])
     if not found:

@@ -4,14 +4,16 @@ A mail with copies is one mail: all who get it see the same To and Cc, and a tem
 with the values of the one it is written to. Each copy is a delivery of its own all the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from ums.core.common.field_errors import Check, ErrorList, all_of
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.common.timestamps import milliseconds
 from ums.core.content.attachments import FileRequest
@@ -31,7 +33,7 @@ from ums.core.messages.requests import MAX_PARAMS, Callback, Option, SendRequest
 from ums.core.templates.recipient_data import address_of
 from ums.core.templates.variables import check_para
 from ums.core.users.audience import Audience
-from ums.errors import Detail, Invalid, Refused
+from ums.errors import Detail, Invalid, Refused, UmsError
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.custom_headers import CustomHeaders, Header, check_headers
 from ums.mail.mime.builder import BadContent, check_cid, check_subject
@@ -47,6 +49,28 @@ async def request_of(system: AppContext, channel: Channel, asked: MessageRequest
     if asked.template is not None:
         request = await _from_template(system, channel, asked, request)
     return await _with_extras(system, channel, asked, request)
+
+
+async def errors_of(system: AppContext, channel: Channel, asked: MessageRequest) -> list[UmsError]:
+    """All that is wrong with what a form asks for; `request_of` raises the first of it."""
+    errors, audience = ErrorList(), Audience()
+    with errors.collecting():
+        audience = _audience(asked)
+    errors += all_of(_checks(asked))
+    if asked.template is not None:
+        with errors.collecting():
+            para = check_para(asked.variables, "variables")
+            await template_content.choose(system, channel, asked.template, para, audience)
+    return errors
+
+
+def _checks(asked: MessageRequest) -> Iterator[Check]:
+    if asked.template is None:
+        yield lambda: _subject(asked)
+        yield lambda: _parts(asked)
+    yield lambda: _files(asked)
+    for i, text in enumerate(asked.reply_to):
+        yield partial(_address, text, f"reply_to[{i}]")
 
 
 def _request(asked: MessageRequest, audience: Audience) -> SendRequest:
@@ -159,13 +183,25 @@ def _content(asked: MessageRequest) -> Content:
         return Content("")
     if asked.variables:
         raise Invalid("variables_alone", field="variables")
-    if asked.subject is None:
+    subject = _subject(asked)
+    text, html = _parts(asked)
+    return Content(subject, text, html, plain=True)
+
+
+def _subject(asked: MessageRequest) -> str:
+    subject = asked.subject
+    if subject is None:
         raise Invalid("missing", field="subject")
-    _checked("subject", lambda: check_subject(asked.subject or ""))
+    _checked("subject", lambda: check_subject(subject))
+    return subject
+
+
+def _parts(asked: MessageRequest) -> tuple[str, str]:
+    """The text and the HTML."""
     text, html = _said(asked.text, "text"), _said(asked.html, "html")
     if not (text or html):
         raise Invalid("one_of", field="html", names="html, text, template")
-    return Content(asked.subject, text, html, plain=True)
+    return text, html
 
 
 def _said(text: str | None, field: str) -> str:

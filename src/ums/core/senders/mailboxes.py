@@ -109,7 +109,7 @@ async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> Mailb
     return _shown(row)
 
 
-async def flaws_of(system: AppContext, code: str, given: NewMailbox) -> list[UmsError]:
+async def errors_of(system: AppContext, code: str, given: NewMailbox) -> list[UmsError]:
     """All that is wrong with a mailbox that is to be set. Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:

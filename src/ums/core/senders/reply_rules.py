@@ -1,6 +1,7 @@
 """What operators say that servers' replies mean, and the replies that nobody understands yet."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -8,10 +9,12 @@ from sqlalchemy import delete, insert, select
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import Check, all_awaited, all_of
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.tables import attempts, reply_rules
-from ums.errors import Invalid, NotFound
+from ums.db import Tx
+from ums.errors import Invalid, NotFound, UmsError
 from ums.mail.reply_classifier import REASONS, alike
 
 MOST: Final = 200  # rules
@@ -48,19 +51,11 @@ async def create(
     system: AppContext, text: str, reason: str, code: str = "", *, actor: str | None = None
 ) -> ReplyRule:
     """Say what a reply means from now on. Raises Invalid."""
-    if not 3 <= len(text) <= LONGEST or not text.isprintable() or text.strip() != text:
-        raise Invalid("rule_text", field="text", limit=LONGEST)
-    if reason not in REASONS:
-        raise Invalid("bad_value", field="reason")
-    if not _CODE(code):
-        raise Invalid("bad_value", field="code")
+    for check in _checks(text, reason, code):
+        check()
     row: dict[str, Any] = {"text": text, "code": code, "reason": reason}
     async with system.database.write() as tx:
-        known = await tx.rows(select(reply_rules.c.text, reply_rules.c.code))
-        if len(known) >= MOST:
-            raise Invalid("too_many", field="text", limit=MOST)
-        if any((one.text, one.code) == (text, code) for one in known):
-            raise Invalid("rule_known", field="text")
+        await _check_new(tx, text, code)
         made = {**row, "created_at": clock.now()}
         id = int(await tx.value(insert(reply_rules).returning(reply_rules.c.id), made))
         await touch(tx)
@@ -68,6 +63,37 @@ async def create(
         await audit_log.note(tx, "reply_rule.create", str(id), told, after=row, actor=actor)
     system.directory.forget()
     return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
+
+
+async def errors_of(system: AppContext, text: str, reason: str, code: str) -> list[UmsError]:
+    """All that is wrong with a rule that a form asks for; `create` raises the first of it."""
+    async with system.database.read() as tx:
+        known = await all_awaited([_check_new(tx, text, code)])
+    return [*all_of(_checks(text, reason, code)), *known]
+
+
+def _checks(text: str, reason: str, code: str) -> Iterator[Check]:
+    yield lambda: _check_text(text)
+    yield lambda: _check_known("reason", reason in REASONS)
+    yield lambda: _check_known("code", _CODE(code) is not None)
+
+
+def _check_text(text: str) -> None:
+    if not 3 <= len(text) <= LONGEST or not text.isprintable() or text.strip() != text:
+        raise Invalid("rule_text", field="text", limit=LONGEST)
+
+
+def _check_known(field: str, known: bool) -> None:
+    if not known:
+        raise Invalid("bad_value", field=field)
+
+
+async def _check_new(tx: Tx, text: str, code: str) -> None:
+    known = await tx.rows(select(reply_rules.c.text, reply_rules.c.code))
+    if len(known) >= MOST:
+        raise Invalid("too_many", field="text", limit=MOST)
+    if any((one.text, one.code) == (text, code) for one in known):
+        raise Invalid("rule_known", field="text")
 
 
 async def list_rules(system: AppContext) -> list[ReplyRule]:

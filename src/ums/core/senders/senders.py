@@ -294,7 +294,7 @@ def _check_code(code: str) -> None:
         raise Invalid("code_shape")
 
 
-async def flaws_of(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
+async def errors_of(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
     """All that is wrong with a sender that is to be made (`new`) or changed."""
     free = free_ports(system)
     checks: list[Check] = [lambda: _check_code(given.code)] if new else []

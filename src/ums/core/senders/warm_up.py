@@ -143,7 +143,7 @@ def _noted(plan: str | None, count: int) -> dict[str, object]:
     return {} if plan is None else {**msgspec.structs.asdict(read(plan)), "today": count}
 
 
-def flaws_of(plan: WarmUp) -> list[UmsError]:
+def errors_of(plan: WarmUp) -> list[UmsError]:
     """All that is wrong with a plan."""
     return all_of(_checks(plan))
 

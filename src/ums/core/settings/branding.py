@@ -40,7 +40,7 @@ async def change(
     system.directory.forget()
 
 
-def flaws_of(name: str, logo: bytes | None) -> list[UmsError]:
+def errors_of(name: str, logo: bytes | None) -> list[UmsError]:
     """All that is wrong with a name and a picture."""
     return all_of([lambda: _check_name(name), lambda: None if logo is None else _kind(logo)])
 

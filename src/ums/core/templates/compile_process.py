@@ -45,7 +45,7 @@ async def validate(system: AppContext, sources: Sources) -> list[Problem]:
     return result.problems if isinstance(result, Flawed) else []
 
 
-async def flaws_of(system: AppContext, sources: Sources) -> list[UmsError]:
+async def errors_of(system: AppContext, sources: Sources) -> list[UmsError]:
     """All that is wrong with `sources`, each with its part and line."""
     found = all_of([lambda: _check_parts(sources), *_checks_of(sources)])
     subject = all_of([lambda: _check_subject(sources.subject)])

@@ -107,7 +107,7 @@ async def create(
         return made
 
 
-async def flaws_of(
+async def errors_of(
     system: AppContext,
     channel: Channel,
     name: str,
@@ -120,7 +120,7 @@ async def flaws_of(
     found = all_of([lambda: check_name(name), lambda: check_defaults(defaults)])
     async with system.database.read() as tx:
         found += await all_awaited([_check_free(tx, channel, id, name)])
-    return [*found, *await compile_process.flaws_of(system, sources)]
+    return [*found, *await compile_process.errors_of(system, sources)]
 
 
 async def change(

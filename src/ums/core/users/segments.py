@@ -98,7 +98,7 @@ async def change(
         return _shown(await _found(tx, id))
 
 
-async def flaws_of_name(system: AppContext, name: str, id: int = 0) -> list[UmsError]:
+async def errors_of_name(system: AppContext, name: str, id: int = 0) -> list[UmsError]:
     """All that is wrong with the name of a segment that is to be made, or of `id`."""
     async with system.database.read() as tx:
         taken = await all_awaited([_check_free(tx, name, id)])

@@ -53,7 +53,7 @@ async def check_other(tx: Tx, channel: Channel, url: str, id: int) -> None:
         raise Conflict("callback_taken")
 
 
-async def flaws_of_new(
+async def errors_of_new(
     system: AppContext,
     channel: Channel,
     url: str,
@@ -63,13 +63,13 @@ async def flaws_of_new(
     may_see_secret: bool,
 ) -> list[UmsError]:
     """All that is wrong with an address that is to be added."""
-    found = flaws_of(url, proof, [lambda: check_schedule(schedule)], may_see_secret=may_see_secret)
+    found = errors_of(url, proof, [lambda: check_schedule(schedule)], may_see_secret=may_see_secret)
     async with system.database.read() as tx:
         free: list[Awaitable[object]] = [check_free(tx, channel, url)]
         return [*found, *await all_awaited(free)]
 
 
-def flaws_of(
+def errors_of(
     url: str, proof: Proof, more: Sequence[Check], *, may_see_secret: bool
 ) -> list[UmsError]:
     """All that is wrong with an address, its proof, and what `more` checks."""

@@ -28,7 +28,7 @@ from ums.core.webhooks.endpoint_checks import (
     check_free,
     check_other,
     check_schedule,
-    flaws_of,
+    errors_of,
     parsed,
 )
 from ums.core.webhooks.endpoint_rows import AddressInfo, found, info, locked, row_of, shape
@@ -141,7 +141,7 @@ async def change(
     return await _shown(system, channel, id)
 
 
-async def flaws_of_change(
+async def errors_of_change(
     system: AppContext, channel: Channel, id: int, changes: Changes, *, may_see_secret: bool = False
 ) -> list[UmsError]:
     """All that is wrong with what an address is to be. Raises NotFound."""
@@ -151,7 +151,7 @@ async def flaws_of_change(
     except Invalid as error:
         return [error]
     kept = [lambda: _check_kept(before, url, proof, changes)]
-    wrong = flaws_of(url, proof, kept, may_see_secret=may_see_secret)
+    wrong = errors_of(url, proof, kept, may_see_secret=may_see_secret)
     async with system.database.read() as tx:
         return [*wrong, *await all_awaited([check_other(tx, channel, url, id)])]
 
