@@ -18,6 +18,8 @@ from ums.errors import Invalid
         ("x" * 1001, "bad_value"),
         ("half a pair \ud800", "bad_value"),
         ("xxxxxxxxxxxx", "common_password"),
+        (" " * 12, "common_password"),
+        ("\u3000\t" * 8, "common_password"),
         ("abababababab", "common_password"),
         ("123456789012", "common_password"),
         ("abcdefghijkl", "common_password"),

@@ -38,6 +38,8 @@ def check(password: str, name: str = "", words: Iterable[str] = _PRODUCT) -> Non
     if len(password) > LONGEST or not _storable(password):
         raise Invalid("bad_value", field="password")
     folded = _folded(password)
+    if not folded:  # nothing but blanks
+        raise Invalid("common_password", field="password")
     bare, named = _tries(folded, words), _tries(folded, [*words, name])
     if named < min(bare, FEWEST_TRIES):
         raise Invalid("password_like_name", field="password")
