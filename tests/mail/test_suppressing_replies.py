@@ -36,3 +36,23 @@ def test_no_words_of_a_mailbox_count_under_a_status_of_something_else(subject: i
             for detail in range(20):
                 text = f"{code} 5.{subject}.{detail} {line}"
                 assert classify_reply(Stage.RCPT, reply(text)).bounce is not Bounce.HARD, text
+
+
+@pytest.mark.parametrize("stage", [Stage.RCPT, Stage.DATA, Stage.DOT])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "550 relay not permitted, user unknown",
+        "550 5.1.1 mail transport unavailable",
+        "550 5.1.1 relaying denied",
+        "554 5.1.0 unable to relay for b@example.org: user unknown",
+        "550 5.1.1 mail system loop, no such user",
+    ],
+)
+def test_words_of_the_server_itself_suppress_no_address(stage: Stage, line: str) -> None:
+    assert classify_reply(stage, reply(line)).bounce is not Bounce.HARD
+
+
+def test_a_table_of_relayed_recipients_speaks_of_the_address() -> None:
+    line = "550 5.1.1 <b@x.org>: Recipient address rejected: User unknown in relay recipient table"
+    assert classify_reply(Stage.RCPT, reply(line)).bounce is Bounce.HARD

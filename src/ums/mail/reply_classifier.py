@@ -36,6 +36,15 @@ _DELAYS: Final[dict[Schedule, tuple[int, ...]]] = {
 }
 
 
+_OF_THE_SERVER: Final = re.compile(
+    r"relay(ing)? (access )?(is )?(denied|not)|(unable|not (permitted|allowed)) to relay"
+    r"|transport (is )?(currently )?(unavailable|not available)|mail (system|transport) loop",
+    re.IGNORECASE,
+).search
+"""What a server says of itself and of its rules, whatever status it gives (RFC 3463 has 5.1.1 for
+the address alone, yet servers send it with these words)."""
+
+
 class _Row(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     verdict: Verdict
@@ -66,8 +75,9 @@ class _Rule(NamedTuple):
 
 def _of_the_address(reply: Reply) -> bool:
     """Whether the reply may speak of the address: its status, where it has one, is not about the
-    system, the network, the content or a policy (RFC 3463 section 2)."""
-    return reply.enhanced[2:4] not in ("3.", "4.", "6.", "7.")
+    system, the network, the content or a policy (RFC 3463 section 2), nor are its words."""
+    about_server = reply.enhanced[2:4] in ("3.", "4.", "6.", "7.")
+    return not about_server and _OF_THE_SERVER(reply.text) is None
 
 
 def classify_reply(stage: Stage, reply: Reply) -> Outcome:

@@ -81,6 +81,22 @@ async def test_the_mode_that_fits_is_found(system: AppContext) -> None:
         assert (report.ok, report.stage, report.reason) == (False, "tls", "tls")
 
 
+@pytest.mark.parametrize("users", [None, {"me": "right"}])
+async def test_a_way_without_a_log_in_is_not_offered(
+    system: AppContext,
+    certificates: Certificates,
+    users: dict[str, str] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trust, "context", certificates.client)
+    async with SmtpServer(tls="starttls", context=certificates.server(), users=users) as server:
+        given = account(server, host="localhost", encryption="ssl", account="me", password="right")
+        await senders.create(system, given)
+        report = await connection_test.run(system, "main")
+    offered = [way.encryption for step in report.steps for way in step.ways]
+    assert offered == (["starttls"] if users else [])
+
+
 async def test_a_refusal_is_decoded(system: AppContext) -> None:
     async with SmtpServer(users={"me": "right"}) as server:
         server.script["AUTH"] = [b"535 " + "登录失败，请使用授权码登录".encode("gbk") + b"\r\n"]

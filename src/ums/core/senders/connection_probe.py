@@ -45,11 +45,11 @@ async def ways_of(own: EmailSettings) -> list[Way]:
 
 
 def _would_do(way: Way, own: EmailSettings) -> bool:
-    """In clear, a server that offers STARTTLS mostly demands it, and one that offers no log-in
-    takes none."""
-    if way.encryption is not Encryption.NONE:
-        return True
-    return "STARTTLS" not in way.features and (not own.account or "AUTH" in way.features)
+    """A server that offers no log-in takes none, and in clear one that offers STARTTLS mostly
+    demands it."""
+    if own.account and "AUTH" not in way.features:
+        return False
+    return way.encryption is not Encryption.NONE or "STARTTLS" not in way.features
 
 
 async def _try(host: str, port: int, encryption: Encryption) -> Way | None:
