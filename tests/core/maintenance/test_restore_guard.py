@@ -13,11 +13,13 @@ from sqlalchemy import delete, update
 
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow
+from ums import clock
 from ums.cli.connection import opened
 from ums.config import Settings
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.maintenance import restore_guard
+from ums.core.maintenance.overview import overview
 from ums.core.maintenance.restore_guard import FILE
 from ums.core.maintenance.startup import open_system
 from ums.core.tables import meta
@@ -209,3 +211,19 @@ async def test_a_command_sees_it_before_any_server_does(
                 await restore_guard.confirm(system)
             await flow.until_settled(msgid)
     assert len(server.mails) == 1
+
+
+async def test_what_has_no_deliveries_yet_waits_as_well(
+    system: AppContext, server: SmtpServer
+) -> None:
+    """A scheduled message, and a broadcast whose recipients were not listed yet."""
+    flow = await open_flow(system, server)
+    await restore_guard.check(system.database, system.settings)
+    async with system.database.write() as tx:
+        await tx.run(update(meta).where(meta.c.name == "seen_at").values(value="1000"))
+    await restore_guard.check(system.database, system.settings)
+    sent = await flow.send("a@x.cn")
+    later = await flow.send("b@x.cn", "c@x.cn", starts_at=clock.now() + clock.HOUR)
+    held = await restore_guard.show(system)
+    assert (held.waiting, held.messages) == (3, [later, sent])
+    assert (await overview(system)).waiting == 3

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from sqlalchemy import and_, func, select, text
 
 from ums import __version__, clock
 from ums.core.context.app_context import AppContext
@@ -12,8 +11,6 @@ from ums.core.reporting import statistics
 from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import senders
 from ums.core.senders.senders import SenderInfo
-from ums.core.tables import deliveries, messages
-from ums.db import Tx
 
 
 class Overview(Struct, frozen=True):
@@ -21,7 +18,7 @@ class Overview(Struct, frozen=True):
 
     version: str
     database: str
-    waiting: int  # recipients still to be sent to, now or later (deliveries up to `restoring.MOST`)
+    waiting: int  # recipients still to be sent to, now or later (deliveries up to MOST)
     sent_today: int  # of what was accepted today, by the days of each channel's zone
     senders_on_hold: dict[str, str]  # by code: why
     restored_from: str | None  # the time of the backup, while sending is held for it
@@ -32,7 +29,7 @@ async def overview(system: AppContext) -> Overview:
     snapshot, now = await system.directory.now(), clock.now()
     asked = Asked(by="day", since=now, until=now + 1)
     async with system.database.read() as tx:
-        waiting = await restore_guard.count_waiting(tx) + await _pending(tx)
+        waiting = await restore_guard.count_waiting(tx)
         today = (await statistics.own_days(tx, snapshot, asked)).today
     return Overview(
         version=__version__,
@@ -42,15 +39,6 @@ async def overview(system: AppContext) -> Overview:
         senders_on_hold=on_hold(await senders.list_senders(system)),
         restored_from=(await restore_guard.show(system)).backup_at,
     )
-
-
-async def _pending(tx: Tx) -> int:
-    """Recipients of messages that are not stopped, who have no delivery yet."""
-    # As the partial index has it: a parameter would have the database walk all messages.
-    going = and_(text("messages.state <> 'expanded'"), messages.c.halt == "")
-    made = select(func.count()).select_from(deliveries).join(messages).where(going)
-    sizes = select(func.coalesce(func.sum(messages.c.size), 0)).where(going)
-    return max(int(await tx.value(sizes)) - int(await tx.value(made)), 0)
 
 
 def on_hold(known: Sequence[SenderInfo]) -> dict[str, str]:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import structlog
 from msgspec import Meta, Struct
-from sqlalchemy import func, select
+from sqlalchemy import and_, exists, func, or_, select, text
 
 from ums import clock
 from ums.core.audit import audit_chain, audit_log
 from ums.core.common import metadata
 from ums.core.common.durable_files import replace_file
 from ums.core.common.metadata import HELD
-from ums.core.tables import deliveries
+from ums.core.tables import deliveries, messages
 from ums.core.tables.states import WAITING
 from ums.db import Database, Statement, Tx
 
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 FILE: Final = "ums.seen"
-MOST: Final = 100_000  # that are counted
+MOST: Final = 100_000  # deliveries that are counted
+LISTED: Final = 100  # messages
+# As the partial index has it: a parameter would have the database walk all messages.
+_EXPANDING: Final = and_(text("messages.state <> 'expanded'"), messages.c.halt == "")
 _INSTANCE: Final = "instance"
 _SEEN: Final = "seen_at"
 
@@ -50,7 +53,12 @@ class Restored(Struct, frozen=True):
     backup_at: Annotated[
         str | None, Meta(description="When the backup was made; null: nothing is held.")
     ]
-    waiting: Annotated[int, Meta(description=f"Deliveries that wait; {MOST} is that or more.")]
+    waiting: Annotated[
+        int, Meta(description=f"Recipients still to be sent to; at most {MOST} deliveries count.")
+    ]
+    messages: Annotated[
+        list[str], Meta(description=f"The msgids of what waits, newest first; at most {LISTED}.")
+    ] = []
 
 
 async def check(database: Database, settings: "Settings") -> None:
@@ -94,13 +102,33 @@ async def show(system: "AppContext") -> Restored:
         held = await metadata.value(tx, HELD)
         if held is None:
             return Restored(None, 0)
-        return Restored(clock.iso(int(held)), await count_waiting(tx))
+        waiting = await count_waiting(tx)
+        return Restored(clock.iso(int(held)), waiting, await _messages_that_wait(tx))
 
 
 async def count_waiting(tx: Tx) -> int:
-    """How many deliveries wait to be sent; at most `MOST`."""
+    """How many recipients are still to be sent to, now or later: deliveries, at most `MOST`, and
+    those of messages that have no deliveries yet."""
     waiting = select(deliveries.c.id).where(deliveries.c.state.in_(WAITING)).limit(MOST)
-    return int(await tx.value(select(func.count()).select_from(waiting.subquery())))
+    made = int(await tx.value(select(func.count()).select_from(waiting.subquery())))
+    return made + await _pending(tx)
+
+
+async def _pending(tx: Tx) -> int:
+    """Recipients of messages that are not stopped, who have no delivery yet."""
+    made = select(func.count()).select_from(deliveries).join(messages).where(_EXPANDING)
+    sizes = select(func.coalesce(func.sum(messages.c.size), 0)).where(_EXPANDING)
+    return max(int(await tx.value(sizes)) - int(await tx.value(made)), 0)
+
+
+async def _messages_that_wait(tx: Tx) -> list[str]:
+    """The newest messages of which something is still to be sent."""
+    waits = exists().where(
+        (deliveries.c.message_id == messages.c.id) & deliveries.c.state.in_(WAITING)
+    )
+    query = select(messages.c.msgid).where(or_(_EXPANDING, waits))
+    rows = await tx.rows(query.order_by(messages.c.id.desc()).limit(LISTED))
+    return [row.msgid for row in rows]
 
 
 async def confirm(system: "AppContext", *, actor: str | None = None) -> Restored:
@@ -111,7 +139,11 @@ async def confirm(system: "AppContext", *, actor: str | None = None) -> Restored
         await audit_chain.accept_older(system)
     async with system.database.write() as tx:
         if await metadata.remove(tx, HELD):
-            await audit_log.note(tx, "restored.confirm", "installation", "", actor=actor)
+            before, after = {"held": True}, {"held": False}
+            subject = "installation"
+            await audit_log.note(
+                tx, "restored.confirm", subject, before=before, after=after, actor=actor
+            )
     system.wake.set()
     return await show(system)
 
