@@ -171,7 +171,9 @@ async def test_sheet_header_and_columns_are_chosen(shared: Door, admin: Token) -
     await until(shared, admin, made.body["id"], "done")
     user = (await shared.get("/api/users/n2", admin)).body
     assert (user["attributes"], user["addresses"]) == ({"town": "Ulm"}, {})
-    for header_row in ("0", "1048577", "x"):
+    bare = await upload(shared, admin, held.getvalue(), header_row="0")
+    assert (bare.body["header_row"], bare.body["size"]) == (0, 2)
+    for header_row in ("-1", "1048577", "x"):
         bad = await upload(shared, admin, held.getvalue(), header_row=header_row)
         assert bad.status == 400
 

@@ -37,7 +37,9 @@ def user_import(
     header_row: Annotated[
         int | None,
         typer.Option(
-            help="The row with the headings; default is to find it.", min=1, max=1_048_576
+            help="The row with the headings, 0 for none; default is to find it.",
+            min=0,
+            max=1_048_576,
         ),
     ] = None,
     map: Annotated[

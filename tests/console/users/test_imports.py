@@ -7,11 +7,13 @@ from typing import Any
 
 import openpyxl
 import pytest
+from sqlalchemy import update
 
 from console.browser import PHONE, WIDE, log_in, opened
 from console.conftest import PASSWORD, Visit, settled
 from support.doors import Door
 from ums.core.identity import operators
+from ums.core.tables import imports
 from ums.core.users import users
 
 
@@ -132,3 +134,31 @@ async def test_numbers_have_separators(door: Door, visit: Visit) -> None:
 
     await settled(done)
     assert "1,100 rows of a.csv were rejected" in (await visitor.get("/home")).text
+
+
+async def test_the_header_row_is_chosen_among_all_that_were_looked_at(
+    door: Door, visit: Visit
+) -> None:
+    visitor = await visit()
+    notes = [[f"note {n}"] for n in range(1, 12)]
+    rows = [*notes, ["会员号", "邮箱"], ["u1", "a@a.org"]]
+    files = {"file": ("a.xlsx", workbook({"s": rows}))}
+    made = await visitor.post("/imports", files=files)
+    path = made.headers["location"]
+    page = (await visitor.get(path)).text
+    assert '<option value="12" selected>12: 会员号 · 邮箱</option>' in page
+    taken = await visitor.post(path, data={"take": "sheet", "header_row": "12"})
+    assert taken.status_code == 303
+    page = (await visitor.get(path)).text
+    assert '<option value="12" selected>' in page
+    assert '<option value="userid" selected>' in page
+    # A row further down, chosen by a program, is shown and stays.
+    async with door.system.database.write() as tx:
+        await tx.run(update(imports).values(header_row=13))
+    assert '<option value="13" selected>13: u1 · a@a.org</option>' in (await visitor.get(path)).text
+    await visitor.post(path, data={"take": "sheet", "header_row": "0"})
+    page = (await visitor.get(path)).text
+    assert '<option value="0" selected>There are no headings' in page
+    assert page.count('<select name="column"') == 2
+    chinese = await visitor.get(path, headers={"Accept-Language": "zh"})
+    assert "没有列标题：第一行就是数据" in chinese.text

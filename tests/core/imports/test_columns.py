@@ -121,6 +121,35 @@ async def test_the_header_row_is_chosen(world: AppContext, tmp_path: Path) -> No
             await done(world, path, header_row=row)
 
 
+@on_sqlite
+async def test_a_row_with_an_address_is_no_header(world: AppContext, tmp_path: Path) -> None:
+    data: Rows = [["a@x.org", "private", "none"], ["b@x.org", "member", "company"]]
+    data += [["c@x.org", "customer", "group"], ["e@x.org", "x", "y"]]
+    path = by_openpyxl(tmp_path / "a.xlsx", [["email", "type", "segment"], *data])
+    one = await done(world, path)
+    assert (one.header_row, counts(one)) == (1, (4, 0, 0, 0))
+    # A line of the title may hold one, and the headings stand below.
+    title: Rows = [["Exported by", "admin@x.org"], ["email", "city"], ["f@x.org", "Ulm"]]
+    one = await done(world, by_openpyxl(tmp_path / "b.xlsx", title))
+    assert (one.header_row, counts(one)) == (2, (1, 0, 0, 0))
+
+
+@on_sqlite
+async def test_a_table_without_headings_loses_no_row(world: AppContext, tmp_path: Path) -> None:
+    rows: Rows = [["1", "a@x.org", "Ann"], ["2", "b@x.org", "Bob", "more"], ["3", "c@x.org", "Cy"]]
+    one = await done(world, by_openpyxl(tmp_path / "a.xlsx", rows), fields={"C": "user.name"})
+    assert (one.header_row, counts(one)) == (0, (3, 0, 0, 0))
+    assert (await held(world, "a@x.org")).attributes == {"name": "Ann"}
+    # What looks like headings may be said to be none.
+    bare: Rows = [["user", "email"], ["mail", "name"]]
+    one = await done(
+        world, by_openpyxl(tmp_path / "b.xlsx", bare), header_row=0, fields={"A": "userid"}
+    )
+    assert (one.header_row, counts(one)) == (0, (2, 0, 0, 0))
+    with pytest.raises(Invalid, match="empty"):
+        await done(world, by_openpyxl(tmp_path / "c.xlsx", []), header_row=0)
+
+
 async def test_columns_are_mapped_and_ignored(world: AppContext, tmp_path: Path) -> None:
     head = ["ID", "Number", "Mail", "City", "Phone", "Joined"]
     path = by_openpyxl(tmp_path / "a.xlsx", [head, ["x", "u1", "a@a.org", "Ulm", "123456", "2020"]])

@@ -28,9 +28,9 @@ def workbook(path: Path, sheets: Sheets) -> Path:
     return path
 
 
-async def uploaded(system: AppContext, path: Path) -> ImportInfo:
+async def uploaded(system: AppContext, path: Path, *, remembered: bool = True) -> ImportInfo:
     with path.open("rb") as file:
-        return await drafts.upload(system, file, path.name)
+        return await drafts.upload(system, file, path.name, remembered=remembered)
 
 
 async def ran(system: AppContext, import_id: int) -> tuple[int, int, int, int]:
@@ -77,6 +77,9 @@ async def test_what_columns_held_is_remembered(system: AppContext, tmp_path: Pat
     assert await ran(system, first.id) == (1, 0, 0, 0)
     again = await uploaded(system, workbook(tmp_path / "two.xlsx", {"other": rows}))
     assert again.columns == ["userid", "email"]
+    # What others uploaded changes nothing for a program, which says it each time.
+    plain = await uploaded(system, workbook(tmp_path / "3.xlsx", {"s": rows}), remembered=False)
+    assert plain.columns == ["", ""]
     other = await uploaded(
         system, workbook(tmp_path / "x.xlsx", {"s": [["编号", "备注"], ["b", ""]]})
     )

@@ -33,7 +33,10 @@ class Upload(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     header_row: Annotated[
         HeaderRow | None,
-        Meta(description="The number of the row with the headings; if not given, it is found."),
+        Meta(
+            description="The number of the row with the headings, 0 for none; if not given, it is "
+            "found."
+        ),
     ] = None
 
 
@@ -57,7 +60,10 @@ class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     header_row: Annotated[
         HeaderRow | None,
-        Meta(description="The row with the headings; its columns are guessed if not given."),
+        Meta(
+            description="The row with the headings, 0 for none; its columns are guessed if not "
+            "given."
+        ),
     ] = None
     bind_id: Annotated[
         str | None, Meta(description="Where values go whose row names no bind id.")

@@ -14,7 +14,7 @@ from litestar.response import ServerSentEvent, Stream
 from ums import clock
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, lists, refused, sort_of, whole
-from ums.console.i18n import language_of
+from ums.console.i18n import Words, language_of
 from ums.console.live_updates import live
 from ums.console.rendering import SAFE_HEADERS, XLSX, AnyRequest, go, page, render
 from ums.console.stream_guard import watched
@@ -24,7 +24,7 @@ from ums.core.identity.principals import Principal
 from ums.core.imports import drafts, rejects
 from ums.core.imports import undo as import_undo
 from ums.core.imports.columns import Choice, has_userid
-from ums.core.imports.drafts import ColumnView, ImportInfo, TopRow
+from ums.core.imports.drafts import ColumnView, ImportInfo, Preview, TopRow
 from ums.core.imports.dry_run import dry_run
 from ums.core.imports.row_mapping import KIND_OF
 from ums.core.spreadsheets.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
@@ -67,7 +67,9 @@ async def upload(request: AnyRequest, system: System, visitor: Visitor) -> Respo
     try:
         if not isinstance(file, UploadFile) or not file.filename:
             raise Invalid("missing", field="file")
-        made = await drafts.upload(system, file.file, file.filename, bind_id=bind_id)
+        made = await drafts.upload(
+            system, file.file, file.filename, bind_id=bind_id, remembered=True
+        )
     except UmsError as error:
         form = refused(request, {"bind_id": bind_id, "file": ""}, error, {"file": "file"})
         return await _uploads(request, system, visitor, form, error.status)
@@ -106,7 +108,7 @@ async def show_import(
                 {
                     "bind_id": found.bind_id,
                     "sheet": found.sheet or "",
-                    "header_row": found.header_row or 1,
+                    "header_row": 1 if found.header_row is None else found.header_row,
                 }
             ),
         )
@@ -196,7 +198,7 @@ async def _draft(
         known=_offered(visitor.caller, holds),
         names=[_attribute(one, column) for one, column in zip(holds, columns, strict=True)],
         sheets=[] if preview is None else [(name, name) for name in preview.sheets],
-        tops=[] if preview is None else [(one.row, _top(one)) for one in preview.top],
+        tops=[] if preview is None else _header_rows(preview, language_of(request)),
         counted=None,
         part=False,
         why="no_rows" if not found.size else "" if has_userid(holds) else "no_userid",
@@ -220,6 +222,14 @@ def _attribute(holds: str, column: ColumnView) -> str:
     if holds.startswith(ATTRIBUTE):
         return holds.removeprefix(ATTRIBUTE)
     return attribute_for(column.header) or column.letter.lower()
+
+
+def _header_rows(preview: Preview, language: str) -> list[tuple[int, str]]:
+    """The rows that may be chosen as the header: the first ones, the present one, or none."""
+    rows = {one.row: _top(one) for one in preview.top}
+    headings = TopRow(preview.header_row, [column.header for column in preview.columns])
+    rows.setdefault(preview.header_row, _top(headings))
+    return [(0, Words(language)("imports.no_header_row")), *sorted((rows | {0: ""}).items())[1:]]
 
 
 def _top(one: TopRow) -> str:
@@ -249,7 +259,7 @@ async def start_import(
     try:
         if "take" in fields:
             choice = Choice(last.get("sheet") or None, _row_of(last))
-            await drafts.change(system, id, bind_id=bind_id, choice=choice)
+            await drafts.change(system, id, bind_id=bind_id, choice=choice, remembered=True)
             return go(f"/imports/{id}")
         await drafts.change(system, id, columns=columns, bind_id=bind_id)
         if "start" in fields:
@@ -273,7 +283,7 @@ def _row_of(fields: dict[str, str]) -> int | None:
     """The header's row, where another than before was chosen: a sheet that changed has its own."""
     if fields.get("sheet", "") != fields.get("sheet_before", ""):
         return None
-    return whole(fields.get("header_row", ""), 7) or None
+    return whole(fields.get("header_row", ""), 7)
 
 
 @post("/imports/{id:int}/dismiss", scope="users:write")

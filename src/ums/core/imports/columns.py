@@ -10,14 +10,15 @@ from sqlalchemy import select
 
 from ums.core.context.app_context import AppContext
 from ums.core.spreadsheets import reader
-from ums.core.spreadsheets.headings import BOTH, COLUMNS, guess, is_attribute, letters, normal
+from ums.core.spreadsheets.headings import BOTH, COLUMNS, is_attribute, letters, normal
 from ums.core.spreadsheets.protocol import Sight
 from ums.core.tables import imports
 from ums.db import Tx
 from ums.errors import Detail, Invalid
 
 Sheet = Annotated[str, Meta(max_length=200)]
-HeaderRow = Annotated[int, Meta(ge=1, le=1_048_576)]
+HeaderRow = Annotated[int, Meta(ge=0, le=1_048_576)]
+"""As the spreadsheet program counts; 0: there are no headings."""
 _SHOWN = 60  # characters of a heading in an error
 
 
@@ -25,7 +26,7 @@ class Choice(Struct, frozen=True):
     """What a caller says of a file; what is not said is found out."""
 
     sheet: str | None = None
-    header_row: int | None = None  # as the spreadsheet program counts
+    header_row: int | None = None  # as the spreadsheet program counts; 0: no row
     fields: Mapping[str, str] = {}  # by heading, or the letter of a column: what it holds
     ignore: Sequence[str] = ()  # headings, or letters
 
@@ -57,8 +58,8 @@ async def look(
     """Look into the file and settle what its columns hold: as chosen, else, if `remembered`, as
     with the last file of this header, else as the headings say. Raises Invalid."""
     sight = await reader.look(file, system.settings, show, choice.sheet, choice.header_row)
-    columns = guess(sight.header)
-    if remembered:
+    columns = sight.columns
+    if remembered and any(sight.header):
         async with system.database.read() as tx:
             columns = await _remembered(tx, header_of(sight)) or columns
     if choice.fields or choice.ignore:

@@ -91,7 +91,7 @@ class Preview(Struct, frozen=True):
     size: int
     sheets: Annotated[list[str], Meta(description="Of a workbook, those that are shown.")]
     sheet: Annotated[str | None, Meta(description="Of a workbook, the one that is read.")] = None
-    header_row: Annotated[int, Meta(description="The row with the headings.")] = 1
+    header_row: Annotated[int, Meta(description="The row with the headings; 0: there is none.")] = 1
     top: Annotated[
         list[TopRow], Meta(description="The first rows of the sheet: one of them is the header.")
     ] = []
@@ -104,14 +104,15 @@ async def upload(
     *,
     bind_id: str = ALL,
     choice: Choice | None = None,
+    remembered: bool = False,
 ) -> ImportInfo:
     """Keep the spreadsheet as a draft, with a guess of what its columns hold, where `choice` does
-    not say it. Raises Invalid."""
+    not say it; `remembered`: as in the last file with this header. Raises Invalid."""
     await check_bind_id(system, bind_id)
     copy, digest = await keep_stream(system.settings, source, name)
     try:
         await reader.check(copy, system.settings)
-        found = await look(system, copy, choice or Choice(), remembered=True)
+        found = await look(system, copy, choice or Choice(), remembered=remembered)
         row = {
             **found.values(),
             "file": str(copy),
@@ -174,16 +175,18 @@ async def change(
     columns: list[str] | None = None,
     bind_id: str | None = None,
     choice: Choice | None = None,
+    remembered: bool = False,
     expect: Expect = anything,
 ) -> ImportInfo:
     """Say what the columns of a draft hold, where its values go, or with `choice` which sheet and
-    header are meant, whose columns are then guessed unless they are given. Raises NotFound,
+    header are meant, whose columns are then guessed unless they are given, or are as in the last
+    file with this header where they are to be `remembered`. Raises NotFound,
     Conflict, Invalid, and what `expect` raises."""
     if bind_id is not None:
         await check_bind_id(system, bind_id)
     values: dict[str, Any] = {} if bind_id is None else {"bind_id": bind_id}
     if choice is not None and choice != Choice():
-        values |= await _as_chosen(system, import_id, choice)
+        values |= await _as_chosen(system, import_id, choice, remembered=remembered)
     if columns is not None:
         check_columns(columns)
         values["mapping"] = msgspec.json.encode(columns).decode()
@@ -203,13 +206,15 @@ def _noted(shown: ImportInfo) -> dict[str, object]:
     return {name: getattr(shown, name) for name in ("columns", "bind_id", "sheet", "header_row")}
 
 
-async def _as_chosen(system: AppContext, import_id: int, choice: Choice) -> dict[str, Any]:
+async def _as_chosen(
+    system: AppContext, import_id: int, choice: Choice, *, remembered: bool
+) -> dict[str, Any]:
     row, file = await file_of(system, import_id)
     same = choice.sheet is None and choice.header_row is None
     if choice.sheet is None:
         header = row.header_row if same else choice.header_row
         choice = replace(choice, sheet=row.sheet, header_row=header)
-    found = await look(system, file, choice, remembered=True)
+    found = await look(system, file, choice, remembered=remembered)
     if same and row.mapping is not None:  # what is not chosen stays
         found = found.over(columns_of(row), choice)
     if choice.fields:

@@ -16,7 +16,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.imports.uploads import discard, keep_stream
 from ums.core.messages.new_message import MAX_RECIPIENTS, Recipient
 from ums.core.spreadsheets import reader as sheet_reader
-from ums.core.spreadsheets.headings import BOTH, guess, letters
+from ums.core.spreadsheets.headings import BOTH, letters
 from ums.core.spreadsheets.protocol import Batch, Line, Sight
 from ums.errors import Invalid
 from ums.mail.addresses import BadAddress, clean
@@ -74,7 +74,7 @@ async def read_file(system: AppContext, file: Path, *, with_variables: bool = Fa
 
 
 def _columns(sight: Sight) -> _Columns:
-    holds = ["email" if column == BOTH else column for column in guess(sight.header)]
+    holds = ["email" if column == BOTH else column for column in sight.columns]
     address = holds.index("email") if "email" in holds else None
     userid = holds.index("userid") if "userid" in holds else None
     if address is None and userid is None:

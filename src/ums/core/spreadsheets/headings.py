@@ -14,6 +14,7 @@ COLUMNS: Final = ("userid", "bind_id", "phone", "email", "app_regid", *_WECHAT, 
 BOTH: Final = "email+userid"
 ATTRIBUTE: Final = "user."
 RESERVED: Final = (f"{ATTRIBUTE}userid", f"{ATTRIBUTE}address")  # templates mean the user's own
+_ADDRESS: Final = re.compile(r"[^\s@,;]+@[^\s@,;]+\.[^\s@,;]+").fullmatch
 _NAME: Final = re.compile(r"[^\W\d]\w{0,99}").fullmatch
 
 _ALSO: Final = {
@@ -68,6 +69,21 @@ def guess(header: Sequence[str]) -> list[str]:
     if "email" in found and "userid" not in found:
         found[found.index("email")] = BOTH
     return found
+
+
+def guess_from(rows: Sequence[Sequence[str]]) -> list[str]:
+    """What the columns of a table without headings hold: the first that has an address has the
+    address, which is proposed as the userid."""
+    width = max(map(len, rows), default=0)
+    for place in range(width):
+        if any(is_address(row[place]) for row in rows if place < len(row)):
+            return ["" if other != place else BOTH for other in range(width)]
+    return [""] * width
+
+
+def is_address(cell: str) -> bool:
+    """Whether a cell holds an address and nothing else, so that its row is no header."""
+    return _ADDRESS(cell.strip()) is not None
 
 
 def _named(heading: str) -> str:

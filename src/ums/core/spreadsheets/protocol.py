@@ -20,7 +20,7 @@ class Order(Struct):
     path: str
     action: Literal["check", "look", "read"]
     sheet: str | None = None  # of a workbook; None: the first that looks like a table
-    header: int | None = None  # the number of its row; None: the one that looks like it
+    header: int | None = None  # the number of its row; 0: no row; None: the one that looks like it
     start: int = 0  # rows to pass over
     names: list[str] | None = None  # what each column holds, "" nothing; None: as the header says
     show: int = 0  # rows that a look shows
@@ -50,7 +50,8 @@ class Sight(Struct, tag="sight"):
     size: int
     sheets: list[str] = []  # of a workbook, those that are shown
     sheet: str | None = None  # the one that was read
-    header_row: int = 1
+    header_row: int = 1  # 0: no row
+    columns: list[str] = []  # what they hold, going by the headings
     above: list[tuple[int, list[str]]] = []  # the first rows of the sheet with their numbers
 
 

@@ -14,7 +14,7 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from math import isfinite
 from typing import Any, Final
 
@@ -31,7 +31,14 @@ from ums.core.spreadsheets.files import (
     shown_sheets,
     text_rows,
 )
-from ums.core.spreadsheets.headings import ATTRIBUTE, guess, letters, rank
+from ums.core.spreadsheets.headings import (
+    ATTRIBUTE,
+    guess,
+    guess_from,
+    is_address,
+    letters,
+    rank,
+)
 from ums.core.spreadsheets.protocol import (
     MAX_CELL,
     MAX_LINE,
@@ -52,7 +59,6 @@ from ums.core.spreadsheets.protocol import (
 
 EXACT: Final = 10**15  # a spreadsheet keeps 15 digits of a number
 _SEARCHED: Final = 20  # filled rows among which the header is looked for
-_SHOWN_ABOVE: Final = 8
 # Text that is a number for sure: as a program writes it, without zeros in front or behind.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{0,5}[1-9])?").fullmatch
 
@@ -105,17 +111,17 @@ def look(order: Order) -> Iterator[Item]:
             shown.append([_plain(cell)[:MAX_NAME] for cell in row[: order.columns]])
     above = [
         (number, [_plain(cell)[:MAX_NAME] for cell in row[: order.columns]])
-        for number, row in islice(_filled(rows()), _SHOWN_ABOVE)
+        for number, row in islice(_filled(rows()), _SEARCHED)
     ]
     header = [cell[:MAX_NAME] for cell in table.header]
-    yield Sight(header, shown, size, sheets, order.sheet, table.number, above)
+    yield Sight(header, shown, size, sheets, order.sheet, table.number, table.guessed(), above)
 
 
 def read(order: Order) -> Iterator[Item]:
     """The rows, in batches."""
     rows, sheets = _open(order)
     table = _Table.find(rows, order)
-    columns = guess(table.header) if order.names is None else order.names
+    columns = table.guessed() if order.names is None else order.names
     columns += [""] * (len(table.header) - len(columns))  # of those nothing was said
     size, numeric = _look_through(table.below(rows), columns, order)
     if sheets:  # a workbook says itself what is a number
@@ -158,20 +164,26 @@ def _rank(row: list[Any]) -> tuple[int, int]:
 
 
 class _Table(Struct):
-    """Where in a sheet the table is: its header, and the number of the header's row."""
+    """Where in a sheet the table is: its header, and the number of the header's row.
+
+    A table without headings has row 0 and empty headings, and `first` are its first rows.
+    """
 
     header: list[str]
     number: int
+    first: list[list[str]] = []
 
     @classmethod
     def find(cls, rows: Rows, order: Order) -> "_Table":
         first = list(islice(_filled(rows()), _SEARCHED))
+        if order.header == 0 or (order.header is None and _is_headless(first)):
+            return cls._without_header(first, order)
         if order.header is not None:
             first = [one for one in islice(rows(), order.header) if one[0] == order.header]
         if not first:
             reason = "empty" if order.header is None else "no_such_row"
             raise SheetError("sheet_columns", reason, row=order.header or 0)
-        number, row = max(first, key=_likelihood)
+        number, row = max(_candidates(first), key=_likelihood)
         header = [_plain(cell).strip() for cell in row]
         if order.header is not None and not any(header):
             raise SheetError("sheet_columns", "no_such_row", row=number)
@@ -179,8 +191,41 @@ class _Table(Struct):
             raise SheetError("sheet_limit", "many_columns", limit=order.columns)
         return cls(header, number)
 
+    @classmethod
+    def _without_header(cls, first: list[Numbered], order: Order) -> "_Table":
+        if not first:
+            raise SheetError("sheet_columns", "empty", row=0)
+        rows = [[_plain(cell) for cell in row] for _, row in first]
+        width = max(map(len, rows))
+        if width > order.columns:
+            raise SheetError("sheet_limit", "many_columns", limit=order.columns)
+        return cls([""] * width, 0, rows)
+
+    def guessed(self) -> list[str]:
+        """What the columns hold, going by the headings, or without any by the first rows."""
+        return guess_from(self.first) if self.number == 0 else guess(self.header)
+
     def below(self, rows: Rows) -> Iterator[Numbered]:
         return (row for row in _filled(rows()) if row[0] > self.number)
+
+
+def _is_headless(rows: list[Numbered]) -> bool:
+    """Whether the table begins with its first row: there is an address in it, and no row below
+    has headings that are known."""
+    known = any(_rank(row)[0] for _, row in rows if not _has_address(row))
+    return bool(rows) and _has_address(rows[0][1]) and not known
+
+
+def _candidates(rows: list[Numbered]) -> list[Numbered]:
+    """The rows that may be the header: without an address, and where one with known headings
+    stands above the first address, none below."""
+    bare = [one for one in rows if not _has_address(one[1])]
+    above = list(takewhile(lambda one: not _has_address(one[1]), rows))
+    return above if any(_rank(row)[0] for _, row in above) else bare or rows
+
+
+def _has_address(row: list[Any]) -> bool:
+    return any(is_address(_plain(cell)) for cell in row[:200])
 
 
 def _likelihood(one: Numbered) -> tuple[int, bool]:
