@@ -13,6 +13,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 from argon2 import PasswordHasher
 
 from support import audited as audited_entries
@@ -103,6 +104,14 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is slow on purpose would only be slow here."""
     monkeypatch.setattr(password_hashing, "_hasher", PasswordHasher(1, 8, 1))
     monkeypatch.setattr(password_turns, "HELD_SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def usual_logs() -> Iterator[None]:
+    """A command that runs in this process sets up logs of its own."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 def _option(request: pytest.FixtureRequest, name: str) -> Any:

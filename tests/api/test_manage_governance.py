@@ -258,7 +258,7 @@ async def test_the_audit_chain_is_verified_and_signed(door: Door) -> None:
     async with door.system.database.write() as tx:
         await tx.run(text("DELETE FROM audit WHERE seq = 1"))
     proof = await door.post("/api/audit/verify", {}, admin)
-    assert (proof.body["ok"], proof.body["problem"], proof.body["broken_at"]) == (
+    assert (proof.body["ok"], proof.body["problem"], proof.body["first_bad_seq"]) == (
         False,
         "missing",
         1,

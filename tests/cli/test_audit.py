@@ -28,7 +28,7 @@ def test_the_command_finds_what_was_changed(ums: Ums, settings: Settings, tmp_pa
     assert broken.status == 1
     assert "changed" in broken.out
     shown = ums("audit", "show", "--json").json
-    assert (shown["verified"]["ok"], shown["verified"]["broken_at"]) == (False, 1)
+    assert (shown["verified"]["ok"], shown["verified"]["first_bad_seq"]) == (False, 1)
 
 
 def test_what_is_no_checkpoint_is_said_so(ums: Ums, tmp_path: Path) -> None:

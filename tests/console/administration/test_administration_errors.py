@@ -96,3 +96,15 @@ async def test_the_name_and_the_logo(door: Door, visit: Visit, language: str) ->
     assert set(errors) == {"brand", "logo"}
     assert in_language([*errors.values()], language)
     assert held(refused.text, "brand") == fields["brand"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_an_invitation_to_a_channel_that_is_gone(
+    door: Door, visit: Visit, language: str
+) -> None:
+    visitor = await visit()
+    data, headers = {"role": "viewer", "channels": "gone"}, {"Accept-Language": language}
+    refused = await visitor.post("/operators/invite", data=data, headers=headers)
+    assert refused.status_code == 404
+    assert 'action="/operators/invite"' in refused.text  # the form again, not a page of its own
+    assert ("gone" in refused.text, "不存在" in refused.text) == (True, language == "zh")

@@ -10,6 +10,7 @@ from support.doors import Door
 from support.flow import with_settings
 from support.receiver import receiving
 from support.telling import ALLOWED
+from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
@@ -143,3 +144,13 @@ async def test_a_route(door: Door, visit: Visit, language: str) -> None:
         "one": (2, 5),
         "two": (1, 3),
     }
+
+
+async def test_a_route_of_no_senders_changes_nothing(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    await channels.create(door.system, "Bare", "bare")
+    async with door.system.database.read() as tx:
+        before = (await audit_log.list_audit(tx)).items
+    assert (await visitor.post("/channels/bare/route", data={})).status_code == 303
+    async with door.system.database.read() as tx:
+        assert (await audit_log.list_audit(tx)).items == before

@@ -35,7 +35,7 @@ async def _run(system: AppContext, statement: Any) -> None:
 
 async def _walked(system: AppContext) -> tuple[bool, str, int | None]:
     proof = await audit_proof.verify(system)
-    return proof.ok, proof.problem, proof.broken_at
+    return proof.ok, proof.problem, proof.first_bad_seq
 
 
 async def test_a_chain_that_nobody_touched_is_sound(
@@ -211,7 +211,7 @@ async def test_a_checkpoint_of_removed_entries_proves_nothing_any_more(system: A
     assert (await audit_proof.verify(system, kept)).ok
     await audit_chain.remove_old(system, 2_000, 100)
     proof = await audit_proof.verify(system, kept)
-    assert (proof.ok, proof.problem, proof.broken_at) == (False, "checkpoint_removed", 4)
+    assert (proof.ok, proof.problem, proof.first_bad_seq) == (False, "checkpoint_removed", 4)
     assert await _walked(system) == (True, "", None)
 
 
@@ -255,3 +255,24 @@ async def test_a_checkpoint_that_others_wrote_is_forged(system: AppContext) -> N
     async with system.database.write() as tx:
         await metadata.put(tx, CHECKPOINT, msgspec.json.encode(other).decode())
     assert (await audit_proof.verify(system)).problem == "forged"
+
+
+async def test_a_removal_beside_the_walk_is_no_break(
+    system: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often: the second walk is outrun as well."""
+    await _write(system, 6)
+    await _run(system, update(rows).values(at=1_000))
+    await audit_chain.seal(system)
+    walked, read_slice = 0, audit_proof._Walk._slice  # pyright: ignore[reportPrivateUsage]
+
+    async def removed(walk: Any, end: Any) -> Any:
+        nonlocal walked
+        walked += 1
+        if walked <= 2:
+            await audit_chain.remove_old(system, 2_000, 2)
+        return await read_slice(walk, end)
+
+    monkeypatch.setattr(audit_proof._Walk, "_slice", removed)
+    assert await _walked(system) == (True, "", None)
+    assert walked > 2

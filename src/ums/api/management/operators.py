@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.core.common import operator_names
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
 from ums.core.identity import operators
@@ -20,7 +21,7 @@ Password = Annotated[str, Meta(min_length=SHORTEST, max_length=LONGEST)]
 class NewOperator(Struct, frozen=True, forbid_unknown_fields=True):
     """An operator to be made."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    name: Annotated[str, Meta(min_length=1, max_length=operator_names.LONGEST)]
     password: Password
     role: Role
 

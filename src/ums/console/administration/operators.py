@@ -60,8 +60,8 @@ async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Respo
         "role": (fields.get("role") or ["operator"])[-1],
         "channels": chosen(fields.get("channels", [])),
     }
-    ids = _ids(visitor.caller, values["channels"])
     try:
+        ids = _ids(visitor.caller, values["channels"])
         token = await invitations.create(system, values["role"], ids, actor=visitor.caller.name)
     except UmsError as error:
         form = refused(request, values, error)

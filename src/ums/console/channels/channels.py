@@ -13,6 +13,7 @@ from ums.console.forms import Form, given, refused, sort_of, whole
 from ums.console.one_time_secret import reveal
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.time_zones import known_zones
+from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.common.field_errors import Check, all_of
@@ -132,6 +133,8 @@ async def change_route(
     try:
         for check in checks:  # before anything is changed
             check()
+        if not shown.senders:
+            audit_log.look()
         for code in shown.senders:
             rank, weight = _number(fields, f"rank_{code}"), _number(fields, f"weight_{code}")
             await routing.set_leg(system, own, code, rank=rank, weight=weight)

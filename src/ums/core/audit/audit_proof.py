@@ -48,7 +48,7 @@ class Proof(Struct, frozen=True):
     entries: int  # that were walked
     seq: int  # of the last good entry
     problem: Problem
-    broken_at: int | None  # the place of the first bad entry
+    first_bad_seq: int | None  # the place of the first bad entry
 
 
 class ChainState(Struct, frozen=True):
@@ -119,9 +119,9 @@ async def verify(system: AppContext, given: Checkpoint | None = None) -> Proof:
     if given is not None:
         _check(system.seal, given)
     await audit_chain.seal(system)
-    proof = await _Walk(system, given).run()
-    if proof.problem == "missing":  # unless old entries were removed meanwhile
-        proof = await _Walk(system, given).run()
+    walk = _Walk(system, given)
+    while not (proof := await walk.run()).ok and await walk.is_outrun():
+        walk = _Walk(system, given)
     async with system.database.write() as tx:
         await metadata.put(tx, VERIFIED, msgspec.json.encode(proof).decode())
         result = "sound" if proof.ok else proof.problem
@@ -173,14 +173,14 @@ class _Walk:
     def __init__(self, system: AppContext, given: Checkpoint | None) -> None:
         self._system, self._given = system, given
         self._entries = 0
-        self._at = Place()
+        self._at = self._began = Place()
         self._seen: dict[int, str] = {}  # the hashes that marks ask for
         self._marks: list[_Mark] = []
 
     async def run(self) -> Proof:
         witness = await audit_witness.read(self._system.settings)
         async with self._system.database.read() as tx:
-            self._at = began = await audit_ends.first(tx)
+            self._at = self._began = began = await audit_ends.first(tx)
             problem = await audit_ends.check(tx, self._system.seal, witness)
             if witness and await audit_ends.is_accepted(tx, self._system.seal, witness):
                 witness = None
@@ -196,6 +196,11 @@ class _Walk:
         found = found if found.problem else self._compared(end)
         # What was found before is said, though it may have been mended since.
         return found if found.problem else self._told(problem, end.seq + 1 if problem else None)
+
+    async def is_outrun(self) -> bool:
+        """Whether old entries were removed meanwhile: then nothing that was found is proved."""
+        async with self._system.database.read() as tx:
+            return await audit_ends.first(tx) != self._began
 
     def _mark(self, began: Place, witness: Witness | None, stored: Checkpoint | None) -> None:
         """Note which places are to be compared on the way."""
@@ -233,9 +238,9 @@ class _Walk:
                 return self._told(_DIFFERS[mark.kind], mark.seq)
         return self._told("")
 
-    def _told(self, problem: Problem, broken_at: int | None = None) -> Proof:
+    def _told(self, problem: Problem, first_bad_seq: int | None = None) -> Proof:
         at = clock.iso(clock.now())
-        return Proof(not problem, at, self._entries, self._at.seq, problem, broken_at)
+        return Proof(not problem, at, self._entries, self._at.seq, problem, first_bad_seq)
 
 
 def read_checkpoint(text: bytes | str) -> Checkpoint:

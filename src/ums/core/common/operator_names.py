@@ -11,7 +11,7 @@ from sqlalchemy import Select, case, select
 from ums.core.tables import operators
 from ums.errors import Invalid
 
-LONGEST: Final = 60
+LONGEST: Final = 50  # so that the audit log names the whole of it
 _TABLE: Final = Path(__file__).with_name("confusables.txt")
 # Characters that nobody sees although they count as printable.
 _INVISIBLE: Final = dict.fromkeys(
