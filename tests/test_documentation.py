@@ -214,6 +214,15 @@ def test_links_lead_somewhere() -> None:
             assert anchor in anchors(found), (named(paper), link)
 
 
+def test_every_file_that_contributors_are_sent_to_exists() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    table = page.partition("## Where would I change ...")[2].partition("\n## ")[0]
+    paths = re.findall(r"`([\w/.]+/[\w/.]*|\w+\.(?:py|toml))`", table)
+    assert len(paths) > 40
+    for path in paths:
+        assert any((root / path).exists() for root in (ROOT, ROOT / "src" / "ums")), path
+
+
 def links(paper: Path) -> list[str]:
     """Where the paper's links lead within the repository."""
     text = re.sub(r"```.*?```", "", paper.read_text("utf-8"), flags=re.DOTALL)
