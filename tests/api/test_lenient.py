@@ -70,3 +70,22 @@ async def test_the_token_for_whoever_asks_without_a_type(shared: Door, caller: O
     assert (await shared.get("/v1/token", caller)).told == (400, 4004, "missing")
     assert (await shared.get("/v1/token?type=", caller)).told == (400, 4004, "token_type")
     assert (await shared.get("/v1/token?type=email")).told == (401, 4005, "no_credentials")
+
+
+async def test_whole_numbers_with_a_fraction_of_nothing(shared: Door, caller: OneChannel) -> None:
+    """JSON has one kind of number, and some clients write 1.0 for 1."""
+    body = {
+        "aud_userid": [7.0],
+        "aud_segment": None,
+        "msg_email": [{"subject": "s", "text": "t"}],
+        "msg_sms": None,
+        "rule_id": 0.0,
+        "option": {"sendno": 17.0, "priority": 1.0},
+        "callback": {"params": {"half": 0.5}},
+    }
+    answer = await shared.post("/v1/sent", body, caller)
+    assert (answer.status, answer.body["sendno"]) == (200, "17")
+    shown = (await shared.get(f"/api/messages/{answer.body['msgid']}", caller)).body
+    assert shown["priority"] == 1
+    refused = await shared.post("/v1/sent", {**body, "rule_id": 0.5}, caller)
+    assert refused.told == (400, 4004, "misfit")

@@ -1,7 +1,9 @@
 """The server is held to docs/reference/v1-openapi.yaml: requests that fit it and requests that do
-not, over a socket. No 5xx, and no answer that is not described. `--requests N` for more of them."""
+not, over a socket. What fits is not refused for its shape, what does not fit is not taken; no 5xx,
+and no answer that is not described. `--requests N` for more of them."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,10 +24,24 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
+from support import probes
+from support.contract import (
+    MADE,
+    Unsaid,
+    bytes_over,
+    hidden_break,
+    odd_host,
+    refused,
+    unprintable,
+    unstorable,
+    validator,
+)
 from support.doors import Answer, Basic, Door, OneChannel, open_door
 from ums.config import Settings
 from ums.core.content import attachment_fetcher
-from ums.errors import Invalid
+from ums.core.users.fields import KINDS
+from ums.errors import WORDS, UmsError
+from ums.mail.mime.builder import File
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "v1-openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(SCHEMA.read_text("utf-8"))
@@ -35,12 +51,15 @@ ANSWERS = {"responses", "UserReport"}  # they are as long as they are
 
 
 def lean(part: Any) -> Any:
-    """The same with short arrays: of long ones most of the time goes into making them up."""
+    """The same with short arrays: of long ones most of the time goes into making them up. Where
+    texts are made for a format they are not made for its pattern, which says less."""
     if isinstance(part, list):
         return [lean(one) for one in part]
     if not isinstance(part, dict):
         return part
     found = {key: value if key in ANSWERS else lean(value) for key, value in part.items()}
+    if found.get("format") in MADE:
+        del found["pattern"]
     if "maxItems" in found or "array" in found.get("type", ()):
         found["maxItems"] = min(found.get("maxItems", 3), 3)
     return found
@@ -63,6 +82,52 @@ OTHERS = st.sampled_from(["limited", "no sender", "wrong", "nobody"])
 PER_CASE = 3  # requests
 
 
+STATE = {
+    "allowlist_unknown",
+    "bad_bind_id",
+    "blocklist_unknown",
+    "callback_unknown",
+    "idempotency_reused",
+    "material_unknown",
+    "segment_unknown",
+    "shared_address",
+    "strategy_unknown",
+    "template_unknown",
+    "user_unknown",
+}
+"""Reasons that what is stored decides, and not the shape of the request."""
+
+
+def set_twice(body: Any) -> bool:
+    """Whether an entry has a kind both of itself and in `set`, or by two names of one bind id."""
+    return any(
+        name in KINDS or name == "attributes"
+        for entry in body
+        for name in (entry.get("set") or {})
+        if entry.get(name) is not None
+    )
+
+
+UNSAID = {
+    "bad_tag": Unsaid("counts bytes", bytes_over(40)),
+    "bad_subject": Unsaid(
+        "counts bytes, and decodes encoded words",
+        lambda body: bytes_over(998)(body) or hidden_break(body),
+    ),
+    "bad_file_url": Unsaid("knows which hosts and ports there can be", odd_host),
+    "params_too_large": Unsaid("counts bytes of JSON", bytes_over(1000)),
+    "too_many_userids": Unsaid(
+        "counts one that is there twice as two", lambda body: len(set(body["aud_userid"])) > 1000
+    ),
+    "bad_value": Unsaid(
+        "knows what is printable, and what a database keeps in free JSON",
+        lambda body: unprintable(body) or unstorable(body),
+    ),
+    "control_characters": Unsaid("has free JSON", unstorable),
+    "twice": Unsaid("speaks of two places at once", set_twice),
+}
+
+
 @dataclass
 class Callers:
     """Those who may call."""
@@ -70,13 +135,34 @@ class Callers:
     base_url: str
     session: requests.Session
     basic: dict[str, Basic | None]
+    channel: OneChannel
 
-    def ask(self, case: Any, who: str) -> int:
-        """Send `case` and look at the answer; its status."""
+    def ask(self, case: Any, who: str) -> tuple[int, set[str]]:
+        """Send `case` and look at the answer; its status, and the reasons of what failed."""
         auth = self.basic[who]
         response = case.call(base_url=self.base_url, session=self.session, auth=auth, timeout=60)
         case.validate_response(response, checks=HELD_TO)
-        return int(response.status_code)
+        told = response.json()
+        if response.status_code != 200:
+            return response.status_code, {told["reason"]}
+        failed = told.get("data", {}).get("fail", [])
+        return response.status_code, {one["errmsg"] for one in failed}
+
+    def bind(self, body: Any) -> None:
+        """Let the entries of users be about bind ids that there are: only these are read on."""
+        for entry in body if isinstance(body, list) else ():
+            if isinstance(entry, dict):
+                for part in (entry, *(entry.get(op) for op in ("set", "add", "del"))):
+                    if isinstance(part, dict):
+                        self._bind(part)
+
+    def _bind(self, part: dict[str, Any]) -> None:
+        for name, kind in KINDS.items():
+            held = part.get(name)
+            if isinstance(held, dict) and held:
+                there = [self.channel.sender] if kind.scope == "sender" else ["all"]
+                there += [self.channel.key] if kind.scope == "channel" else []
+                part[name] = dict(zip(there, held.values(), strict=False))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -92,28 +178,53 @@ async def callers(shared: Door) -> AsyncIterator[Callers]:
     }
     with requests.Session() as session:
         session.trust_env = False
-        yield Callers(f"http://127.0.0.1:{shared.port}", session, basic)
+        yield Callers(f"http://127.0.0.1:{shared.port}", session, basic, channel)
 
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knows whose the made-up URLs in `files` are."""
 
-    async def refuse(_url: object, field: str, *_more: object) -> None:
-        raise Invalid("file_refused", field=field, detail="cannot be reached")
+    async def fetch(*_: object) -> File:
+        return File("a.txt", "text/plain", b"a")
 
-    monkeypatch.setattr(attachment_fetcher, "_fetch_in_time", refuse)
+    monkeypatch.setattr(attachment_fetcher, "_fetch_in_time", fetch)
 
 
+@pytest.fixture
+def _told_by_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let failures of single users, which have no reason beside their words, tell it by these."""
+    monkeypatch.setattr(UmsError, "words", lambda self, *_: self.reason)
+
+
+def schema_of(path: str) -> Any:
+    """Of the JSON body of a POST; None where it has none."""
+    operation = DOCUMENT["paths"][path].get("post", {})
+    content = operation.get("requestBody", {}).get("content", {})
+    return content.get("application/json", {}).get("schema")
+
+
+def bodies_of(label: str) -> Any:
+    """Tells whether a JSON body fits; None where an operation has none."""
+    found = schema_of(label.partition(" ")[2])
+    return found and validator(found, DOCUMENT)
+
+
+def entitled_to(label: str) -> str:
+    return "access key" if label.startswith("POST /v1/user/") else "channel"
+
+
+@pytest.mark.usefixtures("_told_by_reason")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("label", OPERATIONS)
 async def test_it_answers_as_described(
     callers: Callers, label: str, mode: str, request: pytest.FixtureRequest
 ) -> None:
-    operation = OPERATIONS[label]
+    operation, fits_body = OPERATIONS[label], bodies_of(label)
     if mode == "unfitting" and not takes_anything(operation):
         return  # a request without parameters cannot be wrong
     total = request.config.getoption("--requests")
+    entitled = entitled_to(label)
 
     @hypothesis_settings(
         max_examples=max(1, total // (PER_CASE * 2 * len(MODES) * len(OPERATIONS))),
@@ -125,7 +236,14 @@ async def test_it_answers_as_described(
     )
     @given(case=operation.as_strategy(generation_mode=MODES[mode]), other=OTHERS)
     def ask(case: Any, other: str) -> None:
-        for who in ("channel", "access key", other):
+        callers.bind(case.body)
+        status, reasons = callers.ask(case, entitled)
+        if fits_body and mode == "fitting":
+            assert fits_body(case.body), case.body
+            assert not refused(reasons, case.body, STATE, UNSAID), (reasons, case.body)
+        if fits_body and mode == "unfitting" and not fits_body(case.body):
+            assert status != 200 or reasons, case.body
+        for who in sorted({"channel", "access key", other} - {entitled}):
             callers.ask(case, who)
 
     # Schemathesis waits for each answer, so it gets a thread and leaves the server its loop.
@@ -146,9 +264,65 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("label", "body"), EXAMPLES, ids=lambda value: str(value)[:20])
 async def test_its_examples_are_accepted(callers: Callers, label: str, body: Any) -> None:
+    assert bodies_of(label)(body)
     case = OPERATIONS[label].Case(body=body, media_type="application/json")
     who = "access key" if label.endswith("delete") else "channel"
-    assert await asyncio.to_thread(callers.ask, case, who) == 200
+    assert (await asyncio.to_thread(callers.ask, case, who))[0] == 200
+
+
+MORE = [
+    ("POST /v1/sent", {"aud_tag": ["vip"], "msg_email": [{"subject": "s", "text": "t"}]}),
+    ("POST /v1/sent", {"aud_segment": [1], "msg_email": [{"subject": "s", "text": "t"}]}),
+    ("POST /v1/template/sent", {"aud_email": [{"data": ["a@example.org"]}], "template_id": 0}),
+    ("POST /v1/template/sent", {"aud_userid": ["u"], "template_id": "0"}),
+    ("POST /v1/template/broadcast", {"template_id": 0}),
+    (
+        "POST /v1/user/opt",
+        [
+            {
+                "userid": "u",
+                "set": {"tag": {"all": ["vip"]}, "phone": {"all": "1"}},
+                "del": {"email": {"all": ""}, "app": {"all": ["a"]}, "wechatwk_linkedcorp": ["a"]},
+                "app": {"all": ["a"]},
+                "wechatoa": {"all": "a"},
+            }
+        ],
+    ),
+]
+
+
+@pytest.mark.usefixtures("_told_by_reason")
+@pytest.mark.parametrize(("label", "base"), EXAMPLES + MORE, ids=lambda value: str(value)[:30])
+async def test_each_member_is_taken_as_described(
+    callers: Callers, shared: Door, label: str, base: Any
+) -> None:
+    """Whatever stands in its place: taken where it fits, and refused where it does not."""
+    path = label.partition(" ")[2]
+    fits_body, who = bodies_of(label), callers.basic[entitled_to(label)]
+    if "template_id" in base:
+        base = {**base, "template_id": await template_of(shared, callers.channel)}
+    if "postgresql" in shared.system.settings.database_url:
+        return  # takes the same
+    wrong: list[Any] = []
+    for place, body in probes.bodies(schema_of(path), DOCUMENT, base):
+        callers.bind(body)
+        answer = await shared.post(path, body, who)
+        failed = answer.body.get("data") or {"fail": []}
+        reasons = {one["errmsg"] for one in failed["fail"]}
+        reasons |= {answer.body["reason"]} if answer.status != 200 else set()
+        found = refused(reasons, body, STATE, UNSAID) if fits_body(body) else not reasons
+        wrong += [(place, reasons, str(body)[:300])] if found else []
+    assert not wrong
+
+
+async def template_of(door: Door, channel: OneChannel) -> int:
+    body = {"name": secrets.token_hex(4), "subject": "s", "text": "t"}
+    path = f"/api/channels/{channel.key}/templates"
+    return (await door.post(path, body, await door.api_token())).body["id"]
+
+
+def test_the_reasons_are_ours() -> None:
+    assert set(WORDS) >= STATE | set(UNSAID)
 
 
 async def test_what_does_not_fit_is_noticed() -> None:

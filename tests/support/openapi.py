@@ -1,5 +1,6 @@
 """The management API as its OpenAPI document has it: every operation, and bodies that fit."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,13 @@ import msgspec
 from ums.api.management.openapi import document
 from ums.app import build
 from ums.config import Settings
+
+_OF_FORMAT = {
+    "date-time": "2030-01-01T00:00:00Z",
+    "idn-email": "a@example.org",
+    "iri": "https://example.org/a",
+}
+_TEXTS = ("x", "1", "x/y", "00:00", "550", "2030-01-01")  # of which one fits each pattern
 
 
 def the_document() -> dict[str, Any]:
@@ -41,16 +49,26 @@ def example(schema: dict[str, Any], found: dict[str, Any]) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
     kind = schema.get("type", "object")
+    if isinstance(kind, list):
+        kind = kind[0]
+    if "const" in schema:
+        return schema["const"]
     if kind == "object":
         wanted = schema.get("required", [])
         return {name: example(schema["properties"][name], found) for name in wanted}
     if kind == "array":
         return [example(schema.get("items", {}), found)] * schema.get("minItems", 0)
     if kind == "string":
-        if schema.get("format") == "date-time":
-            return "2030-01-01T00:00:00Z"
-        return "x" * max(schema.get("minLength", 1), 1)
+        return _text(schema)
     return {"integer": schema.get("minimum", 1), "number": 1.0, "boolean": False}.get(kind)
+
+
+def _text(schema: dict[str, Any]) -> str:
+    pattern, least = schema.get("pattern", ""), schema.get("minLength", 1)
+    texts = (_OF_FORMAT.get(schema.get("format", ""), "x"), *_TEXTS)
+    return next(
+        text for text in (*texts, "x" * least) if re.search(pattern, text) and len(text) >= least
+    )
 
 
 def body(operation: dict[str, Any], found: dict[str, Any], **values: object) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ums.bounds import as_integers
 from ums.core.common.identifiers import is_tag, is_userid
 from ums.core.content.attachment_fetcher import MAX_FILES
 from ums.core.content.attachments import FileRequest
@@ -146,13 +147,22 @@ def make(given: Any, audience: Audience, instance: str, content: Content) -> Sen
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[Any] = _decoder) -> Any:
     try:
-        return decoder.decode(body)
+        return _decode(body, decoder)
     except msgspec.ValidationError as error:
         raise _misfit(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid("bad_json", detail=retell(str(error))) from None
     except RecursionError:
         raise Invalid("bad_json", detail=Detail("deeply_nested")) from None
+
+
+def _decode(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise
+        return decoder.decode(as_integers(body))
 
 
 def _misfit(text: str) -> Invalid:
