@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar, Router, get
 from litestar.routes import HTTPRoute
 from msgspec import structs
 from sqlalchemy import update
@@ -14,7 +15,7 @@ from console.conftest import PASSWORD, Visit, browsing, log_in
 from support.doors import Door, open_door
 from ums.app import build
 from ums.config import Settings
-from ums.console.middleware import ANY, OPEN
+from ums.console.middleware import ANY, OPEN, settle
 from ums.console.middleware import Door as Middleware
 from ums.core.identity import operators
 from ums.core.identity.scopes import OF_ROLE, holds
@@ -266,3 +267,22 @@ async def test_a_page_that_is_not_for_those_bound_to_channels_says_so(
         assert refused.status_code == 403
         assert f"<h1>{title}</h1>" in refused.text
         assert text in refused.text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"channels": "all"},
+        {"scope": "channels:read"},
+        {"scope": "channels:nothing", "channels": "own"},
+        {"scope": "channels:read", "channels": "some"},
+    ],
+)
+def test_a_page_that_does_not_say_who_may_see_it_does_not_start(said: dict[str, str]) -> None:
+    @get("/x", **said)  # type: ignore[arg-type]
+    async def page() -> None: ...
+
+    router = Router("/", route_handlers=[page], middleware=[Middleware])
+    with pytest.raises(RuntimeError, match="who may see it"):
+        settle(Litestar([router], openapi_config=None))

@@ -2,10 +2,14 @@
 
 A page is a plain Litestar handler that says what it takes to see it, in the words of the API:
 
-    @get("/channels", scope="channels:read")
+    @get("/channels", scope="channels:read", channels="own")
     async def channels(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
         ...
         return page(request, "channels/list.html", ...)
+
+`channels` says who may see it of those whose rights end at some channels: with "all" nobody, as the
+page is about the installation or all channels; with "own" everybody, as the page limits what it
+shows and changes by `visitor.caller`. There is no default: a page without it does not start.
 
 The door finds the operator of the session cookie, sends who has none to the log-in page, refuses
 forms that come from elsewhere and pages that the operator's role does not open, and notes the
@@ -36,6 +40,8 @@ OPEN: Final = "open"
 """The scope of what anybody may see: the log-in page."""
 ANY: Final = "any"
 """The scope of what every operator may see: its own account."""
+ALL: Final = "all"
+OWN: Final = "own"
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 PASSWORD_PAGE: Final = "/account/password"  # noqa: S105
@@ -72,6 +78,8 @@ class Door:
                 return
             if needed != ANY:
                 visitor.caller.need(needed)
+                if handler.opt["channels"] == ALL:
+                    visitor.caller.unbound()
             if reauthentication.is_needed(request, visitor):
                 await _elsewhere(request, reauthentication.page_for(request), send)
                 return
@@ -168,5 +176,9 @@ def settle(app: Litestar) -> None:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 behind = method != "OPTIONS" and Door in handler.resolve_middleware()
-                if behind and handler.opt.get("scope") not in known:
+                if not behind:
+                    continue
+                scope = handler.opt.get("scope")
+                whose = scope in (OPEN, ANY) or handler.opt.get("channels") in (ALL, OWN)
+                if scope not in known or not whose:
                     raise RuntimeError(f"{handler} does not say who may see it")

@@ -30,7 +30,7 @@ _COLUMNS: Final = (
 )
 
 
-@get("/statistics", scope="stats:read")
+@get("/statistics", scope="stats:read", channels="own")
 async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     form = _form(request)
     report = await _report(system, visitor.caller, form)
@@ -50,7 +50,7 @@ async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> R
     )
 
 
-@get("/statistics.csv", scope="stats:read")
+@get("/statistics.csv", scope="stats:read", channels="own")
 async def export(request: AnyRequest, system: System, visitor: Visitor) -> Response[bytes]:
     form = _form(request)
     report = await _report(system, visitor.caller, form)

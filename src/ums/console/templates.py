@@ -32,7 +32,7 @@ EMPTY: Final = {
 FIELDS: Final = {"mjml": "html"}
 
 
-@get("/templates", scope="templates:read")
+@get("/templates", scope="templates:read", channels="own")
 async def list_templates(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     channel = _chosen(request, visitor.caller)
     if channel is None:
@@ -62,13 +62,13 @@ def _chosen(request: AnyRequest, caller: Principal) -> Channel | None:
     return caller.channel(asked) if asked else known[0] if known else None
 
 
-@get("/channels/{key:str}/templates/new", scope="templates:write")
+@get("/channels/{key:str}/templates/new", scope="templates:write", channels="own")
 async def new_template(request: AnyRequest, visitor: Visitor, key: FromPath[str]) -> Response[str]:
     channel = visitor.caller.channel(key)
     return page(request, "templates/form.html", channel=channel, form=Form(EMPTY), shown=None)
 
 
-@post("/channels/{key:str}/templates", scope="templates:write", body="text")
+@post("/channels/{key:str}/templates", scope="templates:write", channels="own", body="text")
 async def create_template(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -90,7 +90,7 @@ async def create_template(
     return go(f"/channels/{channel.key}/templates/{made.id}", "templates.did_create")
 
 
-@get("/channels/{key:str}/templates/{template_id:int}", scope="templates:read")
+@get("/channels/{key:str}/templates/{template_id:int}", scope="templates:read", channels="own")
 async def show_template(
     request: AnyRequest,
     system: System,
@@ -158,7 +158,7 @@ def _lines(one: TemplateShown) -> list[str]:
     return [line for part in parts for line in part.split("\n")]
 
 
-@get("/channels/{key:str}/templates/{template_id:int}/mail", scope="templates:read")
+@get("/channels/{key:str}/templates/{template_id:int}/mail", scope="templates:read", channels="own")
 async def template_mail(
     request: AnyRequest,
     system: System,
@@ -179,7 +179,9 @@ async def template_mail(
     return Response(seen.html or "", media_type=MediaType.HTML, headers=HTML_HEADERS)
 
 
-@get("/channels/{key:str}/templates/{template_id:int}/edit", scope="templates:write")
+@get(
+    "/channels/{key:str}/templates/{template_id:int}/edit", scope="templates:write", channels="own"
+)
 async def edit_template(
     request: AnyRequest,
     system: System,
@@ -199,7 +201,12 @@ async def edit_template(
     )
 
 
-@post("/channels/{key:str}/templates/{template_id:int}", scope="templates:write", body="text")
+@post(
+    "/channels/{key:str}/templates/{template_id:int}",
+    scope="templates:write",
+    channels="own",
+    body="text",
+)
 async def change_template(
     request: AnyRequest,
     system: System,
@@ -234,7 +241,11 @@ async def change_template(
     return go(f"/channels/{channel.key}/templates/{template_id}", "templates.did_change")
 
 
-@post("/channels/{key:str}/templates/{template_id:int}/{verb:str}", scope="templates:write")
+@post(
+    "/channels/{key:str}/templates/{template_id:int}/{verb:str}",
+    scope="templates:write",
+    channels="own",
+)
 async def open_or_close(
     system: System,
     visitor: Visitor,
@@ -249,7 +260,7 @@ async def open_or_close(
     return go(f"/channels/{channel.key}/templates/{template_id}", f"templates.did_{verb}")
 
 
-@post("/channels/{key:str}/templates/{template_id:int}/test", scope="messages:send")
+@post("/channels/{key:str}/templates/{template_id:int}/test", scope="messages:send", channels="own")
 async def test_template(
     request: AnyRequest,
     system: System,

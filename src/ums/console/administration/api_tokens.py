@@ -17,9 +17,8 @@ from ums.core.identity.scopes import SCOPES
 from ums.errors import UmsError
 
 
-@get("/tokens", scope="tokens:read", recent=True)
-async def list_tokens(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
+@get("/tokens", scope="tokens:read", channels="all", recent=True)
+async def list_tokens(request: AnyRequest, system: System) -> Response[str]:
     form = Form({"name": "", "scopes": [], "channels": [], "days": ""})
     return await _tokens(request, system, form)
 
@@ -38,10 +37,9 @@ async def _tokens(request: AnyRequest, system: Any, form: Form, status: int = 20
     )
 
 
-@post("/tokens", scope="tokens:write", recent=True)
+@post("/tokens", scope="tokens:write", channels="all", recent=True)
 async def create_token(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the token."""
-    visitor.caller.unbound()
     fields = await lists(request)
     values: dict[str, Any] = {
         "name": (fields.get("name") or [""])[-1].strip(),
@@ -57,9 +55,8 @@ async def create_token(request: AnyRequest, system: System, visitor: Visitor) ->
     return await reveal(system, visitor, "token", name=made.name, secret=str(made.token))
 
 
-@post("/tokens/{id:int}/revoke", scope="tokens:write", recent="/tokens")
-async def revoke_token(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/tokens/{id:int}/revoke", scope="tokens:write", channels="all", recent="/tokens")
+async def revoke_token(system: System, id: FromPath[int]) -> Response[str]:
     await api_tokens.revoke(system, id)
     return go("/tokens", "administration.did_revoke")
 

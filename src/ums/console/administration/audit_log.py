@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.response import Stream
 
-from ums.console.dependencies import System, Visitor
+from ums.console.dependencies import System
 from ums.console.export import saved_as, stream_csv
 from ums.console.forms import Form, sort_of
 from ums.console.i18n import WORDS, Words, language_of
@@ -33,10 +33,9 @@ _COLUMNS: Final = (
 )
 
 
-@get("/audit", scope="audit:read")
-async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+@get("/audit", scope="audit:read", channels="all")
+async def audit_log(request: AnyRequest, system: System) -> Response[str]:
     """Who did what, from where, with what was before and after."""
-    visitor.caller.unbound()
     sort = sort_of(request, ByTime, "-created_at")
     asked = _asked(request)
     after = request.query_params.get("after")
@@ -55,10 +54,9 @@ async def audit_log(request: AnyRequest, system: System, visitor: Visitor) -> Re
     )
 
 
-@get("/audit.csv", scope="audit:read", recent="/audit")
-async def export_audit(request: AnyRequest, system: System, visitor: Visitor) -> Stream:
+@get("/audit.csv", scope="audit:read", channels="all", recent="/audit")
+async def export_audit(request: AnyRequest, system: System) -> Stream:
     """The entries that the page's filters leave, the oldest first."""
-    visitor.caller.unbound()
     parts = _parts(system, _wanted(_asked(request)))
     return await stream_csv(request, "audit.csv", _COLUMNS, parts)
 
@@ -109,17 +107,15 @@ def _cells(entry: AuditEntry) -> list[object]:
     return [_text(getattr(entry, name)) for name in _COLUMNS]
 
 
-@post("/audit/verify", scope="audit:read")
-async def verify_audit(system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
+@post("/audit/verify", scope="audit:read", channels="all")
+async def verify_audit(system: System) -> Response[str]:
     proof = await audit_proof.verify(system)
     return go("/audit", "administration.did_verify" if proof.ok else "")
 
 
-@post("/audit/checkpoint", scope="audit:read")
-async def save_checkpoint(system: System, visitor: Visitor) -> Response[bytes]:
+@post("/audit/checkpoint", scope="audit:read", channels="all")
+async def save_checkpoint(system: System) -> Response[bytes]:
     """A file to be kept elsewhere."""
-    visitor.caller.unbound()
     text = msgspec.json.format(msgspec.json.encode(await audit_proof.checkpoint(system)))
     headers = saved_as("audit-checkpoint.json")
     return Response(text, media_type="application/json", headers=headers, status_code=200)

@@ -27,9 +27,8 @@ async def show_restored(request: AnyRequest, system: System) -> Response[str]:
     return page(request, "administration/restored.html", found=await restore_guard.show(system))
 
 
-@post("/restored", scope="operators:write", recent=True)
+@post("/restored", scope="operators:write", channels="all", recent=True)
 async def confirm_restored(system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     await restore_guard.confirm(system, actor=visitor.caller.name)
     return go("/restored", "administration.did_restore")
 

@@ -19,9 +19,8 @@ from ums.errors import UmsError
 ROLES: Final = ("administrator", "operator", "viewer")
 
 
-@get("/operators", scope="operators:read", recent=True)
-async def list_operators(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
+@get("/operators", scope="operators:read", channels="all", recent=True)
+async def list_operators(request: AnyRequest, system: System) -> Response[str]:
     return await _operators(request, system, Form({"role": "operator", "channels": []}))
 
 
@@ -51,10 +50,9 @@ async def _operators(
     )
 
 
-@post("/operators/invite", scope="operators:write", recent="/operators")
+@post("/operators/invite", scope="operators:write", channels="all", recent="/operators")
 async def invite(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the link."""
-    visitor.caller.unbound()
     fields = await lists(request)
     values: dict[str, Any] = {
         "role": (fields.get("role") or ["operator"])[-1],
@@ -74,13 +72,12 @@ def _ids(caller: Principal, keys: list[str]) -> list[int] | None:
     return [caller.channel(key).id for key in keys] or None
 
 
-@post("/operators/{name:str}", scope="operators:write", recent="/operators")
+@post("/operators/{name:str}", scope="operators:write", channels="all", recent="/operators")
 async def change_operator(
     request: AnyRequest, system: System, visitor: Visitor, name: FromPath[str]
 ) -> Response[str]:
     """Give it another role or other channels, or let it in no more; one administrator is always
     left."""
-    visitor.caller.unbound()
     fields = await lists(request)
     role: Any = fields.get("role", [""])[-1] or None
     disabled = {"yes": True, "no": False}.get(fields.get("disabled", [""])[-1])

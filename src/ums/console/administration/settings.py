@@ -22,9 +22,8 @@ _SECRET: Final = tuple(
 GROUPS: Final = ("retention", "limits", "sending")
 
 
-@get("/settings", scope="operators:read", recent=True)
+@get("/settings", scope="operators:read", channels="all", recent=True)
 async def show_settings(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     return _settings(request, system, visitor)
 
 
@@ -51,10 +50,9 @@ def _settings(
     )
 
 
-@post("/settings", scope="admin", recent=True)
+@post("/settings", scope="admin", channels="all", recent=True)
 async def change_settings(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Those that the environment does not set; an empty field is the default."""
-    visitor.caller.unbound()
     fields = await given(request)
     open_ones = [one for one in ADJUSTABLE if one.name not in system.fixed_settings]
     typed = {one.name: fields[one.name].strip() for one in open_ones if one.name in fields}
@@ -68,10 +66,9 @@ async def change_settings(request: AnyRequest, system: System, visitor: Visitor)
     return go("/settings", "administration.did_settings")
 
 
-@post("/settings/brand", scope="operators:write", body="upload", recent="/settings")
+@post("/settings/brand", scope="operators:write", channels="all", body="upload", recent="/settings")
 async def change_brand(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The name and the picture at the head of each page."""
-    visitor.caller.unbound()
     fields, data = await given(request), await request.form()
     file: Any = data.get("logo")
     name = fields.get("brand", "").strip()

@@ -16,7 +16,7 @@ from ums.errors import Invalid, UmsError
 KINDS: Final = ("block", "allow")
 
 
-@get("/channels/{key:str}/lists", scope="lists:read")
+@get("/channels/{key:str}/lists", scope="lists:read", channels="own")
 async def show_lists(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -41,7 +41,7 @@ async def _lists(
     )
 
 
-@post("/channels/{key:str}/lists", scope="lists:write")
+@post("/channels/{key:str}/lists", scope="lists:write", channels="own")
 async def create_list(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -56,7 +56,7 @@ async def create_list(
     return go(f"/channels/{channel.key}/lists/{made.id}")
 
 
-@get("/channels/{key:str}/lists/{list_id:int}", scope="lists:read")
+@get("/channels/{key:str}/lists/{list_id:int}", scope="lists:read", channels="own")
 async def show_list(
     request: AnyRequest,
     system: System,
@@ -91,7 +91,7 @@ async def _list(
     )
 
 
-@post("/channels/{key:str}/lists/{list_id:int}", scope="lists:write")
+@post("/channels/{key:str}/lists/{list_id:int}", scope="lists:write", channels="own")
 async def change_entries(
     request: AnyRequest,
     system: System,
@@ -124,7 +124,7 @@ def _entry(text: str) -> Entry:
     return Entry("address" if "@" in text else "userid", text)
 
 
-@post("/channels/{key:str}/lists/{list_id:int}/delete", scope="lists:write")
+@post("/channels/{key:str}/lists/{list_id:int}/delete", scope="lists:write", channels="own")
 async def delete_list(
     system: System, visitor: Visitor, key: FromPath[str], list_id: FromPath[int]
 ) -> Response[str]:

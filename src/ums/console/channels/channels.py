@@ -25,7 +25,7 @@ from ums.errors import UmsError
 OVERLAPS = (0, 24, 72, 168)  # hours an old MasterSecret may stay good
 
 
-@get("/channels", scope="channels:read")
+@get("/channels", scope="channels:read", channels="own")
 async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
     found = await channels.page_channels(
@@ -34,7 +34,7 @@ async def list_channels(request: AnyRequest, system: System, visitor: Visitor) -
     return page(request, "channels/list.html", found=found, sort=sort)
 
 
-@get("/channels/new", scope="channels:write", recent=True)
+@get("/channels/new", scope="channels:write", channels="own", recent=True)
 async def new_channel(request: AnyRequest, visitor: Visitor) -> Response[str]:
     """The zone is the visitor's; else a script's answer, and UTC where no script runs."""
     form = Form({"name": "", "key": "", "zone": visitor.zone or "UTC"})
@@ -54,10 +54,9 @@ def _new(
     )
 
 
-@post("/channels", scope="channels:write", recent="/channels/new")
+@post("/channels", scope="channels:write", channels="all", recent="/channels/new")
 async def create_channel(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The page after it is the only one that shows the MasterSecret."""
-    visitor.caller.unbound()
     fields = await given(request)
     values = {name: fields.get(name, "").strip() for name in ("name", "key", "zone")}
     name, key, zone = values["name"], values["key"] or None, values["zone"] or "UTC"
@@ -76,7 +75,7 @@ async def _reveal(system: Any, visitor: Any, kind: str, made: ChannelInfo) -> Re
     return await reveal(system, visitor, kind, name=made.name, where=where, **secret)
 
 
-@get("/channels/{key:str}", scope="channels:read")
+@get("/channels/{key:str}", scope="channels:read", channels="own")
 async def show_channel(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -106,7 +105,7 @@ def _page(
     )
 
 
-@post("/channels/{key:str}", scope="channels:write")
+@post("/channels/{key:str}", scope="channels:write", channels="own")
 async def change_channel(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -121,12 +120,11 @@ async def change_channel(
     return go(f"/channels/{own}", "channels.did_change")
 
 
-@post("/channels/{key:str}/route", scope="senders:write")
+@post("/channels/{key:str}/route", scope="senders:write", channels="all")
 async def change_route(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
     """Which senders carry the channel's mail, in which order, and what part each."""
-    visitor.caller.unbound()
     own, fields = visitor.caller.channel(key).key, await given(request)
     shown = await channels.show(system, own)
     checks = _checks_of_route(fields, shown.senders)
@@ -176,21 +174,23 @@ def _number(fields: dict[str, str], name: str) -> int | None:
     return -1 if number is None else number
 
 
-@post("/channels/{key:str}/open", scope="channels:write")
+@post("/channels/{key:str}/open", scope="channels:write", channels="own")
 async def open_channel(system: System, visitor: Visitor, key: FromPath[str]) -> Response[str]:
     own = visitor.caller.channel(key).key
     await channels.change(system, own, open=True)
     return go(f"/channels/{own}", "channels.did_open")
 
 
-@post("/channels/{key:str}/close", scope="channels:write")
+@post("/channels/{key:str}/close", scope="channels:write", channels="own")
 async def close_channel(system: System, visitor: Visitor, key: FromPath[str]) -> Response[str]:
     own = visitor.caller.channel(key).key
     await channels.change(system, own, open=False)
     return go(f"/channels/{own}", "channels.did_close")
 
 
-@post("/channels/{key:str}/rotate", scope="channels:write", recent="/channels/{key}")
+@post(
+    "/channels/{key:str}/rotate", scope="channels:write", channels="own", recent="/channels/{key}"
+)
 async def rotate_secret(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:

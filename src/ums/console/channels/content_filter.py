@@ -14,14 +14,13 @@ from ums.core.context.directory import Channel
 from ums.errors import UmsError
 
 
-@get("/words", scope="channels:read")
-async def list_words(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+@get("/words", scope="channels:read", channels="all")
+async def list_words(request: AnyRequest, system: System) -> Response[str]:
     """The words of all channels."""
-    visitor.caller.unbound()
     return await _words(request, system, None, Form({"word": "", "exempt": ""}))
 
 
-@get("/channels/{key:str}/words", scope="channels:read")
+@get("/channels/{key:str}/words", scope="channels:read", channels="own")
 async def channel_words(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -48,13 +47,12 @@ async def _words(
     )
 
 
-@post("/words", scope="channels:write")
+@post("/words", scope="channels:write", channels="all")
 async def add_word(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     return await _add(request, system, visitor, None)
 
 
-@post("/channels/{key:str}/words", scope="channels:write")
+@post("/channels/{key:str}/words", scope="channels:write", channels="own")
 async def add_channel_word(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -78,15 +76,14 @@ async def _add(
     return go(where, "channels.did_add_word")
 
 
-@post("/words/{id:int}/delete", scope="channels:write")
+@post("/words/{id:int}/delete", scope="channels:write", channels="all")
 async def remove_word(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
-    visitor.caller.unbound()
     word = await content_filter.word_of(system, id)
     await content_filter.remove(system, word, actor=visitor.caller.name)
     return go("/words", "channels.did_remove_word")
 
 
-@post("/channels/{key:str}/words/{id:int}/delete", scope="channels:write")
+@post("/channels/{key:str}/words/{id:int}/delete", scope="channels:write", channels="own")
 async def remove_channel_word(
     system: System, visitor: Visitor, key: FromPath[str], id: FromPath[int]
 ) -> Response[str]:

@@ -39,7 +39,13 @@ _FIELDS: Final = {
 }
 
 
-@get("/channels/{key:str}/rules", scope="channels:read", recent=True, recent_for="channels:write")
+@get(
+    "/channels/{key:str}/rules",
+    scope="channels:read",
+    channels="own",
+    recent=True,
+    recent_for="channels:write",
+)
 async def show_rules(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -77,7 +83,7 @@ def _values(rules: ChannelPolicy) -> dict[str, Any]:
     }
 
 
-@post("/channels/{key:str}/rules", scope="channels:write", recent=True)
+@post("/channels/{key:str}/rules", scope="channels:write", channels="own", recent=True)
 async def change_rules(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:

@@ -14,7 +14,7 @@ from ums.core.context.directory import Channel
 from ums.errors import UmsError
 
 
-@get("/channels/{key:str}/strategies", scope="strategies:read")
+@get("/channels/{key:str}/strategies", scope="strategies:read", channels="own")
 async def list_strategies(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -37,7 +37,7 @@ async def _strategies(
     )
 
 
-@post("/channels/{key:str}/strategies", scope="strategies:write")
+@post("/channels/{key:str}/strategies", scope="strategies:write", channels="own")
 async def create_strategy(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -50,7 +50,7 @@ async def create_strategy(
     return go(f"/channels/{channel.key}/strategies", "channels.did_create_strategy")
 
 
-@post("/channels/{key:str}/strategies/{id:int}", scope="strategies:write")
+@post("/channels/{key:str}/strategies/{id:int}", scope="strategies:write", channels="own")
 async def change_strategy(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str], id: FromPath[int]
 ) -> Response[str]:

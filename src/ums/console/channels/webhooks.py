@@ -24,7 +24,7 @@ from ums.errors import Invalid, NotFound, UmsError
 _NEW: Final = {"url": "", "schedule": HOSTED, "form": SIGNED, "username": "", "password": ""}
 
 
-@get("/channels/{key:str}/callbacks", scope="callbacks:read", recent=True)
+@get("/channels/{key:str}/callbacks", scope="callbacks:read", channels="own", recent=True)
 async def show_callbacks(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -59,7 +59,13 @@ async def _callbacks(
     )
 
 
-@post("/channels/{key:str}/callbacks", scope="callbacks:write", status_code=200, recent=True)
+@post(
+    "/channels/{key:str}/callbacks",
+    scope="callbacks:write",
+    channels="own",
+    status_code=200,
+    recent=True,
+)
 async def add_callback(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -100,7 +106,12 @@ async def _typed(request: AnyRequest, names: tuple[str, ...]) -> dict[str, str]:
     return {n: value if n == "password" else value.strip() for n, value in typed.items()}
 
 
-@get("/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write", recent=True)
+@get(
+    "/channels/{key:str}/callbacks/{callback_id:int}",
+    scope="callbacks:write",
+    channels="own",
+    recent=True,
+)
 async def show_callback(
     request: AnyRequest,
     system: System,
@@ -120,7 +131,12 @@ def _callback(
     return page(request, "channels/callback.html", status=status, channel=channel, id=id, form=form)
 
 
-@post("/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write", recent=True)
+@post(
+    "/channels/{key:str}/callbacks/{callback_id:int}",
+    scope="callbacks:write",
+    channels="own",
+    recent=True,
+)
 async def edit_callback(
     request: AnyRequest,
     system: System,
@@ -149,6 +165,7 @@ async def edit_callback(
 @post(
     "/channels/{key:str}/callbacks/{callback_id:int}/{verb:str}",
     scope="callbacks:write",
+    channels="own",
     status_code=200,
     recent="/channels/{key}/callbacks",
 )
@@ -191,7 +208,7 @@ async def _simply(system: Any, channel: Channel, id: int, verb: str) -> None:
         raise NotFound("not_found")
 
 
-@post("/channels/{key:str}/replay", scope="callbacks:write")
+@post("/channels/{key:str}/replay", scope="callbacks:write", channels="own")
 async def replay(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:

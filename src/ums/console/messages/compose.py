@@ -28,7 +28,7 @@ from ums.core.users import segments
 from ums.errors import NotFound, UmsError
 
 
-@get("/send", scope="messages:send")
+@get("/send", scope="messages:send", channels="own")
 async def write(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     caller = visitor.caller
     keys = [key for key, one in caller.snapshot.channels.items() if caller.sees(one.id)]
@@ -69,13 +69,13 @@ async def form_page(
     )
 
 
-@post("/send", scope="messages:send", body="upload")
+@post("/send", scope="messages:send", channels="own", body="upload")
 async def keep(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Keep it as a draft; the next page shows what would become of it."""
     return await _keep(request, system, visitor, None)
 
 
-@post("/send/{draft_id:int}", scope="messages:send", body="upload")
+@post("/send/{draft_id:int}", scope="messages:send", channels="own", body="upload")
 async def keep_again(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
@@ -97,7 +97,7 @@ async def _keep(
     return go(f"/send/{id}/check")
 
 
-@get("/send/{draft_id:int}", scope="messages:send")
+@get("/send/{draft_id:int}", scope="messages:send", channels="own")
 async def write_on(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
@@ -120,7 +120,7 @@ def _channel(caller: Principal, draft: Draft) -> Channel:
     return channel
 
 
-@get("/send/{draft_id:int}/check", scope="messages:send")
+@get("/send/{draft_id:int}/check", scope="messages:send", channels="own")
 async def check(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
@@ -196,7 +196,7 @@ async def _seen(
     return seen, form
 
 
-@get("/send/{draft_id:int}/mail", scope="messages:send")
+@get("/send/{draft_id:int}/mail", scope="messages:send", channels="own")
 async def mail(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
@@ -211,7 +211,7 @@ async def mail(
     return Response(html, media_type=MediaType.HTML, headers=HTML_HEADERS)
 
 
-@post("/send/{draft_id:int}/test", scope="messages:send", status_code=200)
+@post("/send/{draft_id:int}/test", scope="messages:send", channels="own", status_code=200)
 async def test(
     request: AnyRequest,
     system: System,
@@ -240,7 +240,7 @@ def _trial(content: MessageRequest, to: str) -> MessageRequest:
     return replace(content, recipients=only, audience=None, starts_at=None, cc=[], bcc=[])
 
 
-@post("/send/{draft_id:int}/go", scope="messages:send")
+@post("/send/{draft_id:int}/go", scope="messages:send", channels="own")
 async def send(
     request: AnyRequest,
     system: System,
@@ -268,7 +268,7 @@ async def send(
     return go(f"/messages/{accepted.msgid}", word or "send.did_send")
 
 
-@post("/send/{draft_id:int}/delete", scope="messages:send")
+@post("/send/{draft_id:int}/delete", scope="messages:send", channels="own")
 async def delete(system: System, visitor: Visitor, draft_id: FromPath[int]) -> Response[str]:
     await drafts.remove(system, visitor.signed_in.operator_id, draft_id)
     return go("/send", "send.did_delete")

@@ -44,7 +44,7 @@ def counts_key(caller: Principal, msgid: str) -> tuple[object, ...]:
     return ("message", msgid, caller.channels)
 
 
-@get("/deliveries/{delivery_id:int}", scope="messages:read")
+@get("/deliveries/{delivery_id:int}", scope="messages:read", channels="own")
 async def show_delivery(
     request: AnyRequest, system: System, visitor: Visitor, delivery_id: FromPath[int]
 ) -> Response[str]:
@@ -54,7 +54,7 @@ async def show_delivery(
     return page(request, "messages/delivery.html", found=found, info=info)
 
 
-@post("/messages/{msgid:str}/resolve", scope="messages:write")
+@post("/messages/{msgid:str}/resolve", scope="messages:write", channels="own")
 async def resolve(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:
@@ -74,7 +74,12 @@ async def resolve(
     return go(where, "messages.did_resolve")
 
 
-@get("/messages/{msgid:str}/deliveries.csv", scope="messages:read", recent="/messages/{msgid}")
+@get(
+    "/messages/{msgid:str}/deliveries.csv",
+    scope="messages:read",
+    channels="own",
+    recent="/messages/{msgid}",
+)
 async def export(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
@@ -83,7 +88,12 @@ async def export(
     return await stream_csv(request, "deliveries.csv", _EXPORTED, parts)
 
 
-@get("/messages/{msgid:str}/deliveries.xlsx", scope="messages:read", recent="/messages/{msgid}")
+@get(
+    "/messages/{msgid:str}/deliveries.xlsx",
+    scope="messages:read",
+    channels="own",
+    recent="/messages/{msgid}",
+)
 async def export_workbook(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:

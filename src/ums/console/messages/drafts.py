@@ -18,7 +18,7 @@ from ums.core.messages.drafts import Draft
 from ums.errors import NotFound
 
 
-@post("/send/form", scope="messages:send", body="upload", status_code=200)
+@post("/send/form", scope="messages:send", channels="own", body="upload", status_code=200)
 async def write_for(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The same form with what belongs to the channel that is chosen in it."""
     channel, fields = await _read(request, system, visitor)
@@ -26,7 +26,7 @@ async def write_for(request: AnyRequest, system: System, visitor: Visitor) -> Re
     return await form_page(request, system, visitor, channel, Form(fields), draft)
 
 
-@post("/send/save", scope="messages:send", body="upload", status_code=200)
+@post("/send/save", scope="messages:send", channels="own", body="upload", status_code=200)
 async def save(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Keep what is typed by now; the answer is the draft's id."""
     channel, fields = await _read(request, system, visitor)
@@ -34,7 +34,7 @@ async def save(request: AnyRequest, system: System, visitor: Visitor) -> Respons
     return Response(str(id), media_type="text/plain")
 
 
-@post("/send/language", scope="messages:send", body="upload")
+@post("/send/language", scope="messages:send", channels="own", body="upload")
 async def in_language(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The same form in another language."""
     channel, fields = await _read(request, system, visitor)

@@ -44,7 +44,7 @@ async def content_of(
     return MessageContent(found, mail, form, text=wants_text or mail.html is None)
 
 
-@get("/messages/{msgid:str}/mail", scope="messages:read")
+@get("/messages/{msgid:str}/mail", scope="messages:read", channels="own")
 async def mail_html(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:

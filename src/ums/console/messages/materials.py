@@ -19,7 +19,7 @@ from ums.errors import Detail, Invalid, UmsError
 from ums.web.streams import pieces_of_upload
 
 
-@get("/materials", scope="materials:read")
+@get("/materials", scope="materials:read", channels="own")
 async def list_materials(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     return await _list(request, system, visitor, Form({"file": "", "hours": "24"}))
 
@@ -46,7 +46,7 @@ async def _list(
     )
 
 
-@post("/materials", scope="materials:write", body="upload")
+@post("/materials", scope="materials:write", channels="own", body="upload")
 async def upload_material(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Keep a file for as many hours as are asked for."""
     data: Any = await request.form()
@@ -97,7 +97,7 @@ def _hours(text: str) -> int:
     return int(text)
 
 
-@post("/materials/{id:int}/delete", scope="materials:write")
+@post("/materials/{id:int}/delete", scope="materials:write", channels="own")
 async def delete_material(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
     await materials.delete_material(system, id, visitor.caller.channels)
     return go("/materials", "materials.did_delete")

@@ -38,7 +38,7 @@ HALTS: Final = {
 }
 
 
-@get("/messages", scope="messages:read")
+@get("/messages", scope="messages:read", channels="own")
 async def list_messages(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "") for name in ("channel", "state", "subject")}
     state: Any = asked["state"] if asked["state"] in MESSAGE_STATES else None
@@ -66,7 +66,7 @@ async def list_messages(request: AnyRequest, system: System, visitor: Visitor) -
     )
 
 
-@get("/messages/{msgid:str}", scope="messages:read")
+@get("/messages/{msgid:str}", scope="messages:read", channels="own")
 async def show_message(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:
@@ -110,7 +110,7 @@ async def _is_own(system: Any, visitor: Any, msgid: str) -> bool:
         return await approval.is_own(tx, msgid, visitor.caller.name)
 
 
-@get("/messages/{msgid:str}/live", scope="messages:read")
+@get("/messages/{msgid:str}/live", scope="messages:read", channels="own")
 async def live_message(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> ServerSentEvent:
@@ -124,7 +124,7 @@ async def live_message(
     return live(request, look)
 
 
-@get("/messages/{msgid:str}/table", scope="messages:read")
+@get("/messages/{msgid:str}/table", scope="messages:read", channels="own")
 async def live_deliveries(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> ServerSentEvent:
@@ -207,7 +207,7 @@ def _is_young(info: MessageInfo) -> bool:
     return clock.now() - began < clock.DAY
 
 
-@post("/messages/{msgid:str}/{verb:str}", scope="messages:write")
+@post("/messages/{msgid:str}/{verb:str}", scope="messages:write", channels="own")
 async def halt_message(
     system: System, visitor: Visitor, msgid: FromPath[str], verb: FromPath[str]
 ) -> Response[str]:
@@ -220,7 +220,7 @@ async def halt_message(
     return go(f"/messages/{msgid}", f"messages.did_{verb}")
 
 
-@post("/messages/{msgid:str}/resend", scope="messages:write")
+@post("/messages/{msgid:str}/resend", scope="messages:write", channels="own")
 async def resend(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:
@@ -244,7 +244,7 @@ async def _channel_of(system: Any, caller: Principal, msgid: str) -> int:
     return caller.channel(info.channelkey).id
 
 
-@get("/approvals", scope="messages:approve")
+@get("/approvals", scope="messages:approve", channels="own")
 async def list_approvals(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByTime, "created_at")
     found = await approval.list_waiting(
@@ -268,13 +268,13 @@ async def list_approvals(request: AnyRequest, system: System, visitor: Visitor) 
     )
 
 
-@post("/approvals/{msgid:str}/approve", scope="messages:approve")
+@post("/approvals/{msgid:str}/approve", scope="messages:approve", channels="own")
 async def approve(system: System, visitor: Visitor, msgid: FromPath[str]) -> Response[str]:
     await approval.approve(system, msgid, visitor.caller.name, visitor.caller.channels)
     return go(f"/messages/{msgid}", "messages.did_approve")
 
 
-@post("/approvals/{msgid:str}/refuse", scope="messages:approve")
+@post("/approvals/{msgid:str}/refuse", scope="messages:approve", channels="own")
 async def refuse(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:

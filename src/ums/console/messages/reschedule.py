@@ -15,7 +15,7 @@ from ums.core.reporting import reports
 from ums.errors import Invalid, UmsError
 
 
-@post("/messages/{msgid:str}/reschedule", scope="messages:write")
+@post("/messages/{msgid:str}/reschedule", scope="messages:write", channels="own")
 async def reschedule(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Response[str]:

@@ -32,13 +32,13 @@ FILE_HEADERS: Final = SAFE_HEADERS | {
 }
 
 
-@get("/", scope="messages:read", guests=True)
+@get("/", scope="messages:read", channels="own", guests=True)
 async def mailbox(request: AnyRequest) -> Response[str]:
     before = _number(request.query_params.get("before"))
     return page(request, "mailbox.html", **_part(await _mails(request, before)), before=before)
 
 
-@get("/live", scope="messages:read", guests=True)
+@get("/live", scope="messages:read", channels="own", guests=True)
 async def live_mailbox(request: AnyRequest) -> ServerSentEvent:
     """The newest mails, as they come."""
     seen, html = -1, ""
@@ -67,7 +67,7 @@ def _part(mails: list[Caught]) -> dict[str, Any]:
     return {"mails": mails[:PAGE_SIZE], "more": len(mails) > PAGE_SIZE}
 
 
-@get("/{mail_id:int}", scope="messages:read", guests=True)
+@get("/{mail_id:int}", scope="messages:read", channels="own", guests=True)
 async def mail(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
     caught, source, seen = await _opened(request, mail_id)
     shown = _shown_view(request.query_params.get("view"), seen)
@@ -84,7 +84,7 @@ async def mail(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
     )
 
 
-@get("/{mail_id:int}/html", scope="messages:read", guests=True)
+@get("/{mail_id:int}/html", scope="messages:read", channels="own", guests=True)
 async def mail_html(request: AnyRequest, mail_id: FromPath[int]) -> Response[str]:
     _, _, seen = await _opened(request, mail_id)
     if seen.html is None:
@@ -92,14 +92,14 @@ async def mail_html(request: AnyRequest, mail_id: FromPath[int]) -> Response[str
     return Response(seen.html, media_type=MediaType.HTML, headers=HTML_HEADERS)
 
 
-@get("/{mail_id:int}/source", scope="messages:read", guests=True)
+@get("/{mail_id:int}/source", scope="messages:read", channels="own", guests=True)
 async def mail_source(request: AnyRequest, mail_id: FromPath[int]) -> Response[bytes]:
     _, source = await _caught(request, mail_id)
     charset = charset_of(source)
     return Response(source, media_type=MediaType.TEXT, encoding=charset, headers=FILE_HEADERS)
 
 
-@get("/{mail_id:int}/files/{number:int}", scope="messages:read", guests=True)
+@get("/{mail_id:int}/files/{number:int}", scope="messages:read", channels="own", guests=True)
 async def mail_file(
     request: AnyRequest, mail_id: FromPath[int], number: FromPath[int]
 ) -> Response[bytes]:

@@ -19,12 +19,9 @@ from ums.mail.provider_presets import preset_of
 _TEXTS = ("host", "account", "sent_folder", "inbox")
 
 
-@get("/senders/{code:str}/mailbox", scope="senders:write", recent=True)
-async def edit_mailbox(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
+@get("/senders/{code:str}/mailbox", scope="senders:write", channels="all", recent=True)
+async def edit_mailbox(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     """As it is; where there is none, with what is known of the provider."""
-    visitor.caller.unbound()
     sender, box = await senders.show(system, code), await mailboxes.show(system, code)
     preset = preset_of(sender.host)
     values: dict[str, Any] = {"port": 993, "encryption": "ssl", "inbox": "INBOX", "password": ""}
@@ -53,11 +50,10 @@ def _form(
     )
 
 
-@post("/senders/{code:str}/mailbox", scope="senders:write", recent=True)
+@post("/senders/{code:str}/mailbox", scope="senders:write", channels="all", recent=True)
 async def set_mailbox(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
-    visitor.caller.unbound()
     fields = await given(request)
     try:
         await health_checks.require_key(system)
@@ -92,9 +88,8 @@ def _mailbox(fields: dict[str, str]) -> NewMailbox:
     )
 
 
-@post("/senders/{code:str}/mailbox/look", scope="senders:write")
-async def look_into_mailbox(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/senders/{code:str}/mailbox/look", scope="senders:write", channels="all")
+async def look_into_mailbox(system: System, code: FromPath[str]) -> Response[str]:
     box = await mailbox_polling.look_now(system, code)
     return go(f"/senders/{code}", "senders.did_look_in_vain" if box.problem else "senders.did_look")
 
@@ -102,10 +97,10 @@ async def look_into_mailbox(system: System, visitor: Visitor, code: FromPath[str
 @post(
     "/senders/{code:str}/mailbox/remove",
     scope="senders:write",
+    channels="all",
     recent="/senders/{code}/mailbox",
 )
-async def remove_mailbox(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
-    visitor.caller.unbound()
+async def remove_mailbox(system: System, code: FromPath[str]) -> Response[str]:
     await mailboxes.remove(system, code)
     return go(f"/senders/{code}", "senders.did_mailbox_remove")
 

@@ -15,9 +15,8 @@ from ums.mail.reply_classifier import REASONS
 EMPTY = {"text": "", "code": "", "reason": ""}
 
 
-@get("/replies", scope="senders:read")
-async def list_replies(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
+@get("/replies", scope="senders:read", channels="all")
+async def list_replies(request: AnyRequest, system: System) -> Response[str]:
     asked = {name: request.query_params.get(name, "") for name in EMPTY}
     return await _list(request, system, Form(asked))
 
@@ -34,9 +33,8 @@ async def _list(request: AnyRequest, system: Any, form: Form, status: int = 200)
     )
 
 
-@post("/replies", scope="senders:write")
+@post("/replies", scope="senders:write", channels="all")
 async def create_rule(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     fields = {**EMPTY, **await given(request)}
     text, code = fields["text"].strip(), fields["code"].strip().lower()
     try:
@@ -49,9 +47,8 @@ async def create_rule(request: AnyRequest, system: System, visitor: Visitor) -> 
     return go("/replies", "senders.did_rule")
 
 
-@post("/replies/{rule_id:int}/delete", scope="senders:write")
+@post("/replies/{rule_id:int}/delete", scope="senders:write", channels="all")
 async def delete_rule(system: System, visitor: Visitor, rule_id: FromPath[int]) -> Response[str]:
-    visitor.caller.unbound()
     await reply_rules.remove(system, rule_id, actor=visitor.caller.name)
     return go("/replies", "senders.did_unrule")
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from ums.console.dependencies import System, Visitor
+from ums.console.dependencies import System
 from ums.console.forms import Form, given, refused, whole
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.common.field_errors import Check, all_of
@@ -25,12 +25,9 @@ _OF_TIME: Final = {"cap_reset": "reset", "cap_seconds": "seconds"}  # the field 
 _ROW: Final = ("count", "seconds", "of", "reset")
 
 
-@get("/senders/{code:str}/caps", scope="senders:write")
-async def edit_caps(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
+@get("/senders/{code:str}/caps", scope="senders:write", channels="all")
+async def edit_caps(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     """The caps that are set; with `?preset` those that its provider is known to have."""
-    visitor.caller.unbound()
     sender = await senders.show(system, code)
     preset = preset_of(sender.host)
     taken = preset is not None and "preset" in request.query_params
@@ -61,12 +58,9 @@ def _values(caps: Sequence[SendLimit], share: int) -> dict[str, Any]:
     return values
 
 
-@post("/senders/{code:str}/caps", scope="senders:write")
-async def change_caps(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
+@post("/senders/{code:str}/caps", scope="senders:write", channels="all")
+async def change_caps(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     """Rows without a number are no caps."""
-    visitor.caller.unbound()
     sender, fields = await senders.show(system, code), await given(request)
     try:
         for check in _checks(fields):
@@ -147,11 +141,8 @@ def _number(fields: dict[str, str], name: str, least: int, most: int) -> int:
     return number
 
 
-@get("/senders/{code:str}/warm-up", scope="senders:write")
-async def edit_warm_up(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
-    visitor.caller.unbound()
+@get("/senders/{code:str}/warm-up", scope="senders:write", channels="all")
+async def edit_warm_up(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     plan = await warm_up.show(system, code)
     values = {"start": 50, "growth": 50, "target": "", "zone": "Asia/Shanghai"}
     if plan is not None:
@@ -172,11 +163,8 @@ async def _warm_form(
     )
 
 
-@post("/senders/{code:str}/warm-up", scope="senders:write")
-async def begin_warm_up(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
-    visitor.caller.unbound()
+@post("/senders/{code:str}/warm-up", scope="senders:write", channels="all")
+async def begin_warm_up(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     fields = {"start": "", "growth": "", "target": "", "zone": "", **await given(request)}
     # What is no number is 0, which none of them may be.
     numbers = {n: whole(fields[n].strip(), 10) or 0 for n in ("start", "growth", "target")}
@@ -189,9 +177,8 @@ async def begin_warm_up(
     return go(f"/senders/{code}", "senders.did_warm_up")
 
 
-@post("/senders/{code:str}/warm-up/end", scope="senders:write")
-async def end_warm_up(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/senders/{code:str}/warm-up/end", scope="senders:write", channels="all")
+async def end_warm_up(system: System, code: FromPath[str]) -> Response[str]:
     await warm_up.end(system, code)
     return go(f"/senders/{code}", "senders.did_warm_up_end")
 

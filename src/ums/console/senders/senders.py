@@ -65,18 +65,16 @@ AFTER = {
 }
 
 
-@get("/senders", scope="senders:read")
-async def list_senders(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
+@get("/senders", scope="senders:read", channels="all")
+async def list_senders(request: AnyRequest, system: System) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, SenderOrder, "code")
     found = await senders.page_senders(system, sort=sort, after=after, limit=50)
     return page(request, "senders/list.html", found=found, sort=sort)
 
 
-@get("/senders/new", scope="senders:write", recent=True)
-async def new_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+@get("/senders/new", scope="senders:write", channels="all", recent=True)
+async def new_sender(request: AnyRequest, system: System) -> Response[str]:
     """Which provider, and then the form with what is known of it."""
-    visitor.caller.unbound()
     name = request.query_params.get("preset", "")
     if name not in (*PRESETS, "custom"):
         return page(request, "senders/choose.html", presets=PRESETS)
@@ -111,9 +109,8 @@ async def _form(
     )
 
 
-@post("/senders", scope="senders:write", recent="/senders/new")
+@post("/senders", scope="senders:write", channels="all", recent="/senders/new")
 async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     values = await _values(request)
     try:
         await health_checks.require_key(system)
@@ -127,11 +124,8 @@ async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -
     return go(f"/senders/{values['code']}", "senders.did_create")
 
 
-@get("/senders/{code:str}", scope="senders:read")
-async def show_sender(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
-    visitor.caller.unbound()
+@get("/senders/{code:str}", scope="senders:read", channels="all")
+async def show_sender(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     sender = await senders.show(system, code)
     return await _page(request, system, sender, Form({"to": ""}))
 
@@ -156,11 +150,8 @@ async def _page(
     )
 
 
-@get("/senders/{code:str}/edit", scope="senders:write", recent=True)
-async def edit_sender(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
-) -> Response[str]:
-    visitor.caller.unbound()
+@get("/senders/{code:str}/edit", scope="senders:write", channels="all", recent=True)
+async def edit_sender(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     sender, query = await senders.show(system, code), request.query_params
     values: dict[str, Any] = {name: getattr(sender, name, "") for name in EMPTY}
     values |= {"password": "", "encryption": sender.encryption.value, "preset": ""}
@@ -169,12 +160,11 @@ async def edit_sender(
     return await _form(request, system, Form(values), preset_of(sender.host), "", sender=sender)
 
 
-@post("/senders/{code:str}", scope="senders:write", recent="/senders/{code}/edit")
+@post("/senders/{code:str}", scope="senders:write", channels="all", recent="/senders/{code}/edit")
 async def change_sender(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
     """An empty password keeps the one that is stored."""
-    visitor.caller.unbound()
     sender = await senders.show(system, code)
     values = {**await _values(request), "code": code}
     try:
@@ -190,33 +180,29 @@ async def change_sender(
     return go(f"/senders/{code}", "senders.did_change")
 
 
-@post("/senders/{code:str}/pause", scope="senders:write")
-async def pause_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/senders/{code:str}/pause", scope="senders:write", channels="all")
+async def pause_sender(system: System, code: FromPath[str]) -> Response[str]:
     await senders.set_open(system, code, open=False)
     return go(f"/senders/{code}", "senders.did_pause")
 
 
-@post("/senders/{code:str}/resume", scope="senders:write")
-async def resume_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/senders/{code:str}/resume", scope="senders:write", channels="all")
+async def resume_sender(system: System, code: FromPath[str]) -> Response[str]:
     await senders.set_open(system, code, open=True)
     return go(f"/senders/{code}", "senders.did_resume")
 
 
-@post("/senders/{code:str}/confirm", scope="senders:write")
-async def confirm_sender(system: System, visitor: Visitor, code: FromPath[str]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/senders/{code:str}/confirm", scope="senders:write", channels="all")
+async def confirm_sender(system: System, code: FromPath[str]) -> Response[str]:
     await auto_pause.confirm(system, code)
     return go(f"/senders/{code}", "senders.did_confirm")
 
 
-@post("/senders/{code:str}/test", scope="senders:write", status_code=200)
+@post("/senders/{code:str}/test", scope="senders:write", channels="all", status_code=200)
 async def test_sender(
-    request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
+    request: AnyRequest, system: System, code: FromPath[str]
 ) -> Response[str] | Stream:
     """The connection doctor, step by step; with an address a test mail goes there."""
-    visitor.caller.unbound()
     to = (await given(request)).get("to", "").strip()
     sender = await senders.show(system, code)
     try:
@@ -268,12 +254,11 @@ def _following(sender: SenderInfo, step: connection_test.StepReport) -> str:
     return following
 
 
-@post("/senders/{code:str}/way", scope="senders:write")
+@post("/senders/{code:str}/way", scope="senders:write", channels="all")
 async def take_way(
     request: AnyRequest, system: System, visitor: Visitor, code: FromPath[str]
 ) -> Response[str]:
     """Use the port and mode that the doctor found, and look again."""
-    visitor.caller.unbound()
     sender = await senders.show(system, code)
     values: dict[str, Any] = {name: getattr(sender, name, "") for name in EMPTY}
     found = await given(request)

@@ -35,10 +35,9 @@ from ums.web.streams import pieces_of, temporary_file
 MOVING: Final = ("waiting", "running", "undoing")
 
 
-@get("/imports", scope="users:read")
+@get("/imports", scope="users:read", channels="all")
 async def list_imports(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """The form to upload, and what was uploaded before."""
-    visitor.caller.unbound()
     return await _uploads(request, system, visitor, Form({"bind_id": "all", "file": ""}))
 
 
@@ -59,9 +58,8 @@ async def _uploads(
     )
 
 
-@post("/imports", scope="users:write", body="upload")
+@post("/imports", scope="users:write", channels="all", body="upload")
 async def upload(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     data: Any = await request.form()
     file, bind_id = data.get("file"), str(data.get("bind_id") or "all")
     try:
@@ -76,7 +74,7 @@ async def upload(request: AnyRequest, system: System, visitor: Visitor) -> Respo
     return go(f"/imports/{made.id}")
 
 
-@get("/imports/template.xlsx", scope="users:read")
+@get("/imports/template.xlsx", scope="users:read", channels="own")
 async def template() -> Response[bytes]:
     """A workbook to fill in: the guide's own columns."""
     file = BytesIO()
@@ -90,12 +88,11 @@ async def template() -> Response[bytes]:
     return Response(file.getvalue(), media_type=XLSX, headers=headers)
 
 
-@get("/imports/{id:int}", scope="users:read")
+@get("/imports/{id:int}", scope="users:read", channels="all")
 async def show_import(
     request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
 ) -> Response[str]:
     """Before it is started what its columns hold; then how far it is."""
-    visitor.caller.unbound()
     async with system.database.read() as tx:
         found = await drafts.show(tx, id, language_of(request))
     if found.state == "draft":
@@ -115,12 +112,9 @@ async def show_import(
     return page(request, "imports/show.html", **_progress(found))
 
 
-@get("/imports/{id:int}/live", scope="users:read")
-async def live_import(
-    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
-) -> ServerSentEvent:
+@get("/imports/{id:int}/live", scope="users:read", channels="all")
+async def live_import(request: AnyRequest, system: System, id: FromPath[int]) -> ServerSentEvent:
     """How far it is, while it is."""
-    visitor.caller.unbound()
 
     async def look() -> tuple[str, bool]:
         async with system.database.read() as tx:
@@ -145,12 +139,9 @@ def _pace(found: ImportInfo) -> tuple[int, int] | None:
     return round(rate), round((found.size - found.read) / rate)
 
 
-@get("/imports/{id:int}/dry-run", scope="users:read")
-async def count_import(
-    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
-) -> Response[str]:
+@get("/imports/{id:int}/dry-run", scope="users:read", channels="all")
+async def count_import(request: AnyRequest, system: System, id: FromPath[int]) -> Response[str]:
     """What a draft would do. htmx asks for that part while the page is read."""
-    visitor.caller.unbound()
     return await _counted(request, system, id)
 
 
@@ -246,12 +237,11 @@ def _columns(fields: dict[str, list[str]]) -> list[str]:
     ]
 
 
-@post("/imports/{id:int}", scope="users:write")
+@post("/imports/{id:int}", scope="users:write", channels="all")
 async def start_import(
     request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
 ) -> Response[str]:
     """Keep what the columns hold, and with `start` do it."""
-    visitor.caller.unbound()
     fields = await lists(request)
     last = {name: values[-1] for name, values in fields.items()}
     bind_id, columns = last.get("bind_id") or "all", _columns(fields)
@@ -286,35 +276,29 @@ def _row_of(fields: dict[str, str]) -> int | None:
     return whole(fields.get("header_row", ""), 7)
 
 
-@post("/imports/{id:int}/dismiss", scope="users:write")
-async def dismiss(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
+@post("/imports/{id:int}/dismiss", scope="users:write", channels="all")
+async def dismiss(system: System, id: FromPath[int]) -> Response[str]:
     """Show it on the first page no more."""
-    visitor.caller.unbound()
     await drafts.dismiss(system, id)
     return go("/home")
 
 
-@post("/imports/{id:int}/delete", scope="users:write")
-async def delete_import(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/imports/{id:int}/delete", scope="users:write", channels="all")
+async def delete_import(system: System, id: FromPath[int]) -> Response[str]:
     await drafts.remove(system, id)
     return go("/imports", "imports.did_delete")
 
 
-@post("/imports/{id:int}/undo", scope="users:write")
-async def undo(system: System, visitor: Visitor, id: FromPath[int]) -> Response[str]:
-    visitor.caller.unbound()
+@post("/imports/{id:int}/undo", scope="users:write", channels="all")
+async def undo(system: System, id: FromPath[int]) -> Response[str]:
     await import_undo.request(system, id)
     system.wake.set()
     return go(f"/imports/{id}")
 
 
-@get("/imports/{id:int}/rejects", scope="users:read", recent="/imports/{id}")
-async def download_rejects(
-    request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
-) -> Stream:
+@get("/imports/{id:int}/rejects", scope="users:read", channels="all", recent="/imports/{id}")
+async def download_rejects(request: AnyRequest, system: System, id: FromPath[int]) -> Stream:
     """The rejected rows as a workbook, each with its reason."""
-    visitor.caller.unbound()
     language = language_of(request)
 
     async def write(path: Path) -> None:

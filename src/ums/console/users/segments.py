@@ -25,31 +25,29 @@ SAMPLE: Final = 20
 NOT_YET: Final[dict[str, Any]] = {"counted": None, "sample": None}
 
 
-@get("/segments", scope="segments:read")
+@get("/segments", scope="segments:read", channels="own")
 async def list_segments(request: AnyRequest, system: System) -> Response[str]:
     after, sort = request.query_params.get("after"), sort_of(request, ByName, "created_at")
     found = await segments.page_segments(system, sort=sort, after=after, limit=50)
     return page(request, "segments/list.html", found=found, sort=sort)
 
 
-@get("/segments/new", scope="segments:write")
+@get("/segments/new", scope="segments:write", channels="all")
 async def new_segment(request: AnyRequest, visitor: Visitor) -> Response[str]:
-    visitor.caller.unbound()
     return _form(
         request, visitor, Form({"name": "", **_shown({}), "rows": [builder.new_row("tag")]})
     )
 
 
-@post("/segments", scope="segments:write", status_code=200)
+@post("/segments", scope="segments:write", channels="all", status_code=200)
 async def create_segment(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Any other button than the one that saves only changes the form, or counts."""
     return await _save(request, system, visitor, None)
 
 
-@post("/segments-count", scope="segments:write", status_code=200)
-async def count_segment(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+@post("/segments-count", scope="segments:write", channels="all", status_code=200)
+async def count_segment(request: AnyRequest, system: System) -> Response[str]:
     """The count and the sample alone, while the conditions are being written."""
-    visitor.caller.unbound()
     values = _values(await given(request))
     form, found = _lacking(request, values), dict[str, Any]()
     if not form.errors:
@@ -60,7 +58,7 @@ async def count_segment(request: AnyRequest, system: System, visitor: Visitor) -
     return page(request, "segments/_found.html", form=form, **{**NOT_YET, **found})
 
 
-@get("/segments/{segment_id:int}", scope="segments:read")
+@get("/segments/{segment_id:int}", scope="segments:read", channels="own")
 async def show_segment(
     request: AnyRequest, system: System, visitor: Visitor, segment_id: FromPath[int]
 ) -> Response[str]:
@@ -74,7 +72,7 @@ async def show_segment(
     return _form(request, visitor, form, id=found.id, counted=counted, sample=sample)
 
 
-@post("/segments/{segment_id:int}", scope="segments:write", status_code=200)
+@post("/segments/{segment_id:int}", scope="segments:write", channels="all", status_code=200)
 async def change_segment(
     request: AnyRequest, system: System, visitor: Visitor, segment_id: FromPath[int]
 ) -> Response[str]:
@@ -82,7 +80,6 @@ async def change_segment(
 
 
 async def _save(request: AnyRequest, system: Any, visitor: Any, id: int | None) -> Response[str]:
-    visitor.caller.unbound()
     fields = await given(request)
     values = _values(fields)
     audit_log.look()  # unless it is stored, which is noted where it is done
@@ -240,11 +237,10 @@ def _wrong(request: AnyRequest, values: dict[str, Any], error: UmsError) -> Form
     return refused(request, values, _of_json(error))
 
 
-@post("/segments/{segment_id:int}/delete", scope="segments:write")
+@post("/segments/{segment_id:int}/delete", scope="segments:write", channels="all")
 async def delete_segment(
     system: System, visitor: Visitor, segment_id: FromPath[int]
 ) -> Response[str]:
-    visitor.caller.unbound()
     await segments.remove(system, segment_id, actor=visitor.caller.name)
     return go("/segments", "segments.did_delete")
 

@@ -20,7 +20,7 @@ from ums.errors import Invalid, UmsError
 COLUMNS = ("address", "reason", "reply", "delivery_id", "created_at", "expires_at")
 
 
-@get("/channels/{key:str}/suppressions", scope="lists:read")
+@get("/channels/{key:str}/suppressions", scope="lists:read", channels="own")
 async def show_suppressions(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -53,7 +53,7 @@ async def _list(
     )
 
 
-@post("/channels/{key:str}/suppressions", scope="lists:write")
+@post("/channels/{key:str}/suppressions", scope="lists:write", channels="own")
 async def add_suppressions(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -73,7 +73,7 @@ async def add_suppressions(
     return go(f"/channels/{channel.key}/suppressions", "lists.did_suppress")
 
 
-@post("/channels/{key:str}/suppressions/lift", scope="lists:write")
+@post("/channels/{key:str}/suppressions/lift", scope="lists:write", channels="own")
 async def lift_suppressions(
     request: AnyRequest, system: System, visitor: Visitor, key: FromPath[str]
 ) -> Response[str]:
@@ -91,6 +91,7 @@ async def lift_suppressions(
 @get(
     "/channels/{key:str}/suppressions.csv",
     scope="lists:read",
+    channels="own",
     recent="/channels/{key}/suppressions",
 )
 async def export_suppressions(

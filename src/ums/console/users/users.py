@@ -34,7 +34,7 @@ NOWHERE = "-"  # no ChannelKey looks like this
 FIELDS = {"set.attributes": "attributes"}  # fields of `core` by the form's names
 
 
-@get("/users", scope="users:read")
+@get("/users", scope="users:read", channels="own")
 async def list_users(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
     sort = sort_of(request, UserOrder, "created_at")
@@ -84,7 +84,7 @@ def _wanted(asked: Mapping[str, str], visitor: Visitor) -> Found:
     )
 
 
-@post("/users-chosen", scope="users:write")
+@post("/users-chosen", scope="users:write", channels="own")
 async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     """Give those that were ticked, or all that the filter finds, a tag, take one from them, or
     delete them, which is asked once more."""
@@ -123,13 +123,13 @@ def _list_with(asked: Mapping[str, str], **more: str) -> str:
     return f"/users?{query}" if query else "/users"
 
 
-@get("/users/new", scope="users:write")
+@get("/users/new", scope="users:write", channels="own")
 async def new_user(request: AnyRequest, visitor: Visitor) -> Response[str]:
     binds = bind_names(visitor.caller)
     return page(request, "users/form.html", form=Form({"userid": ""}), user=None, binds=binds)
 
 
-@post("/users", scope="users:write")
+@post("/users", scope="users:write", channels="own")
 async def create_user(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     fields, binds = await given(request), list(bind_names(visitor.caller))
     userid = fields.get("userid", "").strip()
@@ -161,7 +161,7 @@ def _is_new(found: object) -> None:
         raise Invalid("user_known", field="userid")
 
 
-@get("/users/{userid:str}", scope="users:read")
+@get("/users/{userid:str}", scope="users:read", channels="own")
 async def show_user(
     request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
 ) -> Response[str]:
@@ -196,7 +196,7 @@ async def _suppressed(tx: Any, visitor: Any, uses: dict[str, str]) -> set[str]:
     return {one.key for one in channels if (one.id, uses[one.key]) in found}
 
 
-@get("/users/{userid:str}/edit", scope="users:write")
+@get("/users/{userid:str}/edit", scope="users:write", channels="own")
 async def edit_user(
     request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
 ) -> Response[str]:
@@ -207,7 +207,7 @@ async def edit_user(
     return page(request, "users/form.html", form=form, user=user, binds=binds)
 
 
-@post("/users/{userid:str}", scope="users:write")
+@post("/users/{userid:str}", scope="users:write", channels="own")
 async def change_user(
     request: AnyRequest, system: System, visitor: Visitor, userid: FromPath[str]
 ) -> Response[str]:
@@ -223,7 +223,7 @@ async def change_user(
     return go(_page_of(userid), "users.did_change")
 
 
-@post("/users/{userid:str}/delete", scope="users:write")
+@post("/users/{userid:str}/delete", scope="users:write", channels="own")
 async def delete_user(system: System, visitor: Visitor, userid: FromPath[str]) -> Response[str]:
     await administration.delete(system, userid, visitor.caller)
     return go("/users", "users.did_delete")
