@@ -13,9 +13,9 @@ from typing import Any
 import typer
 from litestar.routes import HTTPRoute
 
-from ums.app import build
+from support.doors import idle_application
 from ums.cli import app
-from ums.config import Settings, describe
+from ums.config import describe
 from ums.console.middleware import Door
 from ums.core.reporting.reason_texts import REASONS
 from ums.errors import CODES, WORDS, UmsError
@@ -75,7 +75,7 @@ def test_every_setting_is_in_the_table() -> None:
 
 def operations_table() -> str:
     rows = ["| Operation | Scope | |", "| --- | --- | --- |"]
-    routes = [one for one in build(Settings()).routes if isinstance(one, HTTPRoute)]
+    routes = [one for one in idle_application().routes if isinstance(one, HTTPRoute)]
     for route in sorted(routes, key=lambda one: one.path):
         if route.path.startswith("/api/") and not route.path.startswith("/api/schema/"):
             path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
@@ -139,7 +139,7 @@ def test_every_option_in_an_example_exists() -> None:
 def test_every_route_is_in_an_api_page() -> None:
     v1 = (REFERENCE / "v1-api.md").read_text("utf-8")
     manage = (REFERENCE / "management-api.md").read_text("utf-8")
-    for route in build(Settings()).routes:
+    for route in idle_application().routes:
         path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
         if is_page(route):
             continue

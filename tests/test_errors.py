@@ -2,7 +2,7 @@
 
 import ast
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -38,8 +38,10 @@ CHOSEN = {
 }
 
 
-def raised() -> Iterator[tuple[str, str, ast.expr, set[str]]]:
+@cache
+def raised() -> list[tuple[str, str, ast.expr, set[str]]]:
     """Where an error is made, of which kind, its reason, and the names of its values."""
+    found: list[tuple[str, str, ast.expr, set[str]]] = []
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
@@ -47,22 +49,20 @@ def raised() -> Iterator[tuple[str, str, ast.expr, set[str]]]:
             if node.func.id in KINDS and node.args:
                 where = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
                 values = {keyword.arg or "**" for keyword in node.keywords}
-                yield where, node.func.id, node.args[0], values
+                found.append((where, node.func.id, node.args[0], values))
+    return found
 
 
 def wanted(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
-FOUND = list(raised())
-
-
 def test_errors_are_found_at_all() -> None:
-    assert len(FOUND) > 100
+    assert len(raised()) > 100
 
 
 def test_an_error_has_words_for_its_reason() -> None:
-    for where, kind, reason, values in FOUND:
+    for where, kind, reason, values in raised():
         if isinstance(reason, ast.Constant):
             reasons = {str(reason.value)}
             # The management API tells the field apart from the words.

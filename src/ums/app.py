@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from litestar import Litestar, Router
-from litestar.datastructures import State
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -37,6 +36,18 @@ PATIENCE = 8.0  # seconds that a request waits for one statement
 def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
     """The application. `ready` is called with the system and the local door's token as soon as
     the database is open and the engine runs."""
+    app = assemble()
+    configure(app, settings, ready)
+    return app
+
+
+def configure(app: Litestar, settings: Settings, ready: "Announce | None" = None) -> None:
+    """Set what `app` starts with, as `build` does."""
+    app.state.update({"stopping": False, "settings": settings, "ready": ready})
+
+
+def assemble() -> Litestar:
+    """The application without settings: its routes and middleware, which are the same for all."""
     app = Litestar(
         route_handlers=[
             management.router(),
@@ -58,8 +69,7 @@ def build(settings: Settings, ready: "Announce | None" = None) -> Litestar:
         before_request=targets.refuse_unstorable,
         before_send=[authentication.tell_rate],
         middleware=[Audited, Gate, _impatient, _options],
-        lifespan=[partial(_lifespan, settings=settings, ready=ready)],
-        state=State({"stopping": False}),
+        lifespan=[_lifespan],
         openapi_config=management.openapi.config(),
         logging_config=None,  # ums.logs does it for the whole process
         request_max_body_size=None,  # the gate's limits speak the caller's format
@@ -109,10 +119,9 @@ def _options(app: ASGIApp) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(
-    app: Litestar, settings: Settings, ready: "Announce | None"
-) -> AsyncGenerator[None]:
-    async with open_system(settings) as system:
+async def _lifespan(app: Litestar) -> AsyncGenerator[None]:
+    ready: Announce | None = app.state.ready
+    async with open_system(app.state.settings) as system:
         intake = Intake(system)
         token = secrets.token_urlsafe(32)
         app.state.system = system

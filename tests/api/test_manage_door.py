@@ -12,7 +12,7 @@ from litestar.routes import HTTPRoute
 from sqlalchemy import select
 
 from support import openapi
-from support.doors import Door
+from support.doors import Door, idle_application
 from support.worlds import OPERATIONS, Operation, World, make
 from ums.core.identity.scopes import SCOPES, holds
 from ums.core.tables import metadata
@@ -40,10 +40,7 @@ async def everything(door: Door) -> dict[str, list[Any]]:
 
 
 async def test_every_route_says_its_scope_and_is_in_the_document() -> None:
-    from ums.app import build
-    from ums.config import Settings
-
-    routes = [one for one in build(Settings()).routes if isinstance(one, HTTPRoute)]
+    routes = [one for one in idle_application().routes if isinstance(one, HTTPRoute)]
     found = {
         (method, route.path_format, handler.opt["scope"])
         for route in routes

@@ -25,9 +25,8 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from sqlalchemy import update
 
-from support.doors import Basic, Door, OneChannel, Token
+from support.doors import Basic, Door, OneChannel, Token, idle_application
 from support.worlds import OPERATIONS, World, make
-from ums.app import build
 from ums.config import Settings
 from ums.console.middleware import Door as ConsoleDoor
 from ums.core.identity import operators, scopes
@@ -138,7 +137,7 @@ async def test_roles_and_keys_hold_what_they_held() -> None:
 async def test_every_route_has_its_row() -> None:
     told = {(row.method, row.path, row.needs) for row in ROWS}
     assert len(told) == len(ROWS)
-    assert told == set(routes(build(Settings())))
+    assert told == set(routes(idle_application()))
 
 
 # -- asking --------------------------------------------------------------------------------------
@@ -339,7 +338,7 @@ async def _draft(settings: Settings) -> None:
         bound = await door.api_token("admin", channels=[world.owner.key])
         keys = await door.channel(), await door.access_key()
         ids = [(await door.system.directory.now()).channels[world.owner.key].id]
-        found = [Row(*one, NONE, NONE, NONE) for one in sorted(routes(build(Settings())))]
+        found = [Row(*one, NONE, NONE, NONE) for one in sorted(routes(idle_application()))]
         print("\t".join(Row._fields))
         async with signed_in(door, "administrator", ids) as visitor:
             for row in sorted(found, key=lambda row: row.path.startswith(LAST)):

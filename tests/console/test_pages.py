@@ -15,9 +15,7 @@ from playwright.async_api import Page
 from console.browser import PHONE, WIDE, fits, log_in, opened
 from console.conftest import Visit
 from console.world import furnish
-from support.doors import Door
-from ums.app import build
-from ums.config import Settings
+from support.doors import Door, idle_application
 from ums.console import rendering as shared
 from ums.console.middleware import Door as Middleware
 
@@ -89,7 +87,7 @@ async def picture(page: Page, folder: Path, name: str, look: int) -> None:
 
 async def test_no_page_is_forgotten(door: Door, visit: Visit) -> None:
     looked = {path.partition("?")[0] for path in (await furnish(door, await visit())).values()}
-    for route in build(Settings()).routes:
+    for route in idle_application().routes:
         if not isinstance(route, HTTPRoute) or "GET" not in route.route_handler_map:
             continue
         handler, _ = route.route_handler_map["GET"]

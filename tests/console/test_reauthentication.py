@@ -14,10 +14,8 @@ from console.conftest import PASSWORD, Visit, browsing, log_in
 from console.test_middleware import sample
 from console.test_two_factor import code_of, set_up
 from support.clocks import Time
-from support.doors import Door
+from support.doors import Door, idle_application
 from ums import clock
-from ums.app import build
-from ums.config import Settings
 from ums.console.middleware import Door as Middleware
 from ums.console.reauthentication import BEFORE_FORM, PAGE, RECENT
 from ums.core.channels import channels
@@ -44,7 +42,7 @@ OPEN_TO_ALL = {
 
 
 def routes() -> Iterator[tuple[str, str, Any]]:
-    for route in build(Settings()).routes:
+    for route in idle_application().routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 if method not in ("OPTIONS", "HEAD") and Middleware in handler.resolve_middleware():

@@ -13,8 +13,7 @@ from litestar.routes import HTTPRoute
 from msgspec import structs
 
 from console.conftest import PASSWORD, browsing, log_in
-from support.doors import Door, open_door
-from ums.app import build
+from support.doors import Door, idle_application, open_door
 from ums.config import Settings
 from ums.core.identity import operators
 from ums.errors import TooLarge
@@ -37,7 +36,7 @@ async def door(settings: Settings) -> AsyncIterator[Door]:
 
 def writing() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(method, path, options) of every route that can have a body."""
-    for route in build(Settings()).routes:
+    for route in idle_application().routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 if method not in ("GET", "HEAD", "OPTIONS"):

@@ -26,7 +26,7 @@ from litestar import Litestar
 from msgspec import structs
 
 from support.fakes import SmtpServer
-from ums.app import build
+from ums.app import assemble, configure
 from ums.config import Settings, listening_url
 from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
@@ -45,6 +45,7 @@ from ums.web import server as web
 Basic = tuple[str, str]
 Token = str  # of the management API
 _names = count(1)
+_idle_applications: list[Litestar] = []
 
 
 @dataclass(frozen=True)
@@ -265,32 +266,53 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     settings = structs.replace(
         settings, public_url=settings.public_url or listening_url("127.0.0.1", port)
     )
-    app = build(settings, lambda system, token: held.append((system, token)))
-    server = _Server(web.config(app, settings))
     failed: list[BaseException] = []
-    async with SmtpServer() as smtp:
-        with _engine_failures_in(failed):
-            await server.begin(listener)
-        try:
-            async with httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}",
-                timeout=60,
-                trust_env=False,
-                # Given up before the server does (5 s), which would meet a request on its way.
-                limits=httpx.Limits(max_connections=200, keepalive_expiry=2),
-            ) as http:
-                system, token = held[0]
-                system.rates.access_keys = 0  # a test may be faster than a caller ought to
-                system.shared(ApiThrottle).pair = Limit(
-                    "api-pair", 10**6, 1
-                )  # and be wrong more often
-                system.shared(ApiThrottle).address = Limit("api-address", 10**6, 1)
-                system.recent.quick = float("inf")  # and sees what is on a slow machine as well
-                yield Door(system, token, port, http, smtp, app)
-        finally:
-            await server.end(listener)
+    with _application() as app:
+        configure(app, settings, lambda system, token: held.append((system, token)))
+        server = _Server(web.config(app, settings))
+        async with SmtpServer() as smtp:
+            with _engine_failures_in(failed):
+                await server.begin(listener)
+            try:
+                async with httpx.AsyncClient(
+                    base_url=f"http://127.0.0.1:{port}",
+                    timeout=60,
+                    trust_env=False,
+                    verify=False,  # loads no authorities, which takes as long as many a test
+                    # Given up before the server does (5 s), which would meet a request on its way.
+                    limits=httpx.Limits(max_connections=200, keepalive_expiry=2),
+                ) as http:
+                    system, token = held[0]
+                    system.rates.access_keys = 0  # a test may be faster than a caller ought to
+                    system.shared(ApiThrottle).pair = Limit(
+                        "api-pair", 10**6, 1
+                    )  # and be wrong more often
+                    system.shared(ApiThrottle).address = Limit("api-address", 10**6, 1)
+                    system.recent.quick = float("inf")  # and sees what is on a slow machine as well
+                    yield Door(system, token, port, http, smtp, app)
+            finally:
+                await server.end(listener)
     if failed:
         raise failed[0]
+
+
+def idle_application() -> Litestar:
+    """One that is not running, to look at its routes."""
+    if not _idle_applications:
+        _idle_applications.append(assemble())
+    return _idle_applications[-1]
+
+
+@contextmanager
+def _application() -> Iterator[Litestar]:
+    """One as it is assembled. That takes longer than most tests, so they are used again."""
+    app = idle_application()
+    _idle_applications.remove(app)
+    assembled = app.state.dict()
+    yield app
+    app.state.clear()
+    app.state.update(assembled)
+    _idle_applications.append(app)
 
 
 @contextmanager

@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
+from support.doors import idle_application
 from ums.api.management.openapi import document
-from ums.app import build
-from ums.config import Settings
 
 _OF_FORMAT = {
     "date-time": "2030-01-01T00:00:00Z",
@@ -19,7 +18,7 @@ _TEXTS = ("x", "1", "x/y", "00:00", "550", "2030-01-01")  # of which one fits ea
 
 
 def the_document() -> dict[str, Any]:
-    return document(build(Settings()))
+    return document(idle_application())
 
 
 def operations(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
