@@ -25,7 +25,7 @@ from ums.cli import (
 )
 from ums.cli.app import main
 from ums.cli.processes import commands as running
-from ums.cli.processes import simulate
+from ums.cli.processes import dev, simulate
 
 __all__ = [
     "access_lists",
@@ -33,6 +33,7 @@ __all__ = [
     "audit",
     "channel_policy",
     "channels",
+    "dev",
     "imports",
     "keys",
     "mailboxes",

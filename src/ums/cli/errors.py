@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from ums.config import SettingsError, terminal_language
+from ums.config import Settings, SettingsError, terminal_language
 from ums.errors import UmsError
 
 LONGEST = 500
@@ -32,6 +32,12 @@ class ServerError(Exception):
 
 def fail(text: str, reason: str = "command") -> NoReturn:
     raise CommandError(text, reason)
+
+
+def refuse_held(settings: Settings) -> NoReturn:
+    """Say that the data folder is another process's, which alone may write there."""
+    folder = settings.data_dir.absolute()
+    fail(f"another UMS process holds {folder}; stop it first, or set UMS_DATA_DIR", "held")
 
 
 def report(error: Exception, *, as_json: bool) -> None:

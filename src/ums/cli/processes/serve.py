@@ -17,7 +17,7 @@ from msgspec import structs
 from ums.app import build
 from ums.cli import output
 from ums.cli.connection import forget_address, write_address
-from ums.cli.errors import fail
+from ums.cli.errors import fail, refuse_held
 from ums.cli.processes.bootstrap import Greeting, keep, prepare
 from ums.cli.processes.worker_processes import Workers
 from ums.config import Settings, listening_url
@@ -64,8 +64,7 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
     try:
         greeting = asyncio.run(prepare(settings))
     except HeldError:
-        folder = settings.data_dir.absolute()
-        fail(f"another UMS process holds {folder}; stop it first, or set UMS_DATA_DIR", "held")
+        refuse_held(settings)
     announced: list[str] = []
     shown = _shown(settings, greeting, url)
 
