@@ -7,9 +7,9 @@ A page is a plain Litestar handler that says what it takes to see it, in the wor
         ...
         return page(request, "channels/list.html", ...)
 
-`channels` says who may see it of those whose rights end at some channels: with "all" nobody, as the
-page is about the installation or all channels; with "own" everybody, as the page limits what it
-shows and changes by `visitor.caller`. There is no default: a page without it does not start.
+`channels` says who may see it of those that are bound to channels: with "all" nobody, as the page
+is about the installation or all channels; with "own" everybody, as the page keeps to what is the
+visitor's. There is no default: a page without it does not start.
 
 The door finds the operator of the session cookie, sends who has none to the log-in page, refuses
 forms that come from elsewhere and pages that the operator's role does not open, and notes the
@@ -33,15 +33,13 @@ from ums.console.current_operator import AnyRequest, Visitor, visitor_of
 from ums.console.sandbox.guests import is_guest
 from ums.core.audit import audit_log
 from ums.core.identity import grants, sessions
-from ums.core.identity.scopes import SCOPES
+from ums.core.identity.scopes import ALL, OWN, SCOPES
 from ums.errors import Forbidden
 
 OPEN: Final = "open"
 """The scope of what anybody may see: the log-in page."""
 ANY: Final = "any"
 """The scope of what every operator may see: its own account."""
-ALL: Final = "all"
-OWN: Final = "own"
 
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 PASSWORD_PAGE: Final = "/account/password"  # noqa: S105

@@ -11,43 +11,34 @@ from ums.core.identity.api_tokens import NewToken, TokenInfo
 from ums.web.bodies import BoundedRequest as Call
 
 
-@get("/api/tokens", scope="tokens:read")
+@get("/api/tokens", scope="tokens:read", channels="all")
 async def list_tokens(
     system: System,
-    caller: Caller,
     paging: Paging,
     sort: FromQuery[ByName] = "-created_at",
 ) -> Page[TokenInfo]:
     """All tokens, the newest first, those that are over too."""
-    caller.unbound()
     return await api_tokens.list_tokens(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
-@post("/api/tokens", scope="tokens:write")
+@post("/api/tokens", scope="tokens:write", channels="all")
 async def create_token(
     system: System, caller: Caller, request: Call, data: JSONBody[NewToken]
 ) -> Response[TokenInfo]:
     """Make a token with rights that the caller has; it ends with the caller's own. It stands in
     this answer alone."""
-    caller.unbound()
     return shown(request, await api_tokens.create(system, data, caller.name), 201)
 
 
-@get("/api/tokens/{id:int}", scope="tokens:read")
-async def show_token(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> Response[TokenInfo]:
+@get("/api/tokens/{id:int}", scope="tokens:read", channels="all")
+async def show_token(system: System, request: Call, id: FromPath[int]) -> Response[TokenInfo]:
     """A token."""
-    caller.unbound()
     return shown(request, await api_tokens.show(system, id))
 
 
-@post("/api/tokens/{id:int}/revoke", scope="tokens:write", status_code=200)
-async def revoke_token(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> Response[TokenInfo]:
+@post("/api/tokens/{id:int}/revoke", scope="tokens:write", channels="all", status_code=200)
+async def revoke_token(system: System, request: Call, id: FromPath[int]) -> Response[TokenInfo]:
     """End it and those made with it, from the next request on."""
-    caller.unbound()
     return shown(request, await api_tokens.revoke(system, id))
 
 

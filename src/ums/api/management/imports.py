@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, MultipartBody, QueryP
 from litestar.response import Stream
 from msgspec import Meta, Struct
 
-from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.api.management.dependencies import Paging, System, expected, shown
 from ums.api.responses import language_of
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
@@ -70,17 +70,15 @@ class ImportChange(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-@get("/api/imports", scope="users:read")
+@get("/api/imports", scope="users:read", channels="all")
 async def list_imports(
     system: System,
-    caller: Caller,
     request: Call,
     paging: Paging,
     of_state: Annotated[State | None, QueryParameter(name="state")] = None,
     sort: FromQuery[ByName] = "-created_at",
 ) -> Page[ImportInfo]:
     """All imports, the newest first."""
-    caller.unbound()
     async with system.database.read() as tx:
         return await drafts.list_imports(
             tx,
@@ -92,12 +90,11 @@ async def list_imports(
         )
 
 
-@post("/api/imports", scope="users:write", body="upload")
+@post("/api/imports", scope="users:write", channels="all", body="upload")
 async def upload_import(
-    system: System, caller: Caller, request: Call, data: MultipartBody[Upload]
+    system: System, request: Call, data: MultipartBody[Upload]
 ) -> Response[ImportInfo]:
     """Upload a spreadsheet as a draft; what its columns hold is guessed from their names."""
-    caller.unbound()
     made = await drafts.upload(
         system,
         data.file.file,
@@ -108,22 +105,18 @@ async def upload_import(
     return shown(request, made, 201)
 
 
-@get("/api/imports/{id:int}", scope="users:read")
-async def show_import(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> Response[ImportInfo]:
+@get("/api/imports/{id:int}", scope="users:read", channels="all")
+async def show_import(system: System, request: Call, id: FromPath[int]) -> Response[ImportInfo]:
     """An import and how far it is."""
-    caller.unbound()
     async with system.database.read() as tx:
         return shown(request, await drafts.show(tx, id, language_of(request)))
 
 
-@patch("/api/imports/{id:int}", scope="users:write")
+@patch("/api/imports/{id:int}", scope="users:write", channels="all")
 async def change_import(
-    system: System, caller: Caller, request: Call, id: FromPath[int], data: JSONBody[ImportChange]
+    system: System, request: Call, id: FromPath[int], data: JSONBody[ImportChange]
 ) -> Response[ImportInfo]:
     """Say what the columns of a draft hold, and where its values go."""
-    caller.unbound()
     changed = await drafts.change(
         system,
         id,
@@ -135,57 +128,45 @@ async def change_import(
     return shown(request, changed)
 
 
-@delete("/api/imports/{id:int}", scope="users:write")
-async def delete_import(system: System, caller: Caller, request: Call, id: FromPath[int]) -> None:
+@delete("/api/imports/{id:int}", scope="users:write", channels="all")
+async def delete_import(system: System, request: Call, id: FromPath[int]) -> None:
     """Throw a draft away."""
-    caller.unbound()
     await drafts.remove(system, id, expected(request))
 
 
-@get("/api/imports/{id:int}/preview", scope="users:read")
-async def preview_import(system: System, caller: Caller, id: FromPath[int]) -> Preview:
+@get("/api/imports/{id:int}/preview", scope="users:read", channels="all")
+async def preview_import(system: System, id: FromPath[int]) -> Preview:
     """The columns and the first rows of a draft."""
-    caller.unbound()
     return await drafts.preview(system, id)
 
 
-@get("/api/imports/{id:int}/dry-run", scope="users:read")
-async def dry_run_import(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> DryRun:
+@get("/api/imports/{id:int}/dry-run", scope="users:read", channels="all")
+async def dry_run_import(system: System, request: Call, id: FromPath[int]) -> DryRun:
     """What the draft would do as the users are now, counted without doing it. The reasons of
     invalid rows are in the language of Accept-Language: en or zh."""
-    caller.unbound()
     return await dry_run(system, id, language_of(request))
 
 
-@post("/api/imports/{id:int}/start", scope="users:write", status_code=200)
-async def start_import(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> Response[ImportInfo]:
+@post("/api/imports/{id:int}/start", scope="users:write", channels="all", status_code=200)
+async def start_import(system: System, request: Call, id: FromPath[int]) -> Response[ImportInfo]:
     """Do it: the engine begins within a second."""
-    caller.unbound()
     return shown(request, await drafts.start(system, id))
 
 
-@post("/api/imports/{id:int}/undo", scope="users:write", status_code=200)
-async def undo_import(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> Response[ImportInfo]:
+@post("/api/imports/{id:int}/undo", scope="users:write", channels="all", status_code=200)
+async def undo_import(system: System, request: Call, id: FromPath[int]) -> Response[ImportInfo]:
     """Take it back, in the next 30 days: what nobody changed since is as it was before."""
-    caller.unbound()
     await undo.request(system, id)
     async with system.database.read() as tx:
         return shown(request, await drafts.show(tx, id, language_of(request)))
 
 
-@get("/api/imports/{id:int}/rejects", scope="users:read", gives=XLSX, media_type=XLSX)
-async def download_rejects(
-    system: System, caller: Caller, request: Call, id: FromPath[int]
-) -> Stream:
+@get(
+    "/api/imports/{id:int}/rejects", scope="users:read", channels="all", gives=XLSX, media_type=XLSX
+)
+async def download_rejects(system: System, request: Call, id: FromPath[int]) -> Stream:
     """The rows that were rejected as a workbook (.xlsx), each with its reason in the language of
     Accept-Language: en or zh."""
-    caller.unbound()
     language = language_of(request)
 
     async def write(path: Path) -> None:

@@ -7,17 +7,15 @@ from ums.core.maintenance import restore_guard
 from ums.core.maintenance.restore_guard import Restored
 
 
-@get("/api/restored", scope="operators:read")
-async def show_restored(system: System, caller: Caller) -> Restored:
+@get("/api/restored", scope="operators:read", channels="all")
+async def show_restored(system: System) -> Restored:
     """Whether sending is held because the database is a restored backup."""
-    caller.unbound()
     return await restore_guard.show(system)
 
 
-@post("/api/restored/confirm", scope="operators:write", status_code=200)
+@post("/api/restored/confirm", scope="operators:write", channels="all", status_code=200)
 async def confirm_restored(system: System, caller: Caller) -> Restored:
     """Send what waits after all, though some of it may have been sent after the backup."""
-    caller.unbound()
     return await restore_guard.confirm(system, actor=caller.name)
 
 

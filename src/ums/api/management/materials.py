@@ -24,7 +24,7 @@ class MaterialUpload(Struct, frozen=True, forbid_unknown_fields=True):
     channel: str | None = None
 
 
-@get("/api/materials", scope="materials:read")
+@get("/api/materials", scope="materials:read", channels="own")
 async def list_materials(
     system: System,
     caller: Caller,
@@ -38,7 +38,7 @@ async def list_materials(
     )
 
 
-@post("/api/materials", scope="materials:write", body="upload")
+@post("/api/materials", scope="materials:write", channels="own", body="upload")
 async def upload_material(
     system: System, caller: Caller, request: Call, data: MultipartBody[MaterialUpload]
 ) -> Response[MaterialInfo]:
@@ -56,7 +56,7 @@ async def upload_material(
     return shown(request, made, 201)
 
 
-@get("/api/materials/{material_id:int}", scope="materials:read")
+@get("/api/materials/{material_id:int}", scope="materials:read", channels="own")
 async def show_material(
     system: System, caller: Caller, request: Call, material_id: FromPath[int]
 ) -> Response[MaterialInfo]:
@@ -64,7 +64,9 @@ async def show_material(
     return shown(request, await materials.show(system, material_id, caller.channels))
 
 
-@delete("/api/materials/{material_id:int}", scope="materials:write", status_code=200)
+@delete(
+    "/api/materials/{material_id:int}", scope="materials:write", channels="own", status_code=200
+)
 async def delete_material(
     system: System, caller: Caller, material_id: FromPath[int]
 ) -> MaterialInfo:

@@ -2,9 +2,13 @@
 
 A route is a plain Litestar handler that says what a caller needs for it:
 
-    @get("/api/lists/{id:int}", scope="lists:read")
+    @get("/api/lists/{id:int}", scope="lists:read", channels="own")
     async def show_list(system: System, caller: Caller, request: Call, id: int) -> Shown[ListInfo]:
         return shown(request, await lists.show(system, caller.channel(), id))
+
+`channels` says who may call it of those that are bound to channels: with "all" nobody, as the route
+is about the installation or all channels; with "own" everybody, as the route keeps to what is the
+caller's. There is no default: a route without it does not start.
 
 The door authenticates, checks the scope, refuses query parameters that the route does not have
 and bodies that are too large, too slow or of another type, notes the caller as the actor of the
@@ -28,7 +32,7 @@ from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
 from ums.core.identity.principals import caller_of
-from ums.core.identity.scopes import SCOPES
+from ums.core.identity.scopes import ALL, OWN, SCOPES
 from ums.core.messages.intake import check_key
 from ums.errors import Detail, Invalid, WrongMedia
 from ums.web.bodies import STATE, Body
@@ -63,6 +67,8 @@ class Door:
             count(request, caller.account)
         audit_log.acts(caller.name)
         caller.need(handler.opt["scope"])
+        if handler.opt["channels"] == ALL:
+            caller.unbound()
         _check(request, handler)
         with grants.asking(caller.grantor):
             await self._answer(request, receive, send)
@@ -117,7 +123,7 @@ def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str])
 def settle(app: Litestar) -> None:
     """Note with each route what the door has to know of it.
 
-    Raises RuntimeError for a route of the management API that names no scope.
+    Raises RuntimeError for a route of the management API that does not say who may call it.
     """
     for route in app.routes:
         if isinstance(route, HTTPRoute) and route.path.startswith("/api/"):
@@ -129,6 +135,8 @@ def settle(app: Litestar) -> None:
 def _settle(handler: HTTPRouteHandler, query: Iterable[Any]) -> None:
     if handler.opt.get("scope") not in {*SCOPES, OPEN}:
         raise RuntimeError(f"{handler} does not say which scope it needs")
+    if not _is_open(handler) and handler.opt.get("channels") not in (ALL, OWN):
+        raise RuntimeError(f"{handler} does not say whether bound callers may call it")
     handler.opt["query"] = frozenset(one.field_alias for one in query)
     fields = handler.parsed_fn_signature.parameters
     handler.opt["untexted"] = frozenset(

@@ -4,7 +4,7 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from ums.api.management.dependencies import Caller, System, shown
+from ums.api.management.dependencies import System, shown
 from ums.core.identity import operator_access
 from ums.core.identity.operators import OperatorInfo
 from ums.core.identity.sessions import SessionInfo
@@ -17,35 +17,36 @@ class Sessions(Struct, frozen=True):
     sessions: list[SessionInfo]
 
 
-@get("/api/operators/{name:str}/sessions", scope="operators:read")
-async def list_sessions(system: System, caller: Caller, name: FromPath[str]) -> Sessions:
+@get("/api/operators/{name:str}/sessions", scope="operators:read", channels="all")
+async def list_sessions(system: System, name: FromPath[str]) -> Sessions:
     """Where an operator is signed in to the console, the last seen first."""
-    caller.unbound()
     return Sessions(await operator_access.sessions_of(system, name))
 
 
-@delete("/api/operators/{name:str}/sessions/{session_id:int}", scope="operators:write")
-async def end_session(
-    system: System, caller: Caller, name: FromPath[str], session_id: FromPath[int]
-) -> None:
+@delete(
+    "/api/operators/{name:str}/sessions/{session_id:int}", scope="operators:write", channels="all"
+)
+async def end_session(system: System, name: FromPath[str], session_id: FromPath[int]) -> None:
     """Sign an operator who has no more rights than the caller out in one browser."""
-    caller.unbound()
     await operator_access.end_session(system, name, session_id)
 
 
-@delete("/api/operators/{name:str}/sessions", scope="operators:write")
-async def end_sessions(system: System, caller: Caller, name: FromPath[str]) -> None:
+@delete("/api/operators/{name:str}/sessions", scope="operators:write", channels="all")
+async def end_sessions(system: System, name: FromPath[str]) -> None:
     """The same in every browser."""
-    caller.unbound()
     await operator_access.end_sessions(system, name)
 
 
-@post("/api/operators/{name:str}/reset-second-factor", scope="operators:write", status_code=200)
+@post(
+    "/api/operators/{name:str}/reset-second-factor",
+    scope="operators:write",
+    channels="all",
+    status_code=200,
+)
 async def reset_second_factor(
-    system: System, caller: Caller, request: Call, name: FromPath[str]
+    system: System, request: Call, name: FromPath[str]
 ) -> Response[OperatorInfo]:
     """Take away a second factor that was lost, and sign the operator out everywhere."""
-    caller.unbound()
     return shown(request, await operator_access.reset_second_factor(system, name))
 
 

@@ -6,7 +6,7 @@ from litestar import Response, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.api.management.dependencies import Paging, System, expected, shown
 from ums.core.common import operator_names
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
@@ -34,48 +34,42 @@ class OperatorChange(Struct, frozen=True, forbid_unknown_fields=True):
     disabled: bool | None = None
 
 
-@get("/api/operators", scope="operators:read")
+@get("/api/operators", scope="operators:read", channels="all")
 async def list_operators(
     system: System,
-    caller: Caller,
     paging: Paging,
     sort: FromQuery[ByName] = "created_at",
 ) -> Page[OperatorInfo]:
     """All operators, in the order they were made."""
-    caller.unbound()
     return await operators.list_operators(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
-@post("/api/operators", scope="operators:write")
+@post("/api/operators", scope="operators:write", channels="all")
 async def create_operator(
-    system: System, caller: Caller, request: Call, data: JSONBody[NewOperator]
+    system: System, request: Call, data: JSONBody[NewOperator]
 ) -> Response[OperatorInfo]:
     """Make an operator with rights that the caller has."""
-    caller.unbound()
     made = await operators.create(system, data.name, data.password, data.role)
     return shown(request, made, 201)
 
 
-@get("/api/operators/{name:str}", scope="operators:read")
+@get("/api/operators/{name:str}", scope="operators:read", channels="all")
 async def show_operator(
-    system: System, caller: Caller, request: Call, name: FromPath[str]
+    system: System, request: Call, name: FromPath[str]
 ) -> Response[OperatorInfo]:
     """An operator."""
-    caller.unbound()
     return shown(request, await operators.show(system, name))
 
 
-@patch("/api/operators/{name:str}", scope="operators:write")
+@patch("/api/operators/{name:str}", scope="operators:write", channels="all")
 async def change_operator(
     system: System,
-    caller: Caller,
     request: Call,
     name: FromPath[str],
     data: JSONBody[OperatorChange],
 ) -> Response[OperatorInfo]:
     """Change role or password, disable or enable one who has no more rights than the caller. One
     administrator is always left."""
-    caller.unbound()
     changed = await operators.change(
         system,
         name,

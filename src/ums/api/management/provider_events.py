@@ -17,7 +17,9 @@ class EventBatch(Struct, frozen=True, forbid_unknown_fields=True):
     events: Annotated[list[ProviderEvent], Meta(min_length=1, max_length=MOST)]
 
 
-@post("/api/provider-events", scope="messages:write", body="events", status_code=200)
+@post(
+    "/api/provider-events", scope="messages:write", channels="own", body="events", status_code=200
+)
 async def take_events(system: System, caller: Caller, data: JSONBody[EventBatch]) -> EventsTaken:
     """Hand on what a provider's webhook told of mails: it settles deliveries in doubt, makes those
     that came back `failed`, and suppresses addresses. Each event counts once, however often it is

@@ -20,35 +20,31 @@ class NewReplyRule(Struct, frozen=True, forbid_unknown_fields=True):
     code: Annotated[str, Meta(description="Such as 550 or 5xx; empty: any.", max_length=3)] = ""
 
 
-@get("/api/reply-rules", scope="senders:read")
-async def list_reply_rules(system: System, caller: Caller) -> Page[ReplyRule]:
+@get("/api/reply-rules", scope="senders:read", channels="all")
+async def list_reply_rules(system: System) -> Page[ReplyRule]:
     """The operators' rules, in the order they are tried in: the newest first."""
-    caller.unbound()
     return Page(await reply_rules.list_rules(system), None)
 
 
-@post("/api/reply-rules", scope="senders:write")
+@post("/api/reply-rules", scope="senders:write", channels="all")
 async def create_reply_rule(
     system: System, caller: Caller, data: JSONBody[NewReplyRule]
 ) -> ReplyRule:
     """Say what a reply means from now on."""
-    caller.unbound()
     actor = caller.name
     return await reply_rules.create(system, data.text, data.reason, data.code, actor=actor)
 
 
-@delete("/api/reply-rules/{rule_id:int}", scope="senders:write")
+@delete("/api/reply-rules/{rule_id:int}", scope="senders:write", channels="all")
 async def delete_reply_rule(system: System, caller: Caller, rule_id: FromPath[int]) -> None:
     """Go by our table again."""
-    caller.unbound()
     await reply_rules.remove(system, rule_id, actor=caller.name)
 
 
-@get("/api/unclear-replies", scope="senders:read")
-async def list_unclear_replies(system: System, caller: Caller) -> Page[Unclear]:
+@get("/api/unclear-replies", scope="senders:read", channels="all")
+async def list_unclear_replies(system: System) -> Page[Unclear]:
     """What servers said in the last 100,000 attempts that no rule knows; the most frequent
     first."""
-    caller.unbound()
     return Page(await reply_rules.unclear(system), None)
 
 

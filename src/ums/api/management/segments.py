@@ -46,7 +46,7 @@ class Counted(Struct, frozen=True):
     users: int
 
 
-@get("/api/segments", scope="segments:read")
+@get("/api/segments", scope="segments:read", channels="own")
 async def list_segments(
     system: System,
     paging: Paging,
@@ -56,35 +56,32 @@ async def list_segments(
     return await segments.page_segments(system, sort=sort, after=paging.after, limit=paging.limit)
 
 
-@post("/api/segments", scope="segments:write")
+@post("/api/segments", scope="segments:write", channels="all")
 async def create_segment(
     system: System, caller: Caller, request: Call, data: JSONBody[NewSegment]
 ) -> Response[Segment]:
     """Make a segment. Not for callers that are bound to channels, as all that changes one."""
-    caller.unbound()
     made = await segments.create(system, data.name, data.conditions, actor=caller.name)
     return shown(request, made, 201)
 
 
-@post("/api/segments/count", scope="segments:write", status_code=200)
-async def count_selection(system: System, caller: Caller, data: JSONBody[Selection]) -> Counted:
+@post("/api/segments/count", scope="segments:write", channels="all", status_code=200)
+async def count_selection(system: System, data: JSONBody[Selection]) -> Counted:
     """How many users conditions select, before they are saved."""
-    caller.unbound()
     return Counted(await segments.count(system, data.conditions))
 
 
-@post("/api/segments/sample", scope="segments:write", status_code=200)
+@post("/api/segments/sample", scope="segments:write", channels="all", status_code=200)
 async def sample_selection(
-    system: System, caller: Caller, paging: Paging, data: JSONBody[Selection]
+    system: System, paging: Paging, data: JSONBody[Selection]
 ) -> Page[SegmentUser]:
     """The users that conditions select, in the order they came."""
-    caller.unbound()
     return listed(
         await segments.sample(system, data.conditions, after=paging.after, limit=paging.limit)
     )
 
 
-@get("/api/segments/{segment_id:int}", scope="segments:read")
+@get("/api/segments/{segment_id:int}", scope="segments:read", channels="own")
 async def show_segment(
     system: System, request: Call, segment_id: FromPath[int]
 ) -> Response[Segment]:
@@ -92,26 +89,25 @@ async def show_segment(
     return shown(request, await segments.show(system, segment_id))
 
 
-@get("/api/segments/{segment_id:int}/count", scope="segments:read")
+@get("/api/segments/{segment_id:int}/count", scope="segments:read", channels="own")
 async def count_segment(system: System, segment_id: FromPath[int]) -> Counted:
     """How many users it has now."""
     found = await segments.show(system, segment_id)
     return Counted(await segments.count(system, found.conditions))
 
 
-@get("/api/segments/{segment_id:int}/users", scope="segments:write")
+@get("/api/segments/{segment_id:int}/users", scope="segments:write", channels="all")
 async def list_segment_users(
-    system: System, caller: Caller, paging: Paging, segment_id: FromPath[int]
+    system: System, paging: Paging, segment_id: FromPath[int]
 ) -> Page[SegmentUser]:
     """Its users, in the order they came."""
-    caller.unbound()
     found = await segments.show(system, segment_id)
     return listed(
         await segments.sample(system, found.conditions, after=paging.after, limit=paging.limit)
     )
 
 
-@patch("/api/segments/{segment_id:int}", scope="segments:write")
+@patch("/api/segments/{segment_id:int}", scope="segments:write", channels="all")
 async def change_segment(
     system: System,
     caller: Caller,
@@ -120,7 +116,6 @@ async def change_segment(
     data: JSONBody[SegmentChange],
 ) -> Response[Segment]:
     """Change it. Messages whose expansion has begun keep the conditions they found."""
-    caller.unbound()
     changed = await segments.change(
         system,
         segment_id,
@@ -132,10 +127,9 @@ async def change_segment(
     return shown(request, changed)
 
 
-@delete("/api/segments/{segment_id:int}", scope="segments:write")
+@delete("/api/segments/{segment_id:int}", scope="segments:write", channels="all")
 async def delete_segment(system: System, caller: Caller, segment_id: FromPath[int]) -> None:
     """Delete it, unless a message that waits is for it."""
-    caller.unbound()
     await segments.remove(system, segment_id, actor=caller.name)
 
 

@@ -115,171 +115,150 @@ class Authorisation(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-@get("/api/senders", scope="senders:read")
+@get("/api/senders", scope="senders:read", channels="all")
 async def list_senders(
     system: System,
-    caller: Caller,
     paging: Paging,
     open: Annotated[bool | None, QueryParameter(description="Only open or paused ones.")] = None,
     sort: FromQuery[SenderOrder] = "code",
 ) -> Page[SenderInfo]:
     """All senders, in the order of their codes."""
-    caller.unbound()
     return await senders.page_senders(
         system, open=open, sort=sort, after=paging.after, limit=paging.limit
     )
 
 
-@post("/api/senders", scope="senders:write")
+@post("/api/senders", scope="senders:write", channels="all")
 async def create_sender(
     system: System, caller: Caller, request: Call, data: JSONBody[SenderDraft]
 ) -> Response[SenderInfo]:
     """Make an email sender."""
-    _allow(caller, approve=data.allow_port)
+    if data.allow_port:
+        caller.need("senders:approve")
     await health_checks.require_key(system)
     return shown(request, await senders.create(system, NewSender(**asdict(data))), 201)
 
 
-@get("/api/senders/{code:str}", scope="senders:read")
-async def show_sender(
-    system: System, caller: Caller, request: Call, code: FromPath[str]
-) -> Response[SenderInfo]:
+@get("/api/senders/{code:str}", scope="senders:read", channels="all")
+async def show_sender(system: System, request: Call, code: FromPath[str]) -> Response[SenderInfo]:
     """A sender, and why it rests where it does."""
-    caller.unbound()
     return shown(request, await senders.show(system, code))
 
 
-@patch("/api/senders/{code:str}", scope="senders:write")
+@patch("/api/senders/{code:str}", scope="senders:write", channels="all")
 async def change_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str], data: JSONBody[SenderChange]
 ) -> Response[SenderInfo]:
     """Change it; that ends its rest."""
-    _allow(caller, approve=data.allow_port)
+    if data.allow_port:
+        caller.need("senders:approve")
     await health_checks.require_key(system)
     changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
     open = changes.pop("open", None)
     return shown(request, await senders.edit(system, code, changes, open, expected(request)))
 
 
-@get("/api/senders/{code:str}/caps", scope="senders:read")
-async def list_caps(system: System, caller: Caller, code: FromPath[str]) -> Page[CapUse]:
+@get("/api/senders/{code:str}/caps", scope="senders:read", channels="all")
+async def list_caps(system: System, code: FromPath[str]) -> Page[CapUse]:
     """How far each of its caps is used."""
-    caller.unbound()
     return Page(await quota_ledger.caps_of(system, code), None)
 
 
-@get("/api/senders/{code:str}/standing", scope="senders:read")
-async def show_standing(system: System, caller: Caller, code: FromPath[str]) -> Reputation:
+@get("/api/senders/{code:str}/standing", scope="senders:read", channels="all")
+async def show_standing(system: System, code: FromPath[str]) -> Reputation:
     """What became of its last mails, by which it is slowed down or stopped."""
-    caller.unbound()
     return await reputation.standing_of(system, code)
 
 
-@get("/api/senders/{code:str}/paces", scope="senders:read")
-async def list_paces(system: System, caller: Caller, code: FromPath[str]) -> Page[PaceInfo]:
+@get("/api/senders/{code:str}/paces", scope="senders:read", channels="all")
+async def list_paces(system: System, code: FromPath[str]) -> Page[PaceInfo]:
     """The recipients' domains that it writes to more slowly, as they take no more."""
-    caller.unbound()
     return Page(await learned_limits.list_paces(system, code), None)
 
 
-@post("/api/senders/{code:str}/confirm", scope="senders:write", status_code=200)
+@post("/api/senders/{code:str}/confirm", scope="senders:write", channels="all", status_code=200)
 async def confirm_sender(
-    system: System, caller: Caller, request: Call, code: FromPath[str]
+    system: System, request: Call, code: FromPath[str]
 ) -> Response[SenderInfo]:
     """Let it send to several people again after it was stopped: what was paused for it goes on,
     and its mails are counted anew."""
-    caller.unbound()
     await auto_pause.confirm(system, code)
     return shown(request, await senders.show(system, code))
 
 
-@get("/api/senders/{code:str}/warm-up", scope="senders:read")
-async def show_warm_up(system: System, caller: Caller, code: FromPath[str]) -> Warming:
+@get("/api/senders/{code:str}/warm-up", scope="senders:read", channels="all")
+async def show_warm_up(system: System, code: FromPath[str]) -> Warming:
     """How far it is warmed up; 404 where it is not."""
-    caller.unbound()
     return await _warming(system, code)
 
 
-@put("/api/senders/{code:str}/warm-up", scope="senders:write")
-async def begin_warm_up(
-    system: System, caller: Caller, code: FromPath[str], data: JSONBody[WarmUp]
-) -> Warming:
+@put("/api/senders/{code:str}/warm-up", scope="senders:write", channels="all")
+async def begin_warm_up(system: System, code: FromPath[str], data: JSONBody[WarmUp]) -> Warming:
     """Warm a new account up: so many mails today, and more each day that went well."""
-    caller.unbound()
     await warm_up.begin(system, code, data)
     return await _warming(system, code)
 
 
-@delete("/api/senders/{code:str}/warm-up", scope="senders:write")
-async def end_warm_up(system: System, caller: Caller, code: FromPath[str]) -> None:
+@delete("/api/senders/{code:str}/warm-up", scope="senders:write", channels="all")
+async def end_warm_up(system: System, code: FromPath[str]) -> None:
     """Let it send as much as its other limits have it."""
-    caller.unbound()
     await warm_up.end(system, code)
 
 
-@get("/api/senders/{code:str}/mailbox", scope="senders:read")
-async def show_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
+@get("/api/senders/{code:str}/mailbox", scope="senders:read", channels="all")
+async def show_mailbox(system: System, code: FromPath[str]) -> MailboxInfo:
     """The mailbox of its account, and what was found there; 404 where UMS looks into none."""
-    caller.unbound()
     found = await mailboxes.show(system, code)
     if found is None:
         raise NotFound("no_mailbox", code=code)
     return found
 
 
-@put("/api/senders/{code:str}/mailbox", scope="senders:write")
+@put("/api/senders/{code:str}/mailbox", scope="senders:write", channels="all")
 async def set_mailbox(
     system: System, caller: Caller, code: FromPath[str], data: JSONBody[NewMailbox]
 ) -> MailboxInfo:
     """Look into the mailbox of its account over IMAP: for mails in doubt in the Sent folder, and
     for mails that came back."""
-    _allow(caller, approve=data.allow_port)
+    if data.allow_port:
+        caller.need("senders:approve")
     await health_checks.require_key(system)
     return await mailboxes.set_mailbox(system, code, data)
 
 
-@delete("/api/senders/{code:str}/mailbox", scope="senders:write")
-async def remove_mailbox(system: System, caller: Caller, code: FromPath[str]) -> None:
+@delete("/api/senders/{code:str}/mailbox", scope="senders:write", channels="all")
+async def remove_mailbox(system: System, code: FromPath[str]) -> None:
     """Look into it no more, and forget its password."""
-    caller.unbound()
     await mailboxes.remove(system, code)
 
 
-@post("/api/senders/{code:str}/mailbox/look", scope="senders:write", status_code=200)
-async def look_into_mailbox(system: System, caller: Caller, code: FromPath[str]) -> MailboxInfo:
+@post(
+    "/api/senders/{code:str}/mailbox/look", scope="senders:write", channels="all", status_code=200
+)
+async def look_into_mailbox(system: System, code: FromPath[str]) -> MailboxInfo:
     """Look at once; `problem` says why it could not be done."""
-    caller.unbound()
     return await mailbox_polling.look_now(system, code)
 
 
-@post("/api/senders/{code:str}/pause", scope="senders:write", status_code=200)
-async def pause_sender(
-    system: System, caller: Caller, request: Call, code: FromPath[str]
-) -> Response[SenderInfo]:
+@post("/api/senders/{code:str}/pause", scope="senders:write", channels="all", status_code=200)
+async def pause_sender(system: System, request: Call, code: FromPath[str]) -> Response[SenderInfo]:
     """Send nothing through it: its deliveries wait."""
-    caller.unbound()
     return shown(request, await senders.set_open(system, code, open=False))
 
 
-@post("/api/senders/{code:str}/resume", scope="senders:write", status_code=200)
-async def resume_sender(
-    system: System, caller: Caller, request: Call, code: FromPath[str]
-) -> Response[SenderInfo]:
+@post("/api/senders/{code:str}/resume", scope="senders:write", channels="all", status_code=200)
+async def resume_sender(system: System, request: Call, code: FromPath[str]) -> Response[SenderInfo]:
     """Let it send again."""
-    caller.unbound()
     return shown(request, await senders.set_open(system, code, open=True))
 
 
-@post("/api/senders/{code:str}/test", scope="senders:write", status_code=200)
-async def test_sender(
-    system: System, caller: Caller, code: FromPath[str], data: JSONBody[Trial]
-) -> TestReport:
+@post("/api/senders/{code:str}/test", scope="senders:write", channels="all", status_code=200)
+async def test_sender(system: System, code: FromPath[str], data: JSONBody[Trial]) -> TestReport:
     """Connect and log in, and send a test mail to `to`. A good test ends a rest."""
-    caller.unbound()
     return await connection_test.run(system, code, data.to)
 
 
-@put("/api/senders/{code:str}/channels/{key:str}", scope="senders:write")
+@put("/api/senders/{code:str}/channels/{key:str}", scope="senders:write", channels="all")
 async def authorise_sender(
     system: System,
     caller: Caller,
@@ -289,19 +268,22 @@ async def authorise_sender(
     data: JSONBody[Authorisation],
 ) -> Response[SenderInfo]:
     """Let a channel use it. The first sender of a channel is its default."""
-    caller.unbound()
     own = caller.channel(key).key
     await senders.authorise(system, code, own, default=data.default)
     await routing.set_leg(system, own, code, rank=data.rank, weight=data.weight)
     return shown(request, await senders.show(system, code))
 
 
-@delete("/api/senders/{code:str}/channels/{key:str}", scope="senders:write", status_code=200)
+@delete(
+    "/api/senders/{code:str}/channels/{key:str}",
+    scope="senders:write",
+    channels="all",
+    status_code=200,
+)
 async def unauthorise_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str], key: FromPath[str]
 ) -> Response[SenderInfo]:
     """Take the right away again. What the channel has sent already goes on."""
-    caller.unbound()
     own = caller.channel(key).key
     return shown(request, await senders.unauthorise(system, code, own))
 
@@ -311,12 +293,6 @@ async def _warming(system: System, code: str) -> Warming:
     if found is None:
         raise NotFound("not_warming", code=code)
     return found
-
-
-def _allow(caller: Caller, *, approve: bool) -> None:
-    caller.unbound()
-    if approve:
-        caller.need("senders:approve")
 
 
 handlers = [

@@ -20,19 +20,17 @@ class SettingsShown(Struct, frozen=True):
     settings: list[Setting]
 
 
-@get("/api/settings", scope="operators:read")
-async def show_settings(system: System, caller: Caller, request: Call) -> Response[SettingsShown]:
+@get("/api/settings", scope="operators:read", channels="all")
+async def show_settings(system: System, request: Call) -> Response[SettingsShown]:
     """What is kept for how long, how much may come at once, and the ports of senders."""
-    caller.unbound()
     return shown(request, SettingsShown(runtime_settings.show(system)))
 
 
-@patch("/api/settings", scope="admin")
+@patch("/api/settings", scope="admin", channels="all")
 async def change_settings(
     system: System, caller: Caller, request: Call, data: JSONBody[Changed]
 ) -> Response[SettingsShown]:
     """Change those that are named, all or none; null brings back the default."""
-    caller.unbound()
     expected(request)(SettingsShown(runtime_settings.show(system)))
     changed = await runtime_settings.change(system, data, actor=caller.name)
     return shown(request, SettingsShown(changed))

@@ -15,7 +15,7 @@ from ums.errors import NotFound
 Zone = Annotated[str, QueryParameter(description="Whose wall clock days and hours go by.")]
 
 
-@get("/api/stats", scope="stats:read")
+@get("/api/stats", scope="stats:read", channels="own")
 async def show_stats(
     system: System,
     caller: Caller,

@@ -21,7 +21,7 @@ class Suppressed(Struct, frozen=True, forbid_unknown_fields=True):
     addresses: Annotated[list[str], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
-@get("/api/channels/{key:str}/suppressions", scope="lists:read")
+@get("/api/channels/{key:str}/suppressions", scope="lists:read", channels="own")
 async def list_suppressions(
     system: System,
     caller: Caller,
@@ -43,7 +43,7 @@ async def list_suppressions(
     )
 
 
-@post("/api/channels/{key:str}/suppressions", scope="lists:write", status_code=200)
+@post("/api/channels/{key:str}/suppressions", scope="lists:write", channels="own", status_code=200)
 async def add_suppressions(
     system: System, caller: Caller, key: FromPath[str], data: JSONBody[Suppressed]
 ) -> Change:
@@ -52,7 +52,12 @@ async def add_suppressions(
     return await suppressions.add(system, channel, data.addresses, actor=caller.name)
 
 
-@post("/api/channels/{key:str}/suppressions/lift", scope="lists:write", status_code=200)
+@post(
+    "/api/channels/{key:str}/suppressions/lift",
+    scope="lists:write",
+    channels="own",
+    status_code=200,
+)
 async def lift_suppressions(
     system: System, caller: Caller, key: FromPath[str], data: JSONBody[Suppressed]
 ) -> Change:

@@ -64,7 +64,7 @@ class TemplateTrial(Look, frozen=True, forbid_unknown_fields=True, kw_only=True)
     to: str
 
 
-@get("/api/channels/{key:str}/templates", scope="templates:read")
+@get("/api/channels/{key:str}/templates", scope="templates:read", channels="own")
 async def list_templates(
     system: System,
     caller: Caller,
@@ -79,7 +79,7 @@ async def list_templates(
         )
 
 
-@post("/api/channels/{key:str}/templates", scope="templates:write")
+@post("/api/channels/{key:str}/templates", scope="templates:write", channels="own")
 async def create_template(
     system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewTemplate]
 ) -> Response[TemplateShown]:
@@ -89,7 +89,7 @@ async def create_template(
     return shown(request, made, 201)
 
 
-@get("/api/channels/{key:str}/templates/{template_id:int}", scope="templates:read")
+@get("/api/channels/{key:str}/templates/{template_id:int}", scope="templates:read", channels="own")
 async def show_template(
     system: System,
     caller: Caller,
@@ -102,7 +102,11 @@ async def show_template(
     return shown(request, await store.show(system, caller.channel(key), template_id, version))
 
 
-@get("/api/channels/{key:str}/templates/{template_id:int}/versions", scope="templates:read")
+@get(
+    "/api/channels/{key:str}/templates/{template_id:int}/versions",
+    scope="templates:read",
+    channels="own",
+)
 async def list_versions(
     system: System, caller: Caller, paging: Paging, key: FromPath[str], template_id: FromPath[int]
 ) -> Page[VersionInfo]:
@@ -113,7 +117,9 @@ async def list_versions(
         )
 
 
-@patch("/api/channels/{key:str}/templates/{template_id:int}", scope="templates:write")
+@patch(
+    "/api/channels/{key:str}/templates/{template_id:int}", scope="templates:write", channels="own"
+)
 async def change_template(
     system: System,
     caller: Caller,
@@ -134,6 +140,7 @@ async def change_template(
 @post(
     "/api/channels/{key:str}/templates/{template_id:int}/preview",
     scope="templates:read",
+    channels="own",
     status_code=200,
 )
 async def preview_template(
@@ -156,7 +163,11 @@ async def preview_template(
     )
 
 
-@post("/api/channels/{key:str}/templates/{template_id:int}/test", scope="messages:send")
+@post(
+    "/api/channels/{key:str}/templates/{template_id:int}/test",
+    scope="messages:send",
+    channels="own",
+)
 async def test_template(
     system: System,
     caller: Caller,

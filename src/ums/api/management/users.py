@@ -32,7 +32,7 @@ Patched = Annotated[dict[str, Any], named(UserDraft.__struct_fields__)]
 Entries = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
-@get("/api/users", scope="users:read")
+@get("/api/users", scope="users:read", channels="own")
 async def list_users(
     system: System,
     caller: Caller,
@@ -69,7 +69,7 @@ async def list_users(
     return listed(found)
 
 
-@post("/api/users", scope="users:write", status_code=200)
+@post("/api/users", scope="users:write", channels="own", status_code=200)
 async def change_users(
     system: System, caller: Caller, request: Call, data: JSONBody[Entries]
 ) -> Report:
@@ -78,7 +78,7 @@ async def change_users(
     return await users.opt_with(system, rights, data, language_of(request))
 
 
-@get("/api/users/{userid:str}", scope="users:read")
+@get("/api/users/{userid:str}", scope="users:read", channels="own")
 async def show_user(
     system: System, caller: Caller, request: Call, userid: FromPath[str]
 ) -> Response[UserInfo]:
@@ -87,7 +87,7 @@ async def show_user(
         return shown(request, await administration.show(tx, caller, userid))
 
 
-@put("/api/users/{userid:str}", scope="users:write")
+@put("/api/users/{userid:str}", scope="users:write", channels="own")
 async def put_user(
     system: System,
     caller: Caller,
@@ -100,7 +100,7 @@ async def put_user(
     return shown(request, user, 201 if new else 200)
 
 
-@patch("/api/users/{userid:str}", scope="users:write")
+@patch("/api/users/{userid:str}", scope="users:write", channels="own")
 async def change_user(
     system: System,
     caller: Caller,
@@ -114,13 +114,13 @@ async def change_user(
     )
 
 
-@delete("/api/users/{userid:str}", scope="users:write")
+@delete("/api/users/{userid:str}", scope="users:write", channels="own")
 async def delete_user(system: System, caller: Caller, request: Call, userid: FromPath[str]) -> None:
     """Delete it and all it holds. Not for callers that are bound to channels."""
     await administration.delete(system, userid, caller, expected(request))
 
 
-@get("/api/users/{userid:str}/deliveries", scope="messages:read")
+@get("/api/users/{userid:str}/deliveries", scope="messages:read", channels="own")
 async def list_user_deliveries(
     system: System,
     caller: Caller,

@@ -41,6 +41,10 @@ Scope = Literal[
 SCOPES: frozenset[str] = frozenset(get_args(Scope))
 """Every scope there is."""
 
+ALL, OWN = "all", "own"
+"""Which callers a route or a page takes, as it declares by `channels`: only those that are bound to
+no channels, or bound ones too, which it keeps to their own."""
+
 OF_CHANNEL = frozenset(
     {
         "callbacks:write",

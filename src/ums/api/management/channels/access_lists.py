@@ -35,7 +35,7 @@ class Entries(Struct, frozen=True, forbid_unknown_fields=True):
     entries: Annotated[list[Entry], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
-@get("/api/channels/{key:str}/lists", scope="lists:read")
+@get("/api/channels/{key:str}/lists", scope="lists:read", channels="own")
 async def list_lists(
     system: System, caller: Caller, paging: Paging, key: FromPath[str], kind: Kind = "block"
 ) -> Page[ListInfo]:
@@ -45,7 +45,7 @@ async def list_lists(
     )
 
 
-@post("/api/channels/{key:str}/lists", scope="lists:write")
+@post("/api/channels/{key:str}/lists", scope="lists:write", channels="own")
 async def create_list(
     system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewList]
 ) -> Response[ListInfo]:
@@ -55,7 +55,7 @@ async def create_list(
     return shown(request, made, 201)
 
 
-@get("/api/channels/{key:str}/lists/{list_id:int}", scope="lists:read")
+@get("/api/channels/{key:str}/lists/{list_id:int}", scope="lists:read", channels="own")
 async def show_list(
     system: System, caller: Caller, request: Call, key: FromPath[str], list_id: FromPath[int]
 ) -> Response[ListInfo]:
@@ -63,7 +63,7 @@ async def show_list(
     return shown(request, await access_lists.find(system, caller.channel(key), list_id))
 
 
-@get("/api/channels/{key:str}/lists/{list_id:int}/entries", scope="lists:read")
+@get("/api/channels/{key:str}/lists/{list_id:int}/entries", scope="lists:read", channels="own")
 async def list_entries(
     system: System,
     caller: Caller,
@@ -83,7 +83,12 @@ async def list_entries(
     )
 
 
-@post("/api/channels/{key:str}/lists/{list_id:int}/entries", scope="lists:write", status_code=200)
+@post(
+    "/api/channels/{key:str}/lists/{list_id:int}/entries",
+    scope="lists:write",
+    channels="own",
+    status_code=200,
+)
 async def add_entries(
     system: System,
     caller: Caller,
@@ -100,6 +105,7 @@ async def add_entries(
 @post(
     "/api/channels/{key:str}/lists/{list_id:int}/entries/remove",
     scope="lists:write",
+    channels="own",
     status_code=200,
 )
 async def remove_entries(
@@ -117,7 +123,7 @@ async def remove_entries(
     )
 
 
-@delete("/api/channels/{key:str}/lists/{list_id:int}", scope="lists:write")
+@delete("/api/channels/{key:str}/lists/{list_id:int}", scope="lists:write", channels="own")
 async def delete_list(
     system: System, caller: Caller, key: FromPath[str], list_id: FromPath[int]
 ) -> None:

@@ -29,7 +29,7 @@ class NewOwnWord(NewWord, frozen=True, forbid_unknown_fields=True):
     exempt: Annotated[bool, Meta(description="The channel may use it after all.")] = False
 
 
-@get("/api/channels/{key:str}/rules", scope="channels:read")
+@get("/api/channels/{key:str}/rules", scope="channels:read", channels="own")
 async def show_rules(
     system: System, caller: Caller, request: Call, key: FromPath[str]
 ) -> Response[RulesShown]:
@@ -37,7 +37,7 @@ async def show_rules(
     return shown(request, show(await channels.rules_of(system, caller.channel(key).key)))
 
 
-@patch("/api/channels/{key:str}/rules", scope="channels:write")
+@patch("/api/channels/{key:str}/rules", scope="channels:write", channels="own")
 async def change_rules(
     system: System,
     caller: Caller,
@@ -58,7 +58,7 @@ async def change_rules(
     return shown(request, show(changed))
 
 
-@get("/api/words", scope="channels:read")
+@get("/api/words", scope="channels:read", channels="own")
 async def list_words(
     system: System, paging: Paging, sort: FromQuery[WordOrder] = "created_at"
 ) -> Page[Word]:
@@ -68,23 +68,21 @@ async def list_words(
     )
 
 
-@post("/api/words", scope="channels:write")
+@post("/api/words", scope="channels:write", channels="all")
 async def add_word(system: System, caller: Caller, data: JSONBody[NewWord]) -> Word:
     """Forbid a word to every channel."""
-    caller.unbound()
     return await content_filter.add(system, data.word, actor=caller.name)
 
 
-@delete("/api/words/{word_id:int}", scope="channels:write")
+@delete("/api/words/{word_id:int}", scope="channels:write", channels="all")
 async def remove_word(system: System, caller: Caller, word_id: FromPath[int]) -> None:
     """Allow it again."""
-    caller.unbound()
     await content_filter.remove(
         system, await content_filter.word_of(system, word_id), actor=caller.name
     )
 
 
-@get("/api/channels/{key:str}/words", scope="channels:read")
+@get("/api/channels/{key:str}/words", scope="channels:read", channels="own")
 async def list_own_words(
     system: System,
     caller: Caller,
@@ -99,7 +97,7 @@ async def list_own_words(
     )
 
 
-@post("/api/channels/{key:str}/words", scope="channels:write")
+@post("/api/channels/{key:str}/words", scope="channels:write", channels="own")
 async def add_own_word(
     system: System, caller: Caller, key: FromPath[str], data: JSONBody[NewOwnWord]
 ) -> Word:
@@ -110,7 +108,7 @@ async def add_own_word(
     )
 
 
-@delete("/api/channels/{key:str}/words/{word_id:int}", scope="channels:write")
+@delete("/api/channels/{key:str}/words/{word_id:int}", scope="channels:write", channels="own")
 async def remove_own_word(
     system: System, caller: Caller, key: FromPath[str], word_id: FromPath[int]
 ) -> None:

@@ -27,7 +27,7 @@ class StrategyChange(Struct, frozen=True, forbid_unknown_fields=True):
     valid: Annotated[bool, Meta(description="Requests for one that is not fail with 1015026.")]
 
 
-@get("/api/channels/{key:str}/strategies", scope="strategies:read")
+@get("/api/channels/{key:str}/strategies", scope="strategies:read", channels="own")
 async def list_strategies(
     system: System,
     caller: Caller,
@@ -41,7 +41,7 @@ async def list_strategies(
     )
 
 
-@post("/api/channels/{key:str}/strategies", scope="strategies:write")
+@post("/api/channels/{key:str}/strategies", scope="strategies:write", channels="own")
 async def create_strategy(
     system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewStrategy]
 ) -> Response[Strategy]:
@@ -51,7 +51,9 @@ async def create_strategy(
     return shown(request, made, 201)
 
 
-@get("/api/channels/{key:str}/strategies/{strategy_id:int}", scope="strategies:read")
+@get(
+    "/api/channels/{key:str}/strategies/{strategy_id:int}", scope="strategies:read", channels="own"
+)
 async def show_strategy(
     system: System, caller: Caller, request: Call, key: FromPath[str], strategy_id: FromPath[int]
 ) -> Response[Strategy]:
@@ -59,7 +61,9 @@ async def show_strategy(
     return shown(request, await strategies.show(system, caller.channel(key), strategy_id))
 
 
-@patch("/api/channels/{key:str}/strategies/{strategy_id:int}", scope="strategies:write")
+@patch(
+    "/api/channels/{key:str}/strategies/{strategy_id:int}", scope="strategies:write", channels="own"
+)
 async def change_strategy(
     system: System,
     caller: Caller,
@@ -80,7 +84,9 @@ async def change_strategy(
     return shown(request, changed)
 
 
-@delete("/api/channels/{key:str}/strategies/{strategy_id:int}", scope="strategies:write")
+@delete(
+    "/api/channels/{key:str}/strategies/{strategy_id:int}", scope="strategies:write", channels="own"
+)
 async def delete_strategy(
     system: System, caller: Caller, key: FromPath[str], strategy_id: FromPath[int]
 ) -> None:

@@ -81,13 +81,13 @@ class Callbacks(Struct, frozen=True):
     items: list[AddressInfo]
 
 
-@get("/api/channels/{key:str}/callbacks", scope="callbacks:read")
+@get("/api/channels/{key:str}/callbacks", scope="callbacks:read", channels="own")
 async def list_callbacks(system: System, caller: Caller, key: FromPath[str]) -> Callbacks:
     """The channel's addresses, in the order they were added."""
     return Callbacks(await endpoint_rows.list_addresses(system, caller.channel(key)))
 
 
-@post("/api/channels/{key:str}/callbacks", scope="callbacks:write")
+@post("/api/channels/{key:str}/callbacks", scope="callbacks:write", channels="own")
 async def add_callback(
     system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewCallback]
 ) -> Response[AddressInfo]:
@@ -106,7 +106,9 @@ async def add_callback(
     return shown(request, made, 201)
 
 
-@patch("/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
+@patch(
+    "/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write", channels="own"
+)
 async def change_callback(
     system: System,
     caller: Caller,
@@ -132,6 +134,7 @@ async def change_callback(
 @post(
     "/api/channels/{key:str}/callbacks/{callback_id:int}/verify",
     scope="callbacks:write",
+    channels="own",
     status_code=200,
 )
 async def verify_callback(
@@ -144,6 +147,7 @@ async def verify_callback(
 @post(
     "/api/channels/{key:str}/callbacks/{callback_id:int}/test",
     scope="callbacks:write",
+    channels="own",
     status_code=200,
 )
 async def test_callback(
@@ -156,6 +160,7 @@ async def test_callback(
 @post(
     "/api/channels/{key:str}/callbacks/{callback_id:int}/default",
     scope="callbacks:write",
+    channels="own",
     status_code=200,
 )
 async def make_callback_default(
@@ -168,6 +173,7 @@ async def make_callback_default(
 @post(
     "/api/channels/{key:str}/callbacks/{callback_id:int}/rotate",
     scope="callbacks:write",
+    channels="own",
     status_code=200,
 )
 async def rotate_callback(
@@ -184,7 +190,9 @@ async def rotate_callback(
     return await endpoints.rotate(system, channel, callback_id, overlap)
 
 
-@delete("/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write")
+@delete(
+    "/api/channels/{key:str}/callbacks/{callback_id:int}", scope="callbacks:write", channels="own"
+)
 async def delete_callback(
     system: System, caller: Caller, key: FromPath[str], callback_id: FromPath[int]
 ) -> None:
@@ -192,7 +200,7 @@ async def delete_callback(
     await endpoints.delete(system, caller.channel(key), callback_id)
 
 
-@get("/api/channels/{key:str}/batches", scope="callbacks:read")
+@get("/api/channels/{key:str}/batches", scope="callbacks:read", channels="own")
 async def list_batches(
     system: System,
     caller: Caller,
@@ -217,7 +225,7 @@ async def list_batches(
         )
 
 
-@get("/api/channels/{key:str}/batches/{batch_id:int}", scope="callbacks:read")
+@get("/api/channels/{key:str}/batches/{batch_id:int}", scope="callbacks:read", channels="own")
 async def show_batch(
     system: System, caller: Caller, key: FromPath[str], batch_id: FromPath[int]
 ) -> BatchDetail:
@@ -226,7 +234,12 @@ async def show_batch(
         return await administration.show_batch(tx, caller.channel(key), batch_id)
 
 
-@post("/api/channels/{key:str}/batches/replay", scope="callbacks:write", status_code=200)
+@post(
+    "/api/channels/{key:str}/batches/replay",
+    scope="callbacks:write",
+    channels="own",
+    status_code=200,
+)
 async def replay_batches(
     system: System, caller: Caller, key: FromPath[str], data: JSONBody[Replay]
 ) -> Replayed:

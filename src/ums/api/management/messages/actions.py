@@ -59,35 +59,37 @@ async def _channel_of(system: System, caller: Caller, msgid: str) -> int:
     return caller.channel(info.channelkey).id
 
 
-@post("/api/messages/{msgid:str}/retract", status_code=200, scope="messages:write")
+@post("/api/messages/{msgid:str}/retract", status_code=200, scope="messages:write", channels="own")
 async def retract(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Stop it for good, within 24 hours; tells what was stopped, gone, in flight and unknown."""
     channel = await _channel_of(system, caller, msgid)
     return await control.retract(system, channel, msgid, actor=caller.name)
 
 
-@post("/api/messages/{msgid:str}/cancel", status_code=200, scope="messages:write")
+@post("/api/messages/{msgid:str}/cancel", status_code=200, scope="messages:write", channels="own")
 async def cancel(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Stop it for good, however old it is."""
     channel = await _channel_of(system, caller, msgid)
     return await control.cancel(system, channel, msgid, actor=caller.name)
 
 
-@post("/api/messages/{msgid:str}/pause", status_code=200, scope="messages:write")
+@post("/api/messages/{msgid:str}/pause", status_code=200, scope="messages:write", channels="own")
 async def pause(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Stop it until it is resumed. Its lifetime goes on."""
     channel = await _channel_of(system, caller, msgid)
     return await control.pause(system, channel, msgid, actor=caller.name)
 
 
-@post("/api/messages/{msgid:str}/resume", status_code=200, scope="messages:write")
+@post("/api/messages/{msgid:str}/resume", status_code=200, scope="messages:write", channels="own")
 async def resume(system: System, caller: Caller, msgid: FromPath[str]) -> Tally:
     """Let it go on."""
     channel = await _channel_of(system, caller, msgid)
     return await control.resume(system, channel, msgid, actor=caller.name)
 
 
-@post("/api/messages/{msgid:str}/reschedule", status_code=200, scope="messages:write")
+@post(
+    "/api/messages/{msgid:str}/reschedule", status_code=200, scope="messages:write", channels="own"
+)
 async def reschedule(
     system: System, caller: Caller, msgid: FromPath[str], data: JSONBody[Start]
 ) -> MessageInfo:
@@ -100,7 +102,7 @@ async def reschedule(
         return await reports.message(tx, msgid, channel)
 
 
-@post("/api/messages/{msgid:str}/resend", status_code=200, scope="messages:write")
+@post("/api/messages/{msgid:str}/resend", status_code=200, scope="messages:write", channels="own")
 async def resend(
     system: System,
     caller: Caller,
@@ -114,7 +116,7 @@ async def resend(
     )
 
 
-@post("/api/messages/{msgid:str}/resolve", status_code=200, scope="messages:write")
+@post("/api/messages/{msgid:str}/resolve", status_code=200, scope="messages:write", channels="own")
 async def resolve(
     system: System, caller: Caller, msgid: FromPath[str], data: JSONBody[Found]
 ) -> Resolved:

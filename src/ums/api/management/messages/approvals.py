@@ -21,7 +21,7 @@ class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=MAX_WHY)] = ""
 
 
-@get("/api/approvals", scope="messages:approve")
+@get("/api/approvals", scope="messages:approve", channels="own")
 async def list_approvals(
     system: System,
     caller: Caller,
@@ -40,7 +40,9 @@ async def list_approvals(
     )
 
 
-@post("/api/messages/{msgid:str}/approve", scope="messages:approve", status_code=200)
+@post(
+    "/api/messages/{msgid:str}/approve", scope="messages:approve", channels="own", status_code=200
+)
 async def approve_message(system: System, caller: Caller, msgid: FromPath[str]) -> MessageInfo:
     """Let it go. Its lifetime begins now, or when the channel's quiet hours are over. Not for who
     asked for it, owns it, or made the token that asked."""
@@ -48,7 +50,7 @@ async def approve_message(system: System, caller: Caller, msgid: FromPath[str]) 
     return await _shown(system, caller, msgid)
 
 
-@post("/api/messages/{msgid:str}/refuse", scope="messages:approve", status_code=200)
+@post("/api/messages/{msgid:str}/refuse", scope="messages:approve", channels="own", status_code=200)
 async def refuse_message(
     system: System, caller: Caller, msgid: FromPath[str], data: JSONBody[Refusal]
 ) -> MessageInfo:

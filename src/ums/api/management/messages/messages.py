@@ -25,7 +25,7 @@ from ums.errors import UmsError, Unavailable
 from ums.web.edge import address_of
 
 
-@get("/api/messages", scope="messages:read")
+@get("/api/messages", scope="messages:read", channels="own")
 async def list_messages(
     system: System,
     caller: Caller,
@@ -54,7 +54,7 @@ async def list_messages(
         )
 
 
-@get("/api/messages/{msgid:str}", scope="messages:read")
+@get("/api/messages/{msgid:str}", scope="messages:read", channels="own")
 async def show_message(system: System, caller: Caller, msgid: FromPath[str]) -> MessageInfo:
     """A message with counts by state, which add up to its audience."""
     async with system.database.read() as tx:
@@ -64,6 +64,7 @@ async def show_message(system: System, caller: Caller, msgid: FromPath[str]) -> 
 @get(
     "/api/messages/{msgid:str}/events",
     scope="messages:read",
+    channels="own",
     gives="text/event-stream",
     media_type="text/event-stream",
 )
@@ -94,7 +95,7 @@ async def _still_reads(system: System, request: Request[Any, Any, Any], msgid: s
     return True
 
 
-@get("/api/messages/{msgid:str}/deliveries", scope="messages:read")
+@get("/api/messages/{msgid:str}/deliveries", scope="messages:read", channels="own")
 async def list_deliveries(
     system: System,
     caller: Caller,
@@ -124,7 +125,7 @@ async def list_deliveries(
         )
 
 
-@get("/api/deliveries/{delivery_id:int}", scope="messages:read")
+@get("/api/deliveries/{delivery_id:int}", scope="messages:read", channels="own")
 async def show_delivery(
     system: System, caller: Caller, delivery_id: FromPath[int]
 ) -> DeliveryHistory:
@@ -133,7 +134,7 @@ async def show_delivery(
         return await reports.delivery(tx, delivery_id, caller.channels)
 
 
-@get("/api/deliveries/{delivery_id:int}/attempts", scope="messages:read")
+@get("/api/deliveries/{delivery_id:int}/attempts", scope="messages:read", channels="own")
 async def list_attempts(
     system: System, caller: Caller, paging: Paging, delivery_id: FromPath[int]
 ) -> Page[AttemptInfo]:

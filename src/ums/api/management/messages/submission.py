@@ -23,7 +23,7 @@ class NewMessage(MessageRequest, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-@post("/api/messages", scope="messages:send")
+@post("/api/messages", scope="messages:send", channels="own")
 async def send_message(
     caller: Caller, request: Call, data: JSONBody[NewMessage]
 ) -> Response[Accepted]:
