@@ -98,9 +98,9 @@ async def test_a_body_that_does_not_fit(
 
 
 async def test_several_things_are_listed(shared: Door, admin: Token) -> None:
-    answer = await shared.get("/api/audit?since=yesterday", admin)
-    body = problem(answer, 400, "bad_filter", "since")
-    assert [flaw["field"] for flaw in body["errors"]] == ["since"]
+    answer = await shared.get("/api/audit?sort=yesterday", admin)
+    body = problem(answer, 400, "bad_filter", "sort")
+    assert [flaw["field"] for flaw in body["errors"]] == ["sort"]
 
 
 @pytest.mark.parametrize(

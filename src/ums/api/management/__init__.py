@@ -26,7 +26,7 @@ from ums.api.management.channels import access_lists, channels, policy, strategi
 from ums.api.management.dependencies import caller, paging, system
 from ums.api.management.messages import actions, approvals, messages, submission
 from ums.api.management.middleware import Door, settle
-from ums.web.bodies import BoundedRequest as Call
+from ums.api.management.strict_request import StrictRequest
 
 __all__ = ["openapi", "router", "settle"]
 
@@ -63,7 +63,7 @@ def router() -> Router:
             *installation.handlers,
         ],
         middleware=[Door],
-        request_class=Call,
+        request_class=StrictRequest,
         opt={"body": "json"},
         dependencies={
             "caller": Provide(caller, sync_to_thread=False),

@@ -17,8 +17,8 @@ calls `core` and answers; `caller.channel(key)` gives a channel that is the call
 NotFound.
 """
 
-from collections.abc import Iterable
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from litestar import Litestar, Request
 from litestar.enums import RequestEncodingType
@@ -28,6 +28,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ums.api.authentication import count, refuse_foreign
 from ums.api.management.idempotency import once
+from ums.api.management.strict_request import fault, is_of
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.identity import grants
@@ -42,6 +43,7 @@ OPEN = "open"
 """The scope of what anybody may see: the schema."""
 
 _JSON = "application/json"
+_PAGING: Final[dict[str, Any]] = {"limit": int, "after": str}  # which routes have by a dependency
 Call = Request[Any, Any, Any]
 
 
@@ -90,7 +92,7 @@ def _is_open(handler: Any) -> bool:
 def _check(request: Call, handler: Any) -> None:
     """Raises Invalid for what no value of the route can be, WrongMedia for a body of another
     type."""
-    _check_query(request, handler.opt["query"], handler.opt["untexted"])
+    _check_query(request, handler.opt["query"])
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     takes: str = handler.opt["takes"]
     if takes and media != takes and not (takes == _JSON and _is_json(media)):
@@ -101,20 +103,20 @@ def _is_json(media: str) -> bool:
     return media.startswith("application/") and media.endswith("+json")
 
 
-def _check_query(request: Call, known: frozenset[str], untexted: frozenset[str]) -> None:
+def _check_query(request: Call, known: Mapping[str, Any]) -> None:
     seen: set[str] = set()
     for name, value in request.query_params.multi_items():
         if name not in known:
             raise Invalid("unknown_field", field=name[:40])
         if name in seen:
             raise Invalid("bad_filter", field=name, detail=Detail("given_twice"))
-        if name in untexted and value.strip().lower() in ("", "null"):
+        if not is_of(known[name], str) and value.strip().lower() in ("", "null"):
             # msgspec would read it as if it was not there.
             raise Invalid("bad_filter", field=name, detail=Detail("no_value"))
+        detail = fault(known[name], value)
+        if detail is not None:
+            raise Invalid("bad_filter", field=name, detail=detail)
         seen.add(name)
-    limit = request.query_params.get("limit", "1")
-    if not (limit.isascii() and limit.isdigit()):
-        raise Invalid("bad_filter", field="limit", detail=Detail("not_whole"))
 
 
 # -- when the application is built --------------------------------------------------------------
@@ -137,19 +139,10 @@ def _settle(handler: HTTPRouteHandler, query: Iterable[Any]) -> None:
         raise RuntimeError(f"{handler} does not say which scope it needs")
     if not _is_open(handler) and handler.opt.get("channels") not in (ALL, OWN):
         raise RuntimeError(f"{handler} does not say whether bound callers may call it")
-    handler.opt["query"] = frozenset(one.field_alias for one in query)
-    fields = handler.parsed_fn_signature.parameters
-    handler.opt["untexted"] = frozenset(
-        one.field_alias
-        for one in query
-        if one.field_name in fields and not _is_text(fields[one.field_name])
-    )
+    own = handler.parsed_fn_signature.parameters
+    types = _PAGING | {name: field.annotation for name, field in own.items()}
+    handler.opt["query"] = {one.field_alias: types[one.field_name] for one in query}
     handler.opt["takes"] = _takes(handler)
-
-
-def _is_text(field: Any) -> bool:
-    """Whether the parameter may be any text."""
-    return field.annotation is str or str in get_args(field.annotation)
 
 
 def _takes(handler: HTTPRouteHandler) -> str:

@@ -20,6 +20,7 @@ from ums import __version__
 from ums.api.management.middleware import OPEN
 from ums.api.problem_details import MEDIA_TYPE, Problem
 from ums.bounds import MOST_ID
+from ums.core.common.timestamps import MOMENT
 from ums.core.imports.columns import HeaderRow
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -103,8 +104,11 @@ class _Shapes:
 
 def _mark_times(properties: dict[str, Any]) -> None:
     """Say of texts that are times that they are (RFC 3339): by their names, of which a test holds
-    every answer to the rule."""
+    every answer to the rule; of those that callers give also how they are read."""
     for name, schema in properties.items():
+        for one in schema.get("anyOf", [schema]):
+            if one.get("format") == "date-time":
+                one["pattern"] = MOMENT
         if name.endswith(("_at", "_until")) or name == "at":
             for one in schema.get("anyOf", [schema]):
                 if one.get("type") == "string":
@@ -191,6 +195,8 @@ def _parameter(drawn: dict[str, Any]) -> dict[str, Any]:
     for limit in ("minimum", "maximum"):
         if limit in schema:
             schema[limit] = int(schema[limit])
+    if schema.get("format") == "date-time":
+        schema["pattern"] = MOMENT
     if drawn["in"] == "path":
         schema |= {"minLength": 1} if schema["type"] == "string" else _ID
     kept = {

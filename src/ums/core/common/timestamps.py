@@ -1,10 +1,18 @@
 """Times that callers give."""
 
 from datetime import datetime
+from typing import Final
 
 from ums.errors import Detail, Invalid
 
 _LAST = 221_845_392_000_000  # the year 9000: days after it can still be reckoned with
+
+MOMENT: Final = (
+    r"^(19[7-9][0-9]|[2-8][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+    r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""A time as RFC 3339 writes it, of 1970 to 8999: what a program gives."""
 
 
 def milliseconds(moment: datetime, field: str) -> int:
