@@ -29,6 +29,7 @@ CHOSEN = {
         "template_limit",
     },
     ("core/spreadsheets/reader.py", "reason"): {"sheet_unreadable", "sheet_columns", "sheet_limit"},
+    ("console/pasted_lines.py", "reason"): {"people_wrong", "addresses_wrong", "entries_wrong"},
     ("web/bodies.py", "self.kind.reason"): {"too_large", "material_large"},
     ("api/v1/retract.py", "error.reason"): {"message_unknown"},
     ("api/problem_details.py", "'unknown_field' if unknown else 'missing'"): {

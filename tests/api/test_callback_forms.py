@@ -18,7 +18,8 @@ from ums.core.identity.scopes import OF_CHANNEL
         (("callbacks:write",), False, 403),
         (("callbacks:write", "channels:read", "messages:send"), True, 403),
         (("callbacks:write", "channels:write"), True, 403),
-        (tuple(sorted(OF_CHANNEL)), True, 201),
+        (tuple(sorted(OF_CHANNEL)), True, 403),
+        (tuple(sorted({*OF_CHANNEL, "channels:write"})), True, 201),
         (("admin",), False, 201),
     ],
 )
@@ -60,6 +61,22 @@ async def test_the_channel_s_own_key_switches_the_hosted_form_on_and_others_do_n
         given = [asked.headers.get("authorization") for asked in receiver.asked]
         secret = base64.b64encode(f"{channel.key}:{channel.secret}".encode()).decode()
         assert given == [None, *[f"Basic {secret}"] * 3]
+
+
+async def test_who_cannot_replace_the_secret_cannot_have_it_sent(door: Door) -> None:
+    """Not even with all that the secret itself allows: it would outlive the token."""
+    with_settings(door.system, **ALLOWED)
+    channel = await door.channel()
+    path = f"/api/channels/{channel.key}/callbacks"
+    most = await door.api_token(*OF_CHANNEL, "messages:approve", channels=[channel.key])
+    enough = await door.api_token(*OF_CHANNEL, "channels:write", channels=[channel.key])
+    async with receiving(channel.key, channel.secret) as receiver:
+        asked = {"url": receiver.url, "form": "hosted"}
+        assert (await door.post(f"/api/channels/{channel.key}/rotate", {}, most)).status == 403
+        refused = await door.post(path, asked, most)
+        assert refused.told == (403, 4005, "callback_hosted")
+        assert receiver.asked == []
+        assert (await door.post(path, asked, enough)).status == 201
 
 
 async def test_a_password_is_never_shown(door: Door) -> None:

@@ -236,3 +236,71 @@ async def test_a_material(door: Door, visit: Visit, language: str) -> None:
     assert alone.status_code == 413
     assert set(told(alone.text)) == {"file"}
     assert (await visitor.get("/materials")).text.count("<tbody>") == 0
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_pasted_lines_are_named(door: Door, visit: Visit, language: str) -> None:
+    visitor, channel = await visit(), await door.channel()
+    headers = {"Accept-Language": language}
+    made = await visitor.post(f"/channels/{channel.key}/lists", data={"name": "L", "kind": "block"})
+    for path, field, good in (
+        (f"/channels/{channel.key}/suppressions", "addresses", "a1@example.com"),
+        (made.headers["location"].partition("?")[0], "entries", "someone"),
+    ):
+        text = f"{good}\r\nb a d\r\n\r\nworse one\r\n@"
+        refused = await visitor.post(path, data={field: text}, headers=headers)
+        assert refused.status_code == 400
+        words = told(refused.text)[field]
+        assert "2 (b a d), 4 (worse one), 5 (@)" in words
+        assert in_language([words], language)
+        await followed(visitor, await visitor.post(path, data={field: good}))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_columns_of_an_import(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    files = {"file": ("a.csv", b"A,B,C,D,E\n1,2,3,4,5\n")}
+    path = (await visitor.post("/imports", files=files)).headers["location"]
+    data = {
+        "column": ["userid", "userid", "user.", "user.", "email"],
+        "attribute": ["", "", "full name", "", ""],
+        "start": "1",
+    }
+    refused = await visitor.post(path, data=data, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert set(errors) == {"column-1", "column-2", "column-3"}
+    assert in_language([*errors.values()], language)
+    assert "bind_id" not in refused.text.partition('role="alert"')[2][:600]
+    part = await visitor.post(path, data=data, headers={**headers, "HX-Request": "true"})
+    assert all(words in unescape(part.text) for words in errors.values())
+    good = {**data, "column": ["userid", "", "user.", "", "email"]}
+    good["attribute"] = ["", "", "full_name", "", ""]
+    assert (await visitor.post(path, data=good)).status_code == 303
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_default_values_name_the_variable(door: Door, visit: Visit, language: str) -> None:
+    visitor, channel = await visit(), await door.channel()
+    headers = {"Accept-Language": language}
+    source = {"name": "One", "subject": "s", "kind": "html", "html": "<p>x</p>"}
+    data = {**source, "defaults": '{"order no": 1}'}
+    refused = await visitor.post(f"/channels/{channel.key}/templates", data=data, headers=headers)
+    assert refused.status_code == 400
+    errors = told(refused.text)
+    assert "order no" in errors.pop("defaults")
+    assert errors == {}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_zone_of_a_warm_up(door: Door, visit: Visit, language: str) -> None:
+    visitor, headers = await visit(), {"Accept-Language": language}
+    await followed(visitor, await visitor.post("/senders", data=SENDER))
+    plan = {"start": "50", "growth": "30", "target": "1000", "zone": "00:00 Asia/Shanghai"}
+    refused = await visitor.post("/senders/main/warm-up", data=plan, headers=headers)
+    assert refused.status_code == 400
+    words = told(refused.text)["zone"]
+    assert "00:00" not in words
+    assert in_language([words], language)
+    right = {**plan, "zone": "Asia/Shanghai"}
+    assert (await visitor.post("/senders/main/warm-up", data=right)).status_code == 303

@@ -107,6 +107,7 @@ async def password(request: AnyRequest) -> Response[str]:
 @post("/account/password", scope="any", recent=True)
 async def change_password(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     fields = await given(request)
+    audit_log.about(visitor.name)
     try:
         proof = await _check_new(system, visitor, fields)
         await operators.change(

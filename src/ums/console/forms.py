@@ -1,5 +1,6 @@
 """Forms: what was typed, and what is wrong with it, beside the field it is about."""
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, get_args
@@ -33,12 +34,21 @@ class Form:
 
     def _tell(self, error: UmsError, language: str, fields: Mapping[str, str]) -> None:
         named = str(error.values.get("field", "")) or _FIELD_OF.get(error.reason, "")
-        field = fields.get(named, named)
-        words, known = _without_name(error, language), field and field in self.values
+        field, part = self._place(named, fields)
+        words, known = _without_name(error, language, part), field and field in self.values
         if known:
             self.errors[field] = _with(self.errors.get(field, ""), words)
         else:
             self.trouble = _with(self.trouble, _of_no_field(error, words, language))
+
+    def _place(self, named: str, fields: Mapping[str, str]) -> tuple[str, str]:
+        """The form's field, and the part of it: `defaults.colour` is the part colour of a field."""
+        field = fields.get(named, named)
+        if field in self.values or not named:
+            return field, ""
+        outer = re.split(r"[.\[]", named)[0]
+        part = named[len(outer) + 1 :]
+        return fields.get(outer, outer), "" if set(part) & set(".[]") else part
 
     def value(self, name: str) -> str:
         found = self.values.get(name)
@@ -72,8 +82,9 @@ def _of_no_field(error: UmsError, words: str, language: str) -> str:
 _LABEL = "\ue000"  # stands for the field's label, which only the page knows
 
 
-def _without_name(error: UmsError, language: str) -> str:
-    """What is wrong, in the words of a page: without the name that programs know the field by."""
+def _without_name(error: UmsError, language: str, part: str = "") -> str:
+    """What is wrong, in the words of a page: without the name that programs know the field by, but
+    with the name of the `part` of it."""
     if error.reason == "missing":
         return Words(language)("fill_in")
     told = copy(error)
@@ -82,6 +93,8 @@ def _without_name(error: UmsError, language: str) -> str:
     for name in (_LABEL, "subject"):
         for mark in (": ", "：", " 不合法："):
             words = words.removeprefix(name + mark)
+    if part:
+        return f"{part}{Words(language)('colon')}{words}"
     return words[:1].upper() + words[1:]
 
 

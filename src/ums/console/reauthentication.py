@@ -18,6 +18,7 @@ from ums.console.dependencies import System
 from ums.console.dependencies import Visitor as Signed
 from ums.console.forms import Form, given, refused, wait
 from ums.console.rendering import AnyRequest, go, page
+from ums.core.audit import audit_log
 from ums.core.identity import login
 from ums.errors import UmsError
 
@@ -71,6 +72,7 @@ async def ask(request: AnyRequest) -> Response[str]:
 async def confirm(request: AnyRequest, system: System, visitor: Signed) -> Response[str]:
     """Gives the session another cookie, too: one that was stolen before is good no more."""
     fields = await given(request)
+    audit_log.about(visitor.name)
     password, code = fields.get("password", ""), fields.get("code", "")
     try:
         token = await login.prove(system, visitor.signed_in, password, code)

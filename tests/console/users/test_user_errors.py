@@ -77,3 +77,22 @@ async def test_a_segment(door: Door, visit: Visit, language: str) -> None:
         assert set(errors) == {"name", "conditions"}
         assert in_language([*errors.values()], language)
     assert len(await segments.list_segments(door.system)) == 1
+
+
+@LANGUAGES
+@pytest.mark.parametrize("tag", ["vip gold", "a,b", "vip/gold", "汉" * 14])
+async def test_a_tag_that_is_none_changes_nobody(
+    door: Door, visit: Visit, language: str, tag: str
+) -> None:
+    visitor = await visit(language=language)
+    await visitor.post("/users", data={"userid": "li", "email:all": "li@example.org"})
+    data = {"userid": "li", "tag": tag, "doing": "add", "filter_search": "li"}
+    answer = await visitor.post("/users-chosen", data=data)
+    assert (answer.status_code, answer.headers["location"].startswith("/users?")) == (303, True)
+    page = (await visitor.get(answer.headers["location"])).text
+    assert ("40 bytes" in page, "40 字节" in page) == (language == "en", language == "zh")
+    assert "add.tag" not in page
+    async with door.system.database.read() as tx:
+        found = await users.find(tx, "li")
+    assert found is not None
+    assert found.tags == {}

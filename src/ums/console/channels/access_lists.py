@@ -7,11 +7,12 @@ from litestar.params import FromPath
 
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused, sort_of
+from ums.console.pasted_lines import entries_of, is_entry
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import Entry
 from ums.core.context.directory import Channel
-from ums.errors import Invalid, UmsError
+from ums.errors import UmsError
 
 KINDS: Final = ("block", "allow")
 
@@ -107,14 +108,11 @@ async def change_entries(
             entry = _entry(fields["remove"])
             await access_lists.remove(system, channel, info.kind, list_id, [entry], actor=actor)
         else:
-            typed = [line.strip() for line in fields.get("entries", "").split("\n")]
-            entries = [_entry(line) for line in typed if line]
-            if not entries:
-                raise Invalid("missing", field="entries")
+            typed = fields.get("entries", "")
+            given_lines = entries_of(typed, is_entry, field="entries", reason="entries_wrong")
+            entries = [_entry(line) for line in given_lines]
             await access_lists.add(system, channel, info.kind, list_id, entries, actor=actor)
     except UmsError as error:
-        if str(error.values.get("field", "")).startswith("entries"):
-            error.values["field"] = "entries"
         form = refused(request, {"entries": fields.get("entries", "")}, error)
         return await _list(request, system, channel, list_id, form, error.status)
     return go(f"/channels/{channel.key}/lists/{list_id}", "lists.did_change")

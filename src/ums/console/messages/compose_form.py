@@ -7,6 +7,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ums.console.forms import parted
+from ums.console.pasted_lines import refuse_lines
 from ums.core.common.field_errors import ErrorList
 from ums.core.common.identifiers import is_userid
 from ums.core.messages.new_message import Among, Attachment, MessageRequest, Recipient
@@ -15,7 +16,6 @@ from ums.errors import Detail, Invalid
 from ums.mail.addresses import BadAddress, clean
 
 MAX_PEOPLE: Final = 1000  # that are typed; more come as a list
-MAX_TOLD: Final = 100  # lines that name nobody
 
 
 def content_of(
@@ -69,18 +69,17 @@ def _people(text: str, userids: Collection[str], *, skip: bool) -> list[Recipien
     """Those who are named, one a line or between commas; the lines that name nobody are left out
     if `skip`. Raises Invalid."""
     found: dict[str, Recipient] = {}
-    bad: list[str] = []
+    bad: list[tuple[int, str]] = []
     for number, one in _named(text):
         person = _person(one, userids)
         if person is None:
-            bad.append(f"{number} ({one[:60]})")
+            bad.append((number, one))
         else:
             found[one] = person
     if len(found) > MAX_PEOPLE:
         raise Invalid("too_many", field="people", limit=MAX_PEOPLE)
-    if bad and not skip:
-        lines = ", ".join(bad[:MAX_TOLD]) + (" …" if len(bad) > MAX_TOLD else "")
-        raise Invalid("people_wrong", field="people", count=len(bad), lines=lines)
+    if not skip:
+        refuse_lines(bad, field="people", reason="people_wrong")
     return list(found.values())
 
 

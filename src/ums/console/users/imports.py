@@ -27,7 +27,14 @@ from ums.core.imports.columns import Choice, has_userid
 from ums.core.imports.drafts import ColumnView, ImportInfo, Preview, TopRow
 from ums.core.imports.dry_run import dry_run
 from ums.core.imports.row_mapping import KIND_OF
-from ums.core.spreadsheets.headings import ATTRIBUTE, BOTH, COLUMNS, attribute_for
+from ums.core.spreadsheets.headings import (
+    ATTRIBUTE,
+    BOTH,
+    COLUMNS,
+    attribute_for,
+    is_attribute,
+    letters,
+)
 from ums.core.users.visibility import bind_names
 from ums.errors import Conflict, Invalid, UmsError
 from ums.web.streams import pieces_of, temporary_file
@@ -187,6 +194,7 @@ async def _draft(
         form=form,
         holds=holds,
         known=_offered(visitor.caller, holds),
+        wrong=_column_errors(holds, language_of(request)),
         names=[_attribute(one, column) for one, column in zip(holds, columns, strict=True)],
         sheets=[] if preview is None else [(name, name) for name in preview.sheets],
         tops=[] if preview is None else _header_rows(preview, language_of(request)),
@@ -237,6 +245,30 @@ def _columns(fields: dict[str, list[str]]) -> list[str]:
     ]
 
 
+def _column_errors(columns: Sequence[str], language: str) -> list[str]:
+    """What is wrong with each column, "" where nothing is: told in the words of the page."""
+    words, errors = Words(language), list[str]()
+    for place, column in enumerate(columns):
+        taken = {BOTH, "userid", "email"} if column == BOTH else {column, BOTH}
+        alike = taken if column in ("userid", "email", BOTH) else {column}
+        before = [letters(other) for other in range(place) if columns[other] in alike]
+        if column.startswith(ATTRIBUTE) and not is_attribute(column):
+            errors.append(words("imports.attribute_wrong"))
+        elif column and before:
+            errors.append(words("imports.column_twice", letter=before[0]))
+        else:
+            errors.append("")
+    return errors
+
+
+def _check_columns(columns: Sequence[str], language: str) -> None:
+    """Raises Invalid with what is wrong with each column."""
+    wrong = _column_errors(columns, language)
+    told = [f"{letters(place)} – {words}" for place, words in enumerate(wrong) if words]
+    if told:
+        raise Invalid("columns_wrong", columns=" ".join(told))
+
+
 @post("/imports/{id:int}", scope="users:write", channels="all")
 async def start_import(
     request: AnyRequest, system: System, visitor: Visitor, id: FromPath[int]
@@ -251,6 +283,7 @@ async def start_import(
             choice = Choice(last.get("sheet") or None, _row_of(last))
             await drafts.change(system, id, bind_id=bind_id, choice=choice, remembered=True)
             return go(f"/imports/{id}")
+        _check_columns(columns, language_of(request))
         await drafts.change(system, id, columns=columns, bind_id=bind_id)
         if "start" in fields:
             await drafts.start(system, id)

@@ -10,12 +10,13 @@ from litestar.response import Stream
 from ums.console.dependencies import System, Visitor
 from ums.console.export import stream_csv
 from ums.console.forms import Form, given, lists, refused, sort_of
+from ums.console.pasted_lines import entries_of, is_address
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.audit import audit_log
 from ums.core.context.directory import Channel
 from ums.core.deliveries import suppressions
 from ums.core.deliveries.suppressions import SuppressionOrder
-from ums.errors import Invalid, UmsError
+from ums.errors import UmsError
 
 COLUMNS = ("address", "reason", "reply", "delivery_id", "created_at", "expires_at")
 
@@ -59,15 +60,12 @@ async def add_suppressions(
 ) -> Response[str]:
     """Suppress what was typed, one a line."""
     channel, fields = visitor.caller.channel(key), await given(request)
-    typed = [line.strip() for line in fields.get("addresses", "").split("\n")]
     try:
-        addresses = [line for line in typed if line]
-        if not addresses:
-            raise Invalid("missing", field="addresses")
+        addresses = entries_of(
+            fields.get("addresses", ""), is_address, field="addresses", reason="addresses_wrong"
+        )
         await suppressions.add(system, channel, addresses, actor=visitor.caller.name)
     except UmsError as error:
-        if str(error.values.get("field", "")).startswith("addresses"):
-            error.values["field"] = "addresses"
         form = refused(request, {"addresses": fields.get("addresses", "")}, error)
         return await _list(request, system, channel, form, error.status)
     return go(f"/channels/{channel.key}/suppressions", "lists.did_suppress")

@@ -14,6 +14,7 @@ from ums.console.forms import Form, given, lists, parted, refused, sort_of, whol
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.audit import audit_log
 from ums.core.common.field_errors import Check, all_of
+from ums.core.common.identifiers import is_tag
 from ums.core.common.pagination import number
 from ums.core.deliveries import suppressions
 from ums.core.reporting import reports
@@ -113,6 +114,9 @@ async def change_chosen(request: AnyRequest, system: System, visitor: Visitor) -
     if not tag or doing not in ("add", "del"):
         audit_log.look()
         return go(back, "users.did_nothing")
+    if not is_tag(tag):
+        audit_log.look()
+        return go(back, "users.did_refuse_tag")
     done = await bulk_actions.tag(system, visitor.caller, chosen, TagChange(doing, tag))
     return go(_list_with(asked, done=str(done)), "users.did_tag")
 

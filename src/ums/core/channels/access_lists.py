@@ -192,6 +192,8 @@ async def forget(tx: Tx) -> None:
 
 def check_title(name: str) -> None:
     """The name of a list, segment or strategy. Raises Invalid."""
+    if not name:
+        raise Invalid("missing", field="name")
     if not 1 <= len(name) <= 60 or not name.isprintable() or name.strip() != name:
         raise Invalid("bad_value", field="name")
 

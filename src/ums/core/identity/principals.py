@@ -45,10 +45,10 @@ class Principal(Struct, frozen=True):
 
     def may_see_secret(self, channel: Channel) -> bool:
         """Whether the MasterSecret of `channel` is in its hands anyway: it is the channel's own
-        key, or may replace that secret."""
+        key, or may replace that secret and do all that the secret allows."""
         if isinstance(self.account, Channel):
             return self.account.id == channel.id
-        replacing = Rights(OF_CHANNEL, frozenset({channel.id}))
+        replacing = Rights(OF_CHANNEL | {"channels:write"}, frozenset({channel.id}))
         return Rights(self.scopes, self.channels).cover(replacing)
 
     def sees(self, channel_id: int) -> bool:

@@ -20,7 +20,7 @@ from ums.core.senders import quota_ledger, reputation
 from ums.core.tables import senders
 from ums.core.tables import spending as spent
 from ums.db import Tx
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail.warm_up_plan import WarmUp, read
 
 MOST_START: Final = 10**6
@@ -168,7 +168,7 @@ def _check_zone(plan: WarmUp) -> None:
     try:
         ZoneInfo(plan.zone)
     except (ValueError, KeyError, OSError):
-        raise Invalid("cap_reset", field="zone", reset=plan.zone[:60]) from None
+        raise Invalid("bad_rule", field="zone", detail=Detail("zone_name")) from None
 
 
 def _shown(row: Any) -> Warming:
