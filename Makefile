@@ -2,7 +2,8 @@
 # Needed: make, a POSIX shell and Python 3.11 or newer with venv. Everything else comes by pip.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults soak lint types audit lock screenshots bench build sbom clean
+.PHONY: help run dev test test-fast coverage check hooks faults faults-sample soak lint types audit lock \
+	screenshots bench build sbom clean
 .DELETE_ON_ERROR:
 
 # The first of these that is 3.11 or newer; or say which: make run PYTHON=/opt/python/bin/python3
@@ -13,7 +14,9 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 
 # Passed on: make run ARGS='--port 9000', make test PYTEST_ARGS='-k sandbox'
 ARGS ?=
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal
+# Images of containers set it. Here Python starts a thousand times, and would compile all each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,17 +33,45 @@ FRONTEND := $(shell find frontend -name node_modules -prune -o -type f -print)
 INPUTS := $(VENV)/pyvenv.cfg pyproject.toml $(LOCKS) hatch_build.py $(FRONTEND)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Install what is missing, then start UMS
 	@exec $(BIN)/ums serve $(ARGS)
 
-test: $(VENV)/.installed-dev ## Run all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# Its data folder is its own; a change of a source starts UMS anew, one of the frontend builds it.
+dev: export UMS_DATA_DIR := var/dev
+dev: export UMS_ADMIN_PASSWORD := green harbour lantern
+dev: $(VENV)/.installed-dev ## Run UMS on made-up data, and start it anew on each change
+	@[ -e $(UMS_DATA_DIR)/ums.db ] || $(BIN)/ums dev seed --users 5000 --messages 300
+	@echo 'Log in as admin, password: $(UMS_ADMIN_PASSWORD)'
+	@$(BIN)/watchfiles --target-type command --ignore-paths src/ums/console/static \
+	"sh -c '$(MAKE) -s $(VENV)/.installed-dev && exec $(BIN)/ums serve $(ARGS)'" src/ums frontend/src
+
+test: $(VENV)/.installed-dev ## Run all tests but the fault runs
+	$(BIN)/python -m pytest -m 'not faults' $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.installed-dev ## Run the quick tests of every package, on SQLite (a minute)
+	$(BIN)/python -m pytest --fast $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev ## Lint, types and tests of one file: make check FILE=src/ums/...
+	@$(BIN)/python tools/check.py $(FILE)
+
+coverage: $(VENV)/.installed-dev ## Run all tests but the fault runs, and measure what they reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m 'not faults' $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+hooks: $(VENV)/.installed-dev ## Check what is committed and pushed, from now on
+	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 faults: $(VENV)/.installed-dev ## Kill UMS thousands of times, and write down what was counted
 	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal --kills 1000 --phase-kills 50 --web-kills 200 --stops 200 \
 	--power-cuts 200 --outage 600 --targets --record docs/fault-results.md $(ARGS)
+
+faults-sample: $(VENV)/.installed-dev ## Each of the fault runs with few kills, as CI does
+	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal --kills 25 --phase-kills 1 --web-kills 3 --stops 1 \
+	--power-cuts 3 --outage 3 $(ARGS)
 
 soak: $(VENV)/.installed-dev ## Two hours of mail with one fault after the other, on both databases
 	$(BIN)/python -m pytest tests/faults/test_soak.py -n 2 --soak 120 --record docs/soak-results.md $(ARGS)

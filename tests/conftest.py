@@ -20,6 +20,7 @@ from support import audited as audited_entries
 from support import postgres
 from support.clocks import Time
 from support.databases import Databases
+from support.fast import fast_choice, untested_packages
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import AppContext
@@ -44,7 +45,8 @@ KILLS = 25  # per database; CI asks for at least 50 in all
 SAMPLES = {"phase-kills": 3, "web-kills": 6, "stops": 3, "power-cuts": 6}
 OUTAGE = 6.0  # seconds
 REQUESTS = 3_000
-FAULTS = Path(__file__).parent / "faults"
+TESTS = Path(__file__).parent
+FAULTS = TESTS / "faults"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,6 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", default=None, help="a file for what the fault tests counted")
     help = f"generated requests to the API, in all (default {REQUESTS})"
     parser.addoption("--requests", type=int, default=REQUESTS, help=help)
+    help = "few tests of every package: quick ones, on SQLite, one case of each"
+    parser.addoption("--fast", action="store_true", help=help)
     help = "a folder for pictures of the console's pages"
     parser.addoption("--screenshots", default=None, help=help)
 
@@ -179,10 +183,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ums.db"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out: processes that are killed, browsers, PostgreSQL."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    """Mark what needs more than this process, and keep what was asked for."""
     for item in items:
-        assert isinstance(item, pytest.Function)
         if FAULTS in item.path.parents:
             item.add_marker("faults")
         if "browser_path" in item.fixturenames:
@@ -190,6 +193,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if "postgresql" in given or "postgres_server" in item.fixturenames:
             item.add_marker("postgresql")
+    if config.getoption("--fast"):
+        chosen = set(fast_choice(items))
+        if not config.option.file_or_dir and (left := untested_packages(chosen, TESTS)):
+            raise pytest.UsageError(f"no fast test is about {', '.join(sorted(left))}")
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = [item for item in items if item in chosen]
 
 
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:

@@ -64,6 +64,7 @@ def package_files() -> set[str]:
     return {name.removeprefix("src/") for name in names}
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_whole_package(wheel: set[str]) -> None:
     assert package_files() - wheel == set()
     assert "ums/console/html/base.html" in wheel

@@ -3,6 +3,7 @@
 import json
 from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ thoroughly = settings(
 )
 
 
+@pytest.mark.slow
 @thoroughly
 @given(path=ADDRESSES, body=BODIES, by_key=st.booleans())
 async def test_nothing_that_is_sent_breaks_it(

@@ -46,6 +46,7 @@ async def test_a_burst_gets_no_further(strict: Door, channel: OneChannel) -> Non
     assert statuses.count(429) == 150 - PAIR.free
 
 
+@pytest.mark.slow
 async def test_tokens_cannot_be_guessed_either(strict: Door) -> None:
     tries = [strict.get("/api/users", f"ums_{n}") for n in range(ADDRESS.free + 60)]
     statuses = [one.status for one in await asyncio.gather(*tries)]
@@ -62,6 +63,7 @@ async def _guess(door: Door, names: int) -> int:
     return (await door.get("/api/messages", "ums_wrong")).status if told else 0
 
 
+@pytest.mark.slow
 async def test_one_guesser_of_many_names_keeps_no_program_out(
     strict: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

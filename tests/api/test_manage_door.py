@@ -54,6 +54,7 @@ async def test_every_route_says_its_scope_and_is_in_the_document() -> None:
     assert {scope for _, _, scope in told} <= SCOPES
 
 
+@pytest.mark.slow
 async def test_nobody_comes_in_without_credentials(shared: Door) -> None:
     wrong = ("ums_" + "x" * 43, "nonsense", ("nobody", "secret"))
     for method, path, _ in OPERATIONS:

@@ -207,6 +207,7 @@ async def test_the_document_is_served_to_anybody(shared: Door, caller: OneChanne
     assert yaml.raw.startswith(b"components:")
 
 
+@pytest.mark.slow
 async def test_every_operation_is_told_wholly(shared: Door) -> None:
     ids = set()
     for method, path, operation in openapi.operations(openapi.the_document()):

@@ -10,6 +10,7 @@ from cli.conftest import Ums
 ADULTS = {"attribute": {"name": "age", "op": "ge", "value": 18}}
 
 
+@pytest.mark.slow
 def test_segments(ums: Ums, tmp_path: Path) -> None:
     made = ums("segment", "create", "成年人", "--conditions", json.dumps(ADULTS), "--json").json
     assert made["conditions"] == ADULTS

@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from cli.conftest import Ums
 
 
+@pytest.mark.slow
 def test_a_template_from_its_making_to_its_closing(ums: Ums, tmp_path: Path) -> None:
     ums("channel", "create", "Orders", "--key", "1234")
     html, text = tmp_path / "a.html", tmp_path / "a.txt"

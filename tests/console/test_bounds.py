@@ -14,6 +14,8 @@ from console.test_walk import forms_of
 from console.world import furnish
 from support.doors import Door
 
+pytestmark = pytest.mark.slow
+
 BEYOND = (2**63, 10**30, int("9" * 2_000))
 WIDEST = (2**31, 2**63 - 1)  # names nothing either, but may be asked for
 ODD = ("%00", "a%00b", "%ED%A0%80")

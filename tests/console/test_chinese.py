@@ -34,6 +34,7 @@ def filled(form: PostForm, bad: str) -> dict[str, list[str] | str]:
     return {name: bad if name in form.typed else value for name, value in form.fields.items()}
 
 
+@pytest.mark.slow
 async def test_no_form_is_refused_in_english(door: Door, visit: Visit) -> None:
     visitor = await visit(language="zh")
     pages, found, refused = await furnish(door, visitor), [], 0
@@ -84,6 +85,7 @@ SOURCES: Final = (
 MJML: Final = "<mjml><mj-body><mj-nothing></mj-body></mjml>"
 
 
+@pytest.mark.slow
 async def test_whatever_is_wrong_with_a_template_is_told_in_chinese(
     door: Door, visit: Visit
 ) -> None:

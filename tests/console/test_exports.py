@@ -79,6 +79,7 @@ async def test_a_hostile_filter_is_refused_before_the_file_begins(
             assert f'lang="{language}' in answer.text, (path, name)
 
 
+@pytest.mark.slow
 async def test_no_filter_breaks_a_file_or_a_page_off(door: Door, visit: Visit) -> None:
     """Every answer comes to its end: httpx raises where one does not."""
     visitor, token = await visit(), await door.api_token()

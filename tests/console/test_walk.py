@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import httpx
+import pytest
 from msgspec import Struct
 
 from console.conftest import Visit
@@ -88,6 +89,7 @@ def forms_of(html: str, *, typed: bool = True) -> list[PostForm]:
     return [one for one in found if not SPARED.search(one.action)]
 
 
+@pytest.mark.slow
 async def test_nothing_typed_anywhere_breaks_out(door: Door, visit: Visit) -> None:
     visitor = await visit()
     pages = await furnish(door, visitor)

@@ -20,9 +20,10 @@ from ums.config import Settings
 from ums.db import open_database, patience
 from ums.errors import Unavailable
 
-pytestmark = pytest.mark.skipif(
-    not postgres.can_start(), reason="no PostgreSQL is here to be started"
-)
+pytestmark = [
+    pytest.mark.skipif(not postgres.can_start(), reason="no PostgreSQL is here to be started"),
+    pytest.mark.slow,
+]
 BODY = {"aud_email": [{"data": ["a@example.org"]}], "msg_email": [{"subject": "s", "text": "t"}]}
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from support.fakes import Call, SmtpServer
 from support.flow import Flow, open_flow, until, with_settings
 from ums.core.context.app_context import AppContext
@@ -80,6 +82,7 @@ async def test_what_a_person_lets_go_on_goes_on(system: AppContext) -> None:
             assert (await flow.sender()).stopped_at is not None
 
 
+@pytest.mark.slow
 async def test_content_that_nobody_takes_pauses_its_message_once(system: AppContext) -> None:
     async def spam(call: Call) -> bytes | None:
         await asyncio.sleep(0.02)  # no faster than the guard looks

@@ -18,6 +18,8 @@ from support.databases import beside, execute
 from ums.cli.processes.bootstrap import FILE
 from ums.config import Settings
 
+pytestmark = pytest.mark.slow
+
 _numbers = count()
 
 

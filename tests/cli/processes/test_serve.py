@@ -23,6 +23,8 @@ from ums.config import Settings
 from ums.db import DataLock, HeldError
 from ums.migrations import runner
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Terminal:

@@ -71,6 +71,7 @@ async def server(
 LINE = b"* 1 FETCH (UID 1 FLAGS (" + b"\\Seen " * 1000 + b"))\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["sqlite"])
 @pytest.mark.parametrize(
     ("floods", "flood"),

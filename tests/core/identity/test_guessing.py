@@ -132,6 +132,7 @@ async def test_one_limit(system: AppContext, time: Time, limit: Limit) -> None:
     assert max(found) > 0.9 * hardest(limit)  # else the papers exaggerate
 
 
+@pytest.mark.slow
 async def test_many_accounts_from_one_address(
     system: AppContext, time: Time, looked_at: list[str], staff: list[str]
 ) -> None:

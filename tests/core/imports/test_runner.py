@@ -312,6 +312,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_killed_importer_loses_and_doubles_nothing(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ WORDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_whatever_is_thrown_at_it_ends_in_a_declared_way() -> None:
     dice = random.Random(20261125)
     rendered = 0

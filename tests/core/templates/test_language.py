@@ -220,6 +220,7 @@ def ours(source: str, as_html: bool) -> str | None:
         return None
 
 
+@pytest.mark.slow
 @given(sources, st.booleans())
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_it_says_what_jinja_says(source: str, as_html: bool) -> None:

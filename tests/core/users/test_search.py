@@ -163,6 +163,7 @@ async def plan_of(system: AppContext, sought: str) -> str:
         return "\n".join(str(row[-1]) for row in rows) + "\n"
 
 
+@pytest.mark.slow
 def test_no_spelling_is_a_part_of_others() -> None:
     letters = "a9é光龍Ж\U00020bb7\U000f0001\uffff"
     texts = [*letters, *map("".join, product(letters, repeat=2))]

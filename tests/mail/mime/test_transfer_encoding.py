@@ -41,6 +41,7 @@ def decoded(made: Encoder, pieces: list[int | str]) -> str:
     return payload.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 @given(mails())
 @settings(max_examples=500, deadline=None)
 @example((["a", ""], [0, 1]))
