@@ -164,3 +164,20 @@ async def test_who_asks_for_too_much_is_logged(door: Door, visit: Visit) -> None
     found = [(one["actor"].partition(":")[0], one["route"]) for one in logs]
     assert found == [("operator", "POST /tokens"), ("token", "GET /api/audit")]
     assert {one["event"] for one in logs} == {"forbidden"}
+
+
+async def test_entries_of_the_gate_say_about_what(door: Door, visit: Visit) -> None:
+    visitor, channel = await visit(), await door.channel()
+    draft = {"channel": channel.key, "to": "people", "people": "a@example.org", "with": "text"}
+    kept = await visitor.post("/send", data={**draft, "subject": "s", "body": "t"})
+    assert kept.status_code == 303
+    id = kept.headers["location"].split("/")[2]
+    assert (await _last(door, "draft.keep")).subject == f"draft {id}"
+    path = f"/statistics.csv?by=channel&days=7&channel={channel.key}"
+    assert (await visitor.get(path)).status_code == 200
+    assert (await _last(door, "statistics.export")).subject == f"{channel.key}, 7 days by channel"
+    await visitor.post("/account/confirm", data={"password": "wrong", "code": ""})
+    entry = await _last(door, "sign_in.failed")
+    assert entry.subject == entry.actor.partition(":")[2]
+    await visitor.post("/logout")
+    assert (await _last(door, "operator.sign_out")).subject == entry.subject

@@ -47,6 +47,7 @@ async def log_in(request: AnyRequest, system: System) -> Response[str]:
 
 @post("/logout", scope="any")
 async def log_out(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
+    audit_log.about(visitor.name)
     await sessions.end(system, visitor.signed_in.session_id)
     return go("/login", cookies=[session_cookie(request, "")])
 

@@ -9,6 +9,7 @@ from ums.console.dependencies import System, Visitor
 from ums.console.export import CSV, MARK, lines, saved_as
 from ums.console.forms import Form
 from ums.console.rendering import AnyRequest, page
+from ums.core.audit import audit_log
 from ums.core.identity.principals import Principal
 from ums.core.reporting import statistics as stats
 from ums.core.reporting.statistics import StatsReport
@@ -54,6 +55,8 @@ async def statistics(request: AnyRequest, system: System, visitor: Visitor) -> R
 async def export(request: AnyRequest, system: System, visitor: Visitor) -> Response[bytes]:
     form = _form(request)
     report = await _report(system, visitor.caller, form)
+    channel = form.value("channel") or "all channels"
+    audit_log.about(f"{channel}, {form.value('days')} days by {form.value('by')}")
     rows = [[getattr(one, name) for name in _COLUMNS] for one in (*report.items, report.total)]
     content = (MARK + lines([_heads(visitor.caller, form), *rows])).encode()
     return Response(content, media_type=CSV, headers=saved_as("statistics.csv"))

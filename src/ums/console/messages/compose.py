@@ -14,6 +14,7 @@ from ums.console.messages.compose_form import fields_of
 from ums.console.messages.submission import EMPTY, FIELDS, read, typed
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.sandbox.mail_csp import HTML_HEADERS
+from ums.core.audit import audit_log
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Principal
 from ums.core.messages import approval, compose, drafts, template_preview
@@ -94,6 +95,7 @@ async def _keep(
         form = refused(request, {**EMPTY, **fields}, errors[0], FIELDS, errors)
         return await form_page(request, system, visitor, channel, form, draft, errors[0].status)
     id = await drafts.save(system, operator_id, channel.id, content, draft.id if draft else None)
+    audit_log.about(f"draft {id}")
     return go(f"/send/{id}/check")
 
 
