@@ -226,6 +226,8 @@ def _check_port(given: NewMailbox, before: Any) -> None:
     mailbox would be a way to try the ports of others."""
     own = None if before is None else imap.read(before.settings)
     known = own is not None and (own.host, own.port) == (given.host.strip(), given.port)
+    if not 1 <= given.port <= 65535:
+        return  # which is told already
     if given.port not in imap.FREE_PORTS and not given.allow_port and not known:
         raise Invalid("mailbox_port", field="port", port=given.port)
 
