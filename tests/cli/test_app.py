@@ -141,8 +141,16 @@ def test_what_cannot_be_sent_is_refused_as_the_api_does(ums: Ums, tmp_path: Path
 
 
 def test_no_backup_was_restored(ums: Ums) -> None:
-    assert ums("restored", "show", "--json").json == {"backup_at": None, "waiting": 0}
-    assert ums("restored", "confirm", "--json").json == {"backup_at": None, "waiting": 0}
+    assert ums("restored", "show", "--json").json == {
+        "backup_at": None,
+        "waiting": 0,
+        "messages": [],
+    }
+    assert ums("restored", "confirm", "--json").json == {
+        "backup_at": None,
+        "waiting": 0,
+        "messages": [],
+    }
 
 
 def test_unknown_things(ums: Ums) -> None:
