@@ -49,10 +49,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern="^(x-forwarded|forwarded)$",
         ),
     ] = "x-forwarded"
-    connections: Annotated[
+    http_connections: Annotated[
         int, _about("Connections to the web server at the same time at most.", ge=1)
     ] = 800
-    connections_per_address: Annotated[
+    http_connections_per_address: Annotated[
         int,
         _about(
             "The same of one client (an IPv4 address, the /64 of an IPv6 one);"
@@ -60,7 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             ge=1,
         ),
     ] = 200
-    head_seconds: Annotated[
+    http_head_seconds: Annotated[
         float, _about("Longest time a request's head may take, from its first byte.", gt=0)
     ] = 10.0
     data_dir: Annotated[
@@ -101,10 +101,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     lease_seconds: Annotated[
         float, _about("A worker that has not reported for this long is taken for dead.", gt=0)
     ] = 25.0
-    stop_seconds: Annotated[
+    shutdown_seconds: Annotated[
         float, _about("How long a graceful stop waits for mail that is at the dot.")
     ] = 12.0
-    doubt_seconds: Annotated[
+    unknown_retry_seconds: Annotated[
         float,
         _about("How long after an unknown outcome a transactional mail is sent again, once."),
     ] = 75.0
@@ -148,11 +148,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     dot_seconds: Annotated[
         float, _about("Wait for the reply after a mail's end (RFC 5321 4.5.3.2.6).")
     ] = 600.0
-    body_limit: Annotated[int, _about("Largest request body of the API.")] = 10 * 1024 * 1024
+    body_limit_bytes: Annotated[int, _about("Largest request body of the API.")] = 10 * 1024 * 1024
     body_seconds: Annotated[float, _about("Longest time a request's body may take.")] = 60.0
-    file_limit: Annotated[int, _about("Largest attachments of one mail, in total.")] = (
-        20 * 1024 * 1024
-    )
+    attachments_limit_bytes: Annotated[
+        int, _about("Largest attachments of one mail, in total.")
+    ] = 20 * 1024 * 1024
     public_url: Annotated[
         str,
         _about(
@@ -162,8 +162,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern=r"^(https?://[^\s/?#@\\]+/?)?$",
         ),
     ] = ""
-    material_limit: Annotated[int, _about("Largest material.")] = 20 * 1024 * 1024
-    material_space: Annotated[
+    material_limit_bytes: Annotated[int, _about("Largest material.")] = 20 * 1024 * 1024
+    materials_limit_bytes: Annotated[
         int, _about("What all materials together may take; each counts 65536 at least.")
     ] = 2 * 1024 * 1024 * 1024
     material_seconds: Annotated[
@@ -179,13 +179,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "Networks (CIDR, comma) callbacks may go to although they are private, at any port."
         ),
     ] = ""
-    callback_batch: Annotated[
+    callback_batch_size: Annotated[
         int, _about("Most records of one callback; so many go at once.", ge=1, le=1000)
     ] = 100
-    callback_seconds: Annotated[
+    callback_batch_seconds: Annotated[
         float, _about("How long a record waits for others to share its callback.")
     ] = 10.0
-    callback_sessions: Annotated[
+    callback_concurrency: Annotated[
         int, _about("Callback addresses told at the same time, per process.", ge=2)
     ] = 50
     two_factor_roles: Annotated[
@@ -196,28 +196,28 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern=("^((administrator|operator|viewer)( ?, ?(administrator|operator|viewer))*)?$"),
         ),
     ] = ""
-    callback_dead_days: Annotated[
+    dead_callback_retention_days: Annotated[
         float, _about("Days for which callbacks that nobody took are kept, to be replayed.")
     ] = 30.0
-    callback_done_days: Annotated[
+    done_callback_retention_days: Annotated[
         float, _about("Days for which callbacks that were taken are kept.")
     ] = 3.0
-    message_days: Annotated[
+    message_retention_days: Annotated[
         float,
         _about(
             "Days for which messages that are over are kept, with their deliveries and attempts;"
             " 0 is for ever."
         ),
     ] = 0.0
-    audit_days: Annotated[float, _about("Days for which the audit log is kept; 0 is for ever.")] = (
-        0.0
-    )
+    audit_retention_days: Annotated[
+        float, _about("Days for which the audit log is kept; 0 is for ever.")
+    ] = 0.0
     import_rows: Annotated[int, _about("Most rows of one uploaded spreadsheet.")] = 100_000
-    import_size: Annotated[int, _about("Largest uploaded spreadsheet.")] = 20 * 1024 * 1024
+    import_limit_bytes: Annotated[int, _about("Largest uploaded spreadsheet.")] = 20 * 1024 * 1024
     import_seconds: Annotated[
         float, _about("Longest time the reading of a spreadsheet may take.")
     ] = 300.0
-    import_memory: Annotated[int, _about("Memory the reading of a spreadsheet may take.")] = (
+    import_memory_bytes: Annotated[int, _about("Memory the reading of a spreadsheet may take.")] = (
         512 * 1024 * 1024
     )
     sandbox_keep: Annotated[int, _about("Mails the sandbox keeps; older ones are removed.")] = 1_000

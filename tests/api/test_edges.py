@@ -91,5 +91,7 @@ async def test_no_number_breaks_a_free_body(shared: Door, world: World, number: 
         assert answer.status < 500, (path, made(number), answer.raw)
         if path.startswith("/api") and isinstance(number, int) and abs(number) > MOST_ID:
             assert answer.status == 400, (path, answer.raw)
-    answer = await shared.ask("PATCH", "/api/settings", admin, json={"message_days": number})
+    answer = await shared.ask(
+        "PATCH", "/api/settings", admin, json={"message_retention_days": number}
+    )
     assert answer.status < 500, answer.raw

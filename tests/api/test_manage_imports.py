@@ -233,7 +233,7 @@ async def test_a_form_that_does_not_fit(shared: Door, admin: Token) -> None:
 
 
 async def test_an_upload_that_is_too_large(shared: Door, admin: Token) -> None:
-    most = shared.system.settings.import_size
+    most = shared.system.settings.import_limit_bytes
     answer = await upload(shared, admin, b"x" * (most + 1), "a.csv")
     assert answer.told == (400, 4004, "sheet_limit")
     answer = await upload(shared, admin, b"x" * (most + 100_000), "a.csv")

@@ -146,7 +146,7 @@ async def test_json_by_another_name(shared: Door, admin: Token) -> None:
 
 
 async def test_a_body_that_is_too_large(shared: Door, admin: Token) -> None:
-    body = b'{"name": "' + b"x" * shared.system.settings.body_limit + b'"}'
+    body = b'{"name": "' + b"x" * shared.system.settings.body_limit_bytes + b'"}'
     problem(await shared.post("/api/channels", body, admin), 413, "too_large")
 
 

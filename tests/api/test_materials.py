@@ -258,7 +258,7 @@ async def test_it_may_come_byte_by_byte(shared: Door, caller: OneChannel) -> Non
 
 
 async def test_limits_of_size_and_space(settings: Settings) -> None:
-    small = structs.replace(settings, material_limit=300_000, material_space=600_000)
+    small = structs.replace(settings, material_limit_bytes=300_000, materials_limit_bytes=600_000)
     async with open_door(small) as door:
         channel = await door.channel()
         for size, status in ((300_001, 413), (500_000, 413), (300_000, 200)):
@@ -331,7 +331,7 @@ async def test_materials_and_urls_share_the_limit(settings: Settings) -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     elsewhere = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/b.txt"
-    limited = structs.replace(settings, fetch_allow="127.0.0.1/32", file_limit=100)
+    limited = structs.replace(settings, fetch_allow="127.0.0.1/32", attachments_limit_bytes=100)
     async with server, open_door(limited) as door:
         channel = await door.channel()
         url = (await upload(door, channel, attachment(b"x" * 40))).body["url"]

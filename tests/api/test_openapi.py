@@ -364,7 +364,7 @@ async def test_a_head_that_is_too_large_is_described(shared: Door, label: str) -
 
 
 async def test_what_takes_too_long_is_described(settings: Settings) -> None:
-    impatient = structs.replace(settings, body_seconds=0.2, head_seconds=0.2)
+    impatient = structs.replace(settings, body_seconds=0.2, http_head_seconds=0.2)
     async with open_door(impatient) as door:
         channel = await door.channel()
         for label in OPERATIONS:

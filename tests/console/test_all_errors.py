@@ -219,7 +219,7 @@ async def test_a_rule_for_replies(door: Door, visit: Visit, language: str) -> No
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_a_material(door: Door, visit: Visit, language: str) -> None:
     visitor, headers = await visit(), {"Accept-Language": language}
-    large = b"x" * (door.system.settings.material_limit + 1)
+    large = b"x" * (door.system.settings.material_limit_bytes + 1)
     for files, status in (
         ({"file": ("", b"")}, 400),
         ({"file": ("large.bin", large)}, 400),

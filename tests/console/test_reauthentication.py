@@ -100,18 +100,21 @@ async def test_rules_and_settings_are_asked_for_of_whoever_may_change_them(
     boss, viewer = await visit(), await visit("viewer")
     time.at += RECENT + 1
     assert (await viewer.get(path)).status_code == 200
-    for page, fields in ((path, {"approval": "on"}), ("/settings", {"audit_days": "31"})):
+    for page, fields in ((path, {"approval": "on"}), ("/settings", {"audit_retention_days": "31"})):
         assert (await boss.get(page)).headers["location"].startswith(PAGE)
         assert (await boss.post(page, data=fields)).headers["location"].startswith(PAGE)
     assert not (await channels.rules_of(door.system, channel.key)).approval
-    assert door.system.settings.audit_days != 31
+    assert door.system.settings.audit_retention_days != 31
     await boss.post(PAGE, data={"password": PASSWORD})
     rules = {"approval": "on", "approval_from": "1", "zone": "UTC"}
     rules |= {"broadcasts_per_day": "0", "requests_per_second": "0"}
     assert "did=" in (await boss.post(path, data=rules)).headers["location"]
     assert (await channels.rules_of(door.system, channel.key)).approval
-    assert "did=" in (await boss.post("/settings", data={"audit_days": "31"})).headers["location"]
-    assert door.system.settings.audit_days == 31
+    assert (
+        "did="
+        in (await boss.post("/settings", data={"audit_retention_days": "31"})).headers["location"]
+    )
+    assert door.system.settings.audit_retention_days == 31
 
 
 async def test_nothing_is_done_before(late: httpx.AsyncClient, door: Door) -> None:

@@ -58,7 +58,7 @@ async def receiver(folder: Path, port: int, *words: str) -> AsyncIterator[Proces
 
 
 async def test_the_receiver_of_the_page(system: AppContext, tmp_path: Path) -> None:
-    with_settings(system, callback_allow="127.0.0.1/32", callback_seconds=0.05)
+    with_settings(system, callback_allow="127.0.0.1/32", callback_batch_seconds=0.05)
     async with SmtpServer() as smtp:
         flow: Flow = await open_flow(system, smtp)
         port = free_port()

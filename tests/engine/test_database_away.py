@@ -87,7 +87,7 @@ _LEASES_END = text("UPDATE workers SET lease_until = 1")
 
 
 def _hasty(system: AppContext) -> Settings:
-    return msgspec.structs.replace(system.settings, stop_seconds=0.3, lease_seconds=60.0)
+    return msgspec.structs.replace(system.settings, shutdown_seconds=0.3, lease_seconds=60.0)
 
 
 async def _after(gate: asyncio.Event) -> None:

@@ -35,7 +35,7 @@ async def test_the_intent_is_durable_before_the_dot_arrives(system: AppContext) 
 async def test_a_transactional_mail_in_doubt_goes_out_once_more_and_never_thrice(
     system: AppContext,
 ) -> None:
-    with_settings(system, doubt_seconds=0.05)
+    with_settings(system, unknown_retry_seconds=0.05)
     async with SmtpServer() as server:
         server.script["DOT"] = lambda call: DROP_TAKEN
         flow = await open_flow(system, server)
@@ -66,7 +66,7 @@ async def test_a_late_reply_is_waited_for(system: AppContext, dialect: str) -> N
 
 
 async def test_a_broadcast_in_doubt_is_held(system: AppContext) -> None:
-    with_settings(system, doubt_seconds=0.05)
+    with_settings(system, unknown_retry_seconds=0.05)
     async with SmtpServer() as server:
         server.script["DOT"] = lambda call: (
             DROP_TAKEN if call.rcpt_to == ["u3@example.cn"] else None
@@ -215,7 +215,7 @@ async def _held(flow: Flow, msgid: str, count: int) -> bool:
 
 
 async def test_a_stop_does_not_wait_longer_than_it_may(system: AppContext) -> None:
-    with_settings(system, stop_seconds=0.2, sessions=2)
+    with_settings(system, shutdown_seconds=0.2, sessions=2)
     forever = asyncio.Event()
 
     async def hold(call: Call) -> None:
@@ -233,7 +233,7 @@ async def test_a_stop_does_not_wait_longer_than_it_may(system: AppContext) -> No
 
 async def test_a_stop_while_connecting_is_quick(system: AppContext) -> None:
     """What has not begun need not be waited for."""
-    with_settings(system, stop_seconds=3600.0)
+    with_settings(system, shutdown_seconds=3600.0)
     forever = asyncio.Event()
 
     async def hold(call: Call) -> None:

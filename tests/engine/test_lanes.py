@@ -140,7 +140,7 @@ async def test_urgent_mail_finds_a_session_while_all_others_hang(system: AppCont
 
     async with SmtpServer() as server:
         server.script["RCPT"] = slow
-        with_settings(system, sessions=5, stop_seconds=0.2)
+        with_settings(system, sessions=5, shutdown_seconds=0.2)
         flow = await open_flow(system, server)
         async with running(system):
             warm = await flow.send(*(f"w{n}@example.cn" for n in range(40)))

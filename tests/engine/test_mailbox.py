@@ -40,7 +40,7 @@ async def test_what_stands_in_the_sent_folder_is_sent(system: AppContext) -> Non
 
 
 async def test_a_single_mail_is_found_before_it_would_be_sent_again(system: AppContext) -> None:
-    with_settings(system, doubt_seconds=60.0)
+    with_settings(system, unknown_retry_seconds=60.0)
     async with SmtpServer() as server, ImapServer() as box:
         server.script["DOT"] = lambda call: DROP_TAKEN
         flow = await open_flow(system, server)

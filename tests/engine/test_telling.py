@@ -62,7 +62,7 @@ async def test_a_changed_octet_spoils_the_signature(system: AppContext) -> None:
 
 
 async def test_a_hundred_go_at_once_and_fewer_when_they_are_old(system: AppContext) -> None:
-    async with open_telling(system, callback_seconds=3600) as telling, running(system):
+    async with open_telling(system, callback_batch_seconds=3600) as telling, running(system):
         await only(telling, 0)
         await telling.flow.send(*(f"a{n}@example.cn" for n in range(250)))
         told = await telling.receiver.until_told(200)
@@ -70,7 +70,7 @@ async def test_a_hundred_go_at_once_and_fewer_when_they_are_old(system: AppConte
         assert len(told) == 200
         left = [row for row in await telling.records() if row.batch_id is None]
         assert len(left) == 50
-        with_settings(system, callback_seconds=0.05)
+        with_settings(system, callback_batch_seconds=0.05)
         told = await telling.receiver.until_told(250)
     assert [len(asked.records) for asked in telling.receiver.posts] == [100, 100, 50]
     assert [r["sender_id"] for r in told] == [f"a{n}@example.cn" for n in range(250)]
@@ -81,7 +81,7 @@ async def test_one_batch_is_in_flight_and_the_order_is_kept(
     system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted", 0.1, 0.1, 0.1)
-    async with open_telling(system, callback_batch=10) as telling:
+    async with open_telling(system, callback_batch_size=10) as telling:
         await only(telling, 0)
         telling.receiver.script = [500, None, reset, 503, None]
         async with running(system):

@@ -142,7 +142,7 @@ async def test_no_proxy_of_the_environment_is_used(
 
 
 async def test_a_slow_address_holds_up_nobody(system: AppContext) -> None:
-    own = {"stop_seconds": 0.2}
+    own = {"shutdown_seconds": 0.2}
     async with (
         open_telling(system, "slow", **own) as slow,
         open_telling(system, "1234", **own) as good,
@@ -161,7 +161,7 @@ async def test_failing_addresses_leave_room_for_others(
     system: AppContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps(monkeypatch, "hosted", *[0.01] * 1000)
-    own = {"callback_sessions": 2, "stop_seconds": 0.2}
+    own = {"callback_concurrency": 2, "shutdown_seconds": 0.2}
     async with AsyncExitStack() as stack:
         bad = [
             await stack.enter_async_context(open_telling(system, f"bad{n}", **own))
@@ -186,9 +186,9 @@ async def test_failing_addresses_leave_room_for_others(
 @pytest.mark.parametrize("dialect", ["postgresql"])
 async def test_two_workers_tell_each_record_once(settings: Settings) -> None:
     async with open_system(settings) as one, open_system(settings) as two:
-        async with open_telling(one, callback_batch=7) as telling:
-            with_settings(two, callback_allow="127.0.0.1/32", callback_batch=7)
-            with_settings(two, callback_seconds=0.05)
+        async with open_telling(one, callback_batch_size=7) as telling:
+            with_settings(two, callback_allow="127.0.0.1/32", callback_batch_size=7)
+            with_settings(two, callback_batch_seconds=0.05)
             async with running(one), running(two):
                 for part in range(5):
                     names = [f"a{part}.{n}@example.cn" for n in range(100)]
@@ -209,7 +209,7 @@ async def until_settled(telling: Telling) -> None:
 
 
 async def test_a_stop_ends_what_hangs(system: AppContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_telling(system, stop_seconds=0.2) as telling:
+    async with open_telling(system, shutdown_seconds=0.2) as telling:
         telling.receiver.script = [hang]
         async with running(system):
             await telling.flow.send("a@example.cn")

@@ -40,7 +40,7 @@ class Engine:
             "demo": "false",
             "log_level": "warning",
             "lease_seconds": LEASE_SECONDS,
-            "doubt_seconds": DOUBT_SECONDS,
+            "unknown_retry_seconds": DOUBT_SECONDS,
             **further,
         }
         self._own = {f"UMS_{name.upper()}": str(value) for name, value in given.items()}

@@ -36,7 +36,9 @@ PHASES = {
 
 async def fill(system: AppContext, receiver: Receiver) -> None:
     """Records of SIZE mails that have gone out; none is told yet."""
-    with_settings(system, callback_allow=ALLOWED, callback_seconds=3600, callback_batch=1000)
+    with_settings(
+        system, callback_allow=ALLOWED, callback_batch_seconds=3600, callback_batch_size=1000
+    )
     made = await channels.create(system, "Told", receiver.key)
     receiver.secret = str(made.mastersecret)
     flow = Flow(system, receiver.key)
@@ -70,11 +72,11 @@ async def until_done(settings: Settings) -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_no_record_is_lost_and_ids_are_stable(settings: Settings, phase: str) -> None:
-    own: dict[str, Any] = {"callback_allow": ALLOWED, "callback_batch": BATCH}
+    own: dict[str, Any] = {"callback_allow": ALLOWED, "callback_batch_size": BATCH}
     async with receiving("1234", "") as receiver:
         async with open_system(settings) as system:
             await fill(system, receiver)
-        with Engine(settings, **own, callback_seconds=0.05) as engine:
+        with Engine(settings, **own, callback_batch_seconds=0.05) as engine:
             for _ in range(KILLS):
                 engine.start(fail_point=f"{phase}:2")
                 await asyncio.to_thread(engine.wait_killed)
@@ -96,7 +98,10 @@ async def test_a_state_and_its_record_are_never_without_the_other(
     settings: Settings, phase: str
 ) -> None:
     """I6, with kills around the verdicts."""
-    with Ledger() as ledger, Engine(settings, callback_seconds=3600, sessions=2) as engine:
+    with (
+        Ledger() as ledger,
+        Engine(settings, callback_batch_seconds=3600, sessions=2) as engine,
+    ):
         async with receiving("1234", "") as receiver, open_system(settings) as system:
             with_settings(system, callback_allow=ALLOWED)
             made = await channels.create(system, "Told", "1234")

@@ -38,7 +38,7 @@ def census(clock: Clock | None = None, **limits: int) -> Census:
     ],
 )
 def test_the_network_of_an_ipv6_address_counts_as_one(first: str, second: str, same: bool) -> None:
-    ours = census(connections_per_address=1)
+    ours = census(http_connections_per_address=1)
     one, other = Line(), Line()
     assert ours.enter(one, first)
     ours.stands(one, Stage.WORK)
@@ -49,7 +49,7 @@ def test_the_network_of_an_ipv6_address_counts_as_one(first: str, second: str, s
 
 def test_the_one_that_has_come_least_far_makes_room_and_a_whole_request_never() -> None:
     clock = Clock()
-    ours = census(clock, connections=5)
+    ours = census(clock, http_connections=5)
     lines = {stage: Line() for stage in reversed(Stage)}
     for number, (stage, line) in enumerate(lines.items()):
         assert ours.enter(line, f"192.0.2.{number}")
@@ -66,7 +66,7 @@ def test_the_one_that_has_come_least_far_makes_room_and_a_whole_request_never() 
 
 def test_one_that_has_just_come_is_not_given_up_for_half_bodies() -> None:
     clock = Clock()
-    ours = census(clock, connections=3)
+    ours = census(clock, http_connections=3)
     bodies = [Line(), Line()]
     for line in bodies:
         assert ours.enter(line, "192.0.2.1")

@@ -8,7 +8,7 @@ from server.wires import HELLO, Serving, Wire, serving
 from ums.config import Settings
 from ums.web import server as web
 
-BRIEF = Settings(head_seconds=0.2)
+BRIEF = Settings(http_head_seconds=0.2)
 STARTS = [
     b"",
     b"\r\n",
@@ -31,7 +31,7 @@ async def test_a_head_that_is_not_finished_is_given_up(start: bytes) -> None:
 
 
 async def test_octets_that_drip_do_not_move_the_deadline() -> None:
-    async with serving(Settings(head_seconds=0.5)) as server:
+    async with serving(Settings(http_head_seconds=0.5)) as server:
         slow = await server.wire()
 
         async def drip() -> None:
@@ -117,18 +117,18 @@ async def crowd(server: Serving, size: int, start: bytes = b"GET / HT") -> None:
 
 @pytest.mark.parametrize("start", [b"", b"GET / HT"])
 async def test_two_hundred_idle_connections_stop_nobody(start: bytes) -> None:
-    async with serving(Settings(connections_per_address=50, head_seconds=60)) as server:
+    async with serving(Settings(http_connections_per_address=50, http_head_seconds=60)) as server:
         await crowd(server, 200, start)
         assert (await server.get())["size"] == 0  # though they are of the same address
         assert len(server.config.census) <= 50
-    async with serving(Settings(head_seconds=0.2)) as server:
+    async with serving(Settings(http_head_seconds=0.2)) as server:
         await crowd(server, 200, start)
         assert (await server.get())["size"] == 0
         await server.until(lambda: len(server.config.census) == 0)
 
 
 async def test_whole_requests_are_never_given_up_for_others() -> None:
-    async with serving(Settings(connections_per_address=2)) as server:
+    async with serving(Settings(http_connections_per_address=2)) as server:
         gate = server.app.hold["/slow"] = asyncio.Event()
         busy = [await server.wire() for _ in range(2)]
         for wire in busy:
@@ -146,7 +146,9 @@ async def test_whole_requests_are_never_given_up_for_others() -> None:
 
 
 async def test_the_limit_in_all_holds_for_whoever_is_not_limited_alone() -> None:
-    proxied = Settings(connections=20, connections_per_address=2, trusted_proxies="127.0.0.1")
+    proxied = Settings(
+        http_connections=20, http_connections_per_address=2, trusted_proxies="127.0.0.1"
+    )
     async with serving(proxied) as server:
         gate = server.app.hold["/slow"] = asyncio.Event()
         busy = [await server.wire() for _ in range(20)]
@@ -162,7 +164,7 @@ HALF = b"POST /login HTTP/1.1\r\nHost: ums.example\r\nContent-Length: 10\r\n\r\n
 
 
 async def test_half_bodies_from_many_addresses_keep_nobody_out() -> None:
-    async with serving(Settings(connections=12, connections_per_address=3)) as server:
+    async with serving(Settings(http_connections=12, http_connections_per_address=3)) as server:
         wires: list[Wire] = []
         for number in range(2, 8):
             for _ in range(2):
@@ -177,7 +179,7 @@ async def test_half_bodies_from_many_addresses_keep_nobody_out() -> None:
 
 
 async def test_half_bodies_of_one_address_make_room_for_it() -> None:
-    async with serving(Settings(connections_per_address=2)) as server:
+    async with serving(Settings(http_connections_per_address=2)) as server:
         for _ in range(2):
             (await server.wire()).say(HALF)
         await server.until(lambda: len(server.app.asked) == 2)

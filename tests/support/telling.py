@@ -40,7 +40,7 @@ from ums.core.webhooks import backoff, endpoints
 from ums.core.webhooks.endpoint_rows import AddressInfo
 from ums.core.webhooks.signatures import Proof
 
-ALLOWED: dict[str, Any] = {"callback_allow": "127.0.0.1/32", "callback_seconds": 0.05}
+ALLOWED: dict[str, Any] = {"callback_allow": "127.0.0.1/32", "callback_batch_seconds": 0.05}
 
 
 @dataclass

@@ -12,7 +12,7 @@ from ums.core.content.attachment_fetcher import fetch_files
 from ums.errors import Invalid
 from ums.mail.mime.builder import File
 
-SETTINGS = Settings(fetch_allow="127.0.0.1/32", fetch_seconds=30.0, file_limit=1000)
+SETTINGS = Settings(fetch_allow="127.0.0.1/32", fetch_seconds=30.0, attachments_limit_bytes=1000)
 Write = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Answer = bytes | Write
 Resolver = dict[str, list[list[str]]]

@@ -87,7 +87,7 @@ def http(request: Call, error: HTTPException) -> Response[bytes]:
     if isinstance(error, NotFoundException):
         return failed(request, NotFound("not_found"))
     if error.status_code == 413:
-        limit = system_of(request).settings.body_limit
+        limit = system_of(request).settings.body_limit_bytes
         return failed(request, TooLarge("too_large", limit=limit))
     if isinstance(error, ClientException) or error.status_code < 500:
         return failed(request, Invalid("misfit", field="request", detail=retell(str(error.detail))))

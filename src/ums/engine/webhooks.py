@@ -68,7 +68,7 @@ class WebhookDispatcher:
     @property
     def _limits(self) -> Limits:
         own = self._system.settings
-        return Limits(own.callback_batch, round(own.callback_seconds * clock.SECOND))
+        return Limits(own.callback_batch_size, round(own.callback_batch_seconds * clock.SECOND))
 
     async def _look(self) -> None:
         """Begin with every address that has something to be told and is not being told."""
@@ -79,7 +79,7 @@ class WebhookDispatcher:
             self._tasks[address.id] = task
 
     def _admitted(self, due: Iterable[Due]) -> Iterable[Due]:
-        most = self._system.settings.callback_sessions
+        most = self._system.settings.callback_concurrency
         for address in sorted(due, key=lambda address: self._begun.get(address.id, 0.0)):
             if address.id in self._tasks or len(self._tasks) >= most or self._stopping.is_set():
                 continue

@@ -51,7 +51,7 @@ class Worker:
     def __init__(self, system: AppContext) -> None:
         self.owner = f"{socket.gethostname()[:20]}.{os.getpid()}.{secrets.token_hex(4)}"
         self._system = system
-        self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
+        self._doubt_pause = round(system.settings.unknown_retry_seconds * clock.SECOND)
         self._mark = CrashMarker(system.settings.data_dir, self.owner)
         self._judge = ReputationTracker(system)
         self._deliverer = Dispatcher(system, self.owner, self._mark, self._judge)
@@ -83,7 +83,7 @@ class Worker:
     async def stop(self) -> None:
         """Finish what is at the dot, return the rest (reliability.md, F49), in bounded time."""
         try:
-            async with asyncio.timeout(self._system.settings.stop_seconds + AFTERWARDS):
+            async with asyncio.timeout(self._system.settings.shutdown_seconds + AFTERWARDS):
                 await self._stop()
         except TimeoutError:
             log.warning("stopped in the middle; the lease returns what is left")
@@ -92,7 +92,7 @@ class Worker:
 
     async def _stop(self) -> None:
         self._stopping.set()
-        seconds = self._system.settings.stop_seconds
+        seconds = self._system.settings.shutdown_seconds
         await asyncio.gather(self._deliverer.stop(seconds), self._teller.stop(seconds))
         # It ends by itself; cancelled in its claim, it would leave rows that nobody holds.
         await asyncio.wait(self._delivering, timeout=5)

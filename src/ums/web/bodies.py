@@ -49,7 +49,9 @@ class Class(Struct, frozen=True):
 
 def _file(settings: Settings) -> int:
     """The largest of the files that pages and the management API take."""
-    largest = max(settings.import_size, settings.material_limit, settings.file_limit)
+    largest = max(
+        settings.import_limit_bytes, settings.material_limit_bytes, settings.attachments_limit_bytes
+    )
     return largest + AROUND
 
 
@@ -57,14 +59,16 @@ CLASSES: Final[Mapping[str, Class]] = {
     # A page that anybody can send: log-in, second factor, invitation.
     "open": Class(lambda _: 16 * KIB, lambda one: min(15.0, one.body_seconds), MOST_OPEN_FIELDS),
     # A form of a page; one that may hold a mail's or a template's text; one with a file.
-    "form": Class(lambda one: min(1024 * KIB, one.body_limit), lambda one: one.body_seconds),
-    "text": Class(lambda one: one.body_limit, lambda one: one.body_seconds),
+    "form": Class(lambda one: min(1024 * KIB, one.body_limit_bytes), lambda one: one.body_seconds),
+    "text": Class(lambda one: one.body_limit_bytes, lambda one: one.body_seconds),
     "upload": Class(_file, lambda one: UPLOAD_SLOWER * one.body_seconds),
     # A JSON text of `/v1`, `/api` or `/local`.
-    "json": Class(lambda one: one.body_limit, lambda one: one.body_seconds),
-    "events": Class(lambda one: min(1024 * KIB, one.body_limit), lambda one: one.body_seconds),
+    "json": Class(lambda one: one.body_limit_bytes, lambda one: one.body_seconds),
+    "events": Class(
+        lambda one: min(1024 * KIB, one.body_limit_bytes), lambda one: one.body_seconds
+    ),
     "material": Class(
-        lambda one: one.material_limit + AROUND,
+        lambda one: one.material_limit_bytes + AROUND,
         lambda one: one.material_seconds,
         reason="material_large",
     ),

@@ -76,7 +76,7 @@ class Census:
         self, settings: Settings, proxies: Proxies, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._proxies, self._now = proxies, now
-        self._most, self._most_of = settings.connections, settings.connections_per_address
+        self._most, self._most_of = settings.http_connections, settings.http_connections_per_address
         self._all: dict[Connection, tuple[str, Stage]] = {}
         self._queues = _Queues()
         self._clients: defaultdict[str, _Client] = defaultdict(_Client)

@@ -33,7 +33,7 @@ class Config(uvicorn.Config):
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         proxies = Proxies(settings)
-        self.head_seconds = settings.head_seconds
+        self.http_head_seconds = settings.http_head_seconds
         self.census = Census(settings, proxies)
         super().__init__(
             Edge(app, settings, proxies),  # type: ignore[arg-type]  (uvicorn's own types of ASGI)
@@ -55,7 +55,7 @@ def config(app: ASGIApp, settings: Settings) -> Config:
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection. A head has to come whole within `head_seconds`, however slowly it drips."""
+    """A connection. A head has to be whole within `http_head_seconds`, however slowly it comes."""
 
     config: Config
 
@@ -127,14 +127,14 @@ class Protocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         if self._deadline is None:
-            seconds = self.config.head_seconds
+            seconds = self.config.http_head_seconds
             self._set_deadline(self.loop.call_later(seconds, self._late))
 
     def _late(self) -> None:
         if self.transport.is_closing():
             return
         if self._head_size:
-            self._tell(Slow("head_too_slow", limit=f"{self.config.head_seconds:g}"))
+            self._tell(Slow("head_too_slow", limit=f"{self.config.http_head_seconds:g}"))
         else:
             self.transport.close()  # nothing was asked
 

@@ -72,9 +72,9 @@ async def test_settings(door: Door, visit: Visit, language: str) -> None:
         "ports": "x",
         "sessions": "0",
         "import_rows": "many",
-        "file_limit": "1.5",
-        "material_limit": "999",
-        "message_days": "-1",
+        "attachments_limit_bytes": "1.5",
+        "material_limit_bytes": "999",
+        "message_retention_days": "-1",
     }
     before = runtime_settings.show(door.system)
     good = {"session_messages": "17"}

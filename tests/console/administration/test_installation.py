@@ -16,25 +16,37 @@ from ums.core.tables import meta
 async def test_settings_are_changed_while_it_runs(door: Door, visit: Visit) -> None:
     visitor, viewer = await visit("administrator"), await visit("viewer")
     with_settings(door.system, sessions=3)
-    fields = {"message_days": "90", "file_limit": "30", "ports": "587", "sandbox_keep": ""}
+    fields = {
+        "message_retention_days": "90",
+        "attachments_limit_bytes": "30",
+        "ports": "587",
+        "sandbox_keep": "",
+    }
     shown = await followed(visitor, await visitor.post("/settings", data=fields))
-    assert re.search(r'name="message_days"[^>]* value="90"', shown)
-    assert re.search(r'name="file_limit"[^>]* value="30"', shown)
+    assert re.search(r'name="message_retention_days"[^>]* value="90"', shown)
+    assert re.search(r'name="attachments_limit_bytes"[^>]* value="30"', shown)
     own = door.system.settings
-    assert (own.message_days, own.file_limit, own.ports) == (90, 30 * 1024 * 1024, "587")
+    assert (own.message_retention_days, own.attachments_limit_bytes, own.ports) == (
+        90,
+        30 * 1024 * 1024,
+        "587",
+    )
     for data, field in (
-        ({"message_days": "soon"}, "message_days"),
+        ({"message_retention_days": "soon"}, "message_retention_days"),
         ({"session_messages": "5000"}, "session_messages"),
-        ({"file_limit": "1.5"}, "file_limit"),
+        ({"attachments_limit_bytes": "1.5"}, "attachments_limit_bytes"),
         ({"ports": "587;25"}, "ports"),
     ):
         wrong = await visitor.post("/settings", data=data)
         assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True), data
     assert (await viewer.post("/settings", data=fields)).status_code == 403
     assert re.search(r'name="sessions"[^>]* disabled', (await visitor.get("/settings")).text)
-    ignored = await visitor.post("/settings", data={"sessions": "9", "message_days": ""})
+    ignored = await visitor.post("/settings", data={"sessions": "9", "message_retention_days": ""})
     await followed(visitor, ignored)
-    assert (door.system.settings.sessions, door.system.settings.message_days) == (3, 0)
+    assert (door.system.settings.sessions, door.system.settings.message_retention_days) == (
+        3,
+        0,
+    )
 
 
 async def test_a_restored_backup_is_explained_and_confirmed(door: Door, visit: Visit) -> None:
@@ -59,7 +71,7 @@ async def test_a_restored_backup_is_explained_and_confirmed(door: Door, visit: V
 async def test_settings_are_shown_without_secrets(door: Door, visit: Visit) -> None:
     with_settings(door.system, secret_key="c2VjcmV0c2VjcmV0", database_url="")
     shown = (await (await visit()).get("/settings")).text
-    assert "UMS_STOP_SECONDS" in shown
+    assert "UMS_SHUTDOWN_SECONDS" in shown
     assert "c2VjcmV0" not in shown
     assert (await (await visit("operator")).get("/settings")).status_code == 403
 

@@ -341,7 +341,7 @@ async def test_a_wrong_mode_is_found_out(door: Door, visit: Visit) -> None:
 async def test_what_is_unknown_is_found_out_and_exported(door: Door, visit: Visit) -> None:
     visitor, channel = await visit(), await door.channel()
     door.smtp.script["DOT"] = lambda call: DROP_TAKEN if "b@" in call.rcpt_to[0] else None
-    with_settings(door.system, doubt_seconds=0.05)
+    with_settings(door.system, unknown_retry_seconds=0.05)
     people = [{"address": f"{name}@example.org"} for name in "abc"]
     body = {"recipients": people, "subject": "=1+1", "text": "t", "on_doubt": "hold"}
     msgid = (await door.post("/api/messages", body, channel)).body["msgid"]

@@ -157,7 +157,7 @@ async def _no_user(system: AppContext) -> None:
 
 
 async def _settings(system: AppContext) -> None:
-    await runtime_settings.change(system, {"audit_days": 30})
+    await runtime_settings.change(system, {"audit_retention_days": 30})
 
 
 async def _token(system: AppContext) -> None:

@@ -95,7 +95,7 @@ async def test_names_and_types_are_mended(
 
 
 async def test_a_file_that_is_too_large_leaves_nothing(system: AppContext) -> None:
-    with_settings(system, material_limit=CHUNK + 1)
+    with_settings(system, material_limit_bytes=CHUNK + 1)
     await store(system, pieces(b"x" * (CHUNK + 1)), name="a")
     with pytest.raises(TooLarge) as refused:
         await store(system, pieces(b"x" * CHUNK, b"yy"), name="b")
@@ -104,7 +104,7 @@ async def test_a_file_that_is_too_large_leaves_nothing(system: AppContext) -> No
 
 
 async def test_the_space_of_all_together(system: AppContext) -> None:
-    with_settings(system, material_space=3 * 64 * 1024)
+    with_settings(system, materials_limit_bytes=3 * 64 * 1024)
     first = await made(system)
     await made(system, b"x" * 100_000)
     with pytest.raises(TooLarge) as refused:  # however small, each counts

@@ -56,7 +56,7 @@ async def test_messages_go_with_all_that_is_theirs(flow: Flow) -> None:
     await aged(system, old)
     await retention.sweep(system)
     assert await count(system, messages) == 2  # they are kept for ever unless it is said
-    with_settings(system, message_days=30)
+    with_settings(system, message_retention_days=30)
     await tidy(system, 0)
     left = [await count(system, one) for one in (messages, deliveries, attempts, files)]
     assert left == [1, 1, 1, 0]
@@ -66,7 +66,7 @@ async def test_messages_go_with_all_that_is_theirs(flow: Flow) -> None:
 
 async def test_what_is_not_over_stays(flow: Flow) -> None:
     system = flow.system
-    with_settings(system, message_days=30)
+    with_settings(system, message_retention_days=30)
     msgids = [await flow.send("a@x.cn") for _ in range(4)]
     async with running(system):
         for msgid in msgids:
@@ -97,7 +97,7 @@ async def test_a_large_message_goes_in_parts_that_add_up(
     system = flow.system
     monkeypatch.setattr("ums.core.maintenance.retention.PART", 3)
     monkeypatch.setattr("ums.core.maintenance.retention.AT_ONCE", 6)
-    with_settings(system, message_days=30)
+    with_settings(system, message_retention_days=30)
     async with running(system):
         msgid = await flow.broadcast(10)
         await flow.until_settled(msgid)
@@ -113,7 +113,7 @@ async def test_a_large_message_goes_in_parts_that_add_up(
 
 async def test_a_message_that_is_resent_lives_on(flow: Flow) -> None:
     system = flow.system
-    with_settings(system, message_days=30)
+    with_settings(system, message_retention_days=30)
     async with running(system):
         msgid = await flow.send("a@x.cn")
         await flow.until_settled(msgid)
@@ -139,7 +139,7 @@ async def _old_log(system: AppContext) -> None:
 
 async def test_the_log_goes_as_well(system: AppContext) -> None:
     await _old_log(system)
-    await runtime_settings.change(system, {"audit_days": 30})
+    await runtime_settings.change(system, {"audit_retention_days": 30})
     await retention.sweep(system)
     assert await _actions(system) == ["audit.delete", "settings.change", "new.thing"]
     await retention.sweep(system)
@@ -148,7 +148,7 @@ async def test_the_log_goes_as_well(system: AppContext) -> None:
 
 async def test_the_environment_says_how_long_the_log_is_kept(system: AppContext) -> None:
     await _old_log(system)
-    with_settings(system, audit_days=30)
+    with_settings(system, audit_retention_days=30)
     await retention.sweep(system)
     assert await _actions(system) == ["audit.delete", "new.thing"]
 
@@ -158,14 +158,14 @@ async def test_whoever_writes_to_the_database_cannot_have_the_log_removed(
     system: AppContext, before: int | None
 ) -> None:
     await _old_log(system)
-    await runtime_settings.change(system, {"audit_days": before})
+    await runtime_settings.change(system, {"audit_retention_days": before})
     had = await _actions(system)
     async with system.database.write() as tx:
-        await metadata.put(tx, "setting:audit_days", "0.00001")
+        await metadata.put(tx, "setting:audit_retention_days", "0.00001")
         await touch(tx)
     system.directory.forget()
     await system.directory.now()
-    assert system.settings.audit_days == 0.00001
+    assert system.settings.audit_retention_days == 0.00001
     await retention.sweep(system)
     assert await _actions(system) == had
     [told] = [one for one in await health_checks.examine(system) if one.check == "audit log"]
@@ -174,15 +174,15 @@ async def test_whoever_writes_to_the_database_cannot_have_the_log_removed(
 
 async def test_a_time_to_keep_that_was_set_before_cannot_be_put_back(system: AppContext) -> None:
     await _old_log(system)
-    await runtime_settings.change(system, {"audit_days": 30})
+    await runtime_settings.change(system, {"audit_retention_days": 30})
     await audit_chain.seal(system)
     async with system.database.read() as tx:
         older = str(await metadata.value(tx, HEAD))
-    await runtime_settings.change(system, {"audit_days": 36_500})
+    await runtime_settings.change(system, {"audit_retention_days": 36_500})
     await audit_chain.seal(system)
     async with system.database.write() as tx:
         await metadata.put(tx, HEAD, older)
-        await metadata.put(tx, "setting:audit_days", "30.0")
+        await metadata.put(tx, "setting:audit_retention_days", "30.0")
         await touch(tx)
     system.directory.forget()
     await system.directory.now()

@@ -19,17 +19,20 @@ from ums.errors import Invalid
 
 async def test_a_change_counts_at_once_and_is_written_down(system: AppContext) -> None:
     shown = {one.name: one for one in runtime_settings.show(system)}
-    assert (shown["message_days"].value, shown["message_days"].fixed) == (0, False)
-    await runtime_settings.change(
-        system, {"message_days": "90", "ports": "588, 2526", "sessions": 7}
+    assert (shown["message_retention_days"].value, shown["message_retention_days"].fixed) == (
+        0,
+        False,
     )
-    assert (system.settings.message_days, system.settings.sessions) == (90, 7)
+    await runtime_settings.change(
+        system, {"message_retention_days": "90", "ports": "588, 2526", "sessions": 7}
+    )
+    assert (system.settings.message_retention_days, system.settings.sessions) == (90, 7)
     assert free_ports(system) == {25, 80, 443, 465, 587, 588, 2525, 2526}
     async with system.database.read() as tx:
         (note,) = (await audit_log.list_audit(tx, action="settings.change")).items
-    assert note.detail == "message_days 90.0, ports 588, 2526, sessions 7"
-    await runtime_settings.change(system, {"message_days": None, "ports": ""})
-    assert (system.settings.message_days, system.settings.ports) == (0, "")
+    assert note.detail == "message_retention_days 90.0, ports 588, 2526, sessions 7"
+    await runtime_settings.change(system, {"message_retention_days": None, "ports": ""})
+    assert (system.settings.message_retention_days, system.settings.ports) == (0, "")
     assert system.settings.sessions == 7
 
 
@@ -49,8 +52,8 @@ async def test_the_environment_wins(system: AppContext) -> None:
     assert system.settings.sessions == 3
     assert {one.name for one in runtime_settings.show(system) if one.fixed} >= {"sessions"}
     with pytest.raises(Invalid) as caught:
-        await runtime_settings.change(system, {"sessions": 4, "audit_days": 3})
-    assert (caught.value.reason, system.settings.audit_days) == ("setting_fixed", 0)
+        await runtime_settings.change(system, {"sessions": 4, "audit_retention_days": 3})
+    assert (caught.value.reason, system.settings.audit_retention_days) == ("setting_fixed", 0)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +65,12 @@ async def test_the_environment_wins(system: AppContext) -> None:
         ("sessions", True, "bad_value"),
         ("sessions", [1], "bad_value"),
         ("sessions", 1.5, "out_of_bounds"),
-        ("message_days", -1, "out_of_bounds"),
-        ("audit_days", 0.00001, "below_floor"),
-        ("audit_days", 29.9, "below_floor"),
-        ("message_days", "inf", "out_of_bounds"),
-        ("message_days", "nan", "out_of_bounds"),
-        ("import_size", 5, "out_of_bounds"),
+        ("message_retention_days", -1, "out_of_bounds"),
+        ("audit_retention_days", 0.00001, "below_floor"),
+        ("audit_retention_days", 29.9, "below_floor"),
+        ("message_retention_days", "inf", "out_of_bounds"),
+        ("message_retention_days", "nan", "out_of_bounds"),
+        ("import_limit_bytes", 5, "out_of_bounds"),
         ("ports", "587;25", "bad_value"),
         ("ports", "70000", "bad_value"),
         ("ports", 0, "bad_value"),
@@ -79,16 +82,23 @@ async def test_what_cannot_be_is_refused(
     system: AppContext, name: str, value: Any, reason: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        await runtime_settings.change(system, {"message_days": 5, name: value})
+        await runtime_settings.change(system, {"message_retention_days": 5, name: value})
     assert (caught.value.reason, caught.value.values["field"]) == (reason, name)
-    assert (system.settings.message_days, system.settings.audit_days) == (0, 0)
+    assert (system.settings.message_retention_days, system.settings.audit_retention_days) == (0, 0)
 
 
 async def test_what_this_version_does_not_know_is_passed_over(system: AppContext) -> None:
-    rows = [("setting:sessions", "none"), ("setting:of_tomorrow", "1"), ("setting:audit_days", "2")]
+    rows = [
+        ("setting:sessions", "none"),
+        ("setting:of_tomorrow", "1"),
+        ("setting:audit_retention_days", "2"),
+    ]
     async with system.database.write() as tx:
         await tx.run(insert(meta), [{"name": name, "value": value} for name, value in rows])
         await touch(tx)
     system.directory.forget()
     await system.directory.now()
-    assert (system.settings.sessions, system.settings.audit_days) == (Settings().sessions, 2)
+    assert (system.settings.sessions, system.settings.audit_retention_days) == (
+        Settings().sessions,
+        2,
+    )

@@ -351,4 +351,6 @@ async def test_memory_of_the_reader(tmp_path: Path) -> None:
         '<row r="1"><c r="A1"><v>1</v></c></row><row r="200000"><c r="GR200000"><v>1</v></c></row>'
     )
     path = forged(tmp_path / "a.xlsx", SHEET, sheet(corners, "A1:GR200000"))
-    assert "more than 256 MB of memory" in await refused(path, import_memory=256 * 1024 * 1024)
+    assert "more than 256 MB of memory" in await refused(
+        path, import_memory_bytes=256 * 1024 * 1024
+    )

@@ -122,7 +122,7 @@ async def test_many_are_removed_in_parts(
     monkeypatch.setattr("ums.core.webhooks.cleanup.AT_ONCE", 2)
     monkeypatch.setattr("ums.core.webhooks.cleanup.RECORDS_AT_ONCE", 1)
     channel = await ended(system, "done", "done", "dead", "done", "done")
-    with_settings(system, callback_done_days=0)
+    with_settings(system, done_callback_retention_days=0)
     await age(system, ended_at=clock.now() - 1000)
     await sweep(system)
     assert await states(system) == ["dead"]

@@ -33,7 +33,7 @@ from ums.web.proxies import Proxies
 
 log = structlog.get_logger()
 _TLS = "put a proxy with TLS before it, and set UMS_PUBLIC_URL (docs/how-to/behind-a-proxy.md)"
-PATIENCE = 5.0  # seconds over `stop_seconds` that a worker gets
+PATIENCE = 5.0  # seconds over `shutdown_seconds` that a worker gets
 
 
 class Server(uvicorn.Server):
@@ -74,7 +74,7 @@ def serve_web(settings: Settings, host: str | None, port: int | None, processes:
         _greet(url, shown, guests_of(app.state).invite() if sys.stderr.isatty() else "")
 
     app = build(settings, ready)
-    with Workers(processes - 1, settings.stop_seconds + PATIENCE) as workers:
+    with Workers(processes - 1, settings.shutdown_seconds + PATIENCE) as workers:
         server = Server(web.config(app, settings), workers)
         try:
             server.run(sockets=[listener])

@@ -72,8 +72,8 @@ async def fetch_files(
 ) -> list[File]:
     """The files at `urls`, in their order; they are fetched at the same time.
 
-    Each may take `settings.fetch_seconds`, all together `settings.file_limit` bytes less those
-    that are `taken`. `fields` are their places in the request, for errors. Raises
+    Each may take `settings.fetch_seconds`, all together `settings.attachments_limit_bytes` less
+    those that are `taken`. `fields` are their places in the request, for errors. Raises
     Invalid (too_many, bad_file_url, file_refused), TooLarge (files_too_large), and SettingsError
     when `settings.fetch_allow` is wrong.
     """
@@ -82,7 +82,7 @@ async def fetch_files(
     fields = fields or [f"{FIELD}[{number}]" for number in range(len(urls))]
     parsed = [_checked(url, field) for url, field in zip(urls, fields, strict=True)]
     guard = Guard(parse_networks(settings.fetch_allow))
-    budget = _Budget(settings.file_limit, taken)
+    budget = _Budget(settings.attachments_limit_bytes, taken)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [

@@ -38,7 +38,7 @@ class Attached(Struct, frozen=True):
 
 
 async def gather(system: AppContext, asked: Sequence[FileRequest]) -> list[Attached]:
-    """The files, in their order; together at most `settings.file_limit` bytes.
+    """The files, in their order; together at most `settings.attachments_limit_bytes`.
 
     Raises Invalid (material_unknown) and what `fetch_files` raises.
     """
@@ -56,8 +56,8 @@ async def _at_urls(
     fields = [asked[place].field for place in places]
     found = await materials.resolve(system, urls, fields)
     taken += sum(material.size for material in found.values())
-    if taken > system.settings.file_limit:
-        raise TooLarge("files_too_large", limit=system.settings.file_limit)
+    if taken > system.settings.attachments_limit_bytes:
+        raise TooLarge("files_too_large", limit=system.settings.attachments_limit_bytes)
     rest = [at for at in range(len(urls)) if at not in found]
     fetched = await fetch_files(
         [urls[at] for at in rest],

@@ -106,7 +106,7 @@ class Storing:
         return self._id
 
     async def _check_space(self, tx: Tx) -> None:
-        limit = self._system.settings.material_space
+        limit = self._system.settings.materials_limit_bytes
         size = materials.c.size
         counted = case((size < LEAST_COUNTED, LEAST_COUNTED), else_=size)
         if int(await tx.value(select(func.coalesce(func.sum(counted), 0)))) > limit:
@@ -153,7 +153,7 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 def check_size(system: AppContext, size: int) -> None:
     """Raises TooLarge for more bytes than a material may have."""
-    limit = system.settings.material_limit
+    limit = system.settings.material_limit_bytes
     if size > limit:
         raise TooLarge("material_large", limit=limit)
 

@@ -21,7 +21,7 @@ async def keep(settings: Settings, path: Path) -> tuple[Path, str]:
     """Copy the file at `path`: (the copy's path, its SHA-256).
 
     The copy is on the disk when this returns. Raises Invalid when there is no such file or it is
-    larger than `settings.import_size`.
+    larger than `settings.import_limit_bytes`.
     """
     return await asyncio.to_thread(_keep, settings, path)
 
@@ -68,7 +68,7 @@ def _take(settings: Settings, source: IO[bytes], name: str) -> tuple[Path, str]:
     suffix = ".xlsx" if name.lower().endswith((".xlsx", ".xlsm")) else ".csv"
     copy = _folder(settings) / f"{secrets.token_hex(16)}{suffix}"
     try:
-        return copy, _copy(source, copy, settings.import_size)
+        return copy, _copy(source, copy, settings.import_limit_bytes)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise

@@ -69,7 +69,7 @@ async def _restored(system: AppContext) -> Finding:
 
 async def _audit(system: AppContext) -> Finding:
     if not await retention.may_shorten_log(system):
-        told = "`audit_days` was not set by UMS: nothing is removed from the log"
+        told = "`audit_retention_days` was not set by UMS: nothing is removed from the log"
         return finding("audit log", False, told, "find out who wrote it, and set it again")
     problem = (await audit_proof.show(system)).problem
     told = f"broken ({problem}): new entries are not sealed" if problem else "its ends are sound"

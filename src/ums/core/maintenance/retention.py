@@ -52,20 +52,20 @@ _SHRINK = Statement(
 async def sweep(system: AppContext) -> None:
     """Remove what the settings keep no longer, up to a sweep's worth."""
     own, now = system.settings, clock.now()
-    if own.message_days:
-        await _sweep_messages(system, now - round(own.message_days * clock.DAY))
-    if own.audit_days and await may_shorten_log(system):
-        until = now - round(own.audit_days * clock.DAY)
+    if own.message_retention_days:
+        await _sweep_messages(system, now - round(own.message_retention_days * clock.DAY))
+    if own.audit_retention_days and await may_shorten_log(system):
+        until = now - round(own.audit_retention_days * clock.DAY)
         # By whole days: each removal leaves an entry.
         await audit_chain.remove_old(system, until - until % clock.DAY, AT_ONCE)
 
 
 async def may_shorten_log(system: AppContext) -> bool:
-    """Whether `audit_days` comes from the environment or from UMS: whoever writes to the database
-    can write it there as well, and must not have the log removed."""
-    if "audit_days" in system.fixed_settings or not system.settings.audit_days:
+    """Whether `audit_retention_days` comes from the environment or from UMS: whoever writes to the
+    database can write it there as well, and must not have the log removed."""
+    if "audit_retention_days" in system.fixed_settings or not system.settings.audit_retention_days:
         return True
-    keep_ms = round(system.settings.audit_days * clock.DAY)
+    keep_ms = round(system.settings.audit_retention_days * clock.DAY)
     async with system.database.read() as tx:
         return await audit_ends.is_retention(tx, system.seal, keep_ms)
 

@@ -41,14 +41,14 @@ ADJUSTABLE: Final = (
     Adjustable("sessions", "sending", 1, 100),
     Adjustable("session_messages", "sending", 1, 1_000),
     Adjustable("import_rows", "limits", 1, 1_000_000),
-    Adjustable("import_size", "limits", MB, 200 * MB, MB),
-    Adjustable("file_limit", "limits", MB, 100 * MB, MB),
-    Adjustable("material_limit", "limits", MB, 200 * MB, MB),
-    Adjustable("material_space", "limits", MB, 1_000_000 * MB, MB),
-    Adjustable("message_days", "retention", 0, 36_500),
-    Adjustable("audit_days", "retention", 0, 36_500, floor=30),
-    Adjustable("callback_done_days", "retention", 0, 365),
-    Adjustable("callback_dead_days", "retention", 0, 365),
+    Adjustable("import_limit_bytes", "limits", MB, 200 * MB, MB),
+    Adjustable("attachments_limit_bytes", "limits", MB, 100 * MB, MB),
+    Adjustable("material_limit_bytes", "limits", MB, 200 * MB, MB),
+    Adjustable("materials_limit_bytes", "limits", MB, 1_000_000 * MB, MB),
+    Adjustable("message_retention_days", "retention", 0, 36_500),
+    Adjustable("audit_retention_days", "retention", 0, 36_500, floor=30),
+    Adjustable("done_callback_retention_days", "retention", 0, 365),
+    Adjustable("dead_callback_retention_days", "retention", 0, 365),
     Adjustable("sandbox_keep", "retention", 0, 100_000),
 )
 _BY_NAME: Final = {one.name: one for one in ADJUSTABLE}
@@ -95,9 +95,9 @@ async def change(
                 await metadata.remove(tx, PREFIX + name)
             else:
                 await metadata.put(tx, PREFIX + name, str(value))
-        if "audit_days" in values:
+        if "audit_retention_days" in values:
             await tx.exclude(audit_chain.LOCK)
-            keep_ms = round(values["audit_days"] * clock.DAY)
+            keep_ms = round(values["audit_retention_days"] * clock.DAY)
             await audit_ends.set_retention(tx, system.seal, keep_ms)
         await touch(tx)
         await audit_log.note(

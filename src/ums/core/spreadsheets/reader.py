@@ -70,7 +70,7 @@ class Reader:
         if code in {-signal.SIGXCPU, -signal.SIGKILL}:
             raise self._too_slow()
         if code in {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS}:
-            most = self._settings.import_memory // _MEGABYTE
+            most = self._settings.import_memory_bytes // _MEGABYTE
             raise _failed("sheet_limit", "memory", limit=most)
         raise _failed("sheet_unreadable", "stopped")
 
@@ -156,7 +156,7 @@ def _order(
         start=start,
         batch=BATCH,
         rows=settings.import_rows,
-        memory=settings.import_memory,
+        memory=settings.import_memory_bytes,
         seconds=max(1, round(settings.import_seconds)),
     )
 

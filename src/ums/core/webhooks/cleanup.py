@@ -26,8 +26,8 @@ _LEFT = Statement(
 async def sweep(system: AppContext) -> None:
     """Remove batches that ended long ago, and what is left of deleted addresses."""
     day, now = 24 * clock.HOUR, clock.now()
-    dead = round(system.settings.callback_dead_days * day)
-    lives = {"done": round(system.settings.callback_done_days * day), "dead": dead}
+    dead = round(system.settings.dead_callback_retention_days * day)
+    lives = {"done": round(system.settings.done_callback_retention_days * day), "dead": dead}
     for state, life in lives.items():
         while await _remove_ended(system, state, now - life):
             pass

@@ -173,7 +173,7 @@ class Dispatcher:
         lost = [row for row in written if row not in held]
         if lost:
             log.warning("gave up deliveries that were lost on the way", count=len(lost))
-            pause = round(self._system.settings.doubt_seconds * clock.SECOND)
+            pause = round(self._system.settings.unknown_retry_seconds * clock.SECOND)
             async with self._system.database.write() as tx:
                 await queue.disown(tx, self._owner, lost, pause)
         self._audited = time.monotonic()

@@ -94,7 +94,7 @@ class MessageCache:
 
     def __init__(self, system: AppContext) -> None:
         self._system = system
-        self._doubt_pause = round(system.settings.doubt_seconds * clock.SECOND)
+        self._doubt_pause = round(system.settings.unknown_retry_seconds * clock.SECOND)
         self._letters = PrecompiledTemplates(system.shared(TemplateCache))
         # By message and sender: several senders may carry one message.
         self._kept: OrderedDict[tuple[int, int], PreparedMessage] = OrderedDict()
