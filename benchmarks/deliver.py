@@ -104,7 +104,7 @@ async def drain(
 ) -> dict[str, Any]:
     """Send a broadcast that has been expanded before; the clock runs from the engine's start."""
     settings = Settings(
-        data_dir=Path(data_dir), database_url=database_url, demo=False, sessions=SESSIONS
+        data_dir=Path(data_dir), database_url=database_url, demo=False, smtp_sessions=SESSIONS
     )
     async with open_system(settings) as system:
         await _put_in(system, channelkey, size)

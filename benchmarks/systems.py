@@ -53,7 +53,7 @@ class Databases:
     def fresh(self, kind: str) -> Iterator[Settings]:
         """Settings of an empty database."""
         folder = Path(tempfile.mkdtemp(prefix="ums-bench-"))
-        settings = Settings(data_dir=folder, demo=False, sessions=20)
+        settings = Settings(data_dir=folder, demo=False, smtp_sessions=20)
         if kind == "PostgreSQL":
             name = f"ums_bench_{next(_numbers)}"
             asyncio.run(_sql(self._server, f"CREATE DATABASE {name}"))

@@ -108,7 +108,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         _about("How long after an unknown outcome a transactional mail is sent again, once."),
     ] = 75.0
-    sessions: Annotated[
+    smtp_sessions: Annotated[
         int,
         _about(
             "SMTP sessions at the same time at most, per sender and process; urgent mail may have a"
@@ -116,10 +116,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             ge=1,
         ),
     ] = 5
-    session_messages: Annotated[
+    smtp_session_messages: Annotated[
         int, _about("Mails one SMTP session carries before it ends.", ge=1)
     ] = 100
-    ports: Annotated[
+    sender_ports: Annotated[
         str,
         _about(
             "Ports besides 25, 80, 443, 465, 587 and 2525 that need no approval (comma).",
@@ -141,11 +141,11 @@ class Settings(Struct, frozen=True, kw_only=True):
             pattern=r"^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f.:IPv]{2,60}\])?$",
         ),
     ] = ""
-    connect_seconds: Annotated[float, _about("Wait for a TCP or TLS connection to a server.")] = (
-        20.0
-    )
-    command_seconds: Annotated[float, _about("Wait for a server's reply to a command.")] = 60.0
-    dot_seconds: Annotated[
+    smtp_connect_seconds: Annotated[
+        float, _about("Wait for a TCP or TLS connection to a server.")
+    ] = 20.0
+    smtp_command_seconds: Annotated[float, _about("Wait for a server's reply to a command.")] = 60.0
+    smtp_data_seconds: Annotated[
         float, _about("Wait for the reply after a mail's end (RFC 5321 4.5.3.2.6).")
     ] = 600.0
     body_limit_bytes: Annotated[int, _about("Largest request body of the API.")] = 10 * 1024 * 1024

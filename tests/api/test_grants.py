@@ -303,7 +303,7 @@ async def test_names_that_look_alike_are_one(shared: Door, admin: Token) -> None
 async def test_settings_are_the_administrators_own(shared: Door) -> None:
     """A setting may stand for any right: which ports are free, how long the audit log is kept."""
     token = await shared.api_token("operators:write")
-    for change in ({"audit_retention_days": 1}, {"ports": "18725"}):
+    for change in ({"audit_retention_days": 1}, {"sender_ports": "18725"}):
         refused = await shared.send("PATCH", "/api/settings", change, token)
         assert refused.told == (403, 4005, "scope_missing"), refused.raw
     admin = await shared.api_token()

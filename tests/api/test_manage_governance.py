@@ -58,15 +58,17 @@ async def test_addresses_are_suppressed_found_and_lifted(shared: Door) -> None:
 async def test_settings_are_shown_and_changed(door: Door) -> None:
     admin, bound = await door.api_token(), await door.channel()
     shown = (await door.get("/api/settings", admin)).body["settings"]
-    assert {"message_retention_days", "ports", "sessions"} <= {one["name"] for one in shown}
+    assert {"message_retention_days", "sender_ports", "smtp_sessions"} <= {
+        one["name"] for one in shown
+    }
     changed = await door.send("PATCH", "/api/settings", {"audit_retention_days": 30}, admin)
     assert changed.status == 200
     values = {one["name"]: one["value"] for one in changed.body["settings"]}
     assert (values["audit_retention_days"], door.system.settings.audit_retention_days) == (30, 30)
     wrong = await door.send(
-        "PATCH", "/api/settings", {"audit_retention_days": 40, "sessions": 0}, admin
+        "PATCH", "/api/settings", {"audit_retention_days": 40, "smtp_sessions": 0}, admin
     )
-    assert (wrong.told, wrong.body["field"]) == ((400, 4004, "out_of_bounds"), "sessions")
+    assert (wrong.told, wrong.body["field"]) == ((400, 4004, "out_of_bounds"), "smtp_sessions")
     assert door.system.settings.audit_retention_days == 30
     assert (await door.get("/api/settings", bound)).status == 403
 

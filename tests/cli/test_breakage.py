@@ -64,7 +64,7 @@ def test_a_foreign_key_is_found_by_the_doctor(lived_in: Terminal, here: Ums) -> 
         ("UMS_PORT", "65536", "UMS_PORT='65536' cannot be used: "),
         ("UMS_LOG_LEVEL", "loud", "UMS_LOG_LEVEL='loud' cannot be used. `debug`, `info`, "),
         ("UMS_LEASE_SECONDS", "nan", "UMS_LEASE_SECONDS='nan' cannot be used: "),
-        ("UMS_SESSIONS", "0", "UMS_SESSIONS='0' cannot be used: "),
+        ("UMS_SMTP_SESSIONS", "0", "UMS_SMTP_SESSIONS='0' cannot be used: "),
         ("UMS_DEMO", "perhaps", "UMS_DEMO='perhaps' cannot be used: it takes true or false. "),
         ("UMS_PROT", "1", "UMS_PROT is not a setting of UMS; see docs/reference/settings.md"),
         ("UMS_SECRET_KEY", "canary", "UMS_SECRET_KEY must hold 32 bytes in base64"),

@@ -96,7 +96,7 @@ REFUSALS = {
 async def test_a_final_refusal_fails_that_delivery_alone(
     system: AppContext, pipelining: bool
 ) -> None:
-    with_settings(system, sessions=1)
+    with_settings(system, smtp_sessions=1)
     names = ["good1", "nobody", "good2", "big", "good3", "spam", "gone", "good4"]
 
     def script(key: str) -> list[bytes | None]:
@@ -220,7 +220,7 @@ async def test_the_urgent_pass_the_bulk(
     async with SmtpServer(pipelining=False) as server:
         server.script["DOT"] = hold
         flow = await open_flow(system, server)
-        with_settings(system, sessions=1)
+        with_settings(system, smtp_sessions=1)
         bulk = await flow.send(*(f"bulk{i}@example.cn" for i in range(60)), priority=3)
         async with running(system):
 
@@ -243,7 +243,7 @@ async def test_urgent_messages_are_claimed_before_older_ones(system: AppContext)
         flow = await open_flow(system, server)
         for priority in (3, 2, 1):
             await flow.send(*(f"p{priority}n{i}@example.cn" for i in range(5)), priority=priority)
-        with_settings(system, sessions=1)
+        with_settings(system, smtp_sessions=1)
         async with running(system):
 
             async def all_sent() -> bool:

@@ -95,7 +95,7 @@ async def test_a_row_taken_away_before_its_intent_gets_no_dot(
         return await intend(self, claimed)
 
     monkeypatch.setattr(Journal, "intend", late)
-    with_settings(system, sessions=1)
+    with_settings(system, smtp_sessions=1)
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         msgid = await flow.send("a@example.cn", "b@example.cn", "c@example.cn")
@@ -178,7 +178,7 @@ async def _bury(system: AppContext, engine: Worker) -> None:
 
 
 async def test_a_graceful_stop_finishes_what_is_at_the_dot(system: AppContext) -> None:
-    with_settings(system, sessions=2)
+    with_settings(system, smtp_sessions=2)
     gate = asyncio.Event()
 
     async def hold(call: Call) -> None:
@@ -215,7 +215,7 @@ async def _held(flow: Flow, msgid: str, count: int) -> bool:
 
 
 async def test_a_stop_does_not_wait_longer_than_it_may(system: AppContext) -> None:
-    with_settings(system, shutdown_seconds=0.2, sessions=2)
+    with_settings(system, shutdown_seconds=0.2, smtp_sessions=2)
     forever = asyncio.Event()
 
     async def hold(call: Call) -> None:

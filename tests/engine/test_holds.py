@@ -156,7 +156,7 @@ async def test_pausing_loses_nothing_and_doubles_nothing(settings: Settings, wor
 async def test_only_the_halted_message_s_jobs_leave_the_lane(system: AppContext) -> None:
     """One session: a mail at its dot, the next one's commands ahead of it, and both messages
     claimed behind them."""
-    with_settings(system, sessions=1)
+    with_settings(system, smtp_sessions=1)
     gate = asyncio.Event()
 
     async def hold(call: Call) -> None:
@@ -192,7 +192,7 @@ async def test_what_was_at_the_dot_and_comes_back_is_stopped(system: AppContext)
         await gate.wait()
         return b"451 4.3.0 later\r\n"
 
-    with_settings(system, sessions=2)
+    with_settings(system, smtp_sessions=2)
     async with SmtpServer() as server:
         server.script["DOT"] = hold
         flow = await open_flow(system, server)

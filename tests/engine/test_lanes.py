@@ -140,7 +140,7 @@ async def test_urgent_mail_finds_a_session_while_all_others_hang(system: AppCont
 
     async with SmtpServer() as server:
         server.script["RCPT"] = slow
-        with_settings(system, sessions=5, shutdown_seconds=0.2)
+        with_settings(system, smtp_sessions=5, shutdown_seconds=0.2)
         flow = await open_flow(system, server)
         async with running(system):
             warm = await flow.send(*(f"w{n}@example.cn" for n in range(40)))
@@ -170,7 +170,7 @@ async def test_no_more_sessions_than_the_server_takes(system: AppContext, most: 
 
     async with SmtpServer() as server:
         server.script["GREETING"] = greet
-        with_settings(system, sessions=6)
+        with_settings(system, smtp_sessions=6)
         flow = await open_flow(system, server)
         async with running(system):
             msgid = await flow.send(*(f"n{n}@example.cn" for n in range(200)))

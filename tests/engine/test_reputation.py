@@ -90,7 +90,7 @@ async def test_content_that_nobody_takes_pauses_its_message_once(system: AppCont
 
     async with SmtpServer() as server:
         server.script["RCPT"] = spam
-        with_settings(system, sessions=1)
+        with_settings(system, smtp_sessions=1)
         flow = await open_flow(system, server)
         async with running(system):
             bad = await flow.send(*addresses(200, "bad"))
@@ -114,7 +114,7 @@ async def test_different_refusals_are_no_reason(system: AppContext) -> None:
 
     async with SmtpServer() as server:
         server.script["RCPT"] = spam
-        with_settings(system, sessions=1)
+        with_settings(system, smtp_sessions=1)
         flow = await open_flow(system, server)
         async with running(system):
             mixed = await flow.send(*addresses(100, "bad"))

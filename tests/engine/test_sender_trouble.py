@@ -160,7 +160,7 @@ async def test_a_server_that_closes_after_a_few_mails_is_called_again(system: Ap
 
 
 async def test_how_many_mails_a_session_takes_is_learnt(system: AppContext) -> None:
-    with_settings(system, sessions=1)
+    with_settings(system, smtp_sessions=1)
     asked = Counter[int]()
 
     def script(call: Call) -> bytes | None:
@@ -178,7 +178,7 @@ async def test_how_many_mails_a_session_takes_is_learnt(system: AppContext) -> N
 
 
 async def test_a_session_ends_by_itself_after_its_number_of_mails(system: AppContext) -> None:
-    with_settings(system, session_messages=4, sessions=1)
+    with_settings(system, smtp_session_messages=4, smtp_sessions=1)
     async with SmtpServer() as server:
         flow = await open_flow(system, server)
         async with running(system):
@@ -276,7 +276,7 @@ async def test_a_mail_that_breaks_every_connection_does_not_stop_the_rest(
 
 
 async def test_an_edited_sender_is_used_from_the_next_session_on(system: AppContext) -> None:
-    with_settings(system, sessions=1)
+    with_settings(system, smtp_sessions=1)
     gate = asyncio.Event()
 
     async def hold(call: Call) -> None:
@@ -325,7 +325,7 @@ async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: AppCont
     async with SmtpServer() as server:
         server.script["MAIL"] = [None, None, b"550 5.4.5 Daily user sending limit exceeded\r\n"]
         flow = await open_flow(system, server)
-        with_settings(system, sessions=1)
+        with_settings(system, smtp_sessions=1)
         async with running(system):
             msgid = await flow.send(*(f"n{i}@example.cn" for i in range(20)))
             row = await flow.until_resting()
@@ -363,7 +363,7 @@ async def test_what_was_claimed_while_a_rest_began_waits_for_its_end(
     async with SmtpServer() as server:
         server.script["MAIL"] = used_up
         flow = await open_flow(system, server)
-        with_settings(system, sessions=1)  # the second claim follows after half of 20
+        with_settings(system, smtp_sessions=1)  # the second claim follows after half of 20
         async with running(system):
             msgid = await flow.send(*(f"n{i}@example.cn" for i in range(40)))
             await flow.until_resting()

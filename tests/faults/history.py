@@ -87,4 +87,4 @@ def check(result: Audit, cut: Cut, settings: Settings, size: int) -> None:
     assert len(result.rows) >= size
     result.check_bounds(len(result.rows))
     twice = sum(row.copies > 1 for row in result.rows)
-    assert twice <= settings.sessions * SENDERS  # what was at the dot
+    assert twice <= settings.smtp_sessions * SENDERS  # what was at the dot

@@ -22,7 +22,7 @@ def test_each_mail_goes_out_once(settings: Settings, count: int, record_property
         asyncio.run(fill(settings, ledger.port, broadcast=HALF, single=HALF))
         ledger.hold = 5.0  # so that nobody is done before the last one has started
         # Nobody dies here, and on a busy machine nobody is to be taken for dead.
-        further = {"sessions": 2, "lease_seconds": 20}
+        further = {"smtp_sessions": 2, "lease_seconds": 20}
         workers = [stack.enter_context(Engine(settings, **further)) for _ in range(count)]
         for worker in workers:
             worker.start()

@@ -52,7 +52,7 @@ def test_a_kill_does_exactly_what_the_phase_says(
     concerned = PHASES[phase][kind == "single"]
     size = phase_kills * MAILS_PER_KILL
     sizes = {"broadcast": 0, "single": 0, kind: size}
-    with Ledger() as ledger, Engine(settings, sessions=1) as engine:
+    with Ledger() as ledger, Engine(settings, smtp_sessions=1) as engine:
         asyncio.run(fill(settings, ledger.port, **sizes))
         for _ in range(phase_kills):
             engine.start(fail_point=f"{phase}:{AT_FIRST.get(phase, PASSES)}")
@@ -78,7 +78,7 @@ def test_a_refusal_that_was_not_stored_is_asked_for_again(
     """F10: killed between a refusal and its storing."""
     size = (phase_kills + 2) * REFUSED_EACH
     sizes = {"broadcast": 0, "single": 0, kind: size // 100 * 100 + 100}
-    with Ledger() as ledger, Engine(settings, sessions=1) as engine:
+    with Ledger() as ledger, Engine(settings, smtp_sessions=1) as engine:
         ledger.refuses = _refused
         asyncio.run(fill(settings, ledger.port, **sizes))
         for _ in range(phase_kills):

@@ -14,7 +14,7 @@ DEATHS = 3
 
 
 def test_after_three_deaths_the_others_go_out(settings: Settings) -> None:
-    with Ledger() as ledger, Engine(settings, sessions=1) as engine:
+    with Ledger() as ledger, Engine(settings, smtp_sessions=1) as engine:
         asyncio.run(fill(settings, ledger.port, broadcast=SIZE, single=0))
         for _ in range(DEATHS):
             engine.start(fail_point="making")  # always the first of the queue

@@ -25,7 +25,7 @@ def test_nothing_is_lost_and_no_broadcast_doubled(
 ) -> None:
     half = max(10_000, kills * PER_KILL // 2) // 100 * 100
     chance = random.Random(f"{SEED} {dialect}")
-    with Ledger() as ledger, Engine(settings, sessions=SESSIONS) as engine:
+    with Ledger() as ledger, Engine(settings, smtp_sessions=SESSIONS) as engine:
         asyncio.run(fill(settings, ledger.port, broadcast=half, single=half))
         for _ in range(kills):
             _kill_once(engine, ledger, chance)

@@ -100,7 +100,7 @@ async def test_a_state_and_its_record_are_never_without_the_other(
     """I6, with kills around the verdicts."""
     with (
         Ledger() as ledger,
-        Engine(settings, callback_batch_seconds=3600, sessions=2) as engine,
+        Engine(settings, callback_batch_seconds=3600, smtp_sessions=2) as engine,
     ):
         async with receiving("1234", "") as receiver, open_system(settings) as system:
             with_settings(system, callback_allow=ALLOWED)

@@ -69,15 +69,15 @@ async def test_another_password(door: Door, visit: Visit, language: str) -> None
 async def test_settings(door: Door, visit: Visit, language: str) -> None:
     visitor, headers = await visit(), {"Accept-Language": language}
     wrong = {
-        "ports": "x",
-        "sessions": "0",
+        "sender_ports": "x",
+        "smtp_sessions": "0",
         "import_rows": "many",
         "attachments_limit_bytes": "1.5",
         "material_limit_bytes": "999",
         "message_retention_days": "-1",
     }
     before = runtime_settings.show(door.system)
-    good = {"session_messages": "17"}
+    good = {"smtp_session_messages": "17"}
     refused = await visitor.post("/settings", data={**wrong, **good}, headers=headers)
     assert refused.status_code == 400
     errors = told(refused.text)

@@ -15,35 +15,37 @@ from ums.core.tables import meta
 
 async def test_settings_are_changed_while_it_runs(door: Door, visit: Visit) -> None:
     visitor, viewer = await visit("administrator"), await visit("viewer")
-    with_settings(door.system, sessions=3)
+    with_settings(door.system, smtp_sessions=3)
     fields = {
         "message_retention_days": "90",
         "attachments_limit_bytes": "30",
-        "ports": "587",
+        "sender_ports": "587",
         "sandbox_keep": "",
     }
     shown = await followed(visitor, await visitor.post("/settings", data=fields))
     assert re.search(r'name="message_retention_days"[^>]* value="90"', shown)
     assert re.search(r'name="attachments_limit_bytes"[^>]* value="30"', shown)
     own = door.system.settings
-    assert (own.message_retention_days, own.attachments_limit_bytes, own.ports) == (
+    assert (own.message_retention_days, own.attachments_limit_bytes, own.sender_ports) == (
         90,
         30 * 1024 * 1024,
         "587",
     )
     for data, field in (
         ({"message_retention_days": "soon"}, "message_retention_days"),
-        ({"session_messages": "5000"}, "session_messages"),
+        ({"smtp_session_messages": "5000"}, "smtp_session_messages"),
         ({"attachments_limit_bytes": "1.5"}, "attachments_limit_bytes"),
-        ({"ports": "587;25"}, "ports"),
+        ({"sender_ports": "587;25"}, "sender_ports"),
     ):
         wrong = await visitor.post("/settings", data=data)
         assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True), data
     assert (await viewer.post("/settings", data=fields)).status_code == 403
-    assert re.search(r'name="sessions"[^>]* disabled', (await visitor.get("/settings")).text)
-    ignored = await visitor.post("/settings", data={"sessions": "9", "message_retention_days": ""})
+    assert re.search(r'name="smtp_sessions"[^>]* disabled', (await visitor.get("/settings")).text)
+    ignored = await visitor.post(
+        "/settings", data={"smtp_sessions": "9", "message_retention_days": ""}
+    )
     await followed(visitor, ignored)
-    assert (door.system.settings.sessions, door.system.settings.message_retention_days) == (
+    assert (door.system.settings.smtp_sessions, door.system.settings.message_retention_days) == (
         3,
         0,
     )

@@ -94,7 +94,7 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
 
     async with SmtpServer() as server:
         server.script["RCPT"] = slow
-        with_settings(system, sessions=1)
+        with_settings(system, smtp_sessions=1)
         flow = await open_flow(system, server)
         monkeypatch.setattr("ums.mail.reply_classifier._wait", lambda *_: 0)
         async with running(system):
@@ -145,7 +145,7 @@ async def test_sessions_that_a_server_takes_are_remembered(system: AppContext) -
 
     async with SmtpServer() as server:
         server.script["GREETING"] = greet
-        with_settings(system, sessions=8)
+        with_settings(system, smtp_sessions=8)
         flow = await open_flow(system, server)
         async with running(system):
             await flow.until_settled(await flow.send(*(f"n{n}@example.cn" for n in range(200))))

@@ -29,7 +29,9 @@ def _check_ports(text: str) -> None:
     try:
         read_ports(text)
     except ValueError:
-        raise SettingsError(f"UMS_PORTS={text!r} cannot be used: ports are 1 to 65535") from None
+        raise SettingsError(
+            f"UMS_SENDER_PORTS={text!r} cannot be used: ports are 1 to 65535"
+        ) from None
 
 
 def _check_schema(settings: Settings, lock: DataLock) -> None:
@@ -59,7 +61,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[AppContext]:
     # A wrong one shows now and not at the first attachment or callback.
     parse_networks(settings.fetch_allow)
     parse_networks(settings.callback_allow, "CALLBACK_ALLOW")
-    _check_ports(settings.ports)
+    _check_ports(settings.sender_ports)
     _trust(settings)
     secure(settings.data_dir)
     lock = DataLock(settings.data_dir)

@@ -189,9 +189,9 @@ async def try_sender(
     """Log in, rehearse a mail, and send one to `recipient`. Raises SmtpError where it ends."""
     own = system.settings
     timeouts = Timeouts(
-        min(own.connect_seconds, CONNECT),
-        min(own.command_seconds, COMMAND),
-        own.dot_seconds,
+        min(own.smtp_connect_seconds, CONNECT),
+        min(own.smtp_command_seconds, COMMAND),
+        own.smtp_data_seconds,
     )
     secret = password_of(system, sender)
     session = await system.types[sender.type].open(sender.settings, secret, timeouts, watch)

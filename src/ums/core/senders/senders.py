@@ -286,7 +286,7 @@ def password_of(system: AppContext, sender: Sender) -> str:
 
 def free_ports(system: AppContext) -> frozenset[int]:
     """The ports that a sender may use without an approval."""
-    return transports.FREE_PORTS | transports.read_ports(system.settings.ports)
+    return transports.FREE_PORTS | transports.read_ports(system.settings.sender_ports)
 
 
 def _check_code(code: str) -> None:

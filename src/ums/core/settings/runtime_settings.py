@@ -37,9 +37,9 @@ class Adjustable(Struct, frozen=True):
 
 ADJUSTABLE: Final = (
     Adjustable("two_factor_roles", "access"),
-    Adjustable("ports", "sending"),
-    Adjustable("sessions", "sending", 1, 100),
-    Adjustable("session_messages", "sending", 1, 1_000),
+    Adjustable("sender_ports", "sending"),
+    Adjustable("smtp_sessions", "sending", 1, 100),
+    Adjustable("smtp_session_messages", "sending", 1, 1_000),
     Adjustable("import_rows", "limits", 1, 1_000_000),
     Adjustable("import_limit_bytes", "limits", MB, 200 * MB, MB),
     Adjustable("attachments_limit_bytes", "limits", MB, 100 * MB, MB),
@@ -124,10 +124,10 @@ def checked(system: AppContext, name: str, given: Any) -> Any:
 
 def _ports(given: object) -> str:
     try:
-        value = read_setting("ports", str(given))
+        value = read_setting("sender_ports", str(given))
         read_ports(value)
     except (SettingsError, ValueError):
-        raise Invalid("bad_value", field="ports") from None
+        raise Invalid("bad_value", field="sender_ports") from None
     return value
 
 
@@ -135,7 +135,7 @@ def _roles(given: object) -> str:
     return ", ".join(sorted(read_roles(str(given))))
 
 
-_TEXTS: Final = {"ports": _ports, "two_factor_roles": _roles}
+_TEXTS: Final = {"sender_ports": _ports, "two_factor_roles": _roles}
 
 
 def _number(one: Adjustable, given: object) -> Any:

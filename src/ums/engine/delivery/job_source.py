@@ -71,7 +71,7 @@ class JobSource:
 
     @property
     def _buffer(self) -> int:
-        return self._system.settings.sessions * BUFFER_PER_SESSION
+        return self._system.settings.smtp_sessions * BUFFER_PER_SESSION
 
     def room(self, priority: int) -> int:
         """How many more deliveries of `priority` it wants; those that come after them do not take
@@ -82,7 +82,7 @@ class JobSource:
         free = self._buffer - self._waiting.ahead_of(priority)
         if free * 2 >= self._buffer:
             return free
-        return 0 if self._waiting.has(priority) else self._system.settings.sessions
+        return 0 if self._waiting.has(priority) else self._system.settings.smtp_sessions
 
     async def add(self, jobs: list[DeliveryJob], rests: int) -> bool:
         """Take deliveries that were claimed after so many rests; False when it is too late."""

@@ -133,7 +133,7 @@ class SenderPool:
     def _allowed(self) -> int:
         """One where too many of its mails are in doubt, else as many as the operator says."""
         slowed = (self.sender.slowed_until or 0) > clock.now()
-        return 1 if slowed else self._system.settings.sessions
+        return 1 if slowed else self._system.settings.smtp_sessions
 
     def _may_bulk(self, carried: int) -> bool:
         """Whether one more session may carry mail that is not urgent, beside so many that do."""
@@ -142,7 +142,7 @@ class SenderPool:
     @property
     def _per_session(self) -> int:
         """How many mails one session carries."""
-        return min(self._system.settings.session_messages, self._mails_most)
+        return min(self._system.settings.smtp_session_messages, self._mails_most)
 
     @property
     def _free(self) -> int:
@@ -377,4 +377,4 @@ class SenderPool:
 
     def _timeouts(self) -> Timeouts:
         own = self._system.settings
-        return Timeouts(own.connect_seconds, own.command_seconds, own.dot_seconds)
+        return Timeouts(own.smtp_connect_seconds, own.smtp_command_seconds, own.smtp_data_seconds)
