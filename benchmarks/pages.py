@@ -40,7 +40,7 @@ _DELIVERIES = (
     " :now - n.i, :now - n.i FROM ({numbers}) n"
 )
 _ATTEMPTS = (
-    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
+    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration_ms, stage, verdict,"
     " reason, code, enhanced, reply) SELECT d.id, 1, 1, d.updated_at, 40, 'dot',"
     " CASE WHEN d.state = 'sent' THEN 'taken' ELSE 'failed' END, d.reason, 250, '2.0.0', 'OK'"
     " FROM deliveries d WHERE d.state <> 'queued'"

@@ -27,7 +27,7 @@ READABLE = "/api/segments"
 # Says of what is not the caller's that it is none of theirs, and does nothing.
 TAKES_NOTHING = "/api/provider-events"
 # Change by the mere asking, or when the engine comes to it.
-UNTOLD = {"tokens", "workers", "meta", "answers", "audit", "outcomes"}
+UNTOLD = {"tokens", "workers", "meta", "idempotent_responses", "audit", "sender_outcomes"}
 
 
 async def everything(door: Door) -> dict[str, list[Any]]:

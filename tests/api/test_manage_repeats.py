@@ -12,7 +12,7 @@ from ums import clock
 from ums.core.channels import channels
 from ums.core.common import idempotency
 from ums.core.context.app_context import AppContext
-from ums.core.tables import answers as rows
+from ums.core.tables import idempotent_responses as rows
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

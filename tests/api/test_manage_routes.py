@@ -84,24 +84,24 @@ async def test_warming_a_sender_up(shared: Door, admin: Token) -> None:
 
 async def test_the_domains_that_are_slow(shared: Door, admin: Token) -> None:
     await shared.post("/api/senders", draft(shared, "Slow"), admin)
-    path = "/api/senders/Slow/paces"
+    path = "/api/senders/Slow/domain-rates"
     assert (await shared.get(path, admin)).body == {"items": [], "next": None}
     id = (await shared.system.directory.now()).sender_codes["Slow"].id
     soon = clock.now() + clock.HOUR
-    paces = [
-        learned_limits.DomainPace("qq.com", 30, soon),
-        learned_limits.DomainPace("163.com", 5, 1),
+    domain_rates = [
+        learned_limits.DomainRate("qq.com", 30, soon),
+        learned_limits.DomainRate("163.com", 5, 1),
     ]
     async with shared.system.database.write() as tx:
-        await learned_limits.keep(tx, id, None, paces)
+        await learned_limits.keep(tx, id, None, domain_rates)
     assert (await shared.get(path, admin)).body["items"] == [
-        {"domain": "163.com", "per_minute": 5, "open_at": None},
-        {"domain": "qq.com", "per_minute": 30, "open_at": clock.iso(soon)},
+        {"domain": "163.com", "per_minute": 5, "resume_at": None},
+        {"domain": "qq.com", "per_minute": 30, "resume_at": clock.iso(soon)},
     ]
     moved = {"host": "localhost", "password": "p"}
     assert (await shared.send("PATCH", "/api/senders/Slow", moved, admin)).status == 200
     assert (await shared.get(path, admin)).body["items"] == []
-    assert (await shared.get("/api/senders/None/paces", admin)).status == 404
+    assert (await shared.get("/api/senders/None/domain-rates", admin)).status == 404
 
 
 async def test_the_mailbox_of_a_sender(shared: Door, admin: Token) -> None:
@@ -120,12 +120,12 @@ async def test_the_mailbox_of_a_sender(shared: Door, admin: Token) -> None:
         for wrong in ({"port": 0}, {"encryption": "tls"}, {"host": "a b"}, {"inbox": ""}, {"x": 1}):
             assert (await shared.send("PUT", path, given | wrong, admin)).status == 400
         made = await shared.send("PUT", path, given, admin)
-        assert (made.status, made.body["inbox"], made.body["looked_at"]) == (200, "INBOX", None)
+        assert (made.status, made.body["inbox"], made.body["polled_at"]) == (200, "INBOX", None)
         looked = await shared.send("POST", f"{path}/look", None, admin)
         assert (looked.status, looked.body["problem"]) == (200, "")
         assert looked.body["found_sent_folder"] == "Sent"
         shown = await shared.get(path, admin)
-        assert shown.body["looked_at"] == looked.body["looked_at"]
+        assert shown.body["polled_at"] == looked.body["polled_at"]
         assert PASSWORD not in str((made.body, shown.body))
         del given["password"]
         moved = await shared.send("PUT", path, {**given, "port": server.port + 1}, admin)

@@ -35,7 +35,7 @@ async def test_a_mail_that_came_back_is_failed_once(door: Door) -> None:
     msgid, mail = await sent(door, channel, "gone@example.org")
     failed = told(mail, "failed", reply="550 5.1.1 user unknown", id="evt-1")
     answer = await door.post("/api/provider-events", failed, admin)
-    assert (answer.status, answer.body) == (200, counts(taken=1, returned=1))
+    assert (answer.status, answer.body) == (200, counts(taken=1, bounced=1))
     assert await state(door, msgid, channel) == ("failed", "no_such_mailbox")
     again = await door.post("/api/provider-events", failed, admin)
     assert again.body == counts(taken=1)
@@ -71,7 +71,7 @@ async def test_only_own_and_signed_message_ids_count(door: Door) -> None:
 
 
 def counts(**some: int) -> dict[str, int]:
-    zero = dict.fromkeys(("taken", "not_ours", "arrived", "returned", "complained"), 0)
+    zero = dict.fromkeys(("taken", "not_ours", "arrived", "bounced", "complained"), 0)
     return zero | some
 
 

@@ -15,7 +15,7 @@ from support.telling import ALLOWED
 from ums import clock
 from ums.console.i18n import Words
 from ums.core.identity import one_time_secrets, operators
-from ums.core.tables import shown_once as rows
+from ums.core.tables import one_time_secrets as rows
 
 BOTH_DATABASES = True
 

@@ -49,7 +49,7 @@ async def test_over_the_api(door: Door) -> None:
     id = (await door.system.directory.now()).sender_codes[channel.sender].id
     await reputation.note(door.system, {id: Count(200, 20, 20)})
     told = (await door.get(f"{path}/standing", token)).body
-    counts = {"mails": 200, "bounced": 20, "doubtful": 20, "complained": 0}
+    counts = {"mails": 200, "bounced": 20, "unknown": 20, "complained": 0}
     assert told == {**counts, "verdict": "stop"}
     shown = (await door.get(path, token)).body
     assert (shown["stopped_at"] is None, shown["slowed_until"] is None) == (False, False)

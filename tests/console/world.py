@@ -109,7 +109,7 @@ async def _told(door: Door, channel: OneChannel) -> int:
     row |= {"schedule": "hosted", "username": "ums", "secret": "", "state": "verified"}
     made = insert(callback_addresses).returning(callback_addresses.c.id)
     async with door.system.database.write() as tx:
-        return int(await tx.value(made, {**row, "state_at": now, "created_at": now}))
+        return int(await tx.value(made, {**row, "state_changed_at": now, "created_at": now}))
 
 
 async def _post(

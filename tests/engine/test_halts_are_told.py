@@ -8,7 +8,7 @@ from support.flow import until
 from support.telling import expanded, told, told_flow
 from ums.core.context.app_context import AppContext
 from ums.core.messages import control
-from ums.core.tables import halts
+from ums.core.tables import pending_halts
 from ums.core.webhooks.outbox import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
 from ums.engine.worker import running
 
@@ -53,7 +53,7 @@ async def test_what_had_gone_out_is_told_of_a_retraction(
 
             async def parked() -> bool:
                 async with system.database.read() as tx:
-                    return not await tx.rows(select(halts))
+                    return not await tx.rows(select(pending_halts))
 
             await until(parked)
             wanted = [VALID, SUBMITTED, *([RETRACTION_FAILED] if late else [])]

@@ -72,4 +72,4 @@ async def test_a_bounce_of_a_mail_that_went_out(system: AppContext) -> None:
 
 async def _looked(system: AppContext) -> bool:
     found = await mailboxes.show(system, "main")
-    return found is not None and found.looked_at is not None
+    return found is not None and found.polled_at is not None

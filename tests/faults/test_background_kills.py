@@ -84,11 +84,11 @@ async def test_each_letter_counts_once(
         tries = Counter(row.delivery_id for row in await rows(system, attempts))
         box_info = await mailboxes.show(system, "single")
     assert box_info is not None
-    told = f"{phase_kills} kills while {LETTERS} letters are read: {box_info.returned} counted"
+    told = f"{phase_kills} kills while {LETTERS} letters are read: {box_info.bounced} counted"
     record_property("faults", f"{dialect}, {told}")
     assert Counter(found.states) == {"failed": LETTERS}
     assert tries == dict.fromkeys(ids, 2)  # that it was taken, and that it came back
-    assert box_info.returned == LETTERS
+    assert box_info.bounced == LETTERS
 
 
 async def _handed_over(settings: Settings, ledger: Ledger, box: ImapServer) -> list[int]:
@@ -127,7 +127,7 @@ async def _killed_at(engine: Engine, box: ImapServer, chance: random.Random) -> 
 async def _due(settings: Settings) -> None:
     """The time is over for which a worker that died kept the others away from the mailbox."""
     async with open_system(settings) as system, system.database.write() as tx:
-        await tx.run(update(table).values(next_at=0))
+        await tx.run(update(table).values(next_poll_at=0))
 
 
 async def _read(settings: Settings) -> bool:

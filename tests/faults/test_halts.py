@@ -19,7 +19,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion, holds
 from ums.core.maintenance.startup import open_system
 from ums.core.messages import control
-from ums.core.tables import halts, messages
+from ums.core.tables import messages, pending_halts
 
 MANY, OTHERS = 5_000, 200
 
@@ -61,7 +61,7 @@ async def _broadcast(system: AppContext) -> str:
 
 async def _halts(settings: Settings) -> list[Any]:
     async with open_system(settings) as system, system.database.read() as tx:
-        return list(await tx.rows(select(halts)))
+        return list(await tx.rows(select(pending_halts)))
 
 
 @pytest.mark.parametrize("verb", ["retract", "pause"])

@@ -96,9 +96,9 @@ async def test_letters_are_read_once() -> None:
         server.inbox.add(b"From: a@b.example\r\nSubject: private\r\n\r\nNot ours to read.\r\n")
         second = await seen(server, sought(place=first.place))
         assert [letter.kind for letter in second.letters] == ["failed"]
-        assert (second.looked_at, second.place, second.more) == (2, Place(1, 3), False)
+        assert (second.letters_read, second.place, second.more) == (2, Place(1, 3), False)
         third = await seen(server, sought(place=second.place))
-        assert (third.looked_at, third.place) == (0, Place(1, 3))
+        assert (third.letters_read, third.place) == (0, Place(1, 3))
     whole = [command for command in server.commands if "BODY.PEEK[]" in command]
     assert len(whole) == 1  # other people's letters are left alone
     assert server.marked == 0

@@ -10,7 +10,7 @@ from ums import clock
 from ums.core.deliveries import expansion, holds, queue
 from ums.core.deliveries.queue import Attempt, Claimed, Result
 from ums.core.messages.requests import parse
-from ums.core.tables import deliveries, halts
+from ums.core.tables import deliveries, pending_halts
 
 
 async def expanded(flow: Flow) -> None:
@@ -75,6 +75,6 @@ async def parked(flow: Flow) -> int:
 
 
 async def standing(flow: Flow) -> list[str]:
-    """What is still to be done: the kinds of `halts`."""
+    """What is still to be done: the kinds of `pending_halts`."""
     async with flow.system.database.read() as tx:
-        return [row.kind for row in await tx.rows(halts.select())]
+        return [row.kind for row in await tx.rows(pending_halts.select())]

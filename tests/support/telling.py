@@ -133,7 +133,7 @@ async def told_flow(system: AppContext, rules: ChannelPolicy | None = None, port
     flow = await open_flow(system, port)
     now = clock.now()
     row = {"channel_id": (await flow.channel()).id, "schedule": "hosted", "secret": ""}
-    row |= {"state": "verified", "state_at": now, "created_at": now}
+    row |= {"state": "verified", "state_changed_at": now, "created_at": now}
     rows_ = [
         {**row, "url": f"http://{host}.example/", "is_default": host == "callback"}
         for host in ("callback", "other")

@@ -121,7 +121,7 @@ async def _told(door: Door, owner: OneChannel) -> dict[str, str]:
     times = dict.fromkeys(("first_at", "last_at", "due_at", "created_at", "ended_at"), now)
     async with door.system.database.write() as tx:
         made = insert(callback_addresses).returning(callback_addresses.c.id)
-        id = await tx.value(made, {**address, "state_at": now, "created_at": now})
+        id = await tx.value(made, {**address, "state_changed_at": now, "created_at": now})
         told = insert(callback_batches).returning(callback_batches.c.id)
         batch_id = await tx.value(told, {**batch, **times, "address_id": id})
     return {"callback_id": str(id), "batch_id": str(batch_id)}

@@ -14,7 +14,7 @@ Channel = Annotated[
     list[str] | None, typer.Option(help="A ChannelKey it may work for; repeatable.")
 ]
 SHOWN = ("name", "role", "disabled", "two_factor", "created_at")
-SESSION = ("id", "device", "address", "created_at", "seen_at")
+SESSION = ("id", "device", "address", "created_at", "last_seen_at")
 
 
 @operator.command("create")

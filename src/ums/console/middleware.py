@@ -108,7 +108,7 @@ def _first(request: AnyRequest, visitor: Visitor | None) -> str:
 def _before(path: str, visitor: Visitor) -> str:
     """What an operator has to go through before all else: first a password of its own, then the
     second factor that its role needs."""
-    if visitor.signed_in.must_change:
+    if visitor.signed_in.must_change_password:
         return "" if path in _BEFORE_PASSWORD else PASSWORD_PAGE
     if visitor.factor_first:
         return "" if path in (*_BEFORE_PASSWORD, FACTOR_PAGE) else FACTOR_PAGE

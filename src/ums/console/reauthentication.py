@@ -37,7 +37,7 @@ def is_needed(request: AnyRequest, visitor: Visitor) -> bool:
 
 def _is_recent(request: AnyRequest, visitor: Visitor) -> bool:
     longest = BEFORE_FORM if request.method in ("GET", "HEAD") else RECENT
-    return clock.now() - visitor.signed_in.proved_at <= longest
+    return clock.now() - visitor.signed_in.authenticated_at <= longest
 
 
 def page_for(request: AnyRequest) -> str:

@@ -4,7 +4,7 @@ from ums.core.deliveries import holds
 from ums.db import Database, Statement
 from ums.engine.failpoints import reach
 
-_ANY = Statement("SELECT 1 FROM halts LIMIT 1")
+_ANY = Statement("SELECT 1 FROM pending_halts LIMIT 1")
 
 
 class HoldWatcher:

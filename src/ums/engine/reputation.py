@@ -34,9 +34,9 @@ class ReputationTracker:
         if outcome.verdict is Verdict.LATER:
             return
         one = Count(
-            judged=1,
+            total=1,
             bounced=int(outcome.verdict is Verdict.REFUSED and outcome.reason in HARD),
-            doubtful=int(outcome.verdict is Verdict.UNKNOWN),
+            unknown=int(outcome.verdict is Verdict.UNKNOWN),
         )
         self._counts.setdefault(sender, Count()).add(one)
         if outcome.verdict is Verdict.SENT:

@@ -81,7 +81,7 @@ class Seen(Struct, frozen=True):
     sent: frozenset[str]  # of the Message-IDs
     sent_folder: str  # empty: there is none
     letters: tuple[bounce_parser.InboundReport, ...]
-    looked_at: int  # letters
+    letters_read: int  # letters
     place: Place
     more: bool  # letters that are not looked at yet
 

@@ -43,10 +43,10 @@ _DELIVERIES = Statement(
     " RETURNING id, message_id, userid"
 )
 _ATTEMPTS = Statement(
-    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
-    " reason, code, enhanced, reply) SELECT delivery_id, number, sender_id, started_at, duration,"
-    " stage, verdict, reason, code, enhanced, reply FROM $rows(r: delivery_id bigint,"
-    " number smallint, sender_id bigint, started_at bigint, duration int, stage text,"
+    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration_ms, stage,"
+    " verdict, reason, code, enhanced, reply) SELECT delivery_id, number, sender_id, started_at,"
+    " duration_ms, stage, verdict, reason, code, enhanced, reply FROM $rows(r: delivery_id bigint,"
+    " number smallint, sender_id bigint, started_at bigint, duration_ms int, stage text,"
     " verdict text, reason text, code smallint, enhanced text, reply text)"
 )
 

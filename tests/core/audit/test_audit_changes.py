@@ -114,7 +114,10 @@ async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(
     before, after = await _both(system, "sender.change")
     assert (before, after) == (
         {"caps": [], "urgent_share": 10},
-        {"caps": [{"count": 5, "seconds": 60, "of": "mails", "reset": ""}], "urgent_share": 20},
+        {
+            "caps": [{"count": 5, "seconds": 60, "of": "mails", "reset": ""}],
+            "urgent_share": 20,
+        },
     )
     await senders.authorise(system, code, channel.key)
     held = {"authorised": True, "default": True}
@@ -248,7 +251,7 @@ async def _users(system: AppContext, _: Channel) -> None:
 
 
 _TOKEN = {"name": "ci", "scopes": ["messages:read"], "channels": ["one1"], "expires_at": None}
-_ANNA = {"role": "viewer", "disabled": False, "channels": [1], "must_change": False}
+_ANNA = {"role": "viewer", "disabled": False, "channels": [1], "must_change_password": False}
 _WORD = {"word": "casino", "exempt": False}
 _RULE = {"text": "no such person here", "code": "", "reason": "no_such_mailbox"}
 _ALL = {"name": "All", "conditions": "{}"}
@@ -371,7 +374,7 @@ async def test_an_entry_without_before_and_after_fails_its_test(
 
 def test_every_note_in_the_source_says_before_and_after() -> None:
     """Also where no test goes: as far as the code names its action."""
-    lacking, looked_at = list[str](), 0
+    lacking, polled_at = list[str](), 0
     for path in sorted(Path(ums.__file__).parent.rglob("*.py")):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or ast.unparse(call.func) != "audit_log.note":
@@ -380,10 +383,10 @@ def test_every_note_in_the_source_says_before_and_after() -> None:
             action = ast.unparse(call.args[1]).strip("\"'")
             action = suppressions.HELD_BACK if action == "HELD_BACK" else action
             before, after = ({"a": 1} if name in given else None for name in ("before", "after"))
-            looked_at += 1
+            polled_at += 1
             named = re.fullmatch(r"[a-z_]+\.[a-z_]+", action)
             flaw = flaw_of(action, before, after) if named else not (before or after)
             if flaw and path.name != "audit_gate.py":
                 lacking.append(f"{path.name}:{call.lineno} {action}")
     assert lacking == []
-    assert looked_at > 60
+    assert polled_at > 60

@@ -15,7 +15,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
 from ums.core.senders import senders
-from ums.core.tables import idempotency, messages, usage
+from ums.core.tables import broadcast_usage, idempotency, messages
 from ums.engine.maintenance import tidy
 from ums.errors import Refused
 
@@ -46,7 +46,7 @@ async def count(flow: Flow, table: Any) -> int:
 
 async def used(flow: Flow) -> dict[str, int]:
     async with flow.system.database.read() as tx:
-        return {row.day: row.broadcasts for row in await tx.rows(select(usage))}
+        return {row.day: row.broadcasts for row in await tx.rows(select(broadcast_usage))}
 
 
 async def test_ten_a_day_unless_it_is_said_otherwise(flow: Flow) -> None:

@@ -16,7 +16,7 @@ from ums.core.deliveries import expansion
 from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
 from ums.core.senders import senders
-from ums.core.tables import contacts
+from ums.core.tables import frequency_cap_log
 from ums.engine.maintenance import tidy
 
 NOON = 20_000 * clock.DAY + 12 * clock.HOUR
@@ -91,7 +91,7 @@ async def test_a_cap_is_its_channels_own(flow: Flow) -> None:
 
 async def contacted(flow: Flow) -> int:
     async with flow.system.database.read() as tx:
-        return int(await tx.value(select(func.count()).select_from(contacts)))
+        return int(await tx.value(select(func.count()).select_from(frequency_cap_log)))
 
 
 async def test_two_workers_do_not_both_give_the_last_place(flow: Flow) -> None:

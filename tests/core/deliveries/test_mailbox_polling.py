@@ -178,4 +178,4 @@ async def test_the_database_goes_in_the_middle_of_a_look(
     found = await mailboxes.show(flow.system, "main")
     assert found is not None
     assert (found.problem, box.logins) == ("", 3)
-    assert found.looked_at is not None
+    assert found.polled_at is not None

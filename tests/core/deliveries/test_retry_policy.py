@@ -40,7 +40,7 @@ def test_sent_is_sent_with_its_reply() -> None:
     assert attempt is not None
     assert (attempt.sender_id, attempt.stage, attempt.verdict) == (2, "dot", "sent")
     assert (attempt.code, attempt.enhanced, attempt.reply) == (250, "2.0.0", "queued as 1")
-    assert (attempt.started_at, attempt.duration) == (NOW - 40, 40)
+    assert (attempt.started_at, attempt.duration_ms) == (NOW - 40, 40)
 
 
 def test_refused_is_failed_with_the_reason() -> None:

@@ -161,7 +161,7 @@ async def test_a_sudden_flood_of_one_text_is_held_back(flow: Flow, server: SmtpS
         await flow.until_settled(await flow.send("one@calm.cn"))
     assert len(await held(flow)) == STORM + 1  # another domain is not held back
     (told,) = await suppressions.held_back(flow.system, await flow.channel())
-    assert told.wording.startswith("flood.cn: ")
+    assert told.reply_pattern.startswith("flood.cn: ")
     # A text that has been known for a day is believed, however often it comes.
     async with flow.system.database.write() as tx:
         await tx.run(update(table).values(created_at=clock.now() - 2 * clock.DAY))

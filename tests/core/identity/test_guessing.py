@@ -40,7 +40,7 @@ LIMITS = [PAIR, ACCOUNT, ADDRESS, DEVICE, CODE, CODES, CODE_OF_DEVICE, PROOF]
 
 
 @pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def polled_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The passwords that were compared with one that is stored."""
     found: list[str] = []
     verify = password_hashing.verify
@@ -134,18 +134,18 @@ async def test_one_limit(system: AppContext, time: Time, limit: Limit) -> None:
 
 @pytest.mark.slow
 async def test_many_accounts_from_one_address(
-    system: AppContext, time: Time, looked_at: list[str], staff: list[str]
+    system: AppContext, time: Time, polled_at: list[str], staff: list[str]
 ) -> None:
     end = time.at + clock.HOUR
     while time.at < end:
-        before, left = len(looked_at), [60]
+        before, left = len(polled_at), [60]
         for name in staff:
             told = await tries(system, name, name)
             left.append(int(told.retry_after or 60) if isinstance(told, Busy) else 60)
-        if len(looked_at) == before:
+        if len(polled_at) == before:
             time.at += min(left) * 1000
-    assert len(looked_at) <= 170 + 6 * STAFF
-    assert max(Counter(looked_at).values()) <= hardest(PAIR)
+    assert len(polled_at) <= 170 + 6 * STAFF
+    assert max(Counter(polled_at).values()) <= hardest(PAIR)
 
 
 # -- who gets through -------------------------------------------------------------------------

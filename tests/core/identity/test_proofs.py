@@ -173,8 +173,10 @@ async def test_no_session_is_renewed_after_a_change(
         reason = error.reason
     assert reason == "proof_over"
     async with system.database.read() as tx:
-        proved = await tx.value(select(rows.c.proved_at).where(rows.c.id == session.session_id))
-    assert proved in (None, session.proved_at)
+        proved = await tx.value(
+            select(rows.c.authenticated_at).where(rows.c.id == session.session_id)
+        )
+    assert proved in (None, session.authenticated_at)
 
 
 @pytest.mark.usefixtures("li")

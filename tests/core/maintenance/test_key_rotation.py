@@ -57,7 +57,7 @@ async def fill(system: AppContext) -> None:
                 "username": "ums",
                 "password": system.seal.close("word", password_context(flow.key, URL)),
                 "state": "verified",
-                "state_at": now,
+                "state_changed_at": now,
                 "created_at": now,
             },
         ),

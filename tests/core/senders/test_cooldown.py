@@ -83,7 +83,12 @@ async def test_success_forgets_failures_but_ends_no_rest(flow: Flow) -> None:
         await tx.run(sender_table.update().values(rest_until=clock.now() - 1))
         await cooldown.worked(tx, sender.id)
     row = await flow.sender()
-    assert (row.rest_until, row.rest_reason, row.rest_detail, row.failures) == (None, None, None, 0)
+    assert (row.rest_until, row.rest_reason, row.rest_detail, row.failures) == (
+        None,
+        None,
+        None,
+        0,
+    )
 
 
 async def test_an_operators_test_ends_any_rest(flow: Flow) -> None:

@@ -18,7 +18,7 @@ from ums.core.deliveries import feedback, mailbox_polling, suppressions
 from ums.core.deliveries.message_id import Signer, signer_of
 from ums.core.senders import mailboxes, reputation
 from ums.core.senders.mailboxes import MailboxInfo
-from ums.core.tables import audit, callback_records, deliveries, messages, outcomes
+from ums.core.tables import audit, callback_records, deliveries, messages, sender_outcomes
 from ums.core.tables import mailboxes as table
 from ums.errors import Invalid, NotFound
 
@@ -107,7 +107,7 @@ async def test_a_mail_that_came_back_failed(flow: Flow, state: str, reason: str)
         server.inbox.add(letters.report(message_id(flow, ids[0])))
         server.inbox.add(letters.report(message_id(flow, ids[1]), "554 5.7.1 spam", status="5.7.1"))
         found = await mailbox_polling.look_now(flow.system, "main")
-    assert (found.returned, found.arrived) == (2, 0)
+    assert (found.bounced, found.arrived) == (2, 0)
     assert await states(flow, ids) == [
         ("failed", "no_such_mailbox", 2),
         ("failed", "policy", 2),
@@ -116,7 +116,7 @@ async def test_a_mail_that_came_back_failed(flow: Flow, state: str, reason: str)
     listed = await suppressions.list_suppressions(flow.system, await flow.channel())
     assert [(one.reason, one.delivery_id) for one in listed.items] == [("no_such_mailbox", ids[0])]
     async with flow.system.database.read() as tx:
-        counted = [(row.judged, row.bounced) for row in await tx.rows(select(outcomes))]
+        counted = [(row.total, row.bounced) for row in await tx.rows(select(sender_outcomes))]
     assert counted == [(0, 1)]
 
 
@@ -161,7 +161,7 @@ async def test_forged_letters_change_nothing(flow: Flow) -> None:
             server.inbox.add(letters.report(id))
             server.inbox.add(letters.complaint(id))
         found = await mailbox_polling.look_now(flow.system, "main")
-    assert (found.returned, found.complained, found.problem) == (0, 0, "")
+    assert (found.bounced, found.complained, found.problem) == (0, 0, "")
     assert await states(flow, ids) == [("sent", "", 1)] * 2
     assert (await suppressions.list_suppressions(flow.system, await flow.channel())).items == []
 
@@ -173,7 +173,7 @@ async def test_reports_of_old_deliveries_are_not_believed(flow: Flow) -> None:
     async with ImapServer() as server:
         await opened(flow, server)
         server.inbox.add(letters.report(message_id(flow, ids[0])))
-        assert (await mailbox_polling.look_now(flow.system, "main")).returned == 0
+        assert (await mailbox_polling.look_now(flow.system, "main")).bounced == 0
 
 
 async def test_the_same_letter_read_twice_counts_once(flow: Flow) -> None:
@@ -187,7 +187,7 @@ async def test_the_same_letter_read_twice_counts_once(flow: Flow) -> None:
         await change(flow, deliveries.c.id == ids[0], state="sent", reason="")
         server.inbox.uidvalidity += 1
         found = await mailbox_polling.look_now(flow.system, "main")
-    assert (found.returned, await states(flow, ids)) == (1, [("sent", "", 2)])
+    assert (found.bounced, await states(flow, ids)) == (1, [("sent", "", 2)])
 
 
 async def test_a_server_that_hangs_up_is_called_again_and_nothing_doubles(flow: Flow) -> None:
@@ -206,10 +206,10 @@ async def test_a_server_that_hangs_up_is_called_again_and_nothing_doubles(flow: 
 
         server.hold = hold
         broken = await mailbox_polling.look_now(flow.system, "main")
-        assert (broken.problem, broken.returned) == ("mailbox_away", 0)
-        assert broken.next_at is not None
+        assert (broken.problem, broken.bounced) == ("mailbox_away", 0)
+        assert broken.next_poll_at is not None
         found = await mailbox_polling.look_now(flow.system, "main")
-        assert (found.problem, found.returned) == ("", 30)
+        assert (found.problem, found.bounced) == ("", 30)
     assert {state for state, *_ in await states(flow, ids)} == {"failed"}
 
 
@@ -243,12 +243,12 @@ async def test_when_it_is_looked_into(flow: Flow) -> None:
         assert not await due()
         ids = await handed_over(flow, 1)
         assert not await due()  # looked at a moment ago
-        await moved(flow, looked_at=clock.now() - mailbox_polling.SOON)
+        await moved(flow, polled_at=clock.now() - mailbox_polling.SOON)
         assert await due()
         await change(flow, deliveries.c.id == ids[0], state="sent", reason="")
-        await moved(flow, looked_at=clock.now() - mailbox_polling.SOON)
+        await moved(flow, polled_at=clock.now() - mailbox_polling.SOON)
         assert not await due()  # nothing is in doubt any more
-        await moved(flow, next_at=clock.now())
+        await moved(flow, next_poll_at=clock.now())
         assert await due()
 
 

@@ -12,7 +12,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.senders import quota_ledger, senders
 from ums.core.senders.quota_ledger import Reservation
 from ums.core.senders.senders import NewSender
-from ums.core.tables import spending as table
+from ums.core.tables import cap_usage as table
 from ums.errors import Invalid
 from ums.mail.send_limits import DAY, SendLimit
 

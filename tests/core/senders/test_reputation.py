@@ -10,7 +10,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.messages import auto_pause
 from ums.core.senders import reputation
 from ums.core.senders.reputation import SLOT, Count, Reputation
-from ums.core.tables import audit, outcomes
+from ums.core.tables import audit, sender_outcomes
 from ums.errors import NotFound
 
 
@@ -19,10 +19,10 @@ async def flow(system: AppContext) -> Flow:
     return await open_flow(system, 25)
 
 
-async def note(flow: Flow, time: Time, judged: int, bounced: int = 0, doubtful: int = 0) -> None:
+async def note(flow: Flow, time: Time, total: int, bounced: int = 0, unknown: int = 0) -> None:
     id = (await flow.sender()).id
     time.at += SLOT
-    await reputation.note(flow.system, {id: Count(judged, bounced, doubtful)})
+    await reputation.note(flow.system, {id: Count(total, bounced, unknown)})
 
 
 async def verdict(flow: Flow) -> tuple[int, int, str]:
@@ -60,17 +60,17 @@ async def test_only_the_last_thousand_count(flow: Flow, time: Time) -> None:
         await note(flow, time, 100)
     assert await verdict(flow) == (1000, 0, "good")
     async with flow.system.database.read() as tx:
-        kept = await tx.rows(outcomes.select())
+        kept = await tx.rows(sender_outcomes.select())
     assert len(kept) == 10
 
 
 async def test_mails_in_doubt_slow_it_down_for_a_while(flow: Flow, time: Time) -> None:
-    await note(flow, time, 20, doubtful=10)
+    await note(flow, time, 20, unknown=10)
     assert (await flow.sender()).slowed_until is None
-    await note(flow, time, 20, doubtful=1)
+    await note(flow, time, 20, unknown=1)
     first = (await flow.sender()).slowed_until
     assert first == time.at + 15 * clock.MINUTE
-    await note(flow, time, 1, doubtful=1)
+    await note(flow, time, 1, unknown=1)
     assert (await flow.sender()).slowed_until == first
     time.at += 16 * clock.MINUTE
     await note(flow, time, 1)  # no better yet
@@ -100,10 +100,10 @@ async def test_two_workers_add_up(flow: Flow, time: Time) -> None:
     assert await verdict(flow) == (300, 18, "warn")
 
 
-async def complained(flow: Flow, time: Time, judged: int, complained: int) -> str:
+async def complained(flow: Flow, time: Time, total: int, complained: int) -> str:
     id = (await flow.sender()).id
     time.at += SLOT
-    await reputation.note(flow.system, {id: Count(judged, complained=complained)})
+    await reputation.note(flow.system, {id: Count(total, complained=complained)})
     return (await reputation.standing_of(flow.system, "main")).verdict
 
 

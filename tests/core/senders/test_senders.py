@@ -113,7 +113,11 @@ async def test_a_password_moved_in_the_database_cannot_be_opened(system: AppCont
 async def test_other_changes_keep_the_password_and_end_a_rest(system: AppContext) -> None:
     await senders.create(system, account(25, password="s3cret"))
     async with system.database.write() as tx:
-        rest = {"rest_until": cooldown.UNTIL_EDITED, "rest_reason": "credentials", "failures": 2}
+        rest = {
+            "rest_until": cooldown.UNTIL_EDITED,
+            "rest_reason": "credentials",
+            "failures": 2,
+        }
         await tx.run(update(table).values(rest))
     shown = await senders.change(system, account(25, password=None, from_name="新名字", name="New"))
     assert (shown.from_name, shown.name, shown.rest_until, shown.rest_reason) == (

@@ -145,7 +145,7 @@ async def test_what_was_to_be_told_to_a_deleted_address_is_removed(system: AppCo
     assert len(await rows(system, callback_addresses)) == 2  # stragglers may come yet
     async with system.database.write() as tx:
         gone = callback_addresses.update().where(callback_addresses.c.id == 1)
-        await tx.run(gone.values(state_at=clock.now() - 2 * clock.HOUR))
+        await tx.run(gone.values(state_changed_at=clock.now() - 2 * clock.HOUR))
     await sweep(system)
     assert [row.id for row in await rows(system, callback_addresses)] == [2]
 

@@ -221,7 +221,10 @@ async def test_submitted_may_count_as_delivered(system: AppContext) -> None:
     await expanded(system)
     one, two = await claimed(system)
     tells = wanted(rules)
-    results = [result(one, "sent", tells, attempt(250)), result(two, "failed", tells, attempt(550))]
+    results = [
+        result(one, "sent", tells, attempt(250)),
+        result(two, "failed", tells, attempt(550)),
+    ]
     async with system.database.write() as tx:
         await queue.record(tx, "me", results)
     assert await told(system) == [(1, 2), (1, 4), (2, 3)]

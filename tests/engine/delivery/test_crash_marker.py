@@ -13,7 +13,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.deliveries import quarantine
 from ums.core.messages import resend
 from ums.core.reporting import reports
-from ums.core.tables import deaths
+from ums.core.tables import worker_crashes
 from ums.engine.delivery.crash_marker import CrashMarker, left_behind
 from ums.engine.worker import running
 
@@ -90,8 +90,8 @@ async def test_the_third_death_ends_it(system: AppContext) -> None:
 async def test_deaths_of_long_ago_are_forgotten(system: AppContext) -> None:
     async with system.database.write() as tx:
         await quarantine.note(tx, [1, 2, 2])
-        await tx.run(deaths.update().where(deaths.c.delivery_id == 1).values(at=0))
+        await tx.run(worker_crashes.update().where(worker_crashes.c.delivery_id == 1).values(at=0))
         await quarantine.forget(tx)
-        rows = await tx.rows(deaths.select())
+        rows = await tx.rows(worker_crashes.select())
         assert [(row.delivery_id, row.count) for row in rows] == [(2, 1)]
         assert rows[0].at > clock.now() - clock.MINUTE

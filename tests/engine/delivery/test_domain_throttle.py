@@ -10,7 +10,7 @@ from support.flow import Flow, open_flow, until, with_settings
 from ums import clock
 from ums.core.context.app_context import AppContext
 from ums.core.senders import learned_limits
-from ums.core.senders.learned_limits import DomainPace
+from ums.core.senders.learned_limits import DomainRate
 from ums.engine.delivery import domain_throttle
 from ums.engine.delivery.domain_throttle import DomainThrottle
 from ums.engine.worker import running
@@ -20,61 +20,65 @@ A, B = "a@slow.cn", "b@fast.cn"
 
 
 def test_half_as_fast_as_it_was(time: Time) -> None:
-    paces = DomainThrottle()
+    domain_rates = DomainThrottle()
     for _ in range(30):
-        assert paces.due(A, urgent=False) is None
-        paces.took(A)
+        assert domain_rates.due(A, urgent=False) is None
+        domain_rates.took(A)
         time.at += 1000
-    paces.refused("x@SLOW.cn", 0)
-    assert paces.changed() == [DomainPace("slow.cn", 15, time.at + clock.MINUTE)]
-    assert paces.changed() == []
+    domain_rates.refused("x@SLOW.cn", 0)
+    assert domain_rates.changed() == [DomainRate("slow.cn", 15, time.at + clock.MINUTE)]
+    assert domain_rates.changed() == []
     first = time.at + clock.MINUTE
-    assert [paces.due(A, urgent=False) for _ in range(3)] == [first, first + 4000, first + 8000]
-    assert paces.due(B, urgent=False) is None
-    assert paces.due(A, urgent=True) == first  # where nothing is taken, nothing goes
+    assert [domain_rates.due(A, urgent=False) for _ in range(3)] == [
+        first,
+        first + 4000,
+        first + 8000,
+    ]
+    assert domain_rates.due(B, urgent=False) is None
+    assert domain_rates.due(A, urgent=True) == first  # where nothing is taken, nothing goes
     time.at = first + 12_000
-    assert paces.due(A, urgent=True) is None
-    assert paces.due(A, urgent=False) is None
-    assert paces.due(A, urgent=False) == time.at + 4000
+    assert domain_rates.due(A, urgent=True) is None
+    assert domain_rates.due(A, urgent=False) is None
+    assert domain_rates.due(A, urgent=False) == time.at + 4000
 
 
 def test_one_burst_of_refusals_is_one_and_the_next_pause_is_longer(time: Time) -> None:
-    paces = DomainThrottle([DomainPace("slow.cn", 40, 0)])
+    domain_rates = DomainThrottle([DomainRate("slow.cn", 40, 0)])
     for _ in range(5):
-        paces.refused(A, 0)
-    assert paces.changed() == [DomainPace("slow.cn", 20, time.at + clock.MINUTE)]
+        domain_rates.refused(A, 0)
+    assert domain_rates.changed() == [DomainRate("slow.cn", 20, time.at + clock.MINUTE)]
     time.at += clock.MINUTE
-    paces.refused(A, 0)
-    assert paces.changed() == [DomainPace("slow.cn", 10, time.at + 2 * clock.MINUTE)]
+    domain_rates.refused(A, 0)
+    assert domain_rates.changed() == [DomainRate("slow.cn", 10, time.at + 2 * clock.MINUTE)]
     time.at += 2 * clock.MINUTE
-    paces.refused(A, 7 * clock.MINUTE)
-    assert paces.changed() == [DomainPace("slow.cn", 5, time.at + 7 * clock.MINUTE)]
+    domain_rates.refused(A, 7 * clock.MINUTE)
+    assert domain_rates.changed() == [DomainRate("slow.cn", 5, time.at + 7 * clock.MINUTE)]
     for _ in range(20):
         time.at += clock.HOUR
-        paces.refused(A, 0)
-    assert paces.changed() == [DomainPace("slow.cn", 1, time.at + clock.HOUR)]
+        domain_rates.refused(A, 0)
+    assert domain_rates.changed() == [DomainRate("slow.cn", 1, time.at + clock.HOUR)]
 
 
 def test_a_little_faster_each_good_minute_until_it_is_free(time: Time) -> None:
-    paces = DomainThrottle([DomainPace("slow.cn", 10, 0)])
+    domain_rates = DomainThrottle([DomainRate("slow.cn", 10, 0)])
     rates: list[int] = []
     for _ in range(40):
         rate = rates[-1] if rates else 10
         for _ in range(rate):
-            paces.took(A)
-        rates += [one.per_minute for one in paces.changed()]
+            domain_rates.took(A)
+        rates += [one.per_minute for one in domain_rates.changed()]
         if rates[-1] == 0:
             break
     assert rates[:11] == [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22]
     assert max(rates) < 40
     assert rates[-1] == 0
-    assert not paces.is_paced(A)
-    assert paces.due(A, urgent=False) is None
+    assert not domain_rates.is_paced(A)
+    assert domain_rates.due(A, urgent=False) is None
 
 
 def test_nothing_is_put_off_for_longer_than_an_hour(time: Time) -> None:
-    paces = DomainThrottle([DomainPace("slow.cn", 1, 0)])
-    turns = [paces.due(A, urgent=False) or time.at for _ in range(200)]
+    domain_rates = DomainThrottle([DomainRate("slow.cn", 1, 0)])
+    turns = [domain_rates.due(A, urgent=False) or time.at for _ in range(200)]
     assert max(turns) == time.at + domain_throttle.AHEAD
     assert len(set(turns)) == 61
 
@@ -128,9 +132,9 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
         assert len(server.mails) - before <= 20
 
 
-async def known(flow: Flow) -> list[learned_limits.PaceInfo]:
-    async def found() -> list[learned_limits.PaceInfo]:
-        return await learned_limits.list_paces(flow.system, "main")
+async def known(flow: Flow) -> list[learned_limits.DomainRateInfo]:
+    async def found() -> list[learned_limits.DomainRateInfo]:
+        return await learned_limits.list_domain_rates(flow.system, "main")
 
     return await until(found)
 
@@ -150,8 +154,8 @@ async def test_sessions_that_a_server_takes_are_remembered(system: AppContext) -
         async with running(system):
             await flow.until_settled(await flow.send(*(f"n{n}@example.cn" for n in range(200))))
         row = await flow.sender()
-        assert row.sessions in (2, 3)
-        assert row.sessions_until > clock.now()
+        assert row.session_limit in (2, 3)
+        assert row.session_limit_until > clock.now()
         most = 0
         async with running(system):
             await flow.until_settled(await flow.send(*(f"m{n}@example.cn" for n in range(200))))

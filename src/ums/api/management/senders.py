@@ -24,7 +24,7 @@ from ums.core.senders import (
     warm_up,
 )
 from ums.core.senders.connection_test import TestReport
-from ums.core.senders.learned_limits import PaceInfo
+from ums.core.senders.learned_limits import DomainRateInfo
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders.quota_ledger import CapUse
 from ums.core.senders.reputation import Reputation
@@ -171,10 +171,10 @@ async def show_standing(system: System, code: FromPath[str]) -> Reputation:
     return await reputation.standing_of(system, code)
 
 
-@get("/api/senders/{code:str}/paces", scope="senders:read", channels="all")
-async def list_paces(system: System, code: FromPath[str]) -> Page[PaceInfo]:
+@get("/api/senders/{code:str}/domain-rates", scope="senders:read", channels="all")
+async def list_domain_rates(system: System, code: FromPath[str]) -> Page[DomainRateInfo]:
     """The recipients' domains that it writes to more slowly, as they take no more."""
-    return Page(await learned_limits.list_paces(system, code), None)
+    return Page(await learned_limits.list_domain_rates(system, code), None)
 
 
 @post("/api/senders/{code:str}/confirm", scope="senders:write", channels="all", status_code=200)
@@ -304,7 +304,7 @@ handlers = [
     change_sender,
     list_caps,
     show_standing,
-    list_paces,
+    list_domain_rates,
     confirm_sender,
     show_warm_up,
     begin_warm_up,

@@ -144,7 +144,7 @@ async def _page(
         names=names,
         used=await quota_ledger.caps_of(system, sender.code),
         standing=await reputation.standing_of(system, sender.code),
-        paces=await learned_limits.list_paces(system, sender.code),
+        domain_rates=await learned_limits.list_domain_rates(system, sender.code),
         warming=await warm_up.show(system, sender.code),
         mailbox=await mailboxes.show(system, sender.code),
         form=form,

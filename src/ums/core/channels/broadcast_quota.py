@@ -10,21 +10,21 @@ from ums import clock
 from ums.core.channels.quiet_hours import today
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.tables import usage
+from ums.core.tables import broadcast_usage
 from ums.db import Statement, Tx, rows_json
 from ums.errors import Refused
 
 KEPT = 40 * clock.DAY
 
 _TAKE = Statement(
-    "INSERT INTO usage (channel_id, day, broadcasts)"
+    "INSERT INTO broadcast_usage (channel_id, day, broadcasts)"
     " SELECT r.channel_id, r.day, r.count"
     " FROM $rows(r: channel_id bigint, day text, count int) WHERE true"
     " ON CONFLICT (channel_id, day) DO UPDATE SET"
-    " broadcasts = usage.broadcasts + excluded.broadcasts"
+    " broadcasts = broadcast_usage.broadcasts + excluded.broadcasts"
     " RETURNING channel_id, day, broadcasts"
 )
-_FORGET = Statement("DELETE FROM usage WHERE day < :over")
+_FORGET = Statement("DELETE FROM broadcast_usage WHERE day < :over")
 
 
 class Quota(Struct, frozen=True):
@@ -45,9 +45,9 @@ def quota_of(channel: Channel, *, broadcast: bool) -> Quota | None:
 
 async def check(system: AppContext, quota: Quota) -> None:
     """Raises Refused (1015029) where the quota is used up already; `take` says it for certain."""
-    mine = (usage.c.channel_id == quota.channel_id) & (usage.c.day == quota.day)
+    mine = (broadcast_usage.c.channel_id == quota.channel_id) & (broadcast_usage.c.day == quota.day)
     async with system.database.read() as tx:
-        used = await tx.value(select(usage.c.broadcasts).where(mine)) or 0
+        used = await tx.value(select(broadcast_usage.c.broadcasts).where(mine)) or 0
     if used >= quota.limit:
         raise Refused("broadcast_quota", limit=quota.limit)
 

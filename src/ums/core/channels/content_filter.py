@@ -20,11 +20,11 @@ from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, touch
-from ums.core.tables import words
+from ums.core.tables import blocked_words
 from ums.errors import Invalid, NotFound, Refused
 
 WordOrder = Literal["created_at", "-created_at", "word", "-word"]
-_ORDER = Order(words.c.id, (words.c.word,))
+_ORDER = Order(blocked_words.c.id, (blocked_words.c.word,))
 IN_THREAD = 64 * 1024  # characters from which on the event loop must not wait
 
 
@@ -53,9 +53,13 @@ async def add(
     now = clock.now()
     row = {"word": folded, "channel_id": channel and channel.id, "exempt": exempt}
     async with system.database.write() as tx:
-        if await tx.first(select(words.c.id).where(_is(folded, channel))):
+        if await tx.first(select(blocked_words.c.id).where(_is(folded, channel))):
             raise Invalid("word_known", word=folded)
-        id = int(await tx.value(insert(words).returning(words.c.id), {**row, "created_at": now}))
+        id = int(
+            await tx.value(
+                insert(blocked_words).returning(blocked_words.c.id), {**row, "created_at": now}
+            )
+        )
         await touch(tx)
         action = "word.exempt" if exempt else "word.add"
         subject, after = channel.key if channel else "all", {"word": folded, "exempt": exempt}
@@ -70,7 +74,7 @@ async def remove(
     """Take back what was added for every channel, or for this one. Raises Invalid."""
     folded = _checked(word)
     async with system.database.write() as tx:
-        gone = delete(words).where(_is(folded, channel)).returning(words.c.exempt)
+        gone = delete(blocked_words).where(_is(folded, channel)).returning(blocked_words.c.exempt)
         row = await tx.first(gone)
         if row is None:
             raise Invalid("word_unknown", word=folded)
@@ -84,7 +88,9 @@ async def remove(
 async def word_of(system: AppContext, id: int, channel: Channel | None = None) -> str:
     """The word `id` of those that count for every channel, or of this one's. Raises NotFound."""
     async with system.database.read() as tx:
-        word = await tx.value(select(words.c.word).where(words.c.id == id, _of(channel)))
+        word = await tx.value(
+            select(blocked_words.c.word).where(blocked_words.c.id == id, _of(channel))
+        )
     if word is None:
         raise NotFound("word_unknown", word=id)
     return str(word)
@@ -100,7 +106,7 @@ async def list_words(
 ) -> Page[Word]:
     """The words that count for every channel, or those of one channel's own; the oldest first
     unless `sort` says another."""
-    query = _ORDER.sort(select(words).where(_of(channel)), sort, after)
+    query = _ORDER.sort(select(blocked_words).where(_of(channel)), sort, after)
     async with system.database.read() as tx:
         rows = await tx.rows(query.limit(page_size(limit) + 1))
     key = channel.key if channel else ""
@@ -140,8 +146,12 @@ def _checked(word: str) -> str:
 
 
 def _of(channel: Channel | None) -> ColumnElement[bool]:
-    return words.c.channel_id.is_(None) if channel is None else words.c.channel_id == channel.id
+    return (
+        blocked_words.c.channel_id.is_(None)
+        if channel is None
+        else blocked_words.c.channel_id == channel.id
+    )
 
 
 def _is(word: str, channel: Channel | None) -> ColumnElement[bool]:
-    return (words.c.word == word) & _of(channel)
+    return (blocked_words.c.word == word) & _of(channel)

@@ -14,7 +14,7 @@ from typing import Any
 from ahocorasick_rs import AhoCorasick
 from sqlalchemy import select
 
-from ums.core.tables import words
+from ums.core.tables import blocked_words
 from ums.db import Database
 from ums.mail.mime.html_to_text import html_to_text, is_html
 
@@ -106,7 +106,7 @@ class BlockedWords:
         if revision == self._revision:  # another did it meanwhile
             return
         async with self._database.read() as tx:
-            rows = await tx.rows(select(words))
+            rows = await tx.rows(select(blocked_words))
         self._lexicon = await asyncio.to_thread(Lexicon, rows)
         self._revision = revision
 

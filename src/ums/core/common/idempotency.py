@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 
 from ums import clock
 from ums.core.common.encryption import SecretBox
-from ums.core.tables import answers
+from ums.core.tables import idempotent_responses
 from ums.db import Database, Statement
 from ums.errors import Conflict, Unprocessable
 
@@ -19,11 +19,12 @@ KEY_LIFE = 24 * clock.HOUR
 ABANDONED = 15 * clock.MINUTE  # longer than any request takes: a sender's test may wait for 10
 
 _CLAIM = Statement(
-    "INSERT INTO answers (caller, key, fingerprint, answer, until, created_at)"
+    "INSERT INTO idempotent_responses (caller, key, fingerprint, response, until, created_at)"
     " VALUES (:caller, :key, '', NULL, :until, :now)"
-    " ON CONFLICT (caller, key) DO UPDATE SET fingerprint = '', answer = NULL,"
+    " ON CONFLICT (caller, key) DO UPDATE SET fingerprint = '', response = NULL,"
     " until = excluded.until, created_at = excluded.created_at"
-    " WHERE answers.created_at < :horizon OR (answers.answer IS NULL AND answers.until < :now)"
+    " WHERE idempotent_responses.created_at < :horizon"
+    " OR (idempotent_responses.response IS NULL AND idempotent_responses.until < :now)"
     " RETURNING key"
 )
 
@@ -67,10 +68,10 @@ async def claim(database: Database, seal: SecretBox, place: RequestKey) -> First
     async with database.write() as tx:
         if await tx.value(_CLAIM, {**mine, "until": now + ABANDONED, "horizon": now - KEY_LIFE}):
             return None
-        row = await tx.first(select(answers).where(_at(place)))
-    if row is None or row.answer is None:
+        row = await tx.first(select(idempotent_responses).where(_at(place)))
+    if row is None or row.response is None:
         raise Conflict("still_running")
-    text = seal.open(row.answer, place.context)
+    text = seal.open(row.response, place.context)
     return FirstRequest(row.fingerprint, msgspec.json.decode(text, type=StoredResponse))
 
 
@@ -78,22 +79,26 @@ async def keep(
     database: Database, seal: SecretBox, place: RequestKey, fingerprint: str, answer: StoredResponse
 ) -> None:
     sealed = seal.close(msgspec.json.encode(answer).decode(), place.context)
-    values = {"fingerprint": fingerprint, "answer": sealed}
+    values = {"fingerprint": fingerprint, "response": sealed}
     async with database.write() as tx:
-        await tx.run(update(answers).where(_at(place)).values(values))
+        await tx.run(update(idempotent_responses).where(_at(place)).values(values))
 
 
 async def release(database: Database, place: RequestKey) -> None:
     """The request did nothing: the key is free again."""
     async with database.write() as tx:
-        await tx.run(delete(answers).where(_at(place), answers.c.answer.is_(None)))
+        await tx.run(
+            delete(idempotent_responses).where(
+                _at(place), idempotent_responses.c.response.is_(None)
+            )
+        )
 
 
 async def forget(database: Database) -> None:
     """Remove what is over a day old."""
     async with database.write() as tx:
-        over = answers.c.created_at < clock.now() - KEY_LIFE
-        await tx.run(delete(answers).where(over))
+        over = idempotent_responses.c.created_at < clock.now() - KEY_LIFE
+        await tx.run(delete(idempotent_responses).where(over))
 
 
 async def abandon(database: Database) -> None:
@@ -101,8 +106,12 @@ async def abandon(database: Database) -> None:
     there is no other process; on PostgreSQL they are free after ABANDONED."""
     if database.dialect == "sqlite":
         async with database.write() as tx:
-            await tx.run(delete(answers).where(answers.c.answer.is_(None)))
+            await tx.run(
+                delete(idempotent_responses).where(idempotent_responses.c.response.is_(None))
+            )
 
 
 def _at(place: RequestKey) -> ColumnElement[bool]:
-    return (answers.c.caller == place.caller) & (answers.c.key == place.key)
+    return (idempotent_responses.c.caller == place.caller) & (
+        idempotent_responses.c.key == place.key
+    )

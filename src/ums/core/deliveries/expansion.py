@@ -80,7 +80,8 @@ _CHECKED = (
     # Only among those that can have it: a blocked user takes nobody's address away.
     " FROM (SELECT w.*, row_number() OVER (PARTITION BY w.message_id, w.address, w.problem"
     " ORDER BY w.place) AS copy FROM (SELECT t.message_id, t.place, t.userid, t.address,"
-    " t.variables, m.sender_id, m.channel_id, m.spills, m.priority, m.halt, o.due_at, CASE"
+    " t.variables, m.sender_id, m.channel_id, m.spills, m.priority, m.halt, o.due_at,"
+    " CASE"
     " WHEN NOT t.known THEN 'no_user'"
     " WHEN t.address = '' THEN 'no_address'"
     f" WHEN m.black_id IS NOT NULL AND {_ON.format(list='black_id')} THEN 'blocked'"
@@ -90,7 +91,7 @@ _CHECKED = (
     " WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.channel_id = m.channel_id"
     " AND s.address = t.address AND (s.expires_at IS NULL OR s.expires_at > :at))"
     " THEN 'suppressed'"
-    " WHEN o.most IS NOT NULL AND (SELECT count(*) FROM contacts k WHERE k.channel_id ="
+    " WHEN o.most IS NOT NULL AND (SELECT count(*) FROM frequency_cap_log k WHERE k.channel_id ="
     " m.channel_id AND k.address = t.address AND k.at > o.since) >= o.most THEN 'frequency_cap'"
     " ELSE '' END AS problem FROM target t JOIN messages m ON m.id = t.message_id LEFT JOIN"
     " $rows(o: message_id bigint, most int, since bigint, due_at bigint)"

@@ -18,7 +18,7 @@ from ums.core.audit import audit_log
 from ums.core.deliveries import soft_bounces, suppressions
 from ums.core.deliveries.suppressions import COMPLAINT, Refusal
 from ums.core.senders.reputation import Count
-from ums.core.tables import reports
+from ums.core.tables import feedback_reports
 from ums.core.tables.messages import IN_DOUBT
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
@@ -34,7 +34,7 @@ _TOLD: Final = {"delivered": "reported_delivered", "delayed": "reported_delayed"
 ANSWERED: Final = "answered"
 
 _NEW = Statement(
-    "INSERT INTO reports (delivery_id, digest, at)"
+    "INSERT INTO feedback_reports (delivery_id, digest, at)"
     " SELECT r.id, r.digest, CAST(:at AS bigint) FROM $rows(r: id bigint, digest text)"
     " JOIN deliveries d ON d.id = r.id AND $among(d.id, r) AND d.created_at > :since WHERE true"
     " ON CONFLICT (delivery_id, digest) DO NOTHING RETURNING delivery_id, digest"
@@ -58,7 +58,7 @@ _SENDER = Statement(
     "SELECT d.id, d.sender_id FROM deliveries d JOIN $rows(r: id bigint) ON d.id = r.id"
 )
 _ATTEMPT = Statement(
-    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
+    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration_ms, stage, verdict,"
     " reason, code, enhanced, reply) SELECT r.id, r.number, r.sender, CAST(:at AS bigint), 0,"
     f" '{Stage.AFTER}', r.verdict, r.reason, r.code, r.enhanced, r.reply FROM $rows(r: id bigint,"
     " number smallint, sender bigint, verdict text, reason text, code smallint, enhanced text,"
@@ -71,7 +71,7 @@ class Changes(Struct):
     """What became of some evidence."""
 
     arrived: int = 0  # deliveries in doubt that are `sent` now
-    returned: int = 0  # deliveries that failed after all
+    bounced: int = 0  # deliveries that failed after all
     complained: int = 0
     counts: dict[int, Count] = {}  # by sender, for its standing
 
@@ -87,16 +87,16 @@ async def take(tx: Tx, given: Sequence[tuple[int, InboundReport]]) -> Changes:
     kinds: dict[str, dict[int, InboundReport]] = defaultdict(dict)
     for id, letter in await _new(tx, given):
         kinds[letter.kind][id] = letter
-    returned = await _returned(tx, kinds["failed"])
+    bounced = await _returned(tx, kinds["failed"])
     complaints = await _complained(tx, list(kinds["complaint"]))
     came = {id: _TOLD.get(kind, ANSWERED) for kind in _PROVES for id in kinds[kind]}
     arrived = await _arrived(tx, came, "by a letter that came back")
     counts: dict[int, Count] = {}
-    for row in returned:
+    for row in bounced:
         counts.setdefault(row.sender_id, Count()).bounced += row.reason in HARD
     for sender in complaints:
         counts.setdefault(sender, Count()).complained += 1
-    return Changes(arrived, len(returned), len(complaints), counts)
+    return Changes(arrived, len(bounced), len(complaints), counts)
 
 
 _PROVES: Final = ("complaint", "delayed", "delivered", "answered")
@@ -105,7 +105,7 @@ _PROVES: Final = ("complaint", "delayed", "delivered", "answered")
 
 async def forget(tx: Tx) -> None:
     """Drop the digests of letters that are too old to count again."""
-    await tx.run(delete(reports).where(reports.c.at <= clock.now() - KEPT))
+    await tx.run(delete(feedback_reports).where(feedback_reports.c.at <= clock.now() - KEPT))
 
 
 async def _new(

@@ -22,13 +22,13 @@ from ums.db import Statement, Tx, rows_json
 FORGET_AT_ONCE = 20_000
 
 _NOTE = Statement(
-    "INSERT INTO contacts (channel_id, address, message_id, at)"
+    "INSERT INTO frequency_cap_log (channel_id, address, message_id, at)"
     " SELECT CAST(:channel AS bigint), r.address, r.message_id, CAST(:at AS bigint)"
     " FROM $rows(r: message_id bigint, address text) WHERE true ON CONFLICT DO NOTHING"
 )
 _FORGET = Statement(
-    "DELETE FROM contacts WHERE (channel_id, address, message_id) IN"
-    " (SELECT channel_id, address, message_id FROM contacts WHERE at < :over LIMIT :limit)"
+    "DELETE FROM frequency_cap_log WHERE (channel_id, address, message_id) IN"
+    " (SELECT channel_id, address, message_id FROM frequency_cap_log WHERE at < :over LIMIT :limit)"
 )
 
 

@@ -1,10 +1,10 @@
 """Halting and resuming a message: the mechanism (who may do it, and when, is `control`).
 
 `messages.halt` says what keeps a message. From the end of the halt's transaction on the message
-stands in `halts`, whose messages no claim touches; when `caught` has taken what was claimed before,
-nothing goes out any more but what is at the dot. The engine parks the waiting rows in chunks.
-Parked rows are in no claim's way, so that `halts` forgets the message as soon as none of its rows
-can come back from a worker.
+stands in `pending_halts`, whose messages no claim touches; when `caught` has taken what was
+claimed before, nothing goes out any more but what is at the dot. The engine parks the waiting rows
+in chunks. Parked rows are in no claim's way, so that `pending_halts` forgets the message as soon
+as none of its rows can come back from a worker.
 
     paused                          queued, deferred, claimed -> paused
     cancelled, retracted, refused   those and paused          -> cancelled (in doubt: unknown)
@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from ums import clock
 from ums.core.deliveries.queue import CLAIMING
-from ums.core.tables import halts, messages
+from ums.core.tables import messages, pending_halts
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 
@@ -43,16 +43,17 @@ _HALT = Statement(
 # Why it was halted stays: what UMS paused and a person let go, UMS does not pause again for it.
 _LET = Statement("UPDATE messages SET halt = '', halted_at = NULL WHERE id = :id")
 _WORK = Statement(
-    "INSERT INTO halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
+    "INSERT INTO pending_halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
     " ON CONFLICT (message_id) DO UPDATE SET kind = excluded.kind, created_at = :at"
 )
 _STANDING = (
-    select(halts.c.message_id, halts.c.kind, messages.c.callback_id)
-    .join(messages, messages.c.id == halts.c.message_id)
-    .with_for_update(of=halts)
+    select(pending_halts.c.message_id, pending_halts.c.kind, messages.c.callback_id)
+    .join(messages, messages.c.id == pending_halts.c.message_id)
+    .with_for_update(of=pending_halts)
 )
 _NEXT = Statement(
-    "SELECT h.message_id, h.kind, m.callback_id FROM halts h JOIN messages m ON m.id = h.message_id"
+    "SELECT h.message_id, h.kind, m.callback_id FROM pending_halts h"
+    " JOIN messages m ON m.id = h.message_id"
     " WHERE h.message_id > :after ORDER BY h.message_id LIMIT :limit $lock(h)"
 )
 # One state at a time, compared by rows: only the index of messages and states has this order. For a
@@ -69,7 +70,8 @@ _MOVED = (
     " RETURNING deliveries.id, deliveries.message_id, deliveries.state, deliveries.reason"
 )
 _LEFT = (
-    "DELETE FROM halts WHERE message_id = :message AND NOT EXISTS (SELECT 1 FROM deliveries d"
+    "DELETE FROM pending_halts WHERE message_id = :message"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.message_id = :message AND d.state IN ({states})) RETURNING message_id, kind"
 )
 _CLAIMED = Statement("SELECT count(*) FROM deliveries WHERE message_id = :id AND state = 'claimed'")
@@ -148,7 +150,7 @@ async def caught(tx: Tx, message: int) -> bool:
     """Take from the workers what they have claimed of a halted message and not brought to the
     dot. False: some rows are being written at this moment, ask again."""
     # Locked, for a row that is parked after the message was resumed would stay so for ever.
-    row = await tx.first(_STANDING.where(halts.c.message_id == message))
+    row = await tx.first(_STANDING.where(pending_halts.c.message_id == message))
     if row is None or row.kind == RESUMED:
         return True
     await _move(tx, row, "claimed", CHUNK)

@@ -45,11 +45,12 @@ _answers = msgspec.json.Decoder(Answer)
 
 _DUE = Statement(
     "WITH due AS MATERIALIZED (SELECT sender_id FROM mailboxes b"
-    " WHERE b.next_at <= :at OR (b.failures = 0 AND b.next_at <= :usual AND b.looked_at <= :soon"
+    " WHERE b.next_poll_at <= :at"
+    " OR (b.failures = 0 AND b.next_poll_at <= :usual AND b.polled_at <= :soon"
     " AND EXISTS (SELECT 1 FROM deliveries WHERE deliveries.sender_id = b.sender_id"
     f" AND {IN_DOUBT} AND deliveries.updated_at > :newly))"
-    " ORDER BY b.next_at LIMIT 1 $skip_locked)"
-    " UPDATE mailboxes SET next_at = :held FROM due WHERE mailboxes.sender_id = due.sender_id"
+    " ORDER BY b.next_poll_at LIMIT 1 $skip_locked)"
+    " UPDATE mailboxes SET next_poll_at = :held FROM due WHERE mailboxes.sender_id = due.sender_id"
     " RETURNING mailboxes.sender_id"
 )
 
@@ -59,7 +60,7 @@ async def look_now(system: AppContext, code: str) -> MailboxInfo:
     sender = await system.directory.sender(code)
     async with system.database.write() as tx:
         mine = update(table).where(table.c.sender_id == sender.id)
-        if (await tx.run(mine.values(next_at=clock.now() + HELD))).count == 0:
+        if (await tx.run(mine.values(next_poll_at=clock.now() + HELD))).count == 0:
             raise NotFound("no_mailbox", code=code)
     await look(system, sender.id)
     found = await mailboxes.show(system, code)
@@ -98,14 +99,14 @@ async def look(system: AppContext, sender_id: int) -> None:
     """One visit of the sender's mailbox, and what follows from what is there."""
     async with system.database.read() as tx:
         row = await mailboxes.stored(tx, sender_id)
-        doubts = await _doubts(tx, sender_id)
+        unknown = await _unknown(tx, sender_id)
     if row is None:
         return
     signer = signer_of(system.seal)
     domain = transports.read(row.sender_settings).from_address.rpartition("@")[2]
-    sought = {f"{signer.token(id)}@{domain}": id for id in doubts}
+    sought = {f"{signer.token(id)}@{domain}": id for id in unknown}
     try:
-        seen = await _visit(system, row, frozenset(sought), list(doubts.values()))
+        seen = await _visit(system, row, frozenset(sought), list(unknown.values()))
     except (MailboxError, Invalid) as error:
         await _failed(system, row, error)
         return
@@ -118,7 +119,7 @@ async def look(system: AppContext, sender_id: int) -> None:
         await _succeeded(tx, row, seen, changes)
     if changes.counts:
         await reputation.note(system, changes.counts)
-    log.info("looked into a mailbox", sender=row.code, letters=seen.looked_at, ours=len(known))
+    log.info("looked into a mailbox", sender=row.code, letters=seen.letters_read, ours=len(known))
 
 
 async def _visit(system: AppContext, row: Any, sought: frozenset[str], since: list[int]) -> Seen:
@@ -158,7 +159,7 @@ def _trusted() -> dict[str, str]:
     return {name: path for name, path in found.items() if path}
 
 
-async def _doubts(tx: Tx, sender_id: int) -> dict[int, int]:
+async def _unknown(tx: Tx, sender_id: int) -> dict[int, int]:
     """The deliveries whose mails are worth looking for, with the time of their last change."""
     young = deliveries.c.updated_at > clock.now() - SOUGHT
     query = select(deliveries.c.id, deliveries.c.updated_at).where(
@@ -174,13 +175,13 @@ async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: feedback.Changes) ->
         "uidvalidity": seen.place.uidvalidity,
         "uid": seen.place.uid,
         "found_sent_folder": seen.sent_folder[:255],
-        "looked_at": now,
-        "next_at": now if seen.more else now + USUAL,
+        "polled_at": now,
+        "next_poll_at": now if seen.more else now + USUAL,
         "failures": 0,
         "problem": "",
         "problem_detail": "",
         "arrived": table.c.arrived + changes.arrived,
-        "returned": table.c.returned + changes.returned,
+        "bounced": table.c.bounced + changes.bounced,
         "complained": table.c.complained + changes.complained,
     }
     await tx.run(update(table).where(_same(row)).values(values))
@@ -191,7 +192,7 @@ async def _failed(system: AppContext, row: Any, error: MailboxError | Invalid) -
     reason, detail = error.reason, error.detail if isinstance(error, MailboxError) else ""
     now, failures = clock.now(), row.failures + 1
     wait = LONGEST if reason == "mailbox_login" else min(LONGEST, clock.MINUTE << min(failures, 6))
-    values = {"looked_at": now, "next_at": now + wait, "failures": failures, "problem": reason}
+    values = {"polled_at": now, "next_poll_at": now + wait, "failures": failures, "problem": reason}
     async with system.database.write() as tx:
         mine = update(table).where(_same(row))
         await tx.run(mine.values(**values, problem_detail=detail.replace("\x00", "")))

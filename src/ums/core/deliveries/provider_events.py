@@ -60,7 +60,7 @@ class EventsTaken(Struct, frozen=True):
         int, Meta(description="Events with a Message-ID that is none of UMS, or another's.")
     ]
     arrived: Annotated[int, Meta(description="Deliveries in doubt that are `sent` now.")]
-    returned: Annotated[int, Meta(description="Deliveries that are `failed` now.")]
+    bounced: Annotated[int, Meta(description="Deliveries that are `failed` now.")]
     complained: Annotated[int, Meta(description="Complaints that are new.")]
 
 
@@ -84,7 +84,7 @@ async def take(
         taken=len(given),
         not_ours=len(events) - len(given),
         arrived=changes.arrived,
-        returned=changes.returned,
+        bounced=changes.bounced,
         complained=changes.complained,
     )
 

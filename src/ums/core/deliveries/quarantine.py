@@ -1,4 +1,4 @@
-"""Mails that take the worker along: after three deaths over one, it is tried no more.
+"""Mails that take the worker along: after three worker_crashes over one, it is tried no more.
 
 Without an end, a mail that kills each worker that makes it would stop all others with it.
 """
@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import delete
 
 from ums import clock
-from ums.core.tables import deaths
+from ums.core.tables import worker_crashes
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 
@@ -19,17 +19,17 @@ DEATHS: Final = 3
 KEPT: Final = 7 * clock.DAY
 
 _NOTE = Statement(
-    "INSERT INTO deaths (delivery_id, count, at) SELECT r.id, 1, CAST(:at AS bigint)"
+    "INSERT INTO worker_crashes (delivery_id, count, at) SELECT r.id, 1, CAST(:at AS bigint)"
     " FROM $rows(r: id bigint) WHERE true ON CONFLICT (delivery_id)"
-    " DO UPDATE SET count = deaths.count + 1, at = excluded.at"
+    " DO UPDATE SET count = worker_crashes.count + 1, at = excluded.at"
 )
 _QUARANTINE = Statement(
     "UPDATE deliveries SET state = 'failed', reason = 'quarantined', updated_at = :at"
     " WHERE state IN ('queued', 'deferred', 'paused')"
-    " AND id IN (SELECT delivery_id FROM deaths WHERE count >= :most) RETURNING id"
+    " AND id IN (SELECT delivery_id FROM worker_crashes WHERE count >= :most) RETURNING id"
 )
 _PARDON = Statement(
-    "DELETE FROM deaths WHERE delivery_id IN"
+    "DELETE FROM worker_crashes WHERE delivery_id IN"
     " (SELECT id FROM deliveries WHERE message_id = :message)"
 )
 
@@ -54,5 +54,5 @@ async def pardon(tx: Tx, message: int) -> None:
 
 
 async def forget(tx: Tx) -> None:
-    """Drop deaths of long ago."""
-    await tx.run(delete(deaths).where(deaths.c.at < clock.now() - KEPT))
+    """Drop worker_crashes of long ago."""
+    await tx.run(delete(worker_crashes).where(worker_crashes.c.at < clock.now() - KEPT))

@@ -34,7 +34,8 @@ _READY = Statement(
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
     # Its caps (core.senders.quota_ledger).
-    " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_spent_until ELSE s.spent_until END, 0)"
+    " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_spent_until"
+    " ELSE s.spent_until END, 0)"
     " <= :at"
     # A restored backup (core.maintenance.restore_guard) has to be confirmed first.
     f" AND NOT EXISTS (SELECT 1 FROM meta WHERE name = '{HELD}')"
@@ -46,7 +47,7 @@ _CLAIM = Statement(
     "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE sender_id = :sender"
     " AND priority = :priority AND state IN ('queued', 'deferred') AND due_at <= :at"
     # What was halted a moment ago and is not parked yet; the table is as good as empty.
-    " AND message_id NOT IN (SELECT message_id FROM halts WHERE kind <> 'resumed')"
+    " AND message_id NOT IN (SELECT message_id FROM pending_halts WHERE kind <> 'resumed')"
     " ORDER BY due_at, id LIMIT :limit $skip_locked)"
     " UPDATE deliveries SET state = 'claimed', owner = :owner, epoch = epoch + 1,"
     " updated_at = :at FROM due WHERE deliveries.id = due.id"
@@ -62,7 +63,8 @@ _INTEND = Statement(
 )
 _RECORD = Statement(
     "UPDATE deliveries SET state = r.state, reason = r.reason, due_at = r.due_at,"
-    " charged = r.charged, tries = r.tries, doubts = r.doubts, owner = NULL, updated_at = :at"
+    " charged = r.charged, tries = r.tries, doubts = r.doubts,"
+    " owner = NULL, updated_at = :at"
     " FROM $rows(r: id bigint, epoch int, state text, reason text, due_at bigint,"
     " charged smallint, tries smallint, doubts smallint)"
     " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch AND $among(deliveries.id, r)"
@@ -74,10 +76,10 @@ _RECORD = Statement(
     " RETURNING deliveries.id, deliveries.epoch"
 )
 _ATTEMPT = Statement(
-    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration, stage, verdict,"
-    " reason, code, enhanced, reply) SELECT delivery_id, number, sender_id, started_at, duration,"
-    " stage, verdict, reason, code, enhanced, reply FROM $rows(r: delivery_id bigint,"
-    " number smallint, sender_id bigint, started_at bigint, duration int, stage text,"
+    "INSERT INTO attempts (delivery_id, number, sender_id, started_at, duration_ms, stage, verdict,"
+    " reason, code, enhanced, reply) SELECT delivery_id, number, sender_id, started_at,"
+    " duration_ms, stage, verdict, reason, code, enhanced, reply FROM $rows(r: delivery_id bigint,"
+    " number smallint, sender_id bigint, started_at bigint, duration_ms int, stage text,"
     " verdict text, reason text, code smallint, enhanced text, reply text)"
 )
 _RELEASE = Statement(
@@ -115,7 +117,8 @@ _DOUBTFUL = Statement(
 )
 _DECIDE = Statement(
     "UPDATE deliveries SET state = r.state, reason = 'unknown_outcome', owner = NULL,"
-    " due_at = r.due_at, doubts = r.doubts, tries = r.tries, charged = charged + 1,"
+    " due_at = r.due_at, doubts = r.doubts, tries = r.tries,"
+    " charged = charged + 1,"
     " updated_at = :at FROM $rows(r: id bigint, state text, due_at bigint, doubts smallint,"
     " tries smallint) WHERE deliveries.id = r.id AND deliveries.state = 'at_dot'"
 )
@@ -165,7 +168,7 @@ class Attempt(Struct):
 
     sender_id: int
     started_at: int
-    duration: int
+    duration_ms: int
     stage: str
     verdict: str
     reason: str
@@ -248,7 +251,7 @@ def _state(r: Result) -> tuple[object, ...]:
 
 def _attempt(r: Result) -> tuple[object, ...]:
     a = r.attempt or NOT_TRIED
-    head = (r.id, r.tries, a.sender_id, a.started_at, a.duration)
+    head = (r.id, r.tries, a.sender_id, a.started_at, a.duration_ms)
     return (*head, a.stage, a.verdict, a.reason, a.code, a.enhanced, a.reply)
 
 

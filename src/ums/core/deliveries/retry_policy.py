@@ -28,7 +28,7 @@ class Timing(Struct, frozen=True):
 
     started_at: int
     ended_at: int
-    duration: int
+    duration_ms: int
 
 
 def settle(
@@ -142,7 +142,7 @@ def _attempt(sender_id: int, outcome: Outcome, timing: Timing) -> Attempt:
     return Attempt(
         sender_id=sender_id,
         started_at=timing.started_at,
-        duration=timing.duration,
+        duration_ms=timing.duration_ms,
         stage=outcome.stage,
         verdict=outcome.verdict,
         reason=outcome.reason,

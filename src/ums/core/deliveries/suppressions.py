@@ -40,26 +40,30 @@ NEW: Final = clock.DAY  # ... and said it for the first time less than this ago
 HELD_BACK: Final = "suppression.held_back"
 SuppressionOrder = Literal["created_at", "-created_at", "address", "-address"]
 _ORDER: Final = Order(table.c.id, (table.c.address,))
-LONGEST: Final = 160  # characters of a wording
+LONGEST: Final = 160  # characters of a reply_pattern
 
 _WHOSE = Statement(
     "SELECT d.id, m.channel_id, d.address FROM $rows(r: id bigint)"
     " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)"
     " JOIN messages m ON m.id = d.message_id ORDER BY m.channel_id, d.address, d.id"
 )
-_MINE = " FROM suppressions s WHERE s.channel_id = r.channel_id AND s.wording = r.wording"
+_MINE = (
+    " FROM suppressions s WHERE s.channel_id = r.channel_id AND s.reply_pattern = r.reply_pattern"
+)
 _SAID = Statement(
-    f"SELECT r.channel_id, r.wording, (SELECT min(s.created_at){_MINE}) AS first,"
+    f"SELECT r.channel_id, r.reply_pattern, (SELECT min(s.created_at){_MINE}) AS first,"
     f" (SELECT count(*){_MINE} AND s.created_at > :since) AS recent"
-    " FROM $rows(r: channel_id bigint, wording text)"
+    " FROM $rows(r: channel_id bigint, reply_pattern text)"
 )
 _LEARN = Statement(
-    "INSERT INTO suppressions (channel_id, address, reason, reply, wording, delivery_id,"
-    " created_at, expires_at) SELECT r.channel_id, r.address, r.reason, r.reply, r.wording,"
+    "INSERT INTO suppressions (channel_id, address, reason, reply, reply_pattern, delivery_id,"
+    " created_at, expires_at) SELECT r.channel_id, r.address, r.reason, r.reply, r.reply_pattern,"
     " r.delivery_id, CAST(:at AS bigint), r.expires_at FROM $rows(r: channel_id bigint,"
-    " address text, reason text, reply text, wording text, delivery_id bigint, expires_at bigint)"
+    " address text, reason text, reply text, reply_pattern text, delivery_id bigint,"
+    " expires_at bigint)"
     " WHERE true ON CONFLICT (channel_id, address) DO UPDATE SET reason = excluded.reason,"
-    " reply = excluded.reply, wording = excluded.wording, delivery_id = excluded.delivery_id,"
+    " reply = excluded.reply, reply_pattern = excluded.reply_pattern,"
+    " delivery_id = excluded.delivery_id,"
     " created_at = excluded.created_at, expires_at = excluded.expires_at"
     f" WHERE suppressions.reason NOT IN {_LASTING}"
 )
@@ -70,7 +74,7 @@ _FORGIVE = Statement(
     " JOIN messages m ON m.id = d.message_id)"
 )
 _ADD = Statement(
-    "INSERT INTO suppressions (channel_id, address, reason, reply, wording, created_at)"
+    "INSERT INTO suppressions (channel_id, address, reason, reply, reply_pattern, created_at)"
     f" SELECT CAST(:channel AS bigint), r.address, '{BY_HAND}', '', '', CAST(:at AS bigint)"
     " FROM $rows(r: address text) WHERE true ON CONFLICT DO NOTHING RETURNING address"
 )
@@ -106,7 +110,7 @@ class HeldBack(Struct, frozen=True):
     """So many addresses were refused alike that they are not suppressed; see `STORM`."""
 
     at: str
-    wording: str  # the domain, and what its server says
+    reply_pattern: str  # the domain, and what its server says
 
 
 async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
@@ -123,18 +127,18 @@ async def learn(tx: Tx, refusals: Sequence[Refusal]) -> None:
         alike_ones[row.channel_id, _wording(row.address, refusal.reply)][row.address] = refusal
     at = clock.now()
     bound = {"r": rows_json(alike_ones), "since": at - STORM_TIME}
-    said = {(row.channel_id, row.wording): row for row in await tx.rows(_SAID, bound)}
+    said = {(row.channel_id, row.reply_pattern): row for row in await tx.rows(_SAID, bound)}
     rows: list[tuple[object, ...]] = []
     for key, found in alike_ones.items():
-        channel, wording = key
+        channel, reply_pattern = key
         complained = all(one.reason == COMPLAINT for one in found.values())
         room = len(found) if complained else _room(said[key], at)
         if room < len(found):
-            await _hold_back(tx, channel, wording, at)
+            await _hold_back(tx, channel, reply_pattern, at)
         for address, refusal in [*found.items()][:room]:
             lasts = LASTS.get(refusal.reason)
             until = None if lasts is None else at + lasts
-            told = (refusal.reason, refusal.reply, wording, refusal.delivery_id, until)
+            told = (refusal.reason, refusal.reply, reply_pattern, refusal.delivery_id, until)
             rows.append((channel, address, *told))
     if rows:
         rows.sort(key=lambda row: row[:2])  # whoever does the same meanwhile locks in this order
@@ -251,17 +255,17 @@ def _room(said: Any, at: int) -> int:
     return max(STORM - said.recent, 0) if new else MAX_ENTRIES
 
 
-async def _hold_back(tx: Tx, channel: int, wording: str, at: int) -> None:
+async def _hold_back(tx: Tx, channel: int, reply_pattern: str, at: int) -> None:
     """Tell of it, once for a storm."""
     key = str(await tx.value(_KEY, {"id": channel}))
     told = select(log.c.id).where(
         log.c.action == HELD_BACK,
         log.c.subject == key,
-        log.c.detail == wording,
+        log.c.detail == reply_pattern,
         log.c.at > at - STORM_TIME,
     )
     if await tx.first(told) is None:
-        await audit_log.note(tx, HELD_BACK, key, wording, actor=audit_log.ENGINE)
+        await audit_log.note(tx, HELD_BACK, key, reply_pattern, actor=audit_log.ENGINE)
 
 
 def _holds() -> ColumnElement[bool]:

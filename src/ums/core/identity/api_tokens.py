@@ -192,14 +192,14 @@ async def authenticate(system: AppContext, given: str) -> Token | None:
         rights = None if row is None else await authority.of_token(tx, row)
     if row is None or rights is None:
         return None
-    if (row.used_at or 0) < now - USED_EVERY:
+    if (row.last_used_at or 0) < now - USED_EVERY:
         await _use(system, row.id, now)
     return Token(row.id, row.name, rights.scopes, rights.channels)
 
 
 async def _use(system: AppContext, id: int, now: int) -> None:
     async with system.database.write() as tx:
-        await tx.run(update(tokens).where(tokens.c.id == id).values(used_at=now))
+        await tx.run(update(tokens).where(tokens.c.id == id).values(last_used_at=now))
 
 
 async def list_tokens(
@@ -277,6 +277,6 @@ def _info(row: Any, snapshot: Snapshot) -> TokenInfo:
         parent=row.parent_id,
         created_at=clock.iso(row.created_at),
         expires_at=clock.iso_or_none(row.expires_at),
-        last_used_at=clock.iso_or_none(row.used_at),
+        last_used_at=clock.iso_or_none(row.last_used_at),
         revoked_at=clock.iso_or_none(row.revoked_at),
     )

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 
 from ums import clock
 from ums.core.context.app_context import AppContext
-from ums.core.tables import shown_once
+from ums.core.tables import one_time_secrets
 from ums.errors import Invalid
 
 LIFE: Final = 10 * clock.MINUTE
@@ -31,15 +31,17 @@ async def keep(system: AppContext, operator_id: int, kind: str, **values: object
     now = clock.now()
     row = {"operator_id": operator_id, "kind": kind, "sealed": sealed, "expires_at": now + LIFE}
     async with system.database.write() as tx:
-        await tx.run(delete(shown_once).where(shown_once.c.expires_at <= now))
-        return int(await tx.value(insert(shown_once).returning(shown_once.c.id), row))
+        await tx.run(delete(one_time_secrets).where(one_time_secrets.c.expires_at <= now))
+        return int(await tx.value(insert(one_time_secrets).returning(one_time_secrets.c.id), row))
 
 
 async def find(system: AppContext, operator_id: int, id: int) -> Shown | None:
     """None for one that is over or acknowledged, and for another operator's."""
-    mine = (shown_once.c.id == id) & (shown_once.c.operator_id == operator_id)
+    mine = (one_time_secrets.c.id == id) & (one_time_secrets.c.operator_id == operator_id)
     async with system.database.read() as tx:
-        row = await tx.first(select(shown_once).where(mine, shown_once.c.expires_at > clock.now()))
+        row = await tx.first(
+            select(one_time_secrets).where(mine, one_time_secrets.c.expires_at > clock.now())
+        )
     if row is None:
         return None
     try:
@@ -51,9 +53,9 @@ async def find(system: AppContext, operator_id: int, id: int) -> Shown | None:
 
 async def forget(system: AppContext, operator_id: int, id: int) -> None:
     """The operator has it."""
-    mine = (shown_once.c.id == id) & (shown_once.c.operator_id == operator_id)
+    mine = (one_time_secrets.c.id == id) & (one_time_secrets.c.operator_id == operator_id)
     async with system.database.write() as tx:
-        await tx.run(delete(shown_once).where(mine))
+        await tx.run(delete(one_time_secrets).where(mine))
 
 
 def context(operator_id: int, kind: str) -> str:

@@ -43,10 +43,12 @@ async def end_session(system: AppContext, name: str, session_id: int) -> None:
         row = await _row(tx, name)
         grants.need_over(rights_of(row))
         mine = (rows.c.id == session_id) & (rows.c.operator_id == row.id)
-        ended = await tx.first(delete(rows).where(mine).returning(rows.c.address, rows.c.agent))
+        ended = await tx.first(
+            delete(rows).where(mine).returning(rows.c.address, rows.c.user_agent)
+        )
         if ended is None:
             raise NotFound("session_unknown", id=session_id)
-        before = {"session": session_id, "address": ended.address, "browser": ended.agent}
+        before = {"session": session_id, "address": ended.address, "browser": ended.user_agent}
         await audit_log.note(tx, "operator.end_session", name, str(session_id), before=before)
 
 

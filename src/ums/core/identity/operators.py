@@ -47,21 +47,23 @@ async def create(
     role: Role = ADMINISTRATOR,
     *,
     channels: Iterable[int] | None = None,
-    must_change: bool = False,
+    must_change_password: bool = False,
 ) -> OperatorInfo:
     """Make an operator; `channels` are ids of those it may work for, None is all.
 
-    With `must_change` the console asks for another password at once. Raises Conflict where there
-    is one of this name or of one that looks like it, Forbidden for a role or channels that the
-    caller has not itself, Invalid.
+    With `must_change_password` the console asks for another password at once. Raises Conflict where
+    there is one of this name or of one that looks like it, Forbidden for a role or channels that
+    the caller has not itself, Invalid.
     """
     check_role(role)
     grants.need(rights(role, channels))
     hashed = await hash_of(system, name, password)
     async with system.database.write() as tx:
-        await insert_into(tx, name, hashed, role, channels, must_change=must_change)
+        await insert_into(
+            tx, name, hashed, role, channels, must_change_password=must_change_password
+        )
         row = await _row(tx, name)
-        after = {**_noted(row), "must_change": must_change}
+        after = {**_noted(row), "must_change_password": must_change_password}
         await audit_log.note(tx, "operator.create", name, role, after=after)
         return _info(row)
 
@@ -73,7 +75,7 @@ async def insert_into(
     role: str,
     channels: Iterable[int] | None,
     *,
-    must_change: bool = False,
+    must_change_password: bool = False,
 ) -> None:
     """The row alone, whoever may ask for it. Raises Conflict."""
     await _check_free(tx, name)
@@ -83,7 +85,7 @@ async def insert_into(
         "password_hash": hashed,
         "role": role,
         "channels": _json(channels),
-        "must_change": must_change,
+        "must_change_password": must_change_password,
         "created_at": clock.now(),
     }
     await tx.run(insert(operators), row)
@@ -141,7 +143,7 @@ async def change(
     told = ", ".join(f"{field}: {value}" for field, value in values.items())
     if password is not None:
         hashed = await passwords.hashed(system, password, name)
-        values |= {"password_hash": hashed, "must_change": False}
+        values |= {"password_hash": hashed, "must_change_password": False}
         told = f"{told}, password" if told else "password"
     async with system.database.write() as tx:
         # All of them, in one order: two who demote each other take turns.
@@ -250,7 +252,7 @@ async def create_first(system: AppContext) -> str | None:
             raise SettingsError(f"UMS_ADMIN_PASSWORD cannot be used: {error.words()}") from None
         return ""
     password = secrets.token_urlsafe(12)
-    await create(system, "admin", password, must_change=True)
+    await create(system, "admin", password, must_change_password=True)
     return password
 
 

@@ -25,7 +25,7 @@ from ums.errors import NotAuthenticated
 
 IDLE = 12 * clock.HOUR
 LONGEST = 14 * clock.DAY
-SEEN_EVERY = clock.MINUTE  # how exact `seen_at` is
+SEEN_EVERY = clock.MINUTE  # how exact `last_seen_at` is
 
 
 class SignedIn(Struct, frozen=True):
@@ -36,15 +36,15 @@ class SignedIn(Struct, frozen=True):
     name: str
     role: str
     channels: frozenset[int] | None  # ids of those it may work for; None: every channel
-    must_change: bool  # its password
+    must_change_password: bool  # its password
     two_factor: bool
-    proved_at: int  # when password and factor were last asked for
+    authenticated_at: int  # when password and factor were last asked for
     zone: str = ""  # in which pages show times; "": the browser's
 
     @property
     def rights(self) -> tuple[object, ...]:
         """What a page that is already open rests on."""
-        return self.role, self.channels, self.must_change
+        return self.role, self.channels, self.must_change_password
 
 
 class SessionInfo(Struct, frozen=True):
@@ -53,9 +53,9 @@ class SessionInfo(Struct, frozen=True):
     id: int
     address: str
     device: str  # such as "Chrome 131 · Windows"; "" where it is not known
-    agent: str  # what the browser says of itself
+    user_agent: str  # what the browser says of itself
     created_at: str
-    seen_at: str
+    last_seen_at: str
 
 
 async def begin(tx: Tx, proof: Proof, address: str, agent: str, *, replaces: str = "") -> str:
@@ -67,11 +67,11 @@ async def begin(tx: Tx, proof: Proof, address: str, agent: str, *, replaces: str
         "digest": _digest(token),
         "operator_id": proof.operator_id,
         "address": address[:45],
-        "agent": "".join(char for char in agent if char.isprintable())[:200],
+        "user_agent": "".join(char for char in agent if char.isprintable())[:200],
         "created_at": now,
-        "seen_at": now,
+        "last_seen_at": now,
         "expires_at": now + LONGEST,
-        "proved_at": now,
+        "authenticated_at": now,
     }
     await tx.run(insert(sessions), row)
     await tx.run(delete(sessions).where(_over(now) | (sessions.c.digest == _digest(replaces))))
@@ -84,9 +84,9 @@ async def find(system: AppContext, token: str) -> SignedIn | None:
     row = await _good(system, sessions.c.digest == _digest(token))
     if row is None:
         return None
-    if row.seen_at < now - SEEN_EVERY:
+    if row.last_seen_at < now - SEEN_EVERY:
         async with system.database.write() as tx:
-            await tx.run(update(sessions).where(sessions.c.id == row.id).values(seen_at=now))
+            await tx.run(update(sessions).where(sessions.c.id == row.id).values(last_seen_at=now))
     return _signed_in(row)
 
 
@@ -98,7 +98,7 @@ async def again(system: AppContext, signed_in: SignedIn) -> bool:
 
 async def _good(system: AppContext, mine: Any) -> Any:
     query = select(sessions, operators.c.name, operators.c.role, operators.c.channels)
-    query = query.add_columns(operators.c.must_change, operators.c.totp, operators.c.zone)
+    query = query.add_columns(operators.c.must_change_password, operators.c.totp, operators.c.zone)
     query = query.join(operators, operators.c.id == sessions.c.operator_id)
     good = mine & ~operators.c.disabled & ~_over(clock.now())
     async with system.database.read() as tx:
@@ -110,7 +110,7 @@ async def renew(tx: Tx, proof: Proof, session_id: int) -> str:
     from now on. Raises NotAuthenticated for a proof that is over, and a session that has ended."""
     await proofs.hold(tx, proof)
     token = secrets.token_urlsafe(32)
-    values = {"digest": _digest(token), "proved_at": clock.now()}
+    values = {"digest": _digest(token), "authenticated_at": clock.now()}
     done = await tx.run(update(sessions).where(sessions.c.id == session_id).values(values))
     if not done.count:
         raise NotAuthenticated("proof_over")
@@ -169,14 +169,14 @@ async def set_zone(system: AppContext, operator_id: int, zone: str) -> None:
 async def list_sessions(system: AppContext, operator_id: int) -> list[SessionInfo]:
     """An operator's sessions, the last seen first."""
     mine = (sessions.c.operator_id == operator_id) & ~_over(clock.now())
-    query = select(sessions).where(mine).order_by(sessions.c.seen_at.desc())
+    query = select(sessions).where(mine).order_by(sessions.c.last_seen_at.desc())
     async with system.database.read() as tx:
         rows = await tx.rows(query)
     return [_info(row) for row in rows]
 
 
 def _over(now: int) -> Any:
-    return (sessions.c.seen_at < now - IDLE) | (sessions.c.expires_at <= now)
+    return (sessions.c.last_seen_at < now - IDLE) | (sessions.c.expires_at <= now)
 
 
 def _digest(token: str) -> str:
@@ -191,9 +191,9 @@ def _signed_in(row: Any) -> SignedIn:
         name=row.name,
         role=row.role,
         channels=None if channels is None else frozenset(channels),
-        must_change=bool(row.must_change),
+        must_change_password=bool(row.must_change_password),
         two_factor=row.totp is not None,
-        proved_at=row.proved_at,
+        authenticated_at=row.authenticated_at,
         zone=row.zone or "",
     )
 
@@ -202,8 +202,8 @@ def _info(row: Any) -> SessionInfo:
     return SessionInfo(
         id=row.id,
         address=row.address,
-        device=name_of(row.agent),
-        agent=row.agent,
+        device=name_of(row.user_agent),
+        user_agent=row.user_agent,
         created_at=clock.iso(row.created_at),
-        seen_at=clock.iso(row.seen_at),
+        last_seen_at=clock.iso(row.last_seen_at),
     )

@@ -35,9 +35,16 @@ from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.senders import mailboxes
 from ums.core.senders.senders import secret_context
-from ums.core.tables import access_keys, answers, callback_addresses, channels, operators, senders
+from ums.core.tables import (
+    access_keys,
+    callback_addresses,
+    channels,
+    idempotent_responses,
+    operators,
+    senders,
+)
 from ums.core.tables import mailboxes as mailbox_rows
-from ums.core.tables import shown_once as shown_rows
+from ums.core.tables import one_time_secrets as shown_rows
 from ums.core.webhooks.signatures import password_context
 from ums.db import Tx
 from ums.errors import Invalid
@@ -116,7 +123,10 @@ SEALED: Final = (
         operators, "totp", select(operators), lambda row: two_factor.secret_context(row.id)
     ),
     SealedColumn(
-        answers, "answer", select(answers), lambda row: RequestKey(row.caller, row.key).context
+        idempotent_responses,
+        "response",
+        select(idempotent_responses),
+        lambda row: RequestKey(row.caller, row.key).context,
     ),
 )
 """Every column that holds sealed texts, with what each text is bound to."""

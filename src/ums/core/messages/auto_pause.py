@@ -15,7 +15,7 @@ from ums.core.context.directory import touch
 from ums.core.deliveries import holds
 from ums.core.deliveries.holds import Why
 from ums.core.messages import control
-from ums.core.tables import messages, outcomes, senders
+from ums.core.tables import messages, sender_outcomes, senders
 from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound, Refused
 
@@ -23,7 +23,8 @@ BOUNCES, CONTENT = "bounces", "content"  # a message's `halt_reason`
 PAUSED_AT_ONCE: Final = 50  # messages
 
 _TO_SEVERAL = Statement(
-    "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at AND m.size > 1"
+    "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at"
+    " AND m.size > 1"
     " AND m.priority <> 1 AND m.halt = '' AND m.halt_reason = ''"
     " AND ((m.sender_id = :sender AND m.state <> 'expanded')"
     " OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.id AND d.sender_id = :sender"
@@ -79,7 +80,7 @@ async def confirm(system: AppContext, code: str) -> None:
             raise NotFound("sender_unknown", code=code)
         id, values = row.id, {"stopped_at": None, "slowed_until": None}
         await tx.run(update(senders).where(senders.c.id == id).values(values))
-        await tx.run(delete(outcomes).where(outcomes.c.sender_id == id))
+        await tx.run(delete(sender_outcomes).where(sender_outcomes.c.sender_id == id))
         mine = (messages.c.halt == holds.PAUSE) & (messages.c.halt_reason == BOUNCES)
         paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
         resumed = await tx.rows(paused.with_for_update(key_share=True))

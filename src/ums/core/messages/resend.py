@@ -35,8 +35,10 @@ _END = Statement(
 # Whoever asks decides on one more copy; the next doubt is for whoever asks next (I4).
 _AGAIN = Statement(
     "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
-    " reason = CASE WHEN reason = 'expired' THEN '' ELSE reason END, due_at = :at, charged = 0,"
-    " doubts = CASE WHEN state = 'unknown' AND doubts = 0 THEN 1 ELSE doubts END,"
+    " reason = CASE WHEN reason = 'expired' THEN '' ELSE reason END, due_at = :at,"
+    " charged = 0,"
+    " doubts = CASE WHEN state = 'unknown' AND doubts = 0 THEN 1"
+    " ELSE doubts END,"
     " updated_at = :at WHERE message_id = :message AND id > :after AND id <= :last"
     " AND state IN (SELECT s.state FROM $rows(s: state text))" + _FILTER
 )

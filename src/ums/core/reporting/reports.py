@@ -374,7 +374,7 @@ def _attempt(row: Any) -> AttemptInfo:
         number=row.number,
         sender=row.sender,
         started_at=clock.iso(row.started_at),
-        duration_ms=row.duration,
+        duration_ms=row.duration_ms,
         stage=row.stage,
         verdict=row.verdict,
         reason=row.reason,

@@ -15,7 +15,11 @@ from ums.mail import send_limits, transports
 async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
     """The fields of the sender as they are stored, its settings among them."""
     row = await tx.first(select(senders).where(senders.c.id == id))
-    held = {"name": row.name, "open": bool(row.open), "urgent_share": row.urgent_share}
+    held = {
+        "name": row.name,
+        "open": bool(row.open),
+        "urgent_share": row.urgent_share,
+    }
     held |= {"caps": send_limits.read(row.caps), "password": password}
     return msgspec.to_builtins({**msgspec.structs.asdict(transports.read(row.settings)), **held})
 

@@ -48,12 +48,12 @@ class MailboxInfo(Struct, frozen=True):
     sent_folder: str
     inbox: str
     found_sent_folder: Annotated[str, Meta(description="Empty: none was found yet.")]
-    looked_at: str | None
-    next_at: Annotated[str | None, Meta(description="The next look; null: at once.")]
+    polled_at: str | None
+    next_poll_at: Annotated[str | None, Meta(description="The next look; null: at once.")]
     problem: Annotated[str, Meta(description="Why the last look failed; empty: it did not.")]
     problem_detail: Annotated[str, Meta(description="The server's words.")]
     arrived: Annotated[int, Meta(description="Deliveries in doubt that had arrived.")]
-    returned: Annotated[int, Meta(description="Deliveries that came back.")]
+    bounced: Annotated[int, Meta(description="Deliveries that came back.")]
     complained: Annotated[int, Meta(description="Complaints of recipients.")]
 
 
@@ -87,7 +87,7 @@ async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> Mailb
         values: dict[str, Any] = {
             "sender_id": sender.id,
             "settings": msgspec.json.encode(settings).decode(),
-            "next_at": 0,
+            "next_poll_at": 0,
             "failures": 0,
             "problem": "",
             "problem_detail": "",
@@ -96,7 +96,7 @@ async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> Mailb
         if given.password is not None:
             values["secret"] = system.seal.close(given.password, secret_context(code, settings))
         if before is None or _moved(before, settings):
-            values |= {"uidvalidity": 0, "uid": 0, "found_sent_folder": "", "looked_at": None}
+            values |= {"uidvalidity": 0, "uid": 0, "found_sent_folder": "", "polled_at": None}
         if before is None:
             await tx.run(insert(mailboxes), values)
         else:
@@ -244,11 +244,11 @@ def _shown(row: Any) -> MailboxInfo:
     return MailboxInfo(
         **msgspec.structs.asdict(imap.read(row.settings)),
         found_sent_folder=row.found_sent_folder,
-        looked_at=clock.iso_or_none(row.looked_at),
-        next_at=clock.iso(row.next_at) if row.next_at > clock.now() else None,
+        polled_at=clock.iso_or_none(row.polled_at),
+        next_poll_at=clock.iso(row.next_poll_at) if row.next_poll_at > clock.now() else None,
         problem=row.problem,
         problem_detail=row.problem_detail,
         arrived=row.arrived,
-        returned=row.returned,
+        bounced=row.bounced,
         complained=row.complained,
     )

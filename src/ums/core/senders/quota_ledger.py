@@ -29,23 +29,25 @@ MOST_KEPT = 90  # % for urgent mail
 URGENT = 1  # the priority that may use the whole of a cap
 
 _USED = Statement(
-    "SELECT c.cap, sum(s.used) AS used, min(s.start) AS first"
-    " FROM $rows(c: cap text, since bigint) JOIN spending s ON s.cap = c.cap"
-    " AND s.start >= c.since WHERE s.sender_id = :sender AND s.used > 0 GROUP BY c.cap"
+    "SELECT c.cap, sum(s.used) AS used, min(s.window_start) AS first"
+    " FROM $rows(c: cap text, since bigint) JOIN cap_usage s ON s.cap = c.cap"
+    " AND s.window_start >= c.since WHERE s.sender_id = :sender AND s.used > 0 GROUP BY c.cap"
 )
 _COUNT = Statement(
-    "INSERT INTO spending (sender_id, cap, start, used)"
+    "INSERT INTO cap_usage (sender_id, cap, window_start, used)"
     " SELECT CAST(:sender AS bigint), r.cap, r.start, r.used"
     " FROM $rows(r: cap text, start bigint, used int) WHERE true"
-    " ON CONFLICT (sender_id, cap, start) DO UPDATE SET used = spending.used + excluded.used"
+    " ON CONFLICT (sender_id, cap, window_start) DO UPDATE"
+    " SET used = cap_usage.used + excluded.used"
 )
 _WAITING = Statement(
     "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE sender_id = :sender"
     " AND state IN ('queued', 'deferred') LIMIT :most) AS waiting"
 )
 _FORGET = Statement(
-    "DELETE FROM spending WHERE sender_id = :sender AND EXISTS (SELECT 1 FROM"
-    " $rows(c: cap text, since bigint) WHERE c.cap = spending.cap AND spending.start < c.since)"
+    "DELETE FROM cap_usage WHERE sender_id = :sender AND EXISTS (SELECT 1 FROM"
+    " $rows(c: cap text, since bigint) WHERE c.cap = cap_usage.cap"
+    " AND cap_usage.window_start < c.since)"
 )
 
 

@@ -15,7 +15,7 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
-from ums.core.tables import outcomes, senders
+from ums.core.tables import sender_outcomes, senders
 from ums.db import Statement, Tx, rows_json
 
 WINDOW: Final = 1000  # the mails that count ...
@@ -29,44 +29,44 @@ DOUBTS: Final = 0.05  # of which nobody knows whether they arrived: one session
 SLOW: Final = 15 * clock.MINUTE
 SLOT: Final = 10 * clock.SECOND
 
-_NEWEST = select(outcomes).order_by(outcomes.c.slot.desc())
+_NEWEST = select(sender_outcomes).order_by(sender_outcomes.c.slot.desc())
 _COUNT = Statement(
-    "INSERT INTO outcomes (sender_id, slot, judged, bounced, doubtful, complained)"
-    " SELECT r.sender, CAST(:slot AS bigint), r.judged, r.bounced, r.doubtful,"
+    "INSERT INTO sender_outcomes (sender_id, slot, total, bounced, unknown, complained)"
+    " SELECT r.sender, CAST(:slot AS bigint), r.total, r.bounced, r.unknown,"
     " r.complained"
-    " FROM $rows(r: sender bigint, judged int, bounced int, doubtful int,"
+    " FROM $rows(r: sender bigint, total int, bounced int, unknown int,"
     " complained int) WHERE true"
-    " ON CONFLICT (sender_id, slot) DO UPDATE SET judged = outcomes.judged + excluded.judged,"
-    " bounced = outcomes.bounced + excluded.bounced,"
-    " doubtful = outcomes.doubtful + excluded.doubtful,"
-    " complained = outcomes.complained + excluded.complained"
+    " ON CONFLICT (sender_id, slot) DO UPDATE SET total = sender_outcomes.total + excluded.total,"
+    " bounced = sender_outcomes.bounced + excluded.bounced,"
+    " unknown = sender_outcomes.unknown + excluded.unknown,"
+    " complained = sender_outcomes.complained + excluded.complained"
 )
 
 
 class Count(Struct):
     """Of some mails of a sender: those with a verdict, and of these the three bad kinds."""
 
-    judged: int = 0
+    total: int = 0
     bounced: int = 0
-    doubtful: int = 0
+    unknown: int = 0
     complained: int = 0
 
     def add(self, other: "Count") -> None:
-        self.judged += other.judged
+        self.total += other.total
         self.bounced += other.bounced
-        self.doubtful += other.doubtful
+        self.unknown += other.unknown
         self.complained += other.complained
 
     @property
     def bounce_rate(self) -> float:
-        """The part that went to addresses that do not exist; 0 while too few are judged."""
-        return self.bounced / self.judged if self.judged >= LEAST else 0.0
+        """The part that went to addresses that do not exist; 0 while too few are counted."""
+        return self.bounced / self.total if self.total >= LEAST else 0.0
 
     @property
     def verdict(self) -> Literal["good", "warn", "stop"]:
         """By addresses that do not exist, and by complaints: so many of a whole window, as one
         alone says little of a few mails."""
-        complaints = self.complained / max(self.judged, WINDOW)
+        complaints = self.complained / max(self.total, WINDOW)
         if self.bounce_rate >= STOP or complaints >= COMPLAINTS_STOP:
             return "stop"
         warned = self.bounce_rate >= WARN or complaints >= COMPLAINTS
@@ -78,7 +78,7 @@ class Reputation(Struct, frozen=True):
 
     mails: Annotated[int, Meta(description="Those of which the end is known, or in doubt.")]
     bounced: Annotated[int, Meta(description="Those to addresses that do not exist.")]
-    doubtful: Annotated[int, Meta(description="Those of which nobody knows if they arrived.")]
+    unknown: Annotated[int, Meta(description="Those of which nobody knows if they arrived.")]
     complained: Annotated[int, Meta(description="Those that somebody called spam.")]
     verdict: Annotated[
         Literal["good", "warn", "stop"],
@@ -114,14 +114,14 @@ async def _judge(tx: Tx, sender: int) -> bool:
         return False
     mine, now = update(senders).where(senders.c.id == sender), clock.now()
     # So many of a whole window, as the first few mails of a sender may all be in doubt.
-    slow = last.doubtful > max(last.judged, DOUBT_WINDOW) * DOUBTS
+    slow = last.unknown > max(last.total, DOUBT_WINDOW) * DOUBTS
     if slow and (row.slowed_until or 0) <= now:
         await tx.run(mine.values(slowed_until=now + SLOW))
         await audit_log.note(
             tx,
             "sender.slow",
             row.code,
-            _told(last.doubtful, last.judged),
+            _told(last.unknown, last.total),
             before={"slow_until": None},
             after={"slow_until": clock.iso(now + SLOW)},
             actor=audit_log.ENGINE,
@@ -140,25 +140,25 @@ async def _judge(tx: Tx, sender: int) -> bool:
 
 def _why(last: Count) -> str:
     if last.bounce_rate >= STOP:
-        return _told(last.bounced, last.judged)
-    return f"{last.complained} complaints about {last.judged} mails"
+        return _told(last.bounced, last.total)
+    return f"{last.complained} complaints about {last.total} mails"
 
 
-def _told(bad: int, judged: int) -> str:
-    return f"{bad} of {judged} mails"
+def _told(bad: int, total: int) -> str:
+    return f"{bad} of {total} mails"
 
 
 async def _slots(tx: Tx, sender: int) -> list[Any]:
     """What counts, the newest first; what is older than the window is dropped."""
     kept: list[Any] = []
-    judged = 0
-    for row in await tx.rows(_NEWEST.where(outcomes.c.sender_id == sender)):
-        if judged >= WINDOW:
-            over = (outcomes.c.sender_id == sender) & (outcomes.c.slot <= row.slot)
-            await tx.run(delete(outcomes).where(over))
+    total = 0
+    for row in await tx.rows(_NEWEST.where(sender_outcomes.c.sender_id == sender)):
+        if total >= WINDOW:
+            over = (sender_outcomes.c.sender_id == sender) & (sender_outcomes.c.slot <= row.slot)
+            await tx.run(delete(sender_outcomes).where(over))
             break
         kept.append(row)
-        judged += row.judged
+        total += row.total
     return kept
 
 
@@ -166,18 +166,20 @@ def last_of(rows: Sequence[Any], window: int) -> Count:
     """The newest of these slots, as many as hold `window` mails."""
     found = Count()
     for row in rows:
-        if found.judged >= window:
+        if found.total >= window:
             break
-        found.add(Count(row.judged, row.bounced, row.doubtful, row.complained))
+        found.add(Count(row.total, row.bounced, row.unknown, row.complained))
     return found
 
 
 async def standings(system: AppContext) -> dict[str, Reputation]:
     """Of each sender, by its code, what became of its last mails."""
-    query = select(senders.c.code, outcomes).join(outcomes, outcomes.c.sender_id == senders.c.id)
+    query = select(senders.c.code, sender_outcomes).join(
+        sender_outcomes, sender_outcomes.c.sender_id == senders.c.id
+    )
     rows: dict[str, list[Any]] = {}
     async with system.database.read() as tx:
-        for row in await tx.rows(query.order_by(outcomes.c.slot.desc())):
+        for row in await tx.rows(query.order_by(sender_outcomes.c.slot.desc())):
             rows.setdefault(row.code, []).append(row)
     return {code: _standing(last_of(own, WINDOW)) for code, own in rows.items()}
 
@@ -186,9 +188,9 @@ async def standing_of(system: AppContext, code: str) -> Reputation:
     """Raises NotFound."""
     sender = await system.directory.sender(code)
     async with system.database.read() as tx:
-        rows = await tx.rows(_NEWEST.where(outcomes.c.sender_id == sender.id))
+        rows = await tx.rows(_NEWEST.where(sender_outcomes.c.sender_id == sender.id))
     return _standing(last_of(rows, WINDOW))
 
 
 def _standing(last: Count) -> Reputation:
-    return Reputation(last.judged, last.bounced, last.doubtful, last.complained, last.verdict)
+    return Reputation(last.total, last.bounced, last.unknown, last.complained, last.verdict)

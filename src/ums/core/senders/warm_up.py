@@ -17,8 +17,8 @@ from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.senders import quota_ledger, reputation
+from ums.core.tables import cap_usage as spent
 from ums.core.tables import senders
-from ums.core.tables import spending as spent
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail.warm_up_plan import WarmUp, read
@@ -108,7 +108,11 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
         count = plan.after(count)
     elif verdict == "stop" or row.stopped_at is not None:
         count = plan.start
-    values = {"warm_count": count, "warm_held": False, "warm_until": plan.cap(1).period(now)[1]}
+    values = {
+        "warm_count": count,
+        "warm_held": False,
+        "warm_until": plan.cap(1).period(now)[1],
+    }
     await tx.run(update(senders).where(mine).values({**values, **quota_ledger.UNSPENT}))
     await touch(tx)
 
@@ -117,7 +121,9 @@ async def _used(tx: Tx, row: Any, plan: WarmUp) -> int:
     """How many went on the day that is over."""
     cap = plan.cap(1)
     start = cap.period(row.warm_until - 1)[0]
-    mine = (spent.c.sender_id == row.id) & (spent.c.cap == cap.key) & (spent.c.start == start)
+    mine = (
+        (spent.c.sender_id == row.id) & (spent.c.cap == cap.key) & (spent.c.window_start == start)
+    )
     return int(await tx.value(select(spent.c.used).where(mine)) or 0)
 
 

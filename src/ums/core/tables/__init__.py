@@ -6,42 +6,42 @@ Does not: queries, which belong to the package that owns the table; migrations.
 
 from ums.core.tables.base import metadata
 from ums.core.tables.channel_policy import (
-    contacts,
+    blocked_words,
+    broadcast_usage,
+    frequency_cap_log,
     full_mailboxes,
     list_entries,
     lists,
     reply_rules,
     strategies,
     suppressions,
-    usage,
-    words,
 )
 from ums.core.tables.channels import channel_senders, channels
-from ums.core.tables.holds import halts
+from ums.core.tables.holds import pending_halts
 from ums.core.tables.identity import (
     access_keys,
     invitations,
+    one_time_secrets,
     operators,
     sessions,
-    shown_once,
     throttle,
     tokens,
 )
 from ums.core.tables.installation import audit, meta, workers
 from ums.core.tables.materials import material_chunks, materials
 from ums.core.tables.messages import (
-    answers,
     attempts,
-    deaths,
     deliveries,
     drafts,
+    feedback_reports,
     files,
     idempotency,
+    idempotent_responses,
     messages,
-    reports,
     sandbox_mails,
+    worker_crashes,
 )
-from ums.core.tables.senders import mailboxes, outcomes, paces, senders, spending
+from ums.core.tables.senders import cap_usage, domain_rates, mailboxes, sender_outcomes, senders
 from ums.core.tables.templates import template_versions, templates
 from ums.core.tables.users import (
     addresses,
@@ -58,22 +58,25 @@ from ums.core.tables.webhooks import callback_addresses, callback_batches, callb
 __all__ = [
     "access_keys",
     "addresses",
-    "answers",
     "attempts",
     "audit",
+    "blocked_words",
+    "broadcast_usage",
     "callback_addresses",
     "callback_batches",
     "callback_records",
+    "cap_usage",
     "channel_senders",
     "channels",
-    "contacts",
-    "deaths",
     "deliveries",
+    "domain_rates",
     "drafts",
+    "feedback_reports",
     "files",
+    "frequency_cap_log",
     "full_mailboxes",
-    "halts",
     "idempotency",
+    "idempotent_responses",
     "import_batches",
     "import_rejects",
     "imports",
@@ -86,17 +89,15 @@ __all__ = [
     "messages",
     "meta",
     "metadata",
+    "one_time_secrets",
     "operators",
-    "outcomes",
-    "paces",
+    "pending_halts",
     "reply_rules",
-    "reports",
     "sandbox_mails",
     "segments",
+    "sender_outcomes",
     "senders",
     "sessions",
-    "shown_once",
-    "spending",
     "strategies",
     "suppressions",
     "tags",
@@ -104,9 +105,8 @@ __all__ = [
     "templates",
     "throttle",
     "tokens",
-    "usage",
     "user_search",
     "users",
-    "words",
+    "worker_crashes",
     "workers",
 ]

@@ -47,8 +47,8 @@ list_entries = table(
     Column("value", String(254), primary_key=True),
 )
 
-words = table(
-    "words",
+blocked_words = table(
+    "blocked_words",
     Column("id", Id, primary_key=True),
     Column("word", String(100), nullable=False),  # as core.channels.content_filter.fold has it
     Column("channel_id", Id, ForeignKey("channels.id")),  # none: of every channel
@@ -56,7 +56,7 @@ words = table(
     Column("created_at", Time, nullable=False),
     UniqueConstraint("channel_id", "word"),
     Index(
-        "uq_words_everywhere",
+        "uq_blocked_words_everywhere",
         "word",
         unique=True,
         sqlite_where=EVERYWHERE,
@@ -64,15 +64,15 @@ words = table(
     ),
 )
 
-usage = table(
-    "usage",
+broadcast_usage = table(
+    "broadcast_usage",
     Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
     Column("day", String(10), primary_key=True),  # YYYY-MM-DD, in the channel's zone
     Column("broadcasts", Integer, nullable=False),
 )
 
-contacts = table(
-    "contacts",
+frequency_cap_log = table(
+    "frequency_cap_log",
     Column("channel_id", Id, ForeignKey("channels.id"), primary_key=True),
     Column("address", String(254), primary_key=True),
     Column("message_id", Id, primary_key=True),
@@ -99,13 +99,13 @@ suppressions = table(
     Column("address", String(254), nullable=False),
     Column("reason", String(40), nullable=False),
     Column("reply", Text, nullable=False),
-    Column("wording", String(160), nullable=False),  # the domain, and what replies share
+    Column("reply_pattern", String(160), nullable=False),  # the domain, and what replies share
     Column("delivery_id", Id),  # may be gone by now
     Column("created_at", Time, nullable=False),
     Column("expires_at", Time),
     UniqueConstraint("channel_id", "address"),
     Index("ix_suppressions_channel", "channel_id", "id"),
-    Index("ix_suppressions_wording", "channel_id", "wording", "created_at"),
+    Index("ix_suppressions_reply_pattern", "channel_id", "reply_pattern", "created_at"),
     **NEVER_REUSED,
 )
 

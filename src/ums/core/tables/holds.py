@@ -4,8 +4,8 @@ from sqlalchemy import Column, ForeignKey, String
 
 from ums.core.tables.base import Id, Time, table
 
-halts = table(
-    "halts",
+pending_halts = table(
+    "pending_halts",
     Column("message_id", Id, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
     Column(
         "kind", String(12), nullable=False

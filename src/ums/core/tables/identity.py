@@ -14,7 +14,7 @@ operators = table(
     Column("role", String(20), nullable=False),  # administrator | operator | viewer
     Column("disabled", Boolean, nullable=False, server_default=false()),
     Column("channels", Text),  # JSON, ids of those it may work for; null: every channel
-    Column("must_change", Boolean, nullable=False, server_default=false()),  # its password
+    Column("must_change_password", Boolean, nullable=False, server_default=false()),  # its password
     Column("totp", Text),  # sealed: the secret of its second factor
     Column("totp_step", Id),  # the last one used, which is not good again
     Column("recovery", Text),  # JSON, core.identity.recovery_codes.Codes
@@ -28,12 +28,12 @@ sessions = table(
     Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the cookie
     Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
     Column("address", String(45), nullable=False),  # from where
-    Column("agent", String(200), nullable=False),  # which browser, as it says
+    Column("user_agent", String(200), nullable=False),  # which browser, as it says
     Column("created_at", Time, nullable=False),
-    Column("seen_at", Time, nullable=False),
+    Column("last_seen_at", Time, nullable=False),
     Column("expires_at", Time, nullable=False, index=True),
     # When password and second factor were last asked for.
-    Column("proved_at", Time, nullable=False, server_default="0"),
+    Column("authenticated_at", Time, nullable=False, server_default="0"),
     **NEVER_REUSED,
 )
 
@@ -62,8 +62,8 @@ invitations = table(
 )
 
 # Secrets that a page shows once, sealed, until they are acknowledged or a few minutes are over.
-shown_once = table(
-    "shown_once",
+one_time_secrets = table(
+    "one_time_secrets",
     Column("id", Id, primary_key=True),
     Column("operator_id", Id, ForeignKey("operators.id"), nullable=False, index=True),
     Column("kind", String(20), nullable=False),  # core.identity.one_time_secrets.KINDS
@@ -94,7 +94,7 @@ tokens = table(
     Column("operator_id", Id),
     Column("created_at", Time, nullable=False),
     Column("expires_at", Time),
-    Column("used_at", Time),
+    Column("last_used_at", Time),
     Column("revoked_at", Time),
     **NEVER_REUSED,
 )

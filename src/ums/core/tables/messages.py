@@ -56,7 +56,7 @@ messages = table(
     Column(
         "plan", Text
     ),  # JSON, core.deliveries.expansion.Plan: what the expansion found at its start
-    Column("size", BigInteger, nullable=False),  # of the audience
+    Column("size", BigInteger, nullable=False),
     Column("accepted_at", Time, nullable=False, index=True),
     Column("expires_at", Time, nullable=False, index=True),
     Index("ix_messages_channel", "channel_id", "id"),
@@ -160,8 +160,8 @@ deliveries = table(
 )
 
 # Workers that died while they made the mail of a delivery (core.deliveries.quarantine).
-deaths = table(
-    "deaths",
+worker_crashes = table(
+    "worker_crashes",
     Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
     Column("count", Integer, nullable=False),
     Column("at", Time, nullable=False),
@@ -174,7 +174,7 @@ attempts = table(
     Column("number", SmallInteger, nullable=False),
     Column("sender_id", Id, ForeignKey("senders.id"), nullable=False),
     Column("started_at", Time, nullable=False),
-    Column("duration", Integer, nullable=False),  # ms
+    Column("duration_ms", Integer, nullable=False),
     Column("stage", String(10), nullable=False),
     Column("verdict", String(10), nullable=False),
     Column("reason", String(40), nullable=False),
@@ -184,8 +184,8 @@ attempts = table(
 )
 
 # Letters about deliveries that were read (core.deliveries.feedback), so that none counts twice.
-reports = table(
-    "reports",
+feedback_reports = table(
+    "feedback_reports",
     Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", String(32), primary_key=True),
     Column("at", Time, nullable=False),
@@ -204,12 +204,12 @@ sandbox_mails = table(
     **NEVER_REUSED,
 )
 
-answers = table(
-    "answers",
+idempotent_responses = table(
+    "idempotent_responses",
     Column("caller", String(60), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),  # of method, path and body
-    Column("answer", Text),  # sealed; null while the request is being answered
+    Column("response", Text),  # sealed; null while the request is being answered
     Column("until", Time, nullable=False),  # when it is taken for abandoned
     Column("created_at", Time, nullable=False, index=True),
 )

@@ -23,8 +23,8 @@ senders = table(
     Column("spent_until", Time),
     Column("urgent_spent_until", Time),
     # How many sessions its server was seen to take (learned_limits), and until when no more.
-    Column("sessions", Integer),
-    Column("sessions_until", Time),
+    Column("session_limit", Integer),
+    Column("session_limit_until", Time),
     # How it is warmed up (core.senders.warm_up), with today's mails and the end of today.
     Column("warm_up", Text),  # JSON, mail.warm_up_plan.WarmUp
     Column("warm_count", Integer, nullable=False, server_default="0"),
@@ -38,22 +38,22 @@ senders = table(
 )
 
 # What was sent, or is about to be, against the caps of a sender (core.senders.quota_ledger).
-spending = table(
-    "spending",
+cap_usage = table(
+    "cap_usage",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
     Column("cap", String(80), primary_key=True),  # Cap.key
-    Column("start", Time, primary_key=True),  # of the slot
+    Column("window_start", Time, primary_key=True),  # of the slot
     Column("used", Integer, nullable=False),
 )
 
 # What became of a sender's last mails, counted by the time (core.senders.reputation).
-outcomes = table(
-    "outcomes",
+sender_outcomes = table(
+    "sender_outcomes",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
     Column("slot", Time, primary_key=True),
-    Column("judged", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
     Column("bounced", Integer, nullable=False),
-    Column("doubtful", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
     Column("complained", Integer, nullable=False, server_default="0"),
 )
 
@@ -66,23 +66,23 @@ mailboxes = table(
     Column("uidvalidity", Id, nullable=False, server_default="0"),  # how far letters are read:
     Column("uid", Id, nullable=False, server_default="0"),  # mail.imap.Place
     Column("found_sent_folder", Text, nullable=False, server_default=""),
-    Column("looked_at", Time),
-    Column("next_at", Time, nullable=False),
+    Column("polled_at", Time),
+    Column("next_poll_at", Time, nullable=False),
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
     Column("problem", String(60), nullable=False, server_default=""),
     Column("problem_detail", Text, nullable=False, server_default=""),
     # Deliveries that were in doubt and had arrived, that came back, that were complained about.
     Column("arrived", Integer, nullable=False, server_default="0"),
-    Column("returned", Integer, nullable=False, server_default="0"),
+    Column("bounced", Integer, nullable=False, server_default="0"),
     Column("complained", Integer, nullable=False, server_default="0"),
 )
 
 # How fast the domains that were too slow for a sender take its mail (core.senders.learned_limits).
-paces = table(
-    "paces",
+domain_rates = table(
+    "domain_rates",
     Column("sender_id", Id, ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
     Column("domain", String(255), primary_key=True),
     Column("per_minute", Integer, nullable=False),
-    Column("open_at", Time, nullable=False),
+    Column("resume_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
 )

@@ -34,7 +34,7 @@ callback_addresses = table(
     Column("old_secret", Text),  # sealed; signs as well until old_secret_until
     Column("old_secret_until", Time),
     Column("state", String(10), nullable=False),  # verified | disabled | deleted
-    Column("state_at", Time, nullable=False),
+    Column("state_changed_at", Time, nullable=False),
     Column("failing_since", Time),  # the first failure since it last took something
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
     Column("rest_until", Time),  # nothing is sent before

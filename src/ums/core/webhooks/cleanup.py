@@ -38,7 +38,7 @@ async def sweep(system: AppContext) -> None:
         # A disabled address may be enabled again; until then its records age like dead batches.
         while await _remove_waiting(system, row.id, now + 1 if deleted else now - dead):
             pass
-        if deleted and row.state_at < now - STRAGGLERS:
+        if deleted and row.state_changed_at < now - STRAGGLERS:
             await _remove_address(system, row.id)
 
 

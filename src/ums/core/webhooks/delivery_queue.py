@@ -91,7 +91,7 @@ _ILL = Statement(
     " failures = failures + 1, rest_until = :rest WHERE id = :id"
 )
 _DISABLE = Statement(
-    "UPDATE callback_addresses SET state = 'disabled', state_at = :at"
+    "UPDATE callback_addresses SET state = 'disabled', state_changed_at = :at"
     " WHERE id = :id AND state = 'verified' RETURNING id"
 )
 GONE: Final = "it answered 410"

@@ -26,7 +26,7 @@ class AddressInfo(Struct, frozen=True):
     form: str  # signed | hosted: how it is proved that UMS calls
     username: str  # of its own Basic credentials; "": none
     state: str  # verified | disabled
-    state_at: str
+    state_changed_at: str
     failing_since: str | None
     rest_until: str | None
     waiting_since: str | None  # the oldest record that is in no batch yet
@@ -101,7 +101,7 @@ def info(row: Any, secret: str | UnsetType = UNSET) -> AddressInfo:
         form=row.form,
         username=row.username,
         state=row.state,
-        state_at=clock.iso(row.state_at),
+        state_changed_at=clock.iso(row.state_changed_at),
         failing_since=moment(row.failing_since),
         rest_until=moment(row.rest_until),
         waiting_since=moment(row.waiting_since),

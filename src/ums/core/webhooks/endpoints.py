@@ -98,7 +98,7 @@ async def add(
             **proof.sealed(system, channel, url),
             "secret": system.seal.close(secret, context(channel, url)),
             "state": "verified",
-            "state_at": now,
+            "state_changed_at": now,
             "created_at": now,
         }
         id = await tx.value(insert(addresses).returning(addresses.c.id), row)
@@ -163,7 +163,7 @@ async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
     """
     row = await found(system, channel, id)
     await _verify(system, channel, parsed(row.url), Proof.of(system, channel, row))
-    well = {"state": "verified", "state_at": clock.now()}
+    well = {"state": "verified", "state_changed_at": clock.now()}
     await _update(
         system,
         "callback.verify",
@@ -197,7 +197,7 @@ async def delete(system: AppContext, channel: Channel, id: int) -> None:
         row = await row_of(tx, channel, id)
         if row.is_default:
             raise Invalid("callback_default")
-        gone = {"state": "deleted", "state_at": clock.now()}
+        gone = {"state": "deleted", "state_changed_at": clock.now()}
         await tx.run(update(addresses).where(addresses.c.id == id).values(gone))
         host = parsed(row.url).host
         before = {"host": host, "form": row.form, "username": row.username, "state": row.state}

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from ums import clock
-from ums.core.senders.learned_limits import DomainPace
+from ums.core.senders.learned_limits import DomainRate
 
 REASON: Final = "domain_rate"
 FOLLOWED: Final = 1000  # domains whose mails are counted
@@ -40,7 +40,7 @@ class _Seen(Struct):
 
 class _Pace(Struct):
     per_minute: int
-    open_at: int  # nothing before
+    resume_at: int  # nothing before
     next_at: int = 0  # the turn of the next mail that asks
     refused_at: int = 0  # the pace that it was refused at
     refusals: int = 0  # without a mail taken between
@@ -52,11 +52,11 @@ class _Pace(Struct):
 
 
 class DomainThrottle:
-    """The paces of one sender in this process."""
+    """The domain_rates of one sender in this process."""
 
-    def __init__(self, known: Iterable[DomainPace] = ()) -> None:
+    def __init__(self, known: Iterable[DomainRate] = ()) -> None:
         self._paces = {
-            one.domain: _Pace(one.per_minute, one.open_at, refused_at=one.per_minute)
+            one.domain: _Pace(one.per_minute, one.resume_at, refused_at=one.per_minute)
             for one in known
         }
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
@@ -70,8 +70,8 @@ class DomainThrottle:
             return None
         now = clock.now()
         if urgent:
-            return pace.open_at if pace.open_at > now else None
-        turn = max(pace.next_at, pace.open_at, now)
+            return pace.resume_at if pace.resume_at > now else None
+        turn = max(pace.next_at, pace.resume_at, now)
         if turn > now + AHEAD:
             return now + AHEAD
         pace.next_at = turn + pace.interval
@@ -84,7 +84,7 @@ class DomainThrottle:
         """A server said that this is too much for the domain, and asked for `wait` ms."""
         domain, now = _domain(address), clock.now()
         pace = self._paces.get(domain)
-        if pace is not None and pace.open_at > now:
+        if pace is not None and pace.resume_at > now:
             return  # of what was under way; that is one refusal
         seen = self._seen.get(domain, _Seen())
         rate = seen.rate if pace is None else pace.per_minute
@@ -99,7 +99,7 @@ class DomainThrottle:
         domain = _domain(address)
         self._count(domain)
         pace = self._paces.get(domain)
-        if pace is None or pace.open_at > clock.now():
+        if pace is None or pace.resume_at > clock.now():
             return
         pace.refusals = 0
         pace.worked += 1
@@ -110,14 +110,14 @@ class DomainThrottle:
             del self._paces[domain]
         self._changed.add(domain)
 
-    def changed(self) -> list[DomainPace]:
+    def changed(self) -> list[DomainRate]:
         """What is different since this was asked last."""
         domains, self._changed = self._changed, set()
         free = _Pace(0, 0)
         found = [(one, self._paces.get(one, free)) for one in domains]
-        return [DomainPace(domain, pace.per_minute, pace.open_at) for domain, pace in found]
+        return [DomainRate(domain, pace.per_minute, pace.resume_at) for domain, pace in found]
 
-    def unwritten(self, changed: Iterable[DomainPace]) -> None:
+    def unwritten(self, changed: Iterable[DomainRate]) -> None:
         """These could not be written down; they are tried again."""
         self._changed.update(one.domain for one in changed)
 

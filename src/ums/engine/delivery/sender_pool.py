@@ -16,7 +16,7 @@ from ums.core.deliveries import retry_policy
 from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.retry_policy import BROKEN, USED_UP, Timing
 from ums.core.senders import cooldown
-from ums.core.senders.learned_limits import DomainPace, Sessions
+from ums.core.senders.learned_limits import DomainRate, Sessions
 from ums.core.senders.senders import password_of
 from ums.engine.delivery import domain_throttle
 from ums.engine.delivery.concurrency_limit import ConcurrencyLimit
@@ -57,9 +57,9 @@ class SenderPool:
         mark: CrashMarker,
         judge: ReputationTracker,
         sessions: Sessions | None = None,
-        paces: Sequence[DomainPace] = (),
+        domain_rates: Sequence[DomainRate] = (),
     ) -> None:
-        self.pacing = DomainThrottle(paces)
+        self.pacing = DomainThrottle(domain_rates)
         self.supply = JobSource(system, sender, journal, signer, mark, self.pacing)
         self._system = system
         self._type = type

@@ -60,17 +60,6 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.UniqueConstraint("key", name=op.f("uq_access_keys_key")),
     )
     op.create_table(
-        "answers",
-        sa.Column("caller", sa.String(length=60), nullable=False),
-        sa.Column("key", sa.String(length=255), nullable=False),
-        sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=True),
-        sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_answers")),
-    )
-    op.create_index(op.f("ix_answers_created_at"), "answers", ["created_at"], unique=False)
-    op.create_table(
         "audit",
         sa.Column("id", ID, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -153,11 +142,27 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.UniqueConstraint("name", name=op.f("uq_channels_name")),
     )
     op.create_table(
-        "deaths",
+        "feedback_reports",
         sa.Column("delivery_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=32), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_deaths")),
+        sa.PrimaryKeyConstraint("delivery_id", "digest", name=op.f("pk_feedback_reports")),
+    )
+    op.create_table(
+        "idempotent_responses",
+        sa.Column("caller", sa.String(length=60), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("response", sa.Text(), nullable=True),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotent_responses")),
+    )
+    op.create_index(
+        op.f("ix_idempotent_responses_created_at"),
+        "idempotent_responses",
+        ["created_at"],
+        unique=False,
     )
     op.create_table(
         "imports",
@@ -218,7 +223,7 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("role", sa.String(length=20), nullable=False),
         sa.Column("disabled", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("channels", sa.Text(), nullable=True),
-        sa.Column("must_change", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("must_change_password", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("totp", sa.Text(), nullable=True),
         sa.Column("totp_step", ID, nullable=True),
         sa.Column("recovery", sa.Text(), nullable=True),
@@ -237,13 +242,6 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reply_rules")),
         sqlite_autoincrement=True,
-    )
-    op.create_table(
-        "reports",
-        sa.Column("delivery_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("digest", sa.String(length=32), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("delivery_id", "digest", name=op.f("pk_reports")),
     )
     op.create_table(
         "sandbox_mails",
@@ -287,8 +285,8 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("urgent_share", sa.SmallInteger(), server_default="10", nullable=False),
         sa.Column("spent_until", sa.BigInteger(), nullable=True),
         sa.Column("urgent_spent_until", sa.BigInteger(), nullable=True),
-        sa.Column("sessions", sa.Integer(), nullable=True),
-        sa.Column("sessions_until", sa.BigInteger(), nullable=True),
+        sa.Column("session_limit", sa.Integer(), nullable=True),
+        sa.Column("session_limit_until", sa.BigInteger(), nullable=True),
         sa.Column("warm_up", sa.Text(), nullable=True),
         sa.Column("warm_count", sa.Integer(), server_default="0", nullable=False),
         sa.Column("warm_until", sa.BigInteger(), nullable=True),
@@ -322,7 +320,7 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("operator_id", ID, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
-        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
@@ -338,6 +336,13 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("userid", name=op.f("uq_users_userid")),
+    )
+    op.create_table(
+        "worker_crashes",
+        sa.Column("delivery_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_worker_crashes")),
     )
     op.create_table(
         "workers",
@@ -359,6 +364,37 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
     )
     op.create_index("ix_addresses_value", "addresses", ["value", "user_id"], unique=False)
     op.create_table(
+        "blocked_words",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("word", sa.String(length=100), nullable=False),
+        sa.Column("channel_id", ID, nullable=True),
+        sa.Column("exempt", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channels.id"], name=op.f("fk_blocked_words_channel_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_blocked_words")),
+        sa.UniqueConstraint("channel_id", "word", name=op.f("uq_blocked_words_channel_id_word")),
+    )
+    op.create_index(
+        "uq_blocked_words_everywhere",
+        "blocked_words",
+        ["word"],
+        unique=True,
+        sqlite_where=sa.text("channel_id IS NULL"),
+        postgresql_where=sa.text("channel_id IS NULL"),
+    )
+    op.create_table(
+        "broadcast_usage",
+        sa.Column("channel_id", ID, nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("broadcasts", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channels.id"], name=op.f("fk_broadcast_usage_channel_id")
+        ),
+        sa.PrimaryKeyConstraint("channel_id", "day", name=op.f("pk_broadcast_usage")),
+    )
+    op.create_table(
         "callback_addresses",
         sa.Column("id", ID, nullable=False),
         sa.Column("channel_id", ID, nullable=False),
@@ -372,7 +408,7 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("old_secret", sa.Text(), nullable=True),
         sa.Column("old_secret_until", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(length=10), nullable=False),
-        sa.Column("state_at", sa.BigInteger(), nullable=False),
+        sa.Column("state_changed_at", sa.BigInteger(), nullable=False),
         sa.Column("failing_since", sa.BigInteger(), nullable=True),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("rest_until", sa.BigInteger(), nullable=True),
@@ -392,6 +428,17 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         postgresql_where=sa.text("state <> 'deleted'"),
     )
     op.create_table(
+        "cap_usage",
+        sa.Column("sender_id", ID, nullable=False),
+        sa.Column("cap", sa.String(length=80), nullable=False),
+        sa.Column("window_start", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["sender_id"], ["senders.id"], name=op.f("fk_cap_usage_sender_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("sender_id", "cap", "window_start", name=op.f("pk_cap_usage")),
+    )
+    op.create_table(
         "channel_senders",
         sa.Column("channel_id", ID, nullable=False),
         sa.Column("sender_id", ID, nullable=False),
@@ -407,17 +454,20 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.PrimaryKeyConstraint("channel_id", "sender_id", name=op.f("pk_channel_senders")),
     )
     op.create_table(
-        "contacts",
-        sa.Column("channel_id", ID, nullable=False),
-        sa.Column("address", sa.String(length=254), nullable=False),
-        sa.Column("message_id", ID, nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
+        "domain_rates",
+        sa.Column("sender_id", ID, nullable=False),
+        sa.Column("domain", sa.String(length=255), nullable=False),
+        sa.Column("per_minute", sa.Integer(), nullable=False),
+        sa.Column("resume_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["channel_id"], ["channels.id"], name=op.f("fk_contacts_channel_id")
+            ["sender_id"],
+            ["senders.id"],
+            name=op.f("fk_domain_rates_sender_id"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("channel_id", "address", "message_id", name=op.f("pk_contacts")),
+        sa.PrimaryKeyConstraint("sender_id", "domain", name=op.f("pk_domain_rates")),
     )
-    op.create_index(op.f("ix_contacts_at"), "contacts", ["at"], unique=False)
     op.create_table(
         "drafts",
         sa.Column("id", ID, nullable=False),
@@ -435,6 +485,20 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_drafts_operator_id"), "drafts", ["operator_id"], unique=False)
+    op.create_table(
+        "frequency_cap_log",
+        sa.Column("channel_id", ID, nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("message_id", ID, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["channel_id"], ["channels.id"], name=op.f("fk_frequency_cap_log_channel_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "channel_id", "address", "message_id", name=op.f("pk_frequency_cap_log")
+        ),
+    )
+    op.create_index(op.f("ix_frequency_cap_log_at"), "frequency_cap_log", ["at"], unique=False)
     op.create_table(
         "full_mailboxes",
         sa.Column("channel_id", ID, nullable=False),
@@ -516,13 +580,13 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("uidvalidity", ID, server_default="0", nullable=False),
         sa.Column("uid", ID, server_default="0", nullable=False),
         sa.Column("found_sent_folder", sa.Text(), server_default="", nullable=False),
-        sa.Column("looked_at", sa.BigInteger(), nullable=True),
-        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("polled_at", sa.BigInteger(), nullable=True),
+        sa.Column("next_poll_at", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("problem", sa.String(length=60), server_default="", nullable=False),
         sa.Column("problem_detail", sa.Text(), server_default="", nullable=False),
         sa.Column("arrived", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("returned", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("bounced", sa.Integer(), server_default="0", nullable=False),
         sa.Column("complained", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["sender_id"], ["senders.id"], name=op.f("fk_mailboxes_sender_id"), ondelete="CASCADE"
@@ -612,29 +676,39 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         postgresql_where=sa.text("state <> 'expanded'"),
     )
     op.create_table(
-        "outcomes",
-        sa.Column("sender_id", ID, nullable=False),
-        sa.Column("slot", sa.BigInteger(), nullable=False),
-        sa.Column("judged", sa.Integer(), nullable=False),
-        sa.Column("bounced", sa.Integer(), nullable=False),
-        sa.Column("doubtful", sa.Integer(), nullable=False),
-        sa.Column("complained", sa.Integer(), server_default="0", nullable=False),
+        "one_time_secrets",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("operator_id", ID, nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["sender_id"], ["senders.id"], name=op.f("fk_outcomes_sender_id"), ondelete="CASCADE"
+            ["operator_id"], ["operators.id"], name=op.f("fk_one_time_secrets_operator_id")
         ),
-        sa.PrimaryKeyConstraint("sender_id", "slot", name=op.f("pk_outcomes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_one_time_secrets")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_one_time_secrets_expires_at"), "one_time_secrets", ["expires_at"], unique=False
+    )
+    op.create_index(
+        op.f("ix_one_time_secrets_operator_id"), "one_time_secrets", ["operator_id"], unique=False
     )
     op.create_table(
-        "paces",
+        "sender_outcomes",
         sa.Column("sender_id", ID, nullable=False),
-        sa.Column("domain", sa.String(length=255), nullable=False),
-        sa.Column("per_minute", sa.Integer(), nullable=False),
-        sa.Column("open_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("slot", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("bounced", sa.Integer(), nullable=False),
+        sa.Column("unknown", sa.Integer(), nullable=False),
+        sa.Column("complained", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
-            ["sender_id"], ["senders.id"], name=op.f("fk_paces_sender_id"), ondelete="CASCADE"
+            ["sender_id"],
+            ["senders.id"],
+            name=op.f("fk_sender_outcomes_sender_id"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("sender_id", "domain", name=op.f("pk_paces")),
+        sa.PrimaryKeyConstraint("sender_id", "slot", name=op.f("pk_sender_outcomes")),
     )
     op.create_table(
         "sessions",
@@ -642,11 +716,11 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("operator_id", ID, nullable=False),
         sa.Column("address", sa.String(length=45), nullable=False),
-        sa.Column("agent", sa.String(length=200), nullable=False),
+        sa.Column("user_agent", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.Column("proved_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("authenticated_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["operator_id"], ["operators.id"], name=op.f("fk_sessions_operator_id")
         ),
@@ -656,32 +730,6 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
     )
     op.create_index(op.f("ix_sessions_expires_at"), "sessions", ["expires_at"], unique=False)
     op.create_index(op.f("ix_sessions_operator_id"), "sessions", ["operator_id"], unique=False)
-    op.create_table(
-        "shown_once",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("operator_id", ID, nullable=False),
-        sa.Column("kind", sa.String(length=20), nullable=False),
-        sa.Column("sealed", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["operator_id"], ["operators.id"], name=op.f("fk_shown_once_operator_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_shown_once")),
-        sqlite_autoincrement=True,
-    )
-    op.create_index(op.f("ix_shown_once_expires_at"), "shown_once", ["expires_at"], unique=False)
-    op.create_index(op.f("ix_shown_once_operator_id"), "shown_once", ["operator_id"], unique=False)
-    op.create_table(
-        "spending",
-        sa.Column("sender_id", ID, nullable=False),
-        sa.Column("cap", sa.String(length=80), nullable=False),
-        sa.Column("start", sa.BigInteger(), nullable=False),
-        sa.Column("used", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["sender_id"], ["senders.id"], name=op.f("fk_spending_sender_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("sender_id", "cap", "start", name=op.f("pk_spending")),
-    )
     op.create_table(
         "strategies",
         sa.Column("id", ID, nullable=False),
@@ -704,7 +752,7 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("address", sa.String(length=254), nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=False),
         sa.Column("reply", sa.Text(), nullable=False),
-        sa.Column("wording", sa.String(length=160), nullable=False),
+        sa.Column("reply_pattern", sa.String(length=160), nullable=False),
         sa.Column("delivery_id", ID, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
@@ -719,9 +767,9 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
     )
     op.create_index("ix_suppressions_channel", "suppressions", ["channel_id", "id"], unique=False)
     op.create_index(
-        "ix_suppressions_wording",
+        "ix_suppressions_reply_pattern",
         "suppressions",
-        ["channel_id", "wording", "created_at"],
+        ["channel_id", "reply_pattern", "created_at"],
         unique=False,
     )
     op.create_table(
@@ -753,14 +801,6 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "usage",
-        sa.Column("channel_id", ID, nullable=False),
-        sa.Column("day", sa.String(length=10), nullable=False),
-        sa.Column("broadcasts", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], name=op.f("fk_usage_channel_id")),
-        sa.PrimaryKeyConstraint("channel_id", "day", name=op.f("pk_usage")),
-    )
-    op.create_table(
         "user_search",
         sa.Column("id", ID, nullable=False),
         sa.Column("user_id", ID, nullable=False),
@@ -771,25 +811,6 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_search")),
         sa.UniqueConstraint("user_id", "bind_id", name=op.f("uq_user_search_user_id_bind_id")),
-    )
-    op.create_table(
-        "words",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("word", sa.String(length=100), nullable=False),
-        sa.Column("channel_id", ID, nullable=True),
-        sa.Column("exempt", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], name=op.f("fk_words_channel_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_words")),
-        sa.UniqueConstraint("channel_id", "word", name=op.f("uq_words_channel_id_word")),
-    )
-    op.create_index(
-        "uq_words_everywhere",
-        "words",
-        ["word"],
-        unique=True,
-        sqlite_where=sa.text("channel_id IS NULL"),
-        postgresql_where=sa.text("channel_id IS NULL"),
     )
     op.create_table(
         "deliveries",
@@ -884,16 +905,6 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
     )
     op.create_index(op.f("ix_files_material_id"), "files", ["material_id"], unique=False)
     op.create_table(
-        "halts",
-        sa.Column("message_id", ID, nullable=False),
-        sa.Column("kind", sa.String(length=12), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["message_id"], ["messages.id"], name=op.f("fk_halts_message_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_halts")),
-    )
-    op.create_table(
         "list_entries",
         sa.Column("list_id", ID, nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
@@ -915,6 +926,19 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("material_id", "position", name=op.f("pk_material_chunks")),
+    )
+    op.create_table(
+        "pending_halts",
+        sa.Column("message_id", ID, nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["messages.id"],
+            name=op.f("fk_pending_halts_message_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_pending_halts")),
     )
     op.create_table(
         "template_versions",
@@ -940,7 +964,7 @@ def _make_tables() -> None:  # noqa: PLR0915  (a list)
         sa.Column("number", sa.SmallInteger(), nullable=False),
         sa.Column("sender_id", ID, nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("duration", sa.Integer(), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
         sa.Column("stage", sa.String(length=10), nullable=False),
         sa.Column("verdict", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=False),
