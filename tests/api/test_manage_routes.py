@@ -21,7 +21,7 @@ async def test_the_caps_of_a_sender(shared: Door, admin: Token) -> None:
         {"count": 3, "seconds": 3600, "of": "recipients", "reset": ""},
     ]
     made = await shared.post("/api/senders", draft(shared, "Capped", caps=caps), admin)
-    assert (made.status, made.body["caps"], made.body["urgent_share"]) == (201, caps, 10)
+    assert (made.status, made.body["caps"], made.body["urgent_reserve_percent"]) == (201, caps, 10)
     path = "/api/senders/Capped"
     channel = await shared.channel(sender=False)
     await shared.send("PUT", f"{path}/channels/{channel.key}", {}, admin)
@@ -38,8 +38,8 @@ async def test_the_caps_of_a_sender(shared: Door, admin: Token) -> None:
     ):
         refused = await shared.send("PATCH", path, {"caps": wrong}, admin)
         assert (refused.status, refused.body["reason"]) == (400, reason), refused.raw
-    changed = await shared.send("PATCH", path, {"caps": [], "urgent_share": 0}, admin)
-    assert (changed.body["caps"], changed.body["urgent_share"]) == ([], 0)
+    changed = await shared.send("PATCH", path, {"caps": [], "urgent_reserve_percent": 0}, admin)
+    assert (changed.body["caps"], changed.body["urgent_reserve_percent"]) == ([], 0)
     assert (await shared.get(f"{path}/caps", admin)).body == {"items": [], "next": None}
     assert (await shared.get("/api/senders/None/caps", admin)).status == 404
 

@@ -142,13 +142,13 @@ async def held_back(settings: Settings, **values: object) -> None:
     ("values", "why"),
     [
         ({"open": False}, "paused"),
-        ({"stopped_at": 1}, "stopped until it is confirmed"),
+        ({"suspended_at": 1}, "stopped until it is confirmed"),
         (
-            {"rest_until": clock.now() + clock.DAY, "rest_reason": "auth_failed"},
+            {"cooldown_until": clock.now() + clock.DAY, "cooldown_reason": "auth_failed"},
             "rests (auth_failed)",
         ),
-        ({"rest_until": 1, "rest_reason": "auth_failed"}, ""),
-        ({"spent_until": clock.now() + clock.DAY}, "has reached a cap"),
+        ({"cooldown_until": 1, "cooldown_reason": "auth_failed"}, ""),
+        ({"cap_reached_until": clock.now() + clock.DAY}, "has reached a cap"),
     ],
 )
 def test_the_status_tells_what_is_on_hold(

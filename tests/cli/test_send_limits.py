@@ -13,10 +13,10 @@ def test_caps_of_a_sender(orders: Ums) -> None:
         (100, 86_400, 100),
         (5000, 180, 5000),
     ]
-    shown = orders("sender", "caps", "main", "--urgent-share", "25").out
+    shown = orders("sender", "caps", "main", "--urgent-reserve-percent", "25").out
     assert (day in shown, "5000/180" in shown) == (True, True)
     (sender,) = orders("sender", "list", "--json").json
-    assert (sender["urgent_share"], len(sender["caps"])) == (25, 2)
+    assert (sender["urgent_reserve_percent"], len(sender["caps"])) == (25, 2)
     for wrong in ("many", "5/fortnight", "5", "5/0"):
         assert "is no cap" in orders("sender", "caps", "main", "--cap", wrong).complaint
     twice = ("--cap", "5/day", "--cap", "6/day")

@@ -12,7 +12,7 @@ async def test_limits_are_set_shown_and_taken_away(door: Door, visit: Visit) -> 
     page = f"/senders/{code}/caps"
     rows = {"count_0": "1000", "seconds_0": "86400", "reset_0": " 00:00  Asia/Shanghai "}
     rows |= {"count_1": "", "seconds_1": "3600", "count_2": "7", "seconds_2": "180"}
-    fields = {**rows, "urgent_share": "20"}
+    fields = {**rows, "urgent_reserve_percent": "20"}
     assert (await viewer.post(page, data=fields)).status_code == 403
     shown = await followed(visitor, await visitor.post(page, data=fields))
     assert "1,000 mails a day, counted anew at 00:00 Asia/Shanghai" in shown
@@ -23,14 +23,14 @@ async def test_limits_are_set_shown_and_taken_away(door: Door, visit: Visit) -> 
     assert '<option value="180" selected>' in form
     for change, field in (
         ({"count_2": "many"}, "count_2"),
-        ({"urgent_share": "91"}, "urgent_share"),
+        ({"urgent_reserve_percent": "91"}, "urgent_reserve_percent"),
     ):
         wrong = await visitor.post(page, data={**fields, **change})
         assert (wrong.status_code, f'id="{field}-error"' in wrong.text) == (400, True)
         assert 'value="1000"' in wrong.text
     wrong = await visitor.post(page, data={**fields, "reset_0": "noon"})
     assert (wrong.status_code, "A cap cannot begin anew at noon" in wrong.text) == (400, True)
-    gone = await visitor.post(page, data={"count_0": "", "urgent_share": "10"})
+    gone = await visitor.post(page, data={"count_0": "", "urgent_reserve_percent": "10"})
     assert "None: it sends as fast as its server takes mail." in await followed(visitor, gone)
 
 
@@ -61,7 +61,7 @@ async def test_a_sender_of_a_preset_begins_with_its_limits(door: Door, visit: Vi
     fields |= {"account": "a@gmail.com", "password": "secret"}
     shown = await followed(visitor, await visitor.post("/senders", data=fields))
     assert "500 封 / 天" in shown
-    await visitor.post("/senders/g/caps", data={"urgent_share": "0"})
+    await visitor.post("/senders/g/caps", data={"urgent_reserve_percent": "0"})
     assert 'value="500"' not in (await visitor.get("/senders/g/caps")).text
     assert 'value="500"' in (await visitor.get("/senders/g/caps?preset=1")).text
 

@@ -26,14 +26,14 @@ async def test_caps(door: Door, visit: Visit, language: str) -> None:
     fields = {
         f"{n}_{i}": one for i, row in enumerate(rows) for n, one in zip(names, row, strict=True)
     }
-    fields |= {"count_4": "1", "seconds_4": "3600", "reset_4": "", "urgent_share": "91"}
+    fields |= {"count_4": "1", "seconds_4": "3600", "reset_4": "", "urgent_reserve_percent": "91"}
     refused = await visitor.post("/senders/main/caps", data=fields, headers=headers)
     assert refused.status_code == 400
     errors = told(refused.text)
     wrong = {"count_0", "reset_0", "seconds_1", "seconds_2", "count_3", "seconds_4"}
-    assert set(errors) == {*wrong, "urgent_share"}
+    assert set(errors) == {*wrong, "urgent_reserve_percent"}
     assert in_language([*errors.values()], language)
-    for name in ("count_0", "reset_0", "count_1", "urgent_share"):
+    for name in ("count_0", "reset_0", "count_1", "urgent_reserve_percent"):
         assert held(refused.text, name) == fields[name]
     assert not (await senders.show(door.system, "main")).caps
 

@@ -52,9 +52,9 @@ async def test_over_the_api(door: Door) -> None:
     counts = {"mails": 200, "bounced": 20, "unknown": 20, "complained": 0}
     assert told == {**counts, "verdict": "stop"}
     shown = (await door.get(path, token)).body
-    assert (shown["stopped_at"] is None, shown["slowed_until"] is None) == (False, False)
+    assert (shown["suspended_at"] is None, shown["throttled_until"] is None) == (False, False)
     confirmed = await door.post(f"{path}/confirm", {}, token)
-    assert (confirmed.status, confirmed.body["stopped_at"]) == (200, None)
+    assert (confirmed.status, confirmed.body["suspended_at"]) == (200, None)
     assert (await door.get(f"{path}/standing", token)).body["mails"] == 0
     assert (await door.post("/api/senders/Nobody/confirm", {}, token)).status == 404
     assert (await door.get("/api/senders/Nobody/standing", token)).status == 404

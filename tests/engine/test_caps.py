@@ -33,7 +33,7 @@ async def until_spent(flow: Flow) -> None:
     async def spent() -> bool:
         row = await flow.sender()
         counts = await flow.counts(waiting)
-        return row.spent_until is not None and set(counts) <= {"sent", "queued"}
+        return row.cap_reached_until is not None and set(counts) <= {"sent", "queued"}
 
     waiting = flow.waiting
     await until(spent)
@@ -45,7 +45,7 @@ class Capped(Flow):
     waiting: str
 
     async def cap(self, server: SmtpServer, *caps: SendLimit, share: int = 0) -> None:
-        given = account(server, caps=list(caps), urgent_share=share)
+        given = account(server, caps=list(caps), urgent_reserve_percent=share)
         await senders.change(self.system, given)
         self.system.directory.forget()
 
@@ -53,7 +53,7 @@ class Capped(Flow):
 async def open_capped(
     system: AppContext, server: SmtpServer | int, *caps: SendLimit, share: int = 0
 ) -> Capped:
-    await open_flow(system, server, caps=list(caps), urgent_share=share)
+    await open_flow(system, server, caps=list(caps), urgent_reserve_percent=share)
     return Capped(system, "1234")
 
 
@@ -81,7 +81,7 @@ async def test_no_more_goes_than_the_cap_and_the_rest_waits(system: AppContext) 
             assert (told.bottleneck, told.left, told.until) == (
                 "quota",
                 33,
-                (await senders.show(system, "main")).spent_until,
+                (await senders.show(system, "main")).cap_reached_until,
             )
             await flow.cap(server, SendLimit(count=500, seconds=HOUR))
             assert await flow.until_settled(flow.waiting) == {"sent": 40}
@@ -114,7 +114,7 @@ async def test_urgent_mail_goes_while_the_rest_waits(system: AppContext) -> None
             late = await flow.send("late@example.cn", priority=1)
 
             async def spent() -> bool:
-                return (await flow.sender()).urgent_spent_until is not None
+                return (await flow.sender()).urgent_cap_reached_until is not None
 
             await until(spent)
             assert set(await flow.counts(late)) <= {"queued", "claimed"}
@@ -156,7 +156,7 @@ async def test_without_a_pace_the_caps_still_say_something(system: AppContext) -
 async def test_the_estimate_knows_the_route(system: AppContext) -> None:
     flow = await open_capped(system, 25, SendLimit(count=10, seconds=HOUR))
     given = {"code": "two", "name": "two", "caps": [SendLimit(count=30, seconds=HOUR)]}
-    await senders.create(system, account(25, **given, urgent_share=0))
+    await senders.create(system, account(25, **given, urgent_reserve_percent=0))
     await routing.set_leg(system, "1234", "two", rank=2)
     named = msgspec.structs.replace(ONE, instance="main")
     async with system.database.read() as tx:

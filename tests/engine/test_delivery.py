@@ -127,7 +127,7 @@ async def test_a_final_refusal_fails_that_delivery_alone(
         else:
             assert (row.state, attempt.verdict) == ("sent", "sent")
     assert {mail.rcpt_to[:4] for mail in server.mails} == {"good"}
-    assert (await flow.sender()).rest_until is None
+    assert (await flow.sender()).cooldown_until is None
 
 
 async def test_a_server_that_refuses_data_gets_one_more_try(system: AppContext) -> None:

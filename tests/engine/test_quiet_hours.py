@@ -197,4 +197,4 @@ async def _all_due(flow: Flow, msgid: str, moment: int) -> bool:
 
 async def resting(flow: Flow, until_then: int | None) -> None:
     async with flow.system.database.write() as tx:
-        await tx.run(update(sender_table).values(rest_until=until_then))
+        await tx.run(update(sender_table).values(cooldown_until=until_then))

@@ -36,7 +36,7 @@ async def until_paused(flow: Flow, msgid: str) -> reports.MessageInfo:
 
 async def until_stopped(flow: Flow) -> None:
     async def stopped() -> bool:
-        return (await flow.sender()).stopped_at is not None
+        return (await flow.sender()).suspended_at is not None
 
     await until(stopped)
 
@@ -79,7 +79,7 @@ async def test_what_a_person_lets_go_on_goes_on(system: AppContext) -> None:
             await until_paused(flow, mailing)
             await control.resume(system, None, mailing)
             assert await flow.until_settled(mailing) == {"sent": 30}
-            assert (await flow.sender()).stopped_at is not None
+            assert (await flow.sender()).suspended_at is not None
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ async def test_content_that_nobody_takes_pauses_its_message_once(system: AppCont
             assert 20 <= found.counts["failed"] < 100
             good = await flow.send(*addresses(20, "good"))
             assert await flow.until_settled(good) == {"sent": 20}
-            assert (await flow.sender()).stopped_at is None
+            assert (await flow.sender()).suspended_at is None
             await control.resume(system, None, bad)
             assert await flow.until_settled(bad) == {"failed": 200}
 

@@ -99,7 +99,7 @@ async def test_another_takes_over_from_a_sender_that_rests(
             assert await flow.until_settled(msgid) == {"sent": 25}
             # It says all the same why it cannot send.
             row = await flow.sender("main")
-            assert (row.rest_reason, row.failures > 0) == ("credentials", True)
+            assert (row.cooldown_reason, row.failures > 0) == ("credentials", True)
             assert await carriers(flow, msgid) == {"two": 25}
             tried = [each for each in await flow.attempts(msgid) if each.verdict != "sent"]
             assert {each.stage for each in tried} <= {"auth"}
@@ -112,11 +112,11 @@ async def test_another_takes_over_from_a_sender_that_rests(
 
 async def test_a_spent_sender_spills_over_and_the_next_one_too(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two, SmtpServer() as three:
-        flow = await open_flow(system, one, caps=[SendLimit(10, HOUR)], urgent_share=0)
+        flow = await open_flow(system, one, caps=[SendLimit(10, HOUR)], urgent_reserve_percent=0)
         await add(flow, two, "two", rank=2)
         await add(flow, three, "three", rank=3)
         for code, server in (("two", two), ("three", three)):
-            given = account(server, flow.key, code=code, name=code, urgent_share=0)
+            given = account(server, flow.key, code=code, name=code, urgent_reserve_percent=0)
             given = type(given)(**{**_fields(given), "caps": [SendLimit(7, HOUR)]})
             await senders.change(system, given)
         system.directory.forget()
@@ -125,7 +125,7 @@ async def test_a_spent_sender_spills_over_and_the_next_one_too(system: AppContex
 
             async def spent() -> bool:
                 counts = await flow.counts(msgid)
-                held = (await flow.sender()).spent_until is not None
+                held = (await flow.sender()).cap_reached_until is not None
                 return held and counts == {"sent": 24, "queued": 36}
 
             await until(spent)
@@ -147,7 +147,7 @@ def _fields(given: senders.NewSender) -> dict[str, object]:
 
 async def test_urgent_mail_stays_where_some_is_kept_for_it(system: AppContext) -> None:
     async with SmtpServer() as one, SmtpServer() as two:
-        flow = await open_flow(system, one, caps=[SendLimit(10, HOUR)], urgent_share=50)
+        flow = await open_flow(system, one, caps=[SendLimit(10, HOUR)], urgent_reserve_percent=50)
         await add(flow, two, "two", rank=2)
         async with running(system):
             msgid = await flow.send(*addresses(20))
@@ -173,7 +173,7 @@ async def test_what_may_have_been_taken_stays_with_its_sender(system: AppContext
             await until(in_doubt)
             async with system.database.write() as tx:
                 await tx.run(update(deliveries).values(state="deferred", due_at=0))
-                rest = {"rest_until": clock.now() + clock.HOUR, "failures": 1}
+                rest = {"cooldown_until": clock.now() + clock.HOUR, "failures": 1}
                 await tx.run(update(sender_table).where(sender_table.c.code == "main").values(rest))
             other = await flow.send(*addresses(3, "other"))
             assert await flow.until_settled(other) == {"sent": 3}

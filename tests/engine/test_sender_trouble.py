@@ -34,8 +34,8 @@ async def test_a_server_that_is_down_is_waited_for(system: AppContext, port: int
     async with running(system):
         msgid = await flow.send("a@example.cn", "b@example.cn")
         row = await flow.until_resting()
-        assert row.rest_reason == "unreachable"
-        assert "connect" in row.rest_detail
+        assert row.cooldown_reason == "unreachable"
+        assert "connect" in row.cooldown_detail
         async with SmtpServer(port=port) as server:
             assert await flow.until_settled(msgid) == {"sent": 2}
     assert len(server.mails) == 2
@@ -56,7 +56,7 @@ async def test_the_rest_grows_while_the_server_stays_away(
 
         async def long() -> bool:
             row = await flow.sender()
-            return row.failures == 2 and row.rest_until > row.created_at + 500_000
+            return row.failures == 2 and row.cooldown_until > row.created_at + 500_000
 
         await until(long)
 
@@ -69,11 +69,11 @@ async def test_a_wrong_password_is_tried_twice_and_then_no_more(system: AppConte
 
             async def locked() -> bool:
                 row = await flow.sender()
-                return row.rest_until == cooldown.UNTIL_EDITED
+                return row.cooldown_until == cooldown.UNTIL_EDITED
 
             await until(locked)
             assert server.counts["AUTH"] == 2
-            assert (await flow.sender()).rest_reason == "credentials"
+            assert (await flow.sender()).cooldown_reason == "credentials"
 
             async def given_back() -> bool:  # by the session that failed, after it told of the rest
                 return set(await flow.counts(msgid)) <= {"queued", "deferred"}
@@ -93,11 +93,11 @@ async def test_a_good_test_unlocks_a_sender(system: AppContext) -> None:
             msgid = await flow.send("a@example.cn")
 
             async def locked() -> bool:
-                return (await flow.sender()).rest_until == cooldown.UNTIL_EDITED
+                return (await flow.sender()).cooldown_until == cooldown.UNTIL_EDITED
 
             await until(locked)
             assert not (await connection_test.run(system, "main")).ok
-            assert (await flow.sender()).rest_until == cooldown.UNTIL_EDITED
+            assert (await flow.sender()).cooldown_until == cooldown.UNTIL_EDITED
             users["news"] = "right"
             assert (await connection_test.run(system, "main")).ok
             assert await flow.until_settled(msgid) == {"sent": 1}
@@ -118,9 +118,9 @@ async def test_a_certificate_of_another_name_stops_everything_before_the_log_in(
         async with running(system):
             msgid = await flow.send("a@example.cn")
             row = await flow.until_resting()
-            assert row.rest_reason == "tls"
-            assert "certificate" in row.rest_detail
-            assert row.rest_until > row.created_at + 3_000_000
+            assert row.cooldown_reason == "tls"
+            assert "certificate" in row.cooldown_detail
+            assert row.cooldown_until > row.created_at + 3_000_000
             await flow.until_state(msgid, "deferred")
     assert "AUTH" not in server.verbs()
     assert b"AUTH" not in bytes(server.clear)
@@ -202,7 +202,7 @@ async def test_a_server_that_takes_two_connections_is_used_with_two(system: AppC
         async with running(system):
             msgid = await flow.send(*(f"n{i}@example.cn" for i in range(60)))
             assert await flow.until_settled(msgid) == {"sent": 60}
-    assert (await flow.sender()).rest_reason is None
+    assert (await flow.sender()).cooldown_reason is None
     assert {a.verdict for a in await flow.attempts(msgid)} == {"sent"}
     assert len(server.mails) == 60
 
@@ -316,7 +316,7 @@ async def test_a_password_that_cannot_be_opened_rests_the_sender(system: AppCont
         async with running(system):
             msgid = await flow.send("a@example.cn")
             row = await flow.until_resting()
-            assert row.rest_reason == "engine_error"
+            assert row.cooldown_reason == "engine_error"
             assert set(await flow.counts(msgid)) <= {"queued", "deferred", "claimed"}
     assert server.connections == 0
 
@@ -329,8 +329,8 @@ async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: AppCont
         async with running(system):
             msgid = await flow.send(*(f"n{i}@example.cn" for i in range(20)))
             row = await flow.until_resting()
-            assert row.rest_reason == "daily_quota"
-            assert row.rest_until > row.created_at + 3_000_000  # the hour of the reply table
+            assert row.cooldown_reason == "daily_quota"
+            assert row.cooldown_until > row.created_at + 3_000_000  # the hour of the reply table
 
             async def back() -> bool:
                 return (await flow.counts(msgid)) == {"sent": 2, "queued": 17, "deferred": 1}

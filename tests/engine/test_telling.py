@@ -173,7 +173,7 @@ async def test_retry_after_makes_the_address_rest(system: AppContext, quick: Non
             await telling.flow.send("a@example.cn")
             [waiting, *_] = await until_state(telling, "waiting")
     row, now = await telling.row(), clock.now()
-    for until_ in (waiting.due_at, row.rest_until):
+    for until_ in (waiting.due_at, row.cooldown_until):
         assert 1_000_000 < until_ - now <= 1_800_000
 
 

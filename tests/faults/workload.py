@@ -93,7 +93,7 @@ async def channel(
         channels=[made.channelkey],
         allow_port=True,
         caps=list(caps),
-        urgent_share=0,
+        urgent_reserve_percent=0,
     )
     await senders.create(system, sender)
     return Account(made.channelkey, str(made.mastersecret))

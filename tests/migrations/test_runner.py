@@ -30,7 +30,7 @@ CREATE TABLE channels (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(30) NOT NUL
   key VARCHAR(32) NOT NULL UNIQUE, secret TEXT NOT NULL, open BOOLEAN NOT NULL,
   rules TEXT DEFAULT '{}' NOT NULL, created_at BIGINT NOT NULL);
 CREATE TABLE senders (id INTEGER NOT NULL PRIMARY KEY, code VARCHAR(30) NOT NULL UNIQUE,
-  rest_until BIGINT, warm_held BOOLEAN DEFAULT false NOT NULL);
+  cooldown_until BIGINT, warm_up_frozen BOOLEAN DEFAULT false NOT NULL);
 INSERT INTO alembic_version VALUES ('0030');
 INSERT INTO meta VALUES ('instance', '0f3a');
 INSERT INTO channels VALUES (1, 'Shop', 'shop', 'sealed', true, '{}', 1780000000000);

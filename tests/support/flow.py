@@ -154,7 +154,7 @@ class Flow:
     async def until_resting(self, code: str = "main") -> Any:
         async def resting() -> Any:
             row = await self.sender(code)
-            return row if row.rest_until is not None else None
+            return row if row.cooldown_until is not None else None
 
         return await until(resting)
 

@@ -29,7 +29,7 @@ def sender_caps(
         typer.Option(help="Such as 20/second, 100/day or '100/day@00:00 Asia/Shanghai'."),
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Take all caps away.")] = False,
-    urgent_share: Annotated[
+    urgent_reserve_percent: Annotated[
         int | None,
         typer.Option(help="Percent of each cap that only urgent mail may use.", min=0, max=90),
     ] = None,
@@ -38,7 +38,7 @@ def sender_caps(
     """Say what a sender may send in a time, and show how far that is used."""
     given = [_read(text) for text in cap or []]
     caps = given if given or none else None
-    found = ask("sender.caps", code=code, caps=caps, urgent_share=urgent_share)
+    found = ask("sender.caps", code=code, caps=caps, urgent_reserve_percent=urgent_reserve_percent)
     if not json:
         found = [{**one, "cap": _shown(one)} for one in found]
     output.records(found, COLUMNS, raw=json)

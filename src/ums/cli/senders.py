@@ -17,8 +17,8 @@ SENDER = (
     "encryption",
     "from_address",
     "channels",
-    "rest_reason",
-    "stopped_at",
+    "cooldown_reason",
+    "suspended_at",
 )
 
 

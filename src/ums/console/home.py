@@ -145,11 +145,11 @@ async def _notices(system: Any, visitor: Any) -> list[Notice]:
 
 
 def _of_senders(known: list[senders.SenderInfo]) -> list[Notice]:
-    resting = [one for one in known if one.open and one.rest_until]
-    spent = [one for one in known if one.open and one.spent_until and not one.rest_until]
+    resting = [one for one in known if one.open and one.cooldown_until]
+    spent = [one for one in known if one.open and one.cap_reached_until and not one.cooldown_until]
     paused = [one for one in known if not one.open]
-    stopped = [one for one in known if one.open and one.stopped_at]
-    slowed = [one for one in known if one.open and one.slowed_until and not one.stopped_at]
+    stopped = [one for one in known if one.open and one.suspended_at]
+    slowed = [one for one in known if one.open and one.throttled_until and not one.suspended_at]
     return [
         *(Notice("stopped", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in stopped),
         *(Notice("slowed", f"/senders/{s.code}", {"name": s.name}) for s in slowed),
@@ -174,7 +174,7 @@ async def _of_bounces(system: Any) -> list[Notice]:
             },
         )
         for code, one in (await reputation.standings(system)).items()
-        if one.verdict == "warn" and code in known and known[code].stopped_at is None
+        if one.verdict == "warn" and code in known and known[code].suspended_at is None
     ]
 
 

@@ -110,13 +110,15 @@ async def test_a_sender_is_noted_with_its_caps_route_warm_up_and_mailbox(
     system: AppContext,
 ) -> None:
     channel, code = await _channel(system), await _account(system)
-    await senders.edit(system, code, {"caps": [SendLimit(count=5, seconds=60)], "urgent_share": 20})
+    await senders.edit(
+        system, code, {"caps": [SendLimit(count=5, seconds=60)], "urgent_reserve_percent": 20}
+    )
     before, after = await _both(system, "sender.change")
     assert (before, after) == (
-        {"caps": [], "urgent_share": 10},
+        {"caps": [], "urgent_reserve_percent": 10},
         {
             "caps": [{"count": 5, "seconds": 60, "of": "mails", "reset": ""}],
-            "urgent_share": 20,
+            "urgent_reserve_percent": 20,
         },
     )
     await senders.authorise(system, code, channel.key)

@@ -89,9 +89,9 @@ async def test_only_senders_that_may_send_are_ready(flow: Flow) -> None:
             await tx.run(sender_table.update().values(**values))
 
     assert await ready() == [(sender.id, 1), (sender.id, 3)]
-    await set_sender(rest_until=clock.now() + 60_000)
+    await set_sender(cooldown_until=clock.now() + 60_000)
     assert await ready() == []
-    await set_sender(rest_until=clock.now() - 1, open=False)
+    await set_sender(cooldown_until=clock.now() - 1, open=False)
     assert await ready() == []
     await set_sender(open=True)
     await take(flow, priority=1)

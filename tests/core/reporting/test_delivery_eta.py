@@ -59,11 +59,11 @@ async def test_it_names_what_a_message_waits_for(flow: Flow) -> None:
     flow.system.directory.forget()
     assert await cause(flow, msgid) == "quiet_hours"
     await channels.set_rules(flow.system, "5678", ChannelPolicy())
-    await change(flow, rest_until=now + clock.HOUR)
+    await change(flow, cooldown_until=now + clock.HOUR)
     found = await told(flow, msgid)
     assert found is not None
     assert (found.bottleneck, found.until) == ("sender_resting", clock.iso(now + clock.HOUR))
-    await change(flow, rest_until=None, open=False)
+    await change(flow, cooldown_until=None, open=False)
     assert await cause(flow, msgid) == "sender_paused"
 
 

@@ -24,7 +24,7 @@ async def rested(flow: Flow, outcome: Outcome) -> int:
     sender = await flow.sender()
     async with flow.system.database.write() as tx:
         until = await cooldown.rest(tx, sender.id, outcome)
-        await tx.run(sender_table.update().values(rest_until=clock.now() - 1))
+        await tx.run(sender_table.update().values(cooldown_until=clock.now() - 1))
     return -1 if until == cooldown.UNTIL_EDITED else round((until - clock.now()) / 1000)
 
 
@@ -66,9 +66,9 @@ async def test_the_reason_is_kept_for_the_operator(flow: Flow) -> None:
     async with flow.system.database.write() as tx:
         await cooldown.rest(tx, sender.id, outcome)
     row = await flow.sender()
-    assert row.rest_reason == "credentials"
-    assert row.rest_detail.startswith("no\ufffd such password")
-    assert len(row.rest_detail) == 1000
+    assert row.cooldown_reason == "credentials"
+    assert row.cooldown_detail.startswith("no\ufffd such password")
+    assert len(row.cooldown_detail) == 1000
 
 
 async def test_success_forgets_failures_but_ends_no_rest(flow: Flow) -> None:
@@ -78,12 +78,12 @@ async def test_success_forgets_failures_but_ends_no_rest(flow: Flow) -> None:
         until = await cooldown.rest(tx, sender.id, failure("rate", Stage.MAIL))
         await cooldown.worked(tx, sender.id)
     row = await flow.sender()
-    assert (row.rest_until, row.failures) == (until, 1)
+    assert (row.cooldown_until, row.failures) == (until, 1)
     async with flow.system.database.write() as tx:
-        await tx.run(sender_table.update().values(rest_until=clock.now() - 1))
+        await tx.run(sender_table.update().values(cooldown_until=clock.now() - 1))
         await cooldown.worked(tx, sender.id)
     row = await flow.sender()
-    assert (row.rest_until, row.rest_reason, row.rest_detail, row.failures) == (
+    assert (row.cooldown_until, row.cooldown_reason, row.cooldown_detail, row.failures) == (
         None,
         None,
         None,
@@ -97,8 +97,8 @@ async def test_an_operators_test_ends_any_rest(flow: Flow) -> None:
         await rested(flow, failure("credentials", Stage.AUTH))
     async with flow.system.database.write() as tx:
         await cooldown.rest(tx, sender.id, failure("credentials", Stage.AUTH))
-    assert (await flow.sender()).rest_until == cooldown.UNTIL_EDITED
+    assert (await flow.sender()).cooldown_until == cooldown.UNTIL_EDITED
     async with flow.system.database.write() as tx:
         await cooldown.wake(tx, sender.id)
     row = await flow.sender()
-    assert (row.rest_until, row.failures) == (None, 0)
+    assert (row.cooldown_until, row.failures) == (None, 0)

@@ -38,7 +38,7 @@ async def test_a_rolling_cap_lets_go_what_it_has_left(flow: Flow, time: Time) ->
     time.at += 30 * clock.MINUTE
     assert (await take(flow, [HOUR], 15)).count == 5
     spent = await take(flow, [HOUR], 15)
-    assert (spent.count, spent.free_at) == (0, (await flow.sender()).spent_until)
+    assert (spent.count, spent.free_at) == (0, (await flow.sender()).cap_reached_until)
     assert spent.free_at is not None
     assert 29 * clock.MINUTE < spent.free_at - time.at < 32 * clock.MINUTE
     time.at = spent.free_at - 1
@@ -87,10 +87,10 @@ async def test_a_share_is_kept_for_urgent_mail(flow: Flow, time: Time) -> None:
     assert (await take(flow, [HOUR], 30, share=25)).count == 15
     assert (await take(flow, [HOUR], 30, share=25)).count == 0
     row = await flow.sender()
-    assert (row.spent_until is not None, row.urgent_spent_until) == (True, None)
+    assert (row.cap_reached_until is not None, row.urgent_cap_reached_until) == (True, None)
     assert (await take(flow, [HOUR], 30, share=25, urgent=True)).count == 5
     assert (await take(flow, [HOUR], 30, share=25, urgent=True)).count == 0
-    assert (await flow.sender()).urgent_spent_until is not None
+    assert (await flow.sender()).urgent_cap_reached_until is not None
 
 
 async def test_what_is_given_back_can_be_sent_by_another(flow: Flow, time: Time) -> None:
@@ -99,7 +99,7 @@ async def test_what_is_given_back_can_be_sent_by_another(flow: Flow, time: Time)
     id = (await flow.sender()).id
     async with flow.system.database.write() as tx:
         await quota_ledger.give_back(tx, id, grant, 6)
-    assert (await flow.sender()).spent_until is None
+    assert (await flow.sender()).cap_reached_until is None
     assert (await take(flow, [HOUR], 20)).count == 6
 
 
@@ -140,23 +140,23 @@ async def test_when_the_last_of_many_goes(flow: Flow, time: Time) -> None:
         ([SendLimit(count=1, seconds=n) for n in range(1, 14)], None, "caps_many"),
         ([SendLimit(count=1, seconds=DAY, reset="noon")], None, "cap_reset"),
         ([SendLimit(count=1, seconds=7, reset="00:00 UTC")], None, "cap_seconds"),
-        (None, 91, "urgent_share"),
-        (None, -1, "urgent_share"),
+        (None, 91, "urgent_reserve_percent"),
+        (None, -1, "urgent_reserve_percent"),
     ],
 )
 async def test_caps_that_cannot_be(
     flow: Flow, caps: list[SendLimit] | None, share: int | None, reason: str
 ) -> None:
-    wrong = account(25, caps=caps, urgent_share=share)
+    wrong = account(25, caps=caps, urgent_reserve_percent=share)
     with pytest.raises(Invalid) as caught:
         await senders.change(flow.system, wrong)
     assert caught.value.reason == reason
 
 
 async def test_caps_are_kept_until_others_are_given(flow: Flow) -> None:
-    given: NewSender = account(25, caps=[HOUR, BY_DAY], urgent_share=20)
+    given: NewSender = account(25, caps=[HOUR, BY_DAY], urgent_reserve_percent=20)
     made = await senders.change(flow.system, given)
-    assert (made.caps, made.urgent_share) == ([HOUR, BY_DAY], 20)
+    assert (made.caps, made.urgent_reserve_percent) == ([HOUR, BY_DAY], 20)
     kept = await senders.change(flow.system, account(25, name="Other"))
-    assert (kept.caps, kept.urgent_share) == ([HOUR, BY_DAY], 20)
+    assert (kept.caps, kept.urgent_reserve_percent) == ([HOUR, BY_DAY], 20)
     assert (await senders.change(flow.system, account(25, caps=[]))).caps == []

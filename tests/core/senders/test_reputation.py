@@ -34,10 +34,10 @@ async def test_few_mails_prove_nothing(flow: Flow, time: Time) -> None:
     assert await reputation.standing_of(flow.system, "main") == Reputation(0, 0, 0, 0, "good")
     await note(flow, time, 199, bounced=199)
     assert await verdict(flow) == (199, 199, "good")
-    assert (await flow.sender()).stopped_at is None
+    assert (await flow.sender()).suspended_at is None
     await note(flow, time, 1)
     assert await verdict(flow) == (200, 199, "stop")
-    assert (await flow.sender()).stopped_at == time.at
+    assert (await flow.sender()).suspended_at == time.at
 
 
 async def test_a_twentieth_is_told_and_a_tenth_stops(flow: Flow, time: Time) -> None:
@@ -45,13 +45,13 @@ async def test_a_twentieth_is_told_and_a_tenth_stops(flow: Flow, time: Time) -> 
     assert (await verdict(flow))[2] == "good"
     await note(flow, time, 100, bounced=20)
     assert (await verdict(flow))[2] == "warn"
-    assert (await flow.sender()).stopped_at is None
+    assert (await flow.sender()).suspended_at is None
     await note(flow, time, 20, bounced=13)
     assert (await verdict(flow))[2] == "stop"
-    stopped = (await flow.sender()).stopped_at
+    stopped = (await flow.sender()).suspended_at
     assert stopped == time.at
     await note(flow, time, 2000)  # it stays stopped until somebody confirms
-    assert (await flow.sender()).stopped_at == stopped
+    assert (await flow.sender()).suspended_at == stopped
 
 
 async def test_only_the_last_thousand_count(flow: Flow, time: Time) -> None:
@@ -66,18 +66,18 @@ async def test_only_the_last_thousand_count(flow: Flow, time: Time) -> None:
 
 async def test_mails_in_doubt_slow_it_down_for_a_while(flow: Flow, time: Time) -> None:
     await note(flow, time, 20, unknown=10)
-    assert (await flow.sender()).slowed_until is None
+    assert (await flow.sender()).throttled_until is None
     await note(flow, time, 20, unknown=1)
-    first = (await flow.sender()).slowed_until
+    first = (await flow.sender()).throttled_until
     assert first == time.at + 15 * clock.MINUTE
     await note(flow, time, 1, unknown=1)
-    assert (await flow.sender()).slowed_until == first
+    assert (await flow.sender()).throttled_until == first
     time.at += 16 * clock.MINUTE
     await note(flow, time, 1)  # no better yet
-    assert (await flow.sender()).slowed_until == time.at + 15 * clock.MINUTE
+    assert (await flow.sender()).throttled_until == time.at + 15 * clock.MINUTE
     time.at += 16 * clock.MINUTE
     await note(flow, time, 200)
-    slowed = (await flow.sender()).slowed_until
+    slowed = (await flow.sender()).throttled_until
     assert slowed is not None
     assert slowed < time.at
 
@@ -86,7 +86,7 @@ async def test_who_confirms_begins_anew(flow: Flow, time: Time) -> None:
     await note(flow, time, 300, bounced=100)
     await auto_pause.confirm(flow.system, "main")
     assert await verdict(flow) == (0, 0, "good")
-    assert (await flow.sender()).stopped_at is None
+    assert (await flow.sender()).suspended_at is None
     with pytest.raises(NotFound):
         await auto_pause.confirm(flow.system, "nobody")
     with pytest.raises(NotFound):
@@ -111,11 +111,11 @@ async def test_complaints_are_told_and_stop_it(flow: Flow, time: Time) -> None:
     assert await complained(flow, time, 600, 0) == "good"
     assert await complained(flow, time, 10, 1) == "warn"
     assert await complained(flow, time, 10, 3) == "warn"
-    assert (await flow.sender()).stopped_at is None
+    assert (await flow.sender()).suspended_at is None
     assert await complained(flow, time, 0, 1) == "stop"  # five, of a window of 1,000
-    assert (await flow.sender()).stopped_at == time.at
+    assert (await flow.sender()).suspended_at == time.at
     async with flow.system.database.read() as tx:
         noted = await tx.rows(select(audit).where(audit.c.action == "sender.stop"))
     assert [row.detail for row in noted] == ["5 complaints about 620 mails"]
     await auto_pause.confirm(flow.system, "main")
-    assert (await flow.sender()).stopped_at is None
+    assert (await flow.sender()).suspended_at is None

@@ -114,13 +114,13 @@ async def test_other_changes_keep_the_password_and_end_a_rest(system: AppContext
     await senders.create(system, account(25, password="s3cret"))
     async with system.database.write() as tx:
         rest = {
-            "rest_until": cooldown.UNTIL_EDITED,
-            "rest_reason": "credentials",
+            "cooldown_until": cooldown.UNTIL_EDITED,
+            "cooldown_reason": "credentials",
             "failures": 2,
         }
         await tx.run(update(table).values(rest))
     shown = await senders.change(system, account(25, password=None, from_name="新名字", name="New"))
-    assert (shown.from_name, shown.name, shown.rest_until, shown.rest_reason) == (
+    assert (shown.from_name, shown.name, shown.cooldown_until, shown.cooldown_reason) == (
         ("新名字", "New", None, None)
     )
     sender = (await system.directory.now()).sender_codes["main"]
@@ -190,11 +190,11 @@ async def test_a_test_that_fails_ends_no_rest(system: AppContext) -> None:
     async with SmtpServer(users={"me": "right"}) as server:
         flow = await open_flow(system, server, "5678", account="me", password="wrong")
         async with system.database.write() as tx:
-            rest = {"rest_until": clock.now() + 60_000, "failures": 1}
+            rest = {"cooldown_until": clock.now() + 60_000, "failures": 1}
             await tx.run(update(table).values(rest))
         report = await connection_test.run(system, "main")
         assert (report.ok, report.stage, report.reason) == (False, "auth", "credentials")
-        assert (await flow.sender()).rest_until is not None
+        assert (await flow.sender()).cooldown_until is not None
         assert "wrong" not in report.detail
 
 

@@ -39,7 +39,7 @@ async def send(flow: Flow, want: int) -> Reservation:
 
 async def next_day(flow: Flow, time: Time) -> int | None:
     """Mails of the next day; None where it is warmed up."""
-    until = (await flow.sender()).warm_until
+    until = (await flow.sender()).warm_up_day_ends_at
     time.at = until - 1
     await warm_up.grow(flow.system)  # not a moment too early
     time.at = until + 7 * clock.SECOND
@@ -53,12 +53,12 @@ async def next_day(flow: Flow, time: Time) -> int | None:
 async def test_good_days_grow_to_the_target(flow: Flow, time: Time) -> None:
     assert (await send(flow, 60)).count == 50
     assert (await send(flow, 60)).count == 0
-    assert (await flow.sender()).spent_until is not None
+    assert (await flow.sender()).cap_reached_until is not None
     shown = await warm_up.show(flow.system, "main")
     assert shown is not None
     assert (shown.today, shown.days, shown.held) == (50, 2, False)
     assert await next_day(flow, time) == 75
-    assert (await flow.sender()).spent_until is None
+    assert (await flow.sender()).cap_reached_until is None
     assert (await send(flow, 75)).count == 74
     assert await next_day(flow, time) == 100
     assert (await send(flow, 100)).count == 99

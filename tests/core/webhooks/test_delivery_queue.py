@@ -99,5 +99,5 @@ async def test_what_is_due_is_seen(system: AppContext) -> None:
         await tx.run(update(callback_batches).values(due_at=0))
     assert await due("two") == [1]
     async with system.database.write() as tx:
-        await tx.run(update(callback_addresses).values(rest_until=clock.now() + 3_600_000))
+        await tx.run(update(callback_addresses).values(cooldown_until=clock.now() + 3_600_000))
     assert (await due(), await taken(system, "one")) == ([], None)

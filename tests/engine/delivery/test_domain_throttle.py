@@ -115,7 +115,7 @@ async def test_a_slow_domain_does_not_hold_up_the_others(
             assert len(waiting) >= 19
             assert {row.reason for row in waiting} <= {"", "domain_rate"}  # "": not asked yet
             assert "domain_rate" in {row.reason for row in waiting}
-            assert (await flow.sender()).rest_until is None
+            assert (await flow.sender()).cooldown_until is None
             (pace,) = await known(flow)
             assert pace.domain == "slow.cn"
             assert 1 <= pace.per_minute <= 14  # half of 29, or of those since the minute began

@@ -68,7 +68,7 @@ class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
     allow_port: _Approve = False
     caps: Annotated[list[SendLimit], Meta(description="How many mails it may send in a time.")] = []
-    urgent_share: _Share = 10
+    urgent_reserve_percent: _Share = 10
 
 
 class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +90,7 @@ class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         list[SendLimit] | UnsetType,
         Meta(description="All of them; what was sent already counts against new ones too."),
     ] = UNSET
-    urgent_share: _Share | UnsetType = UNSET
+    urgent_reserve_percent: _Share | UnsetType = UNSET
 
 
 class Trial(Struct, frozen=True, forbid_unknown_fields=True):

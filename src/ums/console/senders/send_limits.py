@@ -32,7 +32,7 @@ async def edit_caps(request: AnyRequest, system: System, code: FromPath[str]) ->
     preset = preset_of(sender.host)
     taken = preset is not None and "preset" in request.query_params
     caps = preset.caps if preset is not None and taken else sender.caps
-    return _form(request, sender, Form(_values(caps, sender.urgent_share)))
+    return _form(request, sender, Form(_values(caps, sender.urgent_reserve_percent)))
 
 
 def _form(request: AnyRequest, sender: SenderInfo, form: Form, status: int = 200) -> Response[str]:
@@ -49,7 +49,7 @@ def _form(request: AnyRequest, sender: SenderInfo, form: Form, status: int = 200
 
 
 def _values(caps: Sequence[SendLimit], share: int) -> dict[str, Any]:
-    values: dict[str, Any] = {"urgent_share": share}
+    values: dict[str, Any] = {"urgent_reserve_percent": share}
     for row in range(min(len(caps) + SPARE, MOST_CAPS)):
         cap = caps[row] if row < len(caps) else None
         for name in _ROW:
@@ -66,7 +66,7 @@ async def change_caps(request: AnyRequest, system: System, code: FromPath[str]) 
         for check in _checks(fields):
             check()
         caps = [_cap(fields, row) for row in _rows(fields)]
-        changes = {"caps": caps, "urgent_share": _share(fields)}
+        changes = {"caps": caps, "urgent_reserve_percent": _share(fields)}
         await senders.edit(system, code, changes)
     except UmsError as error:
         form = refused(request, fields, error, others=all_of(_checks(fields)))
@@ -97,7 +97,7 @@ def _seconds(fields: dict[str, str], row: int) -> int:
 
 
 def _share(fields: dict[str, str]) -> int:
-    return _number(fields, "urgent_share", 0, quota_ledger.MOST_KEPT)
+    return _number(fields, "urgent_reserve_percent", 0, quota_ledger.MOST_KEPT)
 
 
 def _check_time(fields: dict[str, str], row: int) -> None:

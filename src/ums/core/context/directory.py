@@ -108,9 +108,9 @@ class Sender(Struct, frozen=True):
     open: bool
     created_at: int
     caps: tuple[SendLimit, ...] = ()
-    urgent_share: int = 0  # % of each cap that is kept for urgent mail
-    slowed_until: int | None = None
-    stopped_at: int | None = None
+    urgent_reserve_percent: int = 0  # % of each cap that is kept for urgent mail
+    throttled_until: int | None = None
+    suspended_at: int | None = None
 
 
 class AccessKey(Struct, frozen=True):
@@ -286,8 +286,8 @@ def _sender(row: Row[Any]) -> Sender:
         secret=row.secret,
         open=bool(row.open),
         created_at=row.created_at,
-        caps=caps_with(read_caps(row.caps), row.warm_up, row.warm_count),
-        urgent_share=row.urgent_share,
-        slowed_until=row.slowed_until,
-        stopped_at=row.stopped_at,
+        caps=caps_with(read_caps(row.caps), row.warm_up, row.warm_up_count),
+        urgent_reserve_percent=row.urgent_reserve_percent,
+        throttled_until=row.throttled_until,
+        suspended_at=row.suspended_at,
     )

@@ -53,7 +53,7 @@ _ROUTE = (
     " CASE WHEN l.rank = 0 THEN 1 ELSE l.rank END AS rank"
     " FROM channel_senders l JOIN senders s ON s.id = l.sender_id"
     " WHERE (l.rank > 0 OR l.is_default) AND s.open"
-    " AND COALESCE(s.rest_until, 0) <= :at AND COALESCE(s.spent_until, 0) <= :at"
+    " AND COALESCE(s.cooldown_until, 0) <= :at AND COALESCE(s.cap_reached_until, 0) <= :at"
     " AND EXISTS (SELECT 1 FROM channel_senders x WHERE x.channel_id = l.channel_id"
     " AND x.rank > 0)), route AS MATERIALIZED (SELECT r.channel_id, r.sender_id,"
     " sum(r.weight) OVER (PARTITION BY r.channel_id ORDER BY r.sender_id) AS high,"

@@ -32,10 +32,10 @@ CLAIMING = 7_726_193_345
 _READY = Statement(
     "SELECT s.id, p.priority FROM senders s"
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
-    " WHERE s.open AND (s.rest_until IS NULL OR s.rest_until <= :at)"
+    " WHERE s.open AND (s.cooldown_until IS NULL OR s.cooldown_until <= :at)"
     # Its caps (core.senders.quota_ledger).
-    " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_spent_until"
-    " ELSE s.spent_until END, 0)"
+    " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_cap_reached_until"
+    " ELSE s.cap_reached_until END, 0)"
     " <= :at"
     # A restored backup (core.maintenance.restore_guard) has to be confirmed first.
     f" AND NOT EXISTS (SELECT 1 FROM meta WHERE name = '{HELD}')"

@@ -50,8 +50,8 @@ def on_hold(known: Sequence[SenderInfo]) -> dict[str, str]:
 def _why(one: SenderInfo) -> str:
     if not one.open:
         return "paused"
-    if one.stopped_at:
+    if one.suspended_at:
         return "stopped until it is confirmed"
-    if one.rest_until and one.rest_until > clock.iso(clock.now()):
-        return f"rests ({one.rest_reason})"
-    return "has reached a cap" if one.spent_until else ""
+    if one.cooldown_until and one.cooldown_until > clock.iso(clock.now()):
+        return f"rests ({one.cooldown_reason})"
+    return "has reached a cap" if one.cap_reached_until else ""

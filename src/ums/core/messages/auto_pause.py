@@ -35,7 +35,7 @@ _TO_SEVERAL = Statement(
 async def keep_stopped(system: AppContext) -> bool:
     """Pause what stopped senders would send to several people; whether there was anything."""
     now = await system.directory.now()
-    found = [one.id for one in now.senders.values() if one.stopped_at is not None]
+    found = [one.id for one in now.senders.values() if one.suspended_at is not None]
     return any([await _pause_mailings(system, sender) for sender in found])
 
 
@@ -78,7 +78,7 @@ async def confirm(system: AppContext, code: str) -> None:
         row = await tx.first(select(senders).where(senders.c.code == code).with_for_update())
         if row is None:
             raise NotFound("sender_unknown", code=code)
-        id, values = row.id, {"stopped_at": None, "slowed_until": None}
+        id, values = row.id, {"suspended_at": None, "throttled_until": None}
         await tx.run(update(senders).where(senders.c.id == id).values(values))
         await tx.run(delete(sender_outcomes).where(sender_outcomes.c.sender_id == id))
         mine = (messages.c.halt == holds.PAUSE) & (messages.c.halt_reason == BOUNCES)
@@ -86,7 +86,7 @@ async def confirm(system: AppContext, code: str) -> None:
         resumed = await tx.rows(paused.with_for_update(key_share=True))
         for message in resumed:
             await holds.resume(tx, message.id)
-        stopped, slowed = row.stopped_at is not None, row.slowed_until is not None
+        stopped, slowed = row.suspended_at is not None, row.throttled_until is not None
         before = {"stopped": stopped, "slowed": slowed, "paused_messages": len(resumed)}
         after = {"stopped": False, "slowed": False, "paused_messages": 0}
         await audit_log.note(tx, "sender.confirm", code, before=before, after=after)

@@ -107,7 +107,7 @@ async def _through(tx: Tx, carriers: Sequence[Any], mails: int, now: int) -> int
     if not capped or not all(caps for _, caps in capped):
         return now
     lefts = [
-        await quota_ledger.left(tx, row.id, caps, share=row.urgent_share, urgent=False)
+        await quota_ledger.left(tx, row.id, caps, share=row.urgent_reserve_percent, urgent=False)
         for row, caps in capped
     ]
     rest = max(0, mails - sum(lefts))
@@ -115,7 +115,7 @@ async def _through(tx: Tx, carriers: Sequence[Any], mails: int, now: int) -> int
         return now
     part = -(-rest // len(capped))
     times = [
-        await quota_ledger.through_at(tx, row.id, caps, row.urgent_share, have + part)
+        await quota_ledger.through_at(tx, row.id, caps, row.urgent_reserve_percent, have + part)
         for (row, caps), have in zip(capped, lefts, strict=True)
     ]
     return max(times)
@@ -231,9 +231,13 @@ async def _sender_held(
 ) -> tuple[Bottleneck, int | None] | None:
     if not sender.open:
         return "sender_paused", None
-    if sender.rest_until is not None and sender.rest_until > now:
-        return "sender_resting", sender.rest_until
-    spent = sender.urgent_spent_until if priority == quota_ledger.URGENT else sender.spent_until
+    if sender.cooldown_until is not None and sender.cooldown_until > now:
+        return "sender_resting", sender.cooldown_until
+    spent = (
+        sender.urgent_cap_reached_until
+        if priority == quota_ledger.URGENT
+        else sender.cap_reached_until
+    )
     if spent is not None and spent > now:
         return "quota", spent
     if priority != quota_ledger.URGENT and (through := await _through(tx, [sender], 1, now)) > now:

@@ -18,7 +18,7 @@ async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
     held = {
         "name": row.name,
         "open": bool(row.open),
-        "urgent_share": row.urgent_share,
+        "urgent_reserve_percent": row.urgent_reserve_percent,
     }
     held |= {"caps": send_limits.read(row.caps), "password": password}
     return msgspec.to_builtins({**msgspec.structs.asdict(transports.read(row.settings)), **held})

@@ -25,21 +25,21 @@ TOO_MUCH = ("rate", "daily_quota")
 async def rest(tx: Tx, sender_id: int, outcome: Outcome) -> int:
     """Let the sender rest after this outcome; the moment it may go on."""
     row = await tx.first(
-        select(senders.c.failures, senders.c.rest_until).where(senders.c.id == sender_id)
+        select(senders.c.failures, senders.c.cooldown_until).where(senders.c.id == sender_id)
     )
     now = clock.now()
-    if row.rest_until is not None and row.rest_until > now:
-        return int(row.rest_until)  # several sessions fail together; that is one failure
+    if row.cooldown_until is not None and row.cooldown_until > now:
+        return int(row.cooldown_until)  # several sessions fail together; that is one failure
     until = now + _length(outcome, row.failures, now)
     detail = outcome.reply.text if outcome.reply else outcome.detail
     values = {
         "failures": row.failures + 1,
-        "rest_until": until,
-        "rest_reason": outcome.reason,
-        "rest_detail": detail.replace("\x00", "")[:1000],
+        "cooldown_until": until,
+        "cooldown_reason": outcome.reason,
+        "cooldown_detail": detail.replace("\x00", "")[:1000],
     }
     if outcome.reason in TOO_MUCH:
-        values["warm_held"] = True  # while it is warmed up, tomorrow is no more
+        values["warm_up_frozen"] = True  # while it is warmed up, tomorrow is no more
     await tx.run(update(senders).where(senders.c.id == sender_id).values(values))
     return until
 
@@ -53,7 +53,7 @@ async def wake(tx: Tx, sender_id: int) -> None:
 async def worked(tx: Tx, sender_id: int) -> None:
     """Its server took a mail or judged one: forget the failures before that. A rest that lasts
     was ordered meanwhile, over another session, and stays."""
-    over = or_(senders.c.rest_until.is_(None), senders.c.rest_until <= clock.now())
+    over = or_(senders.c.cooldown_until.is_(None), senders.c.cooldown_until <= clock.now())
     mine = update(senders).where(senders.c.id == sender_id, senders.c.failures > 0, over)
     await tx.run(mine.values(RESTED))
 

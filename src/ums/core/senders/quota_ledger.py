@@ -22,7 +22,7 @@ from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 from ums.mail.send_limits import SendLimit
 
-UNSPENT: dict[str, Any] = {"spent_until": None, "urgent_spent_until": None}
+UNSPENT: dict[str, Any] = {"cap_reached_until": None, "urgent_cap_reached_until": None}
 PATIENCE = 2 * clock.SECOND  # what is free again within this is waited for
 MOST_CAPS = 12  # of one sender
 MOST_KEPT = 90  # % for urgent mail
@@ -69,8 +69,8 @@ def columns(given: Sequence[SendLimit] | None, share: int | None) -> dict[str, A
         values |= {"caps": msgspec.json.encode(list(given)).decode(), **UNSPENT}
     if share is not None:
         if not 0 <= share <= MOST_KEPT:
-            raise Invalid("urgent_share", field="urgent_share", limit=MOST_KEPT)
-        values |= {"urgent_share": share, **UNSPENT}
+            raise Invalid("urgent_reserve_percent", field="urgent_reserve_percent", limit=MOST_KEPT)
+        values |= {"urgent_reserve_percent": share, **UNSPENT}
     return values
 
 
@@ -145,7 +145,7 @@ async def give_back(tx: Tx, sender: int, grant: Reservation, count: int) -> None
     """So many of a grant were not sent; what waited for the next time may use them."""
     rows = rows_json((key, start, -count) for key, start in grant.slots)
     await tx.run(_COUNT, {"sender": sender, "r": rows})
-    spent = (senders.c.id == sender) & senders.c.spent_until.is_not(None)
+    spent = (senders.c.id == sender) & senders.c.cap_reached_until.is_not(None)
     await tx.run(update(senders).where(spent).values(UNSPENT))
 
 
@@ -228,5 +228,5 @@ def _since(caps: Sequence[SendLimit], now: int) -> str:
 
 
 async def _spent(tx: Tx, sender: int, until: int, *, urgent: bool) -> None:
-    values = {"spent_until": until} | ({"urgent_spent_until": until} if urgent else {})
+    values = {"cap_reached_until": until} | ({"urgent_cap_reached_until": until} if urgent else {})
     await tx.run(update(senders).where(senders.c.id == sender).values(values))

@@ -108,15 +108,15 @@ async def _judge(tx: Tx, sender: int) -> bool:
     """Slow or stop the sender where its last mails ask for it; whether it was stopped now."""
     rows = await _slots(tx, sender)
     wide, last = last_of(rows, WINDOW), last_of(rows, DOUBT_WINDOW)
-    columns = (senders.c.code, senders.c.slowed_until, senders.c.stopped_at)
+    columns = (senders.c.code, senders.c.throttled_until, senders.c.suspended_at)
     row = await tx.first(select(*columns).where(senders.c.id == sender))
     if row is None:
         return False
     mine, now = update(senders).where(senders.c.id == sender), clock.now()
     # So many of a whole window, as the first few mails of a sender may all be in doubt.
     slow = last.unknown > max(last.total, DOUBT_WINDOW) * DOUBTS
-    if slow and (row.slowed_until or 0) <= now:
-        await tx.run(mine.values(slowed_until=now + SLOW))
+    if slow and (row.throttled_until or 0) <= now:
+        await tx.run(mine.values(throttled_until=now + SLOW))
         await audit_log.note(
             tx,
             "sender.slow",
@@ -127,9 +127,9 @@ async def _judge(tx: Tx, sender: int) -> bool:
             actor=audit_log.ENGINE,
         )
         await touch(tx)
-    if wide.verdict != "stop" or row.stopped_at is not None:
+    if wide.verdict != "stop" or row.suspended_at is not None:
         return False
-    await tx.run(mine.values(stopped_at=now))
+    await tx.run(mine.values(suspended_at=now))
     before, after, by = {"stopped": False}, {"stopped": True}, audit_log.ENGINE
     await audit_log.note(
         tx, "sender.stop", row.code, _why(wide), before=before, after=after, actor=by

@@ -37,9 +37,9 @@ log = structlog.get_logger()
 _STATES = select(
     sender_table.c.id,
     sender_table.c.open,
-    sender_table.c.rest_until,
-    sender_table.c.spent_until,
-    sender_table.c.urgent_spent_until,
+    sender_table.c.cooldown_until,
+    sender_table.c.cap_reached_until,
+    sender_table.c.urgent_cap_reached_until,
 )
 _MOVE = Statement(
     "UPDATE deliveries SET sender_id = :heir, updated_at = :at FROM (SELECT d.id"
@@ -116,16 +116,20 @@ async def _held(tx: Tx, known: Sequence[Sender]) -> dict[int, int]:
     rows = {row.id: row for row in await tx.rows(_STATES)}
     for sender in known:
         row = rows[sender.id]
-        if not row.open or _after(row.rest_until, at) or _after(row.urgent_spent_until, at):
+        if (
+            not row.open
+            or _after(row.cooldown_until, at)
+            or _after(row.urgent_cap_reached_until, at)
+        ):
             held[sender.id] = quota_ledger.URGENT
         # What is kept for urgent mail is still there. Nobody need have noticed yet.
-        elif _after(row.spent_until, at) or (sender.caps and not await _left(tx, sender)):
+        elif _after(row.cap_reached_until, at) or (sender.caps and not await _left(tx, sender)):
             held[sender.id] = quota_ledger.URGENT + 1
     return held
 
 
 async def _left(tx: Tx, sender: Sender) -> int:
-    share = sender.urgent_share
+    share = sender.urgent_reserve_percent
     return await quota_ledger.left(tx, sender.id, sender.caps, share=share, urgent=False)
 
 

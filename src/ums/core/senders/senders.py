@@ -45,7 +45,9 @@ class NewSender(Struct, frozen=True, kw_only=True):
     channels: list[str] = []
     allow_port: bool = False
     caps: list[SendLimit] | None = None  # None keeps those that are stored
-    urgent_share: int | None = None  # % of each cap that is kept for urgent mail; None: the same
+    urgent_reserve_percent: int | None = (
+        None  # % of each cap that is kept for urgent mail; None: the same
+    )
 
 
 class SenderInfo(Struct, frozen=True):
@@ -62,18 +64,18 @@ class SenderInfo(Struct, frozen=True):
     from_name: str
     open: bool
     channels: list[str]  # keys
-    rest_until: str | None
-    rest_reason: str | None
-    rest_detail: str | None
+    cooldown_until: str | None
+    cooldown_reason: str | None
+    cooldown_detail: str | None
     caps: Annotated[list[SendLimit], Meta(description="How many mails it may send in a time.")]
-    urgent_share: Annotated[
+    urgent_reserve_percent: Annotated[
         int, Meta(description="Percent of each cap that only urgent mail may use.")
     ]
-    spent_until: Annotated[str | None, Meta(description="A cap is reached until then.")]
-    slowed_until: Annotated[
+    cap_reached_until: Annotated[str | None, Meta(description="A cap is reached until then.")]
+    throttled_until: Annotated[
         str | None, Meta(description="One session until then: too many of its mails are in doubt.")
     ]
-    stopped_at: Annotated[
+    suspended_at: Annotated[
         str | None,
         Meta(
             description="Since when it sends nothing to several people, as too many of its mails"
@@ -109,7 +111,7 @@ async def create(system: AppContext, given: NewSender, type: str = "email") -> S
         "secret": system.seal.close(given.password or "", secret_context(given.code, settings)),
         "open": True,
         "created_at": clock.now(),
-        **quota_ledger.columns(given.caps, given.urgent_share),
+        **quota_ledger.columns(given.caps, given.urgent_reserve_percent),
     }
     async with system.database.write() as tx:
         await _check_free(tx, given)
@@ -139,7 +141,7 @@ async def change(
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
         **RESTED,
-        **quota_ledger.columns(given.caps, given.urgent_share),
+        **quota_ledger.columns(given.caps, given.urgent_reserve_percent),
         **({} if open is None else {"open": open}),
     }
     if given.password is not None:
@@ -234,9 +236,9 @@ async def unauthorise(system: AppContext, code: str, key: str) -> SenderInfo:
 
 
 RESTED: dict[str, Any] = {
-    "rest_until": None,
-    "rest_reason": None,
-    "rest_detail": None,
+    "cooldown_until": None,
+    "cooldown_reason": None,
+    "cooldown_detail": None,
     "failures": 0,
 }
 """The values of a sender that nothing keeps from sending."""
@@ -381,14 +383,14 @@ def _describe(row: Any, keys: list[str]) -> SenderInfo:
         type=row.type,
         open=bool(row.open),
         channels=keys,
-        rest_until=None if row.rest_until is None else clock.iso(row.rest_until),
-        rest_reason=row.rest_reason,
-        rest_detail=row.rest_detail,
+        cooldown_until=None if row.cooldown_until is None else clock.iso(row.cooldown_until),
+        cooldown_reason=row.cooldown_reason,
+        cooldown_detail=row.cooldown_detail,
         caps=list(send_limits.read(row.caps)),
-        urgent_share=row.urgent_share,
-        spent_until=clock.iso_or_none(_later(row.spent_until)),
-        slowed_until=clock.iso_or_none(_later(row.slowed_until)),
-        stopped_at=clock.iso_or_none(row.stopped_at),
+        urgent_reserve_percent=row.urgent_reserve_percent,
+        cap_reached_until=clock.iso_or_none(_later(row.cap_reached_until)),
+        throttled_until=clock.iso_or_none(_later(row.throttled_until)),
+        suspended_at=clock.iso_or_none(row.suspended_at),
         created_at=clock.iso(row.created_at),
         **msgspec.structs.asdict(settings),
     )

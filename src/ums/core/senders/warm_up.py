@@ -27,9 +27,9 @@ MOST_START: Final = 10**6
 USED: Final = 0.5  # of a day's mails at least, for the next day to have more
 ENDED: Final[dict[str, Any]] = {
     "warm_up": None,
-    "warm_count": 0,
-    "warm_until": None,
-    "warm_held": False,
+    "warm_up_count": 0,
+    "warm_up_day_ends_at": None,
+    "warm_up_frozen": False,
 }
 
 
@@ -48,9 +48,11 @@ async def begin(system: AppContext, code: str, plan: WarmUp) -> None:
     for check in _checks(plan):
         check()
     ends = plan.cap(plan.start).period(clock.now())[1]
-    values = {"warm_up": msgspec.json.encode(plan).decode(), "warm_count": plan.start}
+    values = {"warm_up": msgspec.json.encode(plan).decode(), "warm_up_count": plan.start}
     told = f"{plan.start} a day, {plan.growth} % more each, {plan.target} at last"
-    await _set(system, code, {**ENDED, **values, "warm_until": ends}, "sender.warm_up", told)
+    await _set(
+        system, code, {**ENDED, **values, "warm_up_day_ends_at": ends}, "sender.warm_up", told
+    )
 
 
 async def end(system: AppContext, code: str) -> None:
@@ -72,7 +74,9 @@ async def grow(system: AppContext) -> None:
     """At the turn of the day: more for those of whom the day was good. It was when half of what
     was allowed was used, no server said that it was too much, and few addresses did not exist."""
     now = clock.now()
-    due = select(senders).where(senders.c.warm_up.is_not(None), senders.c.warm_until <= now)
+    due = select(senders).where(
+        senders.c.warm_up.is_not(None), senders.c.warm_up_day_ends_at <= now
+    )
     async with system.database.read() as tx:
         rows = await tx.rows(due)
     if not rows:
@@ -88,9 +92,9 @@ async def grow(system: AppContext) -> None:
 
 async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
     plan = read(row.warm_up)
-    mine = (senders.c.id == row.id) & (senders.c.warm_until == row.warm_until)
-    good = verdict == "good" and not row.warm_held and row.stopped_at is None
-    count = row.warm_count
+    mine = (senders.c.id == row.id) & (senders.c.warm_up_day_ends_at == row.warm_up_day_ends_at)
+    good = verdict == "good" and not row.warm_up_frozen and row.suspended_at is None
+    count = row.warm_up_count
     if good and await _used(tx, row, plan) >= count * USED:
         if count >= plan.target:
             await tx.run(update(senders).where(mine).values({**ENDED, **quota_ledger.UNSPENT}))
@@ -99,19 +103,19 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
                 "sender.warmed_up",
                 row.code,
                 f"{count} a day",
-                before=_noted(row.warm_up, row.warm_count),
+                before=_noted(row.warm_up, row.warm_up_count),
                 after={},
                 actor=audit_log.ENGINE,
             )
             await touch(tx)
             return
         count = plan.after(count)
-    elif verdict == "stop" or row.stopped_at is not None:
+    elif verdict == "stop" or row.suspended_at is not None:
         count = plan.start
     values = {
-        "warm_count": count,
-        "warm_held": False,
-        "warm_until": plan.cap(1).period(now)[1],
+        "warm_up_count": count,
+        "warm_up_frozen": False,
+        "warm_up_day_ends_at": plan.cap(1).period(now)[1],
     }
     await tx.run(update(senders).where(mine).values({**values, **quota_ledger.UNSPENT}))
     await touch(tx)
@@ -120,7 +124,7 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
 async def _used(tx: Tx, row: Any, plan: WarmUp) -> int:
     """How many went on the day that is over."""
     cap = plan.cap(1)
-    start = cap.period(row.warm_until - 1)[0]
+    start = cap.period(row.warm_up_day_ends_at - 1)[0]
     mine = (
         (spent.c.sender_id == row.id) & (spent.c.cap == cap.key) & (spent.c.window_start == start)
     )
@@ -136,8 +140,8 @@ async def _set(
         if row is None:
             raise NotFound("sender_unknown", code=code)
         await tx.run(update(senders).where(mine).values({**values, **quota_ledger.UNSPENT}))
-        before = _noted(row.warm_up, row.warm_count)
-        after = _noted(values["warm_up"], values["warm_count"])
+        before = _noted(row.warm_up, row.warm_up_count)
+        after = _noted(values["warm_up"], values["warm_up_count"])
         await audit_log.note(tx, action, code, told, before=before, after=after)
         await touch(tx)
     system.directory.forget()
@@ -178,8 +182,8 @@ def _check_zone(plan: WarmUp) -> None:
 
 
 def _shown(row: Any) -> Warming:
-    plan, days, count = read(row.warm_up), 0, row.warm_count
+    plan, days, count = read(row.warm_up), 0, row.warm_up_count
     while count < plan.target:
         count, days = plan.after(count), days + 1
-    held = bool(row.warm_held)
-    return Warming(**msgspec.structs.asdict(plan), today=row.warm_count, days=days, held=held)
+    held = bool(row.warm_up_frozen)
+    return Warming(**msgspec.structs.asdict(plan), today=row.warm_up_count, days=days, held=held)

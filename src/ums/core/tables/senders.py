@@ -13,27 +13,29 @@ senders = table(
     Column("settings", Text, nullable=False),  # JSON; its shape is the sender type's
     Column("secret", Text),  # sealed, bound to where it may be sent
     Column("open", Boolean, nullable=False),
-    Column("rest_until", Time),  # no new session before this moment
-    Column("rest_reason", String(60)),
-    Column("rest_detail", Text),
+    Column("cooldown_until", Time),  # no new session before this moment
+    Column("cooldown_reason", String(60)),
+    Column("cooldown_detail", Text),
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
     Column("caps", Text, nullable=False, server_default="[]"),  # JSON, mail.send_limits.SendLimit
-    Column("urgent_share", SmallInteger, nullable=False, server_default="10"),  # % of each cap
+    Column(
+        "urgent_reserve_percent", SmallInteger, nullable=False, server_default="10"
+    ),  # % of each cap
     # Its caps are reached until then, for all mail and for urgent mail.
-    Column("spent_until", Time),
-    Column("urgent_spent_until", Time),
+    Column("cap_reached_until", Time),
+    Column("urgent_cap_reached_until", Time),
     # How many sessions its server was seen to take (learned_limits), and until when no more.
     Column("session_limit", Integer),
     Column("session_limit_until", Time),
     # How it is warmed up (core.senders.warm_up), with today's mails and the end of today.
     Column("warm_up", Text),  # JSON, mail.warm_up_plan.WarmUp
-    Column("warm_count", Integer, nullable=False, server_default="0"),
-    Column("warm_until", Time),
-    Column("warm_held", Boolean, nullable=False, server_default=false()),
+    Column("warm_up_count", Integer, nullable=False, server_default="0"),
+    Column("warm_up_day_ends_at", Time),
+    Column("warm_up_frozen", Boolean, nullable=False, server_default=false()),
     # By what became of its last mails (reputation): one session at a time, and nothing to
     # several people before an operator confirms.
-    Column("slowed_until", Time),
-    Column("stopped_at", Time),
+    Column("throttled_until", Time),
+    Column("suspended_at", Time),
     Column("created_at", Time, nullable=False),
 )
 

@@ -37,7 +37,7 @@ callback_addresses = table(
     Column("state_changed_at", Time, nullable=False),
     Column("failing_since", Time),  # the first failure since it last took something
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
-    Column("rest_until", Time),  # nothing is sent before
+    Column("cooldown_until", Time),  # nothing is sent before
     Column("created_at", Time, nullable=False),
     Index(
         "uq_callback_addresses_url",

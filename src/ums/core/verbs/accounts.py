@@ -67,7 +67,7 @@ class SenderMailbox(Struct):
 class SenderCaps(Struct):
     code: str
     caps: list[SendLimit] | None = None
-    urgent_share: int | None = None
+    urgent_reserve_percent: int | None = None
 
 
 class Authorise(Struct):
@@ -134,7 +134,7 @@ async def _sender_steps(system: AppContext, p: SenderTest) -> AsyncGenerator[obj
 
 async def _sender_caps(system: AppContext, _: Intake, p: SenderCaps) -> object:
     """Change them where any are given; how far each is used."""
-    given = {"caps": p.caps, "urgent_share": p.urgent_share}
+    given = {"caps": p.caps, "urgent_reserve_percent": p.urgent_reserve_percent}
     changes = {name: value for name, value in given.items() if value is not None}
     if changes:
         await senders.edit(system, p.code, changes)

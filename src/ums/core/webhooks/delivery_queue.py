@@ -35,7 +35,7 @@ _READY = (
 _WAITING = f"EXISTS (SELECT 1 FROM callback_batches b WHERE {_MINE} AND b.state = 'waiting'"
 _DUE = Statement(
     "SELECT a.id, a.failing_since IS NOT NULL AS failing FROM callback_addresses a"
-    " WHERE a.state = 'verified' AND (a.rest_until IS NULL OR a.rest_until <= :at) AND"
+    " WHERE a.state = 'verified' AND (a.cooldown_until IS NULL OR a.cooldown_until <= :at) AND"
     f" (EXISTS (SELECT 1 FROM callback_batches b WHERE {_MINE} AND {_FREE})"
     f" OR (NOT EXISTS (SELECT 1 FROM callback_batches b WHERE {_MINE} AND b.state = 'claimed')"
     f" AND ({_WAITING} AND b.due_at <= :at)"
@@ -47,7 +47,7 @@ _LOCK = Statement(
     " a.form, a.username, a.password, a.failing_since, a.failures,"
     f" {_READY} AS ready FROM callback_addresses a"
     " WHERE a.id = :id AND a.state = 'verified'"
-    " AND (a.rest_until IS NULL OR a.rest_until <= :at) $lock(a)"
+    " AND (a.cooldown_until IS NULL OR a.cooldown_until <= :at) $lock(a)"
 )
 # What is in flight goes first; then the oldest, or of schedule `standard` the oldest that is due.
 _FIRST = Statement(
@@ -83,12 +83,12 @@ _POSTPONE = Statement(
     " last_error = :error WHERE id = :id AND owner = :owner AND state = 'claimed'"
 )
 _WELL = Statement(
-    "UPDATE callback_addresses SET failing_since = NULL, failures = 0, rest_until = NULL"
+    "UPDATE callback_addresses SET failing_since = NULL, failures = 0, cooldown_until = NULL"
     " WHERE id = :id"
 )
 _ILL = Statement(
     "UPDATE callback_addresses SET failing_since = COALESCE(failing_since, :at),"
-    " failures = failures + 1, rest_until = :rest WHERE id = :id"
+    " failures = failures + 1, cooldown_until = :rest WHERE id = :id"
 )
 _DISABLE = Statement(
     "UPDATE callback_addresses SET state = 'disabled', state_changed_at = :at"
@@ -233,5 +233,5 @@ async def postpone(tx: Tx, owner: str, batch: Batch, pause: int, why: str) -> No
     """Put the batch off for `pause` ms; it was not tried, for no fault of the receiver."""
     due = clock.now() + pause
     await tx.run(_POSTPONE, {"id": batch.id, "owner": owner, "due": due, "error": why})
-    rest = addresses.update().where(addresses.c.id == batch.address_id).values(rest_until=due)
+    rest = addresses.update().where(addresses.c.id == batch.address_id).values(cooldown_until=due)
     await tx.run(rest)

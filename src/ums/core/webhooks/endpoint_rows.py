@@ -28,7 +28,7 @@ class AddressInfo(Struct, frozen=True):
     state: str  # verified | disabled
     state_changed_at: str
     failing_since: str | None
-    rest_until: str | None
+    cooldown_until: str | None
     waiting_since: str | None  # the oldest record that is in no batch yet
     dead: int  # batches
     created_at: str
@@ -103,7 +103,7 @@ def info(row: Any, secret: str | UnsetType = UNSET) -> AddressInfo:
         state=row.state,
         state_changed_at=clock.iso(row.state_changed_at),
         failing_since=moment(row.failing_since),
-        rest_until=moment(row.rest_until),
+        cooldown_until=moment(row.cooldown_until),
         waiting_since=moment(row.waiting_since),
         dead=row.dead,
         created_at=clock.iso(row.created_at),

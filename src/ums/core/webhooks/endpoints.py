@@ -169,7 +169,7 @@ async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
         "callback.verify",
         channel,
         id,
-        {**well, "failing_since": None, "failures": 0, "rest_until": None},
+        {**well, "failing_since": None, "failures": 0, "cooldown_until": None},
         _health,
     )
     return await _shown(system, channel, id)

@@ -154,7 +154,7 @@ class Dispatcher:
         """How many the sender's caps let go at most; the lane finds out when that is none."""
         if not sender.caps:
             return CLAIM_AT_ONCE
-        share, urgent = sender.urgent_share, priority == quota_ledger.URGENT
+        share, urgent = sender.urgent_reserve_percent, priority == quota_ledger.URGENT
         return max(
             1, await quota_ledger.left(tx, sender.id, sender.caps, share=share, urgent=urgent)
         )

@@ -54,7 +54,7 @@ class QuotaLease:
                     sender.id,
                     sender.caps,
                     max(1, min(want, self._step)),
-                    share=sender.urgent_share,
+                    share=sender.urgent_reserve_percent,
                     urgent=urgent,
                 )
             self._grant, self._left, self._is_urgent = grant, grant.count, urgent

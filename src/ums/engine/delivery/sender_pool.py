@@ -132,7 +132,7 @@ class SenderPool:
     @property
     def _allowed(self) -> int:
         """One where too many of its mails are in doubt, else as many as the operator says."""
-        slowed = (self.sender.slowed_until or 0) > clock.now()
+        slowed = (self.sender.throttled_until or 0) > clock.now()
         return 1 if slowed else self._system.settings.smtp_sessions
 
     def _may_bulk(self, carried: int) -> bool:
