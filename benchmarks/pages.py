@@ -26,7 +26,7 @@ _STATE = (
 )
 _MESSAGES = (
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, priority,"
-    " on_doubt, state, cursor, size, accepted_at, expires_at)"
+    " on_unknown, state, cursor, audience_size, accepted_at, expires_at)"
     " SELECT 'bench:' || n.i, 1, 1, '{{\"addresses\": [\"a@example.org\"]}}',"
     " '{{\"subject\": \"Benchmark\", \"text\": \"Hello\"}}', '{{}}', 2, 'hold', 'expanded', 0,"
     " CASE WHEN n.i = 1 THEN {half} ELSE {each} END, :now - CAST(n.i AS bigint) * :step, :now"
@@ -34,7 +34,7 @@ _MESSAGES = (
 )
 _DELIVERIES = (
     "INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
-    " due_at, epoch, charged, tries, doubts, created_at, updated_at)"
+    " due_at, epoch, counted_tries, tries, unknown_count, created_at, updated_at)"
     " SELECT CASE WHEN n.i <= {half} THEN 1 ELSE 2 + n.i % {others} END, 1, 'u' || n.i,"
     " 'u' || n.i || '@d' || (n.i % 50) || '.example', " + _STATE + ", 2, :now, 1, 0, 1, 0,"
     " :now - n.i, :now - n.i FROM ({numbers}) n"

@@ -63,7 +63,7 @@ async def test_a_message(shared: Door) -> None:
         "starts_at": None,
         "subject": "你好",
         "priority": 3,
-        "on_doubt": "resend",
+        "on_unknown": "resend",
         "requested_by": f"channel:{channel.key}",
         "requested_from": "127.0.0.1",
         "audience": 3,

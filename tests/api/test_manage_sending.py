@@ -110,7 +110,7 @@ async def test_an_audience_by_tag_by_segment_and_of_everyone(door: Door) -> None
         door.smtp.mails.clear()
         shown = await sent(door, who, audience=audience, **told)
         assert {one.rcpt_to for one in door.smtp.mails} == {f"{n}@example.org" for n in reached}
-        assert shown["on_doubt"] == ("hold" if "everyone" in audience else "resend")
+        assert shown["on_unknown"] == ("hold" if "everyone" in audience else "resend")
 
 
 async def test_lists_are_kept_to(shared: Door, who: OneChannel, outbox: list[Mail]) -> None:

@@ -70,7 +70,7 @@ TOO_MUCH = {"recipients": [{"address": A, "variables": {"v": "x" * 60_000}}] * 1
          "attachments"),
         (mail(sender="another"), "sender_not_authorised", "sender"),
         (mail(priority=4), "misfit", "priority"),
-        (mail(on_doubt="perhaps"), "misfit", "on_doubt"),
+        (mail(on_unknown="perhaps"), "misfit", "on_unknown"),
         (mail(callback={"url": "https://example.org/x"}), "callback_unknown", None),
         (mail(callback={"params": {"x": "y" * 5000}}), "params_too_large", None),
         (mail(block_list=1, allow_list=1), "lists_conflict", None),

@@ -65,7 +65,7 @@ async def test_a_template_reaches_direct_addresses_and_everyone(door: Door) -> N
     await door.post("/v1/user/opt", [entry], await door.access_key())
     body = {"template_id": str(id), "template_para": {"var": 8}}
     everyone = await door.post("/v1/template/broadcast", body, channel)
-    assert (await door.done(everyone.body["msgid"], channel))["on_doubt"] == "hold"
+    assert (await door.done(everyone.body["msgid"], channel))["on_unknown"] == "hold"
     assert [mail.rcpt_to for mail in door.smtp.mails] == ["a@example.org", "u1@example.org"]
 
 

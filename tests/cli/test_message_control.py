@@ -121,7 +121,7 @@ def test_a_scheduled_message(ums: Ums, waiting: str) -> None:
         (("--at", "2999-10-25T02:30:00Z"), "starts_too_late"),
         (("--at", "2020-10-25T02:30:00Z"), "starts_in_past"),
         (("--deliver-by", "2020-01-01T00:00:00Z"), "bad_deliver_by"),
-        (("--on-doubt", "perhaps"), "misfit"),
+        (("--on-unknown", "perhaps"), "misfit"),
     ],
 )
 @pytest.mark.usefixtures("waiting")

@@ -70,7 +70,7 @@ async def test_no_more_goes_than_the_cap_and_the_rest_waits(system: AppContext) 
             assert await flow.counts(flow.waiting) == {"sent": 7, "queued": 33}
             assert len(server.mails) == 7
             assert all(
-                row.tries == row.charged == 0
+                row.tries == row.counted_tries == 0
                 for row in await flow.deliveries(flow.waiting)
                 if row.state == "queued"
             )

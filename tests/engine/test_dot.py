@@ -45,7 +45,7 @@ async def test_a_transactional_mail_in_doubt_goes_out_once_more_and_never_thrice
     first, second = server.mails
     assert first.data == second.data  # one Message-ID, so that a receiver may tell
     row = await flow.delivery(msgid)
-    assert (row.doubts, row.tries, row.reason) == (1, 2, "no_answer")
+    assert (row.unknown_count, row.tries, row.reason) == (1, 2, "no_answer")
     assert [(a.stage, a.verdict) for a in await flow.attempts(msgid)] == [("dot", "unknown")] * 2
 
 

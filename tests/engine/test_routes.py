@@ -168,7 +168,7 @@ async def test_what_may_have_been_taken_stays_with_its_sender(system: AppContext
 
             async def in_doubt() -> bool:
                 rows = await flow.deliveries(held)
-                return len(rows) == 3 and all(row.doubts for row in rows)
+                return len(rows) == 3 and all(row.unknown_count for row in rows)
 
             await until(in_doubt)
             async with system.database.write() as tx:

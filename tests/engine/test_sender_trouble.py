@@ -42,7 +42,7 @@ async def test_a_server_that_is_down_is_waited_for(system: AppContext, port: int
     failed = [a for a in await flow.attempts(msgid) if a.verdict != "sent"]
     assert {(a.stage, a.code, a.reason) for a in failed} == {("connect", 0, "unreachable")}
     sent = await flow.deliveries(msgid)
-    assert all(row.charged == 1 for row in sent)  # only the attempt that got through
+    assert all(row.counted_tries == 1 for row in sent)  # only the attempt that got through
     assert (await flow.sender()).failures == 0
 
 
@@ -336,7 +336,7 @@ async def test_a_quota_reply_at_one_mail_lets_all_wait_uncharged(system: AppCont
                 return (await flow.counts(msgid)) == {"sent": 2, "queued": 17, "deferred": 1}
 
             await until(back)
-    assert {row.charged for row in await flow.deliveries(msgid) if row.state != "sent"} == {0}
+    assert {row.counted_tries for row in await flow.deliveries(msgid) if row.state != "sent"} == {0}
 
 
 async def test_what_was_claimed_while_a_rest_began_waits_for_its_end(

@@ -14,8 +14,8 @@ from ums.core.tables.states import HOLD, RESEND
 from ums.db import Statement, open_database
 
 _ROWS = Statement(
-    "SELECT d.id, d.address, d.state, m.on_doubt, (SELECT count(*) FROM attempts a"
-    " WHERE a.delivery_id = d.id AND a.verdict = 'unknown') AS doubts"
+    "SELECT d.id, d.address, d.state, m.on_unknown, (SELECT count(*) FROM attempts a"
+    " WHERE a.delivery_id = d.id AND a.verdict = 'unknown') AS unknown_count"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id ORDER BY d.id"
 )
 _PENDING = Statement(
@@ -29,8 +29,8 @@ class Row(NamedTuple):
     id: int
     address: str
     state: str
-    on_doubt: str
-    doubts: int  # attempts of unknown outcome
+    on_unknown: str
+    unknown_count: int  # attempts of unknown outcome
     copies: int  # in the ledger
 
     @property
@@ -42,8 +42,8 @@ class Audit(NamedTuple):
     rows: Sequence[Row]
     unexpected: int  # in the ledger, and nobody asked for it
 
-    def of(self, on_doubt: str) -> list[Row]:
-        return [row for row in self.rows if row.on_doubt == on_doubt]
+    def of(self, on_unknown: str) -> list[Row]:
+        return [row for row in self.rows if row.on_unknown == on_unknown]
 
     @property
     def lost(self) -> int:
@@ -62,10 +62,10 @@ class Audit(NamedTuple):
         for row in self.rows:
             # `sent` is never a guess, and a second copy never comes without a recorded doubt.
             assert row.state != "sent" or row.copies > 0, row
-            assert row.copies <= 1 + row.doubts, row
-            assert row.copies <= (1 if row.on_doubt == HOLD else 2), row
-            doubts = 1 if row.on_doubt == HOLD else 2
-            assert (row.state == "unknown") == (row.doubts == doubts), row
+            assert row.copies <= 1 + row.unknown_count, row
+            assert row.copies <= (1 if row.on_unknown == HOLD else 2), row
+            unknown_count = 1 if row.on_unknown == HOLD else 2
+            assert (row.state == "unknown") == (row.unknown_count == unknown_count), row
 
     def check_bounds(self, size: int) -> None:
         """What holds even where verdicts may have been written late: nothing lost, no broadcast
@@ -74,8 +74,8 @@ class Audit(NamedTuple):
         assert (self.lost, self.unexpected) == (0, 0)
         for row in self.rows:
             assert row.state != "sent" or row.copies > 0, row
-            assert row.copies <= 1 + row.doubts, row
-            assert row.copies <= (1 if row.on_doubt == HOLD else 2), row
+            assert row.copies <= 1 + row.unknown_count, row
+            assert row.copies <= (1 if row.on_unknown == HOLD else 2), row
 
     def summary(self) -> str:
         parts = [f"{len(self.rows)} deliveries", f"lost {self.lost}"]

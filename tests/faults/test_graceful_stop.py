@@ -40,4 +40,4 @@ def test_sigterm_finishes_what_is_at_the_dot(
 
     record_property("faults", f"{dialect}, {stops} times SIGTERM: {result.summary()}")
     result.check(size=2 * half)
-    assert {(row.state, row.copies, row.doubts) for row in result.rows} == {("sent", 1, 0)}
+    assert {(row.state, row.copies, row.unknown_count) for row in result.rows} == {("sent", 1, 0)}

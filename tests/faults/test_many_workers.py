@@ -34,7 +34,7 @@ def test_each_mail_goes_out_once(settings: Settings, count: int, record_property
         result = asyncio.run(audit(settings, ledger))
     record_property("faults", f"postgresql, {count} workers: {result.summary()}")
     result.check(size=2 * HALF)
-    assert {(row.state, row.copies, row.doubts) for row in result.rows} == {("sent", 1, 0)}
+    assert {(row.state, row.copies, row.unknown_count) for row in result.rows} == {("sent", 1, 0)}
 
 
 async def _all_here(settings: Settings, count: int) -> None:

@@ -38,7 +38,7 @@ def test_the_database_grows_under_a_worker(settings: Settings, record_property: 
     kind = "sqlite" if settings.is_sqlite else "postgresql"
     record_property("faults", f"{kind}, the database grows meanwhile: {known.summary()}")
     known.check(size=2 * HALF - NEWER)
-    assert {(row.copies, row.doubts) for row in known.rows} == {(1, 0)}
+    assert {(row.copies, row.unknown_count) for row in known.rows} == {(1, 0)}
     assert all(row.copies == 0 for row in result.rows if row.state == "newer")
 
 

@@ -23,7 +23,7 @@ class After(NamedTuple):
 
     state: str
     copies: int
-    doubts: int
+    unknown_count: int
 
 
 UNTOUCHED = After("sent", 1, 0)
@@ -65,7 +65,7 @@ def test_a_kill_does_exactly_what_the_phase_says(
     counts = f"{phase_kills} kills of a {kind} at `{phase}`: {result.summary()}"
     record_property("faults", f"{dialect}, {counts}")
     result.check(size=size)
-    ends = [After(row.state, row.copies, row.doubts) for row in result.rows]
+    ends = [After(row.state, row.copies, row.unknown_count) for row in result.rows]
     assert ends.count(concerned) == (size if concerned == UNTOUCHED else phase_kills)
     assert ends.count(UNTOUCHED) == size - (0 if concerned == UNTOUCHED else phase_kills)
 
@@ -93,7 +93,7 @@ def test_a_refusal_that_was_not_stored_is_asked_for_again(
     record_property("faults", f"{dialect}, {counts}")
     assert (len(result.rows), result.lost, result.unexpected) == (sizes[kind], 0, 0)
     for row in result.rows:
-        end = After(row.state, row.copies, row.doubts)
+        end = After(row.state, row.copies, row.unknown_count)
         assert end == (After("failed", 0, 0) if _refused(row.address) else UNTOUCHED)
 
 

@@ -43,7 +43,7 @@ def test_nothing_is_lost_and_no_broadcast_doubled(
     result.check(size=2 * half)
     for policy in (HOLD, RESEND):
         # Kills that never met a mail at its dot would prove nothing.
-        assert any(row.doubts for row in result.of(policy)) or kills < 25
+        assert any(row.unknown_count for row in result.of(policy)) or kills < 25
     at_risk = kills * SESSIONS
     assert sum(row.copies > 1 for row in result.of(HOLD)) == 0
     assert sum(row.state == "unknown" for row in result.of(HOLD)) <= at_risk
@@ -62,4 +62,4 @@ def _kill_once(engine: Engine, ledger: Ledger, chance: random.Random) -> None:
 async def _met(settings: Settings, ledger: Ledger) -> bool:
     """Whether kills have met mails of both policies at their dot, as the next start finds them."""
     result = await audit(settings, ledger)
-    return all(any(row.doubts for row in result.of(policy)) for policy in (HOLD, RESEND))
+    return all(any(row.unknown_count for row in result.of(policy)) for policy in (HOLD, RESEND))

@@ -43,7 +43,7 @@ def test_a_zombie_that_wakes_up_doubles_nothing(
     record_property("faults", f"a worker frozen 3 times: {result.summary()}")
     result.check_bounds(2 * HALF)
     # What it had at the dot when it froze, it may tell of after all; nothing else is in doubt.
-    doubtful = [row for row in result.rows if row.doubts]
+    doubtful = [row for row in result.rows if row.unknown_count]
     assert len(doubtful) <= 3 * 2 * 50
 
 

@@ -56,8 +56,8 @@ def test_mail_over_spoiled_lines(
     record_property("faults", f"{dialect}, {told}")
     result.check_bounds(2 * HALF)
     assert proxy.spoiled > 0
-    doubts = sum(row.doubts for row in result.rows)
-    assert (doubts > 0) is (spoilers is BEHIND_IT)
+    unknown_count = sum(row.unknown_count for row in result.rows)
+    assert (unknown_count > 0) is (spoilers is BEHIND_IT)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
@@ -78,7 +78,7 @@ def test_answers_that_are_swallowed(settings: Settings, record_property: Record)
         result = asyncio.run(audit(settings, ledger))
     record_property("faults", f"sqlite, answers swallowed: {result.summary()}")
     result.check_bounds(2 * HALF)
-    assert sum(row.doubts for row in result.rows) > 0
+    assert sum(row.unknown_count for row in result.rows) > 0
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])

@@ -121,7 +121,9 @@ def test_how_soon_it_sends_when_the_database_is_back(
         engine.stop()
         result = asyncio.run(audit(settings, ledger))
     assert (len(result.rows), result.lost, result.unexpected) == (size, 0, 0)
-    assert {row.copies for row in result.rows} == {1}  # nobody died, so nobody doubts for long
+    assert {row.copies for row in result.rows} == {
+        1
+    }  # nobody died, so nobody unknown_count for long
     told = f"median {median(took):.1f} s, at most {max(took):.1f} s; {result.summary()}"
     record_property("faults", f"postgresql, {rounds} times away, back until the next mail: {told}")
 

@@ -69,7 +69,7 @@ async def test_nothing_is_left_to_be_sent(system: AppContext) -> None:
 async def test_counts_and_attempts_fit_the_outcomes(system: AppContext) -> None:
     await seed(system, users=400, messages=60)
     size = Counter(row.message_id for row in await rows(system, deliveries.name))
-    assert {row.id: row.size for row in await rows(system, messages.name)} == size
+    assert {row.id: row.audience_size for row in await rows(system, messages.name)} == size
     tried = Counter(row.delivery_id for row in await rows(system, attempts.name))
     by_id = {row.id: row for row in await rows(system, deliveries.name)}
     assert {id: row.tries for id, row in by_id.items() if row.tries} == tried

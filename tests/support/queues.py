@@ -47,11 +47,11 @@ async def intend(flow: Flow, claimed: list[Claimed], owner: str = "me") -> set[i
     return {id for id, _ in found}
 
 
-async def record(flow: Flow, claimed: Claimed, state: str, doubts: int = 0) -> bool:
+async def record(flow: Flow, claimed: Claimed, state: str, unknown_count: int = 0) -> bool:
     attempt = Attempt(1, clock.now(), 5, "dot", state, "busy", 0, "", "")
     tries = claimed.tries + 1
     result = Result(
-        claimed.id, claimed.epoch, state, "busy", clock.now(), tries, tries, doubts, attempt
+        claimed.id, claimed.epoch, state, "busy", clock.now(), tries, tries, unknown_count, attempt
     )
     async with flow.system.database.write() as tx:
         return bool(await queue.record(tx, "me", [result]))

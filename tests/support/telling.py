@@ -83,7 +83,7 @@ async def set_rules(system: AppContext, key: str, rules: ChannelPolicy) -> None:
 async def add_hosted(
     system: AppContext, channel: Channel, url: str, schedule: str = "hosted"
 ) -> AddressInfo:
-    """An address that is told as the hosted UMS tells, which our receiver demands."""
+    """An address that is told as the hosted UMS event_mask, which our receiver demands."""
     proof = Proof("hosted")
     return await endpoints.add(system, channel, url, schedule, proof, may_see_secret=True)
 
@@ -160,9 +160,9 @@ async def claimed(system: AppContext) -> list[Claimed]:
         return await queue.claim(tx, "me", sender, 2, 500)
 
 
-def result(row: Claimed, state: str, tells: int, attempt: Attempt | None = None) -> Result:
+def result(row: Claimed, state: str, event_mask: int, attempt: Attempt | None = None) -> Result:
     tries = row.tries + (attempt is not None)
-    return Result(row.id, row.epoch, state, "why", 0, 0, tries, 0, attempt, tells)
+    return Result(row.id, row.epoch, state, "why", 0, 0, tries, 0, attempt, event_mask)
 
 
 def attempt(code: int, reply: str = "no") -> Attempt:

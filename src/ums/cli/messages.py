@@ -117,7 +117,7 @@ def send(
     key: Annotated[str | None, typer.Option(help="Idempotency key.")] = None,
     at: Annotated[str | None, typer.Option(help="Not before this time.")] = None,
     deliver_by: Annotated[str | None, typer.Option(help="Not after this time.")] = None,
-    on_doubt: Annotated[
+    on_unknown: Annotated[
         str | None, typer.Option(help="hold or resend what has an unknown outcome.")
     ] = None,
     block_list: Annotated[
@@ -142,7 +142,7 @@ def send(
     lists = {"black_id": block_list, "white_id": allow_list}
     if any(lists.values()):
         body["option"] = {name: id for name, id in lists.items() if id}
-    when = {"at": at, "deliver_by": deliver_by, "on_doubt": on_doubt}
+    when = {"at": at, "deliver_by": deliver_by, "on_unknown": on_unknown}
     answer = ask("message.send", channel=channel, body=body, broadcast=broadcast, key=key, **when)
     output.record(answer, raw=json)
 

@@ -35,7 +35,7 @@ _SIZES: Final = {"one": 90, "group": 8, "mailing": 2}
 
 _DELIVERIES = Statement(
     "INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
-    " due_at, epoch, charged, tries, doubts, created_at, updated_at)"
+    " due_at, epoch, counted_tries, tries, unknown_count, created_at, updated_at)"
     " SELECT message_id, sender_id, userid, address, state, reason, priority, updated_at,"
     " 1, tries, tries, 0, created_at, updated_at FROM $rows(r: message_id bigint,"
     " sender_id bigint, userid text, address text, state text, reason text, priority smallint,"
@@ -161,11 +161,11 @@ def _message_row(message: SampleMessage, sender_id: int, msgid: str) -> dict[str
         "template_id": message.template.id,
         "template_version": message.template.version,
         "priority": BULK if described else NORMAL,
-        "on_doubt": HOLD if described else RESEND,
+        "on_unknown": HOLD if described else RESEND,
         "origin": "console" if described else "api",
         "state": "expanded",
         "cursor": 0,
-        "size": len(message.deliveries),
+        "audience_size": len(message.deliveries),
         "accepted_at": message.accepted_at,
         "expires_at": message.accepted_at + _LIFE,
     }

@@ -343,7 +343,7 @@ async def test_what_is_unknown_is_found_out_and_exported(door: Door, visit: Visi
     door.smtp.script["DOT"] = lambda call: DROP_TAKEN if "b@" in call.rcpt_to[0] else None
     with_settings(door.system, unknown_retry_seconds=0.05)
     people = [{"address": f"{name}@example.org"} for name in "abc"]
-    body = {"recipients": people, "subject": "=1+1", "text": "t", "on_doubt": "hold"}
+    body = {"recipients": people, "subject": "=1+1", "text": "t", "on_unknown": "hold"}
     msgid = (await door.post("/api/messages", body, channel)).body["msgid"]
     assert (await door.done(msgid, channel))["counts"] == {"sent": 2, "unknown": 1}
     shown = (await visitor.get(f"/messages/{msgid}?userid=&state=unknown")).text

@@ -143,8 +143,8 @@ async def test_a_resumed_message_goes_on_where_it_was(flow: Flow) -> None:
     await parked(flow)
     after = await flow.deliveries(msgid)
     assert [row.state for row in after] == ["sent", "deferred"] + ["queued"] * 4
-    assert [(r.due_at, r.tries, r.charged) for r in after] == [
-        (r.due_at, r.tries, r.charged) for r in before
+    assert [(r.due_at, r.tries, r.counted_tries) for r in after] == [
+        (r.due_at, r.tries, r.counted_tries) for r in before
     ]
     assert [job.id for job in await claim(flow)] == [third.id, *(row.id for row in after[3:])]
     assert await standing(flow) == []
@@ -204,7 +204,7 @@ async def test_what_may_have_arrived_is_not_called_stopped(flow: Flow, reason: s
     """It was sent with an unknown outcome and waits for its second try."""
     msgid = await filled(flow, 3)
     jobs = await claim(flow)
-    await change(flow, deliveries.c.id == jobs[0].id, doubts=1, tries=1, reason=reason)
+    await change(flow, deliveries.c.id == jobs[0].id, unknown_count=1, tries=1, reason=reason)
     await halt(flow, msgid, "cancelled")
     await parked(flow)
     assert await flow.counts(msgid) == {"unknown": 1, "cancelled": 2}

@@ -157,7 +157,7 @@ async def test_what_is_released_goes_back_as_it_was(flow: Flow) -> None:
         await queue.release(tx, "me", [(c.id, c.epoch) for c in (fresh, tried, at_dot)])
     assert await states(flow, msgid) == ["queued", "deferred", "queued"]
     rows = await flow.deliveries(msgid)
-    assert {(row.owner, row.charged) for row in rows} == {(None, 0)}
+    assert {(row.owner, row.counted_tries) for row in rows} == {(None, 0)}
     assert await flow.attempts(msgid) == []
 
 
@@ -169,7 +169,9 @@ async def test_the_dead_give_back_what_they_held(flow: Flow, broadcast: bool) ->
         await queue.beat(tx, "dead", -1)
         await queue.beat(tx, "alive", 60_000)
         await queue.intend(tx, "dead", [(c.id, c.epoch) for c in (at_dot, doubted)])
-        await tx.run(deliveries.update().where(deliveries.c.id == doubted.id).values(doubts=1))
+        await tx.run(
+            deliveries.update().where(deliveries.c.id == doubted.id).values(unknown_count=1)
+        )
     async with flow.system.database.write() as tx:
         assert await queue.recover(tx, "me", pause=5_000) == 1
     async with flow.system.database.write() as tx:
@@ -181,7 +183,7 @@ async def test_the_dead_give_back_what_they_held(flow: Flow, broadcast: bool) ->
     rows = await flow.deliveries(msgid)
     assert {row.owner for row in rows} == {None}
     assert [row.tries for row in rows] == [0, 1, 1]
-    assert [row.doubts for row in rows] == ([0, 0, 1] if broadcast else [0, 1, 1])
+    assert [row.unknown_count for row in rows] == ([0, 0, 1] if broadcast else [0, 1, 1])
     if not broadcast:
         assert rows[1].due_at >= rows[1].updated_at + 5_000
     told = await flow.attempts(msgid)

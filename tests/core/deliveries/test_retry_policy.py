@@ -13,12 +13,14 @@ NOW = 1_700_000_000_000
 TIMING = Timing(NOW - 40, NOW, 40)
 
 
-def claimed(charged: int = 0, tries: int | None = None, doubts: int = 0) -> Claimed:
-    return Claimed(7, 3, "a@example.cn", 5, charged, charged if tries is None else tries, doubts)
+def claimed(charged: int = 0, tries: int | None = None, unknown_count: int = 0) -> Claimed:
+    return Claimed(
+        7, 3, "a@example.cn", 5, charged, charged if tries is None else tries, unknown_count
+    )
 
 
-def rules(on_doubt: str = RESEND, life: int = 72 * clock.HOUR) -> Rules:
-    return Rules(on_doubt, NOW + life, 75_000)
+def rules(on_unknown: str = RESEND, life: int = 72 * clock.HOUR) -> Rules:
+    return Rules(on_unknown, NOW + life, 75_000)
 
 
 def outcome(
@@ -54,7 +56,7 @@ def test_refused_is_failed_with_the_reason() -> None:
 )
 def test_temporary_failures_go_by_the_schedule(n: int, seconds: int) -> None:
     result = after(outcome(Verdict.LATER), claimed(n - 1))
-    assert (result.state, result.charged) == ("deferred", n)
+    assert (result.state, result.counted_tries) == ("deferred", n)
     assert 0.8 * seconds <= (result.due_at - NOW) / 1000 <= 1.2 * seconds
 
 
@@ -85,15 +87,15 @@ def test_a_hint_is_the_least() -> None:
 def test_what_is_the_senders_fault_costs_the_delivery_nothing() -> None:
     found = outcome(Verdict.LATER, "unreachable", Stage.CONNECT, scope=Scope.SENDER, charged=False)
     result = after(found, claimed(2, 9))
-    assert (result.state, result.charged, result.tries) == ("deferred", 2, 10)
+    assert (result.state, result.counted_tries, result.tries) == ("deferred", 2, 10)
     assert result.due_at == NOW + MIN_PAUSE
 
 
 def test_a_mail_that_breaks_connections_is_charged_in_the_end() -> None:
     found = outcome(Verdict.LATER, "connection_lost", Stage.DATA, scope=Scope.SENDER, charged=False)
-    assert after(found, claimed(0, FREE_TRIES - 1)).charged == 0
+    assert after(found, claimed(0, FREE_TRIES - 1)).counted_tries == 0
     result = after(found, claimed(0, FREE_TRIES))
-    assert result.charged == 1
+    assert result.counted_tries == 1
     assert result.due_at >= NOW + 60_000
     assert after(found, claimed(13, FREE_TRIES + 13)).state == "expired"
 
@@ -101,16 +103,16 @@ def test_a_mail_that_breaks_connections_is_charged_in_the_end() -> None:
 @pytest.mark.parametrize("stage", [Stage.CONNECT, Stage.GREETING, Stage.AUTH])
 def test_an_outage_is_never_charged(stage: Stage) -> None:
     found = outcome(Verdict.LATER, "connection_lost", stage, scope=Scope.SENDER, charged=False)
-    assert after(found, claimed(0, 500)).charged == 0
+    assert after(found, claimed(0, 500)).counted_tries == 0
 
 
 def test_doubt_is_resolved_by_policy_and_once() -> None:
     found = outcome(Verdict.UNKNOWN, "no_answer", Stage.DOT)
     first = after(found)
-    assert (first.state, first.doubts, first.due_at) == ("deferred", 1, NOW + 75_000)
-    assert after(found, claimed(1, doubts=1)).state == "unknown"
+    assert (first.state, first.unknown_count, first.due_at) == ("deferred", 1, NOW + 75_000)
+    assert after(found, claimed(1, unknown_count=1)).state == "unknown"
     held = after(found, given=rules(HOLD))
-    assert (held.state, held.doubts, held.reason) == ("unknown", 0, "no_answer")
+    assert (held.state, held.unknown_count, held.reason) == ("unknown", 0, "no_answer")
     assert after(found, given=rules(life=60_000)).state == "unknown"
 
 
@@ -128,7 +130,7 @@ def test_what_cannot_be_tried_has_no_attempt() -> None:
         retry_policy.unsendable(claimed(1, 2), "content_unusable", NOW),
     ):
         assert result.attempt is None
-        assert (result.charged, result.tries) == (1, 2)
+        assert (result.counted_tries, result.tries) == (1, 2)
 
 
 def test_a_defect_never_doubles_and_never_loses() -> None:
@@ -136,7 +138,7 @@ def test_a_defect_never_doubles_and_never_loses() -> None:
     assert after(at_dot, given=rules(HOLD)).state == "unknown"
     before = retry_policy.defect(Stage.DATA)
     result = after(before)
-    assert (result.state, result.charged) == ("deferred", 1)
+    assert (result.state, result.counted_tries) == ("deferred", 1)
     assert result.attempt is not None
     assert result.attempt.reply == ""  # what it was stands in the log alone
     opening = retry_policy.defect(Stage.CONNECT)

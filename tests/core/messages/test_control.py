@@ -49,7 +49,7 @@ async def mixed(flow: Flow) -> str:
     await record(flow, jobs[2], "failed")
     await record(flow, jobs[3], "deferred")
     await record(flow, jobs[4], "unknown")
-    await record(flow, jobs[5], "deferred", doubts=1)
+    await record(flow, jobs[5], "deferred", unknown_count=1)
     return msgid
 
 

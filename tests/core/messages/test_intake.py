@@ -44,12 +44,12 @@ async def row_of(flow: Flow, msgid: str) -> Any:
 async def test_what_is_accepted_is_stored_as_asked(flow: Flow) -> None:
     single = await row_of(flow, await flow.send("a@x.cn", "b@x.cn", priority=1))
     assert re.fullmatch(r"v:1t:\d{10}p:\d+n:\d+", single.msgid)
-    assert (single.priority, single.on_doubt, single.state, single.size) == (
+    assert (single.priority, single.on_unknown, single.state, single.audience_size) == (
         (1, "resend", "accepted", 2)
     )
     assert single.expires_at - single.accepted_at == SINGLE_LIFE
     bulk = await row_of(flow, await flow.accept(broadcast=True))
-    assert (bulk.priority, bulk.on_doubt, bulk.size) == (3, "hold", 0)
+    assert (bulk.priority, bulk.on_unknown, bulk.audience_size) == (3, "hold", 0)
     assert bulk.expires_at - bulk.accepted_at == BULK_LIFE
 
 

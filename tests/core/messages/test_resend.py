@@ -31,7 +31,7 @@ async def ended(flow: Flow) -> str:
     msgid = await filled(flow, len(STATES))
     for row, state, reason in zip(await flow.deliveries(msgid), STATES, REASONS, strict=True):
         tries = 0 if state == "expired" else 3
-        values = {"state": state, "reason": reason, "tries": tries, "charged": tries}
+        values = {"state": state, "reason": reason, "tries": tries, "counted_tries": tries}
         await change(flow, deliveries.c.id == row.id, **values, due_at=1)
     return msgid
 
@@ -72,7 +72,7 @@ async def test_the_schedule_begins_anew_and_the_history_stays(flow: Flow) -> Non
     before = clock.now()
     await resend(flow.system, None, msgid)
     row = await flow.delivery(msgid)
-    assert (row.state, row.charged, row.tries, row.reason) == ("deferred", 0, 1, "busy")
+    assert (row.state, row.counted_tries, row.tries, row.reason) == ("deferred", 0, 1, "busy")
     assert row.due_at >= before
     assert len(await flow.attempts(msgid)) == 1
     [again] = await claim(flow)
@@ -83,7 +83,7 @@ async def test_what_was_never_tried_is_as_new(flow: Flow) -> None:
     msgid = await ended(flow)
     await resend(flow.system, None, msgid, states=["expired"])
     row = (await flow.deliveries(msgid))[2]
-    assert (row.state, row.reason, row.doubts) == ("queued", "", 0)
+    assert (row.state, row.reason, row.unknown_count) == ("queued", "", 0)
 
 
 async def test_one_more_copy_and_no_second_by_itself(flow: Flow) -> None:
@@ -91,7 +91,7 @@ async def test_one_more_copy_and_no_second_by_itself(flow: Flow) -> None:
     msgid = await ended(flow)
     await resend(flow.system, None, msgid, states=["unknown"])
     row = (await flow.deliveries(msgid))[3]
-    assert (row.state, row.doubts) == ("deferred", 1)
+    assert (row.state, row.unknown_count) == ("deferred", 1)
     # What may have arrived is not called stopped, also when its new copy was.
     await control.cancel(flow.system, None, msgid)
     await parked(flow)

@@ -69,14 +69,14 @@ async def test_deliver_by_is_the_end(flow: Flow) -> None:
 @pytest.mark.parametrize("broadcast", [True, False])
 @pytest.mark.parametrize("given", ["hold", "resend", None])
 async def test_what_doubt_means_can_be_said(flow: Flow, broadcast: bool, given: str | None) -> None:
-    row = await row_of(flow, await take(flow, broadcast=broadcast, on_doubt=given))
-    assert row.on_doubt == (given or ("hold" if broadcast else "resend"))
+    row = await row_of(flow, await take(flow, broadcast=broadcast, on_unknown=given))
+    assert row.on_unknown == (given or ("hold" if broadcast else "resend"))
 
 
 async def test_v1_says_nothing_of_it(flow: Flow) -> None:
-    extra = {"starts_at": clock.now() + clock.HOUR, "deliver_by": 1, "on_doubt": "hold"}
+    extra = {"starts_at": clock.now() + clock.HOUR, "deliver_by": 1, "on_unknown": "hold"}
     row = await row_of(flow, await flow.send("a@x.cn", **extra))
-    assert (row.starts_at, row.on_doubt) == (0, "resend")
+    assert (row.starts_at, row.on_unknown) == (0, "resend")
     assert row.expires_at == row.accepted_at + SINGLE_LIFE
 
 

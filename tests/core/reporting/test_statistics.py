@@ -80,11 +80,11 @@ async def fill(system: AppContext, own: Sequence[int], out: Sequence[int], count
                 "content": '{"subject":"s","text":"t"}',
                 "options": "{}",
                 "priority": 2,
-                "on_doubt": "hold",
+                "on_unknown": "hold",
                 "cursor": 0,
                 "accepted_at": at,
                 "state": "accepted" if pending else "expanded",
-                "size": len(found) + pending,
+                "audience_size": len(found) + pending,
                 "expires_at": at + clock.DAY,
             }
             id = await tx.value(insert(messages).returning(messages.c.id), message)
@@ -99,9 +99,9 @@ async def fill(system: AppContext, own: Sequence[int], out: Sequence[int], count
                     "priority": 2,
                     "due_at": at,
                     "epoch": 0,
-                    "charged": 0,
+                    "counted_tries": 0,
                     "tries": 0,
-                    "doubts": 0,
+                    "unknown_count": 0,
                     "created_at": at,
                     "updated_at": at,
                 }

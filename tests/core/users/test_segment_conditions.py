@@ -43,9 +43,9 @@ async def stored(flow: Flow, people: list[User]) -> None:
 
 async def _deliveries(tx: Any, people: list[User]) -> None:
     empty = {"audience": "{}", "content": "{}", "options": "{}", "priority": 2, "cursor": 0}
-    empty |= {"on_doubt": "hold", "state": "expanded", "size": 0, "accepted_at": 1}
+    empty |= {"on_unknown": "hold", "state": "expanded", "audience_size": 0, "accepted_at": 1}
     waiting = {"sender_id": 1, "reason": "", "priority": 2, "due_at": 0, "epoch": 0}
-    waiting |= {"charged": 0, "tries": 0, "doubts": 0}
+    waiting |= {"counted_tries": 0, "tries": 0, "unknown_count": 0}
     number = 0
     for user in people:
         for key, state, created, updated in user.deliveries:

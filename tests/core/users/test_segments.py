@@ -269,5 +269,5 @@ async def test_two_workers_expand_one_segment_once(
     for msgid in msgids:
         assert await reached(flow, msgid) == names(*range(18, 26))
     async with flow.system.database.read() as tx:
-        sizes = await tx.rows(select(messages.c.size, messages.c.state))
+        sizes = await tx.rows(select(messages.c.audience_size, messages.c.state))
     assert {tuple(row) for row in sizes} == {(8, "expanded")}

@@ -50,7 +50,7 @@ def test_a_channel_chooses_what_it_is_told() -> None:
 async def test_the_default_address_is_told(system: AppContext) -> None:
     flow = await told_flow(system)
     found = await message(system, await flow.send("a@example.cn"))
-    assert (found.callback_id, found.tells) == (1, 0b1_1111_1111)
+    assert (found.callback_id, found.event_mask) == (1, 0b1_1111_1111)
 
 
 async def test_a_request_names_its_own_address(system: AppContext) -> None:
@@ -81,7 +81,7 @@ async def test_with_the_switch_off_nothing_is_told(system: AppContext) -> None:
     flow = await told_flow(system, ChannelPolicy(callbacks=False))
     named = await flow.send("a@example.cn", callback={"url": "http://other.example/"})
     found = await message(system, named)
-    assert (found.callback_id, found.tells) == (None, 0)
+    assert (found.callback_id, found.event_mask) == (None, 0)
     await expanded(system)
     assert await told(system) == []
 
@@ -220,10 +220,10 @@ async def test_submitted_may_count_as_delivered(system: AppContext) -> None:
     await flow.send("a@example.cn", "b@example.cn")
     await expanded(system)
     one, two = await claimed(system)
-    tells = wanted(rules)
+    event_mask = wanted(rules)
     results = [
-        result(one, "sent", tells, attempt(250)),
-        result(two, "failed", tells, attempt(550)),
+        result(one, "sent", event_mask, attempt(250)),
+        result(two, "failed", event_mask, attempt(550)),
     ]
     async with system.database.write() as tx:
         await queue.record(tx, "me", results)
@@ -312,22 +312,22 @@ async def test_a_disabled_address_keeps_its_records(system: AppContext) -> None:
 # -- the price --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tells", [0, 0b1_1111_1111])
+@pytest.mark.parametrize("event_mask", [0, 0b1_1111_1111])
 async def test_recording_costs_a_statement_more_only_where_somebody_is_told(
-    system: AppContext, dialect: str, tells: int
+    system: AppContext, dialect: str, event_mask: int
 ) -> None:
-    flow = await told_flow(system, ChannelPolicy(callbacks=bool(tells)))
+    flow = await told_flow(system, ChannelPolicy(callbacks=bool(event_mask)))
     await flow.send(*(f"a{n}@example.cn" for n in range(200)))
     await expanded(system)
     mine = await claimed(system)
-    results = [result(row, "sent", tells, attempt(250)) for row in mine]
+    results = [result(row, "sent", event_mask, attempt(250)) for row in mine]
     statements: list[str] = []
     async with system.database.write() as tx:
         engine = _engine(tx)
         event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
         await queue.record(tx, "me", results)
-    assert len(statements) == (3 if tells else 2), statements
-    assert len(await told(system)) == (400 if tells else 0)
+    assert len(statements) == (3 if event_mask else 2), statements
+    assert len(await told(system)) == (400 if event_mask else 0)
 
 
 def _engine(tx: Any) -> Any:

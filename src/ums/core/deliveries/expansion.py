@@ -67,7 +67,7 @@ _ROUTE = (
 _CHECKED = (
     _ROUTE
     + " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
-    " due_at, epoch, charged, tries, doubts, variables, created_at, updated_at)"
+    " due_at, epoch, counted_tries, tries, unknown_count, variables, created_at, updated_at)"
     " SELECT f.message_id, COALESCE(p.sender_id, f.sender_id), f.userid, f.address,"
     " CASE WHEN f.problem NOT IN ('', 'suppressed') OR f.copy > 1 THEN 'invalid'"
     " WHEN f.problem <> '' THEN 'suppressed' WHEN f.halt = '' THEN 'queued'"
@@ -80,7 +80,7 @@ _CHECKED = (
     # Only among those that can have it: a blocked user takes nobody's address away.
     " FROM (SELECT w.*, row_number() OVER (PARTITION BY w.message_id, w.address, w.problem"
     " ORDER BY w.place) AS copy FROM (SELECT t.message_id, t.place, t.userid, t.address,"
-    " t.variables, m.sender_id, m.channel_id, m.spills, m.priority, m.halt, o.due_at,"
+    " t.variables, m.sender_id, m.channel_id, m.failover_allowed, m.priority, m.halt, o.due_at,"
     " CASE"
     " WHEN NOT t.known THEN 'no_user'"
     " WHEN t.address = '' THEN 'no_address'"
@@ -95,7 +95,7 @@ _CHECKED = (
     " m.channel_id AND k.address = t.address AND k.at > o.since) >= o.most THEN 'frequency_cap'"
     " ELSE '' END AS problem FROM target t JOIN messages m ON m.id = t.message_id LEFT JOIN"
     " $rows(o: message_id bigint, most int, since bigint, due_at bigint)"
-    " ON o.message_id = t.message_id) w) f LEFT JOIN route p ON f.spills"
+    " ON o.message_id = t.message_id) w) f LEFT JOIN route p ON f.failover_allowed"
     " AND p.channel_id = f.channel_id AND (f.place + f.message_id) % p.total >= p.low"
     " AND (f.place + f.message_id) % p.total < p.high ORDER BY f.message_id, f.place"
 )
@@ -157,11 +157,11 @@ _OWN_TAGS = Statement(
 _BY_ADDRESS = (Statement(_DIRECT), Statement(_DIRECT + _TOLD))
 _BY_USERID = (Statement(_LISTED), Statement(_LISTED + _TOLD))
 _DONE = Statement(
-    "UPDATE messages SET state = 'expanded', size = (SELECT count(*) FROM deliveries d"
+    "UPDATE messages SET state = 'expanded', audience_size = (SELECT count(*) FROM deliveries d"
     " WHERE d.message_id = messages.id) WHERE id IN (SELECT r.id FROM $rows(r: id bigint))"
 )
 _PLANNED = Statement(
-    "UPDATE messages SET plan = :plan, size = :size WHERE id = :id AND state <> 'expanded'"
+    "UPDATE messages SET plan = :plan, audience_size = :size WHERE id = :id AND state <> 'expanded'"
 )
 _MOVED = Statement("UPDATE messages SET cursor = :cursor WHERE id = :id")
 _LAST_USER = Statement("SELECT COALESCE(max(id), 0) FROM users")

@@ -78,7 +78,7 @@ _CLAIMED = Statement("SELECT count(*) FROM deliveries WHERE message_id = :id AND
 _COUNTS = Statement("SELECT state, count(*) FROM deliveries WHERE message_id = :id GROUP BY state")
 _DOUBTFUL = Statement(
     "SELECT count(*) FROM deliveries WHERE message_id = :id"
-    " AND state IN ('deferred', 'paused') AND doubts > 0"
+    " AND state IN ('deferred', 'paused') AND unknown_count > 0"
 )
 
 
@@ -95,8 +95,8 @@ class _Change:
 _PAUSE = _Change("state = 'paused', owner = NULL", ("claimed", "queued", "deferred"), ("at_dot",))
 # A delivery that was sent with an unknown outcome and waited for its second try may have arrived.
 _END = _Change(
-    "state = CASE WHEN doubts > 0 THEN 'unknown' ELSE 'cancelled' END,"
-    " reason = CASE WHEN doubts = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
+    "state = CASE WHEN unknown_count > 0 THEN 'unknown' ELSE 'cancelled' END,"
+    " reason = CASE WHEN unknown_count = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
     " THEN reason ELSE 'unknown_outcome' END, owner = NULL",
     ("claimed", "queued", "deferred", "paused"),
     ("at_dot",),

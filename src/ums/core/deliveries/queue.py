@@ -52,7 +52,7 @@ _CLAIM = Statement(
     " UPDATE deliveries SET state = 'claimed', owner = :owner, epoch = epoch + 1,"
     " updated_at = :at FROM due WHERE deliveries.id = due.id"
     " RETURNING deliveries.id, deliveries.message_id, deliveries.address, deliveries.epoch,"
-    " deliveries.charged, deliveries.tries, deliveries.doubts, deliveries.userid,"
+    " deliveries.counted_tries, deliveries.tries, deliveries.unknown_count, deliveries.userid,"
     " deliveries.variables"
 )
 _INTEND = Statement(
@@ -63,10 +63,10 @@ _INTEND = Statement(
 )
 _RECORD = Statement(
     "UPDATE deliveries SET state = r.state, reason = r.reason, due_at = r.due_at,"
-    " charged = r.charged, tries = r.tries, doubts = r.doubts,"
+    " counted_tries = r.counted_tries, tries = r.tries, unknown_count = r.unknown_count,"
     " owner = NULL, updated_at = :at"
     " FROM $rows(r: id bigint, epoch int, state text, reason text, due_at bigint,"
-    " charged smallint, tries smallint, doubts smallint)"
+    " counted_tries smallint, tries smallint, unknown_count smallint)"
     " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch AND $among(deliveries.id, r)"
     " AND ((deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot'))"
     # A reply that came after the row was given up tells the truth after all; a row that somebody
@@ -111,15 +111,15 @@ _FREE = Statement(
     " owner = NULL, updated_at = :at WHERE owner = :dead AND state = 'claimed'"
 )
 _DOUBTFUL = Statement(
-    "SELECT d.id, d.sender_id, d.tries, d.doubts, d.updated_at, m.on_doubt, m.expires_at"
+    "SELECT d.id, d.sender_id, d.tries, d.unknown_count, d.updated_at, m.on_unknown, m.expires_at"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id"
     " WHERE d.owner = :dead AND d.state = 'at_dot' LIMIT 5000 $lock(d)"
 )
 _DECIDE = Statement(
     "UPDATE deliveries SET state = r.state, reason = 'unknown_outcome', owner = NULL,"
-    " due_at = r.due_at, doubts = r.doubts, tries = r.tries,"
-    " charged = charged + 1,"
-    " updated_at = :at FROM $rows(r: id bigint, state text, due_at bigint, doubts smallint,"
+    " due_at = r.due_at, unknown_count = r.unknown_count, tries = r.tries,"
+    " counted_tries = counted_tries + 1,"
+    " updated_at = :at FROM $rows(r: id bigint, state text, due_at bigint, unknown_count smallint,"
     " tries smallint) WHERE deliveries.id = r.id AND deliveries.state = 'at_dot'"
 )
 _RETIRE = Statement("DELETE FROM workers WHERE owner = :dead")
@@ -155,9 +155,9 @@ class Claimed(Struct):
     message_id: int
     address: str
     epoch: int
-    charged: int
+    counted_tries: int
     tries: int
-    doubts: int
+    unknown_count: int
     userid: str = ""
     variables: str | None = None  # JSON: its own, for a template
     attributes: dict[str, Any] = {}  # its user's, where its message needs them
@@ -188,11 +188,11 @@ class Result(Struct):
     state: str
     reason: str
     due_at: int
-    charged: int
+    counted_tries: int
     tries: int
-    doubts: int
+    unknown_count: int
     attempt: Attempt | None
-    tells: int = 0  # its message's
+    event_mask: int = 0  # its message's
 
 
 async def ready(tx: Tx) -> list[tuple[int, int]]:
@@ -223,7 +223,7 @@ async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[Name]:
     tried = [r for r in stored if r.attempt is not None]
     if tried:
         await tx.run(_ATTEMPT, {"r": rows_json(_attempt(r) for r in tried)})
-    told = [(r.id, r.state) for r in stored if r.tells]
+    told = [(r.id, r.state) for r in stored if r.event_mask]
     if told:
         await outbox.note_states(tx, told)
     await _learn(tx, tried)
@@ -246,7 +246,7 @@ async def _learn(tx: Tx, tried: Sequence[Result]) -> None:
 
 
 def _state(r: Result) -> tuple[object, ...]:
-    return (r.id, r.epoch, r.state, r.reason, r.due_at, r.charged, r.tries, r.doubts)
+    return (r.id, r.epoch, r.state, r.reason, r.due_at, r.counted_tries, r.tries, r.unknown_count)
 
 
 def _attempt(r: Result) -> tuple[object, ...]:
@@ -295,22 +295,25 @@ async def bury(tx: Tx, dead: str, pause: int = FIRST_STEP) -> None:
     doubtful = await tx.rows(_DOUBTFUL, {"dead": dead})
     if doubtful:
         decided = [(row, *_decide(row, at, at + pause)) for row in doubtful]
-        rows = [(r.id, state, due, doubts, r.tries + 1) for r, state, due, doubts in decided]
+        rows = [
+            (r.id, state, due, unknown_count, r.tries + 1)
+            for r, state, due, unknown_count in decided
+        ]
         await tx.run(_DECIDE, {"r": rows_json(rows), "at": at})
         await tx.run(_ATTEMPT, {"r": rows_json(_lost(r) for r in doubtful)})
         return  # the rest, if any, and the worker's own row at the next call
     await tx.run(_RETIRE, {"dead": dead})
 
 
-def in_doubt(on_doubt: str, doubts: int, due: int, expires_at: int) -> bool:
+def in_doubt(on_unknown: str, unknown_count: int, due: int, expires_at: int) -> bool:
     """Whether a delivery of unknown outcome is sent again: once, and only by policy `resend`."""
-    return on_doubt == RESEND and doubts == 0 and due < expires_at
+    return on_unknown == RESEND and unknown_count == 0 and due < expires_at
 
 
 def _decide(row: Any, at: int, due: int) -> tuple[str, int, int]:
-    if in_doubt(row.on_doubt, row.doubts, due, row.expires_at):
+    if in_doubt(row.on_unknown, row.unknown_count, due, row.expires_at):
         return "deferred", due, 1
-    return "unknown", at, row.doubts
+    return "unknown", at, row.unknown_count
 
 
 def _lost(row: Any) -> tuple[object, ...]:

@@ -17,10 +17,10 @@ _LATE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 class Rules(Struct, frozen=True):
     """What a message says about its deliveries' retries."""
 
-    on_doubt: str
+    on_unknown: str
     expires_at: int
     doubt_pause: int = FIRST_STEP  # ms from an unknown outcome to the second try
-    tells: int = 0  # what its callback is told (core.webhooks.outbox)
+    event_mask: int = 0  # what its callback is told (core.webhooks.outbox)
 
 
 class Timing(Struct, frozen=True):
@@ -35,50 +35,50 @@ def settle(
     claimed: Claimed, sender_id: int, outcome: Outcome, rules: Rules, timing: Timing
 ) -> Result:
     """The result to store for `claimed` after this outcome."""
-    charged = claimed.charged + (outcome.charged or _wears_out(claimed, outcome))
-    state, due, doubts = _next(claimed, outcome, rules, charged, timing.ended_at)
+    counted_tries = claimed.counted_tries + (outcome.charged or _wears_out(claimed, outcome))
+    state, due, unknown_count = _next(claimed, outcome, rules, counted_tries, timing.ended_at)
     return Result(
         id=claimed.id,
         epoch=claimed.epoch,
         state=state,
         reason="" if state == "sent" else outcome.reason,
         due_at=due,
-        charged=charged,
+        counted_tries=counted_tries,
         tries=claimed.tries + 1,
-        doubts=doubts,
+        unknown_count=unknown_count,
         attempt=_attempt(sender_id, outcome, timing),
-        tells=rules.tells,
+        event_mask=rules.event_mask,
     )
 
 
-def expired(claimed: Claimed, now: int, tells: int = 0) -> Result:
+def expired(claimed: Claimed, now: int, event_mask: int = 0) -> Result:
     """The result of a delivery whose message's lifetime ended before it could be tried."""
-    return _untried(claimed, "expired", "expired", now, tells)
+    return _untried(claimed, "expired", "expired", now, event_mask)
 
 
-def unsendable(claimed: Claimed, reason: str, now: int, tells: int = 0) -> Result:
+def unsendable(claimed: Claimed, reason: str, now: int, event_mask: int = 0) -> Result:
     """The result of a delivery that no server can be offered (its mail cannot be built)."""
-    return _untried(claimed, "failed", reason, now, tells)
+    return _untried(claimed, "failed", reason, now, event_mask)
 
 
 def paced(claimed: Claimed, due: int, rules: Rules) -> Result:
     """The result of a delivery that has to wait for its turn with the recipient's domain."""
     state = "deferred" if claimed.tries else "queued"
-    return _untried(claimed, state, "domain_rate", min(due, rules.expires_at), rules.tells)
+    return _untried(claimed, state, "domain_rate", min(due, rules.expires_at), rules.event_mask)
 
 
-def _untried(claimed: Claimed, state: str, reason: str, now: int, tells: int) -> Result:
+def _untried(claimed: Claimed, state: str, reason: str, now: int, event_mask: int) -> Result:
     return Result(
         id=claimed.id,
         epoch=claimed.epoch,
         state=state,
         reason=reason,
         due_at=now,
-        charged=claimed.charged,
+        counted_tries=claimed.counted_tries,
         tries=claimed.tries,
-        doubts=claimed.doubts,
+        unknown_count=claimed.unknown_count,
         attempt=None,
-        tells=tells,
+        event_mask=event_mask,
     )
 
 
@@ -100,40 +100,40 @@ def defect(stage: Stage) -> Outcome:
 def _wears_out(claimed: Claimed, outcome: Outcome) -> bool:
     """Whether a free try is charged after all: a mail over which one connection after the other
     breaks is the cause of it, and must not come back as often as it likes."""
-    free = claimed.tries - claimed.charged
+    free = claimed.tries - claimed.counted_tries
     return outcome.reason in BROKEN and outcome.stage in _LATE and free >= FREE_TRIES
 
 
 def _next(
-    claimed: Claimed, outcome: Outcome, rules: Rules, charged: int, now: int
+    claimed: Claimed, outcome: Outcome, rules: Rules, counted_tries: int, now: int
 ) -> tuple[str, int, int]:
-    """(state, due, doubts)"""
+    """(state, due, unknown_count)"""
     if outcome.verdict is Verdict.SENT:
-        return "sent", now, claimed.doubts
+        return "sent", now, claimed.unknown_count
     if outcome.verdict is Verdict.REFUSED:
-        return "failed", now, claimed.doubts
+        return "failed", now, claimed.unknown_count
     if outcome.verdict is Verdict.UNKNOWN:
         due = now + rules.doubt_pause
-        if in_doubt(rules.on_doubt, claimed.doubts, due, rules.expires_at):
-            return "deferred", due, claimed.doubts + 1
-        return "unknown", now, claimed.doubts
-    delay = _delay(outcome, charged, free=charged == claimed.charged)
+        if in_doubt(rules.on_unknown, claimed.unknown_count, due, rules.expires_at):
+            return "deferred", due, claimed.unknown_count + 1
+        return "unknown", now, claimed.unknown_count
+    delay = _delay(outcome, counted_tries, free=counted_tries == claimed.counted_tries)
     if delay is None:
         # The short schedules end before the message's life does, and their end is a failure.
         ended = "expired" if outcome.schedule is Schedule.USUAL else "failed"
-        return ended, now, claimed.doubts
+        return ended, now, claimed.unknown_count
     if now + delay >= rules.expires_at:
-        return "expired", now, claimed.doubts
-    return "deferred", now + delay, claimed.doubts
+        return "expired", now, claimed.unknown_count
+    return "deferred", now + delay, claimed.unknown_count
 
 
-def _delay(outcome: Outcome, charged: int, *, free: bool) -> int | None:
+def _delay(outcome: Outcome, counted_tries: int, *, free: bool) -> int | None:
     hint = outcome.wait or 0
     if free:
         # The sender's rest decides when it goes on; the pause only keeps one bad delivery
         # from being tried without end.
         return MIN_PAUSE if outcome.scope is Scope.SENDER else max(hint, MIN_PAUSE)
-    delay = retry_delay(charged, outcome.schedule)
+    delay = retry_delay(counted_tries, outcome.schedule)
     return None if delay is None else max(hint, delay)
 
 

@@ -117,7 +117,7 @@ async def count_waiting(tx: Tx) -> int:
 async def _pending(tx: Tx) -> int:
     """Recipients of messages that are not stopped, who have no delivery yet."""
     made = select(func.count()).select_from(deliveries).join(messages).where(_EXPANDING)
-    sizes = select(func.coalesce(func.sum(messages.c.size), 0)).where(_EXPANDING)
+    sizes = select(func.coalesce(func.sum(messages.c.audience_size), 0)).where(_EXPANDING)
     return max(int(await tx.value(sizes)) - int(await tx.value(made)), 0)
 
 

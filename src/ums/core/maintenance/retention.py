@@ -45,7 +45,8 @@ _ATTEMPTS = Statement(
 )
 _DELIVERIES = Statement("DELETE FROM deliveries WHERE id IN (SELECT r.id FROM $rows(r: id bigint))")
 _SHRINK = Statement(
-    "UPDATE messages SET size = CASE WHEN size > :gone THEN size - :gone ELSE 0 END WHERE id = :id"
+    "UPDATE messages SET audience_size = CASE WHEN audience_size > :gone"
+    " THEN audience_size - :gone ELSE 0 END WHERE id = :id"
 )
 
 

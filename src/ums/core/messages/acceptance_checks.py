@@ -36,7 +36,7 @@ class Admission(Struct, frozen=True):
     halt: str = ""  # "approval" where a second person has to let it go
     asking: Asking = _NOBODY
     quota: Quota | None = None  # that it takes from
-    spills: bool = True  # any sender of the channel's route may carry it
+    failover_allowed: bool = True  # any sender of the channel's route may carry it
 
 
 async def admit(
@@ -63,16 +63,16 @@ async def admit(
     quota = broadcast_quota.quota_of(channel, broadcast=request.broadcast)
     if quota is not None:
         await broadcast_quota.check(system, quota)
-    spills = request.instance != sender.code  # it asked for this one, and gets no other
-    return Admission(sender, begins if begins > now else 0, halt, asking, quota, spills)
+    failover_allowed = request.instance != sender.code  # it asked for this one, and gets no other
+    return Admission(sender, begins if begins > now else 0, halt, asking, quota, failover_allowed)
 
 
 async def telling(
     system: AppContext, channel: Channel, request: SendRequest
 ) -> tuple[int | None, int]:
-    """(id, tells) of the callback address that is told of the message, (None, 0) for none
+    """(id, event_mask) of the callback address that is told of the message, (None, 0) for none
     (ums-spec 3.6). Raises Invalid for a URL that is not one of the channel's."""
-    url, tells = request.callback.url, wanted(channel.rules)
+    url, event_mask = request.callback.url, wanted(channel.rules)
     address = _address(channel, url)
     if url and address is None and system.directory.doubt():
         # Another process may have verified it a moment ago.
@@ -80,7 +80,7 @@ async def telling(
         address = _address(now.channel_ids.get(channel.id, channel), url)
     if url and address is None:
         raise Invalid("callback_unknown")
-    return (None, 0) if address is None or not tells else (address, tells)
+    return (None, 0) if address is None or not event_mask else (address, event_mask)
 
 
 def _address(channel: Channel, url: str | None) -> int | None:

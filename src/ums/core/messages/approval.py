@@ -218,6 +218,6 @@ def _shown(row: Any, own: set[int]) -> Waiting:
         own=row.id in own,
         subject=msgspec.json.decode(row.content, type=Content).subject,
         broadcast=bool(row.broadcast),
-        audience=row.size,
+        audience=row.audience_size,
         accepted_at=clock.iso(row.accepted_at),
     )

@@ -24,7 +24,7 @@ PAUSED_AT_ONCE: Final = 50  # messages
 
 _TO_SEVERAL = Statement(
     "SELECT m.msgid FROM messages m WHERE m.expires_at > :at AND m.starts_at <= :at"
-    " AND m.size > 1"
+    " AND m.audience_size > 1"
     " AND m.priority <> 1 AND m.halt = '' AND m.halt_reason = ''"
     " AND ((m.sender_id = :sender AND m.state <> 'expanded')"
     " OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = m.id AND d.sender_id = :sender"
@@ -57,7 +57,7 @@ async def pause_refused(system: AppContext, message: int, words: str) -> None:
     let go on after that goes on."""
     async with system.database.read() as tx:
         row = await tx.first(select(messages).where(messages.c.id == message))
-    if row is not None and row.halt_reason != CONTENT and row.size > 1:
+    if row is not None and row.halt_reason != CONTENT and row.audience_size > 1:
         with suppress(Refused, Invalid, NotFound):
             await control.pause(system, None, row.msgid, why=Why(CONTENT, words[:1000]))
 

@@ -91,7 +91,7 @@ def _request(asked: MessageRequest, audience: Audience) -> SendRequest:
         rule_id=asked.strategy or 0,
         starts_at=_moment(asked.starts_at, "starts_at") or 0,
         deliver_by=_moment(asked.deliver_by, "deliver_by"),
-        on_doubt=asked.on_doubt,
+        on_unknown=asked.on_unknown,
     )
 
 

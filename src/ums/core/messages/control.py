@@ -124,7 +124,7 @@ async def tally(tx: Tx, message: int) -> Tally:
     """The message's recipients, counted in one snapshot (`Database.read`)."""
     row = await tx.first(select(messages).where(messages.c.id == message))
     counts = await holds.counts(tx, message)
-    pending = 0 if row.state == "expanded" else max(row.size - sum(counts.values()), 0)
+    pending = 0 if row.state == "expanded" else max(row.audience_size - sum(counts.values()), 0)
     kept = sum(counts.get(state, 0) for state in (*WAITING, PAUSED)) + pending
     claimed, cancelled = counts.get("claimed", 0), counts.get("cancelled", 0)
     doubtful = await holds.doubtful(tx, message) if row.halt in ENDS else 0

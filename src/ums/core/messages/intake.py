@@ -35,20 +35,20 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _INSERT = Statement(
     "INSERT INTO messages (msgid, channel_id, sender_id, audience, content, options, broadcast,"
-    " origin, template_id, template_version, callback_id, tells, priority, on_doubt, state,"
-    " cursor, size, accepted_at, expires_at, black_id, white_id, halt, halted_at,"
+    " origin, template_id, template_version, callback_id, event_mask, priority, on_unknown, state,"
+    " cursor, audience_size, accepted_at, expires_at, black_id, white_id, halt, halted_at,"
     " starts_at,"
-    " spills, asker_id, owner_id, requested_by, requested_from)"
+    " failover_allowed, asker_id, owner_id, requested_by, requested_from)"
     " SELECT msgid, channel_id, sender_id, audience, content, options, broadcast, origin,"
-    " template_id, template_version, callback_id, tells, priority, on_doubt, 'accepted', 0,"
-    " size,"
-    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at, spills,"
+    " template_id, template_version, callback_id, event_mask, priority, on_unknown, 'accepted', 0,"
+    " audience_size,"
+    " accepted_at, expires_at, black_id, white_id, halt, halted_at, starts_at, failover_allowed,"
     " asker_id, owner_id, requested_by, requested_from"
     " FROM $rows(r: msgid text, channel_id bigint, sender_id bigint, audience text, content text,"
     " options text, broadcast boolean, origin text, template_id bigint, template_version int,"
-    " callback_id bigint, tells int, priority smallint, on_doubt text, size bigint,"
+    " callback_id bigint, event_mask int, priority smallint, on_unknown text, audience_size bigint,"
     " accepted_at bigint, expires_at bigint, black_id bigint, white_id bigint, halt text,"
-    " halted_at bigint, starts_at bigint, spills boolean, asker_id bigint,"
+    " halted_at bigint, starts_at bigint, failover_allowed boolean, asker_id bigint,"
     " owner_id bigint,"
     " requested_by text, requested_from text)"
     # SQLite needs the WHERE to tell a join's ON from the conflict clause; harmless elsewhere.
@@ -88,7 +88,7 @@ class Draft(Struct):
     files: list[Attached]
     origin: str
     callback_id: int | None
-    tells: int
+    event_mask: int
     key: str | None
     body_hash: str
     now: int
@@ -189,7 +189,7 @@ class Intake:
         try:
             check_times(request, clock.now())
             admission = await admit(self._system, channel, request, origin=origin)
-            callback_id, tells = await telling(self._system, channel, request)
+            callback_id, event_mask = await telling(self._system, channel, request)
         except UmsError:
             # What was accepted once is answered as then, also where the rules say no by now.
             msgid = await self._known(channel, key, body_hash)
@@ -205,7 +205,7 @@ class Intake:
             files=await self._files(channel, request, key, body_hash),
             origin=origin,
             callback_id=callback_id,
-            tells=tells,
+            event_mask=event_mask,
             key=key,
             body_hash=body_hash,
             now=clock.now(),
@@ -344,9 +344,9 @@ def _row(draft: Draft) -> tuple[object, ...]:
         request.template_id,
         request.template_version,
         draft.callback_id,
-        draft.tells,
+        draft.event_mask,
         request.priority,
-        request.on_doubt or (HOLD if request.broadcast else RESEND),
+        request.on_unknown or (HOLD if request.broadcast else RESEND),
         request.audience.known_size,
         draft.now,
         expiry(request, starts_at),
@@ -355,7 +355,7 @@ def _row(draft: Draft) -> tuple[object, ...]:
         admission.halt,
         draft.now if admission.halt else None,
         admission.starts_at,
-        admission.spills,
+        admission.failover_allowed,
         admission.asking.asker_id,
         admission.asking.owner_id,
         draft.by.actor,

@@ -90,7 +90,7 @@ class MessageRequest(Struct, frozen=True, forbid_unknown_fields=True):
         Literal[1, 2, 3] | None,
         Meta(description="1 urgent, 2 normal, 3 bulk; null: everyone, tags, segments 3, else 2."),
     ] = None
-    on_doubt: Annotated[
+    on_unknown: Annotated[
         Literal["hold", "resend"] | None,
         Meta(description="After an unknown outcome; null: everyone is held, others are resent."),
     ] = None

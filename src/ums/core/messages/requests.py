@@ -107,7 +107,7 @@ class SendRequest(Struct, frozen=True):
     # What /v1 has no words for (core.messages.scheduling). Times are ms.
     starts_at: int = 0  # not sent before; 0: at once
     deliver_by: int | None = None  # the end of its lifetime, if not the usual
-    on_doubt: Literal["hold", "resend"] | None = None  # if not the usual
+    on_unknown: Literal["hold", "resend"] | None = None  # if not the usual
 
 
 def parse(body: bytes, *, broadcast: bool) -> SendRequest:

@@ -36,9 +36,9 @@ _END = Statement(
 _AGAIN = Statement(
     "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
     " reason = CASE WHEN reason = 'expired' THEN '' ELSE reason END, due_at = :at,"
-    " charged = 0,"
-    " doubts = CASE WHEN state = 'unknown' AND doubts = 0 THEN 1"
-    " ELSE doubts END,"
+    " counted_tries = 0,"
+    " unknown_count = CASE WHEN state = 'unknown' AND unknown_count = 0 THEN 1"
+    " ELSE unknown_count END,"
     " updated_at = :at WHERE message_id = :message AND id > :after AND id <= :last"
     " AND state IN (SELECT s.state FROM $rows(s: state text))" + _FILTER
 )

@@ -144,9 +144,11 @@ async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | 
     counts = info.counts
     waiting = sum(counts.get(state, 0) for state in ("pending", "queued", "claimed", "at_dot"))
     rate = await _rate(tx, info.msgid, now)
-    spills = await tx.value(select(messages.c.spills).where(messages.c.msgid == info.msgid))
+    failover_allowed = await tx.value(
+        select(messages.c.failover_allowed).where(messages.c.msgid == info.msgid)
+    )
     channel = snapshot.channels.get(info.channelkey)
-    carriers = await _carriers(tx, channel, info.sender, named=not spills)
+    carriers = await _carriers(tx, channel, info.sender, named=not failover_allowed)
     cause, until = await _bottleneck(
         tx, channel, info, carriers=carriers, left=waiting, rate=rate, now=now
     )

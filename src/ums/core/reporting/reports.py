@@ -57,7 +57,7 @@ class MessageInfo(Struct, frozen=True):
     halt_detail: str  # the server's words, or the sender's code
     subject: str
     priority: int
-    on_doubt: str
+    on_unknown: str
     accepted_at: str
     requested_by: str  # operator:NAME, token:ID:NAME, channel:KEY or local; "" before that was kept
     requested_from: str  # the address of whoever asked; "" for a command
@@ -321,7 +321,7 @@ async def _counts(tx: Tx, ids: list[int]) -> dict[int, dict[str, int]]:
 
 def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
     # Between two chunks the rest of the audience has no rows yet.
-    pending = 0 if row.state == "expanded" else max(row.size - sum(counts.values()), 0)
+    pending = 0 if row.state == "expanded" else max(row.audience_size - sum(counts.values()), 0)
     shown = {**counts, "pending": pending} if pending else counts
     return MessageInfo(
         msgid=row.msgid,
@@ -333,7 +333,7 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
         halt_detail=row.halt_detail if row.halt == "paused" else "",
         subject=_subject(row.content),
         priority=row.priority,
-        on_doubt=row.on_doubt,
+        on_unknown=row.on_unknown,
         accepted_at=clock.iso(row.accepted_at),
         requested_by=row.requested_by,
         requested_from=row.requested_from,

@@ -109,7 +109,7 @@ def _counted(shape: Shape) -> Statement:
         )
     group = _GROUP[by].replace("d.", "m.")
     series = _BUCKETS if by in ("day", "hour") else ""
-    rest = "m.size - (SELECT count(*) FROM deliveries d WHERE d.message_id = m.id)"
+    rest = "m.audience_size - (SELECT count(*) FROM deliveries d WHERE d.message_id = m.id)"
     return Statement(
         f"SELECT {group}, count(*), COALESCE(sum(CASE WHEN m.state = 'expanded' THEN 0"
         f" WHEN {rest} > 0 THEN {rest} ELSE 0 END), 0)"

@@ -45,8 +45,8 @@ _MOVE = Statement(
     "UPDATE deliveries SET sender_id = :heir, updated_at = :at FROM (SELECT d.id"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.sender_id = :sender"
     " AND d.state IN ('queued', 'deferred') AND d.due_at <= :at AND d.priority >= :priority"
-    " AND d.doubts = 0 AND (d.charged = 0 OR d.charged >= :patient)"
-    " AND m.channel_id = :channel AND m.spills"
+    " AND d.unknown_count = 0 AND (d.counted_tries = 0 OR d.counted_tries >= :patient)"
+    " AND m.channel_id = :channel AND m.failover_allowed"
     " ORDER BY d.priority, d.due_at, d.id LIMIT :limit $lock(d)) AS moved"
     " WHERE deliveries.id = moved.id"
 )

@@ -40,10 +40,12 @@ messages = table(
     Column("black_id", Id),
     Column("white_id", Id),
     Column("callback_id", Id),  # the address that is told of it
-    Column("tells", Integer, nullable=False, server_default="0"),  # bit n: records of type n
+    Column("event_mask", Integer, nullable=False, server_default="0"),  # bit n: records of type n
     Column("priority", SmallInteger, nullable=False),
-    Column("spills", Boolean, nullable=False, server_default=false()),  # by any of the route
-    Column("on_doubt", String(10), nullable=False),  # hold | resend, when the outcome is unknown
+    Column(
+        "failover_allowed", Boolean, nullable=False, server_default=false()
+    ),  # by any of the route
+    Column("on_unknown", String(10), nullable=False),  # hold | resend, when the outcome is unknown
     Column("state", String(12), nullable=False),  # accepted | expanded
     # What keeps it from being sent: approval | paused | cancelled | retracted | refused
     Column("halt", String(12), nullable=False, server_default=""),
@@ -56,7 +58,7 @@ messages = table(
     Column(
         "plan", Text
     ),  # JSON, core.deliveries.expansion.Plan: what the expansion found at its start
-    Column("size", BigInteger, nullable=False),
+    Column("audience_size", BigInteger, nullable=False),
     Column("accepted_at", Time, nullable=False, index=True),
     Column("expires_at", Time, nullable=False, index=True),
     Index("ix_messages_channel", "channel_id", "id"),
@@ -117,9 +119,11 @@ deliveries = table(
     Column("due_at", Time, nullable=False),
     Column("owner", String(40)),  # the worker that holds it
     Column("epoch", Integer, nullable=False),  # grows with each claim: the fence against zombies
-    Column("charged", SmallInteger, nullable=False),  # attempts that count for the schedule
+    Column("counted_tries", SmallInteger, nullable=False),  # attempts that count for the schedule
     Column("tries", SmallInteger, nullable=False),  # all attempts
-    Column("doubts", SmallInteger, nullable=False),  # times it was resent after an unknown outcome
+    Column(
+        "unknown_count", SmallInteger, nullable=False
+    ),  # times it was resent after an unknown outcome
     Column("variables", Text),  # JSON: its recipient's own, for a template
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),

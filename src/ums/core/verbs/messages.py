@@ -23,7 +23,7 @@ class Send(Struct):
     key: str | None = None
     at: str | None = None
     deliver_by: str | None = None
-    on_doubt: Literal["hold", "resend"] | None = None
+    on_unknown: Literal["hold", "resend"] | None = None
 
 
 class MessageShow(Struct):
@@ -47,13 +47,13 @@ async def _send(system: AppContext, intake: Intake, p: Send) -> object:
     system.directory.forget()
     channel = channels.find(await system.directory.now(), p.channel)
     body = msgspec.json.encode(p.body)
-    if p.at is None and p.deliver_by is None and p.on_doubt is None:
+    if p.at is None and p.deliver_by is None and p.on_unknown is None:
         return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key, origin="cli")
     request = msgspec.structs.replace(
         parse(body, broadcast=p.broadcast),
         starts_at=moment(p.at, "at") if p.at else 0,
         deliver_by=moment(p.deliver_by, "deliver_by") if p.deliver_by else None,
-        on_doubt=p.on_doubt,
+        on_unknown=p.on_unknown,
     )
     return await intake.take(channel, request, msgspec.json.encode(p), key=p.key, origin="cli")
 

@@ -1,7 +1,7 @@
 """What is to be told: one record per event of a delivery.
 
 Everything here runs in the transaction that makes the state it tells of, so that neither is
-without the other (reliability.md, I6). A message says in `tells` which types it wants, and in
+without the other (reliability.md, I6). A message says in `event_mask` which types it wants, and in
 `callback_id` to whom they go; both were settled when it was accepted, so later changes of the
 channel's rules do not matter. For messages without a callback none of this is called.
 """
@@ -27,7 +27,7 @@ RETRACTION_FAILED: Final = 8
 TYPES: Final = range(9)
 WITH_ERROR: Final = (INVALID, SUBMISSION_FAILED, DELIVERY_FAILED, RETRACTION_FAILED)
 
-FOLLOWS: Final = 9  # the bit of `tells` that lets a record of type 4 follow each of type 2
+FOLLOWS: Final = 9  # the bit of `event_mask` that lets a record of type 4 follow each of type 2
 
 OF_STATE: Final = {"sent": SUBMITTED, "failed": SUBMISSION_FAILED, "expired": SUBMISSION_FAILED}
 """What an attempt's end tells. `unknown` tells nothing: nobody knows anything yet."""
@@ -51,7 +51,7 @@ _NOTE = (
     f" WHEN {{type}} IN (3, 5) THEN d.reason || COALESCE({_REPLY}, '') ELSE '' END"
     " FROM {source} JOIN messages m ON m.id = d.message_id"
     " JOIN callback_addresses a ON a.id = m.callback_id AND a.state <> 'deleted'"
-    " WHERE ((m.tells >> {type}) & 1) = 1{where} ORDER BY d.id, {type}"
+    " WHERE ((m.event_mask >> {type}) & 1) = 1{where} ORDER BY d.id, {type}"
 )
 _EACH = Statement(
     _NOTE.format(
@@ -59,7 +59,7 @@ _EACH = Statement(
         source="$rows(r: id bigint, type int)"
         " JOIN (SELECT 0 AS follows UNION ALL SELECT 1) f ON f.follows = 0 OR r.type = 2"
         " JOIN deliveries d ON d.id = r.id AND $among(d.id, r)",
-        where=f" AND (f.follows = 0 OR ((m.tells >> {FOLLOWS}) & 1) = 1)",
+        where=f" AND (f.follows = 0 OR ((m.event_mask >> {FOLLOWS}) & 1) = 1)",
     )
 )
 _EXPANDED = Statement(
@@ -83,7 +83,7 @@ _OF_MESSAGE = Statement(
 
 
 def wanted(rules: ChannelPolicy) -> int:
-    """`tells` of a message of a channel with these rules; 0: it wants to be told nothing."""
+    """`event_mask` of a message of a channel with these rules; 0: it wants to be told nothing."""
     bits = sum(1 << type for type in set(rules.statuses) if type in TYPES)
     if not rules.callbacks or not bits:
         return 0

@@ -246,7 +246,7 @@ class JobSource:
         """Make `job` ready to go; False when it does not go, which is then recorded."""
         now, rules = clock.now(), job.mail.rules
         if rules.expires_at <= now:
-            await self._journal.record(retry_policy.expired(job.claimed, now, rules.tells))
+            await self._journal.record(retry_policy.expired(job.claimed, now, rules.event_mask))
             return False
         if job.mail.settings != self.sender.settings:
             await self._journal.release(job.claimed)  # built for the account as it was
@@ -254,7 +254,7 @@ class JobSource:
         problem = job.render(self._signer, self._mark)
         if problem is not None:
             log.warning("a mail cannot be built", id=job.claimed.id, problem=problem[1])
-            unsendable = retry_policy.unsendable(job.claimed, problem[0], now, rules.tells)
+            unsendable = retry_policy.unsendable(job.claimed, problem[0], now, rules.event_mask)
             await self._journal.record(unsendable)
             return False
         job.started_at, job.clock = now, time.monotonic()

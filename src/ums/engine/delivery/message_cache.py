@@ -148,7 +148,7 @@ class MessageCache:
             settings=sender.settings,
             from_address=transports.read(sender.settings).from_address,
             date=max(row.accepted_at, row.starts_at),
-            rules=Rules(row.on_doubt, row.expires_at, self._doubt_pause, row.tells),
+            rules=Rules(row.on_unknown, row.expires_at, self._doubt_pause, row.event_mask),
             letter=letter,
             para=stored.para,
             shared=letter is None or letter.version.shared(stored.para),
@@ -209,12 +209,12 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Atta
         messages.c.content,
         messages.c.template_id,
         messages.c.template_version,
-        messages.c.on_doubt,
+        messages.c.on_unknown,
         messages.c.broadcast,
         messages.c.accepted_at,
         messages.c.starts_at,
         messages.c.expires_at,
-        messages.c.tells,
+        messages.c.event_mask,
     ).where(messages.c.id.in_(ids))
     rows = list(await tx.rows(query))
     attached: dict[int, list[_Attached]] = {}

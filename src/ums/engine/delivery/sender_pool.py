@@ -351,7 +351,7 @@ class SenderPool:
         timing = Timing(job.started_at, ended, duration)
         result = retry_policy.settle(claimed, self.sender.id, outcome, job.mail.rules, timing)
         worn_out = outcome.reason in BROKEN and session.carried and outcome.stage is not Stage.DOT
-        if worn_out and result.charged == claimed.charged:
+        if worn_out and result.counted_tries == claimed.counted_tries:
             result.due_at = min(result.due_at, ended)  # a session that wore out is nobody's fault
         await self._journal.record(result)
         self._judge.note(self.sender.id, claimed.message_id, claimed.address, outcome)
