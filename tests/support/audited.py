@@ -48,6 +48,7 @@ EVENTS: Final = {
     "template.test": "a test mail, whose message is the record",
     "suppression.held_back": "UMS says why it suppresses nobody for now",
     "restored.hold": "UMS says that it found a restored backup, and holds what waits",
+    "restored.confirm": "changes nothing where nothing is held",
     "provider_events.take": "what a provider tells; the deliveries keep it",
     "secret.acknowledge": "somebody has kept a secret, which is then shown no more",
     "draft.keep": "a mail that is being written: its text must not outlive it",
