@@ -8,7 +8,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
-from ums.core.audit import audit_log
 from ums.core.common.pagination import Page
 from ums.core.deliveries import mailbox_polling
 from ums.core.maintenance import health_checks
@@ -256,7 +255,6 @@ async def resume_sender(system: System, request: Call, code: FromPath[str]) -> R
 @post("/api/senders/{code:str}/test", scope="senders:write", channels="all", status_code=200)
 async def test_sender(system: System, code: FromPath[str], data: JSONBody[Trial]) -> TestReport:
     """Connect and log in, and send a test mail to `to`. A good test ends a rest."""
-    audit_log.about(f"{code} to {data.to}" if data.to else code)
     return await connection_test.run(system, code, data.to)
 
 

@@ -16,7 +16,6 @@ from ums.console.export import heads, saved_as, stream_csv
 from ums.console.forms import lists, whole
 from ums.console.rendering import XLSX, AnyRequest, go, page
 from ums.console.stream_guard import watched
-from ums.core.audit import audit_log
 from ums.core.identity.principals import Principal
 from ums.core.messages import resolve_unknown
 from ums.core.reporting import reports
@@ -85,7 +84,6 @@ async def export(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
     """The deliveries that the page's filters leave."""
-    _note(msgid, filters(request))
     parts = _parts(system, visitor.caller, msgid, filters(request))
     return await stream_csv(request, "deliveries.csv", _EXPORTED, parts)
 
@@ -100,18 +98,11 @@ async def export_workbook(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
     """The same as a workbook."""
-    _note(msgid, filters(request))
     parts = _parts(system, visitor.caller, msgid, filters(request))
     file = await temporary_file(system.settings.data_dir, ".xlsx", partial(_workbook, parts=parts))
     return Stream(
         watched(request, pieces_of(file)), media_type=XLSX, headers=saved_as("deliveries.xlsx")
     )
-
-
-def _note(msgid: str, asked: dict[str, str]) -> None:
-    """The audit log names what of the message was exported."""
-    chosen = ", ".join(f"{name} {value}" for name, value in asked.items() if value)
-    audit_log.about(f"{msgid}, {chosen}" if chosen else msgid)
 
 
 async def _parts(

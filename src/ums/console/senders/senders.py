@@ -10,7 +10,6 @@ from litestar.response import Stream
 from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.rendering import AnyRequest, go, page, render, streamed
-from ums.core.audit import audit_log
 from ums.core.channels import channels
 from ums.core.maintenance import health_checks
 from ums.core.messages import auto_pause
@@ -206,7 +205,6 @@ async def test_sender(
     """The connection doctor, step by step; with an address a test mail goes there."""
     to = (await given(request)).get("to", "").strip()
     sender = await senders.show(system, code)
-    audit_log.about(f"{code} to {to}" if to else code)
     try:
         steps = await connection_test.begin(system, code, to or None)
     except UmsError as error:
