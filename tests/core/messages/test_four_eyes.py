@@ -10,8 +10,10 @@ from sqlalchemy import select, update
 from support.flow import Flow, open_flow
 from support.ruling import rule
 from ums.core.audit import audit_log
+from ums.core.audit.audit_log import LONGEST_ACTOR
 from ums.core.channels import channels
 from ums.core.channels.policy import with_changes
+from ums.core.common import operator_names
 from ums.core.context.app_context import AppContext
 from ums.core.identity import actors, api_tokens, grants, operators
 from ums.core.identity.api_tokens import NewToken
@@ -110,10 +112,12 @@ async def test_a_token_of_nobody_and_the_command_are_themselves(flow: Flow) -> N
 
 
 async def test_a_long_name_is_the_same_person(flow: Flow) -> None:
-    name = "z" * 60
+    """The audit log and tokens name all of the longest name that an operator may have."""
+    name = "z" * operator_names.LONGEST
+    assert len(f"operator:{name}") <= LONGEST_ACTOR
     await operators.create(flow.system, name, "a staple that is correct")
-    msgid = await by_hand(flow, f"operator:{name}"[:60])
-    maker = await token_of(flow, f"operator:{name}"[:60])
+    msgid = await by_hand(flow, f"operator:{name}")
+    maker = await token_of(flow, f"operator:{name}")
     await refused(flow, msgid, maker)
 
 
