@@ -131,6 +131,12 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @pytest.fixture
+def deep(request: pytest.FixtureRequest) -> bool:
+    """Whether more requests are wanted than usual."""
+    return _option(request, "--requests") > REQUESTS
+
+
+@pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
     return _option(request, "--kills")
 

@@ -20,18 +20,22 @@ async def world(shared: Door) -> World:
     return await make(shared)
 
 
-def spoiled(schema: dict[str, Any], made: Any) -> Iterator[Any]:
+def spoiled(schema: dict[str, Any], made: Any, around: tuple[str, ...] = ()) -> Iterator[Any]:
     """`made` with an edge in the place of each of its numbers, whatever they are within."""
+    name = schema.get("$ref", "")
+    if name in around:
+        return  # a schema within itself
+    around = (*around, name) if name else around
     schema = resolved(schema, DOCUMENT)
     for choice in schema.get("anyOf", ()):
-        yield from spoiled(choice, made)
+        yield from spoiled(choice, made, around)
     if schema.get("type") in ("integer", "number"):
         yield from EDGES
     for name, inner in schema.get("properties", {}).items():
-        for edge in spoiled(inner, {}):
+        for edge in spoiled(inner, {}, around):
             yield {**(made if isinstance(made, dict) else {}), name: edge}
     if "items" in schema:
-        for edge in spoiled(schema["items"], {}):
+        for edge in spoiled(schema["items"], {}, around):
             yield [edge]
 
 

@@ -161,7 +161,9 @@ async def test_rules_are_shown_whole_and_changed_one_by_one(shared: Door, admin:
     [
         ({"zone": "Nowhere/None"}, "bad_rule"),
         ({"statuses": [9]}, "bad_rule"),
-        ({"colour": 1}, "misfit"),
+        ({"colour": 1}, "unknown_field"),
+        ({"colour": None}, "unknown_field"),
+        ({"approval_from": 1.5}, "misfit"),
         ({"quiet_hours": {"start": "8", "end": "9", "action": "delay"}}, "bad_rule"),
         ({"broadcasts_per_day": -1}, "bad_rule"),
     ],
@@ -271,3 +273,19 @@ async def test_the_audit_chain_is_verified_and_signed(door: Door) -> None:
     assert state.body["verified"] == proof.body
     assert state.body["checkpoint"] == made.body
     assert (await door.get("/api/audit/chain", bound)).status == 403
+
+
+async def test_what_is_there_is_a_conflict(shared: Door, admin: Token) -> None:
+    for path, body, reason in (
+        ("/api/words", {"word": "twice told"}, "word_known"),
+        ("/api/reply-rules", {"text": "told twice", "reason": "rate"}, "rule_known"),
+    ):
+        assert (await shared.post(path, body, admin)).status == 201
+        assert (await shared.post(path, body, admin)).told == (409, 4004, reason)
+
+
+async def test_names_differ_by_case(shared: Door, admin: Token) -> None:
+    for name in ("Case", "case"):
+        assert (await shared.post("/api/channels", {"name": name}, admin)).status == 201
+    taken = await shared.post("/api/channels", {"name": "case"}, admin)
+    assert taken.told == (409, 4004, "name_taken")

@@ -26,12 +26,13 @@ from schemathesis.core.failures import FailureGroup
 
 from support import probes
 from support.contract import (
-    MADE,
     Unsaid,
     bytes_over,
     hidden_break,
+    lean,
     odd_host,
     refused,
+    set_twice,
     unprintable,
     unstorable,
     validator,
@@ -45,24 +46,6 @@ from ums.mail.mime.builder import File
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "v1-openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(SCHEMA.read_text("utf-8"))
-
-
-ANSWERS = {"responses", "UserReport"}  # they are as long as they are
-
-
-def lean(part: Any) -> Any:
-    """The same with short arrays: of long ones most of the time goes into making them up. Where
-    texts are made for a format they are not made for its pattern, which says less."""
-    if isinstance(part, list):
-        return [lean(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    found = {key: value if key in ANSWERS else lean(value) for key, value in part.items()}
-    if found.get("format") in MADE:
-        del found["pattern"]
-    if "maxItems" in found or "array" in found.get("type", ()):
-        found["maxItems"] = min(found.get("maxItems", 3), 3)
-    return found
 
 
 schema = schemathesis.openapi.from_dict(lean(DOCUMENT))
@@ -96,16 +79,6 @@ STATE = {
     "user_unknown",
 }
 """Reasons that what is stored decides, and not the shape of the request."""
-
-
-def set_twice(body: Any) -> bool:
-    """Whether an entry has a kind both of itself and in `set`, or by two names of one bind id."""
-    return any(
-        name in KINDS or name == "attributes"
-        for entry in body
-        for name in (entry.get("set") or {})
-        if entry.get(name) is not None
-    )
 
 
 UNSAID = {
@@ -294,7 +267,7 @@ MORE = [
 @pytest.mark.usefixtures("_told_by_reason")
 @pytest.mark.parametrize(("label", "base"), EXAMPLES + MORE, ids=lambda value: str(value)[:30])
 async def test_each_member_is_taken_as_described(
-    callers: Callers, shared: Door, label: str, base: Any
+    callers: Callers, shared: Door, label: str, base: Any, deep: bool
 ) -> None:
     """Whatever stands in its place: taken where it fits, and refused where it does not."""
     path = label.partition(" ")[2]
@@ -304,7 +277,7 @@ async def test_each_member_is_taken_as_described(
     if "postgresql" in shared.system.settings.database_url:
         return  # takes the same
     wrong: list[Any] = []
-    for place, body in probes.bodies(schema_of(path), DOCUMENT, base):
+    for place, body in probes.bodies(schema_of(path), DOCUMENT, base, deep=deep):
         callers.bind(body)
         answer = await shared.post(path, body, who)
         failed = answer.body.get("data") or {"fail": []}
@@ -321,7 +294,7 @@ async def template_of(door: Door, channel: OneChannel) -> int:
     return (await door.post(path, body, await door.api_token())).body["id"]
 
 
-def test_the_reasons_are_ours() -> None:
+async def test_the_reasons_are_ours() -> None:
     assert set(WORDS) >= STATE | set(UNSAID)
 
 

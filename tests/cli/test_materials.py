@@ -64,7 +64,7 @@ def test_rules_that_cannot_be_kept(ums: Ums) -> None:
     before = ums("channel", "rules", "1234", "--json").json
     for given, reason in (
         ('{"zone": "Mars/Olympus"}', "bad_rule"),
-        ('{"nothing": 1}', "misfit"),
+        ('{"nothing": 1}', "unknown_field"),
         ("[]", "command"),
         ("{", "command"),
     ):

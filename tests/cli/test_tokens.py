@@ -22,7 +22,11 @@ def test_a_token_from_its_making_to_its_end(sending: Ums) -> None:
 
 def test_tokens_that_cannot_be(sending: Ums) -> None:
     wrong = sending("token", "create", "x", "--scope", "everything", "--json")
-    assert (wrong.error["code"], wrong.error["reason"]) == (4004, "misfit")
+    assert (wrong.error["code"], wrong.error["reason"]) == (4004, "scope_unknown")
+    any_scope = sending("token", "create", "x", "--scope", "*").complaint
+    assert "there is no scope *" in any_scope
+    assert "users:read" in any_scope
+    assert "admin" in any_scope
     nowhere = sending("token", "create", "x", "--scope", "admin", "--channel", "5678", "--json")
     assert nowhere.error["reason"] == "channel_unknown"
     never = sending("token", "create", "x", "--scope", "admin", "--days", "-1", "--json")

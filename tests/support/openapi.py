@@ -14,7 +14,7 @@ _OF_FORMAT = {
     "idn-email": "a@example.org",
     "iri": "https://example.org/a",
 }
-_TEXTS = ("x", "1", "x/y", "00:00", "550", "2030-01-01")  # of which one fits each pattern
+_TEXTS = ("x", "1", "x/y", "00:00", "550", "YQ==", "0" * 64, "")  # one fits each pattern
 
 
 def the_document() -> dict[str, Any]:
@@ -63,11 +63,9 @@ def example(schema: dict[str, Any], found: dict[str, Any]) -> Any:
 
 
 def _text(schema: dict[str, Any]) -> str:
-    pattern, least = schema.get("pattern", ""), schema.get("minLength", 1)
-    texts = (_OF_FORMAT.get(schema.get("format", ""), "x"), *_TEXTS)
-    return next(
-        text for text in (*texts, "x" * least) if re.search(pattern, text) and len(text) >= least
-    )
+    pattern, least = schema.get("pattern", ""), schema.get("minLength", 0)
+    texts = (_OF_FORMAT.get(schema.get("format", ""), "x"), *_TEXTS, "x" * least)
+    return next(text for text in texts if re.search(pattern, text) and len(text) >= least)
 
 
 def body(operation: dict[str, Any], found: dict[str, Any], **values: object) -> dict[str, Any]:

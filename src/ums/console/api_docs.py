@@ -102,11 +102,13 @@ def _words(schema: Schema) -> list[tuple[str, str]]:
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(_REFERENCE)
         return [(name, name)]
-    if "anyOf" in schema:
+    if "anyOf" in schema and "type" not in schema:
         pieces: list[tuple[str, str]] = []
         for choice in schema["anyOf"]:
             pieces += [*([(" | ", "")] if pieces else []), *_words(choice)]
         return pieces
+    if "const" in schema:
+        return [(f'"{schema["const"]}"', "")]
     if "enum" in schema:
         return [(" | ".join(f'"{value}"' for value in schema["enum"]), "")]
     if schema.get("type") == "array":
@@ -114,7 +116,9 @@ def _words(schema: Schema) -> list[tuple[str, str]]:
     inner = schema.get("additionalProperties")
     if isinstance(inner, dict) and inner:
         return [("{", ""), *_words(inner), ("}", "")]
-    return [(schema.get("format") or schema.get("type", "any") + _limits(schema), "")]
+    kinds = schema.get("type", "any")
+    kind = kinds if isinstance(kinds, str) else " | ".join(kinds)
+    return [(schema.get("format") or kind + _limits(schema), "")]
 
 
 def _limits(schema: Schema) -> str:

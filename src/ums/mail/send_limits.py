@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
+from ums.bounds import BLANKS, said
+
 SECOND: Final = 1000  # ms
 DAY: Final = 86_400  # seconds
 MONTH: Final = 30 * DAY
 SLOTS: Final = 50  # in which a rolling time is counted
-_RESET = re.compile(r"([01]\d|2[0-3]):([0-5]\d) (\S{1,60})")
+RESET: Final = rf"([01][0-9]|2[0-3]):([0-5][0-9]) ([^{BLANKS}]{{1,60}})"
+_RESET = re.compile(RESET)
 
 
 class SendLimit(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +32,7 @@ class SendLimit(Struct, frozen=True, forbid_unknown_fields=True):
     of: Literal["mails", "recipients"] = "mails"
     reset: Annotated[
         str,
+        said(pattern=rf"^({RESET})?$"),
         Meta(
             description="`00:00 Asia/Shanghai`: counted from there on, by the clock; empty: the"
             " last `seconds` count, whenever it is."

@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from ums.bounds import said
 from ums.mail.mime.builder import MimeContent, MimeTemplate
 from ums.mail.outcomes import Encryption
 from ums.mail.smtp.connect import Server, Timeouts, Watch, unwatched
@@ -24,6 +25,13 @@ def read_ports(text: str) -> frozenset[int]:
 
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+Host = Annotated[
+    str,
+    Meta(min_length=1, max_length=253, description="A host name or an IP address."),
+    said(pattern="^[A-Za-z0-9_.:%-]+$"),
+]
 
 
 class EmailSettings(Struct, frozen=True):

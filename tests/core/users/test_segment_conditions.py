@@ -144,7 +144,7 @@ BAD: list[tuple[str, Any]] = [
     ("conditions.engagement.event", {"engagement": {"event": "opened", "within_days": 1}}),
     ("conditions.engagement.within_days", {"engagement": {"event": "sent"}}),
     ("conditions.engagement.within_days", {"engagement": {"event": "sent", "within_days": 0}}),
-    ("conditions.engagement.within_days", {"engagement": {"event": "sent", "within_days": 1.0}}),
+    ("conditions.engagement.within_days", {"engagement": {"event": "sent", "within_days": 1.5}}),
     (
         "conditions.engagement.at_least",
         {"engagement": {"event": "sent", "within_days": 1, "at_least": True}},

@@ -1,7 +1,6 @@
 """What the routes of the management API share: paging, times, ETags."""
 
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -12,6 +11,7 @@ from litestar.params import FromQuery, QueryParameter, SkipValidation
 from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
+from ums.bounds import said
 from ums.core.audit import audit_log
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect
@@ -26,9 +26,23 @@ P = TypeVar("P", bound=Page)
 SHOWN_ONCE = ("mastersecret", "token")
 
 
-def named(names: Iterable[str]) -> Meta:
-    """Of a body that is an object of these names and no others."""
-    return Meta(extra_json_schema={"propertyNames": {"enum": sorted(names)}})
+def partly(struct: type[Struct]) -> Meta:
+    """Of a body that is an object of some members of `struct`, each of which may be null."""
+    whole = msgspec.json.schema(struct)
+    known = inlined(whole, whole["$defs"])["properties"]
+    members = {name: {"anyOf": [shape, {"type": "null"}]} for name, shape in known.items()}
+    return said(properties=members, additionalProperties=False)
+
+
+def inlined(schema: Any, components: dict[str, Any]) -> Any:
+    """`schema` with what it refers to in place."""
+    if isinstance(schema, list):
+        return [inlined(one, components) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return inlined(components[schema["$ref"].rpartition("/")[2]], components)
+    return {name: inlined(one, components) for name, one in schema.items() if name != "default"}
 
 
 class Part(Struct, frozen=True):

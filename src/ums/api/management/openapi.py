@@ -22,6 +22,7 @@ from ums.api.problem_details import MEDIA_TYPE, Problem
 from ums.bounds import MOST_ID
 from ums.core.common.timestamps import MOMENT
 from ums.core.imports.columns import HeaderRow
+from ums.core.users import condition_shape
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 _ABOUT = """What UMS does, for programs: channels, senders, users, messages, statistics.
@@ -76,7 +77,7 @@ def _document(app: Litestar) -> dict[str, Any]:
             _inline(operation["requestBody"], drawn["components"]["schemas"])
         _complete(operation, method, handler, shapes)
     drawn["components"] = {
-        "schemas": shapes.components,
+        "schemas": {**shapes.components, **condition_shape.COMPONENTS},
         "responses": {str(status): _problem(text) for status, text in _STATUSES.items()},
         "securitySchemes": {
             "token": {"type": "http", "scheme": "bearer", "description": "`ums_...`"},
@@ -197,6 +198,8 @@ def _parameter(drawn: dict[str, Any]) -> dict[str, Any]:
             schema[limit] = int(schema[limit])
     if schema.get("format") == "date-time":
         schema["pattern"] = MOMENT
+    elif schema["type"] == "string" and "enum" not in schema:
+        schema["pattern"] = "^[^\\x00]*$"
     if drawn["in"] == "path":
         schema |= {"minLength": 1} if schema["type"] == "string" else _ID
     kept = {

@@ -21,7 +21,7 @@ Password = Annotated[str, Meta(min_length=SHORTEST, max_length=LONGEST)]
 class NewOperator(Struct, frozen=True, forbid_unknown_fields=True):
     """An operator to be made."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=operator_names.LONGEST)]
+    name: operator_names.OperatorName
     password: Password
     role: Role
 

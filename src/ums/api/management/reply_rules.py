@@ -7,17 +7,31 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, System
+from ums.bounds import NAME, said
 from ums.core.common.pagination import Page
 from ums.core.senders import reply_rules
 from ums.core.senders.reply_rules import ReplyRule, Unclear
+from ums.mail.reply_classifier import REASONS
 
 
 class NewReplyRule(Struct, frozen=True, forbid_unknown_fields=True):
     """A reply that holds the text means the reason, whatever our table says."""
 
-    text: Annotated[str, Meta(description="In any case of letters.", min_length=3, max_length=200)]
-    reason: Annotated[str, Meta(description="One of the reasons of deliveries.", max_length=40)]
-    code: Annotated[str, Meta(description="Such as 550 or 5xx; empty: any.", max_length=3)] = ""
+    text: Annotated[
+        str,
+        Meta(description="In any case of letters.", min_length=3, max_length=200),
+        said(pattern=NAME),
+    ]
+    reason: Annotated[
+        str,
+        Meta(description="One of the reasons of deliveries.", max_length=40),
+        said(enum=sorted(REASONS)),
+    ]
+    code: Annotated[
+        str,
+        Meta(description="Such as 550 or 5xx; empty: any.", max_length=3),
+        said(pattern=reply_rules.CODE),
+    ] = ""
 
 
 @get("/api/reply-rules", scope="senders:read", channels="all")

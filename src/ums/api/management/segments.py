@@ -7,15 +7,17 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, listed, shown
+from ums.bounds import Name60, said
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
-from ums.core.users import segments
+from ums.core.users import condition_shape, segments
 from ums.core.users.segments import Segment, SegmentUser
 from ums.web.bodies import BoundedRequest as Call
 
-_Name = Annotated[str, Meta(min_length=1, max_length=60)]
+_Name = Name60
 _Conditions = Annotated[
     dict[str, Any],
+    said(**condition_shape.REF),
     Meta(description="`and`, `or`, `not` over tag, attribute, address, engagement; {}: everyone."),
 ]
 

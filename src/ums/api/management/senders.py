@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.bounds import UNBROKEN, Address, Line, Name30, said
 from ums.core.common.pagination import Page
 from ums.core.deliveries import mailbox_polling
 from ums.core.maintenance import health_checks
@@ -25,17 +26,20 @@ from ums.core.senders import (
 from ums.core.senders.connection_test import TestReport
 from ums.core.senders.learned_limits import DomainRateInfo
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
-from ums.core.senders.quota_ledger import CapUse
+from ums.core.senders.quota_ledger import MOST_CAPS, CapUse
 from ums.core.senders.reputation import Reputation
 from ums.core.senders.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
 from ums.core.senders.warm_up import Warming
 from ums.errors import NotFound
 from ums.mail.send_limits import SendLimit
+from ums.mail.transports import Host
 from ums.mail.warm_up_plan import WarmUp
 from ums.web.bodies import BoundedRequest as Call
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Secret = Annotated[str, said(pattern=UNBROKEN)]
+FromName = Annotated[Line, said("At most 256 bytes.", maxLength=256)]
 _Approve = Annotated[
     bool,
     Meta(description="Approve a port that is not among the usual; needs `senders:approve`."),
@@ -53,40 +57,45 @@ class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str,
         Meta(
             pattern="^[A-Za-z0-9]{1,30}$",
+            extra_json_schema={"not": {"pattern": "^[Aa][Ll][Ll]$"}},
             description="Letters and digits; never changes. Not `all`.",
         ),
     ]
-    name: Annotated[str, Meta(min_length=1, max_length=30)]
-    host: Annotated[str, Meta(min_length=1, max_length=253)]
+    name: Name30
+    host: Host
     port: Port
     encryption: Literal["none", "ssl", "starttls"]
-    account: Annotated[str, Meta(description="The login; empty for none.")] = ""
-    password: Annotated[str | None, Meta(description="Never shown again.")] = None
-    from_address: Annotated[str, Meta(min_length=3, max_length=254)]
-    from_name: str = ""
+    account: Annotated[Secret, Meta(description="The login; empty for none.")] = ""
+    password: Annotated[Secret | None, Meta(description="Never shown again.")] = None
+    from_address: Annotated[Address, Meta(min_length=3, max_length=254)]
+    from_name: FromName = ""
     channels: Annotated[list[str], Meta(description="Keys of channels that may use it.")] = []
     allow_port: _Approve = False
-    caps: Annotated[list[SendLimit], Meta(description="How many mails it may send in a time.")] = []
+    caps: Annotated[
+        list[SendLimit],
+        said(maxItems=MOST_CAPS),
+        Meta(description="How many mails it may send in a time."),
+    ] = []
     urgent_reserve_percent: _Share = 10
 
 
 class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be different; what is left out stays."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=30)] | UnsetType = UNSET
-    host: str | UnsetType = UNSET
+    name: Name30 | UnsetType = UNSET
+    host: Host | UnsetType = UNSET
     port: Port | UnsetType = UNSET
     encryption: Literal["none", "ssl", "starttls"] | UnsetType = UNSET
-    account: str | UnsetType = UNSET
+    account: Secret | UnsetType = UNSET
     password: Annotated[
-        str | UnsetType, Meta(description="Has to be given again where mail goes elsewhere.")
+        Secret | UnsetType, Meta(description="Has to be given again where mail goes elsewhere.")
     ] = UNSET
-    from_address: str | UnsetType = UNSET
-    from_name: str | UnsetType = UNSET
+    from_address: Address | UnsetType = UNSET
+    from_name: FromName | UnsetType = UNSET
     open: Annotated[bool | UnsetType, Meta(description="False pauses it.")] = UNSET
     allow_port: _Approve = False
     caps: Annotated[
-        list[SendLimit] | UnsetType,
+        Annotated[list[SendLimit], said(maxItems=MOST_CAPS)] | UnsetType,
         Meta(description="All of them; what was sent already counts against new ones too."),
     ] = UNSET
     urgent_reserve_percent: _Share | UnsetType = UNSET
@@ -95,7 +104,7 @@ class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Trial(Struct, frozen=True, forbid_unknown_fields=True):
     """How a sender is tried."""
 
-    to: Annotated[str | None, Meta(description="Also send a test mail to this address.")] = None
+    to: Annotated[Address | None, Meta(description="Also send a test mail to this address.")] = None
 
 
 class Authorisation(Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, Paging, System, listed
+from ums.bounds import Address as Recipient
 from ums.core.channels.access_lists import MAX_ENTRIES, Change
 from ums.core.common.pagination import Page
 from ums.core.deliveries import suppressions
@@ -18,7 +19,7 @@ Address = Annotated[str | None, QueryParameter(description="Only this address.")
 class Suppressed(Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses."""
 
-    addresses: Annotated[list[str], Meta(min_length=1, max_length=MAX_ENTRIES)]
+    addresses: Annotated[list[Recipient], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
 @get("/api/channels/{key:str}/suppressions", scope="lists:read", channels="own")

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
 from ums.api.responses import intake_of, language_of
+from ums.bounds import SAYS_LINE, Address, Name60, said, some
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
 from ums.core.messages import template_preview
@@ -18,7 +19,15 @@ from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change, TemplateInfo, TemplateShown, VersionInfo
 from ums.web.bodies import BoundedRequest as Call
 
-_Name = Annotated[str, Meta(min_length=1, max_length=60)]
+_Name = Name60
+_Subject = Annotated[
+    str,
+    said(
+        "One line, with its variables; at most 998 bytes without.",
+        pattern=SAYS_LINE,
+        maxLength=2000,
+    ),
+]
 _Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="Null: the newest.")]
 
@@ -27,7 +36,7 @@ class NewTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     """A template to be made. MJML stands in place of HTML; without text it is made of these."""
 
     name: _Name
-    subject: str
+    subject: _Subject
     html: str | None = None
     text: str | None = None
     mjml: str | None = None
@@ -36,11 +45,22 @@ class NewTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
 
 
+_New = Annotated[
+    NewTemplate,
+    said(
+        allOf=[
+            some("html", "text", "mjml"),
+            {"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("html", "mjml")]},
+        ]
+    ),
+]
+
+
 class TemplateChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be different; what is left out stays, and null takes a source away."""
 
     name: _Name | UnsetType = UNSET
-    subject: str | UnsetType = UNSET
+    subject: _Subject | UnsetType = UNSET
     html: str | UnsetType | None = UNSET
     text: str | UnsetType | None = UNSET
     mjml: str | UnsetType | None = UNSET
@@ -61,7 +81,7 @@ class Look(Struct, frozen=True, forbid_unknown_fields=True):
 class TemplateTrial(Look, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A look, sent to an address."""
 
-    to: str
+    to: Address
 
 
 @get("/api/channels/{key:str}/templates", scope="templates:read", channels="own")
@@ -81,7 +101,7 @@ async def list_templates(
 
 @post("/api/channels/{key:str}/templates", scope="templates:write", channels="own")
 async def create_template(
-    system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewTemplate]
+    system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[_New]
 ) -> Response[TemplateShown]:
     """Make a template. What is wrong in a source is told with its line."""
     sources = Sources(data.subject, data.html, data.text, data.mjml)

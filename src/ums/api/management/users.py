@@ -13,23 +13,25 @@ from ums.api.management.dependencies import (
     System,
     expected,
     listed,
-    named,
     shown,
 )
 from ums.api.responses import language_of
-from ums.bounds import MOST_ID
+from ums.bounds import MOST_ID, said
 from ums.core.common.pagination import Page
 from ums.core.reporting import reports
 from ums.core.reporting.reports import UserDelivery
 from ums.core.users import administration, users
 from ums.core.users.administration import UserDraft, UserInfo, UserOrder, UserPage
+from ums.core.users.entry_shape import CHANGES, ENTRY
 from ums.core.users.filters import Found
 from ums.core.users.search import LONGEST
 from ums.core.users.users import MAX_ENTRIES, Report
 from ums.web.bodies import BoundedRequest as Call
 
-Patched = Annotated[dict[str, Any], named(UserDraft.__struct_fields__)]
-Entries = Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_ENTRIES)]
+Patched = Annotated[dict[str, Any], said(**CHANGES)]
+Entries = Annotated[
+    list[Annotated[dict[str, Any], said(**ENTRY)]], Meta(min_length=1, max_length=MAX_ENTRIES)
+]
 
 
 @get("/api/users", scope="users:read", channels="own")

@@ -5,15 +5,16 @@ entries count as they stand when the message is expanded.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from ums import clock
+from ums.bounds import EMAIL, said
 from ums.core.audit import audit_log
 from ums.core.audit.long_lists import note_lines
-from ums.core.common.identifiers import is_userid
+from ums.core.common.identifiers import USERID, is_userid
 from ums.core.common.pagination import Page, after_id, page, page_size
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
@@ -51,6 +52,18 @@ class Entry(Struct, frozen=True):
 
     kind: EntryKind
     value: str
+
+
+Given = Annotated[
+    Entry,
+    said(
+        anyOf=[
+            {"properties": {"kind": {"const": "userid"}, "value": {"pattern": USERID}}},
+            {"properties": {"kind": {"const": "address"}, "value": EMAIL}},
+        ]
+    ),
+]
+"""An entry as callers give it."""
 
 
 class ListInfo(Struct, frozen=True):

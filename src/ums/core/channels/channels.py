@@ -27,7 +27,8 @@ from ums.errors import Conflict, Invalid, NotFound, Refused, UmsError
 _ORDER: SortKey[Channel] = SortKey(
     lambda one: one.id, {"created_at": lambda one: one.id, "name": lambda one: one.name}
 )
-_KEY = re.compile(r"[A-Za-z0-9]{1,32}")
+KEY = "^[A-Za-z0-9]{1,32}$"
+_KEY = re.compile(KEY)
 OVERLAP = 24 * clock.HOUR
 
 

@@ -21,7 +21,7 @@ from ums.core.common.sorting import Order
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, touch
 from ums.core.tables import blocked_words
-from ums.errors import Invalid, NotFound, Refused
+from ums.errors import Conflict, Invalid, NotFound, Refused
 
 WordOrder = Literal["created_at", "-created_at", "word", "-word"]
 _ORDER = Order(blocked_words.c.id, (blocked_words.c.word,))
@@ -46,7 +46,8 @@ async def add(
     exempt: bool = False,
     actor: str | None = None,
 ) -> Word:
-    """Forbid a word to every channel or to one; with `exempt` allow it to one. Raises Invalid."""
+    """Forbid a word to every channel or to one; with `exempt` allow it to one. Raises Invalid, and
+    Conflict for one that is there."""
     folded = _checked(word)
     if exempt and channel is None:
         raise Invalid("missing", field="channel")
@@ -54,7 +55,7 @@ async def add(
     row = {"word": folded, "channel_id": channel and channel.id, "exempt": exempt}
     async with system.database.write() as tx:
         if await tx.first(select(blocked_words.c.id).where(_is(folded, channel))):
-            raise Invalid("word_known", word=folded)
+            raise Conflict("word_known", word=folded)
         id = int(
             await tx.value(
                 insert(blocked_words).returning(blocked_words.c.id), {**row, "created_at": now}

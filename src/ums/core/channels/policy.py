@@ -8,13 +8,20 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import structs
 
+from ums.bounds import with_integers
 from ums.core.common.field_errors import Check, all_of
-from ums.core.context.channel_policy import LONGEST_CAP, ChannelPolicy, FrequencyCap, QuietHours
+from ums.core.context.channel_policy import (
+    LONGEST_CAP,
+    MOST,
+    TIME,
+    ChannelPolicy,
+    FrequencyCap,
+    QuietHours,
+)
 from ums.errors import Detail, Invalid, UmsError
 from ums.parser_words import retell
 
-MOST = 1_000_000
-_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_TIME = re.compile(TIME)
 _STATUSES = range(9)
 
 
@@ -44,10 +51,13 @@ def _checks(rules: ChannelPolicy) -> list[Check]:
 
 def with_changes(rules: ChannelPolicy, changes: dict[str, Any]) -> ChannelPolicy:
     """`rules` with those of `changes`, by name; a null brings back the default. Raises Invalid."""
+    for name in changes:
+        if name not in ChannelPolicy.__struct_fields__:
+            raise Invalid("unknown_field", field=name[:80])
     merged = {**msgspec.to_builtins(rules), **changes}
     given = {name: value for name, value in merged.items() if value is not None}
     try:
-        return msgspec.convert(given, ChannelPolicy)
+        return msgspec.convert(with_integers(given), ChannelPolicy)
     except msgspec.ValidationError as error:
         raise Invalid("misfit", field="rules", detail=retell(str(error))) from None
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from ums import clock
+from ums.bounds import said
 from ums.core.audit import audit_log
 from ums.core.channels.access_lists import check_title
 from ums.core.common.pagination import Page, cut, page_size
@@ -36,6 +37,14 @@ class Step(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     type: str
     wait: Annotated[int, Meta(ge=0, le=MAX_WAIT, description="Seconds.")] = 0
     condition: Unless | None = None
+
+
+_FIRST = {"wait": {"const": 0}, "condition": {"type": "null"}}
+Steps = Annotated[
+    list[Annotated[Step, said(properties={"type": {"enum": list(SENDER_TYPES)}, **_FIRST})]],
+    said(minItems=1, maxItems=len(SENDER_TYPES)),
+]
+"""Steps as they can be while there is one sender type."""
 
 
 class Strategy(Struct, frozen=True):

@@ -1,17 +1,26 @@
 """Names of operators: what one may be, and which two are taken for the same by a reader."""
 
 import hashlib
+import re
 import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from msgspec import Meta
 from sqlalchemy import Select, case, select
 
+from ums.bounds import NAME, said
 from ums.core.tables import operators
 from ums.errors import Invalid
 
 LONGEST: Final = 50  # so that the audit log names the whole of it
+_PATTERN: Final = NAME.replace("[^", "[^:/")
+OperatorName = Annotated[
+    str,
+    Meta(min_length=1, max_length=LONGEST, description="Without colons and slashes."),
+    said(pattern=_PATTERN),
+]
 _TABLE: Final = Path(__file__).with_name("confusables.txt")
 # Characters that nobody sees although they count as printable.
 _INVISIBLE: Final = dict.fromkeys(
@@ -24,7 +33,7 @@ _INVISIBLE: Final = dict.fromkeys(
 
 def check(name: str) -> None:
     """Raises Invalid."""
-    good = 1 <= len(name) <= LONGEST and name.isprintable() and not set(name) & set(":/")
+    good = len(name) <= LONGEST and name.isprintable() and re.search(_PATTERN, name)
     if not good or not _skeleton(name):
         raise Invalid("bad_value", field="name")
 

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import insert, select, update
 
 from ums import clock
+from ums.bounds import Name40, said
 from ums.core.audit import audit_log
 from ums.core.common.field_errors import Check, all_of
 from ums.core.common.pagination import MOST, Page, cut
@@ -37,10 +38,10 @@ USED_EVERY = clock.MINUTE  # how exact `last_used_at` is
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
     """What a new token is to be."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=LONGEST, description="What it is for.")]
+    name: Annotated[Name40, Meta(description="What it is for.")]
     scopes: Annotated[list[Scope], Meta(min_length=1, description="What it may do.")]
     channels: Annotated[
-        list[str] | None,
+        Annotated[list[str], said(minItems=1)] | None,
         Meta(description="The keys of the channels it is bound to; null: every channel."),
     ] = None
     expires_at: Annotated[
@@ -142,7 +143,12 @@ def _check_name(name: str) -> None:
 def _check_scopes(scopes: list[Scope]) -> None:
     unknown = sorted(set(scopes) - SCOPES)
     if unknown:
-        raise Invalid("scope_unknown", field="scopes", scope=unknown[0][:40])
+        raise Invalid(
+            "scope_unknown",
+            field="scopes",
+            scope=unknown[0][:40],
+            known=", ".join(sorted(SCOPES)),
+        )
     if not scopes:
         raise Invalid("missing", field="scopes")
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import delete, insert, select, update
 
 from ums import clock
+from ums.bounds import SAYS, UNBROKEN, said
 from ums.core.audit import audit_log
 from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import AppContext
@@ -20,19 +21,23 @@ from ums.mail import imap, transports
 from ums.mail.imap import MailboxSettings
 from ums.mail.outcomes import Encryption
 
+_Text = Annotated[str, said(pattern=UNBROKEN, maxLength=255)]
+
 
 class NewMailbox(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the mailbox of a sender's account is opened over IMAP."""
 
-    host: Annotated[str, Meta(min_length=1, max_length=253)]
+    host: Annotated[str, said("A host name or an IP address.", minLength=1, maxLength=253)]
     port: Annotated[int, Meta(ge=1, le=65535)] = 993
     encryption: Literal["none", "ssl", "starttls"] = "ssl"
-    account: Annotated[str, Meta(description="Empty: the sender's own.")] = ""
+    account: Annotated[_Text, Meta(description="Empty: the sender's own.")] = ""
     password: Annotated[
-        str | None, Meta(description="Never shown again; null keeps the one that is stored.")
+        _Text | None, Meta(description="Never shown again; null keeps the one that is stored.")
     ] = None
-    sent_folder: Annotated[str, Meta(description="Empty: the one the server names so.")] = ""
-    inbox: Annotated[str, Meta(description="The folder that reports come to.")] = "INBOX"
+    sent_folder: Annotated[_Text, Meta(description="Empty: the one the server names so.")] = ""
+    inbox: Annotated[
+        _Text, Meta(description="The folder that reports come to."), said(allOf=[{"pattern": SAYS}])
+    ] = "INBOX"
     allow_port: Annotated[
         bool, Meta(description="Approve a port other than 143 and 993; needs `senders:approve`.")
     ] = False

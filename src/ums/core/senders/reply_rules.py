@@ -14,7 +14,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.context.directory import touch
 from ums.core.tables import attempts, reply_rules
 from ums.db import Tx
-from ums.errors import Invalid, NotFound, UmsError
+from ums.errors import Conflict, Invalid, NotFound, UmsError
 from ums.mail.reply_classifier import REASONS, alike
 
 MOST: Final = 200  # rules
@@ -23,7 +23,8 @@ RECENT: Final = 100_000  # attempts that are looked through for what is not unde
 SHOWN: Final = 100
 UNCLEAR: Final = ("refused", "temporary", "protocol")
 """The reasons of replies of which only the code is known."""
-_CODE: Final = re.compile(r"|[45][0-9x][0-9x]", re.ASCII).fullmatch
+CODE: Final = "^([45][0-9x][0-9x])?$"
+_CODE: Final = re.compile(CODE).fullmatch
 
 
 class ReplyRule(Struct, frozen=True):
@@ -93,7 +94,7 @@ async def _check_new(tx: Tx, text: str, code: str) -> None:
     if len(known) >= MOST:
         raise Invalid("too_many", field="text", limit=MOST)
     if any((one.text, one.code) == (text, code) for one in known):
-        raise Invalid("rule_known", field="text")
+        raise Conflict("rule_known", field="text")
 
 
 async def list_rules(system: AppContext) -> list[ReplyRule]:

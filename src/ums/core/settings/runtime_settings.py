@@ -4,12 +4,12 @@ What the environment sets wins: whoever starts UMS has the last word.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from msgspec import Meta, Struct
 
 from ums import clock
-from ums.config import SettingsError, read_setting
+from ums.config import Settings, SettingsError, read_setting
 from ums.core.audit import audit_chain, audit_ends, audit_log
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
@@ -51,7 +51,23 @@ ADJUSTABLE: Final = (
     Adjustable("dead_callback_retention_days", "retention", 0, 365),
     Adjustable("sandbox_keep", "retention", 0, 100_000),
 )
+_PORT: Final = "([1-9][0-9]{0,4} *)?"
+_ROLE: Final = "((administrator|operator|viewer) *)?"
+_WORDS: Final = {
+    "sender_ports": f"^({_PORT}(, *{_PORT})*)?$",
+    "two_factor_roles": f"^ *{_ROLE}(, *{_ROLE})*$",
+}
 _BY_NAME: Final = {one.name: one for one in ADJUSTABLE}
+
+
+def shape_of(one: Adjustable) -> dict[str, Any]:
+    """What programs may say of it, as JSON Schema has it."""
+    if one.name in _WORDS:
+        return {"type": "string", "pattern": _WORDS[one.name]}
+    whole = get_type_hints(Settings)[one.name] is int
+    kind = {"type": "integer" if whole else "number"}
+    least = {**kind, "minimum": one.floor or one.least, "maximum": one.most}
+    return {"anyOf": [least, {"const": 0}]} if one.floor else least
 
 
 class Setting(Struct, frozen=True):

@@ -12,7 +12,9 @@ from msgspec import Meta, Struct
 from sqlalchemy import Column, ColumnElement, select
 
 from ums import clock
+from ums.bounds import said
 from ums.core.audit import audit_log
+from ums.core.common.identifiers import Tag
 from ums.core.common.pagination import MOST, Page, number, plain
 from ums.core.common.preconditions import Expect, anything
 from ums.core.context.app_context import AppContext
@@ -23,6 +25,7 @@ from ums.core.users import search as user_search
 from ums.core.users import users
 from ums.core.users.bulk_upsert import apply
 from ums.core.users.entry_parser import Entry, Rights, parse
+from ums.core.users.entry_shape import ADDRESSES, BIND_IDS
 from ums.core.users.fields import ALL, KINDS, read_userid
 from ums.core.users.filters import Found, Where, where_of
 from ums.core.users.users import User
@@ -58,8 +61,8 @@ class UserDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """All of a user: what is left out is empty afterwards."""
 
     attributes: dict[str, Any] = {}
-    addresses: dict[str, Bound] = {}
-    tags: Bound = {}
+    addresses: Annotated[dict[str, Bound], said(**ADDRESSES)] = {}
+    tags: Annotated[dict[str, list[Tag]], said(**BIND_IDS)] = {}
 
 
 def rights_of(caller: Principal) -> Rights:
@@ -255,7 +258,7 @@ def _raw(userid: str, given: UserDraft, held: UserInfo | None) -> dict[str, Any]
     before = {"tag": held.tags, **held.addresses} if held else {}
     wanted = {"tag": given.tags, **given.addresses}
     for kind in {**before, **wanted}:
-        if kind not in KINDS:
+        if kind not in KINDS or (kind == "tag" and kind in given.addresses):
             raise Invalid("unknown_field", field=f"addresses.{kind[:40]}")
         new = wanted.get(kind, {})
         binds = {*before.get(kind, {}), *new}

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from ums.core.common.identifiers import is_tag, is_userid
+from ums.bounds import EMAIL, IDENTIFIER
+from ums.core.common.identifiers import MAX_TAG, TAG, is_tag, is_userid
 from ums.errors import Invalid
 from ums.mail.addresses import BadAddress
 from ums.mail.addresses import clean as clean_email
@@ -27,6 +28,7 @@ class Kind(Struct, frozen=True):
     many: bool
     limit: int  # values per user and bind id
     clean: Callable[[str], str]  # the normal form; raises ValueError, its text for people
+    shape: dict[str, Any]  # of a value, as JSON Schema has it
     reason: str = "bad_value"  # of a value that `clean` refuses
 
 
@@ -57,18 +59,27 @@ def _linked(text: str) -> str:
     return text
 
 
-_SENDER = Kind("sender", False, 1, _plain)
+_PLAIN: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_VALUE,
+    "pattern": IDENTIFIER,
+}
+_DIGITS = {"type": "string", "pattern": r"^[ -]*(\+[ -]*)?([0-9][ -]*){3,20}$"}
+_LINK = {**_PLAIN, "pattern": IDENTIFIER.replace("[^", "[^/").replace("$", "/") + IDENTIFIER[1:]}
+_LABEL = {"type": "string", "minLength": 1, "maxLength": MAX_TAG, "pattern": TAG}
+_SENDER = Kind("sender", False, 1, _plain, _PLAIN)
 KINDS: dict[str, Kind] = {
-    "tag": Kind("channel", True, 100, _tag, "bad_tag"),
-    "phone": Kind("channel", False, 1, _phone),
-    "email": Kind("channel", False, 1, clean_email, "bad_address"),
-    "app": Kind("sender", True, 20, _plain),
+    "tag": Kind("channel", True, 100, _tag, _LABEL, "bad_tag"),
+    "phone": Kind("channel", False, 1, _phone, _DIGITS),
+    "email": Kind("channel", False, 1, clean_email, EMAIL, "bad_address"),
+    "app": Kind("sender", True, 20, _plain, _PLAIN),
     "wechatoa": _SENDER,
     "wechatmp": _SENDER,
     "alipaylife": _SENDER,
-    "dingtalkcc": Kind("all", False, 1, _plain),
-    "wechatwk": Kind("all", False, 1, _plain),
-    "wechatwk_linkedcorp": Kind("all", True, 100, _linked),
+    "dingtalkcc": Kind("all", False, 1, _plain, _PLAIN),
+    "wechatwk": Kind("all", False, 1, _plain, _PLAIN),
+    "wechatwk_linkedcorp": Kind("all", True, 100, _linked, _LINK),
 }
 
 

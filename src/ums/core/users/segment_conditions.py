@@ -125,6 +125,11 @@ def check_names(node: Node | None, snapshot: Snapshot) -> None:
             return
 
 
+def address_kinds() -> tuple[str, ...]:
+    """What a condition may ask for an address of."""
+    return _ADDRESSES
+
+
 def is_date(value: object) -> bool:
     """Whether a value is a day (YYYY-MM-DD), which is compared with the days of dates and times."""
     if not isinstance(value, str) or _DATE.fullmatch(value) is None:
@@ -300,6 +305,8 @@ def _text(given: object, place: str, *, least: int = 1, most: int = 100) -> str:
 
 
 def _whole(given: object, place: str, most: int) -> int:
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)  # JSON has one kind of number
     if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
         _refuse(place, "whole", most=most)
     return given

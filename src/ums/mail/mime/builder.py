@@ -58,7 +58,8 @@ _ADDRESS = re.compile(
     '[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>()\\[\\],;:\\\\"@]{1,249}@[A-Za-z0-9.-]{1,253}'
 ).fullmatch
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,253}").fullmatch
-_CID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}(?:@[A-Za-z0-9.-]{1,38})?").fullmatch
+CID = "^[A-Za-z0-9][A-Za-z0-9._-]{0,60}(@[A-Za-z0-9.-]{1,38})?$"
+_CID = re.compile(CID).fullmatch
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # A value that no reader can take for more than one field: printable, short lines that are folded.

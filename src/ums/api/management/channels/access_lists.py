@@ -7,12 +7,14 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, Paging, System, listed, shown
+from ums.bounds import Name60
 from ums.core.channels import access_lists
 from ums.core.channels.access_lists import (
     MAX_ENTRIES,
     Change,
     Entry,
     EntryOrder,
+    Given,
     ListInfo,
     ListKind,
 )
@@ -26,13 +28,13 @@ class NewList(Struct, frozen=True, forbid_unknown_fields=True):
     """An empty list to be made."""
 
     kind: ListKind
-    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    name: Name60
 
 
 class Entries(Struct, frozen=True, forbid_unknown_fields=True):
     """Userids and addresses."""
 
-    entries: Annotated[list[Entry], Meta(min_length=1, max_length=MAX_ENTRIES)]
+    entries: Annotated[list[Given], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
 @get("/api/channels/{key:str}/lists", scope="lists:read", channels="own")

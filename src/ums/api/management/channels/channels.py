@@ -7,10 +7,12 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.bounds import Name30, said
 from ums.core.channels import channels
-from ums.core.channels.channels import ChannelInfo
+from ums.core.channels.channels import KEY, ChannelInfo
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
+from ums.core.context.channel_policy import Zone
 from ums.core.maintenance import health_checks
 from ums.core.verbs.base import Hours
 from ums.web.bodies import BoundedRequest as Call
@@ -19,12 +21,13 @@ from ums.web.bodies import BoundedRequest as Call
 class NewChannel(Struct, frozen=True, forbid_unknown_fields=True):
     """A channel to be made."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=30)]
+    name: Name30
     key: Annotated[
-        str | None, Meta(description="Its ChannelKey: 1 to 32 letters and digits; null: chosen.")
+        Annotated[str, said(pattern=KEY, **{"not": {"const": "all"}})] | None,
+        Meta(description="Its ChannelKey: 1 to 32 letters and digits; null: chosen. Not `all`."),
     ] = None
     zone: Annotated[
-        str,
+        Zone,
         Meta(description="The IANA name of the time zone its days and hours go by: Asia/Shanghai."),
     ] = "UTC"
 
@@ -32,7 +35,7 @@ class NewChannel(Struct, frozen=True, forbid_unknown_fields=True):
 class ChannelChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be different; what is left out or null stays."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=30)] | None = None
+    name: Name30 | None = None
     open: Annotated[bool | None, Meta(description="Whether its requests are taken.")] = None
 
 

@@ -6,7 +6,8 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
-from ums.api.management.dependencies import Caller, Paging, System, expected, named, shown
+from ums.api.management.dependencies import Caller, Paging, System, expected, partly, shown
+from ums.bounds import SAYS, said
 from ums.core.channels import channels, content_filter
 from ums.core.channels.content_filter import Word, WordOrder
 from ums.core.channels.policy import RulesShown, show, with_changes
@@ -14,13 +15,17 @@ from ums.core.common.pagination import Page
 from ums.core.context.channel_policy import ChannelPolicy
 from ums.web.bodies import BoundedRequest as Call
 
-Patched = Annotated[dict[str, Any], named(ChannelPolicy.__struct_fields__)]
+Patched = Annotated[dict[str, Any], partly(ChannelPolicy)]
 
 
 class NewWord(Struct, frozen=True, forbid_unknown_fields=True):
     """A word that must not be used."""
 
-    word: Annotated[str, Meta(min_length=1, max_length=200)]
+    word: Annotated[
+        str,
+        Meta(min_length=1, max_length=200, description="With a letter, a digit or a sign in it."),
+        said(pattern=SAYS),
+    ]
 
 
 class NewOwnWord(NewWord, frozen=True, forbid_unknown_fields=True):

@@ -7,8 +7,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
+from ums.bounds import Name60
 from ums.core.channels import strategies
-from ums.core.channels.strategies import Step, Strategy
+from ums.core.channels.strategies import Step, Steps, Strategy
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByName
 from ums.web.bodies import BoundedRequest as Call
@@ -17,8 +18,8 @@ from ums.web.bodies import BoundedRequest as Call
 class NewStrategy(Struct, frozen=True, forbid_unknown_fields=True):
     """A strategy to be made."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=60)]
-    steps: Annotated[list[Step] | None, Meta(description="Null: by email.")] = None
+    name: Name60
+    steps: Annotated[Steps | None, Meta(description="Null: by email.")] = None
 
 
 class StrategyChange(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from ums import clock
 from ums.api.management.dependencies import Caller, Paging, System, expected, shown
 from ums.api.responses import language_of
+from ums.bounds import Line, Url, said, some
 from ums.core.common.pagination import Page
 from ums.core.common.sorting import ByTime
 from ums.core.maintenance import health_checks
@@ -32,16 +33,19 @@ Form = Annotated[
     ),
 ]
 Username = Annotated[
-    str, Meta(max_length=255, description="Basic user of the receiver's own; empty for none.")
+    Line, Meta(max_length=255, description="Basic user of the receiver's own; empty for none.")
 ]
-Password = Annotated[str, Meta(max_length=255, description="Belongs to it. Never shown again.")]
+Password = Annotated[Line, Meta(max_length=255, description="Belongs to it. Never shown again.")]
 State = Literal["waiting", "claimed", "done", "dead"]
+
+
+Told = Annotated[Url, said(**{"not": {"pattern": "#"}})]
 
 
 class NewCallback(Struct, frozen=True, forbid_unknown_fields=True):
     """An address to be told."""
 
-    url: str
+    url: Told
     schedule: Annotated[
         Schedule, Meta(description="How it is tried again: as the hosted UMS does, or for days.")
     ] = "hosted"
@@ -50,10 +54,27 @@ class NewCallback(Struct, frozen=True, forbid_unknown_fields=True):
     password: Password = ""
 
 
+_NEITHER = {"username": {"const": ""}, "password": {"const": ""}}
+_NAMED = {
+    "username": {"minLength": 1, "pattern": "^[^:]*$"},
+    "password": {"minLength": 1},
+    "form": {"const": "signed"},
+}
+_New = Annotated[
+    NewCallback,
+    said(
+        anyOf=[
+            {"properties": _NEITHER},
+            {"required": ["username", "password"], "properties": _NAMED},
+        ]
+    ),
+]
+
+
 class CallbackChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be different; what is left out stays."""
 
-    url: str | UnsetType = UNSET
+    url: Told | UnsetType = UNSET
     form: Form | UnsetType = UNSET
     username: Username | UnsetType = UNSET
     password: Annotated[
@@ -75,6 +96,9 @@ class Replay(Struct, frozen=True, forbid_unknown_fields=True):
     callback: Annotated[Id | None, Meta(description="An address's id.")] = None
 
 
+_Some = Annotated[Replay, said(**some("first", "last", "callback"))]
+
+
 class Callbacks(Struct, frozen=True):
     """The addresses of a channel: at most five."""
 
@@ -89,7 +113,7 @@ async def list_callbacks(system: System, caller: Caller, key: FromPath[str]) -> 
 
 @post("/api/channels/{key:str}/callbacks", scope="callbacks:write", channels="own")
 async def add_callback(
-    system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[NewCallback]
+    system: System, caller: Caller, request: Call, key: FromPath[str], data: JSONBody[_New]
 ) -> Response[AddressInfo]:
     """Verify an address by an echo and keep it. The secret that signs what it is told stands in
     this answer alone. The first address is the default."""
@@ -241,7 +265,7 @@ async def show_batch(
     status_code=200,
 )
 async def replay_batches(
-    system: System, caller: Caller, key: FromPath[str], data: JSONBody[Replay]
+    system: System, caller: Caller, key: FromPath[str], data: JSONBody[_Some]
 ) -> Replayed:
     """Send dead batches again, under their old ids."""
     return await administration.replay(

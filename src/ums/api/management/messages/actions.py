@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from ums.api.management.dependencies import Caller, System
+from ums.bounds import said
 from ums.core.common.timestamps import milliseconds
 from ums.core.messages import control, resolve_unknown
 from ums.core.messages import reschedule as rescheduling
@@ -22,8 +23,8 @@ from ums.core.reporting.reports import MessageInfo
 class Which(Struct, forbid_unknown_fields=True):
     """Of which deliveries: those that fit both lists, as far as these are given."""
 
-    states: list[str] = []
-    reasons: list[str] = []
+    states: list[Annotated[str, said(enum=list(resending.STATES))]] = []
+    reasons: list[Annotated[str, said(pattern="^[^\\x00]*$")]] = []
 
 
 class Found(Struct, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from ums.core.common.sorting import ByTime
 from ums.core.identity.principals import caller_of
 from ums.core.reporting import reports
 from ums.core.reporting.reports import (
+    STATES,
     AttemptInfo,
     DeliveryHistory,
     DeliveryInfo,
@@ -101,7 +102,9 @@ async def list_deliveries(
     caller: Caller,
     paging: Paging,
     msgid: FromPath[str],
-    of_state: Annotated[str | None, QueryParameter(name="state")] = None,
+    of_state: Annotated[
+        str | None, QueryParameter(name="state", schema_extra={"enum": list(STATES)})
+    ] = None,
     reason: FromQuery[str | None] = None,
     userid: FromQuery[str | None] = None,
     address: FromQuery[str | None] = None,

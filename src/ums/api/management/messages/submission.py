@@ -10,8 +10,9 @@ from msgspec.structs import asdict
 
 from ums.api.management.dependencies import Caller
 from ums.api.responses import intake_of
+from ums.bounds import said
 from ums.core.messages.intake import Accepted
-from ums.core.messages.new_message import MessageRequest
+from ums.core.messages.new_message import WHOLE, MessageRequest
 from ums.web.bodies import BoundedRequest as Call
 
 
@@ -23,10 +24,11 @@ class NewMessage(MessageRequest, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+_Whole = Annotated[NewMessage, said(**WHOLE)]
+
+
 @post("/api/messages", scope="messages:send", channels="own")
-async def send_message(
-    caller: Caller, request: Call, data: JSONBody[NewMessage]
-) -> Response[Accepted]:
+async def send_message(caller: Caller, request: Call, data: JSONBody[_Whole]) -> Response[Accepted]:
     """Send one message to many. When this answers, the message is stored and will be delivered."""
     channel = caller.channel(data.channel)
     given = asdict(data)
