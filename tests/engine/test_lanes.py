@@ -10,12 +10,13 @@ from support.flow import open_flow, until, with_settings
 from ums.core.context.app_context import AppContext
 from ums.core.deliveries.queue import Claimed
 from ums.core.deliveries.retry_policy import Rules
+from ums.core.transports.protocol import MessageFacts
 from ums.engine.delivery.concurrency_limit import PAUSE, START, ConcurrencyLimit
 from ums.engine.delivery.job_queue import TURN, DeliveryJob, JobQueue
 from ums.engine.delivery.message_cache import PreparedMessage
 from ums.engine.worker import running
 
-MAIL = PreparedMessage(None, "", "{}", "a@b.cn", 0, Rules("hold", 0))
+MAIL = PreparedMessage(None, "", "{}", MessageFacts(0), Rules("hold", 0))
 
 
 def jobs(priority: int, count: int, first: int = 0) -> list[DeliveryJob]:

@@ -5,6 +5,7 @@ import json
 from email import policy
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,11 +22,15 @@ from ums.core.templates import store
 from ums.core.templates.cache import Person, Version
 from ums.core.templates.compiler import Sources
 from ums.core.templates.store import Change
+from ums.core.transports.protocol import MessageFacts, Recipient
+from ums.core.transports.smtp import SmtpTransport
 from ums.core.users import users
 from ums.engine.delivery.template_parts import PrecompiledTemplate
 from ums.engine.worker import running
 from ums.mail.custom_headers import NO_EXTRAS
-from ums.mail.mime.builder import BadContent, MimeTemplate
+from ums.mail.email_account import EmailSettings
+from ums.mail.mime.builder import BadContent
+from ums.mail.outcomes import Encryption
 
 
 def parsed(data: bytes) -> email.message.EmailMessage:
@@ -209,15 +214,19 @@ values = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\
 values |= st.sampled_from(["", ".", "..", "\r\n.\r\n", "=", "用户" * 30, "y" * 200, " ", "<b>&"])
 
 
+ACCOUNT = msgspec.json.encode(
+    EmailSettings("mail.b.cn", 465, Encryption.SSL, "a@b.cn", "a@b.cn")
+).decode()
+
+
 def mail_of(made: Version, person: Person, para: dict[str, Any]) -> email.message.Message:
-    letter = PrecompiledTemplate(made)
-    skeleton = letter.skeleton(
-        "key",
-        NO_EXTRAS,
-        lambda content: MimeTemplate.build(content, from_address="a@b.cn", auto_submitted=False),
+    transport = SmtpTransport()
+    letter = PrecompiledTemplate(made, transport)
+    template = letter.skeleton(
+        "key", NO_EXTRAS, lambda content: transport.build(ACCOUNT, content, automatic=False)
     )
     late = letter.fill(person, para, None)
-    raw = skeleton.render(to="to@x.test", message_id="m@b.cn", date=0, late=late)
+    raw = template.render(Recipient("to@x.test", "m"), MessageFacts(0), late).body
     assert raw.isascii()
     assert b"\n.\n" not in raw.replace(b"\r", b"")
     lines = raw.split(b"\r\n")

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ums.mail.email_account import FREE_PORTS, is_host
 from ums.mail.provider_presets import PRESETS, Preset, preset_of
-from ums.mail.transports import FREE_PORTS, is_host
 
 
 @pytest.mark.parametrize("name", PRESETS)

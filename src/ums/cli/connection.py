@@ -87,11 +87,11 @@ class Door:
 @asynccontextmanager
 async def _sandboxed(system: AppContext) -> AsyncGenerator[None]:
     """With a receiver of our own, which keeps the sandbox's mail where the server's would."""
+    from ums.core.transports import registry  # noqa: PLC0415
     from ums.engine.sandbox_server import receiver  # noqa: PLC0415  (seldom needed, long to load)
-    from ums.mail.transports import SandboxTransport  # noqa: PLC0415
 
     async with receiver(system) as port:
-        system.types["sandbox"] = SandboxTransport(port)
+        registry.add_sandbox(system.types, port)
         yield
 
 

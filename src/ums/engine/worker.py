@@ -20,6 +20,7 @@ from ums.core.imports import runner
 from ums.core.maintenance import restore_guard
 from ums.core.messages import auto_pause
 from ums.core.senders.routing import spill
+from ums.core.transports import registry
 from ums.engine import failpoints
 from ums.engine.delivery.crash_marker import CrashMarker, left_behind
 from ums.engine.delivery.dispatcher import Dispatcher
@@ -31,7 +32,6 @@ from ums.engine.reputation import ReputationTracker
 from ums.engine.sandbox_server import receiver
 from ums.engine.webhooks import WebhookDispatcher
 from ums.errors import Unavailable
-from ums.mail.transports import SandboxTransport
 
 log = structlog.get_logger()
 EXPAND_POLL = 0.5
@@ -242,7 +242,7 @@ async def running(system: AppContext) -> AsyncGenerator[Worker]:
     """Run an engine with all sender types, the sandbox's receiver included."""
     failpoints.arm(system.settings.fail_point)
     async with receiver(system) as port:
-        system.types["sandbox"] = SandboxTransport(port)
+        registry.add_sandbox(system.types, port)
         engine = Worker(system)
         await engine.start()
         try:

@@ -1,6 +1,8 @@
-"""What every sender type shares: the stages of a hand-over, and how one ended."""
+"""What every sender type shares: the stages of a hand-over, how long each may take, and how one
+ended."""
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -100,6 +102,21 @@ class Envelope(Struct, frozen=True):
     rcpt_to: str
     size: int  # octets of the body as it goes over the wire, for SIZE (RFC 1870)
     utf8: bool = False  # the transaction needs SMTPUTF8 (RFC 6531)
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds; each bounds a whole reply, so that a slow drip does not extend it."""
+
+    connect: float = 30.0  # name look-up and TCP together, then TLS
+    command: float = 300.0  # RFC 5321 section 4.5.3.2 asks for 5 minutes
+    dot: float = 600.0  # 10 minutes: giving up early here makes duplicates (RFC 1047)
+
+
+Watch = Callable[[Stage, dict[str, str]], None]  # told of each stage that went well, with facts
+
+
+def unwatched(_stage: Stage, _facts: dict[str, str]) -> None:
+    """Nobody looks on."""
 
 
 class Outcome(Struct, frozen=True):

@@ -32,8 +32,8 @@ from ums.core.senders.routing import MOST_RANK, MOST_WEIGHT
 from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
 from ums.core.senders.warm_up import Warming
 from ums.errors import NotFound
+from ums.mail.email_account import Host
 from ums.mail.send_limits import SendLimit
-from ums.mail.transports import Host
 from ums.mail.warm_up_plan import WarmUp
 from ums.web.bodies import BoundedRequest as Call
 

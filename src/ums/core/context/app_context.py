@@ -12,8 +12,8 @@ from ums.core.common.rate_limiter import RateLimiter
 from ums.core.common.ttl_cache import TtlCache
 from ums.core.context.channel_policy import NO_RULES
 from ums.core.context.directory import Directory
+from ums.core.transports.registry import transports
 from ums.db import Database
-from ums.mail.transports import SmtpTransport, Transport
 
 T = TypeVar("T")
 
@@ -31,8 +31,7 @@ class AppContext:
         self.rates = RateLimiter(NO_RULES.requests_per_second)
         self.recent = TtlCache()
         self._shared: dict[Callable[[Database], Any], Any] = {}
-        # The engine adds the sandbox.
-        self.types: dict[str, Transport] = {"email": SmtpTransport(settings.ehlo_name)}
+        self.types = transports(ehlo_name=settings.ehlo_name)  # the engine adds the sandbox
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed
 

@@ -24,7 +24,7 @@ from ums.core.tables import mailboxes as table
 from ums.core.tables.messages import IN_DOUBT
 from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound, Unavailable
-from ums.mail import imap, transports
+from ums.mail import email_account, imap
 from ums.mail.imap import MailboxError, Place, Seen, Sought
 
 log = structlog.get_logger()
@@ -103,7 +103,7 @@ async def look(system: AppContext, sender_id: int) -> None:
     if row is None:
         return
     signer = signer_of(system.seal)
-    domain = transports.read(row.sender_settings).from_address.rpartition("@")[2]
+    domain = email_account.read(row.sender_settings).from_address.rpartition("@")[2]
     sought = {f"{signer.token(id)}@{domain}": id for id in unknown}
     try:
         seen = await _visit(system, row, frozenset(sought), list(unknown.values()))

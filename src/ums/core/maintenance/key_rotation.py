@@ -48,7 +48,7 @@ from ums.core.tables import one_time_secrets as shown_rows
 from ums.core.webhooks.signatures import password_context
 from ums.db import Tx
 from ums.errors import Invalid
-from ums.mail import imap, transports
+from ums.mail import email_account, imap
 
 SLICE: Final = 200  # rows in one transaction
 
@@ -102,7 +102,7 @@ SEALED: Final = (
         senders,
         "secret",
         select(senders),
-        lambda row: secret_context(row.code, transports.read(row.settings)),
+        lambda row: secret_context(row.code, email_account.read(row.settings)),
     ),
     SealedColumn(mailbox_rows, "secret", _MAILBOX_ROWS, _mailbox_context),
     SealedColumn(

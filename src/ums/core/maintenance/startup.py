@@ -13,7 +13,7 @@ from ums.core.maintenance import restore_guard
 from ums.core.net.ssrf_guard import parse_networks
 from ums.db import DataLock, open_database
 from ums.errors import Invalid
-from ums.mail.transports import read_ports
+from ums.mail.email_account import read_ports
 from ums.migrations import runner
 
 

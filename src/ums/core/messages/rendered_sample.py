@@ -29,6 +29,7 @@ from ums.core.users.audience import Audience, read_audience
 from ums.core.users.segments import name_of
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
+from ums.mail import email_account
 from ums.mail.addresses import BadAddress
 from ums.mail.mime import builder
 
@@ -172,7 +173,7 @@ async def _built(
         content = builder.MimeContent(
             stored.subject, stored.text, images, stored.html, asked.content.extras, stored.plain
         )
-        return await asyncio.to_thread(_mail, system, row, sender, content, person), None
+        return await asyncio.to_thread(_mail, row, sender, content, person), None
     except RenderError as error:
         return b"", refusal(error)
     except (builder.BadContent, BadAddress) as error:
@@ -181,11 +182,14 @@ async def _built(
         return b"", Detail("mail_unmade", told=str(error))
 
 
-def _mail(
-    system: AppContext, row: Any, sender: Sender, content: builder.MimeContent, person: Person
-) -> bytes:
-    build = system.types[sender.type].build
-    skeleton = build(sender.settings, content, automatic=not row.broadcast)
+def _mail(row: Any, sender: Sender, content: builder.MimeContent, person: Person) -> bytes:
+    own = email_account.read(sender.settings)
+    skeleton = builder.MimeTemplate.build(
+        content,
+        from_address=own.from_address,
+        from_name=own.from_name,
+        auto_submitted=not row.broadcast,
+    )
     date = max(row.accepted_at, row.starts_at) or clock.now()
     to = person.address or "recipient@example.invalid"
     octets = skeleton.render(to=to, message_id=f"{row.id}@example.invalid", date=date, late=())

@@ -9,7 +9,7 @@ from ums.core.audit import audit_log
 from ums.core.context.directory import touch
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
-from ums.mail import send_limits, transports
+from ums.mail import email_account, send_limits
 
 
 async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
         "urgent_reserve_percent": row.urgent_reserve_percent,
     }
     held |= {"caps": send_limits.read(row.caps), "password": password}
-    return msgspec.to_builtins({**msgspec.structs.asdict(transports.read(row.settings)), **held})
+    return msgspec.to_builtins({**msgspec.structs.asdict(email_account.read(row.settings)), **held})
 
 
 async def note(

@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from ums.mail.email_account import EmailSettings
 from ums.mail.outcomes import Encryption
 from ums.mail.smtp.connect import Server, Timeouts
 from ums.mail.smtp.errors import SmtpError
 from ums.mail.smtp.session import connect
-from ums.mail.transports import EmailSettings
 
 SECONDS: Final = 8.0
 # The better ones first: encrypted from the first byte, then later, then not at all.

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -17,16 +17,13 @@ from ums.core.context.directory import Sender
 from ums.core.senders import cooldown
 from ums.core.senders.connection_probe import Way, ways_of
 from ums.core.senders.senders import password_of
+from ums.core.transports.protocol import MessageFacts, Recipient, Session, TransportError
 from ums.errors import Invalid, NotFound
-from ums.mail import transports
-from ums.mail.addresses import BadAddress, clean, needs_utf8
+from ums.mail import email_account
+from ums.mail.addresses import BadAddress, clean
 from ums.mail.mime.builder import MimeContent
-from ums.mail.outcomes import Envelope, Outcome, Reply, Scope, Stage, Verdict
-from ums.mail.reply_classifier import classify_error, classify_reply
+from ums.mail.outcomes import Outcome, Scope, Stage, Timeouts, Verdict, Watch, unwatched
 from ums.mail.smtp import certificates
-from ums.mail.smtp.connect import Timeouts, Watch
-from ums.mail.smtp.errors import SmtpError
-from ums.mail.smtp.session import SmtpSession
 
 # Whoever waits at a screen waits shorter than the engine does.
 CONNECT: Final = 15.0  # seconds
@@ -134,12 +131,12 @@ class _Test:
     async def _run(self) -> None:
         try:
             await try_sender(self._system, self._sender, self._recipient, self._passed)
-        except SmtpError as error:
-            outcome = classify_error(error)
+        except TransportError as error:
+            outcome = error.outcome
             if self._harmless(outcome):
                 self._tell(outcome.stage, ok=True, outcome=outcome)
             else:
-                await self._failed(error, outcome)
+                await self._failed(outcome)
                 return
         async with self._system.database.write() as tx:
             await cooldown.wake(tx, self._sender.id)
@@ -152,13 +149,13 @@ class _Test:
     def _passed(self, stage: Stage, facts: dict[str, str]) -> None:
         self._tell(stage, ok=True, facts=facts)
 
-    async def _failed(self, error: SmtpError, outcome: Outcome) -> None:
-        own = transports.read(self._sender.settings)
+    async def _failed(self, outcome: Outcome) -> None:
+        own = email_account.read(self._sender.settings)
         facts: dict[str, str] = {}
-        if error.stage is Stage.TLS:
+        if outcome.stage is Stage.TLS:
             facts = await certificates.presented(own.host, own.port, own.encryption, CONNECT)
         self._tell(outcome.stage, ok=False, facts=facts, outcome=outcome)
-        if error.stage in _BEFORE_LOGIN or outcome.reason in ("no_login_method", "tls"):
+        if outcome.stage in _BEFORE_LOGIN or outcome.reason in ("no_login_method", "tls"):
             found = await ways_of(own)
             self._put(StepReport(WAYS, bool(found), self._lap(), ways=found))
 
@@ -186,7 +183,7 @@ class _Test:
 async def try_sender(
     system: AppContext, sender: Sender, recipient: str | None, watch: Watch
 ) -> None:
-    """Log in, rehearse a mail, and send one to `recipient`. Raises SmtpError where it ends."""
+    """Log in, rehearse a mail, and send one to `recipient`. Raises TransportError where it ends."""
     own = system.settings
     timeouts = Timeouts(
         min(own.smtp_connect_seconds, CONNECT),
@@ -196,32 +193,28 @@ async def try_sender(
     secret = password_of(system, sender)
     session = await system.types[sender.type].open(sender.settings, secret, timeouts, watch)
     try:
-        address = transports.read(sender.settings).from_address
-        target = address if recipient is None else recipient
-        utf8 = needs_utf8(target) or needs_utf8(address)
-        await session.rehearse(Envelope(address, target, 1024, utf8), watch)
+        await session.rehearse(recipient or "", watch)
         if recipient is not None:
-            reply = await _send(system, session, sender, recipient)
-            outcome = classify_reply(Stage.DOT, reply)
+            outcome = await _send(system, session, sender, recipient)
             if outcome.verdict is not Verdict.SENT:
-                raise SmtpError.refused(Stage.DOT, reply)
-            watch(Stage.DOT, {"reply": reply.text})
+                raise TransportError(outcome)
+            watch(Stage.DOT, {"reply": outcome.reply.text if outcome.reply else ""})
     finally:
-        await session.quit()
+        await session.close()
 
 
-async def _send(system: AppContext, session: SmtpSession, sender: Sender, recipient: str) -> Reply:
+async def _send(
+    system: AppContext, session: Session[Any], sender: Sender, recipient: str
+) -> Outcome:
     content = MimeContent("UMS test 测试邮件", _TEXT)
-    skeleton = system.types[sender.type].build(sender.settings, content, automatic=True)
-    own = transports.read(sender.settings).from_address
+    template = system.types[sender.type].build(sender.settings, content, automatic=True)
     now = clock.now()
-    body = skeleton.render(
-        to=recipient, message_id=f"test.{now}@{own.rpartition('@')[2]}", date=now
-    )
-    utf8 = skeleton.utf8 or needs_utf8(recipient)
-    await session.start(Envelope(own, recipient, len(body), utf8))
-    await session.body(body)
-    return await session.finish()
+    mail = template.render(Recipient(recipient, f"test.{now}"), MessageFacts(now))
+    return await session.send(mail, _nothing_follows, unwatched)
+
+
+async def _nothing_follows() -> None:
+    """A test keeps no record, so nothing is committed."""
 
 
 def _recipient(to: str) -> str:

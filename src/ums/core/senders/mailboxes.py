@@ -17,7 +17,7 @@ from ums.core.senders.validation import refuse_controls
 from ums.core.tables import mailboxes, senders
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
-from ums.mail import imap, transports
+from ums.mail import email_account, imap
 from ums.mail.imap import MailboxSettings
 from ums.mail.outcomes import Encryption
 
@@ -127,7 +127,7 @@ async def errors_of(system: AppContext, code: str, given: NewMailbox) -> list[Um
 
 def _account_of(sender: Sender) -> str:
     """The account of a mailbox that names none."""
-    own = transports.read(sender.settings)
+    own = email_account.read(sender.settings)
     return own.account or own.from_address
 
 
@@ -201,7 +201,7 @@ def _check_range(port: int) -> None:
 
 
 def _check_host(host: str) -> None:
-    if not transports.is_host(host):
+    if not email_account.is_host(host):
         raise Invalid("host_shape", field="host", host=host)
 
 

@@ -21,10 +21,10 @@ from ums.core.senders.validation import check_moved, checks_of, settings_of
 from ums.core.tables import channel_senders, channels, senders
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
-from ums.mail import send_limits, transports
+from ums.mail import email_account, send_limits
+from ums.mail.email_account import EmailSettings
 from ums.mail.outcomes import Encryption
 from ums.mail.send_limits import SendLimit
-from ums.mail.transports import EmailSettings
 
 SenderOrder = Literal["code", "-code", "name", "-name", "created_at", "-created_at"]
 _CODE = re.compile(r"[A-Za-z0-9]{1,30}")
@@ -96,7 +96,7 @@ _ORDER: SortKey[SenderInfo] = SortKey(
 
 
 def secret_context(code: str, settings: EmailSettings) -> str:
-    return f"sender:{code}:{transports.binding(settings)}"
+    return f"sender:{code}:{email_account.binding(settings)}"
 
 
 async def create(system: AppContext, given: NewSender, type: str = "email") -> SenderInfo:
@@ -132,11 +132,11 @@ async def change(
     A port that it has already needs no second approval. Raises Invalid, and what `expect` raises.
     """
     old = await system.directory.sender(given.code)
-    before = transports.read(old.settings)
+    before = email_account.read(old.settings)
     own_port = given.port == before.port or old.type != "email"
     settings = settings_of(given, free_ports(system), own_port=own_port)
     check_moved(before, given)
-    moved = transports.binding(before) != transports.binding(settings)
+    moved = email_account.binding(before) != email_account.binding(settings)
     values: dict[str, Any] = {
         "name": given.name,
         "settings": msgspec.json.encode(settings).decode(),
@@ -282,13 +282,13 @@ def password_of(system: AppContext, sender: Sender) -> str:
     if sender.secret is None:
         return ""
     return system.seal.open(
-        sender.secret, secret_context(sender.code, transports.read(sender.settings))
+        sender.secret, secret_context(sender.code, email_account.read(sender.settings))
     )
 
 
 def free_ports(system: AppContext) -> frozenset[int]:
     """The ports that a sender may use without an approval."""
-    return transports.FREE_PORTS | transports.read_ports(system.settings.sender_ports)
+    return email_account.FREE_PORTS | email_account.read_ports(system.settings.sender_ports)
 
 
 def _check_code(code: str) -> None:
@@ -304,7 +304,7 @@ async def errors_of(system: AppContext, given: NewSender, *, new: bool) -> list[
         checks += checks_of(given, free, own_port=False)
     else:
         old = await system.directory.sender(given.code)
-        before = transports.read(old.settings)
+        before = email_account.read(old.settings)
         own_port = given.port == before.port or old.type != "email"
         checks += checks_of(given, free, own_port=own_port)
         checks.append(lambda: check_moved(before, given))
@@ -376,7 +376,7 @@ def _later(moment: int | None) -> int | None:
 
 
 def _describe(row: Any, keys: list[str]) -> SenderInfo:
-    settings = transports.read(row.settings)
+    settings = email_account.read(row.settings)
     return SenderInfo(
         code=row.code,
         name=row.name,

@@ -5,10 +5,10 @@ from typing import Protocol
 from ums.core.channels.channels import check_name
 from ums.core.common.field_errors import Check
 from ums.errors import Invalid
-from ums.mail import transports
+from ums.mail import email_account
 from ums.mail.addresses import BadAddress, clean, clean_display_name
+from ums.mail.email_account import EmailSettings
 from ums.mail.outcomes import Encryption
-from ums.mail.transports import EmailSettings
 
 
 class Given(Protocol):
@@ -83,7 +83,7 @@ def _check_port(given: Given, free: frozenset[int], *, own_port: bool) -> None:
 
 
 def _check_host(host: str) -> None:
-    if not transports.is_host(host):
+    if not email_account.is_host(host):
         raise Invalid("host_shape", host=host)
 
 

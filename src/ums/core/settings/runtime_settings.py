@@ -18,7 +18,7 @@ from ums.core.context.setting_overrides import PREFIX
 from ums.core.identity import grants
 from ums.core.identity.operator_access import read_roles
 from ums.errors import Invalid
-from ums.mail.transports import read_ports
+from ums.mail.email_account import read_ports
 
 Group = Literal["access", "sending", "limits", "retention"]
 MB: Final = 1024 * 1024

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 
@@ -9,9 +10,7 @@ from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.queue import Claimed
 from ums.engine.delivery.crash_marker import CrashMarker
 from ums.engine.delivery.message_cache import PreparedMessage
-from ums.mail.outcomes import Envelope
 
-NO_ENVELOPE = Envelope("", "", 0)
 PRIORITIES = (1, 2, 3)
 TURN = 20  # jobs that go before one of a later priority
 
@@ -20,19 +19,18 @@ class DeliveryJob(Struct):
     """A claimed delivery with its mail, rendered when its turn comes."""
 
     claimed: Claimed
-    mail: PreparedMessage
+    message: PreparedMessage
     priority: int
-    envelope: Envelope = NO_ENVELOPE
-    body: bytes = b""  # empty: not rendered yet
+    mail: Any = None  # as its sender type has it; None: not rendered yet
     started_at: int = 0
     clock: float = 0.0
 
     def render(self, signer: Signer, mark: CrashMarker) -> tuple[str, str] | None:
-        """Fill in envelope and body; the reason and the problem when that cannot be done."""
-        if not self.body:
+        """Fill in the mail; the reason and the problem when that cannot be done."""
+        if self.mail is None:
             try:
                 with mark.making(self.claimed.id):
-                    self.envelope, self.body = self.mail.render(self.claimed, signer)
+                    self.mail = self.message.render(self.claimed, signer)
             except Exception as error:  # a mail that breaks us must fail alone
                 reason = getattr(error, "reason", "content_unusable")
                 return reason, f"{type(error).__name__}: {error}"

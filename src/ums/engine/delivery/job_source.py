@@ -160,7 +160,7 @@ class JobSource:
         """Whether the recipient's domain takes it now; else it is put off."""
         due = self._pacing.due(job.claimed.address, urgent=job.priority == URGENT)
         if due is not None:
-            await self._journal.record(retry_policy.paced(job.claimed, due, job.mail.rules))
+            await self._journal.record(retry_policy.paced(job.claimed, due, job.message.rules))
         return due is None
 
     def _hold(self, job: DeliveryJob) -> None:
@@ -210,7 +210,7 @@ class JobSource:
             return None
         if self._pacing.is_paced(job.claimed.address):
             return None  # it asks for its turn
-        if job.mail.rules.expires_at <= clock.now() or job.mail.settings != sender.settings:
+        if job.message.rules.expires_at <= clock.now() or job.message.settings != sender.settings:
             return None
         return job if job.render(self._signer, self._mark) is None else None
 
@@ -244,11 +244,11 @@ class JobSource:
 
     async def _prepare(self, job: DeliveryJob) -> bool:
         """Make `job` ready to go; False when it does not go, which is then recorded."""
-        now, rules = clock.now(), job.mail.rules
+        now, rules = clock.now(), job.message.rules
         if rules.expires_at <= now:
             await self._journal.record(retry_policy.expired(job.claimed, now, rules.event_mask))
             return False
-        if job.mail.settings != self.sender.settings:
+        if job.message.settings != self.sender.settings:
             await self._journal.release(job.claimed)  # built for the account as it was
             return False
         problem = job.render(self._signer, self._mark)

@@ -21,13 +21,10 @@ from ums.core.deliveries.retry_policy import Rules
 from ums.core.tables import files, messages
 from ums.core.templates.cache import Person, TemplateCache
 from ums.core.templates.recipient_data import attributes_of
+from ums.core.transports.protocol import MessageFacts, MessageTemplate, Recipient, Transport
 from ums.db import Tx
 from ums.engine.delivery.template_parts import PrecompiledTemplate, PrecompiledTemplates
-from ums.mail import transports
-from ums.mail.addresses import needs_utf8
 from ums.mail.mime import builder
-from ums.mail.mime.builder import MimeTemplate
-from ums.mail.outcomes import Envelope
 
 log = structlog.get_logger()
 KEPT = 200
@@ -44,11 +41,10 @@ _Attached = builder.File | None
 class PreparedMessage(Struct):
     """A message ready to be rendered for each of its recipients."""
 
-    skeleton: MimeTemplate | None  # None: it cannot be built
+    template: MessageTemplate[Any] | None  # None: it cannot be built
     problem: str
     settings: str  # of the sender it was built for
-    from_address: str
-    date: int
+    facts: MessageFacts
     rules: Rules
     letter: PrecompiledTemplate | None = None  # where its content comes from a template
     para: dict[str, Any] = {}
@@ -56,20 +52,13 @@ class PreparedMessage(Struct):
     addressee: Person | None = None  # who all its recipients see it written to
     late: tuple[bytes, ...] = ()  # those, once they are rendered
 
-    def render(self, claimed: Claimed, signer: Signer) -> tuple[Envelope, bytes]:
-        """Envelope and body for one recipient. Raises ValueError for an unusable address, and
-        RenderError where the template cannot be rendered for it."""
-        if self.skeleton is None:
+    def render(self, claimed: Claimed, signer: Signer) -> Any:
+        """The mail for one recipient, in its sender type's own form. Raises ValueError for an
+        unusable address, and RenderError where the template cannot be rendered for it."""
+        if self.template is None:
             raise ValueError(self.problem)
-        domain = self.from_address.rpartition("@")[2]
-        body = self.skeleton.render(
-            to=claimed.address,
-            message_id=f"{signer.token(claimed.id)}@{domain}",
-            date=self.date,
-            late=self._texts(claimed),
-        )
-        utf8 = self.skeleton.utf8 or needs_utf8(claimed.address)
-        return Envelope(self.from_address, claimed.address, len(body), utf8), body
+        to = Recipient(claimed.address, signer.token(claimed.id), claimed.userid)
+        return self.template.render(to, self.facts, self._texts(claimed))
 
     def reads(self, claimed: Claimed) -> str:
         """Whose attributes its texts for this recipient need; "" for nobody's."""
@@ -131,23 +120,23 @@ class MessageCache:
         return mail.rules.expires_at > clock.now()  # else it may have got a new lifetime since
 
     async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> PreparedMessage:
-        skeleton, problem, letter, stored = None, "", None, NOTHING
+        template, problem, letter, stored = None, "", None, NOTHING
+        transport = self._system.types[sender.type]
         try:
             stored = msgspec.json.decode(row.content, type=Content)
             if row.template_id is not None:
-                letter = await self._letters.of(row.template_id, row.template_version)
-            skeleton = await self._skeleton(sender, row, stored, letter, attached)
+                letter = await self._letters.of(row.template_id, row.template_version, transport)
+            template = await self._template(transport, sender, row, stored, letter, attached)
         except ValueError as error:
             problem = str(error)
         except Exception as error:  # a message that breaks us must fail alone
             log.exception("building a mail broke", message=row.id)
             problem = f"{type(error).__name__}: {error}"
         mail = PreparedMessage(
-            skeleton=skeleton,
+            template=template,
             problem=problem,
             settings=sender.settings,
-            from_address=transports.read(sender.settings).from_address,
-            date=max(row.accepted_at, row.starts_at),
+            facts=MessageFacts(max(row.accepted_at, row.starts_at)),
             rules=Rules(row.on_unknown, row.expires_at, self._doubt_pause, row.event_mask),
             letter=letter,
             para=stored.para,
@@ -157,18 +146,19 @@ class MessageCache:
         self._keep((row.id, sender.id), mail)
         return mail
 
-    async def _skeleton(
+    async def _template(
         self,
+        transport: Transport[Any],
         sender: Sender,
         row: Any,
         stored: Content,
         letter: PrecompiledTemplate | None,
         attached: list[_Attached],
-    ) -> MimeTemplate:
+    ) -> MessageTemplate[Any]:
         there = [file for file in attached if file is not None]
         if len(there) < len(attached):
             raise ValueError("the material of an attachment is gone")
-        build = self._system.types[sender.type].build
+        build = transport.build
         automatic = not row.broadcast
         if letter is not None and not there:
             key = (sender.type, sender.settings, automatic, stored.extras)
@@ -199,7 +189,7 @@ class MessageCache:
 
 
 def _size(mail: PreparedMessage) -> int:
-    return (mail.skeleton.size if mail.skeleton else 0) + sum(map(len, mail.late))
+    return (mail.template.size if mail.template else 0) + sum(map(len, mail.late))
 
 
 async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Attached]]]:

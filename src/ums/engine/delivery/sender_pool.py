@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import structlog
 
@@ -18,6 +18,7 @@ from ums.core.deliveries.retry_policy import BROKEN, USED_UP, Timing
 from ums.core.senders import cooldown
 from ums.core.senders.learned_limits import DomainRate, Sessions
 from ums.core.senders.senders import password_of
+from ums.core.transports.protocol import Session, Transport, TransportError
 from ums.engine.delivery import domain_throttle
 from ums.engine.delivery.concurrency_limit import ConcurrencyLimit
 from ums.engine.delivery.crash_marker import CrashMarker
@@ -28,16 +29,20 @@ from ums.engine.delivery.journal import PAUSES, Journal
 from ums.engine.failpoints import reach
 from ums.engine.reputation import ReputationTracker
 from ums.errors import Unavailable
-from ums.mail.outcomes import Outcome, Scope, Stage, Verdict
-from ums.mail.reply_classifier import classify_error, classify_reply, reread
-from ums.mail.smtp.connect import Timeouts
-from ums.mail.smtp.errors import SmtpError
-from ums.mail.smtp.session import SmtpSession
-from ums.mail.transports import Transport
+from ums.mail.outcomes import Outcome, Scope, Stage, Timeouts, Verdict, unwatched
+from ums.mail.reply_classifier import reread
 
 MOMENT = 10 * clock.SECOND
 FEW = 3  # mails after which a session that ends was not cut short
 log = structlog.get_logger()
+
+
+class _TakenAway(Exception):
+    """The delivery is no longer ours, so it is not sent."""
+
+
+def _note_stage(stage: Stage, _facts: dict[str, str]) -> None:
+    reach(stage)
 
 
 class SenderPool:
@@ -51,7 +56,7 @@ class SenderPool:
         self,
         system: AppContext,
         sender: Sender,
-        type: Transport,
+        type: Transport[Any],
         journal: Journal,
         signer: Signer,
         mark: CrashMarker,
@@ -68,7 +73,7 @@ class SenderPool:
         self._sessions: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()  # of these, the ones that hold no job
         self._engaged = 0  # of these, the ones that take no job soon
-        self._open: set[SmtpSession] = set()
+        self._open: set[Session[Any]] = set()
         seconds = (sessions.most_until - clock.now()) / clock.SECOND if sessions else 0
         self._concurrency = ConcurrencyLimit(learnt=(sessions.count, seconds) if sessions else None)
         self._mails_most = sys.maxsize  # in one session, as far as the server was seen to take them
@@ -177,16 +182,16 @@ class SenderPool:
         if self.supply.resting:
             await self.supply.give_back()  # what this session put back meanwhile
 
-    async def _opened(self, sender: Sender) -> SmtpSession | None:
+    async def _opened(self, sender: Sender) -> Session[Any] | None:
         """A session; None when the sender has to rest or its server takes no more of them."""
         began, ticks = clock.now(), time.monotonic()
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._opening.add(task)
         try:
             password = password_of(self._system, sender)
-            session = await self._type.open(sender.settings, password, self._timeouts())
-        except SmtpError as error:
-            outcome = self._read(classify_error(error))
+            session = await self._type.open(sender.settings, password, self._timeouts(), unwatched)
+        except TransportError as error:
+            outcome = self._read(error.outcome)
         except Exception:  # a key that opens no password any more, and our own defects
             log.exception("a session cannot be opened", code=sender.code)
             outcome = retry_policy.defect(Stage.CONNECT)
@@ -209,14 +214,14 @@ class SenderPool:
         """Record the failure with one delivery, so that its history tells why it waits."""
         job = await self.supply.prepared()
         if job is not None:
-            rules = job.mail.rules
+            rules = job.message.rules
             await self._journal.record(
                 retry_policy.settle(job.claimed, self.sender.id, outcome, rules, timing)
             )
             self.supply.done(job)
         await self._rest(outcome)
 
-    async def _used(self, session: SmtpSession, sender: Sender) -> bool:
+    async def _used(self, session: Session[Any], sender: Sender) -> bool:
         """Carry deliveries over `session` and leave it; False when the sender has to rest."""
         try:
             return await self._use(session, sender)
@@ -224,9 +229,9 @@ class SenderPool:
             self._open.discard(session)
             with self._busy():
                 # Not awaited when it has to be quick: aborting is immediate.
-                session.abort() if self.supply.stopping else await session.quit()
+                session.abort() if self.supply.stopping else await session.close()
 
-    async def _use(self, session: SmtpSession, sender: Sender) -> bool:
+    async def _use(self, session: Session[Any], sender: Sender) -> bool:
         proven = False
         job = await self.supply.next(sender)
         while job is not None:
@@ -253,7 +258,7 @@ class SenderPool:
             job = ahead or await self.supply.next(sender)
         return True
 
-    def _learn(self, outcome: Outcome | None, session: SmtpSession, address: str) -> None:
+    def _learn(self, outcome: Outcome | None, session: Session[Any], address: str) -> None:
         """How many sessions the server bears, and how fast the recipient's domain takes mail."""
         if outcome is None:
             return
@@ -282,34 +287,32 @@ class SenderPool:
     # -- one delivery -------------------------------------------------------------------------
 
     async def _attempt(
-        self, session: SmtpSession, job: DeliveryJob, following: DeliveryJob | None
+        self, session: Session[Any], job: DeliveryJob, following: DeliveryJob | None
     ) -> tuple[Outcome | None, DeliveryJob | None]:
         """One try of `job`: its outcome (None: it was not tried to the end), and the job whose
         commands went ahead with the dot."""
         ahead: DeliveryJob | None = None
         at_dot = False
         reach("claimed")
-        try:
-            await session.start(job.envelope)
-            reach("data")
-            await session.body(job.body)
+
+        async def commit() -> Any | None:
+            nonlocal at_dot, ahead
             reach("body")
             if not await self._journal.intend(job.claimed):
-                session.abort()
-                await self._taken_away(job)
-                return None, None
+                raise _TakenAway
             at_dot = True
             reach("intent")
             ahead = self.supply.take(following)
-            reply = await session.finish(ahead.envelope if ahead else None)
-            reach("reply")
-            outcome = self._read(classify_reply(Stage.DOT, reply))
-        except SmtpError as error:
-            outcome = self._read(classify_error(error))
-            reach("refusal")
+            return ahead.mail if ahead else None
+
+        try:
+            outcome = self._read(await session.send(job.mail, commit, _note_stage))
+            reach("reply" if outcome.stage is Stage.DOT and outcome.reply else "refusal")
+        except _TakenAway:
+            await self._taken_away(job)
+            return None, None
         except Unavailable:
-            # The intent is perhaps not stored, so the dot must not be written.
-            session.abort()
+            # The intent is perhaps not stored, so the session has not sent the mail.
             await self._journal.release(job.claimed)
             return None, None
         except asyncio.CancelledError:
@@ -345,11 +348,11 @@ class SenderPool:
         self.supply.remove(lost)
         log.info("deliveries were taken from us", code=self.sender.code, count=len(lost) + 1)
 
-    async def _settle(self, job: DeliveryJob, outcome: Outcome, session: SmtpSession) -> None:
+    async def _settle(self, job: DeliveryJob, outcome: Outcome, session: Session[Any]) -> None:
         claimed, ended = job.claimed, clock.now()
         duration = round((time.monotonic() - job.clock) * 1000)
         timing = Timing(job.started_at, ended, duration)
-        result = retry_policy.settle(claimed, self.sender.id, outcome, job.mail.rules, timing)
+        result = retry_policy.settle(claimed, self.sender.id, outcome, job.message.rules, timing)
         worn_out = outcome.reason in BROKEN and session.carried and outcome.stage is not Stage.DOT
         if worn_out and result.counted_tries == claimed.counted_tries:
             result.due_at = min(result.due_at, ended)  # a session that wore out is nobody's fault
@@ -359,7 +362,7 @@ class SenderPool:
         if outcome.verdict is not Verdict.SENT:
             log.info("delivery", id=claimed.id, state=result.state, reason=result.reason)
 
-    def _is_sender_s_fault(self, outcome: Outcome, session: SmtpSession) -> bool:
+    def _is_sender_s_fault(self, outcome: Outcome, session: Session[Any]) -> bool:
         if outcome.scope is not Scope.SENDER:
             return False
         return not (outcome.reason in BROKEN and session.carried)

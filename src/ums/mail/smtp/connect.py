@@ -7,14 +7,13 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable
 from functools import cache
 from typing import Final
 
 from msgspec import Struct
 
 from ums import trust
-from ums.mail.outcomes import Encryption, Reply, Stage
+from ums.mail.outcomes import Encryption, Reply, Stage, Timeouts, Watch, unwatched
 from ums.mail.smtp.certificates import facts_of
 from ums.mail.smtp.commands import encode
 from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
@@ -23,14 +22,6 @@ from ums.mail.smtp.protocol import SmtpProtocol
 _NO_SUCH_NAME: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _HOST_NAME: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9-]+")
 _UNKNOWN_VERB: Final = {500, 501, 502, 504}
-
-
-class Timeouts(Struct, frozen=True):
-    """Seconds; each bounds a whole reply, so that a slow drip does not extend it."""
-
-    connect: float = 30.0  # name look-up and TCP together, then TLS
-    command: float = 300.0  # RFC 5321 section 4.5.3.2 asks for 5 minutes
-    dot: float = 600.0  # 10 minutes: giving up early here makes duplicates (RFC 1047)
 
 
 class Server(Struct, frozen=True):
@@ -52,11 +43,6 @@ class Server(Struct, frozen=True):
 
 
 Features = dict[str, str]  # EHLO keyword -> its parameters
-Watch = Callable[[Stage, dict[str, str]], None]  # told of each stage that went well, with facts
-
-
-def unwatched(_stage: Stage, _facts: dict[str, str]) -> None:
-    """Nobody looks on."""
 
 
 async def open_wire(server: Server, watch: Watch = unwatched) -> tuple[SmtpProtocol, Features]:

@@ -7,9 +7,9 @@ durably between the body and the final dot: only a message whose dot was written
 from collections.abc import Mapping
 from typing import Final
 
-from ums.mail.outcomes import Envelope, Reply, Stage
+from ums.mail.outcomes import Envelope, Reply, Stage, Timeouts, Watch, unwatched
 from ums.mail.smtp.commands import CommandBuilder, encode, stuffed
-from ums.mail.smtp.connect import Server, Timeouts, Watch, open_wire, unwatched
+from ums.mail.smtp.connect import Server, open_wire
 from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 from ums.mail.smtp.protocol import SmtpProtocol
 
