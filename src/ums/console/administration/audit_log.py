@@ -57,7 +57,9 @@ async def audit_log(request: AnyRequest, system: System) -> Response[str]:
 @get("/audit.csv", scope="audit:read", channels="all", recent="/audit")
 async def export_audit(request: AnyRequest, system: System) -> Stream:
     """The entries that the page's filters leave, the oldest first."""
-    parts = _parts(system, _wanted(_asked(request)))
+    asked = _asked(request)
+    audit_log.add_detail(", ".join(f"{name}={value}" for name, value in asked.items() if value))
+    parts = _parts(system, _wanted(asked))
     return await stream_csv(request, "audit.csv", _COLUMNS, parts)
 
 

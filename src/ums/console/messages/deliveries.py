@@ -16,6 +16,7 @@ from ums.console.export import heads, saved_as, stream_csv
 from ums.console.forms import lists, whole
 from ums.console.rendering import XLSX, AnyRequest, go, page
 from ums.console.stream_guard import watched
+from ums.core.audit import audit_log
 from ums.core.identity.principals import Principal
 from ums.core.messages import resolve_unknown
 from ums.core.reporting import reports
@@ -84,7 +85,7 @@ async def export(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
     """The deliveries that the page's filters leave."""
-    parts = _parts(system, visitor.caller, msgid, filters(request))
+    parts = _parts(system, visitor.caller, msgid, _exported(request))
     return await stream_csv(request, "deliveries.csv", _EXPORTED, parts)
 
 
@@ -98,11 +99,18 @@ async def export_workbook(
     request: AnyRequest, system: System, visitor: Visitor, msgid: FromPath[str]
 ) -> Stream:
     """The same as a workbook."""
-    parts = _parts(system, visitor.caller, msgid, filters(request))
+    parts = _parts(system, visitor.caller, msgid, _exported(request))
     file = await temporary_file(system.settings.data_dir, ".xlsx", partial(_workbook, parts=parts))
     return Stream(
         watched(request, pieces_of(file)), media_type=XLSX, headers=saved_as("deliveries.xlsx")
     )
+
+
+def _exported(request: AnyRequest) -> dict[str, str]:
+    """The filters of an export, which its audit entry names."""
+    asked = filters(request)
+    audit_log.add_detail(", ".join(f"{name}={value}" for name, value in asked.items() if value))
+    return asked
 
 
 async def _parts(

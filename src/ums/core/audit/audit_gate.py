@@ -22,7 +22,7 @@ async def settle(database: Database, by: Acting, action: str, subject: str) -> N
     """Note `action`, unless what was done has left an entry by itself, or was only a look."""
     if by.notes == 0 and not by.looks:
         async with database.write() as tx:
-            await audit_log.note(tx, action, subject)
+            await audit_log.note(tx, action, subject, by.detail)
 
 
 class _Event(Struct, frozen=True):

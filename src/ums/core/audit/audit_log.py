@@ -50,6 +50,7 @@ class Acting(Struct):
     address: str
     notes: int = 0
     about: str = ""  # what it is about, where no entry says it
+    detail: str = ""  # of the entry that the gate writes by itself
     given: int = 0  # people and addresses that a list gave out
     turned_away: bool = False  # a door has sent it elsewhere, and nothing was done
     looks: bool = False  # nothing is changed by what could have changed something
@@ -81,6 +82,13 @@ def about(subject: str) -> None:
     found = _acting.get()
     if found is not None:
         found.about = subject[:120]
+
+
+def add_detail(detail: str) -> None:
+    """Say more of the request in the entry that the gate writes by itself: an address, filters."""
+    found = _acting.get()
+    if found is not None:
+        found.detail = detail
 
 
 def gave(count: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ums import clock
+from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.senders import cooldown
@@ -88,7 +89,9 @@ async def begin(system: AppContext, code: str, to: str | None = None) -> AsyncGe
         raise NotFound("sender_unknown", code=code[:60])
     if sender.type not in system.types:
         raise Invalid("sender_elsewhere", code=code)
-    return _steps(system, sender, None if to is None else _recipient(to))
+    recipient = None if to is None else _recipient(to)
+    audit_log.add_detail(f"to {recipient}" if recipient else "")
+    return _steps(system, sender, recipient)
 
 
 async def _steps(
