@@ -87,7 +87,10 @@ def is_stored(number: int) -> bool:
 
 def is_storable(text: str) -> bool:
     """Tell whether both databases can hold `text`."""
-    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def as_integers(body: bytes) -> bytes:

@@ -89,8 +89,8 @@ async def test_lists_of_channels_go_on(shared: Door, admin: Token) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"name": " x"}, "name_length"),
-        ({"name": "x\n"}, "name_length"),
+        ({"name": " x"}, "misfit"),
+        ({"name": "x\n"}, "control_characters"),
         ({"name": "new", "key": "a-b"}, "key_shape"),
         ({"name": "new", "key": "all"}, "key_shape"),
         ({"name": "new", "zone": "Moon/Base"}, "bad_rule"),

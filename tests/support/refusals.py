@@ -111,7 +111,6 @@ UNSAID: dict[str, Unsaid] = {
         "does not compare members", lambda body: body.get("start", 50) > body["target"]
     ),
     "rule_text": Unsaid("does not know what is printable", unprintable),
-    "name_length": Unsaid("does not know what is printable", unprintable),
     "twice": Unsaid("speaks of two places at once", set_twice),
     "template_source": Unsaid("knows neither the language of templates nor MJML", in_language),
     "template_empty": Unsaid(

@@ -101,7 +101,6 @@ def _without_name(error: UmsError, language: str, part: str = "") -> str:
 # Errors of `core` that are about one field without saying so.
 _FIELD_OF = {
     "name_taken": "name",
-    "name_length": "name",
     "key_shape": "key",
     "key_taken": "key",
     "short_password": "password",

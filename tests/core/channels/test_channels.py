@@ -50,9 +50,9 @@ async def test_a_new_channel_has_keys_and_no_sender(system: AppContext) -> None:
 
 async def test_names_are_checked(system: AppContext) -> None:
     for name, reason in [
-        ("", "name_length"),
-        ("x" * 31, "name_length"),
-        (" x", "name_length"),
+        ("", "missing"),
+        ("x" * 31, "misfit"),
+        (" x", "misfit"),
         ("a\nb", "control_characters"),
         ("a\x00b", "control_characters"),
     ]:

@@ -54,9 +54,9 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"code": ""}, "code_shape"),
     ({"code": "x" * 31}, "code_shape"),
     ({"code": "1234"}, "code_taken"),  # a ChannelKey
-    ({"name": "x" * 31}, "name_length"),
+    ({"name": "x" * 31}, "misfit"),
     ({"host": "smtp example"}, "host_shape"),
-    ({"host": ""}, "host_shape"),
+    ({"host": ""}, "missing"),
     ({"host": "a\r\nb"}, "host_shape"),
     ({"account": "a\r\nQUIT"}, "control_characters"),
     ({"password": "a\x00b"}, "control_characters"),

@@ -15,6 +15,7 @@ from ums.bounds import EMAIL, said
 from ums.core.audit import audit_log
 from ums.core.audit.long_lists import note_lines
 from ums.core.common.identifiers import USERID, is_userid
+from ums.core.common.names import check_name
 from ums.core.common.pagination import Page, after_id, page, page_size
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
@@ -205,10 +206,7 @@ async def forget(tx: Tx) -> None:
 
 def check_title(name: str) -> None:
     """The name of a list, segment or strategy. Raises Invalid."""
-    if not name:
-        raise Invalid("missing", field="name")
-    if not 1 <= len(name) <= 60 or not name.isprintable() or name.strip() != name:
-        raise Invalid("bad_value", field="name")
+    check_name(name, 60)
 
 
 async def _change(

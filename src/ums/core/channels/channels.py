@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels.policy import check_rules
+from ums.core.common import names
 from ums.core.common.field_errors import all_awaited, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
@@ -69,10 +70,7 @@ class ChannelInfo(Struct, frozen=True):
 
 def check_name(name: str) -> None:
     """Names of channels and senders (ums-spec 2.2, 2.3). Raises Invalid."""
-    if not 1 <= len(name) <= 30 or name.strip() != name:
-        raise Invalid("name_length")
-    if not name.isprintable():
-        raise Invalid("control_characters", field="name")
+    names.check_name(name, 30)
 
 
 async def create(

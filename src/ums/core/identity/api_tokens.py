@@ -17,6 +17,7 @@ from ums import clock
 from ums.bounds import Name40, said
 from ums.core.audit import audit_log
 from ums.core.common.field_errors import Check, all_of
+from ums.core.common.names import check_name
 from ums.core.common.pagination import MOST, Page, cut
 from ums.core.common.sorting import ByName, Order
 from ums.core.common.timestamps import milliseconds
@@ -27,7 +28,7 @@ from ums.core.identity.grants import Rights
 from ums.core.identity.scopes import SCOPES, Scope
 from ums.core.tables import tokens
 from ums.db import Tx
-from ums.errors import Conflict, Detail, Invalid, NotFound, UmsError
+from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 PREFIX = "ums_"
 LONGEST = 40  # characters of a name
@@ -124,20 +125,11 @@ async def errors_of(system: AppContext, given: NewToken) -> list[UmsError]:
 def _checks(given: NewToken) -> list[Check]:
     """A check for each field."""
     return [
-        lambda: _check_name(given.name),
+        lambda: check_name(given.name, LONGEST),
         lambda: _check_scopes(given.scopes),
         lambda: _check_channels(given.channels),
         lambda: _check_end(given),
     ]
-
-
-def _check_name(name: str) -> None:
-    if not name:
-        raise Invalid("missing", field="name")
-    if len(name) > LONGEST:
-        raise Invalid("misfit", field="name", detail=Detail("at_most_characters", most=LONGEST))
-    if not name.isprintable() or name.strip() != name:
-        raise Invalid("bad_value", field="name")
 
 
 def _check_scopes(scopes: list[Scope]) -> None:

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
+from ums.bounds import is_storable
 from ums.core.context.app_context import AppContext
 from ums.core.identity import password_hashing
 from ums.errors import Invalid
@@ -35,7 +36,7 @@ def check(password: str, name: str = "", words: Iterable[str] = _PRODUCT) -> Non
     """
     if len(password) < SHORTEST:
         raise Invalid("short_password", limit=SHORTEST)
-    if len(password) > LONGEST or not _storable(password):
+    if len(password) > LONGEST or not is_storable(password):
         raise Invalid("bad_value", field="password")
     folded = _folded(password)
     if not folded:  # nothing but blanks
@@ -63,10 +64,6 @@ async def _of_installation(system: AppContext) -> tuple[str, str]:
     """Its name, and that of its host."""
     brand = (await system.directory.now()).brand.name
     return brand, urlsplit(system.settings.public_url).hostname or ""
-
-
-def _storable(password: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in password)
 
 
 def _folded(text: str) -> str:

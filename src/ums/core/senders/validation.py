@@ -83,6 +83,8 @@ def _check_port(given: Given, free: frozenset[int], *, own_port: bool) -> None:
 
 
 def _check_host(host: str) -> None:
+    if not host:
+        raise Invalid("missing", field="host")
     if not email_account.is_host(host):
         raise Invalid("host_shape", host=host)
 

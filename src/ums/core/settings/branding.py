@@ -7,6 +7,7 @@ from typing import Final
 from ums.core.audit import audit_log
 from ums.core.common import metadata
 from ums.core.common.field_errors import all_of
+from ums.core.common.names import check_name
 from ums.core.context.app_context import AppContext
 from ums.core.context.branding_data import LOGO, LOGO_DIGEST, NAME
 from ums.core.context.directory import touch
@@ -46,8 +47,8 @@ def errors_of(name: str, logo: bytes | None) -> list[UmsError]:
 
 
 def _check_name(name: str) -> None:
-    if len(name) > MOST_NAME or (name and not name.isprintable()) or name.strip() != name:
-        raise Invalid("bad_value", field="brand")
+    if name:
+        check_name(name, MOST_NAME, "brand")
 
 
 async def _noted(tx: Tx) -> dict[str, object]:

@@ -18,6 +18,12 @@ _MARKUP: Final = re.compile(
     rb"\s*(?:<!doctype html|<html|<\?xml|<table|<head|<meta|<office:|<workbook)", re.IGNORECASE
 )
 
+_OTHER_FORMATS: Final = (
+    *(b"%PDF-", b"{\\rtf", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"),
+    *(b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"),
+)
+"""How files begin that may pass for text with columns: PDF, RTF, pictures, archives."""
+
 
 def is_workbook(path: str) -> bool:
     """Whether the content is that of an .xlsx or .ods file; text with columns is none.
@@ -30,6 +36,8 @@ def is_workbook(path: str) -> bool:
         raise SheetError("sheet_unreadable", "old_workbook")
     if start.startswith(b"PK\x03\x04"):
         return True
+    if start.startswith(_OTHER_FORMATS):
+        raise SheetError("sheet_unreadable", "no_workbook")
     text = start.removeprefix(b"\xef\xbb\xbf")
     if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         text = start.decode("utf-16", "ignore").encode()

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from ums.bounds import is_storable
 from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import AppContext
 from ums.core.isolation import child_process
@@ -87,9 +88,9 @@ def _checks_of(sources: Sources) -> list[Check]:
 
 
 def _check(source: str, part: str, most: int) -> None:
-    if len(source.encode("utf-8", "surrogatepass")) > most:
+    if len(source) > most or len(source.encode("utf-8", "surrogatepass")) > most:
         raise Invalid("template_large", field=part, limit=most)
-    if "\x00" in source or any("\ud800" <= char <= "\udfff" for char in source):
+    if not is_storable(source):
         raise Invalid("control_characters", field=part)
     if part == "subject" and any(char in source for char in "\r\n\u2028\u2029"):
         raise Invalid("control_characters", field=part)

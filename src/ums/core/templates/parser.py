@@ -12,6 +12,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 
+from ums.bounds import is_storable
 from ums.core.templates import jinja, syntax_tree
 from ums.core.templates.analysis import price
 from ums.core.templates.filters import FILTERS, OTHER_NAMES, PRESENCE, TESTS, is_required
@@ -345,5 +346,5 @@ def _chain(node: nodes.BinExpr) -> list[nodes.Expr]:
 
 
 def _check_text(node: nodes.Node, text: str) -> None:
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if not is_storable(text):
         raise _Refused(node, "half")

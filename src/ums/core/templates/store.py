@@ -8,6 +8,7 @@ from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common import names
 from ums.core.common.field_errors import all_awaited, all_of
 from ums.core.common.pagination import Page, cut, number, page_size
 from ums.core.common.preconditions import Expect, anything
@@ -250,8 +251,7 @@ def sources_of(shown: TemplateShown) -> Sources:
 
 def check_name(name: str) -> None:
     """Raises Invalid unless `name` is 1-60 printable characters without blanks around them."""
-    if not 1 <= len(name) <= 60 or not name.isprintable() or name.strip() != name:
-        raise Invalid("bad_value", field="name")
+    names.check_name(name, 60)
 
 
 def _merged(old: TemplateShown, wanted: Change) -> Sources:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ums.bounds import is_storable
 from ums.errors import Invalid
 
 MOST: Final = 64 * 1024  # octets of JSON
@@ -34,7 +35,7 @@ def check_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 def _is_sound(value: Any, depth: int) -> bool:
     if isinstance(value, str):
-        return "\x00" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+        return is_storable(value)
     if isinstance(value, bool) or value is None:
         return True
     if isinstance(value, int):

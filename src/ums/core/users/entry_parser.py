@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from ums.bounds import is_storable
 from ums.core.context.directory import Channel, Snapshot
 from ums.core.users.fields import ALL, KINDS, read_userid, read_value, refuse_control
 from ums.errors import Detail, Invalid
@@ -200,8 +201,8 @@ def _storable(value: Any, where: str, depth: int) -> None:
     """Refuses what JSON allows and a database does not: NUL, half characters, endless depth."""
     if depth == 0:
         raise Invalid("bad_value", field=where)
-    if isinstance(value, str) and ("\x00" in value or not value.isprintable()):
-        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+    if isinstance(value, str):
+        if not is_storable(value):
             raise Invalid("control_characters", field=where)
     elif isinstance(value, dict):
         for key, inner in value.items():
