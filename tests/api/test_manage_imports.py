@@ -196,6 +196,8 @@ async def test_a_draft_is_thrown_away(shared: Door, admin: Token) -> None:
         (b"PK\x03\x04nonsense", "a.xlsx", "sheet_unreadable"),
         (b"\xd0\xcf\x11\xe0", "a.xls", "sheet_unreadable"),
         (b"userid\n\x00\n", "a.csv", "sheet_unreadable"),
+        (b"%PDF-1.7\nuserid\nA\n", "a.csv", "sheet_unreadable"),
+        (b"{\\rtf1 userid\nA\n}", "a.csv", "sheet_unreadable"),
         (b"x," * 300, "a.csv", "sheet_limit"),
     ],
 )

@@ -139,6 +139,8 @@ async def test_a_sender_from_making_to_pausing(shared: Door, admin: Token) -> No
     assert (await shared.get(path, admin)).body == made.body
     tested = await shared.post(f"{path}/test", {"to": "a@example.org"}, admin)
     assert (tested.body["ok"], tested.body["stage"]) == (True, "dot")
+    (noted,) = (await shared.get("/api/audit?action=sender.test", admin)).body["items"]
+    assert (noted["subject"], noted["detail"]) == ("Life", "to a@example.org")
     paused = await shared.post(f"{path}/pause", b"", admin)
     assert paused.body["open"] is False
     body = {"aud_email": [{"data": ["a@b.org"]}], "msg_email": [{"subject": "s", "text": "t"}]}
@@ -298,7 +300,7 @@ async def test_a_token_ends(shared: Door, admin: Token) -> None:
         ({"expires_at": "2020-01-01T00:00:00Z"}, 400, "past"),
         ({"expires_at": "9999-12-31T23:59:59-14:00"}, 400, "misfit"),
         ({"expires_at": "2999-01-01T00:00:00"}, 400, "misfit"),
-        ({"name": " x"}, 400, "bad_value"),
+        ({"name": " x"}, 400, "misfit"),
     ],
 )
 async def test_a_token_that_cannot_be(

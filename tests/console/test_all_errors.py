@@ -8,6 +8,7 @@ import pytest
 
 from console.administration.test_settings import followed
 from console.conftest import Visit
+from console.world import furnish
 from support.doors import Door
 from ums.console.forms import Form
 from ums.core.senders import senders
@@ -71,6 +72,16 @@ async def test_a_new_sender(door: Door, visit: Visit, language: str) -> None:
     await followed(visitor, await visitor.post("/senders", data={**other, "name": "Other"}))
     taken = await visitor.post("/senders", data={**other, "port": "0"}, headers=headers)
     assert set(told(taken.text)) == {"name", "code", "port"}
+
+
+async def test_a_test_mail_of_a_template(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    pages = await furnish(door, visitor)
+    path = pages["template"].partition("?")[0]
+    refused = await visitor.post(f"{path}/test", data={"to": "nobody", "userid": "missing"})
+    assert refused.status_code == 400
+    assert "exactly one @" in told(refused.text)["to"]
+    assert "There is no such user." in refused.text
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

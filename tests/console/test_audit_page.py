@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select, update
 
 import ums
 from console.conftest import Visit, browsing
+from console.world import furnish
 from support.clocks import Time
 from support.doors import Door, OneChannel
 from ums.api.audit_middleware import NAMES
@@ -78,6 +79,17 @@ async def test_the_log_can_be_saved_which_is_noted(door: Door, visit: Visit) -> 
     assert "operator:administrator0,127.0.0.1,channel.change" in row
     noted = await _last(door, "audit.export")
     assert (noted.actor, noted.address) == ("operator:administrator0", "127.0.0.1")
+    assert noted.detail == "action=channel.change"
+
+
+async def test_an_export_names_its_filters(door: Door, visit: Visit) -> None:
+    visitor = await visit()
+    message = (await furnish(door, visitor))["message"]
+    for kind in ("csv", "xlsx"):
+        await visitor.get(f"{message}/deliveries.{kind}?state=sent&address=a@example.org")
+        noted = await _last(door, "message.export")
+        assert noted.subject == message.rpartition("/")[2]
+        assert noted.detail == "state=sent, address=a@example.org"
 
 
 async def test_exports_and_leaving_are_noted(door: Door, visit: Visit) -> None:

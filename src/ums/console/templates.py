@@ -277,7 +277,10 @@ async def test_template(
             system, intake, channel, template_id, to, userid=userid or None, origin="console"
         )
     except UmsError as error:
-        form = refused(request, {"to": to}, error)
+        others = await template_preview.errors_of_test(
+            system, channel, template_id, to, userid or None
+        )
+        form = refused(request, {"to": to}, error, others=others)
         return await _show(request, system, channel, template_id, form, error.status)
     return go(f"/messages/{sent.msgid}", "send.did_test")
 

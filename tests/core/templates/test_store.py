@@ -85,9 +85,9 @@ async def test_two_changes_at_once_are_not_mixed(flow: Flow) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"name": ""}, "bad_value"),
-    ({"name": "x" * 61}, "bad_value"),
-    ({"name": "a\nb"}, "bad_value"),
+    ({"name": ""}, "missing"),
+    ({"name": "x" * 61}, "misfit"),
+    ({"name": "a\nb"}, "control_characters"),
     ({"html": None}, "template_empty"),
     ({"mjml": "<mjml/>"}, "template_twice"),
     ({"html": "{{ a"}, "template_source"),

@@ -58,7 +58,7 @@ async def audit_log(request: AnyRequest, system: System) -> Response[str]:
 async def export_audit(request: AnyRequest, system: System) -> Stream:
     """The entries that the page's filters leave, the oldest first."""
     asked = _asked(request)
-    audit_log.add_detail(", ".join(f"{name}={value}" for name, value in asked.items() if value))
+    audit.add_detail(", ".join(f"{name}={value}" for name, value in asked.items() if value))
     parts = _parts(system, _wanted(asked))
     return await stream_csv(request, "audit.csv", _COLUMNS, parts)
 

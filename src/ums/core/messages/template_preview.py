@@ -1,11 +1,12 @@
 """Looking at a template before it is sent: rendered for a real user, or as one mail."""
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import select
 
+from ums.core.common.field_errors import ErrorList
 from ums.core.content.message_content import Content
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
@@ -18,9 +19,11 @@ from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
 from ums.core.templates.variables import check_para
 from ums.core.users.audience import Audience
-from ums.errors import Invalid, NotFound
+from ums.errors import Invalid, NotFound, UmsError
 from ums.mail.addresses import BadAddress, clean
 from ums.mail.mime.builder import BadContent, check_subject
+
+_ANY_ADDRESS: Final = "somebody@example.org"
 
 
 class Rendered(Struct, frozen=True):
@@ -88,18 +91,8 @@ async def send_test(
 
     It goes the way of every message. A closed template may be tested. Raises Invalid, NotFound.
     """
-    found = await _version(system, channel, id, version)
-    given = check_para(para or {}, "para")
-    person = await _person(system, channel, userid)
-    try:
-        address = clean(to)
-        content = _rendered(found, Person(address, person.userid, person.attributes), given)
-    except BadAddress as error:
-        raise Invalid("bad_address", field="to", detail=error.detail) from None
-    except RenderError as error:
-        raise refusal(error) from None
-    except BadContent as error:
-        raise Invalid("bad_subject", detail=error.detail) from None
+    address = _test_address(to)
+    content = await _test_content(system, channel, id, address, version, userid, para)
     request = SendRequest(
         audience=Audience(addresses=[address]),
         broadcast=False,
@@ -112,6 +105,45 @@ async def send_test(
         callback=Callback(),
     )
     return await intake.take(channel, request, secrets.token_bytes(8), origin=origin)
+
+
+async def errors_of_test(
+    system: AppContext, channel: Channel, id: int, to: str, userid: str | None
+) -> list[UmsError]:
+    """All that keeps `send_test` from sending: the address, and the template for the user."""
+    found = ErrorList()
+    with found.collecting():
+        _test_address(to)
+    with found.collecting():
+        await _test_content(system, channel, id, _ANY_ADDRESS, None, userid, None)
+    return found
+
+
+def _test_address(to: str) -> str:
+    try:
+        return clean(to)
+    except BadAddress as error:
+        raise Invalid("bad_address", field="to", detail=error.detail) from None
+
+
+async def _test_content(
+    system: AppContext,
+    channel: Channel,
+    id: int,
+    address: str,
+    version: int | None,
+    userid: str | None,
+    para: dict[str, Any] | None,
+) -> Content:
+    found = await _version(system, channel, id, version)
+    given = check_para(para or {}, "para")
+    person = await _person(system, channel, userid)
+    try:
+        return _rendered(found, Person(address, person.userid, person.attributes), given)
+    except RenderError as error:
+        raise refusal(error) from None
+    except BadContent as error:
+        raise Invalid("bad_subject", detail=error.detail) from None
 
 
 def _rendered(
