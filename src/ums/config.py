@@ -176,7 +176,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_allow: Annotated[
         str,
         _about(
-            "Networks (CIDR, comma) callbacks may go to although they are private, at any port."
+            "Networks (CIDR, comma) callbacks and webhook senders may reach although they are"
+            " private, at any port."
         ),
     ] = ""
     callback_batch_size: Annotated[

@@ -23,9 +23,11 @@ from ums import clock
 from ums.core.content import attachment_fetcher
 from ums.core.senders import connection_test
 from ums.core.templates import compile_process, compile_worker
+from ums.core.transports.protocol import TransportError
 from ums.errors import WORDS, UmsError
 from ums.mail.mime.builder import File
 from ums.mail.outcomes import Stage
+from ums.mail.reply_classifier import classify_error
 from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 
 ELSEWHERE = {"after", "before", "zone"}
@@ -33,6 +35,7 @@ ELSEWHERE = {"after", "before", "zone"}
 PEOPLE: dict[str, Any] = {"recipients": [{"address": "a@example.org"}], "channel": "KEY"}
 TEXT = {"subject": "s", "text": "t", "starts_at": "SOON"}  # so that nothing has to go out
 SENDER = {"code": "NEW", "name": "n", "host": "h", "port": 25, "encryption": "none"}
+HOOK = {"code": "hook", "name": "n", "url": "https://example.org/x"}
 BASES: dict[str, list[Any]] = {
     "POST /api/messages": [
         {**PEOPLE, **TEXT, "html": "<p>t</p>"},
@@ -54,6 +57,16 @@ BASES: dict[str, list[Any]] = {
         {"frequency_cap": {"count": 1, "hours": 0.5}, "statuses": [1]},
     ],
     "POST /api/operators": [{"name": "n", "password": "seven grey herons", "role": "viewer"}],
+    "POST /api/webhook-senders": [
+        {"code": "hook", "name": "n", "url": "https://example.org/x", "password": "t"},
+        {
+            "code": "hook",
+            "name": "n",
+            "url": "https://example.org/x",
+            "account": "u",
+            "password": "p",
+        },
+    ],
     "PUT /api/senders/{code}/warm-up": [{"target": 1000, "zone": "UTC"}],
     "PUT /api/senders/{code}/mailbox": [{"host": "h", "password": "p"}],
     "POST /api/segments/count": [
@@ -118,7 +131,8 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         return File("a.txt", "text/plain", b"a")
 
     async def refuse(*_: object) -> None:
-        raise SmtpError(SmtpErrorKind.DNS_FAILED, Stage.CONNECT, "no such name")
+        cause = SmtpError(SmtpErrorKind.DNS_FAILED, Stage.CONNECT, "no such name")
+        raise TransportError(classify_error(cause))
 
     monkeypatch.setattr(attachment_fetcher, "_fetch_in_time", fetch)
     monkeypatch.setattr(connection_test, "try_sender", refuse)

@@ -23,9 +23,11 @@ from support.refusals import STATE, UNSAID
 from support.worlds import DOCUMENT, World, make
 from ums.core.content import attachment_fetcher
 from ums.core.senders import connection_test
+from ums.core.transports.protocol import TransportError
 from ums.errors import UmsError
 from ums.mail.mime.builder import File
 from ums.mail.outcomes import Stage
+from ums.mail.reply_classifier import classify_error
 from ums.mail.smtp.errors import SmtpError, SmtpErrorKind
 
 schema = schemathesis.openapi.from_dict(lean(DOCUMENT, most=10_000))
@@ -100,7 +102,8 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knows whose the made-up servers of senders are."""
 
     async def refuse(*_: object) -> None:
-        raise SmtpError(SmtpErrorKind.DNS_FAILED, Stage.CONNECT, "no such name")
+        cause = SmtpError(SmtpErrorKind.DNS_FAILED, Stage.CONNECT, "no such name")
+        raise TransportError(classify_error(cause))
 
     async def fetch(*_: object) -> File:
         return File("a.txt", "text/plain", b"a")

@@ -74,6 +74,7 @@ class Receiver:
     taken: list[Asked] = field(default_factory=list)  # POSTs that were answered with 200
     port: int = 0
     scheme: str = "http"
+    any_json: bool = False  # takes what a webhook sender posts, too
 
     @property
     def url(self) -> str:
@@ -140,8 +141,8 @@ class Receiver:
         if isinstance(ours, bytes):
             writer.write(ours)
         else:
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode())
-            writer.write(body)
+            head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {len(body)}"
+            writer.write(f"{head}\r\n\r\n".encode() + body)
         await writer.drain()
         if asked.method == "POST" and status == 200 and not isinstance(ours, bytes):
             self.taken.append(asked)
@@ -162,7 +163,7 @@ class Receiver:
             records = json.loads(body)
         except ValueError:
             return 400, b""
-        return (200 if isinstance(records, list) else 400), b""
+        return (200 if isinstance(records, list) or self.any_json else 400), b""
 
 
 @asynccontextmanager

@@ -45,6 +45,7 @@ STATE = {
     "rule_known",
     "segment_unknown",
     "sender_not_authorised",
+    "sender_type_other",
     "sender_unknown",
     "sheet_columns",
     "sheet_unreadable",
@@ -54,6 +55,9 @@ STATE = {
     "template_missing",
     "template_unknown",
     "user_unknown",
+    "webhook_insecure",
+    "webhook_password",
+    "webhook_password_again",
     "word_known",
 }
 """Reasons that what is stored decides, or the time, and not the shape of the request."""

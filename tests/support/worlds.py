@@ -12,8 +12,8 @@ from support.doors import Answer, Door, OneChannel
 from ums import clock
 from ums.core.content import material_upload
 from ums.core.identity import proofs, sessions
+from ums.core.net import standard_webhooks
 from ums.core.tables import callback_addresses, callback_batches, operators
-from ums.core.webhooks import client
 
 DOCUMENT = openapi.the_document()
 OPERATIONS = list(openapi.operations(DOCUMENT))
@@ -114,7 +114,7 @@ async def _settled(door: Door, owner: OneChannel, admin: str) -> dict[str, str]:
 async def _told(door: Door, owner: OneChannel) -> dict[str, str]:
     """An address of the channel's that was told once, in vain."""
     now, url = clock.now(), f"https://{owner.key}.private.example/told"
-    secret = door.system.seal.close(client.new_secret(), f"callback:{owner.key}:{url}")
+    secret = door.system.seal.close(standard_webhooks.new_secret(), f"callback:{owner.key}:{url}")
     address = {"channel_id": await _id(door, owner), "url": url, "is_default": True}
     address |= {"schedule": "hosted", "secret": secret, "state": "verified"}
     batch = {"webhook_id": f"of {owner.key}", "state": "dead", "size": 0}

@@ -12,6 +12,7 @@ from ums.config import terminal_language
 SENDER = (
     "code",
     "name",
+    "type",
     "host",
     "port",
     "encryption",
@@ -66,6 +67,53 @@ def sender_create(
         allow_port=allow_port,
     )
     output.record(made, raw=json)
+
+
+@sender.command("create-webhook")
+def sender_create_webhook(
+    code: Annotated[str, typer.Option(help="1 to 30 letters and digits; never changes.")],
+    name: Annotated[str, typer.Option(help="1 to 30 characters.")],
+    url: Annotated[str, typer.Option(help="Where each delivery is posted to.")],
+    account: Annotated[
+        str, typer.Option(help="The user of HTTP Basic; empty: the password is a bearer token.")
+    ] = "",
+    password_file: Annotated[
+        str | None,
+        typer.Option(help="A file with the password or token; - reads it from the input."),
+    ] = None,
+    deduplicates: Annotated[
+        bool,
+        typer.Option(help="The receiver takes no webhook-id twice: post again without an answer."),
+    ] = False,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="A ChannelKey that may use it; repeatable.")
+    ] = None,
+    change: Annotated[bool, typer.Option(help="Change the sender of this code.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Make a sender that posts to an HTTP service of your own, or change one with --change. Its
+    signing secret is shown once."""
+    made = ask(
+        "sender.webhook_change" if change else "sender.webhook_create",
+        code=code,
+        name=name,
+        url=url,
+        account=account,
+        password=read_password(password_file),
+        deduplicates=deduplicates,
+        channels=channel or [],
+    )
+    output.record(made, raw=json)
+
+
+@sender.command("rotate")
+def sender_rotate(
+    code: str,
+    overlap_hours: Annotated[float, typer.Option(help="So long the old one signs as well.")] = 24.0,
+    json: AsJson = False,
+) -> None:
+    """Give a webhook sender a new signing secret, which is shown once."""
+    output.record(ask("sender.rotate", code=code, overlap_hours=overlap_hours), raw=json)
 
 
 def split_from(text: str) -> tuple[str, str]:

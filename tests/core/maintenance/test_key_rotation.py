@@ -23,10 +23,11 @@ from ums.core.identity.credentials import authenticate, create_access_key
 from ums.core.maintenance import key_rotation
 from ums.core.maintenance.key_rotation import SEALED
 from ums.core.maintenance.startup import open_system
+from ums.core.net import standard_webhooks
 from ums.core.senders import mailboxes
 from ums.core.senders.senders import password_of
 from ums.core.tables import audit, callback_addresses, metadata, operators
-from ums.core.webhooks import client, endpoints
+from ums.core.webhooks import endpoints
 from ums.core.webhooks.signatures import password_context
 from ums.errors import Invalid
 
@@ -42,7 +43,7 @@ async def fill(system: AppContext) -> None:
     await create_access_key(system)
     await channels.rotate(system, flow.key, clock.HOUR)
     channel = await flow.channel()
-    secret = system.seal.close(client.new_secret(), endpoints.context(channel, URL))
+    secret = system.seal.close(standard_webhooks.new_secret(), endpoints.context(channel, URL))
     now = clock.now()
     rows: list[tuple[Table, dict[str, object]]] = [
         (

@@ -7,6 +7,7 @@ from support.telling import expanded, rows, told_flow
 from ums import clock
 from ums.core.context.app_context import AppContext
 from ums.core.deliveries import queue
+from ums.core.net import http_client
 from ums.core.tables import callback_addresses, callback_batches, callback_records
 from ums.core.webhooks import backoff, client, delivery_queue
 from ums.core.webhooks.delivery_queue import Limits
@@ -33,14 +34,14 @@ def test_the_steps() -> None:
     [("120", 120), ("0", 0), ("-1", 0), ("1.5", 0), ("soon", 0), ("", 0), ("9" * 30, 0)],
 )
 def test_retry_after(text: str, seconds: int) -> None:
-    assert client._retry_after({"retry-after": text}) == seconds * 1000
+    assert http_client.retry_after({"retry-after": text}) == seconds * 1000
 
 
 def test_retry_after_as_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: 1_700_000_000_000)
     asked = {"retry-after": "Tue, 14 Nov 2023 22:15:20 GMT"}
-    assert client._retry_after(asked) == 120_000
-    assert client._retry_after({"retry-after": "Tue, 14 Nov 2000 22:15:20 GMT"}) == 0
+    assert http_client.retry_after(asked) == 120_000
+    assert http_client.retry_after({"retry-after": "Tue, 14 Nov 2000 22:15:20 GMT"}) == 0
 
 
 LIMITS = Limits(most=100, age=0)

@@ -15,8 +15,9 @@ from ums.core.channels import channels
 from ums.core.channels.channels import ChannelInfo
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
+from ums.core.net import standard_webhooks
 from ums.core.tables import audit, callback_addresses
-from ums.core.webhooks import client, endpoint_rows, endpoints
+from ums.core.webhooks import endpoint_rows, endpoints
 from ums.errors import Invalid, NotFound
 
 
@@ -263,5 +264,5 @@ async def test_the_current_master_secret_is_used_in_an_overlap(system: AppContex
 def test_vectors_of_standard_webhooks() -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     body = b'{"test": 2432232314}'
-    made = client.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    made = standard_webhooks.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

@@ -14,6 +14,7 @@ from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.maintenance.health_checks import unreadable
+from ums.core.net import standard_webhooks
 from ums.core.tables import callback_addresses
 from ums.core.webhooks import client, endpoint_rows, endpoints
 from ums.core.webhooks.endpoints import Changes
@@ -121,7 +122,7 @@ async def test_a_stored_address_that_is_not_safe_is_sent_nothing(
     """The last gate is where the secret is opened, whatever stands in the database."""
     async with open_telling(system) as telling:
         plain = telling.receiver.url.replace("127.0.0.1", "localhost")
-        secret = system.seal.close(client.new_secret(), f"callback:1234:{plain}")
+        secret = system.seal.close(standard_webhooks.new_secret(), f"callback:1234:{plain}")
         async with system.database.write() as tx:
             await tx.run(update(callback_addresses).values(url=plain, secret=secret))
         asked = len(telling.receiver.asked)

@@ -21,6 +21,7 @@ from ums.api.management import (
     suppressions,
     templates,
     users,
+    webhook_senders,
 )
 from ums.api.management.channels import access_lists, channels, policy, strategies, webhooks
 from ums.api.management.dependencies import caller, paging, system
@@ -38,6 +39,7 @@ def router() -> Router:
         route_handlers=[
             *channels.handlers,
             *senders.handlers,
+            *webhook_senders.handlers,
             *imports.handlers,
             *messages.handlers,
             *submission.handlers,

@@ -45,7 +45,15 @@ _Approve = Annotated[
     Meta(description="Approve a port that is not among the usual; needs `senders:approve`."),
 ]
 
-_Share = Annotated[
+SenderCode = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z0-9]{1,30}$",
+        extra_json_schema={"not": {"pattern": "^[Aa][Ll][Ll]$"}},
+        description="Letters and digits; never changes. Not `all`.",
+    ),
+]
+ReservePercent = Annotated[
     int, Meta(ge=0, le=90, description="Percent of each cap that only urgent mail may use.")
 ]
 
@@ -53,14 +61,7 @@ _Share = Annotated[
 class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sender to be made."""
 
-    code: Annotated[
-        str,
-        Meta(
-            pattern="^[A-Za-z0-9]{1,30}$",
-            extra_json_schema={"not": {"pattern": "^[Aa][Ll][Ll]$"}},
-            description="Letters and digits; never changes. Not `all`.",
-        ),
-    ]
+    code: SenderCode
     name: Name30
     host: Host
     port: Port
@@ -76,7 +77,7 @@ class SenderDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         said(maxItems=MOST_CAPS),
         Meta(description="How many mails it may send in a time."),
     ] = []
-    urgent_reserve_percent: _Share = 10
+    urgent_reserve_percent: ReservePercent = 10
 
 
 class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,7 +99,7 @@ class SenderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Annotated[list[SendLimit], said(maxItems=MOST_CAPS)] | UnsetType,
         Meta(description="All of them; what was sent already counts against new ones too."),
     ] = UNSET
-    urgent_reserve_percent: _Share | UnsetType = UNSET
+    urgent_reserve_percent: ReservePercent | UnsetType = UNSET
 
 
 class Trial(Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,7 +142,7 @@ async def list_senders(
 async def create_sender(
     system: System, caller: Caller, request: Call, data: JSONBody[SenderDraft]
 ) -> Response[SenderInfo]:
-    """Make an email sender."""
+    """Make an email sender; a webhook sender is made with `POST /api/webhook-senders`."""
     if data.allow_port:
         caller.need("senders:approve")
     await health_checks.require_key(system)
@@ -162,7 +163,8 @@ async def change_sender(
     if data.allow_port:
         caller.need("senders:approve")
     await health_checks.require_key(system)
-    changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
+    given = {name: value for name, value in asdict(data).items() if value is not UNSET}
+    changes = {name: value for name, value in given.items() if name != "allow_port" or value}
     open = changes.pop("open", None)
     return shown(request, await senders.edit(system, code, changes, open, expected(request)))
 

@@ -12,6 +12,7 @@ from ums.core.common.rate_limiter import RateLimiter
 from ums.core.common.ttl_cache import TtlCache
 from ums.core.context.channel_policy import NO_RULES
 from ums.core.context.directory import Directory
+from ums.core.net.ssrf_guard import Guard, parse_networks
 from ums.core.transports.registry import transports
 from ums.db import Database
 
@@ -31,7 +32,8 @@ class AppContext:
         self.rates = RateLimiter(NO_RULES.requests_per_second)
         self.recent = TtlCache()
         self._shared: dict[Callable[[Database], Any], Any] = {}
-        self.types = transports(ehlo_name=settings.ehlo_name)  # the engine adds the sandbox
+        # The engine adds the sandbox.
+        self.types = transports(ehlo_name=settings.ehlo_name, guard=self.webhook_guard)
         self.wake = asyncio.Event()  # set when there is new work for this process's engine
         self.halted = asyncio.Event()  # the same, when a message was halted or resumed
 
@@ -41,6 +43,10 @@ class AppContext:
         if kind not in self._shared:
             self._shared[kind] = kind(self.database)
         return self._shared[kind]
+
+    def webhook_guard(self) -> Guard:
+        """Which addresses callbacks and webhook senders may reach."""
+        return Guard(parse_networks(self.settings.callback_allow, "CALLBACK_ALLOW"))
 
     @property
     def settings(self) -> Settings:

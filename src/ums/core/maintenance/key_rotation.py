@@ -34,7 +34,7 @@ from ums.core.context.directory import CHECK_EVERY, SEALING_KEY, touch
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.senders import mailboxes
-from ums.core.senders.senders import secret_context
+from ums.core.senders.sender_rows import secret_context
 from ums.core.tables import (
     access_keys,
     callback_addresses,
@@ -45,10 +45,11 @@ from ums.core.tables import (
 )
 from ums.core.tables import mailboxes as mailbox_rows
 from ums.core.tables import one_time_secrets as shown_rows
+from ums.core.transports import accounts
 from ums.core.webhooks.signatures import password_context
 from ums.db import Tx
 from ums.errors import Invalid
-from ums.mail import email_account, imap
+from ums.mail import imap
 
 SLICE: Final = 200  # rows in one transaction
 
@@ -102,7 +103,7 @@ SEALED: Final = (
         senders,
         "secret",
         select(senders),
-        lambda row: secret_context(row.code, email_account.read(row.settings)),
+        lambda row: secret_context(row.code, accounts.read(row.type, row.settings)),
     ),
     SealedColumn(mailbox_rows, "secret", _MAILBOX_ROWS, _mailbox_context),
     SealedColumn(

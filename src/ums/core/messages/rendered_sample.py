@@ -25,11 +25,11 @@ from ums.core.tables import materials as stored_materials
 from ums.core.templates.cache import Person, TemplateCache
 from ums.core.templates.recipient_data import address_of, attributes_of
 from ums.core.templates.values import RenderError
+from ums.core.transports import accounts
 from ums.core.users.audience import Audience, read_audience
 from ums.core.users.segments import name_of
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
-from ums.mail import email_account
 from ums.mail.addresses import BadAddress
 from ums.mail.mime import builder
 
@@ -183,10 +183,10 @@ async def _built(
 
 
 def _mail(row: Any, sender: Sender, content: builder.MimeContent, person: Person) -> bytes:
-    own = email_account.read(sender.settings)
+    own = accounts.facts(accounts.read(sender.type, sender.settings))
     skeleton = builder.MimeTemplate.build(
         content,
-        from_address=own.from_address,
+        from_address=own.from_address or "webhook@example.invalid",
         from_name=own.from_name,
         auto_submitted=not row.broadcast,
     )

@@ -5,15 +5,18 @@ no proxy is used, nothing is decompressed, and each request has a connection of 
 """
 
 import asyncio
+import base64
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Final, TypeVar, cast
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple, TypeVar, cast
 
 import httpcore
 import httpx
 
-from ums import __version__, trust
+from ums import __version__, clock, trust
 from ums.core.net.ssrf_guard import Denied, Guard, GuardedNetwork
 from ums.errors import Detail
 
@@ -22,8 +25,16 @@ Headers = dict[str, str]  # in lower case; of several the first
 
 MAX_URL: Final = 2048  # characters
 CONNECT_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 2.0  # a connection that rested longer is not used again: servers close them
 # No userinfo, no backslash (which browsers read as a slash), no blank or control anywhere.
 _URL: Final = re.compile(r"https?://[^\s/?#@\\]+([/?#]\S*)?", re.IGNORECASE)
+
+
+class Connection(NamedTuple):
+    """An open connection: the stream, and HTTP/1.1 over it."""
+
+    stream: httpcore.AsyncNetworkStream
+    http: httpcore.AsyncHTTP11Connection
 
 
 class Unreached(Exception):
@@ -78,6 +89,34 @@ async def exchange(
 ) -> AsyncGenerator[httpcore.Response]:
     """The answer to one request, its body not read yet. `target` goes before the URL's own path
     and query. Raises Denied and httpcore's errors."""
+    sent = {b"Connection": b"close", **(headers or {})}
+    request = request_to(method, url, headers=sent, target=target, body=body)
+    async with httpcore.AsyncHTTPConnection(
+        request.url.origin, _context(url), network_backend=network
+    ) as connection:
+        yield await connection.handle_async_request(request)
+
+
+async def connect(network: GuardedNetwork, url: httpx.URL) -> Connection:
+    """A connection for several requests, one after the other, to the origin of `url`. Raises
+    Denied and httpcore's errors."""
+    origin = request_to("GET", url).url.origin
+    stream = await network.connect_tcp(origin.host.decode(), origin.port, CONNECT_SECONDS)
+    context = _context(url)
+    if context is not None:
+        stream = await stream.start_tls(context, origin.host.decode(), CONNECT_SECONDS)
+    return Connection(stream, httpcore.AsyncHTTP11Connection(origin, stream, IDLE_SECONDS))
+
+
+def request_to(
+    method: str,
+    url: httpx.URL,
+    *,
+    headers: dict[bytes, bytes] | None = None,
+    target: bytes = b"",
+    body: bytes | AsyncIterator[bytes] = b"",
+) -> httpcore.Request:
+    """A request; of a body that comes in pieces the headers have to name the length."""
     place = httpcore.URL(
         scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target or url.raw_path
     )
@@ -86,20 +125,23 @@ async def exchange(
         b"User-Agent": f"UMS/{__version__}".encode(),
         b"Accept": b"*/*",
         b"Accept-Encoding": b"identity",
-        b"Connection": b"close",
     }
-    request = httpcore.Request(
+    return httpcore.Request(
         method,
         place,
         headers=[*(own | (headers or {})).items()],
         content=body,
         extensions={"timeout": {"connect": CONNECT_SECONDS}},
     )
-    context = trust.context() if url.scheme == "https" else None
-    async with httpcore.AsyncHTTPConnection(
-        place.origin, context, network_backend=network
-    ) as connection:
-        yield await connection.handle_async_request(request)
+
+
+def basic(user: str, password: str) -> dict[bytes, bytes]:
+    """The header of Basic credentials (RFC 7617)."""
+    return {b"Authorization": b"Basic " + base64.b64encode(f"{user}:{password}".encode())}
+
+
+def _context(url: httpx.URL) -> ssl.SSLContext | None:
+    return trust.context() if url.scheme == "https" else None
 
 
 async def octets(response: httpcore.Response) -> AsyncGenerator[bytes]:
@@ -111,6 +153,34 @@ async def octets(response: httpcore.Response) -> AsyncGenerator[bytes]:
             yield chunk
             # Chunks of one byte come by the thousand without a wait; others want to run too.
             await asyncio.sleep(0)
+
+
+async def read_start(response: httpcore.Response, most: int) -> bytes:
+    """The body up to `most` octets or a little more; what comes after them is not read."""
+    body = bytearray()
+    async with aclosing(octets(response)) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) >= most:
+                break
+    return bytes(body)
+
+
+def retry_after(headers: Headers) -> int:
+    """The ms of `Retry-After`; 0 where there is no sane one (RFC 9110 section 10.2.3)."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text) * clock.SECOND
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0
+    return max(0, round(until * clock.SECOND) - clock.now())
+
+
+def is_tls(error: BaseException) -> bool:
+    """Whether TLS is what failed."""
+    return isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError)
 
 
 def header_fields(raw: Sequence[tuple[bytes, bytes]]) -> Headers:

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from ums.core.audit import audit_log
 from ums.core.context.directory import touch
 from ums.core.tables import channel_senders, channels, senders
+from ums.core.transports import accounts
+from ums.core.transports.webhook_settings import WebhookSettings
 from ums.db import Tx
-from ums.mail import email_account, send_limits
+from ums.mail import send_limits
 
 
 async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
@@ -21,7 +23,13 @@ async def told(tx: Tx, id: int, password: str = "") -> dict[str, Any]:
         "urgent_reserve_percent": row.urgent_reserve_percent,
     }
     held |= {"caps": send_limits.read(row.caps), "password": password}
-    return msgspec.to_builtins({**msgspec.structs.asdict(email_account.read(row.settings)), **held})
+    account = accounts.read(row.type, row.settings)
+    own = msgspec.structs.asdict(account)
+    if isinstance(account, WebhookSettings):  # of a URL the path may be a secret
+        facts = accounts.facts(account)
+        own |= {"url_secret": own.pop("url"), "host": facts.host, "port": facts.port}
+        own["encryption"] = facts.encryption
+    return msgspec.to_builtins({**own, **held})
 
 
 async def note(

@@ -18,10 +18,11 @@ from ums.core.context.directory import Sender
 from ums.core.senders import cooldown
 from ums.core.senders.connection_probe import Way, ways_of
 from ums.core.senders.senders import password_of
+from ums.core.transports import accounts
 from ums.core.transports.protocol import MessageFacts, Recipient, Session, TransportError
 from ums.errors import Invalid, NotFound
-from ums.mail import email_account
 from ums.mail.addresses import BadAddress, clean
+from ums.mail.email_account import EmailSettings
 from ums.mail.mime.builder import MimeContent
 from ums.mail.outcomes import Outcome, Scope, Stage, Timeouts, Verdict, Watch, unwatched
 from ums.mail.smtp import certificates
@@ -153,7 +154,10 @@ class _Test:
         self._tell(stage, ok=True, facts=facts)
 
     async def _failed(self, outcome: Outcome) -> None:
-        own = email_account.read(self._sender.settings)
+        own = accounts.read(self._sender.type, self._sender.settings)
+        if not isinstance(own, EmailSettings):
+            self._tell(outcome.stage, ok=False, outcome=outcome)
+            return
         facts: dict[str, str] = {}
         if outcome.stage is Stage.TLS:
             facts = await certificates.presented(own.host, own.port, own.encryption, CONNECT)

@@ -7,8 +7,9 @@ next try. A sender at rest keeps its deliveries waiting.
 from sqlalchemy import or_, select, update
 
 from ums import clock
-from ums.core.senders.senders import RESTED
+from ums.core.senders.sender_rows import RESTED
 from ums.core.tables import senders
+from ums.core.transports.webhook_outcomes import GONE
 from ums.db import Tx
 from ums.mail.outcomes import Outcome, Stage
 
@@ -18,6 +19,8 @@ TRANSPORT = tuple(seconds * clock.SECOND for seconds in (30, 60, 120, 300, 600, 
 QUOTA = tuple(minutes * clock.MINUTE for minutes in (10, 20, 40, 80, 160, 320, 360))
 CREDENTIALS = (60 * clock.SECOND,)
 CONFIGURATION = (60 * clock.MINUTE,)
+MISPLACED = ("tls", "server_unknown", "webhook_moved", "webhook_denied")
+"""Reasons that say that the sender is set up wrongly, which takes a person to mend."""
 TOO_MUCH = ("rate", "daily_quota")
 """Reasons that say that an account sends too much."""
 
@@ -69,7 +72,9 @@ def _length(outcome: Outcome, failures: int, now: int) -> int:
         return max(outcome.wait, TRANSPORT[0])  # the server knows best, unless it was wrong before
     elif outcome.reason in TOO_MUCH:
         steps = QUOTA
-    elif outcome.reason in ("tls", "server_unknown"):
+    elif outcome.reason == GONE:
+        return UNTIL_EDITED - now
+    elif outcome.reason in MISPLACED:
         steps = CONFIGURATION
     else:
         steps = TRANSPORT

@@ -15,6 +15,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.senders.validation import refuse_controls
 from ums.core.tables import mailboxes, senders
+from ums.core.transports.accounts import WEBHOOK
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail import email_account, imap
@@ -127,6 +128,8 @@ async def errors_of(system: AppContext, code: str, given: NewMailbox) -> list[Um
 
 def _account_of(sender: Sender) -> str:
     """The account of a mailbox that names none."""
+    if sender.type == WEBHOOK:
+        raise Invalid("sender_type_other", code=sender.code, type=sender.type)
     own = email_account.read(sender.settings)
     return own.account or own.from_address
 

@@ -1,33 +1,35 @@
 """Senders: the accounts that mail goes out through (ums-spec 2.3)."""
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
-from sqlalchemy import delete, func, insert, select, update
+from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy import delete, func, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.channels.channels import find
+from ums.core.channels.channels import check_name, find
 from ums.core.common.field_errors import Check, all_awaited, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import SortKey
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender, touch
-from ums.core.senders import audit_details, learned_limits, quota_ledger
+from ums.core.senders import audit_details, sender_rows
+from ums.core.senders.sender_rows import SenderRow, check_code, secret_context
 from ums.core.senders.validation import check_moved, checks_of, settings_of
 from ums.core.tables import channel_senders, channels, senders
+from ums.core.transports import accounts
+from ums.core.transports.accounts import WEBHOOK
+from ums.core.transports.webhook_settings import Authentication
 from ums.db import Tx
-from ums.errors import Conflict, Invalid, NotFound, UmsError
+from ums.errors import Invalid, NotFound, UmsError
 from ums.mail import email_account, send_limits
 from ums.mail.email_account import EmailSettings
 from ums.mail.outcomes import Encryption
 from ums.mail.send_limits import SendLimit
 
 SenderOrder = Literal["code", "-code", "name", "-name", "created_at", "-created_at"]
-_CODE = re.compile(r"[A-Za-z0-9]{1,30}")
 
 
 class NewSender(Struct, frozen=True, kw_only=True):
@@ -55,13 +57,20 @@ class SenderInfo(Struct, frozen=True):
 
     code: str
     name: str
-    type: str
-    host: str
+    type: Annotated[str, Meta(description="`email`, `webhook` or `sandbox`.")]
+    host: Annotated[str, Meta(description="Of a webhook sender its URL's, as are the next two.")]
     port: int
     encryption: Encryption
     account: str
-    from_address: str
+    from_address: Annotated[str, Meta(description="Empty for a webhook sender.")]
     from_name: str
+    url: Annotated[str | None, Meta(description="Of a webhook sender.")]
+    authentication: Annotated[
+        Authentication | None, Meta(description="How a webhook sender logs in.")
+    ]
+    deduplicates: Annotated[
+        bool, Meta(description="The receiver of a webhook sender takes no `webhook-id` twice.")
+    ]
     open: bool
     channels: list[str]  # keys
     cooldown_until: str | None
@@ -83,8 +92,14 @@ class SenderInfo(Struct, frozen=True):
         ),
     ]
     created_at: str
+    signing_secret: Annotated[
+        str | UnsetType,
+        Meta(description="Of a webhook sender, in the answer that made it and in no other."),
+    ] = UNSET
 
 
+ANY_TYPE: Final = {"name", "caps", "urgent_reserve_percent"}
+"""The fields that senders of every type have."""
 _ORDER: SortKey[SenderInfo] = SortKey(
     lambda one: one.code,
     {
@@ -95,32 +110,12 @@ _ORDER: SortKey[SenderInfo] = SortKey(
 )
 
 
-def secret_context(code: str, settings: EmailSettings) -> str:
-    return f"sender:{code}:{email_account.binding(settings)}"
-
-
 async def create(system: AppContext, given: NewSender, type: str = "email") -> SenderInfo:
     """Make a sender and authorise it for the channels it names. Raises Invalid."""
-    _check_code(given.code)
+    check_code(given.code)
     settings = settings_of(given, free_ports(system), own_port=type != "email")
-    row = {
-        "code": given.code,
-        "name": given.name,
-        "type": type,
-        "settings": msgspec.json.encode(settings).decode(),
-        "secret": system.seal.close(given.password or "", secret_context(given.code, settings)),
-        "open": True,
-        "created_at": clock.now(),
-        **quota_ledger.columns(given.caps, given.urgent_reserve_percent),
-    }
-    async with system.database.write() as tx:
-        await _check_free(tx, given)
-        id = await tx.value(insert(senders).returning(senders.c.id), row)
-        for key in given.channels:
-            await _authorise(tx, id, key)
-        approved = _is_approved(system, given)
-        after = await audit_details.told(tx, id)
-        await audit_details.note(tx, "sender.create", given.code, approved=approved, after=after)
+    secret = system.seal.close(given.password or "", secret_context(given.code, settings))
+    await sender_rows.add(system, _row(system, given, type, settings, secret))
     return await show(system, given.code)
 
 
@@ -131,36 +126,20 @@ async def change(
 
     A port that it has already needs no second approval. Raises Invalid, and what `expect` raises.
     """
-    old = await system.directory.sender(given.code)
+    old = await _email(system, given.code)
     before = email_account.read(old.settings)
     own_port = given.port == before.port or old.type != "email"
     settings = settings_of(given, free_ports(system), own_port=own_port)
     check_moved(before, given)
     moved = email_account.binding(before) != email_account.binding(settings)
-    values: dict[str, Any] = {
-        "name": given.name,
-        "settings": msgspec.json.encode(settings).decode(),
-        **RESTED,
-        **quota_ledger.columns(given.caps, given.urgent_reserve_percent),
-        **({} if open is None else {"open": open}),
-    }
+    secret = None
     if given.password is not None:
-        context = secret_context(given.code, settings)
-        values["secret"] = system.seal.close(given.password, context)
+        secret = system.seal.close(given.password, secret_context(given.code, settings))
+    row = _row(system, given, old.type, settings, secret, moved=moved)
     async with system.database.write() as tx:
-        await _expected(tx, old.id, expect)
-        await _check_name(tx, given)
-        was = await audit_details.told(tx, old.id)
-        await tx.run(update(senders).where(senders.c.id == old.id).values(values))
-        if moved:
-            await learned_limits.start_anew(tx, old.id)
-        for key in given.channels:
-            await _authorise(tx, old.id, key)
-        after = await audit_details.told(tx, old.id, "" if given.password is None else "new")
-        approved = _is_approved(system, given)
-        await audit_details.note(
-            tx, "sender.change", given.code, approved=approved, before=was, after=after
-        )
+        await check_expected(tx, old.id, expect)
+        noted = "" if given.password is None else "new"
+        await sender_rows.change(tx, old, row, open=open, secret_note=noted)
     return await show(system, given.code)
 
 
@@ -175,6 +154,9 @@ async def edit(
 
     Raises Invalid, NotFound, and what `expect` raises.
     """
+    old = await system.directory.sender(code)
+    if old.type == WEBHOOK and changes.keys() <= ANY_TYPE:
+        return await _edit_any(system, old, changes, open, expect)
     now = await show(system, code)
     held: dict[str, Any] = {
         name: getattr(now, name) for name in NewSender.__struct_fields__ if hasattr(now, name)
@@ -183,7 +165,57 @@ async def edit(
     return await change(system, NewSender(**held), expect, open=open)
 
 
-async def _expected(tx: Tx, id: int, expect: Expect) -> None:
+async def _edit_any(
+    system: AppContext, old: Sender, changes: dict[str, Any], open: bool | None, expect: Expect
+) -> SenderInfo:
+    """Change what a sender of any type has."""
+    row = SenderRow(
+        code=old.code,
+        name=changes.get("name", old.name),
+        type=old.type,
+        settings=old.settings,
+        secret=None,
+        caps=changes.get("caps"),
+        urgent_reserve_percent=changes.get("urgent_reserve_percent"),
+    )
+    check_name(row.name)
+    async with system.database.write() as tx:
+        await check_expected(tx, old.id, expect)
+        await sender_rows.change(tx, old, row, open=open)
+    return await show(system, old.code)
+
+
+async def _email(system: AppContext, code: str) -> Sender:
+    sender = await system.directory.sender(code)
+    if sender.type == WEBHOOK:
+        raise Invalid("sender_type_other", code=code, type=sender.type)
+    return sender
+
+
+def _row(
+    system: AppContext,
+    given: NewSender,
+    type: str,
+    settings: EmailSettings,
+    secret: str | None,
+    *,
+    moved: bool = False,
+) -> SenderRow:
+    return SenderRow(
+        code=given.code,
+        name=given.name,
+        type=type,
+        settings=msgspec.json.encode(settings).decode(),
+        secret=secret,
+        channels=given.channels,
+        caps=given.caps,
+        urgent_reserve_percent=given.urgent_reserve_percent,
+        port_approved=_is_approved(system, given),
+        moved=moved,
+    )
+
+
+async def check_expected(tx: Tx, id: int, expect: Expect) -> None:
     row = await tx.first(select(senders).where(senders.c.id == id).with_for_update())
     keys = await tx.rows(
         select(channels.c.key)
@@ -235,15 +267,6 @@ async def unauthorise(system: AppContext, code: str, key: str) -> SenderInfo:
     return await show(system, code)
 
 
-RESTED: dict[str, Any] = {
-    "cooldown_until": None,
-    "cooldown_reason": None,
-    "cooldown_detail": None,
-    "failures": 0,
-}
-"""The values of a sender that nothing keeps from sending."""
-
-
 async def list_senders(system: AppContext) -> list[SenderInfo]:
     system.directory.forget()
     now = await system.directory.now()
@@ -282,7 +305,7 @@ def password_of(system: AppContext, sender: Sender) -> str:
     if sender.secret is None:
         return ""
     return system.seal.open(
-        sender.secret, secret_context(sender.code, email_account.read(sender.settings))
+        sender.secret, secret_context(sender.code, accounts.read(sender.type, sender.settings))
     )
 
 
@@ -291,19 +314,14 @@ def free_ports(system: AppContext) -> frozenset[int]:
     return email_account.FREE_PORTS | email_account.read_ports(system.settings.sender_ports)
 
 
-def _check_code(code: str) -> None:
-    if not _CODE.fullmatch(code) or code.lower() == "all":
-        raise Invalid("code_shape")
-
-
 async def errors_of(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
     """All that is wrong with a sender that is to be made (`new`) or changed."""
     free = free_ports(system)
-    checks: list[Check] = [lambda: _check_code(given.code)] if new else []
+    checks: list[Check] = [lambda: check_code(given.code)] if new else []
     if new:
         checks += checks_of(given, free, own_port=False)
     else:
-        old = await system.directory.sender(given.code)
+        old = await _email(system, given.code)
         before = email_account.read(old.settings)
         own_port = given.port == before.port or old.type != "email"
         checks += checks_of(given, free, own_port=own_port)
@@ -312,27 +330,10 @@ async def errors_of(system: AppContext, given: NewSender, *, new: bool) -> list[
 
 
 async def _taken(system: AppContext, given: NewSender, *, new: bool) -> list[UmsError]:
-    checks = (_check_name, _check_code_free) if new else (_check_name,)
     async with system.database.read() as tx:
-        return await all_awaited(check(tx, given) for check in checks)
-
-
-async def _check_name(tx: Tx, given: NewSender) -> None:
-    others = (senders.c.name == given.name) & (senders.c.code != given.code)
-    if await tx.first(select(senders.c.id).where(others)):
-        raise Conflict("name_taken", name=given.name)
-
-
-async def _check_free(tx: Tx, given: NewSender) -> None:
-    await _check_name(tx, given)
-    await _check_code_free(tx, given)
-
-
-async def _check_code_free(tx: Tx, given: NewSender) -> None:
-    codes = {row.code.lower() for row in await tx.rows(select(senders.c.code))}
-    keys = {row.key for row in await tx.rows(select(channels.c.key))}
-    if given.code.lower() in codes or given.code in keys:
-        raise Conflict("code_taken", code=given.code)
+        checks = [sender_rows.check_name_free(tx, given.code, given.name)]
+        checks += [sender_rows.check_code_free(tx, given.code)] if new else []
+        return await all_awaited(checks)
 
 
 async def authorise(
@@ -343,28 +344,11 @@ async def authorise(
     find(await system.directory.now(), key)
     async with system.database.write() as tx:
         before = await audit_details.use(tx, sender.id, key)
-        await _authorise(tx, sender.id, key, default=default)
+        await sender_rows.authorise(tx, sender.id, key, default=default)
         after = await audit_details.use(tx, sender.id, key)
         await audit_log.note(tx, "sender.authorise", code, key, before=before, after=after)
         await touch(tx)
     return await show(system, code)
-
-
-async def _authorise(tx: Tx, sender_id: int, key: str, *, default: bool = False) -> None:
-    channel_id = await tx.value(select(channels.c.id).where(channels.c.key == key))
-    if channel_id is None:
-        raise NotFound("channel_unknown", key=key)
-    links = channel_senders
-    mine = links.c.channel_id == channel_id
-    held = [row.sender_id for row in await tx.rows(select(links.c.sender_id).where(mine))]
-    default = default or not held
-    if default:
-        await tx.run(update(links).where(mine).values(is_default=False))
-    row = {"channel_id": channel_id, "sender_id": sender_id, "is_default": default}
-    if sender_id not in held:
-        await tx.run(insert(links), row)
-    elif default:
-        await tx.run(update(links).where(mine, links.c.sender_id == sender_id).values(row))
 
 
 def _is_approved(system: AppContext, given: NewSender) -> bool:
@@ -376,7 +360,7 @@ def _later(moment: int | None) -> int | None:
 
 
 def _describe(row: Any, keys: list[str]) -> SenderInfo:
-    settings = email_account.read(row.settings)
+    facts = accounts.facts(accounts.read(row.type, row.settings))
     return SenderInfo(
         code=row.code,
         name=row.name,
@@ -392,5 +376,5 @@ def _describe(row: Any, keys: list[str]) -> SenderInfo:
         throttled_until=clock.iso_or_none(_later(row.throttled_until)),
         suspended_at=clock.iso_or_none(row.suspended_at),
         created_at=clock.iso(row.created_at),
-        **msgspec.structs.asdict(settings),
+        **msgspec.structs.asdict(facts),
     )

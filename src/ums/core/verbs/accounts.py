@@ -14,9 +14,18 @@ from ums.core.deliveries import mailbox_polling
 from ums.core.identity import credentials
 from ums.core.messages import auto_pause
 from ums.core.messages.intake import Intake
-from ums.core.senders import connection_test, mailboxes, quota_ledger, routing, senders, warm_up
+from ums.core.senders import (
+    connection_test,
+    mailboxes,
+    quota_ledger,
+    routing,
+    senders,
+    warm_up,
+    webhook_senders,
+)
 from ums.core.senders.mailboxes import NewMailbox
 from ums.core.senders.senders import NewSender
+from ums.core.senders.webhook_senders import NewWebhookSender
 from ums.core.verbs.base import Hours, Nothing, Verb
 from ums.mail.send_limits import SendLimit
 from ums.mail.warm_up_plan import WarmUp
@@ -49,6 +58,11 @@ class SenderTest(Struct):
 
 class SenderCode(Struct):
     code: str
+
+
+class SenderRotate(Struct):
+    code: str
+    overlap_hours: Hours = 24.0
 
 
 class SenderWarmUp(Struct):
@@ -118,6 +132,18 @@ async def _sender_create(system: AppContext, _: Intake, p: NewSender) -> object:
 
 async def _sender_change(system: AppContext, _: Intake, p: NewSender) -> object:
     return await senders.change(system, p)
+
+
+async def _webhook_create(system: AppContext, _: Intake, p: NewWebhookSender) -> object:
+    return await webhook_senders.create(system, p)
+
+
+async def _webhook_change(system: AppContext, _: Intake, p: NewWebhookSender) -> object:
+    return await webhook_senders.change(system, p)
+
+
+async def _sender_rotate(system: AppContext, _: Intake, p: SenderRotate) -> object:
+    return await webhook_senders.rotate(system, p.code, round(p.overlap_hours * clock.HOUR))
 
 
 async def _sender_list(system: AppContext, _: Intake, _p: Nothing) -> object:
@@ -190,6 +216,9 @@ VERBS = {
     "accesskey.create": Verb(Nothing, _accesskey_create, seals=True),
     "sender.create": Verb(NewSender, _sender_create, seals=True),
     "sender.change": Verb(NewSender, _sender_change),
+    "sender.webhook_create": Verb(NewWebhookSender, _webhook_create, seals=True),
+    "sender.webhook_change": Verb(NewWebhookSender, _webhook_change, seals=True),
+    "sender.rotate": Verb(SenderRotate, _sender_rotate, seals=True),
     "sender.list": Verb(Nothing, _sender_list),
     "sender.test": Verb(SenderTest, _sender_test, steps=_sender_steps),
     "sender.caps": Verb(SenderCaps, _sender_caps),

@@ -18,6 +18,7 @@ from ums.core.common.field_errors import all_awaited
 from ums.core.common.preconditions import Expect, anything
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, touch
+from ums.core.net import standard_webhooks
 from ums.core.net.http_client import parse_url
 from ums.core.tables import callback_addresses as addresses
 from ums.core.tables import channels
@@ -85,7 +86,7 @@ async def add(
     async with system.database.read() as tx:
         await check_free(tx, channel, url)
     await _verify(system, channel, place, proof)
-    secret = client.new_secret()
+    secret = standard_webhooks.new_secret()
     async with system.database.write() as tx:
         await tx.run(locked(channel))
         first = await check_free(tx, channel, url)
@@ -210,7 +211,7 @@ async def rotate(
 ) -> AddressInfo:
     """Give an address a new secret; for `overlap` ms the old one signs as well."""
     row = await found(system, channel, id)
-    secret = client.new_secret()
+    secret = standard_webhooks.new_secret()
     values = {
         "old_secret": addresses.c.secret,
         "old_secret_until": clock.now() + overlap,
@@ -247,7 +248,7 @@ def headers(
 
     `row` is an address or a batch. Raises Invalid.
     """
-    signed = client.signed(webhook_id, secrets_of(system, channel, row), body)
+    signed = standard_webhooks.signed(webhook_id, secrets_of(system, channel, row), body)
     proof = Proof.of(system, channel, row)
     return signed | authorization(system, channel, parse_url(row.url), proof)
 

@@ -9,7 +9,6 @@ who may replace that secret anyway (`Caller.may_see_secret`), and `authorization
 place that opens it for a receiver: over https, or to a private address that stands in the URL.
 """
 
-import base64
 from typing import Any, Final, Literal, Self
 
 import httpx
@@ -19,6 +18,7 @@ from ums.core.common.field_errors import Check
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.identity.credentials import channel_context
+from ums.core.net.http_client import basic
 from ums.core.net.ssrf_guard import is_inside
 from ums.errors import Forbidden, Invalid
 
@@ -79,12 +79,8 @@ def authorization(
     if proof.form == HOSTED:
         _check_secure(url)
         secret = system.seal.open(channel.secret, channel_context(channel.key))
-        return _basic(channel.key, secret)
-    return _basic(proof.username, proof.password) if proof.username else {}
-
-
-def _basic(user: str, password: str) -> dict[bytes, bytes]:
-    return {b"Authorization": b"Basic " + base64.b64encode(f"{user}:{password}".encode())}
+        return basic(channel.key, secret)
+    return basic(proof.username, proof.password) if proof.username else {}
 
 
 def _check_form(form: str) -> None:

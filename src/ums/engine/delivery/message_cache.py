@@ -122,6 +122,7 @@ class MessageCache:
     async def _build(self, sender: Sender, row: Any, attached: list[_Attached]) -> PreparedMessage:
         template, problem, letter, stored = None, "", None, NOTHING
         transport = self._system.types[sender.type]
+        channel = await self._system.directory.channel(row.channel_id)
         try:
             stored = msgspec.json.decode(row.content, type=Content)
             if row.template_id is not None:
@@ -136,7 +137,7 @@ class MessageCache:
             template=template,
             problem=problem,
             settings=sender.settings,
-            facts=MessageFacts(max(row.accepted_at, row.starts_at)),
+            facts=MessageFacts(max(row.accepted_at, row.starts_at), row.msgid, channel.key),
             rules=Rules(row.on_unknown, row.expires_at, self._doubt_pause, row.event_mask),
             letter=letter,
             para=stored.para,
@@ -196,6 +197,8 @@ async def _load(tx: Tx, ids: list[int]) -> tuple[list[Any], dict[int, list[_Atta
     """The messages `ids`, and their files in order: None where the material is gone."""
     query = select(
         messages.c.id,
+        messages.c.msgid,
+        messages.c.channel_id,
         messages.c.content,
         messages.c.template_id,
         messages.c.template_version,

@@ -45,6 +45,7 @@ __all__ = [
     "Placeholder",
     "check_subject",
     "late_subject",
+    "text_and_html",
 ]
 
 _MAX_SUBJECT = 998  # bytes of UTF-8: the API's promise, not a wire limit, since long ones fold
@@ -205,7 +206,9 @@ def _root(content: MimeContent) -> _Part:
     return _multipart("mixed", [text, *map(_attachment, attached)])
 
 
-def _text_root(content: MimeContent, shown: Sequence[File]) -> _Part:
+def text_and_html(content: MimeContent) -> tuple[str | Placeholder, str | Placeholder]:
+    """The plain text and the HTML of a message, each "" where it has none: `text` alone that is
+    HTML is taken for it, and the plain alternative is made where it is missing."""
     text, html = content.text, content.html
     if (
         not html
@@ -214,12 +217,17 @@ def _text_root(content: MimeContent, shown: Sequence[File]) -> _Part:
         and html_to_text.is_html(_lines(text))
     ):
         text, html = "", text
+    if not text and isinstance(html, str) and html:
+        text = html_to_text.html_to_text(_lines(html))
+    return text, html
+
+
+def _text_root(content: MimeContent, shown: Sequence[File]) -> _Part:
+    text, html = text_and_html(content)
     if not html:
         if shown:
             raise BadContent(Detail("mail_cid_alone"))
         return _late_part("plain", text)
-    if not text and isinstance(html, str):
-        text = html_to_text.html_to_text(_lines(html))
     root = _html_root(html, shown)
     return _multipart("alternative", [_late_part("plain", text), root]) if text else root
 
