@@ -48,6 +48,14 @@ async def test_a_trusted_proxy_is_believed() -> None:
         assert ["host", "ums.example"] in seen["headers"]
 
 
+async def test_a_program_of_the_proxys_machine_is_no_proxy() -> None:
+    """The `ums` command comes from the same address as the proxy, and adds no header."""
+    async with serving(NEAR) as server:
+        assert (await server.get())["proxied"] is False
+        for name in ("X_Forwarded_Proto", "X_Real_IP", "Forwarded", "Via"):
+            assert (await server.get(**{name: "-"}))["proxied"] is True, name
+
+
 @pytest.mark.parametrize(
     ("told", "client"),
     [

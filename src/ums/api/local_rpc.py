@@ -1,8 +1,10 @@
 """The local door: the `ums` command's way into a running server that holds the SQLite file.
 
 Whoever can read the token file in the data folder could as well read the database and its key,
-so the token gives no right that its reader does not have. It is of use on this machine alone: what
-a proxy passed on, or another machine asks, is answered as if there were no such door.
+so the token gives no right that its reader does not have. The token alone proves the caller: where
+a request comes from proves nothing, as some proxies of this machine add no header. That what
+another machine asks, or a proxy is seen to have passed on, is answered as if there were no such
+door, only keeps strangers from trying.
 """
 
 import hmac

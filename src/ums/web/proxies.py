@@ -16,7 +16,8 @@ Header = tuple[bytes, bytes]
 Address = IPv4Address | IPv6Address
 
 PROXIED: Final = "proxied"
-"""The key of a request's state that says that a proxy passed it on, believed or not."""
+"""The key of a request's state that says that a proxy passed it on: that it brought a header that
+proxies add. The address says nothing of it: a program of the proxy's machine has the same."""
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _PAIR: Final = re.compile(r'\s*([A-Za-z]+)=(?:"([^"\\]*)"|([^\s;,"]*))\s*')
@@ -61,12 +62,11 @@ class Proxies:
         headers: list[Header] = list(scope["headers"])
         told = [one for one in headers if is_forwarding(one[0])]
         peer: str = scope["client"][0] if scope.get("client") else ""
-        trusted = bool(self._networks) and self.trusts(peer)
-        proxied = trusted or bool(told) or any(name == b"via" for name, _ in headers)
+        proxied = bool(told) or any(name == b"via" for name, _ in headers)
         scope.setdefault("state", {})[PROXIED] = proxied
         if told:
             scope["headers"] = headers = [one for one in headers if not is_forwarding(one[0])]
-        if trusted:
+        if self._networks and self.trusts(peer):
             self._believe(scope, headers, peer, _Told(told, standard=self._standard))
 
     def _believe(self, scope: Any, headers: list[Header], peer: str, told: "_Told") -> None:

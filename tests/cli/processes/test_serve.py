@@ -109,6 +109,13 @@ def test_the_status_tells_where_the_server_is(place: Terminal, server: Server, h
     assert (found["server"], found["version"]) == (server.url, __version__)
 
 
+def test_commands_go_through_a_server_behind_a_proxy(bare: Terminal, here: Ums) -> None:
+    """As docs/how-to/behind-a-proxy.md sets it up: with the proxy on the same machine."""
+    with bare.also(UMS_TRUSTED_PROXIES="127.0.0.1").serve() as running:
+        assert here(bare, "status", "--json").json["server"] == running.url
+        assert here(bare, "channel", "create", "Shop", "--json").json["name"] == "Shop"
+
+
 def test_a_server_on_postgresql_is_found_too(terminal: Terminal, here: Ums) -> None:
     """Commands go to the database by themselves there."""
     with terminal.serve() as running:
