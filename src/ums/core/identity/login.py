@@ -112,8 +112,11 @@ async def check_password(system: AppContext, name: str, password: str, client: C
     try:
         async with _counting(system, who), system.database.write() as tx:
             await throttle.reserve(tx, *keys)
-    except Busy as busy:
-        await _check_held(system, row, password, who, keys, busy)
+    except Busy:
+        counted = await _spare(system, who, keys)
+        if not await _is_right_held(system, row, password, keys, client, looked_at=bool(counted)):
+            raise
+        await _give_back(system, counted)
     else:
         turns, stored = system.shared(PasswordTurns), row.password_hash if row else None
         lane = KNOWN if known else STRANGERS
@@ -143,23 +146,28 @@ def _keys(system: AppContext, row: Any, name: str, client: Client) -> list[Key]:
     return [pair, ACCOUNT.key(account), ADDRESS.key(client.network)]
 
 
-async def _check_held(
+async def _is_right_held(
     system: AppContext,
     row: Any,
     password: str,
-    who: str,
     keys: list[Key],
-    busy: Busy,
-) -> None:
-    """A try that has to wait: raises `busy`, unless it may get through and is right."""
-    counted, since = await _spare(system, who, keys), time.monotonic()
-    if row is not None and (counted or row.totp is not None):
-        turns = system.shared(PasswordTurns)
-        if await turns.is_right_all_the_same(keys[0].key, row.password_hash, password):
-            await _give_back(system, counted)
-            return
-    await password_turns.hold(since)
-    raise busy
+    client: Client,
+    *,
+    looked_at: bool,
+) -> bool:
+    """Whether a try that has to wait is right and may get through: one of an account with a second
+    factor, or one that is `looked_at` anyway. Any other is held."""
+    turns, since = system.shared(PasswordTurns), time.monotonic()
+    try:
+        async with turns.held.place(client.network):
+            if row is not None and (looked_at or row.totp is not None):
+                who, stored = keys[0].key, row.password_hash
+                if await turns.is_right_all_the_same(who, stored, password):
+                    return True
+            await password_turns.hold(since)
+    except TimeoutError:  # displaced
+        pass
+    return False
 
 
 def _counting(system: AppContext, who: str) -> asyncio.Lock:

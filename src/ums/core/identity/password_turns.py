@@ -16,10 +16,16 @@ and tries again.
 A wrong one is told nothing but to wait, and always after `HELD_SECONDS`, whether it was looked at,
 had no turn in time, or named somebody who is not there: so neither the answer nor its time tells
 which names there are, or who has a second factor.
+
+Each try that is held keeps a connection, so only so many are held at a time, of one network and in
+all. One more displaces the one that has been held for longest, of the network that has the most: it
+is told to wait at once, whomever it named. A flood thus displaces itself.
 """
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from ums.core.identity import password_hashing
@@ -32,13 +38,52 @@ HELD_SECONDS = 2.0
 TURN_SECONDS: Final = 1.5
 """For as long a try waits for its turn; what is looked at then is done within `HELD_SECONDS`."""
 
+MOST_HELD: Final = 100  # tries in a process; far fewer than connections
+MOST_HELD_OF_NETWORK: Final = 20
+
+
+class HeldTries:
+    """The tries that are held at the same time in one process, by networks."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[asyncio.Timeout, None]] = {}  # the oldest first
+
+    @asynccontextmanager
+    async def place(self, network: str) -> AsyncGenerator[None]:
+        """Be one of them. Raises TimeoutError, in the middle of the block, when displaced."""
+        self._make_room(network)
+        async with asyncio.timeout(None) as place:
+            self._of.setdefault(network, {})[place] = None
+            try:
+                yield
+            finally:
+                self._leave(network, place)
+
+    def _make_room(self, network: str) -> None:
+        if len(self._of.get(network, ())) >= MOST_HELD_OF_NETWORK:
+            self._displace(network)
+        elif sum(map(len, self._of.values())) >= MOST_HELD:
+            self._displace(max(self._of, key=lambda one: len(self._of[one])))
+
+    def _displace(self, network: str) -> None:
+        place = next(iter(self._of[network]))
+        self._leave(network, place)
+        place.reschedule(asyncio.get_running_loop().time())
+
+    def _leave(self, network: str, place: asyncio.Timeout) -> None:
+        places = self._of.get(network, {})
+        places.pop(place, None)
+        if not places:
+            self._of.pop(network, None)
+
 
 class PasswordTurns:
     """Who is next in one process."""
 
     def __init__(self, _database: Database) -> None:
+        self.held = HeldTries()
         self.counting = Turns()  # by addresses, before anything is looked at
-        self._turns, self._held = Turns(), Turns()
+        self._turns, self._turns_of_held = Turns(), Turns()
         self._one = asyncio.Lock()
 
     async def is_right(self, who: str, stored: str | None, password: str, *, lane: Lane) -> bool:
@@ -52,7 +97,7 @@ class PasswordTurns:
         with others."""
         try:
             async with asyncio.timeout(TURN_SECONDS) as waiting:
-                async with self._held.of(who), self._one:
+                async with self._turns_of_held.of(who), self._one:
                     waiting.reschedule(None)
                     return await password_hashing.verify(stored, password, lane=HELD)
         except (TimeoutError, Busy):
