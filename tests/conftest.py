@@ -21,6 +21,7 @@ from support import postgres
 from support.clocks import Time
 from support.databases import Databases
 from support.fast import fast_choice, untested_packages
+from support.transition_guard import guard_transitions
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import AppContext
@@ -183,6 +184,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def make() -> None:
         database = open_database("", folder)
         await runner.migrate(database)
+        await guard_transitions(database)
         await database.close()
 
     asyncio.run(make())

@@ -17,6 +17,7 @@ from support.doors import idle_application
 from ums.cli import app
 from ums.config import describe
 from ums.console.middleware import Door
+from ums.core.deliveries.transitions import TRANSITIONS
 from ums.core.reporting.reason_texts import REASONS
 from ums.errors import CODES, WORDS, UmsError
 
@@ -26,6 +27,7 @@ REFERENCE = DOCS / "reference"
 PAPERS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 OPERATIONS = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
+MOVES = "<!-- transitions: begin -->\n", "<!-- transitions: end -->\n"
 TALKING = (
     "api/**/*.py",
     "core/identity/credentials.py",
@@ -71,6 +73,22 @@ def test_every_setting_is_in_the_table() -> None:
     page = (REFERENCE / "settings.md").read_text("utf-8")
     shown = page.partition(BEGIN)[2].partition(END)[0]
     assert shown == settings_table(), f"run `.venv/bin/python {named(Path(__file__))}`"
+
+
+def transitions_table() -> str:
+    rows = ["| Transition | From | To | When |", "| --- | --- | --- | --- |"]
+    for one in TRANSITIONS:
+        ends = (
+            ", ".join(f"`{state}`" for state in states) for states in (one.sources, one.targets)
+        )
+        rows.append(f"| {one.name} | {' | '.join(ends)} | {one.when} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_every_transition_is_in_the_table() -> None:
+    page = (REFERENCE / "delivery-states.md").read_text("utf-8")
+    shown = page.partition(MOVES[0])[2].partition(MOVES[1])[0]
+    assert shown == transitions_table(), f"run `.venv/bin/python {named(Path(__file__))}`"
 
 
 def operations_table() -> str:
@@ -243,3 +261,4 @@ def rewrite(page: Path, marks: tuple[str, str], table: str) -> None:
 if __name__ == "__main__":
     rewrite(REFERENCE / "settings.md", (BEGIN, END), settings_table())
     rewrite(REFERENCE / "management-api.md", OPERATIONS, operations_table())
+    rewrite(REFERENCE / "delivery-states.md", MOVES, transitions_table())

@@ -9,7 +9,7 @@ from support.telling import expanded, told, told_flow
 from ums.core.context.app_context import AppContext
 from ums.core.messages import control
 from ums.core.tables import pending_halts
-from ums.core.webhooks.outbox import RETRACTED, RETRACTION_FAILED, SUBMITTED, VALID
+from ums.core.tables.states import EventType
 from ums.engine.worker import running
 
 
@@ -25,7 +25,12 @@ async def test_what_was_stopped_is_told(system: AppContext) -> None:
     async with running(system):
 
         async def all_told() -> bool:
-            return await types(system) == [VALID, VALID, RETRACTED, RETRACTED]
+            return await types(system) == [
+                EventType.VALID,
+                EventType.VALID,
+                EventType.RETRACTED,
+                EventType.RETRACTED,
+            ]
 
         await until(all_told)
         assert await flow.counts(msgid) == {"cancelled": 2}
@@ -37,7 +42,7 @@ async def test_what_is_stopped_before_it_is_expanded_is_told(system: AppContext)
     await control.retract(system, None, msgid)
     async with running(system):
         await flow.until_settled(msgid)
-        assert await types(system) == [RETRACTED]
+        assert await types(system) == [EventType.RETRACTED]
 
 
 @pytest.mark.parametrize(("stop", "late"), [("retract", True), ("cancel", False)])
@@ -56,7 +61,11 @@ async def test_what_had_gone_out_is_told_of_a_retraction(
                     return not await tx.rows(select(pending_halts))
 
             await until(parked)
-            wanted = [VALID, SUBMITTED, *([RETRACTION_FAILED] if late else [])]
+            wanted = [
+                EventType.VALID,
+                EventType.SUBMITTED,
+                *([EventType.RETRACTION_FAILED] if late else []),
+            ]
             assert await types(system) == wanted
 
 
@@ -72,7 +81,7 @@ async def test_a_pause_tells_nothing(system: AppContext) -> None:
                 return await flow.counts(msgid) == {"paused": 1}
 
             await until(parked)
-            assert await types(system) == [VALID]
+            assert await types(system) == [EventType.VALID]
             await control.resume(system, None, msgid)
             await flow.until_settled(msgid)
-        assert await types(system) == [VALID, SUBMITTED]
+        assert await types(system) == [EventType.VALID, EventType.SUBMITTED]

@@ -10,7 +10,7 @@ from sqlalchemy import Executable
 
 from faults.ledger import Entry, Ledger
 from ums.config import Settings
-from ums.core.tables.states import HOLD, RESEND
+from ums.core.tables.states import OnUnknown
 from ums.db import Statement, open_database
 
 _ROWS = Statement(
@@ -63,8 +63,8 @@ class Audit(NamedTuple):
             # `sent` is never a guess, and a second copy never comes without a recorded doubt.
             assert row.state != "sent" or row.copies > 0, row
             assert row.copies <= 1 + row.unknown_count, row
-            assert row.copies <= (1 if row.on_unknown == HOLD else 2), row
-            unknown_count = 1 if row.on_unknown == HOLD else 2
+            assert row.copies <= (1 if row.on_unknown == OnUnknown.HOLD else 2), row
+            unknown_count = 1 if row.on_unknown == OnUnknown.HOLD else 2
             assert (row.state == "unknown") == (row.unknown_count == unknown_count), row
 
     def check_bounds(self, size: int) -> None:
@@ -75,11 +75,11 @@ class Audit(NamedTuple):
         for row in self.rows:
             assert row.state != "sent" or row.copies > 0, row
             assert row.copies <= 1 + row.unknown_count, row
-            assert row.copies <= (1 if row.on_unknown == HOLD else 2), row
+            assert row.copies <= (1 if row.on_unknown == OnUnknown.HOLD else 2), row
 
     def summary(self) -> str:
         parts = [f"{len(self.rows)} deliveries", f"lost {self.lost}"]
-        for name, policy in (("broadcast", HOLD), ("transactional", RESEND)):
+        for name, policy in (("broadcast", OnUnknown.HOLD), ("transactional", OnUnknown.RESEND)):
             rows = self.of(policy)
             twice = sum(row.copies > 1 for row in rows)
             unknown = sum(row.state == "unknown" for row in rows)

@@ -20,6 +20,7 @@ from ums.core.deliveries import expansion, holds
 from ums.core.maintenance.startup import open_system
 from ums.core.messages import control
 from ums.core.tables import messages, pending_halts
+from ums.core.tables.states import Halt
 
 MANY, OTHERS = 5_000, 200
 
@@ -51,7 +52,7 @@ async def _halt_only(settings: Settings) -> None:
             pass
         msgid = await _broadcast(system)
         async with system.database.write() as tx:
-            await holds.halt(tx, (await control.locked(tx, None, msgid)).id, holds.RETRACT)
+            await holds.halt(tx, (await control.locked(tx, None, msgid)).id, Halt.RETRACTED)
 
 
 async def _broadcast(system: AppContext) -> str:

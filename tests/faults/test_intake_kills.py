@@ -15,7 +15,7 @@ from faults.workload import Account, account, request
 from support.postgres import reserved_port
 from ums.config import Settings
 from ums.core.tables import messages
-from ums.core.tables.states import RESEND
+from ums.core.tables.states import OnUnknown
 from ums.db import open_database
 
 CLIENTS = 8
@@ -45,7 +45,10 @@ def test_every_200_is_stored_and_every_key_is_one_message(
     assert all(len(msgids) == 1 for msgids in answers.values())
     assert sorted(stored) == sorted(msgid for (msgid,) in answers.values())
     result.check(size=len(answers))
-    assert sum(row.copies > 1 for row in result.of(RESEND)) <= web_kills * settings.smtp_sessions
+    assert (
+        sum(row.copies > 1 for row in result.of(OnUnknown.RESEND))
+        <= web_kills * settings.smtp_sessions
+    )
 
 
 async def _post_while_killing(

@@ -11,7 +11,7 @@ from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
 from ums.config import Settings
-from ums.core.tables.states import HOLD, RESEND
+from ums.core.tables.states import OnUnknown
 
 SEED = 20261123
 SESSIONS = 5  # per sender; each kind of mail has a sender of its own
@@ -41,13 +41,13 @@ def test_nothing_is_lost_and_no_broadcast_doubled(
 
     record_property("faults", f"{dialect}, {kills} random kills: {result.summary()}")
     result.check(size=2 * half)
-    for policy in (HOLD, RESEND):
+    for policy in (OnUnknown.HOLD, OnUnknown.RESEND):
         # Kills that never met a mail at its dot would prove nothing.
         assert any(row.unknown_count for row in result.of(policy)) or kills < 25
     at_risk = kills * SESSIONS
-    assert sum(row.copies > 1 for row in result.of(HOLD)) == 0
-    assert sum(row.state == "unknown" for row in result.of(HOLD)) <= at_risk
-    assert sum(row.copies > 1 for row in result.of(RESEND)) <= at_risk
+    assert sum(row.copies > 1 for row in result.of(OnUnknown.HOLD)) == 0
+    assert sum(row.state == "unknown" for row in result.of(OnUnknown.HOLD)) <= at_risk
+    assert sum(row.copies > 1 for row in result.of(OnUnknown.RESEND)) <= at_risk
 
 
 def _kill_once(engine: Engine, ledger: Ledger, chance: random.Random) -> None:
@@ -62,4 +62,7 @@ def _kill_once(engine: Engine, ledger: Ledger, chance: random.Random) -> None:
 async def _met(settings: Settings, ledger: Ledger) -> bool:
     """Whether kills have met mails of both policies at their dot, as the next start finds them."""
     result = await audit(settings, ledger)
-    return all(any(row.unknown_count for row in result.of(policy)) for policy in (HOLD, RESEND))
+    return all(
+        any(row.unknown_count for row in result.of(policy))
+        for policy in (OnUnknown.HOLD, OnUnknown.RESEND)
+    )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from support.transition_guard import guard_transitions
 from ums.db import open_database
 from ums.migrations import runner
 
@@ -66,6 +67,7 @@ class Databases:
         await execute(self.server, f"CREATE DATABASE {self.template}")
         database = open_database(beside(self.server, self.template), Path())
         await runner.migrate(database)
+        await guard_transitions(database)
         await database.close()
         connection = await asyncpg.connect(beside(self.server, self.template))
         try:

@@ -23,6 +23,7 @@ from ums.core.reporting.reports import MessageInfo
 from ums.core.reporting.statistics import OwnDays, Stats
 from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import mailboxes, reputation, senders
+from ums.core.tables.states import DeliveryState, MessageState
 from ums.core.users import users
 
 DAYS: Final = 14
@@ -75,7 +76,7 @@ async def home(request: AnyRequest, system: System, visitor: Visitor) -> Respons
 
 async def _running(tx: Any, caller: Principal) -> list[tuple[MessageInfo, Forecast | None]]:
     found: list[MessageInfo] = []
-    for state in ("expanding", "sending"):
+    for state in (MessageState.EXPANDING, MessageState.SENDING):
         page = await reports.list_messages(tx, caller.channels, state=state, limit=5)
         found += page.items
     return [(one, await forecast(tx, caller.snapshot, one)) for one in found[:5]]
@@ -107,7 +108,7 @@ def _of_refusals(days: Sequence[Stats], now: Stats) -> list[Notice]:
 
 
 def _failed(day: Stats) -> int:
-    return sum(loss.count for loss in day.losses if loss.state == "failed")
+    return sum(loss.count for loss in day.losses if loss.state == DeliveryState.FAILED)
 
 
 async def _steps(tx: Any, system: Any, visitor: Any) -> dict[str, bool]:

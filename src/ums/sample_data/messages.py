@@ -18,8 +18,8 @@ from ums.core.content.message_content import Content
 from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import MessageIds
 from ums.core.tables import messages
-from ums.core.tables.states import HOLD, RESEND
-from ums.core.users.audience import BULK, NORMAL, Audience
+from ums.core.tables.states import OnUnknown, Priority
+from ums.core.users.audience import Audience
 from ums.db import Statement, Tx, rows_json
 from ums.sample_data.catalogue import SampleTemplate
 from ums.sample_data.outcomes import NO_ADDRESS, SampleOutcome, draw_outcome
@@ -160,8 +160,8 @@ def _message_row(message: SampleMessage, sender_id: int, msgid: str) -> dict[str
         "options": "{}",
         "template_id": message.template.id,
         "template_version": message.template.version,
-        "priority": BULK if described else NORMAL,
-        "on_unknown": HOLD if described else RESEND,
+        "priority": Priority.BULK if described else Priority.NORMAL,
+        "on_unknown": OnUnknown.HOLD if described else OnUnknown.RESEND,
         "origin": "console" if described else "api",
         "state": "expanded",
         "cursor": 0,
@@ -181,7 +181,7 @@ def _delivery_row(
         delivery.person.address,
         delivery.outcome.state,
         delivery.outcome.reason,
-        BULK if message.audience.described else NORMAL,
+        Priority.BULK if message.audience.described else Priority.NORMAL,
         len(delivery.outcome.attempts),
         message.accepted_at,
         delivery.ended_at,

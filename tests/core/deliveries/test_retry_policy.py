@@ -6,7 +6,7 @@ from ums import clock
 from ums.core.deliveries import retry_policy
 from ums.core.deliveries.queue import Claimed, Result
 from ums.core.deliveries.retry_policy import FREE_TRIES, MIN_PAUSE, Rules, Timing, settle
-from ums.core.tables.states import HOLD, RESEND
+from ums.core.tables.states import OnUnknown
 from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
 
 NOW = 1_700_000_000_000
@@ -19,7 +19,7 @@ def claimed(charged: int = 0, tries: int | None = None, unknown_count: int = 0) 
     )
 
 
-def rules(on_unknown: str = RESEND, life: int = 72 * clock.HOUR) -> Rules:
+def rules(on_unknown: str = OnUnknown.RESEND, life: int = 72 * clock.HOUR) -> Rules:
     return Rules(on_unknown, NOW + life, 75_000)
 
 
@@ -111,7 +111,7 @@ def test_doubt_is_resolved_by_policy_and_once() -> None:
     first = after(found)
     assert (first.state, first.unknown_count, first.due_at) == ("deferred", 1, NOW + 75_000)
     assert after(found, claimed(1, unknown_count=1)).state == "unknown"
-    held = after(found, given=rules(HOLD))
+    held = after(found, given=rules(OnUnknown.HOLD))
     assert (held.state, held.unknown_count, held.reason) == ("unknown", 0, "no_answer")
     assert after(found, given=rules(life=60_000)).state == "unknown"
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_tried_has_no_attempt() -> None:
 
 def test_a_defect_never_doubles_and_never_loses() -> None:
     at_dot = retry_policy.defect(Stage.DOT)
-    assert after(at_dot, given=rules(HOLD)).state == "unknown"
+    assert after(at_dot, given=rules(OnUnknown.HOLD)).state == "unknown"
     before = retry_policy.defect(Stage.DATA)
     result = after(before)
     assert (result.state, result.counted_tries) == ("deferred", 1)

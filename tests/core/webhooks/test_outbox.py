@@ -26,6 +26,7 @@ from ums.core.deliveries import queue, suppressions
 from ums.core.deliveries.expansion import expand
 from ums.core.deliveries.queue import Result
 from ums.core.tables import callback_addresses, callback_records, deliveries, messages
+from ums.core.tables.states import EventType
 from ums.core.webhooks import outbox
 from ums.core.webhooks.outbox import FOLLOWS, wanted
 from ums.db import Statement
@@ -277,9 +278,9 @@ async def test_retraction_is_told_once_of_each(system: AppContext) -> None:
         await tx.run(update(deliveries).where(deliveries.c.id < 3).values(gone))
         for _ in range(2):
             await outbox.note_message(
-                tx, found.id, outbox.RETRACTED, state="cancelled", reason="retracted"
+                tx, found.id, EventType.RETRACTED, state="cancelled", reason="retracted"
             )
-        await outbox.note(tx, [(3, outbox.RETRACTION_FAILED)])
+        await outbox.note(tx, [(3, EventType.RETRACTION_FAILED)])
     told_of = [row for row in await rows(system, callback_records) if row.type > 0]
     assert [(row.delivery_id, row.type, row.code) for row in told_of] == [
         (1, 7, 0),

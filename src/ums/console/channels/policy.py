@@ -17,9 +17,9 @@ from ums.core.channels.policy import with_changes
 from ums.core.common.field_errors import all_of
 from ums.core.context.channel_policy import ChannelPolicy
 from ums.core.context.directory import Channel
+from ums.core.tables.states import EventType
 from ums.errors import Invalid, UmsError
 
-STATUSES: Final = range(9)
 _TICKS: Final = (
     "approval",
     "approval_by_hand",
@@ -61,7 +61,7 @@ def _rules(request: AnyRequest, channel: Channel, form: Form, status: int = 200)
         status=status,
         channel=channel,
         form=form,
-        statuses=STATUSES,
+        statuses=[*EventType],
         zones=known_zones(),
     )
 
@@ -122,7 +122,7 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
         "approval_from": _number(str(values["approval_from"] or 1), "approval_from"),
         "broadcasts_per_day": _number(values["broadcasts_per_day"], "broadcasts_per_day"),
         "requests_per_second": _number(values["requests_per_second"], "requests_per_second"),
-        "statuses": [int(one) for one in values["statuses"] if one in map(str, STATUSES)],
+        "statuses": [int(one) for one in values["statuses"] if one in map(str, EventType)],
     }
 
 

@@ -1,6 +1,6 @@
 """Messages: what became of each, and what can be done about it."""
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -15,6 +15,7 @@ from ums.console.messages.mail_preview import content_of
 from ums.console.rendering import AnyRequest, go, page, render
 from ums.console.time_zones import time_words, typed_as
 from ums.core.common.sorting import ByTime
+from ums.core.deliveries.transitions import RESEND
 from ums.core.identity.principals import Principal
 from ums.core.messages import approval, control
 from ums.core.messages import resend as resending
@@ -22,14 +23,20 @@ from ums.core.reporting import reports
 from ums.core.reporting.delivery_eta import forecast
 from ums.core.reporting.failure_breakdown import Lost, losses
 from ums.core.reporting.reports import STATES, MessageInfo, MessageOrder
+from ums.core.tables.states import HELD, PENDING, WAITING, Halt, MessageState
 from ums.core.users.visibility import bind_names
 from ums.errors import NotFound
 
-MESSAGE_STATES: Final[tuple[str, ...]] = get_args(reports.MessageState)
-WAITING: Final = 10  # messages of a page of approvals, each with its mail
-MOVING: Final = ("scheduled", "accepted", "expanding", "sending")
-UNSETTLED: Final = ("queued", "deferred", "claimed", "at_dot")
-RESENDABLE: Final = ("failed", "expired", "unknown")
+MESSAGE_STATES: Final[tuple[str, ...]] = tuple(MessageState)
+APPROVALS_OF_PAGE: Final = 10  # each with its mail
+MOVING: Final = (
+    MessageState.SCHEDULED,
+    MessageState.ACCEPTED,
+    MessageState.EXPANDING,
+    MessageState.SENDING,
+)
+UNSETTLED: Final = (*WAITING, *HELD)
+RESENDABLE: Final = RESEND.sources
 HALTS: Final = {
     "pause": control.pause,
     "resume": control.resume,
@@ -185,16 +192,16 @@ async def _live(system: Any, caller: Principal, msgid: str) -> dict[str, Any]:
 def _is_moving(info: MessageInfo) -> bool:
     """Whether the counts change: also of a halted message, until what was in a worker's hands is
     settled and what waited is parked."""
-    if info.halt in ("", "approval"):
+    if info.halt in ("", Halt.APPROVAL):
         return info.state in MOVING
-    waits = info.halt == "paused" and _is_movable(info)  # nothing is expanded before its start
-    states = UNSETTLED if waits else ("pending", *UNSETTLED)
+    waits = info.halt == Halt.PAUSED and _is_movable(info)  # nothing is expanded before its start
+    states = UNSETTLED if waits else (PENDING, *UNSETTLED)
     return any(info.counts.get(state) for state in states)
 
 
 def _is_movable(info: MessageInfo) -> bool:
     """Whether its start can still be changed."""
-    waits = info.halt in ("", "paused", "approval") and info.starts_at is not None
+    waits = info.halt in ("", Halt.PAUSED, Halt.APPROVAL) and info.starts_at is not None
     return waits and clock.read(info.starts_at or "") > clock.now()
 
 
@@ -252,7 +259,7 @@ async def list_approvals(request: AnyRequest, system: System, visitor: Visitor) 
         visitor.caller.channels,
         sort=sort,
         after=after,
-        limit=WAITING,
+        limit=APPROVALS_OF_PAGE,
         viewer=visitor.caller.name,
     )
     contents = {

@@ -18,11 +18,11 @@ from ums.core.context.channel_policy import (
     FrequencyCap,
     QuietHours,
 )
+from ums.core.tables.states import EventType
 from ums.errors import Detail, Invalid, UmsError
 from ums.parser_words import retell
 
 _TIME = re.compile(TIME)
-_STATUSES = range(9)
 
 
 def check_rules(rules: ChannelPolicy) -> None:
@@ -105,7 +105,7 @@ def _checks_of_cap(cap: FrequencyCap) -> list[Check]:
 
 
 def _check_statuses(statuses: Sequence[int]) -> None:
-    if not set(statuses) <= set(_STATUSES) or len(set(statuses)) < len(statuses):
+    if not set(statuses) <= set(EventType) or len(set(statuses)) < len(statuses):
         raise Invalid("bad_rule", field="statuses", detail=Detail("rule_statuses"))
 
 

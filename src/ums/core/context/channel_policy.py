@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.bounds import said
+from ums.core.tables.states import EventType
 
 TIME: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MOST: Final = 1_000_000
@@ -49,7 +50,7 @@ class ChannelPolicy(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     broadcasts_per_day: Count = 10  # 0: as many as it likes
     requests_per_second: Count = 100  # 0: as many as it likes
     callbacks: bool = True
-    statuses: Statuses = (0, 1, 2, 3, 4, 5, 6, 7, 8)  # the records it wants to be told
+    statuses: Statuses = tuple(EventType)  # the records it wants to be told
     submitted_is_delivered: bool = False
 
 

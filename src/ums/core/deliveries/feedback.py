@@ -15,11 +15,12 @@ from sqlalchemy import delete
 
 from ums import clock
 from ums.core.audit import audit_log
-from ums.core.deliveries import soft_bounces, suppressions
+from ums.core.deliveries import soft_bounces, suppressions, transitions
 from ums.core.deliveries.suppressions import COMPLAINT, Refusal
 from ums.core.senders.reputation import Count
 from ums.core.tables import feedback_reports
 from ums.core.tables.messages import IN_DOUBT
+from ums.core.tables.states import EventType
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 from ums.mail import bounce_parser
@@ -43,16 +44,16 @@ _CHANGED = (
     " RETURNING deliveries.id, deliveries.message_id, deliveries.sender_id, deliveries.tries,"
     " deliveries.reason"
 )
-_ARRIVED = Statement(
-    "UPDATE deliveries SET state = 'sent', reason = '', tries = tries + 1, updated_at = :at"
+_ARRIVED = transitions.CONFIRM.statement(
+    "UPDATE deliveries SET state = $to, reason = '', tries = tries + 1, updated_at = :at"
     " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND $among(deliveries.id, r)"
-    f" AND deliveries.owner IS NULL AND {IN_DOUBT}{_CHANGED}"
+    f" AND deliveries.owner IS NULL AND {IN_DOUBT} AND deliveries.state IN ($from){_CHANGED}"
 )
-_RETURNED = Statement(
-    "UPDATE deliveries SET state = 'failed', reason = r.why, tries = tries + 1, updated_at = :at"
+_RETURNED = transitions.BOUNCE.statement(
+    "UPDATE deliveries SET state = $to, reason = r.why, tries = tries + 1, updated_at = :at"
     " FROM $rows(r: id bigint, why text) WHERE deliveries.id = r.id"
     " AND $among(deliveries.id, r) AND deliveries.owner IS NULL"
-    f" AND (deliveries.state = 'sent' OR ({IN_DOUBT})){_CHANGED}"
+    f" AND (deliveries.state = 'sent' OR ({IN_DOUBT})) AND deliveries.state IN ($from){_CHANGED}"
 )
 _SENDER = Statement(
     "SELECT d.id, d.sender_id FROM deliveries d JOIN $rows(r: id bigint) ON d.id = r.id"
@@ -126,7 +127,7 @@ async def _arrived(tx: Tx, reasons: dict[int, str], how: str) -> int:
     params = {"r": rows_json((id,) for id in sorted(reasons)), "at": clock.now()}
     rows = await tx.rows(_ARRIVED, params)
     await _write(tx, [(row, Verdict.SENT, reasons[row.id], _NO_REPLY) for row in rows])
-    await outbox.note(tx, [(row.id, outbox.OF_STATE["sent"]) for row in rows])
+    await outbox.note(tx, [(row.id, EventType.SUBMITTED) for row in rows])
     await _audit(tx, rows, "arrived", how)
     return len(rows)
 
@@ -139,7 +140,7 @@ async def _returned(tx: Tx, letters: dict[int, InboundReport]) -> list[Any]:
     rows = await tx.rows(_RETURNED, {"r": rows_json(given), "at": clock.now()})
     told = [(row, Verdict.REFUSED, row.reason, letters[row.id].reply) for row in rows]
     await _write(tx, told)
-    await outbox.note(tx, [(row.id, outbox.DELIVERY_FAILED) for row in rows])
+    await outbox.note(tx, [(row.id, EventType.DELIVERY_FAILED) for row in rows])
     await _audit(tx, rows, "did not arrive", "came back")
     full = [row.id for row in rows if row.reason in SOFT]
     gone = await soft_bounces.count(tx, full) if full else set[int]()

@@ -17,6 +17,7 @@ from ums import clock
 from ums.core.channels.quiet_hours import is_urgent, quiet_until
 from ums.core.context.channel_policy import LONGEST_CAP, read_rules
 from ums.core.tables import channels
+from ums.core.tables.states import DeliveryState
 from ums.db import Statement, Tx, rows_json
 
 FORGET_AT_ONCE = 20_000
@@ -68,7 +69,7 @@ async def hold(tx: Tx, ids: Iterable[int]) -> None:
 
 async def note(tx: Tx, channel: int, rows: Sequence[Any]) -> None:
     """Write down the deliveries (message_id, address, state) that are to go out."""
-    reached = [(row.message_id, row.address) for row in rows if row.state == "queued"]
+    reached = [(row.message_id, row.address) for row in rows if row.state == DeliveryState.QUEUED]
     if reached:
         bound = {"channel": channel, "at": clock.now(), "r": rows_json(reached)}
         await tx.run(_NOTE, bound)

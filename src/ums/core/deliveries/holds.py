@@ -18,20 +18,14 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from ums import clock
+from ums.core.deliveries import transitions
 from ums.core.deliveries.queue import CLAIMING
+from ums.core.deliveries.transitions import Transition
 from ums.core.tables import messages, pending_halts
+from ums.core.tables.states import ENDED, DeliveryState, EventType, Halt, sql_list
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 
-APPROVAL, PAUSE, CANCEL, RETRACT, REFUSE = (
-    "approval",
-    "paused",
-    "cancelled",
-    "retracted",
-    "refused",
-)
-ENDS = (CANCEL, RETRACT, REFUSE)
-"""The halts that are for good."""
 RESUMED = "resumed"
 CHUNK = 2_000  # deliveries; a longer transaction would keep other writers waiting
 BATCH = 50  # messages
@@ -64,9 +58,10 @@ _DUE = Statement(
     " AND (message_id, state, id) < (:message, :state, 9223372036854775807)"
     " ORDER BY message_id, state, id LIMIT :limit $skip_locked"
 )
-_MOVE = "UPDATE deliveries SET updated_at = :at, "
+_MOVE = "UPDATE deliveries SET updated_at = :at, state = $to"
 _MOVED = (
     " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND $among(deliveries.id, r)"
+    " AND deliveries.state IN ($from)"
     " RETURNING deliveries.id, deliveries.message_id, deliveries.state, deliveries.reason"
 )
 _LEFT = (
@@ -85,24 +80,24 @@ _DOUBTFUL = Statement(
 class _Change:
     """How the rows of a message are moved, and which must be gone for the work to be done."""
 
-    def __init__(self, change: str, moved: Sequence[str], awaited: Sequence[str] = ()) -> None:
-        self.states = moved
-        self.move = Statement(_MOVE + change + _MOVED)
-        left = ", ".join(f"'{state}'" for state in (*moved, *awaited))
-        self.left = Statement(_LEFT.format(states=left))
+    def __init__(
+        self, transition: Transition, change: str = "", awaited: Sequence[DeliveryState] = ()
+    ) -> None:
+        self.states = transition.sources
+        self.move = transition.statement(_MOVE + change + _MOVED)
+        self.left = Statement(_LEFT.format(states=sql_list((*self.states, *awaited))))
 
 
-_PAUSE = _Change("state = 'paused', owner = NULL", ("claimed", "queued", "deferred"), ("at_dot",))
+_PAUSE = _Change(transitions.PAUSE, ", owner = NULL", (DeliveryState.AT_DOT,))
 # A delivery that was sent with an unknown outcome and waited for its second try may have arrived.
 _END = _Change(
-    "state = CASE WHEN unknown_count > 0 THEN 'unknown' ELSE 'cancelled' END,"
-    " reason = CASE WHEN unknown_count = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
+    transitions.CANCEL,
+    ", reason = CASE WHEN unknown_count = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
     " THEN reason ELSE 'unknown_outcome' END, owner = NULL",
-    ("claimed", "queued", "deferred", "paused"),
-    ("at_dot",),
+    (DeliveryState.AT_DOT,),
 )
-_RESUME = _Change("state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END", ("paused",))
-_CHANGES = {PAUSE: _PAUSE, **dict.fromkeys(ENDS, _END), RESUMED: _RESUME}
+_RESUME = _Change(transitions.RESUME)
+_CHANGES = {Halt.PAUSED: _PAUSE, **dict.fromkeys(ENDED, _END), RESUMED: _RESUME}
 
 
 class Why(NamedTuple):
@@ -124,7 +119,7 @@ class Done(Struct):
     last: int  # where to go on; 0: at the beginning
 
 
-async def halt(tx: Tx, message: int, kind: str, why: Why = BY_HAND) -> None:
+async def halt(tx: Tx, message: int, kind: Halt, why: Why = BY_HAND) -> None:
     """Keep a message from going out, for good or (paused, approval) until `resume`.
 
     The caller has locked the message's row and commits soon: this makes all claims wait. When the
@@ -133,7 +128,7 @@ async def halt(tx: Tx, message: int, kind: str, why: Why = BY_HAND) -> None:
     at = clock.now()
     told = {"reason": why.reason, "detail": why.detail}
     await tx.run(_HALT, {"id": message, "halt": kind, "at": at, **told})
-    if kind != APPROVAL:  # none of its rows exist before it is approved
+    if kind != Halt.APPROVAL:  # none of its rows exist before it is approved
         await tx.run(_WORK, {"id": message, "kind": kind, "at": at})
     # The claims that began before are written when this is granted, the others wait for our
     # commit and see the halt.
@@ -153,7 +148,7 @@ async def caught(tx: Tx, message: int) -> bool:
     row = await tx.first(_STANDING.where(pending_halts.c.message_id == message))
     if row is None or row.kind == RESUMED:
         return True
-    await _move(tx, row, "claimed", CHUNK)
+    await _move(tx, row, DeliveryState.CLAIMED, CHUNK)
     return not await tx.value(_CLAIMED, {"id": message})
 
 
@@ -170,9 +165,9 @@ async def work(tx: Tx, after: int = 0) -> Done:
             room = CHUNK - len(done.moved)
             done.moved += await _move(tx, row, state, room)
         over = await tx.rows(_CHANGES[row.kind].left, {"message": row.message_id})
-        if over and row.kind == RETRACT and row.callback_id is not None:
+        if over and row.kind == Halt.RETRACTED and row.callback_id is not None:
             await outbox.note_message(
-                tx, row.message_id, outbox.RETRACTION_FAILED, state="sent", reason=""
+                tx, row.message_id, EventType.RETRACTION_FAILED, state=DeliveryState.SENT, reason=""
             )
         done.over += over
         if len(done.moved) >= CHUNK:
@@ -188,12 +183,14 @@ async def _move(tx: Tx, halted: Any, state: str, limit: int) -> Sequence[Any]:
     if not due:
         return ()
     params: dict[str, object] = {"r": rows_json((row.id,) for row in due), "at": clock.now()}
-    if halted.kind in ENDS:
+    if halted.kind in ENDED:
         # `refused` is what a server says of a mail.
-        params["reason"] = "not_approved" if halted.kind == REFUSE else halted.kind
+        params["reason"] = "not_approved" if halted.kind == Halt.REFUSED else halted.kind
     moved = await tx.rows(_CHANGES[halted.kind].move, params)
     if halted.callback_id is not None:
-        await outbox.note(tx, [(r.id, outbox.RETRACTED) for r in moved if r.state == "cancelled"])
+        await outbox.note(
+            tx, [(r.id, EventType.RETRACTED) for r in moved if r.state == DeliveryState.CANCELLED]
+        )
     return moved
 
 

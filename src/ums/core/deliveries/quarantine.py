@@ -10,7 +10,9 @@ import structlog
 from sqlalchemy import delete
 
 from ums import clock
+from ums.core.deliveries import transitions
 from ums.core.tables import worker_crashes
+from ums.core.tables.states import DeliveryState
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 
@@ -23,9 +25,9 @@ _NOTE = Statement(
     " FROM $rows(r: id bigint) WHERE true ON CONFLICT (delivery_id)"
     " DO UPDATE SET count = worker_crashes.count + 1, at = excluded.at"
 )
-_QUARANTINE = Statement(
-    "UPDATE deliveries SET state = 'failed', reason = 'quarantined', updated_at = :at"
-    " WHERE state IN ('queued', 'deferred', 'paused')"
+_QUARANTINE = transitions.QUARANTINE.statement(
+    "UPDATE deliveries SET state = $to, reason = 'quarantined', updated_at = :at"
+    " WHERE state IN ($from)"
     " AND id IN (SELECT delivery_id FROM worker_crashes WHERE count >= :most) RETURNING id"
 )
 _PARDON = Statement(
@@ -44,7 +46,7 @@ async def quarantine(tx: Tx) -> None:
     """End what killed too many workers and waits to be tried again."""
     rows = await tx.rows(_QUARANTINE, {"most": DEATHS, "at": clock.now()})
     if rows:
-        await outbox.note_states(tx, [(row.id, "failed") for row in rows])
+        await outbox.note_states(tx, [(row.id, DeliveryState.FAILED) for row in rows])
         log.error("mails that killed workers are quarantined", deliveries=[r.id for r in rows])
 
 

@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from ums import clock
 from ums.core.common.metadata import HELD
-from ums.core.deliveries import soft_bounces, suppressions
+from ums.core.deliveries import soft_bounces, suppressions, transitions
 from ums.core.deliveries.suppressions import Refusal
-from ums.core.tables.states import RESEND
+from ums.core.tables.states import DeliveryState, OnUnknown, sql_list
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 from ums.mail.outcomes import Stage, Verdict
@@ -43,36 +43,37 @@ _READY = Statement(
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"
     " ORDER BY p.priority, s.id"
 )
-_CLAIM = Statement(
+_CLAIM = transitions.CLAIM.statement(
     "WITH due AS MATERIALIZED (SELECT id FROM deliveries WHERE sender_id = :sender"
-    " AND priority = :priority AND state IN ('queued', 'deferred') AND due_at <= :at"
+    " AND priority = :priority AND state IN ($from) AND due_at <= :at"
     # What was halted a moment ago and is not parked yet; the table is as good as empty.
     " AND message_id NOT IN (SELECT message_id FROM pending_halts WHERE kind <> 'resumed')"
     " ORDER BY due_at, id LIMIT :limit $skip_locked)"
-    " UPDATE deliveries SET state = 'claimed', owner = :owner, epoch = epoch + 1,"
+    " UPDATE deliveries SET state = $to, owner = :owner, epoch = epoch + 1,"
     " updated_at = :at FROM due WHERE deliveries.id = due.id"
     " RETURNING deliveries.id, deliveries.message_id, deliveries.address, deliveries.epoch,"
     " deliveries.counted_tries, deliveries.tries, deliveries.unknown_count, deliveries.userid,"
     " deliveries.variables"
 )
-_INTEND = Statement(
-    "UPDATE deliveries SET state = 'at_dot', updated_at = :at"
+_INTEND = transitions.INTEND.statement(
+    "UPDATE deliveries SET state = $to, updated_at = :at"
     " FROM $rows(r: id bigint, epoch int) WHERE deliveries.id = r.id"
     " AND deliveries.epoch = r.epoch AND deliveries.owner = :owner"
-    " AND deliveries.state = 'claimed' RETURNING deliveries.id, deliveries.epoch"
+    " AND deliveries.state IN ($from) RETURNING deliveries.id, deliveries.epoch"
 )
-_RECORD = Statement(
+_RECORD = transitions.RECORD.statement(
     "UPDATE deliveries SET state = r.state, reason = r.reason, due_at = r.due_at,"
     " counted_tries = r.counted_tries, tries = r.tries, unknown_count = r.unknown_count,"
     " owner = NULL, updated_at = :at"
     " FROM $rows(r: id bigint, epoch int, state text, reason text, due_at bigint,"
     " counted_tries smallint, tries smallint, unknown_count smallint)"
     " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch AND $among(deliveries.id, r)"
-    " AND ((deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot'))"
+    " AND ((deliveries.owner = :owner AND deliveries.state IN ($from))"
     # A reply that came after the row was given up tells the truth after all; a row that somebody
     # claimed since has another epoch.
     " OR (deliveries.owner IS NULL AND deliveries.reason = 'unknown_outcome'"
-    " AND deliveries.state IN ('unknown', 'deferred', 'paused') AND r.state = 'sent'))"
+    f" AND deliveries.state IN ({sql_list(transitions.RECORD_LATE.sources)})"
+    f" AND r.state IN ({sql_list(transitions.RECORD_LATE.targets)})))"
     " RETURNING deliveries.id, deliveries.epoch"
 )
 _ATTEMPT = Statement(
@@ -82,11 +83,11 @@ _ATTEMPT = Statement(
     " number smallint, sender_id bigint, started_at bigint, duration_ms int, stage text,"
     " verdict text, reason text, code smallint, enhanced text, reply text)"
 )
-_RELEASE = Statement(
-    "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
+_RELEASE = transitions.RELEASE.statement(
+    "UPDATE deliveries SET state = $to,"
     " owner = NULL, updated_at = :at FROM $rows(r: id bigint, epoch int)"
     " WHERE deliveries.id = r.id AND deliveries.epoch = r.epoch"
-    " AND deliveries.owner = :owner AND deliveries.state IN ('claimed', 'at_dot')"
+    " AND deliveries.owner = :owner AND deliveries.state IN ($from)"
 )
 _HELD = Statement(
     "SELECT id, epoch FROM deliveries WHERE owner = :owner AND state IN ('claimed', 'at_dot')"
@@ -106,26 +107,26 @@ _DEAD = Statement(
     " UNION SELECT owner FROM deliveries WHERE state IN ('claimed', 'at_dot')"
     " AND owner <> :owner AND owner NOT IN (SELECT owner FROM workers)"
 )
-_FREE = Statement(
-    "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
-    " owner = NULL, updated_at = :at WHERE owner = :dead AND state = 'claimed'"
+_FREE = transitions.RECOVER.statement(
+    "UPDATE deliveries SET state = $to,"
+    " owner = NULL, updated_at = :at WHERE owner = :dead AND state IN ($from)"
 )
 _DOUBTFUL = Statement(
     "SELECT d.id, d.sender_id, d.tries, d.unknown_count, d.updated_at, m.on_unknown, m.expires_at"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id"
     " WHERE d.owner = :dead AND d.state = 'at_dot' LIMIT 5000 $lock(d)"
 )
-_DECIDE = Statement(
+_DECIDE = transitions.DECIDE.statement(
     "UPDATE deliveries SET state = r.state, reason = 'unknown_outcome', owner = NULL,"
     " due_at = r.due_at, unknown_count = r.unknown_count, tries = r.tries,"
     " counted_tries = counted_tries + 1,"
     " updated_at = :at FROM $rows(r: id bigint, state text, due_at bigint, unknown_count smallint,"
-    " tries smallint) WHERE deliveries.id = r.id AND deliveries.state = 'at_dot'"
+    " tries smallint) WHERE deliveries.id = r.id AND deliveries.state IN ($from)"
 )
 _RETIRE = Statement("DELETE FROM workers WHERE owner = :dead")
-_EXPIRE = Statement(
-    "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
-    " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused')"
+_EXPIRE = transitions.EXPIRE.statement(
+    "UPDATE deliveries SET state = $to, reason = CASE WHEN reason = '' THEN 'expired'"
+    " ELSE reason END, updated_at = :at WHERE state IN ($from)"
     " AND message_id IN"
     " (SELECT id FROM messages WHERE expires_at <= :at AND expires_at > :since"
     " AND callback_id IS NULL)"
@@ -135,11 +136,11 @@ _EXPIRED_TOLD = Statement(
     " AND m.callback_id IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
     " WHERE d.message_id = m.id AND d.state IN ('queued', 'deferred', 'paused')) ORDER BY m.id"
 )
-_EXPIRE_TOLD = Statement(
-    "UPDATE deliveries SET state = 'expired', reason = CASE WHEN reason = '' THEN 'expired'"
-    " ELSE reason END, updated_at = :at WHERE state IN ('queued', 'deferred', 'paused') AND id IN"
+_EXPIRE_TOLD = transitions.EXPIRE.statement(
+    "UPDATE deliveries SET state = $to, reason = CASE WHEN reason = '' THEN 'expired'"
+    " ELSE reason END, updated_at = :at WHERE state IN ($from) AND id IN"
     " (SELECT id FROM deliveries WHERE message_id = :message"
-    " AND state IN ('queued', 'deferred', 'paused') LIMIT 5000) RETURNING id"
+    " AND state IN ($from) LIMIT 5000) RETURNING id"
 )
 
 
@@ -185,7 +186,7 @@ class Result(Struct):
 
     id: int
     epoch: int
-    state: str
+    state: DeliveryState
     reason: str
     due_at: int
     counted_tries: int
@@ -232,15 +233,15 @@ async def record(tx: Tx, owner: str, results: Sequence[Result]) -> set[Name]:
 
 async def _learn(tx: Tx, tried: Sequence[Result]) -> None:
     """What verdicts say of addresses; one that is taken after all is nobody's refusal any more."""
-    ended = [r for r in tried if r.state in ("failed", "expired")]
+    ended = [r for r in tried if r.state in (DeliveryState.FAILED, DeliveryState.EXPIRED)]
     full = [r.id for r in ended if r.reason in SOFT]
     gone = await soft_bounces.count(tx, full) if full else set[int]()
-    gone |= {r.id for r in ended if r.state == "failed" and r.reason in HARD}
+    gone |= {r.id for r in ended if r.state == DeliveryState.FAILED and r.reason in HARD}
     if gone:
         refused = [r for r in ended if r.id in gone]
         given = [Refusal(r.id, r.reason, r.attempt.reply if r.attempt else "") for r in refused]
         await suppressions.learn(tx, given)
-    again = [r.id for r in tried if r.state == "sent" and r.tries > 1]
+    again = [r.id for r in tried if r.state == DeliveryState.SENT and r.tries > 1]
     if again:
         await suppressions.forgive(tx, again)
 
@@ -307,13 +308,13 @@ async def bury(tx: Tx, dead: str, pause: int = FIRST_STEP) -> None:
 
 def in_doubt(on_unknown: str, unknown_count: int, due: int, expires_at: int) -> bool:
     """Whether a delivery of unknown outcome is sent again: once, and only by policy `resend`."""
-    return on_unknown == RESEND and unknown_count == 0 and due < expires_at
+    return on_unknown == OnUnknown.RESEND and unknown_count == 0 and due < expires_at
 
 
-def _decide(row: Any, at: int, due: int) -> tuple[str, int, int]:
+def _decide(row: Any, at: int, due: int) -> tuple[DeliveryState, int, int]:
     if in_doubt(row.on_unknown, row.unknown_count, due, row.expires_at):
-        return "deferred", due, 1
-    return "unknown", at, row.unknown_count
+        return DeliveryState.DEFERRED, due, 1
+    return DeliveryState.UNKNOWN, at, row.unknown_count
 
 
 def _lost(row: Any) -> tuple[object, ...]:
@@ -336,6 +337,6 @@ async def _expire_told(tx: Tx, message: int, at: int) -> int:
     """What a worker claims meanwhile expires in its hands; the rest in the next round."""
     count = 0
     while rows := await tx.rows(_EXPIRE_TOLD, {"message": message, "at": at}):
-        await outbox.note_states(tx, [(row.id, "expired") for row in rows])
+        await outbox.note_states(tx, [(row.id, DeliveryState.EXPIRED) for row in rows])
         count += len(rows)
     return count

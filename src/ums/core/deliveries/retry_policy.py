@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from ums.core.deliveries.queue import FIRST_STEP, Attempt, Claimed, Result, in_doubt
+from ums.core.tables.states import DeliveryState
 from ums.mail.outcomes import Outcome, Reply, Schedule, Scope, Stage, Verdict
 from ums.mail.reply_classifier import retry_delay
 
@@ -41,7 +42,7 @@ def settle(
         id=claimed.id,
         epoch=claimed.epoch,
         state=state,
-        reason="" if state == "sent" else outcome.reason,
+        reason="" if state == DeliveryState.SENT else outcome.reason,
         due_at=due,
         counted_tries=counted_tries,
         tries=claimed.tries + 1,
@@ -53,21 +54,23 @@ def settle(
 
 def expired(claimed: Claimed, now: int, event_mask: int = 0) -> Result:
     """The result of a delivery whose message's lifetime ended before it could be tried."""
-    return _untried(claimed, "expired", "expired", now, event_mask)
+    return _untried(claimed, DeliveryState.EXPIRED, "expired", now, event_mask)
 
 
 def unsendable(claimed: Claimed, reason: str, now: int, event_mask: int = 0) -> Result:
     """The result of a delivery that no server can be offered (its mail cannot be built)."""
-    return _untried(claimed, "failed", reason, now, event_mask)
+    return _untried(claimed, DeliveryState.FAILED, reason, now, event_mask)
 
 
 def paced(claimed: Claimed, due: int, rules: Rules) -> Result:
     """The result of a delivery that has to wait for its turn with the recipient's domain."""
-    state = "deferred" if claimed.tries else "queued"
+    state = DeliveryState.DEFERRED if claimed.tries else DeliveryState.QUEUED
     return _untried(claimed, state, "domain_rate", min(due, rules.expires_at), rules.event_mask)
 
 
-def _untried(claimed: Claimed, state: str, reason: str, now: int, event_mask: int) -> Result:
+def _untried(
+    claimed: Claimed, state: DeliveryState, reason: str, now: int, event_mask: int
+) -> Result:
     return Result(
         id=claimed.id,
         epoch=claimed.epoch,
@@ -106,25 +109,27 @@ def _wears_out(claimed: Claimed, outcome: Outcome) -> bool:
 
 def _next(
     claimed: Claimed, outcome: Outcome, rules: Rules, counted_tries: int, now: int
-) -> tuple[str, int, int]:
+) -> tuple[DeliveryState, int, int]:
     """(state, due, unknown_count)"""
     if outcome.verdict is Verdict.SENT:
-        return "sent", now, claimed.unknown_count
+        return DeliveryState.SENT, now, claimed.unknown_count
     if outcome.verdict is Verdict.REFUSED:
-        return "failed", now, claimed.unknown_count
+        return DeliveryState.FAILED, now, claimed.unknown_count
     if outcome.verdict is Verdict.UNKNOWN:
         due = now + rules.doubt_pause
         if in_doubt(rules.on_unknown, claimed.unknown_count, due, rules.expires_at):
-            return "deferred", due, claimed.unknown_count + 1
-        return "unknown", now, claimed.unknown_count
+            return DeliveryState.DEFERRED, due, claimed.unknown_count + 1
+        return DeliveryState.UNKNOWN, now, claimed.unknown_count
     delay = _delay(outcome, counted_tries, free=counted_tries == claimed.counted_tries)
     if delay is None:
         # The short schedules end before the message's life does, and their end is a failure.
-        ended = "expired" if outcome.schedule is Schedule.USUAL else "failed"
+        ended = (
+            DeliveryState.EXPIRED if outcome.schedule is Schedule.USUAL else DeliveryState.FAILED
+        )
         return ended, now, claimed.unknown_count
     if now + delay >= rules.expires_at:
-        return "expired", now, claimed.unknown_count
-    return "deferred", now + delay, claimed.unknown_count
+        return DeliveryState.EXPIRED, now, claimed.unknown_count
+    return DeliveryState.DEFERRED, now + delay, claimed.unknown_count
 
 
 def _delay(outcome: Outcome, counted_tries: int, *, free: bool) -> int | None:

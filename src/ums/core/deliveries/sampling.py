@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, TextClause, select, true, union_al
 
 from ums.core.tables import deliveries
 from ums.core.tables.messages import REAL
+from ums.core.tables.states import DeliveryState
 
 
 def first_ids(
@@ -22,7 +23,11 @@ def first_ids(
     parts = [
         select(
             select(deliveries.c.id)
-            .where(*wanted, deliveries.c.state == state, true() if state == "invalid" else REAL)
+            .where(
+                *wanted,
+                deliveries.c.state == state,
+                true() if state == DeliveryState.INVALID else REAL,
+            )
             .order_by(deliveries.c.id.desc() if down else deliveries.c.id)
             .limit(limit)
             .subquery()

@@ -21,6 +21,7 @@ from ums.core.context.directory import Channel, Sender
 from ums.core.messages import approval
 from ums.core.messages.approval import Asking
 from ums.core.messages.requests import SendRequest
+from ums.core.tables.states import Halt
 from ums.core.users import segments
 from ums.core.webhooks.outbox import wanted
 from ums.errors import Invalid, Refused
@@ -49,7 +50,7 @@ async def admit(
         raise Refused("no_sender")
     halt, asking = "", _NOBODY
     if approval.is_needed(channel, origin, request.audience):
-        halt = approval.WAITS
+        halt = Halt.APPROVAL
         async with system.database.read() as tx:
             actor = audit_log.source().actor
             asking = await approval.admit(tx, origin, request.option.owner, actor)

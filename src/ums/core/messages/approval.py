@@ -27,17 +27,17 @@ from ums.core.identity.scopes import OF_ROLE, holds
 from ums.core.messages.scheduling import lifetime
 from ums.core.tables import channels as channels_table
 from ums.core.tables import messages, operators
+from ums.core.tables.states import Halt
 from ums.core.users.audience import Audience
 from ums.db import Tx
 from ums.errors import Forbidden, Invalid, NotFound, Refused
 
-WAITS, REFUSED = "approval", "refused"
 ASKED = ("v1", "api")  # origins of programs; all others send by hand
 _ORDER = Order(messages.c.id)
 MAX_WHY = 500
 
 # With the state spelled out, for that is what the index of the unexpanded goes by.
-_WAITING = and_(text("messages.state <> 'expanded'"), messages.c.halt == WAITS)
+_WAITING = and_(text("messages.state <> 'expanded'"), messages.c.halt == Halt.APPROVAL)
 _COLUMNS = (
     *messages.c,
     channels_table.c.key.label("channelkey"),
@@ -100,7 +100,7 @@ async def waits(system: AppContext, msgid: str) -> bool:
     """Whether the message waits for a second person."""
     async with system.database.read() as tx:
         halt = await tx.value(select(messages.c.halt).where(messages.c.msgid == msgid))
-    return halt == WAITS
+    return halt == Halt.APPROVAL
 
 
 async def is_own(tx: Tx, msgid: str, actor: str) -> bool:
@@ -135,7 +135,7 @@ async def refuse(
         raise Invalid("bad_value", field="why")
     async with system.database.write() as tx:
         row = await _found(tx, msgid, channels)
-        values = {"halt": REFUSED, "halted_at": clock.now()}
+        values = {"halt": Halt.REFUSED, "halted_at": clock.now()}
         await _settle(tx, row, values, "message.refuse", why, actor)
     system.wake.set()
 
@@ -193,7 +193,7 @@ async def _found(tx: Tx, msgid: str, channels: Channels) -> Any:
     row = None if "\x00" in msgid else await tx.first(_QUERY.where(mine))
     if row is None:
         raise NotFound("message_unknown")
-    if row.halt != WAITS:
+    if row.halt != Halt.APPROVAL:
         raise Invalid("not_waiting")
     return row
 
@@ -202,7 +202,7 @@ async def _settle(
     tx: Tx, row: Any, values: dict[str, Any], action: str, detail: str, actor: str
 ) -> None:
     # Once more: another operator may have been quicker.
-    mine = (messages.c.id == row.id) & (messages.c.halt == WAITS)
+    mine = (messages.c.id == row.id) & (messages.c.halt == Halt.APPROVAL)
     if (await tx.run(update(messages).where(mine).values(**values))).count != 1:
         raise Invalid("not_waiting")
     before, after = {"halt": row.halt}, {"halt": values["halt"]}

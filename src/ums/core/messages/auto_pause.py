@@ -16,6 +16,7 @@ from ums.core.deliveries import holds
 from ums.core.deliveries.holds import Why
 from ums.core.messages import control
 from ums.core.tables import messages, sender_outcomes, senders
+from ums.core.tables.states import Halt
 from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound, Refused
 
@@ -64,7 +65,7 @@ async def pause_refused(system: AppContext, message: int, words: str) -> None:
 
 async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> list[str]:
     """msgids of the newest messages that UMS itself paused and nobody let go on yet."""
-    mine = (messages.c.halt_reason != "") & (messages.c.halt == holds.PAUSE)
+    mine = (messages.c.halt_reason != "") & (messages.c.halt == Halt.PAUSED)
     query = select(messages.c.msgid).where(mine, messages.c.expires_at > clock.now())
     if channels is not None:
         query = query.where(messages.c.channel_id.in_(sorted(channels)))
@@ -81,7 +82,7 @@ async def confirm(system: AppContext, code: str) -> None:
         id, values = row.id, {"suspended_at": None, "throttled_until": None}
         await tx.run(update(senders).where(senders.c.id == id).values(values))
         await tx.run(delete(sender_outcomes).where(sender_outcomes.c.sender_id == id))
-        mine = (messages.c.halt == holds.PAUSE) & (messages.c.halt_reason == BOUNCES)
+        mine = (messages.c.halt == Halt.PAUSED) & (messages.c.halt_reason == BOUNCES)
         paused = select(messages.c.id).where(mine, messages.c.halt_detail == code)
         resumed = await tx.rows(paused.with_for_update(key_share=True))
         for message in resumed:

@@ -16,9 +16,9 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion, holds
-from ums.core.deliveries.holds import APPROVAL, BY_HAND, CANCEL, ENDS, PAUSE, RETRACT, Why
+from ums.core.deliveries.holds import BY_HAND, Why
 from ums.core.tables import deliveries, messages
-from ums.core.tables.states import HELD, PAUSED, WAITING
+from ums.core.tables.states import ENDED, HELD, WAITING, DeliveryState, Halt
 from ums.db import Tx
 from ums.errors import Invalid, NotFound, Refused
 
@@ -47,13 +47,13 @@ async def retract(
     scheduled, started. Raises NotFound, Refused("message_retracted") the second time, Invalid."""
 
     def check(row: Any) -> bool:
-        if row.halt == RETRACT:
+        if row.halt == Halt.RETRACTED:
             raise Refused("message_retracted")
         if max(row.accepted_at, row.starts_at) < clock.now() - WINDOW:
             raise Invalid("retract_too_late")
         return True
 
-    return await _halted(system, channel_id, msgid, RETRACT, check, actor)
+    return await _halted(system, channel_id, msgid, Halt.RETRACTED, check, actor)
 
 
 async def cancel(
@@ -61,7 +61,9 @@ async def cancel(
 ) -> Tally:
     """Stop the message for good, however old it is; one that is stopped already stays as it is.
     Raises NotFound."""
-    return await _halted(system, channel_id, msgid, CANCEL, lambda row: row.halt not in ENDS, actor)
+    return await _halted(
+        system, channel_id, msgid, Halt.CANCELLED, lambda row: row.halt not in ENDED, actor
+    )
 
 
 async def pause(
@@ -77,9 +79,9 @@ async def pause(
 
     def check(row: Any) -> bool:
         _check_going(row)
-        return row.halt != PAUSE
+        return row.halt != Halt.PAUSED
 
-    return await _halted(system, channel_id, msgid, PAUSE, check, actor, why)
+    return await _halted(system, channel_id, msgid, Halt.PAUSED, check, actor, why)
 
 
 async def resume(
@@ -90,9 +92,9 @@ async def resume(
     async with system.database.write() as tx:
         row = await locked(tx, channel_id, msgid)
         _check_going(row)
-        before, after = {"paused": row.halt == PAUSE}, {"paused": False}
+        before, after = {"paused": row.halt == Halt.PAUSED}, {"paused": False}
         await audit_log.note(tx, "message.resume", msgid, actor=actor, before=before, after=after)
-        if row.halt == PAUSE:
+        if row.halt == Halt.PAUSED:
             await holds.resume(tx, row.id)
     system.halted.set()
     system.wake.set()
@@ -125,11 +127,12 @@ async def tally(tx: Tx, message: int) -> Tally:
     row = await tx.first(select(messages).where(messages.c.id == message))
     counts = await holds.counts(tx, message)
     pending = 0 if row.state == "expanded" else max(row.audience_size - sum(counts.values()), 0)
-    kept = sum(counts.get(state, 0) for state in (*WAITING, PAUSED)) + pending
-    claimed, cancelled = counts.get("claimed", 0), counts.get("cancelled", 0)
-    doubtful = await holds.doubtful(tx, message) if row.halt in ENDS else 0
-    sent, unknown = counts.get("sent", 0), counts.get("unknown", 0)
-    at_dot = counts.get("at_dot", 0)
+    kept = sum(counts.get(state, 0) for state in (*WAITING, DeliveryState.PAUSED)) + pending
+    claimed = counts.get(DeliveryState.CLAIMED, 0)
+    cancelled = counts.get(DeliveryState.CANCELLED, 0)
+    doubtful = await holds.doubtful(tx, message) if row.halt in ENDED else 0
+    sent, unknown = counts.get(DeliveryState.SENT, 0), counts.get(DeliveryState.UNKNOWN, 0)
+    at_dot = counts.get(DeliveryState.AT_DOT, 0)
     audience = sum(counts.values()) + pending
     return Tally(
         msgid=row.msgid,
@@ -146,9 +149,9 @@ async def tally(tx: Tx, message: int) -> Tally:
 
 
 def _check_going(row: Any) -> None:
-    if row.halt in ENDS:
+    if row.halt in ENDED:
         raise Invalid("message_stopped", halt=row.halt)
-    if row.halt == APPROVAL:
+    if row.halt == Halt.APPROVAL:
         raise Invalid("awaits_approval")
 
 
@@ -156,7 +159,7 @@ async def _halted(
     system: AppContext,
     channel_id: int | None,
     msgid: str,
-    kind: str,
+    kind: Halt,
     check: Callable[[Any], bool],
     actor: str | None,
     why: Why = BY_HAND,
@@ -177,10 +180,10 @@ async def _halted(
         return await tally(tx, row.id)
 
 
-async def _halt(tx: Tx, row: Any, kind: str, actor: str | None, why: Why) -> None:
-    if kind == PAUSE and not await _is_open(tx, row):
+async def _halt(tx: Tx, row: Any, kind: Halt, actor: str | None, why: Why) -> None:
+    if kind == Halt.PAUSED and not await _is_open(tx, row):
         raise Invalid("message_over")
-    if kind in ENDS or row.starts_at <= clock.now():
+    if kind in ENDED or row.starts_at <= clock.now():
         await expansion.measure(tx, row.id)
     told = " ".join(filter(None, why))
     action, before, after = f"message.{_VERBS[kind]}", {"halt": row.halt}, {"halt": kind}
@@ -188,11 +191,11 @@ async def _halt(tx: Tx, row: Any, kind: str, actor: str | None, why: Why) -> Non
     await holds.halt(tx, row.id, kind, why)
 
 
-_VERBS = {RETRACT: "retract", CANCEL: "cancel", PAUSE: "pause"}
+_VERBS = {Halt.RETRACTED: "retract", Halt.CANCELLED: "cancel", Halt.PAUSED: "pause"}
 
 
 async def _is_open(tx: Tx, row: Any) -> bool:
-    open_states = deliveries.c.state.in_((*WAITING, *HELD, PAUSED))
+    open_states = deliveries.c.state.in_((*WAITING, *HELD, DeliveryState.PAUSED))
     found = exists().where(deliveries.c.message_id == row.id, open_states)
     return row.state != "expanded" or bool(await tx.value(select(found)))
 

@@ -27,7 +27,7 @@ from ums.core.messages.new_message import MessageRequest
 from ums.core.messages.requests import SendRequest, parse
 from ums.core.messages.scheduling import check_times, expiry
 from ums.core.tables import files
-from ums.core.tables.states import HOLD, RESEND
+from ums.core.tables.states import OnUnknown
 from ums.db import GroupCommit, Statement, Tx, rows_json
 from ums.errors import Invalid, UmsError
 
@@ -346,7 +346,7 @@ def _row(draft: Draft) -> tuple[object, ...]:
         draft.callback_id,
         draft.event_mask,
         request.priority,
-        request.on_unknown or (HOLD if request.broadcast else RESEND),
+        request.on_unknown or (OnUnknown.HOLD if request.broadcast else OnUnknown.RESEND),
         request.audience.known_size,
         draft.now,
         expiry(request, starts_at),

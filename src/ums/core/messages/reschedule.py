@@ -13,10 +13,10 @@ from ums.core.audit import audit_log
 from ums.core.channels import quiet_hours
 from ums.core.context.app_context import AppContext
 from ums.core.context.channel_policy import read_rules
-from ums.core.deliveries.holds import ENDS
 from ums.core.messages import control
 from ums.core.messages.scheduling import check_end, check_start, lifetime
 from ums.core.tables import channels, messages
+from ums.core.tables.states import ENDED
 from ums.db import Tx
 from ums.errors import Invalid
 
@@ -45,7 +45,7 @@ async def reschedule(
 
 
 def _check_waiting(row: Any) -> None:
-    if row.halt in ENDS:
+    if row.halt in ENDED:
         raise Invalid("message_stopped", halt=row.halt)
     if not row.starts_at:
         raise Invalid("not_scheduled")

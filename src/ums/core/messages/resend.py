@@ -10,16 +10,17 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.deliveries import quarantine
+from ums.core.deliveries import quarantine, transitions
 from ums.core.messages.approval import is_needed
 from ums.core.messages.control import Tally, locked, message_id, tally
 from ums.core.messages.scheduling import lifetime
 from ums.core.tables import messages
+from ums.core.tables.states import Halt
 from ums.core.users.audience import read_audience
 from ums.db import Statement, Tx, rows_json
 from ums.errors import Invalid
 
-STATES = ("failed", "expired", "unknown")
+STATES = transitions.RESEND.sources
 CHUNK = 5_000
 
 _FILTER = " AND (:any OR reason IN (SELECT n.reason FROM $rows(n: reason text)))"
@@ -33,14 +34,14 @@ _END = Statement(
     + ") AS found ORDER BY id LIMIT :limit) AS chunk"
 )
 # Whoever asks decides on one more copy; the next doubt is for whoever asks next (I4).
-_AGAIN = Statement(
-    "UPDATE deliveries SET state = CASE WHEN tries > 0 THEN 'deferred' ELSE 'queued' END,"
+_AGAIN = transitions.RESEND.statement(
+    "UPDATE deliveries SET state = $to,"
     " reason = CASE WHEN reason = 'expired' THEN '' ELSE reason END, due_at = :at,"
     " counted_tries = 0,"
     " unknown_count = CASE WHEN state = 'unknown' AND unknown_count = 0 THEN 1"
     " ELSE unknown_count END,"
     " updated_at = :at WHERE message_id = :message AND id > :after AND id <= :last"
-    " AND state IN (SELECT s.state FROM $rows(s: state text))" + _FILTER
+    " AND state IN ($from) AND state IN (SELECT s.state FROM $rows(s: state text))" + _FILTER
 )
 
 
@@ -119,9 +120,9 @@ def _check(row: Any, channel: Channel) -> None:
     audience = read_audience(row.audience)
     if not row.approved_by and not row.halt and is_needed(channel, row.origin, audience):
         raise Invalid("resend_unapproved")
-    if row.halt == "paused":
+    if row.halt == Halt.PAUSED:
         raise Invalid("message_paused")
-    if row.halt == "approval":
+    if row.halt == Halt.APPROVAL:
         raise Invalid("awaits_approval")
     if row.halt:
         raise Invalid("message_stopped", halt=row.halt)

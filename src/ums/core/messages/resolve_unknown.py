@@ -7,7 +7,9 @@ from msgspec import structs
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
+from ums.core.deliveries import transitions
 from ums.core.messages.control import Tally, locked, tally
+from ums.core.tables.states import DeliveryState as State
 from ums.core.webhooks import outbox
 from ums.db import Statement, Tx, rows_json
 
@@ -16,9 +18,9 @@ _UNKNOWN = Statement(
     "SELECT id FROM deliveries WHERE message_id = :message AND state = 'unknown' AND id > :after"
     " AND (:any OR id IN (SELECT r.id FROM $rows(r: id bigint))) ORDER BY id LIMIT :limit"
 )
-_RESOLVE = Statement(
-    "UPDATE deliveries SET state = :state, reason = :reason, updated_at = :at"
-    " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND deliveries.state = 'unknown'"
+_RESOLVE = transitions.RESOLVE.statement(
+    "UPDATE deliveries SET state = $to, reason = :reason, updated_at = :at"
+    " FROM $rows(r: id bigint) WHERE deliveries.id = r.id AND deliveries.state IN ($from)"
     " RETURNING deliveries.id"
 )
 
@@ -55,7 +57,8 @@ async def resolve(
             count += await _settle(tx, found, arrived=arrived)
             word = "arrived" if arrived else "did not arrive"
             told = f"{len(found)} {word}"
-            was, now = {"unknown": len(found)}, {"sent" if arrived else "failed": len(found)}
+            was: dict[str, object] = {State.UNKNOWN: len(found)}
+            now: dict[str, object] = {_state(arrived=arrived): len(found)}
             await audit_log.note(
                 tx, "message.resolve", msgid, told, before=was, after=now, actor=actor
             )
@@ -71,8 +74,12 @@ async def _chunk(tx: Tx, message: int, only: Sequence[int] | None, after: int) -
 
 
 async def _settle(tx: Tx, ids: list[int], *, arrived: bool) -> int:
-    state, reason = ("sent", "") if arrived else ("failed", "not_received")
+    state, reason = _state(arrived=arrived), "" if arrived else "not_received"
     params: dict[str, object] = {"state": state, "reason": reason, "at": clock.now()}
     moved = await tx.rows(_RESOLVE, {**params, "r": rows_json((id,) for id in ids)})
     await outbox.note(tx, [(row[0], outbox.OF_STATE[state]) for row in moved])
     return len(moved)
+
+
+def _state(*, arrived: bool) -> State:
+    return State.SENT if arrived else State.FAILED

@@ -16,6 +16,7 @@ from ums.core.messages.requests import SendRequest
 from ums.core.reporting.reports import MessageInfo
 from ums.core.senders import quota_ledger
 from ums.core.tables import attempts, deliveries, messages, senders, workers
+from ums.core.tables.states import HELD, PENDING, DeliveryState, Priority
 from ums.db import Tx
 from ums.mail.send_limits import read as read_caps
 
@@ -142,7 +143,7 @@ async def forecast(tx: Tx, snapshot: Snapshot, info: MessageInfo) -> Forecast | 
         return None
     now = clock.now()
     counts = info.counts
-    waiting = sum(counts.get(state, 0) for state in ("pending", "queued", "claimed", "at_dot"))
+    waiting = sum(counts.get(state, 0) for state in (PENDING, DeliveryState.QUEUED, *HELD))
     rate = await _rate(tx, info.msgid, now)
     failover_allowed = await tx.value(
         select(messages.c.failover_allowed).where(messages.c.msgid == info.msgid)
@@ -201,7 +202,7 @@ async def _bottleneck(
     silent = _silent(channel, info, now)
     if silent is not None:
         return "quiet_hours", silent
-    if not left and info.counts.get("deferred"):
+    if not left and info.counts.get(DeliveryState.DEFERRED):
         return "retries", await _next_try(tx, info.msgid)
     if not left and info.state == "sending":
         return "", None
@@ -236,13 +237,11 @@ async def _sender_held(
     if sender.cooldown_until is not None and sender.cooldown_until > now:
         return "sender_resting", sender.cooldown_until
     spent = (
-        sender.urgent_cap_reached_until
-        if priority == quota_ledger.URGENT
-        else sender.cap_reached_until
+        sender.urgent_cap_reached_until if priority == Priority.URGENT else sender.cap_reached_until
     )
     if spent is not None and spent > now:
         return "quota", spent
-    if priority != quota_ledger.URGENT and (through := await _through(tx, [sender], 1, now)) > now:
+    if priority != Priority.URGENT and (through := await _through(tx, [sender], 1, now)) > now:
         return "quota", through
     return None
 
@@ -256,6 +255,6 @@ def _silent(channel: Channel | None, info: MessageInfo, now: int) -> int | None:
 
 
 async def _next_try(tx: Tx, msgid: str) -> int | None:
-    mine = (messages.c.msgid == msgid) & (deliveries.c.state == "deferred")
+    mine = (messages.c.msgid == msgid) & (deliveries.c.state == DeliveryState.DEFERRED)
     joined = deliveries.join(messages, messages.c.id == deliveries.c.message_id)
     return await tx.value(select(func.min(deliveries.c.due_at)).select_from(joined).where(mine))

@@ -24,24 +24,11 @@ from ums.core.deliveries.sampling import first_ids
 from ums.core.tables import attempts, deliveries, messages, senders
 from ums.core.tables import channels as channels_table
 from ums.core.tables.messages import KNOWN
-from ums.core.tables.states import FINAL, OPEN, WAITING
+from ums.core.tables.states import FINAL, OPEN, PENDING, WAITING, Expansion, Halt, MessageState
 from ums.db import Tx
 from ums.errors import Detail, Invalid, NotFound
 
 STATES = (*OPEN, *FINAL)
-HALTS = ("approval", "paused", "cancelled", "retracted", "refused")
-MessageState = Literal[
-    "scheduled",
-    "accepted",
-    "expanding",
-    "sending",
-    "done",
-    "approval",
-    "paused",
-    "cancelled",
-    "retracted",
-    "refused",
-]
 MessageOrder = Literal["-accepted_at", "accepted_at"]
 
 
@@ -51,7 +38,7 @@ class MessageInfo(Struct, frozen=True):
     msgid: str
     channelkey: str
     sender: str
-    state: str  # scheduled | accepted | expanding | sending | done, or its halt
+    state: MessageState
     halt: str  # "", approval | paused | cancelled | retracted | refused
     halt_reason: str  # where UMS itself paused it: content | bounces
     halt_detail: str  # the server's words, or the sender's code
@@ -173,11 +160,11 @@ async def list_messages(
 def _in_state(state: MessageState | None) -> ColumnElement[bool] | None:
     if state is None:
         return None
-    if state in HALTS:
+    if state in tuple(Halt):
         return messages.c.halt == state
     free = messages.c.halt == ""
-    begun, later = messages.c.state == "expanded", messages.c.starts_at > clock.now()
-    if state == "scheduled":
+    begun, later = messages.c.state == Expansion.EXPANDED, messages.c.starts_at > clock.now()
+    if state is MessageState.SCHEDULED:
         return free & ~begun & later
     return free & _at_work(state, begun, later)
 
@@ -185,12 +172,12 @@ def _in_state(state: MessageState | None) -> ColumnElement[bool] | None:
 def _at_work(
     state: MessageState, begun: ColumnElement[bool], later: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    if state in ("accepted", "expanding"):
+    if state in (MessageState.ACCEPTED, MessageState.EXPANDING):
         planned = messages.c.plan.is_not(None)
-        return ~begun & ~later & (planned if state == "expanding" else ~planned)
+        return ~begun & ~later & (planned if state is MessageState.EXPANDING else ~planned)
     mine = deliveries.c.message_id == messages.c.id
     open = exists().where(mine, deliveries.c.state.in_(OPEN))
-    return begun & (open if state == "sending" else ~open)
+    return begun & (open if state is MessageState.SENDING else ~open)
 
 
 def _between(since: int | None, until: int | None) -> ColumnElement[bool] | None:
@@ -321,16 +308,18 @@ async def _counts(tx: Tx, ids: list[int]) -> dict[int, dict[str, int]]:
 
 def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
     # Between two chunks the rest of the audience has no rows yet.
-    pending = 0 if row.state == "expanded" else max(row.audience_size - sum(counts.values()), 0)
-    shown = {**counts, "pending": pending} if pending else counts
+    pending = (
+        0 if row.state == Expansion.EXPANDED else max(row.audience_size - sum(counts.values()), 0)
+    )
+    shown = {**counts, PENDING: pending} if pending else counts
     return MessageInfo(
         msgid=row.msgid,
         channelkey=row.channelkey,
         sender=row.sender,
         state=_state(row, counts),
         halt=row.halt,
-        halt_reason=row.halt_reason if row.halt == "paused" else "",
-        halt_detail=row.halt_detail if row.halt == "paused" else "",
+        halt_reason=row.halt_reason if row.halt == Halt.PAUSED else "",
+        halt_detail=row.halt_detail if row.halt == Halt.PAUSED else "",
         subject=_subject(row.content),
         priority=row.priority,
         on_unknown=row.on_unknown,
@@ -344,14 +333,14 @@ def _message(row: Any, counts: dict[str, int]) -> MessageInfo:
     )
 
 
-def _state(row: Any, counts: dict[str, int]) -> str:
+def _state(row: Any, counts: dict[str, int]) -> MessageState:
     if row.halt:
-        return str(row.halt)
-    if row.state != "expanded":
+        return MessageState(row.halt)
+    if row.state != Expansion.EXPANDED:
         if row.starts_at > clock.now():
-            return "scheduled"
-        return "expanding" if row.plan is not None else "accepted"
-    return "sending" if any(counts.get(state) for state in OPEN) else "done"
+            return MessageState.SCHEDULED
+        return MessageState.EXPANDING if row.plan is not None else MessageState.ACCEPTED
+    return MessageState.SENDING if any(counts.get(state) for state in OPEN) else MessageState.DONE
 
 
 def _delivery(row: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ums.core.reporting.statistics_sql import (
     params_of,
     shape_of,
 )
-from ums.core.tables.states import FINAL, NEVER_VALID
+from ums.core.tables.states import FINAL, NEVER_VALID, DeliveryState
 from ums.db import Tx
 from ums.errors import Detail, Invalid
 
@@ -274,10 +274,10 @@ class _Sum:
             target=target,
             valid=target - self.pending - never,
             waiting=waiting,
-            submitted=states.get("sent", 0),
+            submitted=states.get(DeliveryState.SENT, 0),
             delivered=self.delivered,
             clicked=0,  # no links are followed
-            retracted=states.get("cancelled", 0),
+            retracted=states.get(DeliveryState.CANCELLED, 0),
             pending=self.pending,
             states=dict(sorted(states.items())),
             losses=[_loss(*loss, count) for loss, count in sorted(self.losses.items())],
@@ -300,7 +300,7 @@ async def _sums(
         one = sums.setdefault(group, _Sum(""))
         one.states[state] = one.states.get(state, 0) + count
         channel_rules = snapshot.channel_ids[channel].rules
-        if state == "sent" and channel_rules.submitted_is_delivered:
+        if state == DeliveryState.SENT and channel_rules.submitted_is_delivered:
             one.delivered += count
     for group, state, reason, count in await tx.rows(LOSSES[shape_of(asked)], params):
         sums.setdefault(group, _Sum("")).losses[state, reason] = count

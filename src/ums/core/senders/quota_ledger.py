@@ -26,7 +26,6 @@ UNSPENT: dict[str, Any] = {"cap_reached_until": None, "urgent_cap_reached_until"
 PATIENCE = 2 * clock.SECOND  # what is free again within this is waited for
 MOST_CAPS = 12  # of one sender
 MOST_KEPT = 90  # % for urgent mail
-URGENT = 1  # the priority that may use the whole of a cap
 
 _USED = Statement(
     "SELECT c.cap, sum(s.used) AS used, min(s.window_start) AS first"

@@ -24,6 +24,7 @@ from ums.core.context.directory import RouteEntry, Sender, Snapshot, touch
 from ums.core.senders import quota_ledger
 from ums.core.tables import channel_senders
 from ums.core.tables import senders as sender_table
+from ums.core.tables.states import Priority
 from ums.db import Statement, Tx
 from ums.errors import Invalid, NotFound
 
@@ -121,10 +122,10 @@ async def _held(tx: Tx, known: Sequence[Sender]) -> dict[int, int]:
             or _after(row.cooldown_until, at)
             or _after(row.urgent_cap_reached_until, at)
         ):
-            held[sender.id] = quota_ledger.URGENT
+            held[sender.id] = Priority.URGENT
         # What is kept for urgent mail is still there. Nobody need have noticed yet.
         elif _after(row.cap_reached_until, at) or (sender.caps and not await _left(tx, sender)):
-            held[sender.id] = quota_ledger.URGENT + 1
+            held[sender.id] = Priority.URGENT + 1
     return held
 
 

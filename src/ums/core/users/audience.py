@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Raw, Struct
 
-NORMAL, BULK = 2, 3  # priorities
+from ums.core.tables.states import Priority
 
 
 class Audience(Struct, frozen=True, omit_defaults=True):
@@ -40,7 +40,7 @@ class Audience(Struct, frozen=True, omit_defaults=True):
     def priority(self, asked: int | None) -> int:
         """What was asked for; unless anything was, what is for many goes behind what is for some,
         so that a mailing makes no code to log in with wait."""
-        return asked or (BULK if self.described else NORMAL)
+        return asked or (Priority.BULK if self.described else Priority.NORMAL)
 
 
 def read_audience(text: str) -> Audience:

@@ -11,7 +11,7 @@ from ums.core.messages.intake import Intake
 from ums.core.messages.requests import parse
 from ums.core.messages.scheduling import moment
 from ums.core.reporting import reports
-from ums.core.reporting.reports import MessageState
+from ums.core.tables.states import MessageState
 from ums.core.verbs.base import Limit, Verb
 from ums.errors import NotFound
 

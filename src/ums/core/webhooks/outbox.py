@@ -12,24 +12,16 @@ from typing import Final
 
 from ums import clock
 from ums.core.context.channel_policy import ChannelPolicy
+from ums.core.tables.states import DeliveryState, EventType
 from ums.db import Statement, Tx, rows_json
-
-# The types of ums-spec 5.4.
-VALID: Final = 0
-INVALID: Final = 1
-SUBMITTED: Final = 2
-SUBMISSION_FAILED: Final = 3
-DELIVERED: Final = 4
-DELIVERY_FAILED: Final = 5
-CLICKED: Final = 6
-RETRACTED: Final = 7
-RETRACTION_FAILED: Final = 8
-TYPES: Final = range(9)
-WITH_ERROR: Final = (INVALID, SUBMISSION_FAILED, DELIVERY_FAILED, RETRACTION_FAILED)
 
 FOLLOWS: Final = 9  # the bit of `event_mask` that lets a record of type 4 follow each of type 2
 
-OF_STATE: Final = {"sent": SUBMITTED, "failed": SUBMISSION_FAILED, "expired": SUBMISSION_FAILED}
+OF_STATE: Final[dict[str, EventType]] = {
+    DeliveryState.SENT: EventType.SUBMITTED,
+    DeliveryState.FAILED: EventType.SUBMISSION_FAILED,
+    DeliveryState.EXPIRED: EventType.SUBMISSION_FAILED,
+}
 """What an attempt's end tells. `unknown` tells nothing: nobody knows anything yet."""
 
 NOT_LEGAL: Final = 4004
@@ -84,13 +76,13 @@ _OF_MESSAGE = Statement(
 
 def wanted(rules: ChannelPolicy) -> int:
     """`event_mask` of a message of a channel with these rules; 0: it wants to be told nothing."""
-    bits = sum(1 << type for type in set(rules.statuses) if type in TYPES)
+    bits = sum(1 << type for type in set(rules.statuses) if type in set(EventType))
     if not rules.callbacks or not bits:
         return 0
     return bits | (rules.submitted_is_delivered << FOLLOWS)
 
 
-async def note(tx: Tx, rows: Iterable[tuple[int, int]]) -> None:
+async def note(tx: Tx, rows: Iterable[tuple[int, EventType]]) -> None:
     """Tell of these (delivery id, type), as far as their messages want it."""
     given = sorted(rows)
     if given:
@@ -112,7 +104,7 @@ async def expanding(tx: Tx, messages: Sequence[int]) -> AsyncGenerator[None]:
         await tx.run(_EXPANDED, {"r": given, "mark": mark, "at": clock.now()})
 
 
-async def note_message(tx: Tx, message: int, type: int, *, state: str, reason: str) -> None:
+async def note_message(tx: Tx, message: int, type: EventType, *, state: str, reason: str) -> None:
     """Tell `type` of all deliveries of a message that are in `state` for `reason`, except of
     those of which it was told already."""
     params = {"message": message, "type": type, "state": state, "reason": reason}

@@ -7,15 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ums import clock
-from ums.core.webhooks.outbox import (
-    CLICKED,
-    DELIVERED,
-    DELIVERY_FAILED,
-    RETRACTION_FAILED,
-    SUBMISSION_FAILED,
-    SUBMITTED,
-    WITH_ERROR,
-)
+from ums.core.tables.states import EventType
 from ums.db import Statement, Tx
 
 EMAIL: Final = 4
@@ -24,12 +16,18 @@ SENDERS: Final = {"email": EMAIL, "sandbox": EMAIL}
 
 # After hand-over the address is told also of a user (5.3, `sender_id`).
 HANDED_OVER: Final = (
-    SUBMITTED,
-    SUBMISSION_FAILED,
-    DELIVERED,
-    DELIVERY_FAILED,
-    CLICKED,
-    RETRACTION_FAILED,
+    EventType.SUBMITTED,
+    EventType.SUBMISSION_FAILED,
+    EventType.DELIVERED,
+    EventType.DELIVERY_FAILED,
+    EventType.CLICKED,
+    EventType.RETRACTION_FAILED,
+)
+WITH_ERROR: Final = (
+    EventType.INVALID,
+    EventType.SUBMISSION_FAILED,
+    EventType.DELIVERY_FAILED,
+    EventType.RETRACTION_FAILED,
 )
 MAX_ERROR: Final = 200  # characters
 
@@ -43,7 +41,7 @@ _RECORDS = Statement(
 
 
 class Error(Struct, frozen=True):
-    """Why: a server's reply code, or one of ours (records.NOT_LEGAL, records.NO_REPLY)."""
+    """Why: a server's reply code, or one of ours (outbox.NOT_LEGAL, outbox.NO_REPLY)."""
 
     code: int
     message: str
@@ -80,7 +78,7 @@ def sample(channelkey: str, now: int) -> Record:
     """What `ums callback test` sends: a record of no message."""
     second = now // clock.SECOND
     return Record(
-        type=SUBMITTED,
+        type=EventType.SUBMITTED,
         channelkey=channelkey,
         msgid=f"v:1t:{second}p:0n:0",
         userid="test",

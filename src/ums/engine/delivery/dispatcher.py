@@ -12,6 +12,7 @@ from ums.core.deliveries import queue
 from ums.core.deliveries.message_id import signer_of
 from ums.core.senders import learned_limits, quota_ledger
 from ums.core.senders.learned_limits import Sessions
+from ums.core.tables.states import Priority
 from ums.db import Tx
 from ums.engine.delivery.crash_marker import CrashMarker
 from ums.engine.delivery.job_queue import DeliveryJob
@@ -154,7 +155,7 @@ class Dispatcher:
         """How many the sender's caps let go at most; the lane finds out when that is none."""
         if not sender.caps:
             return CLAIM_AT_ONCE
-        share, urgent = sender.urgent_reserve_percent, priority == quota_ledger.URGENT
+        share, urgent = sender.urgent_reserve_percent, priority == Priority.URGENT
         return max(
             1, await quota_ledger.left(tx, sender.id, sender.caps, share=share, urgent=urgent)
         )

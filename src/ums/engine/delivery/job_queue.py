@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.queue import Claimed
+from ums.core.tables.states import Priority
 from ums.engine.delivery.crash_marker import CrashMarker
 from ums.engine.delivery.message_cache import PreparedMessage
 
-PRIORITIES = (1, 2, 3)
+PRIORITIES = tuple(Priority)
 TURN = 20  # jobs that go before one of a later priority
 
 

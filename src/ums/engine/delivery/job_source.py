@@ -12,7 +12,8 @@ from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.deliveries import retry_policy
 from ums.core.deliveries.message_id import Signer
-from ums.core.senders.quota_ledger import PATIENCE, URGENT
+from ums.core.senders.quota_ledger import PATIENCE
+from ums.core.tables.states import Priority
 from ums.engine.delivery.crash_marker import CrashMarker
 from ums.engine.delivery.domain_throttle import DomainThrottle
 from ums.engine.delivery.job_queue import DeliveryJob, JobQueue
@@ -63,7 +64,7 @@ class JobSource:
 
     @property
     def has_urgent(self) -> bool:
-        return self._waiting.has(URGENT)
+        return self._waiting.has(Priority.URGENT)
 
     @property
     def has_work(self) -> bool:
@@ -158,13 +159,13 @@ class JobSource:
 
     async def _is_its_turn(self, job: DeliveryJob) -> bool:
         """Whether the recipient's domain takes it now; else it is put off."""
-        due = self._pacing.due(job.claimed.address, urgent=job.priority == URGENT)
+        due = self._pacing.due(job.claimed.address, urgent=job.priority == Priority.URGENT)
         if due is not None:
             await self._journal.record(retry_policy.paced(job.claimed, due, job.message.rules))
         return due is None
 
     def _hold(self, job: DeliveryJob) -> None:
-        if job.priority != URGENT:
+        if job.priority != Priority.URGENT:
             self._bulk.add(job.claimed.id)
 
     def done(self, job: DeliveryJob, ahead: DeliveryJob | None = None) -> None:

@@ -5,7 +5,8 @@ import asyncio
 from ums import clock
 from ums.core.context.directory import Sender
 from ums.core.senders import quota_ledger
-from ums.core.senders.quota_ledger import URGENT, Reservation
+from ums.core.senders.quota_ledger import Reservation
+from ums.core.tables.states import Priority
 from ums.db import Database, Tx
 
 FIRST, MOST = 5, 200  # mails that are taken at a time: twice as many when they did not suffice
@@ -44,7 +45,7 @@ class QuotaLease:
         async with self._lock:
             if self.spend(sender, priority):
                 return None  # somebody took some meanwhile
-            urgent = priority == URGENT
+            urgent = priority == Priority.URGENT
             grown = self._step * 2 if self._grant is not None and not self._left else FIRST
             self._step = min(grown, MOST)
             async with self._database.write() as tx:
@@ -75,4 +76,4 @@ class QuotaLease:
     def _fits(self, priority: int) -> bool:
         if self._grant is None or self._left <= 0 or self._grant.good_until <= clock.now():
             return False
-        return priority == URGENT or not self._is_urgent
+        return priority == Priority.URGENT or not self._is_urgent
