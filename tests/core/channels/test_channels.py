@@ -104,6 +104,7 @@ async def test_an_unknown_channel_is_told(system: AppContext) -> None:
 async def test_a_foreign_key_seals_nothing_new(system: AppContext) -> None:
     await verbs.call(system, Intake(system), "channel.create", {"name": "One"})
     system.seal = SecretBox(bytes(32))
+    system.seal.follow(lambda: system.directory.sealing_key)
     for name, params in (("channel.create", {"name": "Two"}), ("accesskey.create", {})):
         with pytest.raises(Invalid) as caught:
             await verbs.call(system, Intake(system), name, params)

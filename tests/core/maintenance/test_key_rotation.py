@@ -20,7 +20,7 @@ from ums.core.common.idempotency import RequestKey, StoredResponse
 from ums.core.context.app_context import AppContext
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import authenticate, create_access_key
-from ums.core.maintenance import key_rotation
+from ums.core.maintenance import health_checks, key_rotation
 from ums.core.maintenance.key_rotation import SEALED
 from ums.core.maintenance.startup import open_system
 from ums.core.net import standard_webhooks
@@ -290,3 +290,21 @@ async def test_keys_of_the_environment(settings: Settings) -> None:
     async with open_system(second) as system:
         await check_everything_opens(system)
     assert not (settings.data_dir / KEY_FILE).exists()
+
+
+async def test_a_folder_with_another_key_seals_nothing(settings: Settings) -> None:
+    """Also where nothing is sealed yet: the first process has named its key."""
+    async with open_system(settings) as first:
+        sealing = first.seal.fingerprint
+    other = structs.replace(settings, secret_key=base64.b64encode(bytes(32)).decode())
+    async with open_system(other) as system:
+        assert system.seal.fingerprint == sealing
+        for work in (
+            channels.create(system, "One"),
+            create_access_key(system),
+            health_checks.require_key(system),
+        ):
+            with pytest.raises(Invalid) as caught:
+                await work
+            assert caught.value.reason == "secret_unreadable"
+        assert await channels.list_channels(system) == []

@@ -9,7 +9,6 @@ from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, refused, whole
 from ums.console.rendering import AnyRequest, go, page
 from ums.core.deliveries import mailbox_polling
-from ums.core.maintenance import health_checks
 from ums.core.senders import mailboxes, senders
 from ums.core.senders.mailboxes import MailboxInfo, NewMailbox
 from ums.core.senders.senders import SenderInfo
@@ -56,7 +55,6 @@ async def set_mailbox(
 ) -> Response[str]:
     fields = await given(request)
     try:
-        await health_checks.require_key(system)
         if fields.get("allow_port"):
             visitor.caller.need("senders:approve")
         await mailboxes.set_mailbox(system, code, _mailbox(fields))

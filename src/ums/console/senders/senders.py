@@ -11,7 +11,6 @@ from ums.console.dependencies import System, Visitor
 from ums.console.forms import Form, given, lists, refused, sort_of
 from ums.console.rendering import AnyRequest, go, page, render, streamed
 from ums.core.channels import channels
-from ums.core.maintenance import health_checks
 from ums.core.messages import auto_pause
 from ums.core.senders import (
     connection_test,
@@ -113,7 +112,6 @@ async def _form(
 async def create_sender(request: AnyRequest, system: System, visitor: Visitor) -> Response[str]:
     values = await _values(request)
     try:
-        await health_checks.require_key(system)
         preset = PRESETS.get(values["preset"])
         await senders.create(system, _sender(values, visitor, caps=preset and preset.caps))
     except UmsError as error:
@@ -168,7 +166,6 @@ async def change_sender(
     sender = await senders.show(system, code)
     values = {**await _values(request), "code": code}
     try:
-        await health_checks.require_key(system)
         await senders.change(system, _sender(values, visitor, keep=True))
         for key in set(sender.channels) - set(values["channels"]):
             await senders.unauthorise(system, code, key)

@@ -31,6 +31,12 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"ums fingerprint" + key).hexdigest()[:12]
 
 
+def token_digest(token: str) -> str:
+    """What is stored of a random token: its SHA-256, which needs no salt and no slow hash for a
+    secret that nobody can guess."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class SecretBox:
     """Encrypts and decrypts secrets. `context` binds one to its place: elsewhere it won't open.
 
@@ -90,6 +96,10 @@ class SecretBox:
             return AESGCM(self._key(name)).decrypt(raw[:12], raw[12:], context.encode()).decode()
         except (InvalidTag, ValueError):
             raise Invalid("secret_unreadable") from None
+
+    def check_key(self) -> None:
+        """Raises Invalid("secret_unreadable") where the chosen key is missing."""
+        self._key(self.fingerprint)
 
     def _key(self, name: str) -> bytes:
         if name not in self._keys and self._read is not None:

@@ -152,9 +152,10 @@ def _closed(system: AppContext, name: str, secret: str, context: str) -> list[st
 async def require_key(system: AppContext) -> None:
     """Say which secrets this key cannot read.
 
-    Raises Invalid when that is all of them: another key, with which everybody would be refused
-    and new secrets would be sealed.
+    Raises Invalid when that is all of them, or when the key that seals is missing: with another
+    key everybody would be refused, and no secret could be stored.
     """
+    system.seal.check_key()
     bad, good = await unreadable(system)
     if bad and not good:
         raise Invalid("secret_unreadable")

@@ -9,6 +9,7 @@ from ums.core.common import metadata
 from ums.core.common.data_folder import secure
 from ums.core.common.encryption import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.context.app_context import AppContext
+from ums.core.context.directory import SEALING_KEY, touch
 from ums.core.maintenance import restore_guard
 from ums.core.net.ssrf_guard import parse_networks
 from ums.db import DataLock, open_database
@@ -51,6 +52,18 @@ async def _load_root(system: AppContext) -> None:
             system.seal.keep_root(bytes.fromhex(system.seal.open(stored, ROOT_CONTEXT)))
 
 
+async def _name_sealing_key(system: AppContext) -> None:
+    """Write down once which key seals. A folder without that key may have made one of its own:
+    what it sealed, no other machine could read, so that it seals nothing."""
+    if (await system.directory.now()).sealing_key:
+        return
+    async with system.database.write() as tx:
+        await metadata.put_first(tx, SEALING_KEY, system.seal.fingerprint)
+        await touch(tx)
+    system.directory.forget()
+    await system.directory.now()
+
+
 @asynccontextmanager
 async def open_system(settings: Settings) -> AsyncGenerator[AppContext]:
     """Open the data folder and the database, migrated to this version's schema.
@@ -73,7 +86,7 @@ async def open_system(settings: Settings) -> AsyncGenerator[AppContext]:
         await runner.migrate(database)
         await restore_guard.check(database, settings)
         system = AppContext(settings, database, load_seal(settings))
-        await system.directory.now()
+        await _name_sealing_key(system)
         await _load_root(system)
         try:
             yield system

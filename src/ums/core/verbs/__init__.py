@@ -13,7 +13,6 @@ from msgspec import Struct
 from ums.bounds import LEAST, MOST_ID, is_stored
 from ums.core.audit import audit_gate, audit_log
 from ums.core.context.app_context import AppContext
-from ums.core.maintenance import health_checks
 from ums.core.messages.intake import Intake
 from ums.core.verbs import (
     accounts,
@@ -69,7 +68,7 @@ _NAMES = ("channel", "key", "code", "id", "msgid", "name", "userid", "path")
 
 async def call(system: AppContext, intake: Intake, name: str, params: object) -> object:
     """Run the verb. Raises UmsError, Invalid("verb_unknown") among them."""
-    verb, given = await _prepared(system, name, params)
+    verb, given = _prepared(name, params)
     with audit_log.tracing() as by:
         answer = await verb.run(system, intake, given)
         if name not in UNAUDITED:
@@ -79,7 +78,7 @@ async def call(system: AppContext, intake: Intake, name: str, params: object) ->
 
 async def follow(system: AppContext, name: str, params: object) -> AsyncGenerator[object]:
     """Run a verb that tells its steps as they go. Raises as `call` does, before the first."""
-    verb, given = await _prepared(system, name, params)
+    verb, given = _prepared(name, params)
     if verb.steps is None:
         raise Invalid("verb_unknown", name=name[:40])
     with audit_log.tracing() as by:
@@ -88,7 +87,7 @@ async def follow(system: AppContext, name: str, params: object) -> AsyncGenerato
     return steps
 
 
-async def _prepared(system: AppContext, name: str, params: object) -> tuple[Verb, Any]:
+def _prepared(name: str, params: object) -> tuple[Verb, Any]:
     verb = VERBS.get(name)
     if verb is None:
         raise Invalid("verb_unknown", name=name[:40])
@@ -97,10 +96,6 @@ async def _prepared(system: AppContext, name: str, params: object) -> tuple[Verb
     except msgspec.ValidationError as error:
         raise Invalid("misfit", field=name, detail=retell(str(error))) from None
     _refuse_unstored(name, given)
-    if verb.seals:
-        # A folder without the right key has made one of its own: what it sealed, no other
-        # machine could read.
-        await health_checks.require_key(system)
     return verb, given
 
 

@@ -207,14 +207,14 @@ async def _sender_authorise(system: AppContext, _: Intake, p: Authorise) -> obje
 
 
 VERBS = {
-    "channel.create": Verb(ChannelCreate, _channel_create, seals=True),
+    "channel.create": Verb(ChannelCreate, _channel_create),
     "channel.list": Verb(Nothing, _channel_list),
     "channel.rotate": Verb(ChannelRotate, _channel_rotate),
     "channel.rules": Verb(ChannelRules, _channel_rules),
     "channel.open": Verb(ChannelKey, _channel_open),
     "channel.close": Verb(ChannelKey, _channel_close),
-    "accesskey.create": Verb(Nothing, _accesskey_create, seals=True),
-    "sender.create": Verb(NewSender, _sender_create, seals=True),
+    "accesskey.create": Verb(Nothing, _accesskey_create),
+    "sender.create": Verb(NewSender, _sender_create),
     "sender.change": Verb(NewSender, _sender_change),
     "sender.webhook_create": Verb(NewWebhookSender, _webhook_create, seals=True),
     "sender.webhook_change": Verb(NewWebhookSender, _webhook_change, seals=True),
@@ -224,6 +224,6 @@ VERBS = {
     "sender.caps": Verb(SenderCaps, _sender_caps),
     "sender.confirm": Verb(SenderCode, _sender_confirm),
     "sender.warm_up": Verb(SenderWarmUp, _sender_warm_up),
-    "sender.mailbox": Verb(SenderMailbox, _sender_mailbox, seals=True),
+    "sender.mailbox": Verb(SenderMailbox, _sender_mailbox),
     "sender.authorise": Verb(Authorise, _sender_authorise),
 }

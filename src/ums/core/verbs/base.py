@@ -23,7 +23,6 @@ class Verb(NamedTuple):
 
     params: type[Struct]
     run: Callable[[AppContext, Intake, Any], Awaitable[object]]
-    seals: bool = False  # whether it stores a secret, for which the key has to be right
     steps: Callable[[AppContext, Any], Awaitable[AsyncGenerator[object]]] | None = (
         None  # as they go
     )

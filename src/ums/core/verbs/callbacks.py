@@ -150,8 +150,8 @@ async def _replay(system: AppContext, _: Intake, p: CallbackReplay) -> object:
 
 
 VERBS = {
-    "callback.add": Verb(CallbackAdd, _add, seals=True),
-    "callback.change": Verb(CallbackChange, _change, seals=True),
+    "callback.add": Verb(CallbackAdd, _add),
+    "callback.change": Verb(CallbackChange, _change),
     "callback.list": Verb(CallbackChannel, _list),
     "callback.verify": Verb(CallbackAddress, _verify),
     "callback.default": Verb(CallbackAddress, _default),

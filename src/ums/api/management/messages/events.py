@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 
-import msgspec
 from litestar import Litestar
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
@@ -15,6 +14,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.reporting import reports
 from ums.core.reporting.reports import MessageInfo
 from ums.core.tables.states import FINAL
+from ums.db import to_json
 from ums.errors import Busy, UmsError
 
 Allowed = Callable[[], Awaitable[bool]]
@@ -119,7 +119,7 @@ async def _told(one: Watch, allowed: Allowed) -> AsyncGenerator[ServerSentEventM
                 yield ServerSentEventMessage(comment="still here")
             continue
         seen, info = one.number, one.info
-        data = msgspec.json.encode(info).decode()
+        data = to_json(info)
         yield ServerSentEventMessage(event="counts", id=str(seen), data=data)
         if is_over(info):
             yield ServerSentEventMessage(event="end", data="")
