@@ -4,7 +4,7 @@ from ums.db.data_lock import DataLock, HeldError
 from ums.db.database import Database, Done, Tx, open_database, patience
 from ums.db.group_commit import GroupCommit
 from ums.db.sqlite_file import read_untouched
-from ums.db.statements import Statement, rows_json
+from ums.db.statements import Statement, rows_json, to_json
 
 __all__ = [
     "DataLock",
@@ -18,4 +18,5 @@ __all__ = [
     "patience",
     "read_untouched",
     "rows_json",
+    "to_json",
 ]

@@ -36,9 +36,14 @@ class Statement:
         return _fit(self.template, dialect)
 
 
+def to_json(value: object) -> str:
+    """`value` as JSON text, as a column of the database holds it."""
+    return msgspec.json.encode(value).decode()
+
+
 def rows_json(rows: Iterable[tuple[object, ...]]) -> str:
     """`rows` as the JSON that a `$rows` mark reads."""
-    return msgspec.json.encode(list(rows)).decode()
+    return to_json(list(rows))
 
 
 _IDS = (

@@ -9,7 +9,6 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import insert
 
@@ -20,7 +19,7 @@ from ums.core.messages.intake import MessageIds
 from ums.core.tables import messages
 from ums.core.tables.states import OnUnknown, Priority
 from ums.core.users.audience import Audience
-from ums.db import Statement, Tx, rows_json
+from ums.db import Statement, Tx, rows_json, to_json
 from ums.sample_data.catalogue import SampleTemplate
 from ums.sample_data.outcomes import NO_ADDRESS, SampleOutcome, draw_outcome
 from ums.sample_data.people import NEWSLETTER, Person
@@ -155,8 +154,8 @@ def _message_row(message: SampleMessage, sender_id: int, msgid: str) -> dict[str
         "msgid": msgid,
         "channel_id": message.template.channel_id,
         "sender_id": sender_id,
-        "audience": msgspec.json.encode(message.audience).decode(),
-        "content": msgspec.json.encode(content).decode(),
+        "audience": to_json(message.audience),
+        "content": to_json(content),
         "options": "{}",
         "template_id": message.template.id,
         "template_version": message.template.version,

@@ -17,6 +17,7 @@ from ums.core.audit import audit_log as audit
 from ums.core.audit import audit_proof
 from ums.core.audit.audit_log import AuditEntry
 from ums.core.common.sorting import ByTime
+from ums.db import to_json
 
 _FILTERS: Final = ("actor", "action", "subject")
 _COLUMNS: Final = (
@@ -83,7 +84,7 @@ def changes(entry: AuditEntry) -> Iterator[tuple[str, str, str]]:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else to_json(value)
 
 
 def _asked(request: AnyRequest) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ums.core.audit.audit_witness import Problem, Witness
 from ums.core.common import metadata
 from ums.core.common.encryption import SecretBox
 from ums.core.tables import audit
-from ums.db import Tx
+from ums.db import Tx, to_json
 
 HEAD: Final = "audit_head"
 ANCHOR: Final = "audit_anchor"
@@ -138,7 +138,7 @@ async def keep(tx: Tx, seal: SecretBox, name: str, at: Place) -> None:
 
 async def _put(tx: Tx, seal: SecretBox, name: str, at: Place, keep_ms: int) -> None:
     kept = _Kept(at.seq, at.hash, _code(seal, name, at, keep_ms), keep_ms)
-    await metadata.put(tx, name, msgspec.json.encode(kept).decode())
+    await metadata.put(tx, name, to_json(kept))
 
 
 def _code(seal: SecretBox, name: str, at: Place, keep_ms: int) -> str:

@@ -19,7 +19,7 @@ from ums.core.audit.masking import LONGEST, difference, masked, masked_text
 from ums.core.common.pagination import MOST, Page, cut, plain
 from ums.core.common.sorting import ByTime, Order
 from ums.core.tables import audit
-from ums.db import Tx
+from ums.db import Tx, to_json
 
 _ORDER = Order(audit.c.id)
 LOCAL = "local"  # somebody with access to the machine: the `ums` command
@@ -189,7 +189,7 @@ def _row(action: str, subject: str, actor: str, by: Acting) -> dict[str, object]
 
 
 def _json(fields: Mapping[str, object] | None) -> str | None:
-    return None if fields is None else msgspec.json.encode(masked(fields)).decode()
+    return None if fields is None else to_json(masked(fields))
 
 
 async def list_audit(

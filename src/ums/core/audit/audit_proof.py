@@ -19,7 +19,7 @@ from ums.core.common import metadata
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
 from ums.core.tables import audit as rows
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Conflict, Invalid
 
 VERIFIED: Final = "audit_verified"
@@ -106,7 +106,7 @@ async def checkpoint(system: AppContext) -> Checkpoint:
             FORMAT, head.seq, head.hash, entries, clock.iso(clock.now()), _public(system.seal), ""
         )
         made = msgspec.structs.replace(told, signature=_signed(system.seal, told))
-        await metadata.put(tx, CHECKPOINT, msgspec.json.encode(made).decode())
+        await metadata.put(tx, CHECKPOINT, to_json(made))
         await audit_log.note(tx, "audit.checkpoint", str(head.seq), after={"hash": head.hash})
     return made
 
@@ -123,7 +123,7 @@ async def verify(system: AppContext, given: Checkpoint | None = None) -> Proof:
     while not (proof := await walk.run()).ok and await walk.is_outrun():
         walk = _Walk(system, given)
     async with system.database.write() as tx:
-        await metadata.put(tx, VERIFIED, msgspec.json.encode(proof).decode())
+        await metadata.put(tx, VERIFIED, to_json(proof))
         result = "sound" if proof.ok else proof.problem
         await audit_log.note(tx, "audit.verify", str(proof.seq), result)
     return proof

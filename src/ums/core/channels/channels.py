@@ -22,7 +22,7 @@ from ums.core.context.directory import Channel, Snapshot, load, touch
 from ums.core.identity import grants
 from ums.core.identity.credentials import channel_context, need_secret, new_key
 from ums.core.tables import channels, senders
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Conflict, Invalid, NotFound, Refused, UmsError
 
 _ORDER: SortKey[Channel] = SortKey(
@@ -90,7 +90,7 @@ async def create(
         "key": key,
         "secret": system.seal.close(secret, channel_context(key)),
         "open": True,
-        "rules": msgspec.json.encode(rules).decode(),
+        "rules": to_json(rules),
         "created_at": clock.now(),
     }
     async with system.database.write() as tx:
@@ -209,7 +209,7 @@ async def change_rules(
         check_rules(rules)
         if any(getattr(before, name) != getattr(rules, name) for name in OF_ADMINISTRATORS):
             grants.need(grants.ALL)
-        text = msgspec.json.encode(rules).decode()
+        text = to_json(rules)
         await tx.run(update(channels).where(mine).values(rules=text))
         was, now = msgspec.structs.asdict(before), msgspec.structs.asdict(rules)
         await audit_log.note(tx, "channel.rules", key, before=was, after=now)

@@ -21,7 +21,7 @@ from ums.core.common.sorting import ByName, Order
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import strategies
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Conflict, Detail, Invalid, NotFound, Refused
 
 Unless = Literal["not_submitted", "not_delivered", "not_clicked"]
@@ -69,7 +69,7 @@ async def create(
     check_title(name)
     check_steps(steps)
     now = clock.now()
-    text = msgspec.json.encode(list(steps)).decode()
+    text = to_json(list(steps))
     row = {"channel_id": channel.id, "name": name, "steps": text, "created_at": now}
     async with system.database.write() as tx:
         same = (strategies.c.channel_id == channel.id) & (strategies.c.name == name)

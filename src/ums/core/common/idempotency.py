@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from ums import clock
 from ums.core.common.encryption import SecretBox
 from ums.core.tables import idempotent_responses
-from ums.db import Database, Statement
+from ums.db import Database, Statement, to_json
 from ums.errors import Conflict, Unprocessable
 
 KEY_LIFE = 24 * clock.HOUR
@@ -78,7 +78,7 @@ async def claim(database: Database, seal: SecretBox, place: RequestKey) -> First
 async def keep(
     database: Database, seal: SecretBox, place: RequestKey, fingerprint: str, answer: StoredResponse
 ) -> None:
-    sealed = seal.close(msgspec.json.encode(answer).decode(), place.context)
+    sealed = seal.close(to_json(answer), place.context)
     values = {"fingerprint": fingerprint, "response": sealed}
     async with database.write() as tx:
         await tx.run(update(idempotent_responses).where(_at(place)).values(values))

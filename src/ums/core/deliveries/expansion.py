@@ -21,7 +21,7 @@ from ums.core.users.segment_conditions import read
 from ums.core.users.segment_sql import compile_conditions
 from ums.core.users.segments import Conditions, conditions_of
 from ums.core.webhooks import outbox
-from ums.db import Database, Statement, Tx, rows_json
+from ums.db import Database, Statement, Tx, rows_json, to_json
 
 SMALL_AT_ONCE = 300  # messages
 CHUNK = 10_000  # users
@@ -309,7 +309,7 @@ async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = Fals
             await tx.run(_BY_USERID[0], {"r": rows_json(listed), "o": "[]", "at": clock.now()})
     # A segment's users take long to count; they are counted when no writer has to wait for it.
     size = len(listed) + (await _size(tx, plan) if plan.counted else 0)
-    text = msgspec.json.encode(plan).decode()
+    text = to_json(plan)
     await tx.run(_PLANNED, {"id": row.id, "plan": text, "size": size})
 
 
@@ -322,7 +322,7 @@ async def _count(database: Database, message: _Uncounted) -> None:
     async with database.read() as tx:
         size = await _size(tx, message.plan)
         strangers = await tx.rows(_STRANGERS, _bound(message.plan))
-    text = msgspec.json.encode(msgspec.structs.replace(message.plan, counted=True)).decode()
+    text = to_json(msgspec.structs.replace(message.plan, counted=True))
     async with database.write() as tx:
         counted = {"id": message.id, "plan": text, "size": size + len(strangers)}
         await tx.run(_PLANNED, counted)

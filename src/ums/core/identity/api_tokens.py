@@ -1,10 +1,8 @@
 """API tokens: what a program shows instead of a channel's key, with just the rights it needs.
 
-A token is `ums_` and 256 random bits. The database has only its SHA-256, which needs no salt and
-no slow hash for a secret that nobody can guess.
+A token is `ums_` and 256 random bits. The database has only its digest.
 """
 
-import hashlib
 import secrets
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,6 +14,7 @@ from sqlalchemy import insert, select, update
 from ums import clock
 from ums.bounds import Name40, said
 from ums.core.audit import audit_log
+from ums.core.common.encryption import token_digest
 from ums.core.common.field_errors import Check, all_of
 from ums.core.common.names import check_name
 from ums.core.common.pagination import MOST, Page, cut
@@ -27,7 +26,7 @@ from ums.core.identity import authority, grants
 from ums.core.identity.grants import Rights
 from ums.core.identity.scopes import SCOPES, Scope
 from ums.core.tables import tokens
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 PREFIX = "ums_"
@@ -93,10 +92,10 @@ async def create(
     token = PREFIX + secrets.token_urlsafe(32)
     row = {
         "name": given.name,
-        "digest": digest(token),
+        "digest": token_digest(token),
         "hint": token[-4:],
-        "scopes": msgspec.json.encode(sorted(set(given.scopes))).decode(),
-        "channels": msgspec.json.encode(ids).decode(),
+        "scopes": to_json(sorted(set(given.scopes))),
+        "channels": to_json(ids),
         "created_by": created_by,
         "parent_id": maker.token_id,
         "operator_id": maker.operator_id,
@@ -178,15 +177,11 @@ def _end(given: NewToken) -> int | None:
     return None if given.expires_at is None else milliseconds(given.expires_at, "expires_at")
 
 
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 async def authenticate(system: AppContext, given: str) -> Token | None:
     """The token `given` if it and whoever made it are good, which is noted as used."""
     now = clock.now()
     async with system.database.read() as tx:
-        row = await tx.first(select(tokens).where(tokens.c.digest == digest(given)))
+        row = await tx.first(select(tokens).where(tokens.c.digest == token_digest(given)))
         rights = None if row is None else await authority.of_token(tx, row)
     if row is None or rights is None:
         return None

@@ -3,21 +3,20 @@
 The database has the SHA-256 of what the link holds. An invitation is good once, for three days.
 """
 
-import hashlib
 import secrets
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.encryption import token_digest
 from ums.core.context.app_context import AppContext
 from ums.core.identity import authority, grants, operators
 from ums.core.identity.operators import Role
 from ums.core.tables import invitations
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import NotFound
 
 GOOD_FOR = 3 * clock.DAY
@@ -41,9 +40,9 @@ async def create(
     grants.need(operators.rights(role, channels))
     token, now = secrets.token_urlsafe(32), clock.now()
     row = {
-        "digest": _digest(token),
+        "digest": token_digest(token),
         "role": role,
-        "channels": None if channels is None else msgspec.json.encode(channels).decode(),
+        "channels": None if channels is None else to_json(channels),
         "created_by": actor[:60],
         "operator_id": grants.grantor().operator_id,
         "created_at": now,
@@ -98,9 +97,5 @@ async def _read(tx: Tx, row: Any) -> Invitation:
 
 
 def _good(token: str) -> Any:
-    mine = (invitations.c.digest == _digest(token)) & invitations.c.used_at.is_(None)
+    mine = (invitations.c.digest == token_digest(token)) & invitations.c.used_at.is_(None)
     return mine & (invitations.c.expires_at > clock.now())
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

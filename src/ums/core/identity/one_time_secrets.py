@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select
 from ums import clock
 from ums.core.context.app_context import AppContext
 from ums.core.tables import one_time_secrets
+from ums.db import to_json
 from ums.errors import Invalid
 
 LIFE: Final = 10 * clock.MINUTE
@@ -27,7 +28,7 @@ class Shown(Struct, frozen=True):
 
 async def keep(system: AppContext, operator_id: int, kind: str, **values: object) -> int:
     """Keep what a page is about to show, for this operator alone; its id."""
-    sealed = system.seal.close(msgspec.json.encode(values).decode(), context(operator_id, kind))
+    sealed = system.seal.close(to_json(values), context(operator_id, kind))
     now = clock.now()
     row = {"operator_id": operator_id, "kind": kind, "sealed": sealed, "expires_at": now + LIFE}
     async with system.database.write() as tx:

@@ -22,7 +22,7 @@ from ums.core.identity.grants import Rights
 from ums.core.identity.proofs import Proof
 from ums.core.identity.scopes import OF_ROLE
 from ums.core.tables import operators
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 Role = Literal["administrator", "operator", "viewer"]
@@ -199,7 +199,7 @@ def channel_ids(stored: str | None) -> list[int] | None:
 
 
 def _json(channels: Iterable[int] | None) -> str | None:
-    return None if channels is None else msgspec.json.encode(sorted(channels)).decode()
+    return None if channels is None else to_json(sorted(channels))
 
 
 async def _keep_one(tx: Tx) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from ums.core.identity import password_hashing
+from ums.db import to_json
 
 COUNT: Final = 10
 _BYTES: Final = 10
@@ -29,7 +30,7 @@ class Codes(Struct, frozen=True):
         return Codes(self.salt, [one for one in self.digests if one != digest])
 
     def stored(self) -> str:
-        return msgspec.json.encode(self).decode()
+        return to_json(self)
 
 
 NONE: Final = Codes("", [])

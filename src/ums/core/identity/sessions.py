@@ -5,7 +5,6 @@ hours without a request, 14 days after it began, and when its operator signs out
 gets another password. It begins, and is renewed, by a proof that holds in the same transaction.
 """
 
-import hashlib
 import secrets
 from typing import Any
 
@@ -15,6 +14,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core.audit import audit_log
+from ums.core.common.encryption import token_digest
 from ums.core.context.app_context import AppContext
 from ums.core.identity import proofs
 from ums.core.identity.proofs import Proof
@@ -64,7 +64,7 @@ async def begin(tx: Tx, proof: Proof, address: str, agent: str, *, replaces: str
     await proofs.hold(tx, proof)
     token, now = secrets.token_urlsafe(32), clock.now()
     row = {
-        "digest": _digest(token),
+        "digest": token_digest(token),
         "operator_id": proof.operator_id,
         "address": address[:45],
         "user_agent": "".join(char for char in agent if char.isprintable())[:200],
@@ -74,14 +74,14 @@ async def begin(tx: Tx, proof: Proof, address: str, agent: str, *, replaces: str
         "authenticated_at": now,
     }
     await tx.run(insert(sessions), row)
-    await tx.run(delete(sessions).where(_over(now) | (sessions.c.digest == _digest(replaces))))
+    await tx.run(delete(sessions).where(_over(now) | (sessions.c.digest == token_digest(replaces))))
     return token
 
 
 async def find(system: AppContext, token: str) -> SignedIn | None:
     """The session of a cookie, if it is good."""
     now = clock.now()
-    row = await _good(system, sessions.c.digest == _digest(token))
+    row = await _good(system, sessions.c.digest == token_digest(token))
     if row is None:
         return None
     if row.last_seen_at < now - SEEN_EVERY:
@@ -110,7 +110,7 @@ async def renew(tx: Tx, proof: Proof, session_id: int) -> str:
     from now on. Raises NotAuthenticated for a proof that is over, and a session that has ended."""
     await proofs.hold(tx, proof)
     token = secrets.token_urlsafe(32)
-    values = {"digest": _digest(token), "authenticated_at": clock.now()}
+    values = {"digest": token_digest(token), "authenticated_at": clock.now()}
     done = await tx.run(update(sessions).where(sessions.c.id == session_id).values(values))
     if not done.count:
         raise NotAuthenticated("proof_over")
@@ -177,10 +177,6 @@ async def list_sessions(system: AppContext, operator_id: int) -> list[SessionInf
 
 def _over(now: int) -> Any:
     return (sessions.c.last_seen_at < now - IDLE) | (sessions.c.expires_at <= now)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _signed_in(row: Any) -> SignedIn:

@@ -13,7 +13,7 @@ from ums.core.spreadsheets import reader
 from ums.core.spreadsheets.headings import BOTH, COLUMNS, is_attribute, letters, normal
 from ums.core.spreadsheets.protocol import Sight
 from ums.core.tables import imports
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Detail, Invalid
 
 Sheet = Annotated[str, Meta(max_length=200)]
@@ -48,7 +48,7 @@ class Look(Struct, frozen=True):
             "header_row": self.sight.header_row,
             "header": header_of(self.sight),
             "size": self.sight.size,
-            "mapping": msgspec.json.encode(self.columns).decode(),
+            "mapping": to_json(self.columns),
         }
 
 
@@ -69,7 +69,7 @@ async def look(
 
 def header_of(sight: Sight) -> str:
     """The header as it is stored: the headings as they stand."""
-    return msgspec.json.encode(sight.header).decode()
+    return to_json(sight.header)
 
 
 async def _remembered(tx: Tx, header: str) -> list[str] | None:

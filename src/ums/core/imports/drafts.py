@@ -24,7 +24,7 @@ from ums.core.spreadsheets.headings import letters
 from ums.core.tables import imports
 from ums.core.users.entry_parser import Rights
 from ums.core.users.fields import ALL
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Conflict, NotFound, recall
 
 SHOWN = 20  # rows of a preview
@@ -189,7 +189,7 @@ async def change(
         values |= await _as_chosen(system, import_id, choice, remembered=remembered)
     if columns is not None:
         check_columns(columns)
-        values["mapping"] = msgspec.json.encode(columns).decode()
+        values["mapping"] = to_json(columns)
     async with system.database.write() as tx:
         before = info(await _draft(tx, import_id, lock=True))
         expect(before)

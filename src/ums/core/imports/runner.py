@@ -31,7 +31,7 @@ from ums.core.tables import imports
 from ums.core.users.bulk_upsert import Difference, apply
 from ums.core.users.entry_parser import Entry, Rights
 from ums.core.users.fields import ALL
-from ums.db import Statement, Tx, rows_json
+from ums.db import Statement, Tx, rows_json, to_json
 from ums.errors import Invalid, NotFound, UmsError, dump
 
 __all__ = ["Import", "claim", "open_import", "rejected_workbook", "run", "show", "step", "sweep"]
@@ -296,14 +296,14 @@ class _Work:
                 rejects.append((line.number, self._told(line), _clear(dump(outcome))))
         await tx.run(_COUNT, {"id": self._row.id, **counts})
         if differences:
-            changes = msgspec.json.encode(differences).decode()
+            changes = to_json(differences)
             place = {"id": self._row.id, "number": self._cursor}
             await tx.run(_CHANGED, {**place, "changes": changes})
         if rejects:
             await tx.run(_REJECT, {"id": self._row.id, "r": rows_json(rejects)})
 
     def _told(self, line: Line) -> str:
-        return msgspec.json.encode(self._table.named(line)).decode()
+        return to_json(self._table.named(line))
 
 
 def _clear(text: str) -> str:

@@ -15,7 +15,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.tables import import_batches, imports
 from ums.core.tables import users as users_table
 from ums.core.users.bulk_upsert import NOTHING, Difference, State, fill, write
-from ums.db import Statement, Tx
+from ums.db import Statement, Tx, to_json
 from ums.errors import Conflict, NotFound
 
 KEPT_FOR = 30 * clock.DAY  # how long an import can be taken back
@@ -121,7 +121,7 @@ async def _take_back(tx: Tx, batch: Any) -> tuple[int, int]:
 
 
 def _text(attributes: object) -> str:
-    return attributes if isinstance(attributes, str) else msgspec.json.encode(attributes).decode()
+    return attributes if isinstance(attributes, str) else to_json(attributes)
 
 
 def _restore(state: State, difference: Difference) -> bool:
@@ -149,7 +149,7 @@ def _restore_attributes(state: State, difference: Difference) -> bool:
         else:
             held[name] = before
         state.described = True
-    state.attributes = msgspec.json.encode(held).decode()
+    state.attributes = to_json(held)
     return whole
 
 

@@ -10,11 +10,12 @@ from ums import clock
 from ums.core.context.app_context import AppContext
 from ums.core.messages.new_message import MessageRequest
 from ums.core.tables import drafts
+from ums.db import to_json
 from ums.errors import NotFound, TooLarge
 
 KEPT = 20  # of one operator, the newest
 LARGEST = 4 * 1024 * 1024  # characters of a form that is being typed
-_EMPTY = msgspec.json.encode(MessageRequest()).decode()
+_EMPTY = to_json(MessageRequest())
 
 
 class Draft(Struct, frozen=True):
@@ -40,7 +41,7 @@ async def save(
     id: int | None = None,
 ) -> int:
     """Keep a new draft, or the draft `id` as it is now; its id. Raises NotFound."""
-    text = msgspec.json.encode(content).decode()
+    text = to_json(content)
     return await _save(system, operator_id, id, channel_id, {"content": text, "form": None})
 
 
@@ -53,7 +54,7 @@ async def save_form(
 ) -> int:
     """Keep what was typed, whether or not it is a message by now; the draft's id. Raises NotFound,
     and TooLarge."""
-    text = msgspec.json.encode(form).decode()
+    text = to_json(form)
     if len(text) > LARGEST:
         raise TooLarge("too_large", limit=LARGEST)
     return await _save(system, operator_id, id, channel_id, {"form": text})

@@ -28,7 +28,7 @@ from ums.core.messages.requests import SendRequest, parse
 from ums.core.messages.scheduling import check_times, expiry
 from ums.core.tables import files
 from ums.core.tables.states import OnUnknown
-from ums.db import GroupCommit, Statement, Tx, rows_json
+from ums.db import GroupCommit, Statement, Tx, rows_json, to_json
 from ums.errors import Invalid, UmsError
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -336,9 +336,9 @@ def _row(draft: Draft) -> tuple[object, ...]:
         draft.msgid,
         draft.channel_id,
         admission.sender.id,
-        msgspec.json.encode(request.audience).decode(),
-        msgspec.json.encode(request.content).decode(),
-        msgspec.json.encode(options).decode(),
+        to_json(request.audience),
+        to_json(request.content),
+        to_json(options),
         request.broadcast,
         draft.origin,
         request.template_id,

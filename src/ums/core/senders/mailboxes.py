@@ -16,7 +16,7 @@ from ums.core.context.directory import Sender
 from ums.core.senders.validation import refuse_controls
 from ums.core.tables import mailboxes, senders
 from ums.core.transports.accounts import WEBHOOK
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail import email_account, imap
 from ums.mail.imap import MailboxSettings
@@ -92,7 +92,7 @@ async def set_mailbox(system: AppContext, code: str, given: NewMailbox) -> Mailb
         _check_port(given, before)
         values: dict[str, Any] = {
             "sender_id": sender.id,
-            "settings": msgspec.json.encode(settings).decode(),
+            "settings": to_json(settings),
             "next_poll_at": 0,
             "failures": 0,
             "problem": "",

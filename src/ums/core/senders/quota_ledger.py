@@ -11,14 +11,13 @@ Of each cap a share is kept for urgent mail: other mail stops earlier.
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 from sqlalchemy import select, update
 
 from ums import clock
 from ums.core.context.app_context import AppContext
 from ums.core.tables import senders
-from ums.db import Statement, Tx, rows_json
+from ums.db import Statement, Tx, rows_json, to_json
 from ums.errors import Invalid
 from ums.mail.send_limits import SendLimit
 
@@ -65,7 +64,7 @@ def columns(given: Sequence[SendLimit] | None, share: int | None) -> dict[str, A
     values: dict[str, Any] = {}
     if given is not None:
         _check(given)
-        values |= {"caps": msgspec.json.encode(list(given)).decode(), **UNSPENT}
+        values |= {"caps": to_json(list(given)), **UNSPENT}
     if share is not None:
         if not 0 <= share <= MOST_KEPT:
             raise Invalid("urgent_reserve_percent", field="urgent_reserve_percent", limit=MOST_KEPT)

@@ -22,7 +22,7 @@ from ums.core.tables import channel_senders, channels, senders
 from ums.core.transports import accounts
 from ums.core.transports.accounts import WEBHOOK
 from ums.core.transports.webhook_settings import Authentication
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Invalid, NotFound, UmsError
 from ums.mail import email_account, send_limits
 from ums.mail.email_account import EmailSettings
@@ -205,7 +205,7 @@ def _row(
         code=given.code,
         name=given.name,
         type=type,
-        settings=msgspec.json.encode(settings).decode(),
+        settings=to_json(settings),
         secret=secret,
         channels=given.channels,
         caps=given.caps,

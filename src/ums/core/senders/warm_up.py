@@ -19,7 +19,7 @@ from ums.core.context.directory import touch
 from ums.core.senders import quota_ledger, reputation
 from ums.core.tables import cap_usage as spent
 from ums.core.tables import senders
-from ums.db import Tx
+from ums.db import Tx, to_json
 from ums.errors import Detail, Invalid, NotFound, UmsError
 from ums.mail.warm_up_plan import WarmUp, read
 
@@ -48,7 +48,7 @@ async def begin(system: AppContext, code: str, plan: WarmUp) -> None:
     for check in _checks(plan):
         check()
     ends = plan.cap(plan.start).period(clock.now())[1]
-    values = {"warm_up": msgspec.json.encode(plan).decode(), "warm_up_count": plan.start}
+    values = {"warm_up": to_json(plan), "warm_up_count": plan.start}
     told = f"{plan.start} a day, {plan.growth} % more each, {plan.target} at last"
     await _set(
         system, code, {**ENDED, **values, "warm_up_day_ends_at": ends}, "sender.warm_up", told

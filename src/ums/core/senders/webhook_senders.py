@@ -22,6 +22,7 @@ from ums.core.senders.validation import refuse_controls
 from ums.core.transports import webhook_settings
 from ums.core.transports.accounts import WEBHOOK
 from ums.core.transports.webhook_settings import Authentication, WebhookSecrets, WebhookSettings
+from ums.db import to_json
 from ums.errors import Invalid, UmsError
 from ums.mail.send_limits import SendLimit
 
@@ -141,12 +142,12 @@ def _row(
     *,
     moved: bool = False,
 ) -> SenderRow:
-    sealed = msgspec.json.encode(opened).decode()
+    sealed = to_json(opened)
     return SenderRow(
         code=given.code,
         name=given.name,
         type=WEBHOOK,
-        settings=msgspec.json.encode(settings).decode(),
+        settings=to_json(settings),
         secret=system.seal.close(sealed, secret_context(given.code, settings)),
         channels=given.channels,
         caps=given.caps,

@@ -15,6 +15,7 @@ from ums.config import Settings
 from ums.core.isolation import child_process
 from ums.core.spreadsheets import worker
 from ums.core.spreadsheets.protocol import Batch, End, Fault, Head, Item, Order, Sight
+from ums.db import to_json
 from ums.errors import Detail, Invalid
 
 BATCH = 1_000  # rows in one transaction: the web must not wait long behind it
@@ -163,7 +164,7 @@ def _order(
 
 @asynccontextmanager
 async def _started(order: Order, settings: Settings) -> AsyncGenerator[Reader]:
-    program, argument = str(Path(worker.__file__)), msgspec.json.encode(order).decode()
+    program, argument = str(Path(worker.__file__)), to_json(order)
     process = await child_process.start(
         "-c", _PROGRAM, child_process.ROOT, program, argument, limit=_LONGEST
     )

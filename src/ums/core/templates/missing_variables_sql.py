@@ -4,10 +4,10 @@ one of them, for all of them at once."""
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from ums.core.templates.cache import Version
+from ums.db import to_json
 
 MOST = 30  # variables that are looked for
 
@@ -74,7 +74,7 @@ def _value(dialect: str, place: str) -> str:
 
 
 def _place(dialect: str, path: list[str]) -> str:
-    quoted = [msgspec.json.encode(key).decode() for key in path]
+    quoted = [to_json(key) for key in path]
     return (
         f"{{{','.join(quoted)}}}"
         if dialect == "postgresql"

@@ -22,7 +22,7 @@ from ums.core.templates.compile_process import check_sources, compile_sources
 from ums.core.templates.compiler import Sources, Variables
 from ums.core.templates.syntax_tree import Compiled
 from ums.core.templates.variables import check_defaults
-from ums.db import Statement, Tx
+from ums.db import Statement, Tx, to_json
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 _ORDER = Order(templates.c.id, (templates.c.name,))
@@ -284,9 +284,9 @@ async def _add(
         "html": sources.html,
         "text": sources.text,
         "mjml": sources.mjml,
-        "defaults": msgspec.json.encode(defaults).decode(),
-        "variables": msgspec.json.encode(Variables(compiled.names, compiled.required)).decode(),
-        "compiled": msgspec.json.encode(compiled).decode(),
+        "defaults": to_json(defaults),
+        "variables": to_json(Variables(compiled.names, compiled.required)),
+        "compiled": to_json(compiled),
         "created_at": clock.now(),
     }
     await tx.run(insert(versions), row)

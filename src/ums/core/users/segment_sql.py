@@ -5,7 +5,6 @@ Each test is true or false and never NULL, so that `not` means the opposite.
 
 from typing import cast
 
-import msgspec
 from msgspec import Struct
 
 from ums import clock
@@ -21,6 +20,7 @@ from ums.core.users.segment_conditions import (
     Tagged,
     is_date,
 )
+from ums.db import to_json
 
 # With models.messages.KNOWN in it, word for word: SQLite uses a partial index only then.
 _ENDED = (
@@ -190,4 +190,4 @@ class _Postgres(_Writer):
 
 
 def _json(value: Scalar) -> str:
-    return msgspec.json.encode(value).decode()
+    return to_json(value)

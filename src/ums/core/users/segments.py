@@ -18,7 +18,7 @@ from ums.core.tables import segments
 from ums.core.users.audience import read_audience
 from ums.core.users.segment_conditions import Node, check_names, read
 from ums.core.users.segment_sql import compile_conditions
-from ums.db import Statement, Tx
+from ums.db import Statement, Tx, to_json
 from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 Conditions = dict[str, Any]
@@ -190,7 +190,7 @@ async def name_of(tx: Tx, id: int | None) -> str:
 
 async def _checked(system: AppContext, conditions: object) -> str:
     await _read(system, conditions)
-    return msgspec.json.encode(conditions).decode()
+    return to_json(conditions)
 
 
 async def _read(system: AppContext, conditions: object) -> Node | None:
