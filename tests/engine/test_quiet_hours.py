@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, until
 from support.ruling import rule
+from support.transition_guard import any_transition
 from ums import clock
 from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
@@ -161,7 +162,7 @@ async def test_what_waits_already_is_put_off_when_quiet_hours_begin(
 
 async def changed(flow: Flow, msgid: str, number: int = 0, **values: Any) -> None:
     id = (await flow.deliveries(msgid))[number].id
-    async with flow.system.database.write() as tx:
+    async with flow.system.database.write() as tx, any_transition(tx):
         await tx.run(update(deliveries).where(deliveries.c.id == id).values(**values))
 
 

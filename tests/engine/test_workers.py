@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from support.fakes import Call, SmtpServer
 from support.flow import open_flow, until, with_settings
+from support.transition_guard import any_transition
 from ums import clock
 from ums.config import Settings
 from ums.core.context.app_context import AppContext
@@ -55,7 +56,7 @@ async def test_the_rows_of_a_dead_worker_come_back_when_its_lease_ends(
         msgid = await flow.broadcast(10)
         async with running(system):
             await flow.until_settled(msgid)
-        async with system.database.write() as tx:
+        async with system.database.write() as tx, any_transition(tx):
             await queue.beat(tx, "dead", 50)
             dead = {"state": "claimed", "owner": "dead"}
             await tx.run(deliveries.update().values(dead))
@@ -72,7 +73,7 @@ async def test_a_worker_that_starts_on_sqlite_knows_the_others_to_be_dead(
         msgid = await flow.broadcast(3)
         async with running(system):
             await flow.until_settled(msgid)
-        async with system.database.write() as tx:
+        async with system.database.write() as tx, any_transition(tx):
             await queue.beat(tx, "dead", 3_600_000)
             await tx.run(deliveries.update().values(state="claimed", owner="dead"))
         async with running(system):
@@ -120,7 +121,7 @@ async def test_rows_without_a_worker_are_found(system: AppContext) -> None:
         msgid = await flow.broadcast(4)
         async with running(system):
             await flow.until_settled(msgid)
-            async with system.database.write() as tx:
+            async with system.database.write() as tx, any_transition(tx):
                 nobody = {"state": "claimed", "owner": "buried", "epoch": 9}
                 await tx.run(deliveries.update().values(nobody))
             assert await flow.until_settled(msgid) == {"sent": 4}

@@ -9,6 +9,7 @@ from faults.audit import Record, audit, drained, states
 from faults.engines import Engine
 from faults.ledger import Ledger
 from faults.workload import fill
+from support.transition_guard import any_transition
 from ums.config import Settings
 from ums.core import tables
 from ums.db import open_database
@@ -48,7 +49,7 @@ async def _grow(settings: Settings) -> None:
     for table in tables.metadata.sorted_tables:
         async with database.write() as tx:
             await tx.run(text(f"ALTER TABLE {table.name} ADD COLUMN newer integer DEFAULT 7"))
-    async with database.write() as tx:
+    async with database.write() as tx, any_transition(tx):
         await tx.run(_PARK, {"count": NEWER})
         parked = select(tables.deliveries.c.id).where(tables.deliveries.c.state == "newer")
         assert len(await tx.rows(parked)) == NEWER

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from support.flow import Flow
+from support.transition_guard import any_transition
 from ums import clock
 from ums.core.deliveries import expansion, holds, queue
 from ums.core.deliveries.queue import Attempt, Claimed, Result
@@ -58,7 +59,7 @@ async def record(flow: Flow, claimed: Claimed, state: str, unknown_count: int = 
 
 
 async def change(flow: Flow, which: Any, **values: Any) -> None:
-    async with flow.system.database.write() as tx:
+    async with flow.system.database.write() as tx, any_transition(tx):
         await tx.run(deliveries.update().where(which).values(**values))
 
 

@@ -4,7 +4,10 @@
 and this checks what they do, in every test.
 """
 
-from sqlalchemy import insert, text
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import delete, insert, text
 
 from ums.core.deliveries.transitions import LEGAL
 from ums.core.tables import meta
@@ -39,6 +42,9 @@ async def guard_transitions(database: Database) -> None:
             await tx.run(text(statement))
 
 
-async def allow_any_transition(tx: Tx) -> None:
-    """Lift the guard in this test, which puts deliveries into states by hand."""
+@asynccontextmanager
+async def any_transition(tx: Tx) -> AsyncGenerator[None]:
+    """Lift the guard in the block, which puts deliveries into states by hand."""
     await tx.run(insert(meta).values(name=_LIFTED, value=""))
+    yield
+    await tx.run(delete(meta).where(meta.c.name == _LIFTED))

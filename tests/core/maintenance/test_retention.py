@@ -7,6 +7,7 @@ from sqlalchemy import func, insert, select, update
 
 from support.fakes import SmtpServer
 from support.flow import Flow, open_flow, with_settings
+from support.transition_guard import any_transition
 from ums import clock
 from ums.core.audit import audit_chain, audit_log, audit_proof
 from ums.core.audit.audit_ends import HEAD
@@ -76,7 +77,7 @@ async def test_what_is_not_over_stays(flow: Flow) -> None:
         await aged(system, msgid)
     await aged(system, living, expires_at=clock.now() + clock.DAY)
     await aged(system, unexpanded, state="accepted")
-    async with system.database.write() as tx:
+    async with system.database.write() as tx, any_transition(tx):
         mine = select(messages.c.id).where(messages.c.msgid == waiting).scalar_subquery()
         held = update(deliveries).where(deliveries.c.message_id == mine)
         await tx.run(held.values(state="at_dot", owner="somebody"))
@@ -117,7 +118,7 @@ async def test_a_message_that_is_resent_lives_on(flow: Flow) -> None:
     async with running(system):
         msgid = await flow.send("a@x.cn")
         await flow.until_settled(msgid)
-    async with system.database.write() as tx:
+    async with system.database.write() as tx, any_transition(tx):
         await tx.run(update(deliveries).values(state="failed"))
     await aged(system, msgid)
     await resend.resend(system, None, msgid)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, text, update
 
 from support.flow import Flow, open_flow
 from support.ruling import rule
+from support.transition_guard import any_transition
 from ums import clock
 from ums.core.context.app_context import AppContext
 from ums.core.deliveries import expansion
@@ -168,7 +169,7 @@ async def test_days_are_counted_from_when_the_expansion_began(
 
 async def all_sent(flow: Flow) -> None:
     sent = {"state": "sent", "updated_at": clock.now()}
-    async with flow.system.database.write() as tx:
+    async with flow.system.database.write() as tx, any_transition(tx):
         await tx.run(update(deliveries).where(deliveries.c.state == "queued").values(**sent))
 
 
@@ -192,7 +193,7 @@ async def test_names_and_conditions_change_apart(flow: Flow) -> None:
     assert await segments.change(flow.system, one.id, name="eins") == changed
     for id, values, reason in (
         (one.id, {"name": "two"}, "name_taken"),
-        (one.id, {"name": " "}, "bad_value"),
+        (one.id, {"name": " "}, "missing"),
         (one.id, {"conditions": {"x": 1}}, "bad_conditions"),
         (999, {"name": "x"}, "segment_unknown"),
     ):

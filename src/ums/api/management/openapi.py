@@ -198,7 +198,7 @@ def _parameter(drawn: dict[str, Any]) -> dict[str, Any]:
             schema[limit] = int(schema[limit])
     if schema.get("format") == "date-time":
         schema["pattern"] = MOMENT
-    elif schema["type"] == "string" and "enum" not in schema:
+    elif schema.get("type") == "string" and "enum" not in schema:
         schema["pattern"] = "^[^\\x00]*$"
     if drawn["in"] == "path":
         schema |= {"minLength": 1} if schema["type"] == "string" else _ID
