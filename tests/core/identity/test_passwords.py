@@ -2,12 +2,14 @@
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import update
 
 from ums.core.common import operator_names
 from ums.core.context.app_context import AppContext
-from ums.core.identity import passwords
+from ums.core.identity import operators, passwords
 from ums.core.settings import branding
-from ums.errors import Invalid
+from ums.core.tables import operators as rows
+from ums.errors import Conflict, Invalid
 
 
 @pytest.mark.parametrize(
@@ -137,18 +139,39 @@ def test_what_takes_longest_to_estimate_has_an_end() -> None:
         ("вора", "ВОРА"),
         ("Straße", "STRASSE"),
         ("é", "e\u0301"),
+        ("admin", "ADM\u0130N"),
+        ("admin", "ádmin"),
+        ("admin", "a\u0307dmin"),
+        ("admin", "ađmiń"),
+        ("admin", "adm\u05b4in"),  # a point of Hebrew
+        ("admin", "adm\u3099in"),  # a mark of Japanese
+        ("eva", "éva"),
+        ("Lukasz", "Łukasz"),
+        ("각", "\u1100\u1161\u11a8"),
     ],
 )
 def test_names_that_a_reader_takes_for_one(one: str, other: str) -> None:
     assert operator_names.key(one) == operator_names.key(other)
 
 
+async def test_a_name_with_another_key_is_taken_too(system: AppContext) -> None:
+    """Keys are stored: one may be of a version that read names otherwise."""
+    await operators.create(system, "ádmin", "correct horse battery")
+    async with system.database.write() as tx:
+        await tx.run(update(rows).values(name_key="of before"))
+    with pytest.raises(Conflict):
+        await operators.create(system, "ádmin", "correct horse battery")
+
+
 def test_names_that_differ() -> None:
-    known = ["admin", "admin2", "li", "lin", "zhao", "赵", "李", "管理员", "管理", "eva", "éva"]
+    known = ["admin", "admin2", "li", "lin", "zhao", "赵", "李", "管理员", "管理"]
+    known += ["김철수", "김철순", "ガス", "カス", "がく", "かく", "हिन्दी", "हन्द", "กำ", "กา"]
     assert len({operator_names.key(name) for name in known}) == len(known)
 
 
-@pytest.mark.parametrize("name", ["", "a" * 61, "a:b", "a/b", "a\nb", "\u200b", "\u3164", "  "])
+@pytest.mark.parametrize(
+    "name", ["", "a" * 61, "a:b", "a/b", "a\nb", "\u200b", "\u3164", "  ", "\u0301"]
+)
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(Invalid) as caught:
         operator_names.check(name)

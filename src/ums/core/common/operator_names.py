@@ -29,6 +29,9 @@ _INVISIBLE: Final = dict.fromkeys(
         *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
     ]
 )
+_ALPHABETS: Final = ("LATIN ", "GREEK ", "CYRILLIC ")
+_KANA: Final = ("HIRAGANA", "KATAKANA")
+_VOICED: Final = "\u3099\u309a"
 
 
 def check(name: str) -> None:
@@ -39,8 +42,8 @@ def check(name: str) -> None:
 
 
 def key(name: str) -> str:
-    """The same for names that differ in case, in blanks, or in characters that look alike; the
-    database has it unique. A digest, as some characters become many."""
+    """The same for names that differ in case, in blanks, in accents, or in characters that look
+    alike; the database has it unique. A digest, as some characters become many."""
     return hashlib.sha256(_skeleton(name).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -54,11 +57,48 @@ def meant(name: str) -> Select[Any]:
 
 def _skeleton(name: str) -> str:
     """As in UTS #39, of the folded name (https://www.unicode.org/reports/tr39/)."""
-    return "".join(_folded(name).translate(_INVISIBLE).translate(_confusables()).split())
+    letters = _without_marks(_folded(name)).translate(_INVISIBLE)
+    return "".join("".join(map(_read_as, letters)).split())
 
 
 def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    """Taken apart into letters and marks."""
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+
+
+def _without_marks(letters: str) -> str:
+    """Put together again, without accents: marks that are of another script than their letter.
+
+    Vowels of Hindi and Thai or the voiced sounds of Japanese are marks as well, of their own
+    scripts, and make other letters."""
+    kept, script = [], ""
+    for letter in letters:
+        if unicodedata.category(letter) not in ("Mn", "Me"):
+            script = _script(letter)
+        elif _script(letter) != script and not (letter in _VOICED and script in _KANA):
+            continue
+        kept.append(letter)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _script(letter: str) -> str:
+    """The first word of the letter's name, which is that of its script."""
+    return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def _read_as(letter: str) -> str:
+    """The letter as which a reader takes it: d for a d with a stroke."""
+    known = _confusables().get(ord(letter))
+    if known is not None:
+        return known
+    plain, with_, _ = unicodedata.name(letter, "").partition(" WITH ")
+    if not with_ or not plain.startswith(_ALPHABETS):
+        return letter
+    try:
+        found = unicodedata.lookup(plain)
+    except KeyError:
+        return letter
+    return _confusables().get(ord(found), found)
 
 
 @cache

@@ -92,8 +92,7 @@ async def insert_into(
 
 
 async def _check_free(tx: Tx, name: str) -> None:
-    key = operator_names.key(name)
-    if await tx.first(select(operators.c.id).where(operators.c.name_key == key)):
+    if await tx.first(operator_names.meant(name)):
         raise Conflict("name_taken", name=name)
 
 
