@@ -27,7 +27,7 @@ BOTH_DATABASES = True
 NOUNS = re.compile(
     r"password|two-factor|second|recovery|codes|token|secret|rotate|callbacks|access|/key"
     r"|operator|invit|grant|role|session|export|rejects|\.csv|\.xlsx|restored|backup|/channels/new"
-    r"|/senders/new|/senders/\{code\}/edit|/mailbox|/settings|/rules"
+    r"|senders/new|senders/\{code\}/edit|/mailbox|/settings|/rules"
 )
 OPEN_TO_ALL = {
     ("POST", "/senders/{code}/mailbox/look"): "it reads what it may read anyway",

@@ -11,6 +11,8 @@ from sqlalchemy import insert
 from console.conftest import settled
 from support.doors import Door, OneChannel
 from ums import clock
+from ums.core.senders import webhook_senders
+from ums.core.senders.webhook_senders import NewWebhookSender
 from ums.core.tables import callback_addresses
 
 PEOPLE = ("zhangsan 张三", "lisi 李四", "wangwu 王五", "zhaoliu 赵六", "anna Anna", "ben Ben")
@@ -29,6 +31,7 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
     draft, done = await _imports(visitor)
     kept = await _draft(visitor, channel.key, template)
     shown = await _settings(visitor)
+    await _webhook(door)
     base = f"/channels/{channel.key}"
     return {
         "home": "/home",
@@ -79,6 +82,9 @@ async def furnish(door: Door, visitor: httpx.AsyncClient) -> dict[str, str]:
         "sender-edit": f"/senders/{channel.sender}/edit",
         "provider": "/senders/new",
         "sender-new": "/senders/new?preset=qq",
+        "webhook-sender": "/senders/hook",
+        "webhook-sender-edit": "/webhook-senders/hook/edit",
+        "webhook-sender-new": "/webhook-senders/new",
         "operators": "/operators",
         "operator": "/operators/administrator0",
         "tokens": "/tokens",
@@ -99,6 +105,13 @@ async def _channel(door: Door, visitor: httpx.AsyncClient) -> OneChannel:
     channel = await door.channel("news2026")
     await _post(visitor, "/channels/news2026", {"name": "资讯 News"}, may_fail=True)
     return channel
+
+
+async def _webhook(door: Door) -> None:
+    given = NewWebhookSender(
+        code="hook", name="企业微信 Bot", url="https://bot.example.com/ums", password="token"
+    )
+    await webhook_senders.create(door.system, given)
 
 
 async def _told(door: Door, channel: OneChannel) -> int:

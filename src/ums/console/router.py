@@ -42,7 +42,7 @@ from ums.console.messages import (
 )
 from ums.console.middleware import Door
 from ums.console.sandbox import entry_link, mailbox
-from ums.console.senders import mailboxes, reply_rules, send_limits, senders
+from ums.console.senders import mailboxes, reply_rules, send_limits, senders, webhook_senders
 from ums.console.users import imports, segments, suppressions, users
 from ums.core.context.app_context import AppContext
 from ums.core.messages.intake import Intake
@@ -91,6 +91,7 @@ def router() -> Router:
             *materials.handlers,
             *segments.handlers,
             *senders.handlers,
+            *webhook_senders.handlers,
             *send_limits.handlers,
             *mailboxes.handlers,
             *reply_rules.handlers,

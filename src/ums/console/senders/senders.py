@@ -22,6 +22,7 @@ from ums.core.senders import (
     warm_up,
 )
 from ums.core.senders.senders import NewSender, SenderInfo, SenderOrder
+from ums.core.transports.accounts import WEBHOOK
 from ums.errors import Forbidden, UmsError
 from ums.mail.provider_presets import PRESETS, Preset, preset_of
 from ums.mail.send_limits import SendLimit
@@ -62,6 +63,8 @@ AFTER = {
     "auth": "mail",
     "mail": "rcpt",
 }
+AFTER_OF_WEBHOOK = {"connect": "tls", "tls": "data"}
+STEPS_OF_WEBHOOK = {"data": "request", "dot": "delivery"}
 
 
 @get("/senders", scope="senders:read", channels="all")
@@ -151,6 +154,8 @@ async def _page(
 @get("/senders/{code:str}/edit", scope="senders:write", channels="all", recent=True)
 async def edit_sender(request: AnyRequest, system: System, code: FromPath[str]) -> Response[str]:
     sender, query = await senders.show(system, code), request.query_params
+    if sender.type == WEBHOOK:
+        return go(f"/webhook-senders/{code}/edit")
     values: dict[str, Any] = {name: getattr(sender, name, "") for name in EMPTY}
     values |= {"password": "", "encryption": sender.encryption.value, "preset": ""}
     # A way that was found to work is put into the form, for a person to save.
@@ -220,13 +225,19 @@ async def _told(
     request: AnyRequest, sender: SenderInfo, steps: AsyncIterable[connection_test.StepReport]
 ) -> AsyncGenerator[str]:
     last = None
-    yield render(request, "senders/_working.html", stage="resolve")
+
+    def name(stage: str) -> str:
+        steps = STEPS_OF_WEBHOOK if sender.type == WEBHOOK else {}
+        return f"senders.step_{steps.get(stage, stage)}"
+
+    first = "connect" if sender.type == WEBHOOK else "resolve"
+    yield render(request, "senders/_working.html", stage=first, step_name=name)
     async for step in steps:
         last = step if step.stage != connection_test.WAYS else last
-        yield render(request, "senders/_step.html", step=step)
+        yield render(request, "senders/_step.html", step=step, step_name=name)
         following = _following(sender, step)
         if following:
-            yield render(request, "senders/_working.html", stage=following)
+            yield render(request, "senders/_working.html", stage=following, step_name=name)
         if step.stage == connection_test.WAYS or not step.ok:
             yield render(
                 request,
@@ -236,11 +247,15 @@ async def _told(
                 preset=preset_of(sender.host),
             )
     if last is not None:
-        yield render(request, "senders/_verdict.html", ok=last.ok, step=last)
+        told = {"ok": last.ok, "step": last, "sender": sender, "step_name": name}
+        yield render(request, "senders/_verdict.html", **told)
 
 
 def _following(sender: SenderInfo, step: connection_test.StepReport) -> str:
     """The step that runs now; "" where none does. With STARTTLS there is a second EHLO."""
+    if step.ok and sender.type == WEBHOOK:
+        following = AFTER_OF_WEBHOOK.get(step.stage, "")
+        return "data" if following == "tls" and sender.encryption.value == "none" else following
     if not step.ok or step.stage not in AFTER:
         return ""
     following = AFTER[step.stage]

@@ -15,7 +15,7 @@ from ums.db import to_json
 from ums.errors import Invalid
 
 LIFE: Final = 10 * clock.MINUTE
-KINDS: Final = ("channel", "rotated", "token", "invitation", "recovery", "callback")
+KINDS: Final = ("channel", "rotated", "token", "invitation", "recovery", "callback", "webhook")
 
 
 class Shown(Struct, frozen=True):
