@@ -26,6 +26,23 @@ def test_operators_are_listed_and_changed(ums: Ums, tmp_path: Path) -> None:
     assert nobody.error["reason"] == "operator_unknown"
 
 
+def test_who_is_bound_to_channels_is_no_administrator_that_is_left(
+    ums: Ums, tmp_path: Path
+) -> None:
+    """As it could not change one who is not bound."""
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    key = ums("channel", "create", "Shop", "--json").json["channelkey"]
+    for name, bound in (("wang", ()), ("zhao", ("--channel", key)), ("qian", ("--channel", key))):
+        made = ums("operator", "create", name, "--password-file", str(file), *bound)
+        assert made.status == 0
+    for change in (("--role", "viewer"), ("--disable",), ("--channel", key)):
+        refused = ums("operator", "change", "wang", *change, "--json")
+        assert refused.error["reason"] == "last_administrator", change
+    for name in ("zhao", "qian"):
+        assert ums("operator", "change", name, "--disable").status == 0
+
+
 def test_a_password_is_changed_and_nothing_else(ums: Ums, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(PASSWORD)

@@ -69,7 +69,7 @@ async def change_operator(
     data: JSONBody[OperatorChange],
 ) -> Response[OperatorInfo]:
     """Change role or password, disable or enable one who has no more rights than the caller. One
-    administrator is always left."""
+    administrator for all channels is always left."""
     changed = await operators.change(
         system,
         name,

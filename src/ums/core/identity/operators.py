@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from ums import clock
 from ums.config import SettingsError
@@ -27,6 +27,10 @@ from ums.errors import Conflict, Invalid, NotFound, UmsError
 
 Role = Literal["administrator", "operator", "viewer"]
 ADMINISTRATOR: Role = "administrator"
+# Those who may change any operator: one that is bound to channels reaches none who is not.
+_ADMINISTERING = select(operators.c.id).where(
+    operators.c.role == ADMINISTRATOR, ~operators.c.disabled, operators.c.channels.is_(None)
+)
 _ORDER = Order(operators.c.id, (operators.c.name,))
 
 
@@ -154,9 +158,10 @@ async def change(
         expect(before)
         if values:
             grants.need_over(rights_of(row))
+            administers = await tx.first(_ADMINISTERING.where(operators.c.id == row.id))
             await tx.run(update(operators).where(operators.c.name == name).values(values))
             grants.need(rights_of(await _row(tx, name)))
-            if before.role == ADMINISTRATOR and not before.disabled:
+            if administers:
                 await _keep_one(tx)
             if password is not None or disabled:
                 await sessions.forget(tx, row.id, but=keep)
@@ -202,8 +207,7 @@ def _json(channels: Iterable[int] | None) -> str | None:
 
 
 async def _keep_one(tx: Tx) -> None:
-    good = (operators.c.role == ADMINISTRATOR) & ~operators.c.disabled
-    if not await tx.value(select(func.count()).select_from(operators).where(good)):
+    if not await tx.first(_ADMINISTERING.limit(1)):
         raise Conflict("last_administrator")
 
 
