@@ -221,7 +221,10 @@ async def _tokens(system: AppContext, channel: Channel) -> None:
 
 
 async def _operator(system: AppContext, channel: Channel) -> None:
-    await operators.create(system, "anna", "seven grey herons", "viewer", channels=[channel.id])
+    password, channels = "seven grey herons", [channel.id]
+    await operators.create(
+        system, "anna", password, "viewer", channels=channels, must_change_password=True
+    )
     await operators.set_password(system, "anna", "eight grey herons")
     async with system.database.write() as tx:
         row: Any = await tx.first(select(operator_rows))
@@ -253,7 +256,8 @@ async def _users(system: AppContext, _: Channel) -> None:
 
 
 _TOKEN = {"name": "ci", "scopes": ["messages:read"], "channels": ["one1"], "expires_at": None}
-_ANNA = {"role": "viewer", "disabled": False, "channels": [1], "must_change_password": False}
+_ANNA = {"role": "viewer", "disabled": False, "channels": [1], "must_change_password": True}
+_SET, _CHANGED = ({"password": "***", "must_change_password": must} for must in (True, False))
 _WORD = {"word": "casino", "exempt": False}
 _RULE = {"text": "no such person here", "code": "", "reason": "no_such_mailbox"}
 _ALL = {"name": "All", "conditions": "{}"}
@@ -286,7 +290,7 @@ _TOLD: list[tuple[Any, list[tuple[str, Fields, Fields]]]] = [
         _operator,
         [
             ("operator.create", None, _ANNA),
-            ("operator.change", {"password": "***"}, {"password": "***"}),
+            ("operator.change", _SET, _CHANGED),
             ("operator.zone", {"zone": ""}, {"zone": "Asia/Shanghai"}),
             ("operator.sign_out_everywhere", {"sessions": 1}, {"sessions": 0}),
             ("operator.reset_second_factor", {}, {}),

@@ -67,8 +67,7 @@ async def create(
             tx, name, hashed, role, channels, must_change_password=must_change_password
         )
         row = await _row(tx, name)
-        after = {**_noted(row), "must_change_password": must_change_password}
-        await audit_log.note(tx, "operator.create", name, role, after=after)
+        await audit_log.note(tx, "operator.create", name, role, after=_noted(row))
         return _info(row)
 
 
@@ -176,7 +175,12 @@ async def change(
 
 def _noted(row: Any) -> dict[str, object]:
     channels = channel_ids(row.channels)
-    return {"role": row.role, "disabled": bool(row.disabled), "channels": channels}
+    return {
+        "role": row.role,
+        "disabled": bool(row.disabled),
+        "channels": channels,
+        "must_change_password": bool(row.must_change_password),
+    }
 
 
 async def set_password(
