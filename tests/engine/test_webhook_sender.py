@@ -6,14 +6,16 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from support.fakes import Certificates
 from support.flow import Flow, until, with_settings
 from support.receiver import Receiver, hang, receiving, reset
-from ums import clock
+from ums import clock, trust
 from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
 from ums.core.senders import connection_test, senders, webhook_senders
@@ -278,3 +280,37 @@ async def test_a_new_signing_secret_signs_beside_the_old_one_for_a_while(
     for secret in (made.signing_secret, renewed.signing_secret):
         receiver.verify(first, str(secret))
     assert len(second.headers["webhook-signature"].split()) == 1
+
+
+async def test_over_tls_the_receiver_is_verified(system: AppContext, tmp_path: Path) -> None:
+    made = Certificates()
+    with_settings(system, callback_allow="127.0.0.1/32,::1/128")
+    await channels.create(system, "News", "1234")
+    async with receiving("", "", made.server()) as receiver:
+        receiver.any_json = True
+        url = f"https://localhost:{receiver.port}/"
+        new = NewWebhookSender(code="hook", name="Hook", url=url, channels=["1234"])
+        await webhook_senders.create(system, new)
+        strange = await connection_test.run(system, "hook")
+        assert (strange.ok, strange.stage, strange.reason) == (False, "tls", "tls")
+        file = tmp_path / "ca.pem"
+        made.authority.cert_pem.write_to_path(str(file))
+        trust.use(str(file))
+        try:
+            known = await connection_test.run(system, "hook")
+        finally:
+            trust.use("")
+    assert known.ok
+    assert [step.stage for step in known.steps] == ["connect", "tls", "data"]
+
+
+async def test_a_stop_leaves_what_has_no_answer_yet_unknown(system: AppContext) -> None:
+    async with open_webhook(system) as (flow, receiver, _):
+        receiver.script = [hang]
+        with_settings(system, shutdown_seconds=0.2)
+        async with running(system):
+            msgid = await flow.broadcast(1)
+            await receiver.until_asked(1)
+        async with running(system):
+            assert await flow.until_settled(msgid) == {"unknown": 1}
+    assert len(receiver.posts) == 1
