@@ -81,7 +81,9 @@ async def posted(door: Door, path: str, body: bytes, *headers: str, chunked: boo
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
     base = f"http://127.0.0.1:{door.port}"
     lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{door.port}", f"Origin: {base}", length]
-    lines += ["Content-Type: application/x-www-form-urlencoded", "Accept: text/html", *headers]
+    if not any(header.startswith("Content-Type:") for header in headers):
+        lines.append("Content-Type: application/x-www-form-urlencoded")
+    lines += ["Accept: text/html", *headers]
     sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
     head = "\r\n".join([*lines, "Connection: close", "", ""]).encode()
     return await door.wire(head + sent)
@@ -96,6 +98,17 @@ async def test_what_anybody_can_send_is_small(door: Door, path: str, *, chunked:
     assert (over.status, "16384" in over.raw.decode()) == (413, True)
     fields = await posted(door, path, b"a=1&" * 1000, chunked=chunked)
     assert fields.status == 413
+
+
+@pytest.mark.parametrize(("parts", "too_many"), [(32, False), (33, True), (200, True)])
+async def test_the_parts_of_a_form_are_its_fields(
+    door: Door, parts: int, *, too_many: bool
+) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    kind = "Content-Type: multipart/form-data; boundary=x"
+    answer = await posted(door, "/login", part * parts + b"--x--\r\n", kind)
+    assert (answer.status == 413) is too_many
+    assert answer.status in (400, 401, 413)
 
 
 async def test_ten_megabytes_of_fields_are_never_read(

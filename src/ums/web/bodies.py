@@ -157,7 +157,9 @@ class BoundedRequest(Request[Any, Any, Any]):
     """A request whose form and JSON are counted before they are taken apart."""
 
     async def form(self) -> FormMultiDict:
-        kind, _ = self.content_type
+        kind, options = self.content_type
+        if kind == RequestEncodingType.MULTI_PART:
+            await self._check_parts(options.get("boundary", ""))
         if kind != RequestEncodingType.URL_ENCODED:
             return await super().form()
         if "form" not in self.state_of_gate():
@@ -165,6 +167,16 @@ class BoundedRequest(Request[Any, Any, Any]):
             self.state_of_gate()["form"] = await fields_of(text, self._most_fields())
         found: list[tuple[str, str]] = self.state_of_gate()["form"]
         return FormMultiDict(found)
+
+    async def _check_parts(self, boundary: str) -> None:
+        """Raises TooLarge for more parts than the form may have fields. Those of a file's form are
+        counted while they come, by the framework."""
+        body: Body | None = self.scope["state"].get(STATE)
+        if body is None or body.kind is CLASSES["upload"]:
+            return
+        most, text = body.kind.fields, await self.body()
+        if text.count(b"--" + boundary.encode()) > most + 1:  # the last one ends the form
+            raise TooLarge("too_many_fields", limit=most)
 
     def state_of_gate(self) -> dict[str, Any]:
         """What was read already."""
