@@ -23,6 +23,12 @@ ALWAYS: Final = (
 may hold addresses, and is of no use to another site."""
 
 
+def usual_headers(settings: Settings) -> tuple[tuple[bytes, bytes], ...]:
+    """`ALWAYS`, and HSTS where people come by https."""
+    https = settings.public_url.startswith("https:")
+    return (*ALWAYS, (b"strict-transport-security", HSTS)) if https else ALWAYS
+
+
 def address_of(scope: Any) -> str:
     """Where a request comes from; behind a trusted proxy, the address that this one tells. "" for
     what comes by no network."""
@@ -36,8 +42,7 @@ class Edge:
     def __init__(self, app: ASGIApp, settings: Settings, proxies: Proxies) -> None:
         self._app = app
         self._proxies = proxies
-        https = settings.public_url.startswith("https:")
-        self._usual = (*ALWAYS, (b"strict-transport-security", HSTS)) if https else ALWAYS
+        self._usual = usual_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

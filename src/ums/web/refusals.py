@@ -1,6 +1,7 @@
 """Answers of the server itself, to requests that no handler sees: each door's in its format."""
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
@@ -12,8 +13,9 @@ from ums.errors import UmsError
 _ORIGIN: Final = re.compile(r"^[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 
 
-def write_refusal(error: UmsError, url: bytes) -> bytes:
-    """The whole answer that tells `error` to who asked for `url`, or for a part of it."""
+def write_refusal(error: UmsError, url: bytes, usual: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The whole answer that tells `error` to who asked for `url`, or for a part of it, with the
+    `usual` headers of every answer."""
     path = path_of(url)
     content: dict[str, object] = {
         "code": error.code,
@@ -26,7 +28,7 @@ def write_refusal(error: UmsError, url: bytes) -> bytes:
     elif f"{path}/".startswith("/api/"):
         media_type = "application/problem+json"
         content |= _problem(error)
-    return _message(error, msgspec.json.encode(content), media_type)
+    return _message(error, msgspec.json.encode(content), media_type, usual)
 
 
 def path_of(url: bytes) -> str:
@@ -44,13 +46,14 @@ def _problem(error: UmsError) -> dict[str, object]:
     }
 
 
-def _message(error: UmsError, body: bytes, media_type: str) -> bytes:
+def _message(
+    error: UmsError, body: bytes, media_type: str, usual: Sequence[tuple[bytes, bytes]]
+) -> bytes:
     lines = [
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         f"content-type: {media_type}",
         f"content-length: {len(body)}",
-        "cache-control: no-store",
-        "x-content-type-options: nosniff",
+        *(f"{name.decode()}: {value.decode()}" for name, value in usual),
         *(["retry-after: 1"] if error.status == 503 else []),
         "connection: close",
     ]

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ums.config import Settings
 from ums.errors import HeadTooLarge, Invalid, Slow, UmsError, Unavailable
 from ums.web.connections import Census, Stage
-from ums.web.edge import Edge
+from ums.web.edge import Edge, usual_headers
 from ums.web.proxies import Proxies, is_host
 from ums.web.refusals import write_refusal
 
@@ -35,6 +35,7 @@ class Config(uvicorn.Config):
         proxies = Proxies(settings)
         self.http_head_seconds = settings.http_head_seconds
         self.census = Census(settings, proxies)
+        self.usual_headers = usual_headers(settings)
         super().__init__(
             Edge(app, settings, proxies),  # type: ignore[arg-type]  (uvicorn's own types of ASGI)
             loop="uvloop",
@@ -248,7 +249,8 @@ class Protocol(HttpToolsProtocol):
         """Answer `error` unless another answer has begun, and close."""
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(write_refusal(error, self._asked()))
+            usual = self.config.usual_headers
+            self.transport.write(write_refusal(error, self._asked(), usual))
         self.transport.close()
 
     def _asked(self) -> bytes:
