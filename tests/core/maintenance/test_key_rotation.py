@@ -24,9 +24,11 @@ from ums.core.maintenance import health_checks, key_rotation
 from ums.core.maintenance.key_rotation import SEALED
 from ums.core.maintenance.startup import open_system
 from ums.core.net import standard_webhooks
-from ums.core.senders import mailboxes
-from ums.core.senders.senders import password_of
+from ums.core.senders import mailboxes, webhook_senders
+from ums.core.senders.senders import secret_of
+from ums.core.senders.webhook_senders import NewWebhookSender
 from ums.core.tables import audit, callback_addresses, metadata, operators
+from ums.core.transports import webhook_settings
 from ums.core.webhooks import endpoints
 from ums.core.webhooks.signatures import password_context
 from ums.errors import Invalid
@@ -40,6 +42,8 @@ async def fill(system: AppContext) -> None:
     """At least one row in every column that holds sealed texts."""
     flow = await open_flow(system, 25)
     await mailboxes.set_mailbox(system, "main", mailbox_at(1143))
+    hook = NewWebhookSender(code="hook", name="Hook", url="https://hook.example/", password="word")
+    await webhook_senders.create(system, hook)
     await create_access_key(system)
     await channels.rotate(system, flow.key, clock.HOUR)
     channel = await flow.channel()
@@ -111,7 +115,8 @@ async def check_everything_opens(system: AppContext) -> None:
     system.directory.forget()
     now = await system.directory.now()
     for sender in now.senders.values():
-        assert password_of(system, sender) == ""
+        opened = secret_of(system, sender)
+        assert opened == "" or webhook_settings.read_secrets(opened).password == "word"
     async with system.database.read() as tx:
         for place in SEALED:
             for row in await tx.rows(place.query):

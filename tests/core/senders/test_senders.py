@@ -34,7 +34,7 @@ async def test_a_sender_is_shown_without_its_password(system: AppContext) -> Non
         row = await tx.first(select(table))
     assert "s3cret" not in row.secret + row.settings
     sender = (await system.directory.now()).sender_codes["main"]
-    assert senders.password_of(system, sender) == "s3cret pass"
+    assert senders.secret_of(system, sender) == "s3cret pass"
 
 
 async def test_free_ports_need_no_approval(system: AppContext) -> None:
@@ -93,10 +93,10 @@ async def test_a_password_goes_nowhere_else_without_being_typed_again(system: Ap
         moved = {**given, "port": 465, **changes}
         assert await refused(senders.change(system, account(25, **moved))) == "password_again"
     sender = (await system.directory.now()).sender_codes["main"]
-    assert senders.password_of(system, sender) == "s3cret"
+    assert senders.secret_of(system, sender) == "s3cret"
     await senders.change(system, account(80, password="again", **given))
     sender = (await system.directory.now()).sender_codes["main"]
-    assert senders.password_of(system, sender) == "again"
+    assert senders.secret_of(system, sender) == "again"
 
 
 async def test_a_password_moved_in_the_database_cannot_be_opened(system: AppContext) -> None:
@@ -107,7 +107,7 @@ async def test_a_password_moved_in_the_database_cannot_be_opened(system: AppCont
     moved = sender.settings.replace("smtp.example", "evil.example")
     elsewhere = msgspec.structs.replace(sender, settings=moved)
     with pytest.raises(Invalid):
-        senders.password_of(system, elsewhere)
+        senders.secret_of(system, elsewhere)
 
 
 async def test_other_changes_keep_the_password_and_end_a_rest(system: AppContext) -> None:
@@ -124,7 +124,7 @@ async def test_other_changes_keep_the_password_and_end_a_rest(system: AppContext
         ("新名字", "New", None, None)
     )
     sender = (await system.directory.now()).sender_codes["main"]
-    assert senders.password_of(system, sender) == "s3cret"
+    assert senders.secret_of(system, sender) == "s3cret"
     assert await refused(senders.change(system, account(25, code="none"))) == "sender_unknown"
 
 

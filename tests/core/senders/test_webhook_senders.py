@@ -10,7 +10,7 @@ from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
 from ums.core.senders import mailboxes, senders, webhook_senders
 from ums.core.senders.mailboxes import NewMailbox
-from ums.core.senders.senders import NewSender, SenderInfo, password_of
+from ums.core.senders.senders import NewSender, SenderInfo, secret_of
 from ums.core.senders.webhook_senders import NewWebhookSender
 from ums.core.tables import audit
 from ums.core.transports import webhook_settings
@@ -26,7 +26,7 @@ def given(**changes: Any) -> NewWebhookSender:
 
 
 async def secrets_of(system: AppContext) -> WebhookSecrets:
-    return webhook_settings.read_secrets(password_of(system, await system.directory.sender("hook")))
+    return webhook_settings.read_secrets(secret_of(system, await system.directory.sender("hook")))
 
 
 async def reason_of(system: AppContext, **changes: Any) -> str:

@@ -13,7 +13,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.identity.operator_access import required_roles
 from ums.core.maintenance import restore_guard, retention
-from ums.core.senders.senders import password_of
+from ums.core.senders.senders import secret_of
 from ums.core.tables import messages
 from ums.core.webhooks.endpoints import callback_secrets
 from ums.db import Tx
@@ -131,7 +131,7 @@ async def unreadable(system: AppContext) -> tuple[list[str], int]:
         bad += _closed(system, key.key, key.secret, access_key_context(key.key))
     for sender in now.senders.values():
         try:
-            password_of(system, sender)
+            secret_of(system, sender)
         except Invalid:
             bad.append(sender.code)
     telling = await callback_secrets(system)

@@ -17,7 +17,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender
 from ums.core.senders import cooldown
 from ums.core.senders.connection_probe import Way, ways_of
-from ums.core.senders.senders import password_of
+from ums.core.senders.senders import secret_of
 from ums.core.transports import accounts
 from ums.core.transports.protocol import MessageFacts, Recipient, Session, TransportError
 from ums.errors import Invalid, NotFound
@@ -197,7 +197,7 @@ async def try_sender(
         min(own.smtp_command_seconds, COMMAND),
         own.smtp_data_seconds,
     )
-    secret = password_of(system, sender)
+    secret = secret_of(system, sender)
     session = await system.types[sender.type].open(sender.settings, secret, timeouts, watch)
     try:
         await session.rehearse(recipient or "", watch)

@@ -300,8 +300,9 @@ async def show(system: AppContext, code: str) -> SenderInfo:
     raise NotFound("sender_unknown", code=code)
 
 
-def password_of(system: AppContext, sender: Sender) -> str:
-    """The sender's password in clear, for the one place that logs in. Raises Invalid."""
+def secret_of(system: AppContext, sender: Sender) -> str:
+    """The sender's secret in clear, as its type has it (an email account's is its password), for
+    the one place that logs in. Raises Invalid."""
     if sender.secret is None:
         return ""
     return system.seal.open(

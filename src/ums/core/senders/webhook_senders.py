@@ -17,7 +17,7 @@ from ums.core.net.ssrf_guard import is_inside
 from ums.core.net.standard_webhooks import new_secret
 from ums.core.senders import sender_rows, senders
 from ums.core.senders.sender_rows import SenderRow, secret_context
-from ums.core.senders.senders import SenderInfo, password_of
+from ums.core.senders.senders import SenderInfo, secret_of
 from ums.core.senders.validation import refuse_controls
 from ums.core.transports import webhook_settings
 from ums.core.transports.accounts import WEBHOOK
@@ -69,7 +69,7 @@ async def change(
     for check in _checks(given, before):
         check()
     settings = _settings(given, before)
-    opened = webhook_settings.read_secrets(password_of(system, old))
+    opened = webhook_settings.read_secrets(secret_of(system, old))
     password = opened.password if given.password is None else given.password
     if settings.authentication == "none":
         password = ""
@@ -104,7 +104,7 @@ async def rotate(system: AppContext, code: str, overlap: int = OVERLAP) -> Sende
     signs as well."""
     old = await _webhook(system, code)
     settings = webhook_settings.read(old.settings)
-    before = webhook_settings.read_secrets(password_of(system, old))
+    before = webhook_settings.read_secrets(secret_of(system, old))
     until = clock.now() + overlap
     opened = WebhookSecrets(new_secret(), before.password, before.signing, until)
     given = NewWebhookSender(code=code, name=old.name, url=settings.url)

@@ -17,7 +17,7 @@ from ums.core.deliveries.message_id import Signer
 from ums.core.deliveries.retry_policy import BROKEN, USED_UP, Timing
 from ums.core.senders import cooldown
 from ums.core.senders.learned_limits import DomainRate, Sessions
-from ums.core.senders.senders import password_of
+from ums.core.senders.senders import secret_of
 from ums.core.transports.protocol import Session, Transport, TransportError
 from ums.engine.delivery import domain_throttle
 from ums.engine.delivery.concurrency_limit import ConcurrencyLimit
@@ -188,8 +188,8 @@ class SenderPool:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._opening.add(task)
         try:
-            password = password_of(self._system, sender)
-            session = await self._type.open(sender.settings, password, self._timeouts(), unwatched)
+            secret = secret_of(self._system, sender)
+            session = await self._type.open(sender.settings, secret, self._timeouts(), unwatched)
         except TransportError as error:
             outcome = self._read(error.outcome)
         except Exception:  # a key that opens no password any more, and our own defects
