@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -54,6 +55,26 @@ def test_what_lies_in_it_is_closed_too(tmp_path: Path) -> None:
     assert modes.pop("uploads") == 0o700
     assert set(modes.values()) == {0o600}
     assert mode(outside) == 0o644  # what a link leads to is somebody's own
+
+
+def test_it_is_closed_where_the_system_follows_all_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with glibc before 2.32."""
+    chmod = os.chmod
+
+    def older(path: Any, mode: int, *, follow_symlinks: bool = True) -> None:
+        if not follow_symlinks:
+            raise NotImplementedError("chmod: follow_symlinks unavailable on this platform")
+        chmod(path, mode)
+
+    monkeypatch.setattr(os, "chmod", older)
+    folder = tmp_path / "var"
+    folder.mkdir(0o700)
+    (folder / "ums.db").touch()
+    chmod(folder / "ums.db", 0o644)
+    secure(folder)
+    assert mode(folder / "ums.db") == 0o600
 
 
 def test_a_folder_of_others_is_not_touched(tmp_path: Path) -> None:

@@ -51,4 +51,6 @@ def _tighten(entry: os.DirEntry[str]) -> None:
     mode = entry.stat(follow_symlinks=False).st_mode
     plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     if plain and mode & _OTHERS:
-        os.chmod(entry.path, stat.S_IMODE(mode) & ~_OTHERS, follow_symlinks=False)
+        # It is no link, and in a folder that is closed nobody makes it one. Not every system can
+        # do it without following (`follow_symlinks`).
+        os.chmod(entry.path, stat.S_IMODE(mode) & ~_OTHERS)
