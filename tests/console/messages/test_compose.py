@@ -10,7 +10,8 @@ import pytest
 
 from console.administration.test_settings import followed
 from console.browser import PHONE, WIDE, fits, log_in, opened
-from console.conftest import PASSWORD, Visit
+from console.conftest import PASSWORD, Visit, browsing
+from console.conftest import log_in as sign_in
 from support.doors import Door
 from support.flow import until
 from ums.console.i18n import Words
@@ -31,6 +32,29 @@ def _kept_list(answer: httpx.Response) -> str:
     found = re.search(r'name="list_kept" value="(\d+)"', answer.text)
     assert found is not None
     return found[1]
+
+
+async def test_a_draft_of_a_channel_that_one_left_is_gone(door: Door) -> None:
+    """Whatever it holds, and on each page."""
+    old, new = await door.channel(), await door.channel()
+    ids = {key: one.id for key, one in (await door.system.directory.now()).channels.items()}
+    await operators.create(door.system, "li", PASSWORD, "operator", channels=[ids[old.key]])
+    fields = {"channel": old.key, "to": "people", "people": "a@example.org"}
+    html = {"with": "html", "subject": "Of the old one", "body": "<p>Of the old one</p>"}
+    async with browsing(door) as visitor:
+        await sign_in(visitor, "li")
+        kept = await _keep(visitor, None, **{**fields, **html})
+        path = kept.headers["location"].removesuffix("/check")
+        pages = [path, f"{path}/check", f"{path}/mail", "/send"]
+        assert [(await visitor.get(page)).status_code for page in pages] == [200] * 4
+        assert "Of the old one" in (await visitor.get(f"{path}/mail")).text
+        await operators.change(door.system, "li", channels=[ids[new.key]])
+        shown = [await visitor.get(page) for page in pages]
+        assert [page.status_code for page in shown] == [404, 404, 404, 200]
+        assert not [page for page in shown if "Of the old one" in page.text]
+        moved = {**fields, "channel": new.key, "draft": path.rpartition("/")[2]}
+        for again in (path, f"{path}/go", f"{path}/test", "/send/form", "/send/save"):
+            assert (await _keep(visitor, None, again, **moved)).status_code == 404, again
 
 
 async def test_a_line_that_names_nobody_is_named(door: Door, visit: Visit) -> None:

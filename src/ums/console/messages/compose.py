@@ -66,7 +66,7 @@ async def form_page(
         channels=[one for one in channels if caller.sees(one.id)],
         templates=[one for one in templates if one.open],
         segments=await segments.list_segments(system),
-        drafts=await drafts.list_drafts(system, visitor.signed_in.operator_id),
+        drafts=await drafts.list_drafts(system, caller),
     )
 
 
@@ -80,7 +80,7 @@ async def keep(request: AnyRequest, system: System, visitor: Visitor) -> Respons
 async def keep_again(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
-    found = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    found = await drafts.find(system, visitor.caller, draft_id)
     return await _keep(request, system, visitor, found)
 
 
@@ -103,7 +103,7 @@ async def _keep(
 async def write_on(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
-    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    draft = await drafts.find(system, visitor.caller, draft_id)
     channel = _channel(visitor.caller, draft)
     fields = draft.form
     if fields is None:
@@ -117,7 +117,7 @@ async def write_on(
 
 def _channel(caller: Principal, draft: Draft) -> Channel:
     channel = caller.snapshot.channel_ids.get(draft.channel_id)
-    if channel is None or not caller.sees(channel.id):
+    if channel is None:
         raise NotFound("draft_gone")
     return channel
 
@@ -126,7 +126,7 @@ def _channel(caller: Principal, draft: Draft) -> Channel:
 async def check(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
-    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    draft = await drafts.find(system, visitor.caller, draft_id)
     if draft.msgid is not None:
         return go(f"/messages/{draft.msgid}")
     return await _check(request, system, visitor, draft, Form({"to": ""}))
@@ -203,7 +203,7 @@ async def mail(
     request: AnyRequest, system: System, visitor: Visitor, draft_id: FromPath[int]
 ) -> Response[str]:
     """The HTML of the mail, for the frame of the page before."""
-    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    draft = await drafts.find(system, visitor.caller, draft_id)
     html = draft.content.html or ""
     if draft.content.template is not None:
         channel = _channel(visitor.caller, draft)
@@ -222,7 +222,7 @@ async def test(
     draft_id: FromPath[int],
 ) -> Response[str]:
     """One mail of it, to oneself."""
-    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    draft = await drafts.find(system, visitor.caller, draft_id)
     channel = _channel(visitor.caller, draft)
     to = ((await lists(request)).get("to") or [""])[-1].strip()
     try:
@@ -251,7 +251,7 @@ async def send(
     draft_id: FromPath[int],
 ) -> Response[str]:
     """Off it goes. However often this is pressed, it is one message."""
-    draft = await drafts.find(system, visitor.signed_in.operator_id, draft_id)
+    draft = await drafts.find(system, visitor.caller, draft_id)
     if draft.msgid is not None:
         return go(f"/messages/{draft.msgid}")
     channel = _channel(visitor.caller, draft)

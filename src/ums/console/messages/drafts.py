@@ -55,7 +55,7 @@ async def _read(request: AnyRequest, system: Any, visitor: Any) -> tuple[Channel
 
 async def _draft(request: AnyRequest, system: Any, visitor: Any) -> Draft | None:
     id = whole((await given(request)).get("draft", ""))
-    return None if id is None else await drafts.find(system, visitor.signed_in.operator_id, id)
+    return None if id is None else await drafts.find(system, visitor.caller, id)
 
 
 async def _save(

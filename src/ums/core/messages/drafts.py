@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ums import clock
 from ums.core.context.app_context import AppContext
+from ums.core.identity.principals import Principal
 from ums.core.messages.new_message import MessageRequest
 from ums.core.tables import drafts
 from ums.db import to_json
@@ -79,22 +80,24 @@ async def _save(
         return made
 
 
-async def find(system: AppContext, operator_id: int, id: int) -> Draft:
-    """Raises NotFound for a draft that is not there, or another operator's."""
-    mine = (drafts.c.id == id) & (drafts.c.operator_id == operator_id)
+async def find(system: AppContext, caller: Principal, id: int) -> Draft:
+    """Raises NotFound for a draft that is not there, another operator's, or of a channel that the
+    caller does not see any more."""
+    mine = (drafts.c.id == id) & (drafts.c.operator_id == caller.operator_id)
     async with system.database.read() as tx:
         row = await tx.first(select(drafts).where(mine))
-    if row is None:
+    if row is None or not caller.sees(row.channel_id):
         raise NotFound("draft_gone")
     return _draft(row)
 
 
-async def list_drafts(system: AppContext, operator_id: int) -> list[Draft]:
-    """An operator's drafts that are not sent, the newest first."""
-    mine = (drafts.c.operator_id == operator_id) & drafts.c.msgid.is_(None)
+async def list_drafts(system: AppContext, caller: Principal) -> list[Draft]:
+    """The caller's drafts that are not sent, of the channels that it sees, the newest first."""
+    mine = (drafts.c.operator_id == caller.operator_id) & drafts.c.msgid.is_(None)
     query = select(drafts).where(mine).order_by(drafts.c.updated_at.desc())
     async with system.database.read() as tx:
-        return [_draft(row) for row in await tx.rows(query)]
+        rows = await tx.rows(query)
+    return [_draft(row) for row in rows if caller.sees(row.channel_id)]
 
 
 async def sent(system: AppContext, id: int, msgid: str) -> None:
