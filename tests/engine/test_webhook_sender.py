@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import update
 
 from support.fakes import Certificates
-from support.flow import Flow, until, with_settings
+from support.flow import Flow, account, until, with_settings
 from support.receiver import Receiver, hang, receiving, reset
 from ums import clock, trust
 from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
-from ums.core.senders import connection_test, senders, webhook_senders
+from ums.core.senders import connection_test, routing, senders, webhook_senders
 from ums.core.senders.senders import SenderInfo
 from ums.core.senders.webhook_senders import NewWebhookSender
 from ums.core.tables import deliveries
@@ -314,3 +314,24 @@ async def test_a_stop_leaves_what_has_no_answer_yet_unknown(system: AppContext) 
         async with running(system):
             assert await flow.until_settled(msgid) == {"unknown": 1}
     assert len(receiver.posts) == 1
+
+
+async def test_it_takes_over_in_a_route_from_an_account_that_is_down(
+    system: AppContext, unused_tcp_port: int
+) -> None:
+    async with open_webhook(system) as (flow, receiver, _):
+        await senders.create(system, account(unused_tcp_port, code="mail", name="Mail"))
+        await routing.set_leg(system, "1234", "mail", rank=1)
+        await routing.set_leg(system, "1234", "hook", rank=2)
+        async with running(system):
+            msgid = await flow.send("a@example.cn")
+
+            async def deferred() -> bool:
+                return await flow.counts(msgid) == {"deferred": 1}
+
+            await until(deferred)
+            await retry_now(flow)
+            assert await flow.until_settled(msgid) == {"sent": 1}
+    assert len(receiver.posts) == 1
+    tried = [attempt.reason for attempt in await flow.attempts(msgid)]
+    assert tried == ["unreachable", "sent"]
