@@ -132,20 +132,21 @@ def test_the_status_of_an_installation(orders: Ums, dialect: str) -> None:
     assert "waiting" in orders("status").out
 
 
-async def held_back(settings: Settings, **values: object) -> None:
+async def held_back(settings: Settings, *, restored: bool = False, **values: object) -> None:
     async with open_system(settings) as system, system.database.write() as tx:
         await tx.run(update(senders).where(senders.c.code == "mail").values(values))
-        await metadata.put_first(tx, metadata.HELD, "0")
+        if restored:
+            await metadata.put_first(tx, metadata.HELD, "0")
 
 
 @pytest.mark.parametrize(
     ("values", "why"),
     [
         ({"open": False}, "paused"),
-        ({"suspended_at": 1}, "stopped until it is confirmed"),
+        ({"suspended_at": 1}, "suspended until it is confirmed"),
         (
             {"cooldown_until": clock.now() + clock.DAY, "cooldown_reason": "auth_failed"},
-            "rests (auth_failed)",
+            "in a cooldown (auth_failed)",
         ),
         ({"cooldown_until": 1, "cooldown_reason": "auth_failed"}, ""),
         ({"cap_reached_until": clock.now() + clock.DAY}, "has reached a cap"),
@@ -157,4 +158,11 @@ def test_the_status_tells_what_is_on_hold(
     asyncio.run(held_back(settings, **values))
     status = orders("status", "--json").json
     assert status["senders_on_hold"] == ({"mail": why} if why else {})
+    assert status["restored_from"] is None
+
+
+def test_the_status_tells_of_a_restored_backup(orders: Ums, settings: Settings) -> None:
+    asyncio.run(held_back(settings, restored=True, suspended_at=1))
+    status = orders("status", "--json").json
+    assert status["senders_on_hold"] == {"mail": "held until the restored backup is confirmed"}
     assert status["restored_from"] == "1970-01-01T00:00:00.000Z"

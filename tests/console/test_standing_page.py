@@ -33,13 +33,13 @@ async def test_a_stopped_sender_is_told_of_and_confirmed(door: Door, visit: Visi
     await until(paused)
     assert "UMS paused it" in (await visitor.get(f"/messages/{msgid}")).text
     home = (await visitor.get("/home")).text
-    assert "sends nothing to several people" in home
+    assert "is suspended for messages to several people" in home
     assert "“Autumn” was paused, since its sender was stopped." in home
-    assert "stopped</" in (await visitor.get("/senders")).text
-    assert "It sends nothing to several people" in (await viewer.get(page)).text
+    assert "suspended</" in (await visitor.get("/senders")).text
+    assert "Suspended: messages to several people are not sent" in (await viewer.get(page)).text
     assert (await viewer.post(f"{page}/confirm")).status_code == 403
     shown = await followed(visitor, await visitor.post(f"{page}/confirm"))
-    assert "It sends nothing to several people" not in shown
+    assert "Suspended: messages to several people are not sent" not in shown
     await door.done(msgid, channel)
 
 

@@ -18,8 +18,9 @@ SENDER = (
     "encryption",
     "from_address",
     "channels",
-    "cooldown_reason",
-    "suspended_at",
+    "status",
+    "status_reason",
+    "status_until",
 )
 
 

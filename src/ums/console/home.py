@@ -23,6 +23,7 @@ from ums.core.reporting.reports import MessageInfo
 from ums.core.reporting.statistics import OwnDays, Stats
 from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import mailboxes, reputation, senders
+from ums.core.senders.status import SenderStatus
 from ums.core.tables.states import DeliveryState, MessageState
 from ums.core.users import users
 
@@ -146,18 +147,20 @@ async def _notices(system: Any, visitor: Any) -> list[Notice]:
 
 
 def _of_senders(known: list[senders.SenderInfo]) -> list[Notice]:
-    resting = [one for one in known if one.open and one.cooldown_until]
-    spent = [one for one in known if one.open and one.cap_reached_until and not one.cooldown_until]
-    paused = [one for one in known if not one.open]
-    stopped = [one for one in known if one.open and one.suspended_at]
-    slowed = [one for one in known if one.open and one.throttled_until and not one.suspended_at]
-    return [
-        *(Notice("stopped", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in stopped),
-        *(Notice("slowed", f"/senders/{s.code}", {"name": s.name}) for s in slowed),
-        *(Notice("resting", f"/senders/{s.code}", {"name": s.name}, bad=True) for s in resting),
-        *(Notice("spent", f"/senders/{s.code}", {"name": s.name}) for s in spent),
-        *(Notice("paused", f"/senders/{s.code}", {"name": s.name}) for s in paused),
+    found = [
+        Notice(
+            f"sender_{one.status}",
+            f"/senders/{one.code}",
+            {"name": one.name},
+            bad=one.status in _BAD,
+        )
+        for one in known
+        if one.status not in (SenderStatus.READY, SenderStatus.HELD)  # the notice of the backup
     ]
+    return sorted(found, key=lambda notice: not notice.bad)
+
+
+_BAD: Final = (SenderStatus.SUSPENDED, SenderStatus.COOLDOWN)
 
 
 async def _of_bounces(system: Any) -> list[Notice]:

@@ -62,7 +62,7 @@ async def test_it_names_what_a_message_waits_for(flow: Flow) -> None:
     await change(flow, cooldown_until=now + clock.HOUR)
     found = await told(flow, msgid)
     assert found is not None
-    assert (found.bottleneck, found.until) == ("sender_resting", clock.iso(now + clock.HOUR))
+    assert (found.bottleneck, found.until) == ("sender_cooldown", clock.iso(now + clock.HOUR))
     await change(flow, cooldown_until=None, open=False)
     assert await cause(flow, msgid) == "sender_paused"
 

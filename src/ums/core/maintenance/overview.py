@@ -1,6 +1,7 @@
 """The installation in a few figures: what waits, what went out today, what is held back."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from ums.core.reporting import statistics
 from ums.core.reporting.statistics_sql import Asked
 from ums.core.senders import senders
 from ums.core.senders.senders import SenderInfo
+from ums.core.senders.status import SenderStatus
 
 
 class Overview(Struct, frozen=True):
@@ -43,15 +45,16 @@ async def overview(system: AppContext) -> Overview:
 
 def on_hold(known: Sequence[SenderInfo]) -> dict[str, str]:
     """The senders that send nothing now, or nothing to several people, and why."""
-    told = {one.code: _why(one) for one in known}
-    return {code: why for code, why in told.items() if why}
+    told = {one.code: _WORDS.get(one.status, "") for one in known}
+    reasons = {one.code: f" ({one.status_reason})" for one in known if one.status_reason}
+    return {code: why + reasons.get(code, "") for code, why in told.items() if why}
 
 
-def _why(one: SenderInfo) -> str:
-    if not one.open:
-        return "paused"
-    if one.suspended_at:
-        return "stopped until it is confirmed"
-    if one.cooldown_until and one.cooldown_until > clock.iso(clock.now()):
-        return f"rests ({one.cooldown_reason})"
-    return "has reached a cap" if one.cap_reached_until else ""
+_WORDS: Final = {
+    SenderStatus.PAUSED: "paused",
+    SenderStatus.HELD: "held until the restored backup is confirmed",
+    SenderStatus.SUSPENDED: "suspended until it is confirmed",
+    SenderStatus.COOLDOWN: "in a cooldown",
+    SenderStatus.CAP_REACHED: "has reached a cap",
+    SenderStatus.WARM_UP_LIMIT: "has reached the day's limit of its warm-up",
+}

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 from sqlalchemy import func, select, text
@@ -14,7 +14,8 @@ from ums.core.common.metadata import is_held
 from ums.core.context.directory import Channel, Snapshot
 from ums.core.messages.requests import SendRequest
 from ums.core.reporting.reports import MessageInfo
-from ums.core.senders import quota_ledger
+from ums.core.senders import quota_ledger, status
+from ums.core.senders.status import SenderStatus
 from ums.core.tables import attempts, deliveries, messages, senders, workers
 from ums.core.tables.states import HELD, PENDING, DeliveryState, Priority
 from ums.db import Tx
@@ -32,7 +33,7 @@ Bottleneck = Literal[
     "restored",
     "engine",
     "sender_paused",
-    "sender_resting",
+    "sender_cooldown",
     "quota",
     "quiet_hours",
     "retries",
@@ -40,6 +41,14 @@ Bottleneck = Literal[
     "server",
     "",
 ]
+
+
+_BOTTLENECKS: Final[dict[SenderStatus, Bottleneck]] = {
+    SenderStatus.PAUSED: "sender_paused",
+    SenderStatus.COOLDOWN: "sender_cooldown",
+    SenderStatus.WARM_UP_LIMIT: "quota",
+    SenderStatus.CAP_REACHED: "quota",
+}
 
 
 class Forecast(Struct, frozen=True):
@@ -232,15 +241,9 @@ async def _held(
 async def _sender_held(
     tx: Tx, sender: Any, priority: int, now: int
 ) -> tuple[Bottleneck, int | None] | None:
-    if not sender.open:
-        return "sender_paused", None
-    if sender.cooldown_until is not None and sender.cooldown_until > now:
-        return "sender_resting", sender.cooldown_until
-    spent = (
-        sender.urgent_cap_reached_until if priority == Priority.URGENT else sender.cap_reached_until
-    )
-    if spent is not None and spent > now:
-        return "quota", spent
+    stop = status.stop_of(sender, urgent=priority == Priority.URGENT)
+    if stop is not None:
+        return _BOTTLENECKS[stop.status], stop.until
     if priority != Priority.URGENT and (through := await _through(tx, [sender], 1, now)) > now:
         return "quota", through
     return None

@@ -21,7 +21,7 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import RouteEntry, Sender, Snapshot, touch
-from ums.core.senders import quota_ledger
+from ums.core.senders import quota_ledger, status
 from ums.core.tables import channel_senders
 from ums.core.tables import senders as sender_table
 from ums.core.tables.states import Priority
@@ -35,13 +35,7 @@ AT_ONCE: Final = 2_000  # deliveries that wait at one sender before no more are 
 PATIENT: Final = 6  # charged tries after which a receiver that keeps waiting may see another sender
 log = structlog.get_logger()
 
-_STATES = select(
-    sender_table.c.id,
-    sender_table.c.open,
-    sender_table.c.cooldown_until,
-    sender_table.c.cap_reached_until,
-    sender_table.c.urgent_cap_reached_until,
-)
+_STATES = select(sender_table)
 _MOVE = Statement(
     "UPDATE deliveries SET sender_id = :heir, updated_at = :at FROM (SELECT d.id"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.sender_id = :sender"
@@ -113,18 +107,14 @@ async def spill(system: AppContext) -> bool:
 
 async def _held(tx: Tx, known: Sequence[Sender]) -> dict[int, int]:
     """The senders that cannot send, each with the most urgent priority that waits for it."""
-    at, held = clock.now(), dict[int, int]()
+    held = dict[int, int]()
     rows = {row.id: row for row in await tx.rows(_STATES)}
     for sender in known:
         row = rows[sender.id]
-        if (
-            not row.open
-            or _after(row.cooldown_until, at)
-            or _after(row.urgent_cap_reached_until, at)
-        ):
+        if status.stop_of(row, urgent=True):
             held[sender.id] = Priority.URGENT
         # What is kept for urgent mail is still there. Nobody need have noticed yet.
-        elif _after(row.cap_reached_until, at) or (sender.caps and not await _left(tx, sender)):
+        elif status.stop_of(row, urgent=False) or (sender.caps and not await _left(tx, sender)):
             held[sender.id] = Priority.URGENT + 1
     return held
 
@@ -132,10 +122,6 @@ async def _held(tx: Tx, known: Sequence[Sender]) -> dict[int, int]:
 async def _left(tx: Tx, sender: Sender) -> int:
     share = sender.urgent_reserve_percent
     return await quota_ledger.left(tx, sender.id, sender.caps, share=share, urgent=False)
-
-
-def _after(moment: int | None, at: int) -> bool:
-    return moment is not None and moment > at
 
 
 def _heirs(route: Sequence[RouteEntry], held: dict[int, int]) -> list[RouteEntry]:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.channels.channels import check_name, find
+from ums.core.common import metadata
 from ums.core.common.field_errors import Check, all_awaited, all_of
 from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
@@ -17,6 +18,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Sender, touch
 from ums.core.senders import audit_details, sender_rows
 from ums.core.senders.sender_rows import SenderRow, check_code, secret_context
+from ums.core.senders.status import SenderStatus, standing_of
 from ums.core.senders.validation import check_moved, checks_of, settings_of
 from ums.core.tables import channel_senders, channels, senders
 from ums.core.transports import accounts
@@ -72,6 +74,14 @@ class SenderInfo(Struct, frozen=True):
         bool, Meta(description="The receiver of a webhook sender takes no `webhook-id` twice.")
     ]
     open: bool
+    status: Annotated[SenderStatus, Meta(description="Whether it sends; if not, the first reason.")]
+    status_reason: Annotated[
+        str, Meta(description="Of a cooldown: the reason of the failed attempt; else empty.")
+    ]
+    status_until: Annotated[
+        str | None,
+        Meta(description="When the status ends by itself; null where somebody has to act."),
+    ]
     channels: list[str]  # keys
     cooldown_until: str | None
     cooldown_reason: str | None
@@ -223,7 +233,8 @@ async def check_expected(tx: Tx, id: int, expect: Expect) -> None:
         .where(channel_senders.c.sender_id == id)
         .order_by(channels.c.id)
     )
-    expect(_describe(row, [key for (key,) in keys]))
+    held = await metadata.is_held(tx)
+    expect(_describe(row, [key for (key,) in keys], held=held))
 
 
 async def set_open(system: AppContext, code: str, *, open: bool) -> SenderInfo:
@@ -272,11 +283,12 @@ async def list_senders(system: AppContext) -> list[SenderInfo]:
     now = await system.directory.now()
     async with system.database.read() as tx:
         rows = await tx.rows(select(senders).order_by(senders.c.id))
+        held = await metadata.is_held(tx)
     users: dict[int, list[str]] = {}
     for channel in sorted(now.channels.values(), key=lambda one: one.id):
         for id in channel.senders:
             users.setdefault(id, []).append(channel.key)
-    return [_describe(row, users.get(row.id, [])) for row in rows]
+    return [_describe(row, users.get(row.id, []), held=held) for row in rows]
 
 
 async def page_senders(
@@ -360,13 +372,17 @@ def _later(moment: int | None) -> int | None:
     return moment if moment is not None and moment > clock.now() else None
 
 
-def _describe(row: Any, keys: list[str]) -> SenderInfo:
+def _describe(row: Any, keys: list[str], *, held: bool) -> SenderInfo:
     facts = accounts.facts(accounts.read(row.type, row.settings))
+    standing = standing_of(row, held=held)
     return SenderInfo(
         code=row.code,
         name=row.name,
         type=row.type,
         open=bool(row.open),
+        status=standing.status,
+        status_reason=standing.reason,
+        status_until=clock.iso_or_none(standing.until),
         channels=keys,
         cooldown_until=None if row.cooldown_until is None else clock.iso(row.cooldown_until),
         cooldown_reason=row.cooldown_reason,
