@@ -17,7 +17,7 @@ from ums.app import build
 from ums.config import Settings
 from ums.console.middleware import ANY, OPEN, settle
 from ums.console.middleware import Door as Middleware
-from ums.core.identity import operators
+from ums.core.identity import invitations, operators
 from ums.core.identity.scopes import OF_ROLE, holds
 from ums.core.tables import operators as rows
 
@@ -196,6 +196,37 @@ async def test_pages_carry_their_policy(
             assert "<script>" not in answer.text
             assert " style=" not in answer.text
             assert not re.search(r"\son[a-z]+=", answer.text), path
+
+
+async def test_every_page_has_a_way_out(
+    door: Door, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ums.console.live_updates.LONGEST", 1)  # the sandbox's stream has no end
+    visitor = await visit()
+    shown = 0
+    for path in [path for method, path, _ in CLOSED if method == "GET"]:
+        answer = await visitor.get(path)
+        if "<html" in answer.text:
+            shown += 1
+            assert '<form method="post" action="/logout">' in answer.text, path
+    assert shown > 40
+
+
+async def test_passwords_are_masked_and_filled_in_by_programs(door: Door, visit: Visit) -> None:
+    token = await invitations.create(door.system, "viewer", actor="test")
+    visitor = await visit()
+    found = []
+    async with browsing(door) as stranger:
+        asked = [(stranger, "/login"), (stranger, f"/invitation/{token}")]
+        for client, path in [*asked, (visitor, "/account/password")]:
+            text = (await client.get(path)).text
+            fields = re.findall(r'<input[^>]* name="(?:password|old|again)"[^>]*>', text)
+            assert len(fields) == text.count('type="password"') > 0, path
+            found += fields
+    assert len(found) == 6
+    for field in found:
+        assert 'type="password"' in field
+        assert re.search('autocomplete="(current|new)-password"', field)
 
 
 async def test_there_are_no_dead_ends(door: Door, visit: Visit) -> None:

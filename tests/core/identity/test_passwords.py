@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from ums.core.common import operator_names
 from ums.core.context.app_context import AppContext
-from ums.core.identity import operators, passwords
+from ums.core.identity import operators, password_hashing, passwords
 from ums.core.settings import branding
 from ums.core.tables import operators as rows
 from ums.errors import Conflict, Invalid
@@ -94,6 +94,18 @@ def test_a_password_that_would_be_guessed(password: str, reason: str) -> None:
 )
 def test_any_other_is_taken_whatever_it_is_made_of(password: str) -> None:
     passwords.check(password, "Wang.Xiaoming")
+
+
+@pytest.mark.parametrize("length", [64, 129, 1000])
+async def test_a_long_password_counts_to_its_end_and_as_it_was_typed(
+    system: AppContext, length: int
+) -> None:
+    password = (" Seven grey herons, 七只灰鹭 fly " * 50)[: length - 1] + "Z"
+    stored = await passwords.hashed(system, password, "li")
+    assert await password_hashing.verify(stored, password)
+    for other in (password[:-1], password[:-1] + "z", password + " ", password.strip()):
+        assert not await password_hashing.verify(stored, other)
+    assert not await password_hashing.verify(stored, password.swapcase())
 
 
 def test_a_short_name_forbids_no_words() -> None:
