@@ -41,7 +41,7 @@ def test_a_corrupted_key_file(lived_in: Terminal, here: Ums, content: bytes) -> 
 
 def test_a_server_with_a_corrupted_or_foreign_key_does_not_start(lived_in: Terminal) -> None:
     foreign = lived_in.also(UMS_SECRET_KEY=other_key()).ums("serve")
-    assert "cannot be read with this key" in foreign.complaint
+    assert "A stored secret cannot be read" in foreign.complaint
     assert other_key() not in foreign.err
     (lived_in.folder / "ums.key").write_text("rubbish")
     assert "must hold 32 bytes" in lived_in.ums("serve").complaint
@@ -51,10 +51,13 @@ def test_a_foreign_key_is_found_by_the_doctor(lived_in: Terminal, here: Ums) -> 
     foreign = lived_in.also(UMS_SECRET_KEY=other_key())
     found = {one["check"]: one for one in json.loads(here(foreign, "doctor", "--json").out)}
     assert found["secrets"]["finding"] == "unreadable: shop"
-    assert "ums channel rotate" in found["secrets"]["advice"]
+    assert "ums key adopt, then ums channel rotate" in found["secrets"]["advice"]
+    assert "ums doctor" in here(foreign, "channel", "rotate", "shop").complaint
     # Which is indeed the way out for somebody who lost the key.
+    assert here(foreign, "key", "adopt", "--json").status == 0
     assert here(foreign, "channel", "rotate", "shop", "--json").status == 0
     assert here(foreign, "doctor", "--json").status == 0
+    assert "is known here" in here(foreign, "key", "adopt").complaint
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,12 @@ def key_rotate(json: AsJson = False) -> None:
     _print(ask("key.rotate"), raw=json)
 
 
+@key.command("adopt")
+def key_adopt(json: AsJson = False) -> None:
+    """Encrypt new secrets with the key of this data folder, as the one before is lost."""
+    _print(ask("key.adopt"), raw=json)
+
+
 @key.command("retire")
 def key_retire(json: AsJson = False) -> None:
     """Remove keys that no stored secret needs from the key file: the last step."""

@@ -63,7 +63,6 @@ def test_what_cannot_be_kept_is_named(field: str, changes: dict[str, Any]) -> No
     "changes",
     [
         {"zone": 1},
-        {"unknown": True},
         {"quiet_hours": {"start": "22:00", "end": "08:00", "action": "wait"}},
         {"requests_per_second": 1.5},
         {"statuses": "x"},
@@ -72,6 +71,12 @@ def test_what_cannot_be_kept_is_named(field: str, changes: dict[str, Any]) -> No
 def test_what_is_no_rule(changes: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="rules"):
         with_changes(NO_RULES, changes)
+
+
+def test_an_unknown_rule_is_named() -> None:
+    with pytest.raises(Invalid) as refused:
+        with_changes(NO_RULES, {"unknown": True})
+    assert (refused.value.reason, refused.value.values["field"]) == ("unknown_field", "unknown")
 
 
 def test_only_what_is_named_changes_and_null_is_the_default() -> None:

@@ -18,7 +18,7 @@ from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import ByName, SortKey
 from ums.core.context.app_context import AppContext
 from ums.core.context.channel_policy import ChannelPolicy, read_rules
-from ums.core.context.directory import Channel, Snapshot, load, touch
+from ums.core.context.directory import Channel, Snapshot, load
 from ums.core.identity import grants
 from ums.core.identity.credentials import channel_context, need_secret, new_key
 from ums.core.tables import channels, senders
@@ -93,12 +93,11 @@ async def create(
         "rules": to_json(rules),
         "created_at": clock.now(),
     }
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await _check_free(tx, name, key)
         await tx.run(insert(channels), row)
         after = {"name": name, "open": True, "zone": zone}
         await audit_log.note(tx, "channel.create", key, after=after)
-        await touch(tx)
     return await _shown(system, key, secret)
 
 
@@ -154,21 +153,20 @@ async def rotate(system: AppContext, key: str, overlap: int = OVERLAP) -> Channe
         "old_secret_until": clock.now() + overlap,
         "secret": system.seal.close(secret, channel_context(key)),
     }
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         done = await tx.run(update(channels).where(channels.c.key == key).values(values))
         if done.count == 0:
             raise NotFound("channel_unknown", key=key)
         before: dict[str, object] = {"mastersecret": "old"}  # that it changed is all that is told
         after = {"mastersecret": "new", "old_good_until": clock.iso(values["old_secret_until"])}
         await audit_log.note(tx, "channel.rotate", key, before=before, after=after)
-        await touch(tx)
     return await _shown(system, key, secret)
 
 
 async def set_open(system: AppContext, key: str, *, open: bool) -> ChannelInfo:
     """Open or close the channel; requests to a closed one fail with 1015005."""
     mine = channels.c.key == key
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         row = await tx.first(select(channels.c.open).where(mine).with_for_update())
         if row is None:
             raise NotFound("channel_unknown", key=key)
@@ -177,7 +175,6 @@ async def set_open(system: AppContext, key: str, *, open: bool) -> ChannelInfo:
         await audit_log.note(
             tx, "channel.open" if open else "channel.close", key, before=before, after=after
         )
-        await touch(tx)
     return await _shown(system, key)
 
 
@@ -199,7 +196,7 @@ async def change_rules(
     Another process goes by the old ones for a second at most.
     """
     mine = channels.c.key == key
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         row = await tx.first(select(channels.c.rules).where(mine).with_for_update())
         if row is None:
             raise NotFound("channel_unknown", key=key)
@@ -213,15 +210,12 @@ async def change_rules(
         await tx.run(update(channels).where(mine).values(rules=text))
         was, now = msgspec.structs.asdict(before), msgspec.structs.asdict(rules)
         await audit_log.note(tx, "channel.rules", key, before=was, after=now)
-        await touch(tx)
-    system.directory.forget()
     return rules
 
 
 async def rules_of(system: AppContext, key: str) -> ChannelPolicy:
     """The rules of the channel as they are now. Raises Invalid for a key that no channel has."""
-    system.directory.forget()
-    return find(await system.directory.now(), key).rules
+    return find(await system.directory.fresh(), key).rules
 
 
 async def show(system: AppContext, key: str) -> ChannelInfo:
@@ -245,7 +239,7 @@ async def change(
         check_name(name)
     given: dict[str, Any] = {"name": name, "open": open}
     values = {field: value for field, value in given.items() if value is not None}
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await tx.run(select(channels.c.id).where(channels.c.key == key).with_for_update())
         snapshot = await load(tx)
         channel = find(snapshot, key)
@@ -257,7 +251,6 @@ async def change(
         await audit_log.note(tx, "channel.change", key, told, before=before, after=values)
         if values:
             await tx.run(update(channels).where(channels.c.key == key).values(values))
-            await touch(tx)
     return await _shown(system, key)
 
 
@@ -276,8 +269,7 @@ async def page_channels(
 ) -> Page[ChannelInfo]:
     """The channels with these ids, or all, in the order they were made unless `sort` says
     another."""
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     found = [c for c in now.channels.values() if ids is None or c.id in ids]
     found = [c for c in found if open is None or c.open == open]
     part = _ORDER.part(found, sort, after, limit)
@@ -285,8 +277,7 @@ async def page_channels(
 
 
 async def list_channels(system: AppContext) -> list[ChannelInfo]:
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     return [describe(channel, now) for channel in sorted(now.channels.values(), key=lambda c: c.id)]
 
 
@@ -316,6 +307,5 @@ def describe(channel: Channel, snapshot: Snapshot, secret: str | UnsetType = UNS
 
 
 async def _shown(system: AppContext, key: str, secret: str | UnsetType = UNSET) -> ChannelInfo:
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     return describe(find(now, key), now, secret)

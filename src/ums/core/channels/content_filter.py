@@ -19,7 +19,7 @@ from ums.core.channels.text_matcher import LONGEST, BlockedWords, fold
 from ums.core.common.pagination import Page, cut, page_size
 from ums.core.common.sorting import Order
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import Channel, touch
+from ums.core.context.directory import Channel
 from ums.core.tables import blocked_words
 from ums.errors import Conflict, Invalid, NotFound, Refused
 
@@ -53,7 +53,7 @@ async def add(
         raise Invalid("missing", field="channel")
     now = clock.now()
     row = {"word": folded, "channel_id": channel and channel.id, "exempt": exempt}
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         if await tx.first(select(blocked_words.c.id).where(_is(folded, channel))):
             raise Conflict("word_known", word=folded)
         id = int(
@@ -61,11 +61,9 @@ async def add(
                 insert(blocked_words).returning(blocked_words.c.id), {**row, "created_at": now}
             )
         )
-        await touch(tx)
         action = "word.exempt" if exempt else "word.add"
         subject, after = channel.key if channel else "all", {"word": folded, "exempt": exempt}
         await audit_log.note(tx, action, subject, folded, after=after, actor=actor)
-    system.directory.forget()
     return Word(id, folded, channel.key if channel else "", exempt, clock.iso(now))
 
 
@@ -74,16 +72,14 @@ async def remove(
 ) -> None:
     """Take back what was added for every channel, or for this one. Raises Invalid."""
     folded = _checked(word)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         gone = delete(blocked_words).where(_is(folded, channel)).returning(blocked_words.c.exempt)
         row = await tx.first(gone)
         if row is None:
             raise Invalid("word_unknown", word=folded)
-        await touch(tx)
         subject = channel.key if channel else "all"
         before = {"word": folded, "exempt": bool(row.exempt)}
         await audit_log.note(tx, "word.remove", subject, folded, before=before, actor=actor)
-    system.directory.forget()
 
 
 async def word_of(system: AppContext, id: int, channel: Channel | None = None) -> str:

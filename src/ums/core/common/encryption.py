@@ -101,6 +101,14 @@ class SecretBox:
         """Raises Invalid("secret_unreadable") where the chosen key is missing."""
         self._key(self.fingerprint)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether the key of this fingerprint is known."""
+        try:
+            self._key(name)
+        except Invalid:
+            return False
+        return True
+
     def _key(self, name: str) -> bytes:
         if name not in self._keys and self._read is not None:
             # Known names only come from our own database, so a stranger cannot cause this.

@@ -7,6 +7,8 @@ the new revision within a second.
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
@@ -197,6 +199,22 @@ class Directory:
                 # What was read before the change that `forget` tells of is not fresh.
                 self._checked = time.monotonic() if changes == self._changes else 0.0
         return self._snapshot
+
+    async def fresh(self) -> Snapshot:
+        """The directory as it is now."""
+        self.forget()
+        return await self.now()
+
+    @asynccontextmanager
+    async def change(self) -> AsyncGenerator[Tx]:
+        """A transaction that changes what the directory holds: when it is over, every process
+        reads the directory again."""
+        try:
+            async with self._database.write() as tx:
+                yield tx
+                await touch(tx)
+        finally:
+            self.forget()
 
     async def sender(self, code: str) -> Sender:
         """The sender of this code, as it is now. Raises NotFound."""

@@ -12,7 +12,7 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.encryption import SecretBox
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import AccessKey, Channel, touch
+from ums.core.context.directory import AccessKey, Channel
 from ums.core.identity import grants
 from ums.core.identity.api_throttle import ApiThrottle
 from ums.core.identity.grants import Rights
@@ -59,11 +59,9 @@ async def create_access_key(system: AppContext) -> AccessKeySecret:
         "secret": system.seal.close(made.mastersecret, access_key_context(made.accesskey)),
         "created_at": clock.now(),
     }
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await tx.run(insert(access_keys), row)
         await audit_log.note(tx, "accesskey.create", made.accesskey, after={"key": made.accesskey})
-        await touch(tx)
-    system.directory.forget()
     return made
 
 

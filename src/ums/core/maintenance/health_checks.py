@@ -114,16 +114,15 @@ async def _secrets(system: AppContext) -> Finding:
     bad, good = await unreadable(system)
     told = f"unreadable: {', '.join(bad)}" if bad else f"{good} stored, all readable"
     advice = (
-        "restore the key; or, if it is lost: ums channel rotate, ums sender create --change,"
-        " ums accesskey create, ums callback rotate"
+        "restore the key; or, if it is lost: ums key adopt, then ums channel rotate,"
+        " ums sender create --change, ums accesskey create, ums callback rotate"
     )
     return finding("secrets", not bad, told, advice)
 
 
 async def unreadable(system: AppContext) -> tuple[list[str], int]:
     """(the keys and codes whose secret this key cannot read, how many it can)."""
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     bad: list[str] = []
     for channel in now.channels.values():
         bad += _closed(system, channel.key, channel.secret, channel_context(channel.key))

@@ -30,7 +30,7 @@ from ums.core.common.encryption import (
 )
 from ums.core.common.idempotency import RequestKey
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import CHECK_EVERY, SEALING_KEY, touch
+from ums.core.context.directory import CHECK_EVERY, SEALING_KEY
 from ums.core.identity import one_time_secrets, two_factor
 from ums.core.identity.credentials import access_key_context, channel_context
 from ums.core.senders import mailboxes
@@ -187,8 +187,7 @@ async def retire(system: AppContext) -> KeyStatus:
 
 async def _follow(system: AppContext) -> None:
     system.seal.reload()
-    system.directory.forget()
-    await system.directory.now()
+    await system.directory.fresh()
 
 
 def _require_file(system: AppContext) -> None:
@@ -220,11 +219,10 @@ async def _add(system: AppContext) -> None:
 async def _switch(system: AppContext, name: str) -> None:
     """Let every process seal with the key `name` from now on."""
     root, old = system.seal.root.hex(), system.seal.fingerprint
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         # Sealed with the old key like everything else; the next step seals it anew.
         await metadata.put_first(tx, DERIVATION_ROOT, system.seal.close(root, ROOT_CONTEXT))
         await metadata.put(tx, SEALING_KEY, name)
-        await touch(tx)
         await audit_log.note(tx, "key.rotate", name, before={"key": old}, after={"key": name})
     await _follow(system)
     if not system.settings.is_sqlite:
@@ -237,13 +235,26 @@ async def _note_rotation(system: AppContext, old: str, new: str, how: str) -> No
         await audit_log.note(tx, "key.rotate", new, how, before={"key": old}, after={"key": new})
 
 
+async def adopt(system: AppContext) -> KeyStatus:
+    """Seal with the first key known here, as the one that the database names is lost. What that
+    one sealed stays unreadable. Raises Invalid("key_not_lost") where the key is known."""
+    old = system.seal.fingerprint
+    if system.seal.knows(old):
+        raise Invalid("key_not_lost", name=old)
+    new = system.seal.fingerprints[0]
+    async with system.directory.change() as tx:
+        await metadata.put(tx, SEALING_KEY, new)
+        await audit_log.note(tx, "key.adopt", new, before={"key": old}, after={"key": new})
+    await system.directory.fresh()
+    return await show(system)
+
+
 async def _seal_all(system: AppContext) -> None:
     await _seal_root(system)
     for place in SEALED:
         await _seal_column(system, place)
-    async with system.database.write() as tx:
-        await touch(tx)
-    system.directory.forget()
+    async with system.directory.change():
+        pass  # every process reads again what is sealed
 
 
 async def _seal_root(system: AppContext) -> None:

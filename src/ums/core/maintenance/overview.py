@@ -27,8 +27,7 @@ class Overview(Struct, frozen=True):
 
 
 async def overview(system: AppContext) -> Overview:
-    system.directory.forget()
-    snapshot, now = await system.directory.now(), clock.now()
+    snapshot, now = await system.directory.fresh(), clock.now()
     asked = Asked(by="day", since=now, until=now + 1)
     async with system.database.read() as tx:
         waiting = await restore_guard.count_waiting(tx)

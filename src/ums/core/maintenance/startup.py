@@ -9,7 +9,7 @@ from ums.core.common import metadata
 from ums.core.common.data_folder import secure
 from ums.core.common.encryption import DERIVATION_ROOT, ROOT_CONTEXT, load_seal
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import SEALING_KEY, touch
+from ums.core.context.directory import SEALING_KEY
 from ums.core.maintenance import restore_guard
 from ums.core.net.ssrf_guard import parse_networks
 from ums.db import DataLock, open_database
@@ -57,11 +57,9 @@ async def _name_sealing_key(system: AppContext) -> None:
     what it sealed, no other machine could read, so that it seals nothing."""
     if (await system.directory.now()).sealing_key:
         return
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await metadata.put_first(tx, SEALING_KEY, system.seal.fingerprint)
-        await touch(tx)
-    system.directory.forget()
-    await system.directory.now()
+    await system.directory.fresh()
 
 
 @asynccontextmanager

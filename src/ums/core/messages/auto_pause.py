@@ -11,7 +11,6 @@ from sqlalchemy import delete, select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import touch
 from ums.core.deliveries import holds
 from ums.core.deliveries.holds import Why
 from ums.core.messages import control
@@ -75,7 +74,7 @@ async def paused_by_us(tx: Tx, channels: frozenset[int] | None, limit: int) -> l
 async def confirm(system: AppContext, code: str) -> None:
     """An operator has seen to it: the sender sends to several people again, what was paused for
     it goes on, and its mails are counted anew. Raises NotFound."""
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         row = await tx.first(select(senders).where(senders.c.code == code).with_for_update())
         if row is None:
             raise NotFound("sender_unknown", code=code)
@@ -91,7 +90,5 @@ async def confirm(system: AppContext, code: str) -> None:
         before = {"stopped": stopped, "slowed": slowed, "paused_messages": len(resumed)}
         after = {"stopped": False, "slowed": False, "paused_messages": 0}
         await audit_log.note(tx, "sender.confirm", code, before=before, after=after)
-        await touch(tx)
-    system.directory.forget()
     system.halted.set()
     system.wake.set()

@@ -6,7 +6,6 @@ import msgspec
 from sqlalchemy import select
 
 from ums.core.audit import audit_log
-from ums.core.context.directory import touch
 from ums.core.tables import channel_senders, channels, senders
 from ums.core.transports import accounts
 from ums.core.transports.webhook_settings import WebhookSettings
@@ -45,7 +44,6 @@ async def note(
     detail = f"{after['host']}:{after['port']} {after['encryption']}"
     detail += " port approved" if approved else ""
     await audit_log.note(tx, action, code, detail, before=before, after=after)
-    await touch(tx)
 
 
 async def use(tx: Tx, sender_id: int, key: str) -> dict[str, object]:

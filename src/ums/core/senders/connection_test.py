@@ -84,8 +84,7 @@ async def run(system: AppContext, code: str, to: str | None = None) -> TestRepor
 
 async def begin(system: AppContext, code: str, to: str | None = None) -> AsyncGenerator[StepReport]:
     """The steps of a test, to be iterated. Raises NotFound, Invalid before the first."""
-    system.directory.forget()
-    sender = (await system.directory.now()).sender_codes.get(code)
+    sender = (await system.directory.fresh()).sender_codes.get(code)
     if sender is None:
         raise NotFound("sender_unknown", code=code[:60])
     if sender.type not in system.types:

@@ -11,7 +11,6 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.field_errors import Check, all_awaited, all_of
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import touch
 from ums.core.tables import attempts, reply_rules
 from ums.db import Tx
 from ums.errors import Conflict, Invalid, NotFound, UmsError
@@ -55,14 +54,12 @@ async def create(
     for check in _checks(text, reason, code):
         check()
     row: dict[str, Any] = {"text": text, "code": code, "reason": reason}
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await _check_new(tx, text, code)
         made = {**row, "created_at": clock.now()}
         id = int(await tx.value(insert(reply_rules).returning(reply_rules.c.id), made))
-        await touch(tx)
         told = f"{text}: {reason}"
         await audit_log.note(tx, "reply_rule.create", str(id), told, after=row, actor=actor)
-    system.directory.forget()
     return ReplyRule(id, text, code, reason, clock.iso(made["created_at"]))
 
 
@@ -108,15 +105,13 @@ async def list_rules(system: AppContext) -> list[ReplyRule]:
 
 async def remove(system: AppContext, id: int, *, actor: str | None = None) -> None:
     """Raises NotFound."""
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         columns = (reply_rules.c.text, reply_rules.c.code, reply_rules.c.reason)
         row = await tx.first(delete(reply_rules).where(reply_rules.c.id == id).returning(*columns))
         if row is None:
             raise NotFound("reply_rule_unknown", id=id)
-        await touch(tx)
         before = {"text": row.text, "code": row.code, "reason": row.reason}
         await audit_log.note(tx, "reply_rule.delete", str(id), before=before, actor=actor)
-    system.directory.forget()
 
 
 async def unclear(system: AppContext) -> list[Unclear]:

@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 from ums import clock
 from ums.core.audit import audit_log
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import RouteEntry, Sender, Snapshot, touch
+from ums.core.context.directory import RouteEntry, Sender, Snapshot
 from ums.core.senders import quota_ledger, status
 from ums.core.tables import channel_senders
 from ums.core.tables import senders as sender_table
@@ -62,8 +62,7 @@ async def set_leg(
     values = {name: given for name, given in wanted.items() if given is not None}
     if not values:
         return
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     channel, sender = now.channels.get(key), now.sender_codes.get(code)
     if channel is None:
         raise NotFound("channel_unknown", key=key)
@@ -71,12 +70,11 @@ async def set_leg(
         raise NotFound("sender_unknown", code=code)
     links = channel_senders
     mine = (links.c.channel_id == channel.id) & (links.c.sender_id == sender.id)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         row = await tx.first(select(links.c.rank, links.c.weight).where(mine).with_for_update())
         before = {} if row is None else {name: getattr(row, name) for name in values}
         await tx.run(update(links).where(mine).values(values))
         await audit_log.note(tx, "sender.route", code, key, before=before, after=values)
-        await touch(tx)
 
 
 def check_number(name: Literal["rank", "weight"], given: int | None, field: str = "") -> None:

@@ -59,7 +59,7 @@ async def add(system: AppContext, row: SenderRow) -> None:
         "created_at": clock.now(),
         **row.limits,
     }
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await check_name_free(tx, row.code, row.name)
         await check_code_free(tx, row.code)
         id = await tx.value(insert(senders).returning(senders.c.id), values)

@@ -15,7 +15,7 @@ from ums.core.common.pagination import MOST, Page
 from ums.core.common.preconditions import Expect, anything
 from ums.core.common.sorting import SortKey
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import Sender, touch
+from ums.core.context.directory import Sender
 from ums.core.senders import audit_details, sender_rows
 from ums.core.senders.sender_rows import SenderRow, check_code, secret_context
 from ums.core.senders.status import SenderStatus, standing_of
@@ -146,7 +146,7 @@ async def change(
     if given.password is not None:
         secret = system.seal.close(given.password, secret_context(given.code, settings))
     row = _row(system, given, old.type, settings, secret, moved=moved)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await check_expected(tx, old.id, expect)
         noted = "" if given.password is None else "new"
         await sender_rows.change(tx, old, row, open=open, secret_note=noted)
@@ -189,7 +189,7 @@ async def _edit_any(
         urgent_reserve_percent=changes.get("urgent_reserve_percent"),
     )
     check_name(row.name)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await check_expected(tx, old.id, expect)
         await sender_rows.change(tx, old, row, open=open)
     return await show(system, old.code)
@@ -239,7 +239,7 @@ async def check_expected(tx: Tx, id: int, expect: Expect) -> None:
 
 async def set_open(system: AppContext, code: str, *, open: bool) -> SenderInfo:
     """Let the sender send, or pause it: its deliveries wait meanwhile."""
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         mine = senders.c.code == code
         row = await tx.first(select(senders.c.open).where(mine).with_for_update())
         if row is None:
@@ -249,7 +249,6 @@ async def set_open(system: AppContext, code: str, *, open: bool) -> SenderInfo:
         await audit_log.note(
             tx, "sender.open" if open else "sender.close", code, before=before, after=after
         )
-        await touch(tx)
     system.wake.set()
     return await show(system, code)
 
@@ -259,14 +258,13 @@ async def unauthorise(system: AppContext, code: str, key: str) -> SenderInfo:
 
     Where it was the channel's default, the oldest of the others is.
     """
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     sender, channel = now.sender_codes.get(code), find(now, key)
     if sender is None:
         raise NotFound("sender_unknown", code=code)
     links = channel_senders
     mine = links.c.channel_id == channel.id
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         done = await tx.run(delete(links).where(mine, links.c.sender_id == sender.id))
         heir = await tx.value(select(func.min(links.c.sender_id)).where(mine))
         if not await tx.first(select(links.c.sender_id).where(mine, links.c.is_default)):
@@ -274,13 +272,11 @@ async def unauthorise(system: AppContext, code: str, key: str) -> SenderInfo:
         before = {"authorised": done.count > 0}
         after = {"authorised": False}
         await audit_log.note(tx, "sender.unauthorise", code, key, before=before, after=after)
-        await touch(tx)
     return await show(system, code)
 
 
 async def list_senders(system: AppContext) -> list[SenderInfo]:
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     async with system.database.read() as tx:
         rows = await tx.rows(select(senders).order_by(senders.c.id))
         held = await metadata.is_held(tx)
@@ -355,12 +351,11 @@ async def authorise(
     """Let the channel use the sender; `default` makes it the channel's first choice."""
     sender = await system.directory.sender(code)
     find(await system.directory.now(), key)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         before = await audit_details.use(tx, sender.id, key)
         await sender_rows.authorise(tx, sender.id, key, default=default)
         after = await audit_details.use(tx, sender.id, key)
         await audit_log.note(tx, "sender.authorise", code, key, before=before, after=after)
-        await touch(tx)
     return await show(system, code)
 
 

@@ -15,7 +15,6 @@ from ums import clock
 from ums.core.audit import audit_log
 from ums.core.common.field_errors import Check, all_of
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import touch
 from ums.core.senders import quota_ledger, reputation
 from ums.core.tables import cap_usage as spent
 from ums.core.tables import senders
@@ -84,9 +83,8 @@ async def grow(system: AppContext) -> None:
     known = await reputation.standings(system)
     for row in rows:
         verdict = known[row.code].verdict if row.code in known else "good"
-        async with system.database.write() as tx:
+        async with system.directory.change() as tx:
             await _turn(tx, row, verdict, now)
-        system.directory.forget()
         system.wake.set()
 
 
@@ -107,7 +105,6 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
                 after={},
                 actor=audit_log.ENGINE,
             )
-            await touch(tx)
             return
         count = plan.after(count)
     elif verdict == "stop" or row.suspended_at is not None:
@@ -118,7 +115,6 @@ async def _turn(tx: Tx, row: Any, verdict: str, now: int) -> None:
         "warm_up_day_ends_at": plan.cap(1).period(now)[1],
     }
     await tx.run(update(senders).where(mine).values({**values, **quota_ledger.UNSPENT}))
-    await touch(tx)
 
 
 async def _used(tx: Tx, row: Any, plan: WarmUp) -> int:
@@ -135,7 +131,7 @@ async def _set(
     system: AppContext, code: str, values: dict[str, Any], action: str, told: str
 ) -> None:
     mine = senders.c.code == code
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         row = await tx.first(select(senders).where(mine).with_for_update())
         if row is None:
             raise NotFound("sender_unknown", code=code)
@@ -143,8 +139,6 @@ async def _set(
         before = _noted(row.warm_up, row.warm_up_count)
         after = _noted(values["warm_up"], values["warm_up_count"])
         await audit_log.note(tx, action, code, told, before=before, after=after)
-        await touch(tx)
-    system.directory.forget()
     system.wake.set()
 
 

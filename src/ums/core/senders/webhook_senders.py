@@ -76,7 +76,7 @@ async def change(
     opened = msgspec.structs.replace(opened, password=password)
     row = _row(system, given, settings, opened, moved=settings.url != before.url)
     noted = "" if given.password is None else "new"
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await senders.check_expected(tx, old.id, expect)
         await sender_rows.change(tx, old, row, open=open, secret_note=noted)
     return await senders.show(system, given.code)
@@ -109,7 +109,7 @@ async def rotate(system: AppContext, code: str, overlap: int = OVERLAP) -> Sende
     opened = WebhookSecrets(new_secret(), before.password, before.signing, until)
     given = NewWebhookSender(code=code, name=old.name, url=settings.url)
     row = _row(system, given, settings, opened)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await sender_rows.change(tx, old, row, secret_note="new")  # noqa: S106  (no secret)
     return _with_secret(await senders.show(system, code), opened)
 

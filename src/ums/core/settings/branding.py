@@ -10,7 +10,6 @@ from ums.core.common.field_errors import all_of
 from ums.core.common.names import check_name
 from ums.core.context.app_context import AppContext
 from ums.core.context.branding_data import LOGO, LOGO_DIGEST, NAME
-from ums.core.context.directory import touch
 from ums.db import Tx
 from ums.errors import Invalid, NotFound, UmsError
 
@@ -27,7 +26,7 @@ async def change(
     Invalid."""
     _check_name(name)
     kind = "" if logo is None else _kind(logo)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         before = await _noted(tx)
         await _put(tx, NAME, name)
         if logo is not None or remove_logo:
@@ -35,10 +34,8 @@ async def change(
             await _put(tx, LOGO, f"{kind} {text}" if text else "")
             digest = hashlib.sha256(logo).hexdigest()[:16] if logo else ""
             await _put(tx, LOGO_DIGEST, digest)
-        await touch(tx)
         after = await _noted(tx)
         await audit_log.note(tx, "brand.change", name or "UMS", before=before, after=after)
-    system.directory.forget()
 
 
 def errors_of(name: str, logo: bytes | None) -> list[UmsError]:

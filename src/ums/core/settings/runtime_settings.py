@@ -13,7 +13,6 @@ from ums.config import Settings, SettingsError, read_setting
 from ums.core.audit import audit_chain, audit_ends, audit_log
 from ums.core.common import metadata
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import touch
 from ums.core.context.setting_overrides import PREFIX
 from ums.core.identity import grants
 from ums.core.identity.operator_access import read_roles
@@ -105,7 +104,7 @@ async def change(
     values = {name: checked(system, name, value) for name, value in changes.items()}
     old = {name: getattr(system.settings, name) for name in values}
     told = ", ".join(f"{name} {values[name]}" for name in values if values[name] != old[name])
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         for name, value in values.items():
             if value == getattr(system.default_settings, name):
                 await metadata.remove(tx, PREFIX + name)
@@ -115,12 +114,10 @@ async def change(
             await tx.exclude(audit_chain.LOCK)
             keep_ms = round(values["audit_retention_days"] * clock.DAY)
             await audit_ends.set_retention(tx, system.seal, keep_ms)
-        await touch(tx)
         await audit_log.note(
             tx, "settings.change", "settings", told, before=old, after=values, actor=actor
         )
-    system.directory.forget()
-    await system.directory.now()
+    await system.directory.fresh()
     return show(system)
 
 

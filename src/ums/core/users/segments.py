@@ -195,8 +195,7 @@ async def _checked(system: AppContext, conditions: object) -> str:
 
 async def _read(system: AppContext, conditions: object) -> Node | None:
     node = read(conditions)
-    system.directory.forget()  # a channel may have been made just now
-    check_names(node, await system.directory.now())
+    check_names(node, await system.directory.fresh())  # a channel may have been made just now
     return node
 
 

@@ -70,8 +70,7 @@ class CallbackReplay(Struct):
 
 
 async def _channel(system: AppContext, key: str) -> Channel:
-    system.directory.forget()
-    return channels.find(await system.directory.now(), key)
+    return channels.find(await system.directory.fresh(), key)
 
 
 async def _id(system: AppContext, channel: Channel, address: str | None) -> int | None:

@@ -91,8 +91,7 @@ class StrategyCreate(Struct):
 
 
 async def _channel(system: AppContext, key: str) -> Channel:
-    system.directory.forget()
-    return channels.find(await system.directory.now(), key)
+    return channels.find(await system.directory.fresh(), key)
 
 
 async def _maybe(system: AppContext, key: str | None) -> Channel | None:

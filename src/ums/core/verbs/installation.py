@@ -45,6 +45,10 @@ async def _key_rotate(system: AppContext, _: Intake, _p: Nothing) -> object:
     return await key_rotation.rotate(system)
 
 
+async def _key_adopt(system: AppContext, _: Intake, _p: Nothing) -> object:
+    return await key_rotation.adopt(system)
+
+
 async def _key_retire(system: AppContext, _: Intake, _p: Nothing) -> object:
     return await key_rotation.retire(system)
 
@@ -57,6 +61,7 @@ VERBS = {
     "key.show": Verb(Nothing, _key_show),
     "key.add": Verb(Nothing, _key_add),
     "key.rotate": Verb(Nothing, _key_rotate),
+    "key.adopt": Verb(Nothing, _key_adopt),
     "key.retire": Verb(Nothing, _key_retire),
     "restored.show": Verb(Nothing, _restored),
     "restored.confirm": Verb(Nothing, _confirm),

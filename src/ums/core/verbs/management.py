@@ -73,8 +73,7 @@ async def _token_revoke(system: AppContext, _: Intake, p: TokenRevoke) -> object
 
 
 async def _stats_show(system: AppContext, _: Intake, p: StatsShow) -> object:
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     until = clock.now() if p.until is None else milliseconds(p.until, "until")
     since = None if p.since is None else milliseconds(p.since, "since")
     sender = now.sender_codes.get(p.sender or "")

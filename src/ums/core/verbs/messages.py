@@ -44,8 +44,7 @@ class MessageList(Struct):
 
 
 async def _send(system: AppContext, intake: Intake, p: Send) -> object:
-    system.directory.forget()
-    channel = channels.find(await system.directory.now(), p.channel)
+    channel = channels.find(await system.directory.fresh(), p.channel)
     body = msgspec.json.encode(p.body)
     if p.at is None and p.deliver_by is None and p.on_unknown is None:
         return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key, origin="cli")
@@ -59,8 +58,7 @@ async def _send(system: AppContext, intake: Intake, p: Send) -> object:
 
 
 async def _message_list(system: AppContext, _: Intake, p: MessageList) -> object:
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     channel = None if p.channel is None else channels.find(now, p.channel).id
     if p.sender is not None and p.sender not in now.sender_codes:
         raise NotFound("sender_unknown", code=p.sender[:30])

@@ -80,8 +80,7 @@ async def _reset_second_factor(system: AppContext, _: Intake, p: OperatorName) -
 
 async def _ids(system: AppContext, keys: list[str] | None) -> list[int] | None:
     """Raises NotFound for a key that no channel has."""
-    system.directory.forget()
-    now = await system.directory.now()
+    now = await system.directory.fresh()
     return None if keys is None else [find(now, key).id for key in keys]
 
 

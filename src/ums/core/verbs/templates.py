@@ -67,8 +67,7 @@ class Try(Look):
 
 
 async def _channel(system: AppContext, key: str) -> Channel:
-    system.directory.forget()
-    return channels.find(await system.directory.now(), key)
+    return channels.find(await system.directory.fresh(), key)
 
 
 async def _create(system: AppContext, _: Intake, p: Create) -> object:

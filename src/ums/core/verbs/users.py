@@ -62,11 +62,10 @@ class UserShow(Struct):
 
 async def _local(system: AppContext) -> Principal:
     """Who is on the machine sees what every channel stored."""
-    return Principal("local", frozenset({"admin"}), None, await system.directory.now())
+    return Principal("local", frozenset({"admin"}), None, await system.directory.fresh())
 
 
 async def _user_list(system: AppContext, _: Intake, p: UserList) -> object:
-    system.directory.forget()
     found = Found(search=p.search, prefix=p.prefix, address=p.address, tag=p.tag, segment=p.segment)
     caller = await _local(system)
     async with system.database.read() as tx:

@@ -17,7 +17,7 @@ from ums.core.audit import audit_log
 from ums.core.common.field_errors import all_awaited
 from ums.core.common.preconditions import Expect, anything
 from ums.core.context.app_context import AppContext
-from ums.core.context.directory import Channel, touch
+from ums.core.context.directory import Channel
 from ums.core.net import standard_webhooks
 from ums.core.net.http_client import parse_url
 from ums.core.tables import callback_addresses as addresses
@@ -87,7 +87,7 @@ async def add(
         await check_free(tx, channel, url)
     await _verify(system, channel, place, proof)
     secret = standard_webhooks.new_secret()
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await tx.run(locked(channel))
         first = await check_free(tx, channel, url)
         now = clock.now()
@@ -131,7 +131,7 @@ async def change(
     await _verify(system, channel, place, proof)
     values = {"url": url, **proof.sealed(system, channel, url)}
     values |= _resealed(system, channel, before, url)
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await tx.run(locked(channel))
         await _check_same(tx, channel, before, url, expect)
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
@@ -178,7 +178,7 @@ async def verify(system: AppContext, channel: Channel, id: int) -> AddressInfo:
 
 async def set_default(system: AppContext, channel: Channel, id: int) -> AddressInfo:
     """Make it the address of messages that name none."""
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await tx.run(locked(channel))
         row = await row_of(tx, channel, id)
         mine = addresses.c.channel_id == channel.id
@@ -193,7 +193,7 @@ async def delete(system: AppContext, channel: Channel, id: int) -> None:
 
     Raises Invalid("callback_default") for the default one.
     """
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         await tx.run(locked(channel))
         row = await row_of(tx, channel, id)
         if row.is_default:
@@ -203,7 +203,6 @@ async def delete(system: AppContext, channel: Channel, id: int) -> None:
         host = parsed(row.url).host
         before = {"host": host, "form": row.form, "username": row.username, "state": row.state}
         await _changed(tx, "callback.delete", channel, id, host, before=before)
-    system.directory.forget()
 
 
 async def rotate(
@@ -347,7 +346,7 @@ async def _update(
     values: dict[str, Any],
     noted: Callable[[Any], dict[str, object]],
 ) -> None:
-    async with system.database.write() as tx:
+    async with system.directory.change() as tx:
         before = noted(await row_of(tx, channel, id))
         await tx.run(update(addresses).where(addresses.c.id == id).values(values))
         after = noted(await row_of(tx, channel, id))
@@ -381,13 +380,11 @@ async def _changed(
 ) -> None:
     told = f"address {id} {detail}".strip()
     await audit_log.note(tx, action, channel.key, told, before=before, after=after)
-    await touch(tx)
 
 
 async def _shown(
     system: AppContext, channel: Channel, id: int, secret: str | UnsetType = UNSET
 ) -> AddressInfo:
-    system.directory.forget()
     async with system.database.read() as tx:
         row = await tx.first(shape(channel).where(addresses.c.id == id))
     if row is None:
