@@ -19,7 +19,8 @@ which names there are, or who has a second factor.
 
 Each try that is held keeps a connection, so only so many are held at a time, of one network and in
 all. One more displaces the one that has been held for longest, of the network that has the most: it
-is told to wait at once, whomever it named. A flood thus displaces itself.
+is told to wait at once, whomever it named. A flood thus displaces itself. That bounds what waits;
+more requests than the process can answer still wait for it, with a connection each.
 """
 
 import asyncio
