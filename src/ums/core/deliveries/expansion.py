@@ -1,8 +1,8 @@
-"""From an audience to deliveries: one row per recipient, in chunks, never doubled.
+"""Expansion of an audience into deliveries: one row per recipient, in chunks, without duplicates.
 
 Each chunk is one transaction that inserts its rows and moves the message's cursor, so a process
-may die between any two of them. The row of the message is locked for the chunk's time; any
-worker may do the next one.
+may crash between any two chunks. The transaction locks the row of the message; any worker may do
+the next chunk.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ _UNPLANNED = Statement(_MESSAGE + " WHERE m.id = :id AND m.state <> 'expanded' A
 _OPEN = Statement(
     _MESSAGE
     + " WHERE m.state <> 'expanded' AND (m.plan IS NOT NULL) = :large AND m.halt <> 'approval'"
-    # What is stopped for good need not wait for its time to be accounted for.
+    # A message that is stopped for good is expanded without waiting for its scheduled time.
     " AND (m.starts_at <= :at OR m.halt IN ('cancelled', 'retracted', 'refused'))"
     " ORDER BY m.priority, m.id LIMIT :limit $lock(m)"
 )
@@ -46,8 +46,8 @@ _ON = (
     " OR EXISTS (SELECT 1 FROM list_entries e WHERE e.list_id = m.{list}"
     " AND e.kind = 'userid' AND e.value = t.userid))"
 )
-# The senders of channels that have several and that can send now: of the first rank that has any,
-# each with its part of what is shared by weight (core.senders.routing).
+# The available senders of each channel with several: those of the first rank that has an available
+# sender, each with its share of the deliveries by weight (core.senders.routing).
 _ROUTE = (
     ", ready AS (SELECT l.channel_id, l.sender_id, l.weight,"
     " CASE WHEN l.rank = 0 THEN 1 ELSE l.rank END AS rank"
@@ -61,9 +61,9 @@ _ROUTE = (
     " sum(r.weight) OVER (PARTITION BY r.channel_id) AS total FROM ready r WHERE r.rank ="
     " (SELECT min(f.rank) FROM ready f WHERE f.channel_id = r.channel_id))"
 )
-# The checks every way to a delivery shares: an address, the message's lists, each address once
-# per message, what the channel has learnt of it, the channel's frequency cap. `o` has the terms of
-# messages that have their own.
+# The checks of every delivery, however its recipient is named: an address, the message's lists, no
+# duplicate address within a message, the channel's suppressions and frequency cap. `o` has the
+# frequency cap and due time of each message that has its own.
 _CHECKED = (
     _ROUTE
     + " INSERT INTO deliveries (message_id, sender_id, userid, address, state, reason, priority,"
@@ -77,7 +77,8 @@ _CHECKED = (
     " WHEN f.halt IN ('', 'paused') THEN '' WHEN f.halt = 'refused' THEN 'not_approved'"
     " ELSE f.halt END, f.priority,"
     " COALESCE(f.due_at, :at), 0, 0, 0, 0, f.variables, :at, :at"
-    # Only among those that can have it: a blocked user takes nobody's address away.
+    # Duplicates are counted among recipients with the same problem: a blocked user does not make
+    # the delivery of another user with the same address a duplicate.
     " FROM (SELECT w.*, row_number() OVER (PARTITION BY w.message_id, w.address, w.problem"
     " ORDER BY w.place) AS copy FROM (SELECT t.message_id, t.place, t.userid, t.address,"
     " t.variables, m.sender_id, m.channel_id, m.failover_allowed, m.priority, m.halt, o.due_at,"
@@ -100,15 +101,15 @@ _CHECKED = (
     " AND (f.place + f.message_id) % p.total < p.high ORDER BY f.message_id, f.place"
 )
 _TOLD = " RETURNING message_id, address, state"
-# One look-up by the primary key for each user. As joins PostgreSQL runs them as nested loops over
-# whole tables while it has no statistics, so right after an import: 12 s for 10,000 users.
+# One look-up by primary key per user. As joins, PostgreSQL runs them as nested loops over whole
+# tables while it has no statistics, that is, right after an import: 12 s for 10,000 users.
 _BOUND = (
     "(SELECT a.value FROM addresses a WHERE a.user_id = u.id AND a.kind = 'email'"
     " AND a.bind_id = {key} LIMIT 1)"
 )
 _SHARED = _BOUND.format(key="'all'")
 _ADDRESS = f" COALESCE({_BOUND}, {_SHARED}, '') AS address,"
-# Made once: without a barrier SQLite looks an address up again for each check.
+# Materialized, because SQLite would otherwise look an address up again for each check.
 _DIRECT = (
     "WITH target AS MATERIALIZED (SELECT r.message_id, r.place, '' AS userid, r.address,"
     " true AS known, r.variables"
@@ -137,8 +138,8 @@ _END = Statement(
     + _MEMBER.format(segment="")
     + " ORDER BY u.id LIMIT :limit) AS chunk"
 )
-# With a segment, as many users as a chunk has are looked at, and not as many found: of a million,
-# each looked at closely, perhaps ten belong to it, and the writers would wait for all of them.
+# With a segment, a chunk limits the users examined, not the users found: if ten of a million
+# users match, finding a full chunk would examine them all while other writers wait.
 _SPAN = Statement(
     "SELECT max(id), count(*) FROM (SELECT u.id FROM users u WHERE u.id > :cursor"
     " AND u.id <= :last ORDER BY u.id LIMIT :limit) AS chunk"
@@ -153,7 +154,7 @@ _OWN_TAGS = Statement(
     "SELECT g.tag FROM $rows(g: tag text)"
     " WHERE EXISTS (SELECT 1 FROM tags t WHERE t.bind_id = :key AND t.tag = g.tag)"
 )
-# The second of each pair tells what it made, for channels that keep count of it.
+# The second statement of each pair returns the inserted rows, for channels with a frequency cap.
 _BY_ADDRESS = (Statement(_DIRECT), Statement(_DIRECT + _TOLD))
 _BY_USERID = (Statement(_LISTED), Statement(_LISTED + _TOLD))
 _DONE = Statement(
@@ -168,27 +169,30 @@ _LAST_USER = Statement("SELECT COALESCE(max(id), 0) FROM users")
 
 
 class Plan(Struct, frozen=True):
-    """What is settled when the expansion of a large audience starts, so that users and tags
-    which come later neither join nor leave in its middle."""
+    """Snapshot of a large audience's definition.
 
-    last: int  # the newest user who belongs to it
+    Taken when expansion starts, so that users and tags that are added later do not change the
+    audience during expansion.
+    """
+
+    last: int  # id of the newest user who can belong to the audience
     everyone: bool
     tags: list[tuple[str, str]]  # (bind id, tag)
     userids: list[str]
-    conditions: Conditions | None = None  # of its segment, as they were; None for no segment
-    at: int = 0  # the moment from which they count days
+    conditions: Conditions | None = None  # of the segment when planned; None for no segment
+    at: int = 0  # reference time (ms) of the conditions that count days
     counted: bool = True
 
 
 class _Uncounted(Struct, frozen=True):
-    """A message whose size is not known yet."""
+    """A planned message whose audience has not been counted yet."""
 
     id: int
     plan: Plan
 
 
 class _Small(Struct, frozen=True):
-    """A message whose audience stands in it."""
+    """A message that lists its recipients itself."""
 
     row: Row[Any]
     audience: Audience
@@ -200,9 +204,9 @@ class _Small(Struct, frozen=True):
 
 
 async def expand(database: Database) -> bool:
-    """Expand what was accepted: all small messages that wait, and a chunk of one large.
+    """Expand a batch of small messages that wait, and one chunk of a large message.
 
-    False when there was nothing to do.
+    Return False if there was nothing to do.
     """
     async with database.write() as tx:
         small = await _expand_small(tx)
@@ -221,7 +225,7 @@ async def _expand_small(tx: Tx) -> bool:
     size = 0
     for row in rows:
         if size >= CHUNK:
-            break  # the others come next; no transaction may keep the writers waiting for long
+            break  # leave the rest to the next call: a long transaction keeps other writers waiting
         audience = read_audience(row.audience)
         if audience.described:
             await _plan(tx, row, audience)
@@ -237,8 +241,10 @@ async def _expand_small(tx: Tx) -> bool:
 
 
 async def measure(tx: Tx, message: int) -> None:
-    """Settle now who belongs to a message that may be expanded, so that they can be counted. The
-    caller has locked the message's row."""
+    """Plan the audience of a message before its expansion, so that its size can be counted.
+
+    The caller must have locked the message's row.
+    """
     row = await tx.first(_UNPLANNED, {"id": message})
     if row is None:
         return
@@ -275,7 +281,7 @@ async def _insert(tx: Tx, messages: list[_Small], *, told: bool = False) -> list
 
 
 def _own(audience: Audience) -> Iterator[str | None]:
-    """The JSON of each recipient's own variables, and None for ever after."""
+    """Yield the JSON of each recipient's own variables (None for none), then None forever."""
     for given in audience.variables:
         text = bytes(given).decode()
         yield None if text == "null" else text
@@ -283,14 +289,14 @@ def _own(audience: Audience) -> Iterator[str | None]:
 
 
 def _told(rows: Sequence[Row[Any]]) -> list[int]:
-    """Of these messages the ones with a callback."""
+    """Return the ids of those of these messages that have a callback."""
     return [row.id for row in rows if row.callback_id is not None]
 
 
 async def _plan(tx: Tx, row: Row[Any], audience: Audience, *, count: bool = False) -> None:
     last = int(await tx.value(_LAST_USER))
     conditions = None
-    if audience.segment is not None:  # one that is gone by now is nobody
+    if audience.segment is not None:  # a segment deleted meanwhile selects no users
         conditions = await conditions_of(tx, audience.segment)
     everyone = audience.everyone or conditions == {}
     plan = Plan(

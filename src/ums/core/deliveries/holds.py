@@ -1,10 +1,10 @@
-"""Halting and resuming a message: the mechanism (who may do it, and when, is `control`).
+"""Mechanism of halting and resuming a message (`control` checks who may do so, and when).
 
-`messages.halt` says what keeps a message. From the end of the halt's transaction on the message
-stands in `pending_halts`, whose messages no claim touches; when `caught` has taken what was
-claimed before, nothing goes out any more but what is at the dot. The engine parks the waiting rows
-in chunks. Parked rows are in no claim's way, so that `pending_halts` forgets the message as soon
-as none of its rows can come back from a worker.
+`messages.halt` is the kind of the halt. Once the halt's transaction has committed, the message has
+a row in `pending_halts`, and no claim takes a delivery of such a message. After `caught` has taken
+back the deliveries claimed before, only those already at the dot can still go out. The engine
+parks the waiting rows in chunks. Claims never see parked rows, so the message's row is deleted
+from `pending_halts` as soon as no worker can return one of its deliveries.
 
     paused                          queued, deferred, claimed -> paused
     cancelled, retracted, refused   those and paused          -> cancelled (in doubt: unknown)
@@ -34,7 +34,8 @@ _HALT = Statement(
     "UPDATE messages SET halt = :halt, halted_at = :at, halt_reason = :reason,"
     " halt_detail = :detail WHERE id = :id"
 )
-# Why it was halted stays: what UMS paused and a person let go, UMS does not pause again for it.
+# The reason of the halt is kept: if UMS paused a message and a person resumed it, UMS does not
+# pause it again for the same reason.
 _LET = Statement("UPDATE messages SET halt = '', halted_at = NULL WHERE id = :id")
 _WORK = Statement(
     "INSERT INTO pending_halts (message_id, kind, created_at) VALUES (:id, :kind, :at)"
@@ -50,9 +51,9 @@ _NEXT = Statement(
     " JOIN messages m ON m.id = h.message_id"
     " WHERE h.message_id > :after ORDER BY h.message_id LIMIT :limit $lock(h)"
 )
-# One state at a time, compared by rows: only the index of messages and states has this order. For a
-# message that is most of the table PostgreSQL would otherwise choose the primary key, and pass over
-# all that is parked already, for each chunk. What a worker is just writing about is passed over.
+# One state at a time, with row comparison: only the index on message and state has this order. If
+# one message has most of the table's rows, PostgreSQL would otherwise scan the primary key, and
+# skip all parked rows again for each chunk. Rows that a worker is updating are skipped.
 _DUE = Statement(
     "SELECT id FROM deliveries WHERE (message_id, state, id) > (:message, :state, 0)"
     " AND (message_id, state, id) < (:message, :state, 9223372036854775807)"
@@ -78,7 +79,7 @@ _DOUBTFUL = Statement(
 
 
 class _Change:
-    """How the rows of a message are moved, and which must be gone for the work to be done."""
+    """Statements that move the rows of a message and detect that no row is left to move."""
 
     def __init__(
         self, transition: Transition, change: str = "", awaited: Sequence[DeliveryState] = ()
@@ -89,7 +90,7 @@ class _Change:
 
 
 _PAUSE = _Change(transitions.PAUSE, ", owner = NULL", (DeliveryState.AT_DOT,))
-# A delivery that was sent with an unknown outcome and waited for its second try may have arrived.
+# A delivery that waits for a second attempt after an unknown outcome may have arrived already.
 _END = _Change(
     transitions.CANCEL,
     ", reason = CASE WHEN unknown_count = 0 THEN CAST(:reason AS text) WHEN reason = 'no_answer'"
@@ -101,50 +102,55 @@ _CHANGES = {Halt.PAUSED: _PAUSE, **dict.fromkeys(ENDED, _END), RESUMED: _RESUME}
 
 
 class Why(NamedTuple):
-    """Why UMS itself halted a message; both empty where a person did."""
+    """Reason for which UMS itself halted a message; both fields are empty if a person did."""
 
     reason: str = ""  # content | bounces
-    detail: str = ""  # the server's words, or the sender's code
+    detail: str = ""  # the server's reply text, or the sender code
 
 
 BY_HAND = Why()
 
 
 class Done(Struct):
-    """What `work` did: the rows it moved (id, message_id, and their state and reason now), and the
-    messages (message_id, kind) with which nothing is left to do."""
+    """Result of `work`.
+
+    `moved` has the moved rows (id, message_id, new state and reason), `over` the messages
+    (message_id, kind) that are completely processed.
+    """
 
     moved: list[Any]
     over: list[Any]
-    last: int  # where to go on; 0: at the beginning
+    last: int  # `after` of the next call; 0 to start from the beginning
 
 
 async def halt(tx: Tx, message: int, kind: Halt, why: Why = BY_HAND) -> None:
-    """Keep a message from going out, for good or (paused, approval) until `resume`.
+    """Halt a message for good or, if `kind` is paused or approval, until `resume`.
 
-    The caller has locked the message's row and commits soon: this makes all claims wait. When the
-    transaction has ended, `caught` takes what workers have claimed of it.
+    The caller must have locked the message's row and must commit soon, as all claims wait until
+    then. After the commit, call `caught` to take back the deliveries that workers have claimed.
     """
     at = clock.now()
     told = {"reason": why.reason, "detail": why.detail}
     await tx.run(_HALT, {"id": message, "halt": kind, "at": at, **told})
-    if kind != Halt.APPROVAL:  # none of its rows exist before it is approved
+    if kind != Halt.APPROVAL:  # it has no deliveries before it is approved
         await tx.run(_WORK, {"id": message, "kind": kind, "at": at})
-    # The claims that began before are written when this is granted, the others wait for our
-    # commit and see the halt.
+    # When this lock is granted, earlier claims have committed; later claims wait for this commit
+    # and see the halt.
     await tx.exclude(CLAIMING)
 
 
 async def resume(tx: Tx, message: int) -> None:
-    """Let a message go that was paused or waited for approval. The caller has locked its row."""
+    """Resume a message that is paused or awaits approval. The caller must have locked its row."""
     await tx.run(_LET, {"id": message})
     await tx.run(_WORK, {"id": message, "kind": RESUMED, "at": clock.now()})
 
 
 async def caught(tx: Tx, message: int) -> bool:
-    """Take from the workers what they have claimed of a halted message and not brought to the
-    dot. False: some rows are being written at this moment, ask again."""
-    # Locked, for a row that is parked after the message was resumed would stay so for ever.
+    """Take back the claimed deliveries of a halted message that have not reached the dot.
+
+    Return False if some rows are locked by other writers; call again then.
+    """
+    # Locked, because a row parked after the message was resumed would stay parked forever.
     row = await tx.first(_STANDING.where(pending_halts.c.message_id == message))
     if row is None or row.kind == RESUMED:
         return True
@@ -153,10 +159,11 @@ async def caught(tx: Tx, message: int) -> bool:
 
 
 async def work(tx: Tx, after: int = 0) -> Done:
-    """Do a chunk of what is to be done, for the messages after `after`: in turns, so that a large
-    one does not keep the others waiting.
+    """Move up to CHUNK rows of pending halts, of the messages with ids greater than `after`.
 
-    What is parked for good is told in the same transaction, and in the end what had gone out.
+    Pass `last` of the result as `after`, so that a large message does not delay the others. The
+    same transaction writes the callbacks of deliveries cancelled for good and, when a retraction
+    is complete, those of the deliveries that had already been sent.
     """
     done = Done([], [], 0)
     found = await tx.rows(_NEXT, {"after": after, "limit": BATCH})
@@ -184,7 +191,7 @@ async def _move(tx: Tx, halted: Any, state: str, limit: int) -> Sequence[Any]:
         return ()
     params: dict[str, object] = {"r": rows_json((row.id,) for row in due), "at": clock.now()}
     if halted.kind in ENDED:
-        # `refused` is what a server says of a mail.
+        # The reason `refused` is taken: it means that a server refused the mail.
         params["reason"] = "not_approved" if halted.kind == Halt.REFUSED else halted.kind
     moved = await tx.rows(_CHANGES[halted.kind].move, params)
     if halted.callback_id is not None:
@@ -195,10 +202,10 @@ async def _move(tx: Tx, halted: Any, state: str, limit: int) -> Sequence[Any]:
 
 
 async def counts(tx: Tx, message: int) -> dict[str, int]:
-    """The message's deliveries by state."""
+    """Return the number of a message's deliveries by state."""
     return {row[0]: row[1] for row in await tx.rows(_COUNTS, {"id": message})}
 
 
 async def doubtful(tx: Tx, message: int) -> int:
-    """How many of the waiting deliveries may have arrived already."""
+    """Return the number of deferred or paused deliveries that may have arrived already."""
     return int(await tx.value(_DOUBTFUL, {"id": message}))

@@ -1,5 +1,7 @@
-"""Looking into the mailboxes of senders: which mails in doubt stand in the Sent folder, and which
-mails came back (reliability.md 3.1 and 4.5)."""
+"""Polling of senders' mailboxes (reliability.md 3.1 and 4.5).
+
+Finds mails with an unknown outcome in the Sent folder, and collects bounces and complaints.
+"""
 
 import asyncio
 import signal
@@ -28,18 +30,18 @@ from ums.mail import email_account, imap
 from ums.mail.imap import MailboxError, Place, Seen, Sought
 
 log = structlog.get_logger()
-USUAL: Final = 5 * clock.MINUTE  # from one look to the next
-SOON: Final = 30 * clock.SECOND  # the same while a mail is newly in doubt ...
-NEWLY: Final = 10 * clock.MINUTE  # ... which is for so long
-SOUGHT: Final = 7 * clock.DAY  # mails in doubt that are looked for
-LETTERS_BACK: Final = 2 * clock.DAY  # letters that the first look reads
+USUAL: Final = 5 * clock.MINUTE  # between two polls of a mailbox
+SOON: Final = 30 * clock.SECOND  # the same while an outcome has recently become unknown ...
+NEWLY: Final = 10 * clock.MINUTE  # ... which is within this time
+SOUGHT: Final = 7 * clock.DAY  # maximum age of an unknown outcome whose mail is searched for
+LETTERS_BACK: Final = 2 * clock.DAY  # age of the received mails that the first poll reads
 MOST_SOUGHT: Final = 5_000
-SENT_MAILS: Final = 20_000  # the newest of the Sent folder, among which they may be ...
-LATEST: Final = 2_000  # ... and where all of them are new, as such a look comes often
-AT_ONCE: Final = 4  # mailboxes, by a worker
-HELD: Final = 15 * clock.MINUTE  # for a look, which another process keeps away from
-AGAIN: Final = 1.0  # seconds until the database is asked anew
-LONGEST: Final = clock.HOUR  # between two looks at a mailbox that cannot be opened
+SENT_MAILS: Final = 20_000  # the newest mails of the Sent folder that are searched ...
+LATEST: Final = 2_000  # ... or these if all are recent, as such polls are frequent
+AT_ONCE: Final = 4  # mailboxes polled concurrently by a worker
+HELD: Final = 15 * clock.MINUTE  # reservation of a mailbox, during which no other process polls it
+AGAIN: Final = 1.0  # seconds between attempts while the database is unavailable
+LONGEST: Final = clock.HOUR  # maximum time between two polls of a mailbox that cannot be opened
 _CHILD: Final = "ums.core.deliveries.mailbox_worker"
 _answers = msgspec.json.Decoder(Answer)
 
@@ -56,7 +58,7 @@ _DUE = Statement(
 
 
 async def look_now(system: AppContext, code: str) -> MailboxInfo:
-    """Look at once, and say what is known then. Raises NotFound."""
+    """Poll a sender's mailbox now and return its state. Raises NotFound if it has no mailbox."""
     sender = await system.directory.sender(code)
     async with system.database.write() as tx:
         mine = update(table).where(table.c.sender_id == sender.id)
@@ -70,7 +72,7 @@ async def look_now(system: AppContext, code: str) -> MailboxInfo:
 
 
 async def look_due(system: AppContext) -> bool:
-    """Look into a mailbox whose time has come; whether there was one."""
+    """Poll one mailbox that is due. Return False if none is due."""
     async with system.database.read() as tx:
         if await tx.first(select(table.c.sender_id).limit(1)) is None:
             return False
@@ -85,7 +87,10 @@ async def look_due(system: AppContext) -> bool:
 
 
 async def _look_at_last(system: AppContext, sender_id: int, until: int) -> None:
-    """Look, when the database is away, as soon as it is back; by then another one may look."""
+    """Poll a mailbox, retrying while the database is unavailable.
+
+    Raises Unavailable at `until`, when the reservation ends and another process may poll it.
+    """
     while True:
         try:
             return await look(system, sender_id)
@@ -96,7 +101,7 @@ async def _look_at_last(system: AppContext, sender_id: int, until: int) -> None:
 
 
 async def look(system: AppContext, sender_id: int) -> None:
-    """One visit of the sender's mailbox, and what follows from what is there."""
+    """Poll the mailbox of a sender once, and apply the reports and Sent mails found there."""
     async with system.database.read() as tx:
         row = await mailboxes.stored(tx, sender_id)
         unknown = await _unknown(tx, sender_id)
@@ -136,7 +141,10 @@ async def _visit(system: AppContext, row: Any, sought: frozenset[str], since: li
 
 
 async def _seen(task: Task) -> Seen:
-    """What a child process finds (`core.deliveries.mailbox_worker`). Raises MailboxError."""
+    """Read the mailbox in a child process (`core.deliveries.mailbox_worker`).
+
+    Raises MailboxError if the mailbox cannot be read, or takes too much time or memory.
+    """
     words, longest = msgspec.json.encode(task), mailbox_worker.LONGEST
     output, code = await child_process.answer(_CHILD, words, longest, _trusted())
     try:
@@ -144,7 +152,7 @@ async def _seen(task: Task) -> Seen:
     except msgspec.DecodeError:
         if code in (-signal.SIGKILL, -signal.SIGALRM):
             problem = MailboxError("mailbox_away", f"it took longer than {longest} seconds")
-        else:  # the processor's time, or memory
+        else:  # the limit of processor time or memory was exceeded
             problem = MailboxError("mailbox_nonsense", "to read it takes too much")
         raise problem from None
     if isinstance(answer, Failure):
@@ -153,14 +161,17 @@ async def _seen(task: Task) -> Seen:
 
 
 def _trusted() -> dict[str, str]:
-    """Where OpenSSL finds whom the administrator trusts, for a child without an environment."""
+    """Return the environment that tells OpenSSL in the child where its trusted certificates are.
+
+    The child does not inherit the environment of this process.
+    """
     paths = ssl.get_default_verify_paths()
     found = {"SSL_CERT_FILE": paths.cafile, "SSL_CERT_DIR": paths.capath}
     return {name: path for name, path in found.items() if path}
 
 
 async def _unknown(tx: Tx, sender_id: int) -> dict[int, int]:
-    """The deliveries whose mails are worth looking for, with the time of their last change."""
+    """Return the deliveries to search for in the Sent folder: {id: time of last change in ms}."""
     young = deliveries.c.updated_at > clock.now() - SOUGHT
     query = select(deliveries.c.id, deliveries.c.updated_at).where(
         deliveries.c.sender_id == sender_id, deliveries.c.owner.is_(None), young, IN_DOUBT
@@ -188,7 +199,10 @@ async def _succeeded(tx: Tx, row: Any, seen: Seen, changes: feedback.Changes) ->
 
 
 async def _failed(system: AppContext, row: Any, error: MailboxError | Invalid) -> None:
-    """Try again later, and later still; a password that is not taken, seldom."""
+    """Record a failed poll and schedule the retry, with exponential backoff.
+
+    A rejected login is retried only once in LONGEST.
+    """
     reason, detail = error.reason, error.detail if isinstance(error, MailboxError) else ""
     now, failures = clock.now(), row.failures + 1
     wait = LONGEST if reason == "mailbox_login" else min(LONGEST, clock.MINUTE << min(failures, 6))
@@ -201,7 +215,7 @@ async def _failed(system: AppContext, row: Any, error: MailboxError | Invalid) -
 
 
 def _same(row: Any) -> Any:
-    """The mailbox, unless it was set anew meanwhile."""
+    """Return the condition that selects the mailbox if its settings have not changed meanwhile."""
     return (table.c.sender_id == row.sender_id) & (table.c.settings == row.settings)
 
 

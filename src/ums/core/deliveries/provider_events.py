@@ -1,5 +1,8 @@
-"""What a provider tells of mails by its webhooks: the operator's own bridge hands it on, in one
-form for all providers. It counts as a letter that came back does (core.deliveries.feedback)."""
+"""Provider events: reports of a provider's webhooks about single mails.
+
+The operator's own bridge forwards them, in one format for all providers. They have the effect of
+a bounce or complaint received by mail (core.deliveries.feedback).
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -67,8 +70,10 @@ class EventsTaken(Struct, frozen=True):
 async def take(
     system: AppContext, events: Sequence[ProviderEvent], channels: frozenset[int] | None
 ) -> EventsTaken:
-    """Apply events about deliveries of these channels (ids; None: of all), each once however often
-    it is told. Raises Invalid."""
+    """Apply events about deliveries of these channels (ids; None: all channels).
+
+    A repeated event is applied only once. Raises Invalid if there are no events or more than MOST.
+    """
     if not 1 <= len(events) <= MOST:
         raise Invalid("batch_size", limit=MOST)
     signer = signer_of(system.seal)

@@ -1,13 +1,13 @@
-"""The deliveries table as the queue it is: claim, intent, verdict, release, recovery.
+"""Delivery queue in the table `deliveries`: claim, intent, verdict, release, recovery.
 
 States (reliability.md 2.1):
 
     queued -> claimed -> at_dot -> sent | deferred | failed | unknown
     and paused, expired, cancelled, suppressed, invalid
 
-A worker claims rows in its own name (`owner`) and lives as long as its row in `workers` is
-renewed. `epoch` grows with each claim; every later change names it, so whoever lost a row to
-another worker changes nothing (invariant I3).
+A worker claims rows in its own name (`owner`); its lease lasts as long as it renews its row in
+`workers`. Each claim increments `epoch`, and every later change names that epoch, so a worker that
+lost a row to another worker changes nothing (invariant I3).
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,17 +27,17 @@ from ums.mail.reply_classifier import HARD, SOFT
 
 FIRST_STEP = 75 * clock.SECOND  # reliability.md 4.2
 CLAIMING = 7_726_193_345
-"""The lock that claims share, and that whoever halts a message takes alone."""
+"""Lock that claims take shared and that the halt of a message takes exclusively."""
 
 _READY = Statement(
     "SELECT s.id, p.priority FROM senders s"
     " CROSS JOIN (SELECT 1 AS priority UNION ALL SELECT 2 UNION ALL SELECT 3) p"
     " WHERE s.open AND (s.cooldown_until IS NULL OR s.cooldown_until <= :at)"
-    # Its caps (core.senders.quota_ledger).
+    # The sender's caps (core.senders.quota_ledger).
     " AND COALESCE(CASE p.priority WHEN 1 THEN s.urgent_cap_reached_until"
     " ELSE s.cap_reached_until END, 0)"
     " <= :at"
-    # A restored backup (core.maintenance.restore_guard) has to be confirmed first.
+    # No delivery is claimed until a restored backup is confirmed (core.maintenance.restore_guard).
     f" AND NOT EXISTS (SELECT 1 FROM meta WHERE name = '{HELD}')"
     " AND EXISTS (SELECT 1 FROM deliveries d WHERE d.sender_id = s.id"
     " AND d.priority = p.priority AND d.state IN ('queued', 'deferred') AND d.due_at <= :at)"

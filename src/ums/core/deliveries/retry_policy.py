@@ -1,4 +1,4 @@
-"""From the outcome of an attempt to the delivery's next state (reliability.md 4.1, 4.2)."""
+"""Retry policy: derives a delivery's next state from an outcome (reliability.md 4.1, 4.2)."""
 
 from msgspec import Struct
 
@@ -11,21 +11,21 @@ MIN_PAUSE = 30_000  # ms between two uncharged tries of one delivery
 FREE_TRIES = 5
 USED_UP = "connection_used_up"
 BROKEN = ("connection_lost", USED_UP, "server_closed", "protocol")
-"""Reasons that speak of the connection alone."""
+"""Reasons that concern only the connection."""
 _LATE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 
 
 class Rules(Struct, frozen=True):
-    """What a message says about its deliveries' retries."""
+    """Settings of a message for the retries of its deliveries."""
 
     on_unknown: str
     expires_at: int
     doubt_pause: int = FIRST_STEP  # ms from an unknown outcome to the second try
-    event_mask: int = 0  # what its callback is told (core.webhooks.outbox)
+    event_mask: int = 0  # events sent to its callback (core.webhooks.outbox)
 
 
 class Timing(Struct, frozen=True):
-    """When an attempt began and ended (ms)."""
+    """Start, end and duration of an attempt (ms)."""
 
     started_at: int
     ended_at: int
@@ -35,7 +35,7 @@ class Timing(Struct, frozen=True):
 def settle(
     claimed: Claimed, sender_id: int, outcome: Outcome, rules: Rules, timing: Timing
 ) -> Result:
-    """The result to store for `claimed` after this outcome."""
+    """Return the result to store for `claimed` after this outcome."""
     counted_tries = claimed.counted_tries + (outcome.charged or _wears_out(claimed, outcome))
     state, due, unknown_count = _next(claimed, outcome, rules, counted_tries, timing.ended_at)
     return Result(
@@ -53,17 +53,17 @@ def settle(
 
 
 def expired(claimed: Claimed, now: int, event_mask: int = 0) -> Result:
-    """The result of a delivery whose message's lifetime ended before it could be tried."""
+    """Return the result of a delivery whose message expired before an attempt could be made."""
     return _untried(claimed, DeliveryState.EXPIRED, "expired", now, event_mask)
 
 
 def unsendable(claimed: Claimed, reason: str, now: int, event_mask: int = 0) -> Result:
-    """The result of a delivery that no server can be offered (its mail cannot be built)."""
+    """Return the result of a delivery that cannot be sent because its mail cannot be built."""
     return _untried(claimed, DeliveryState.FAILED, reason, now, event_mask)
 
 
 def paced(claimed: Claimed, due: int, rules: Rules) -> Result:
-    """The result of a delivery that has to wait for its turn with the recipient's domain."""
+    """Return the result of a delivery that the throttle of the recipient's domain postpones."""
     state = DeliveryState.DEFERRED if claimed.tries else DeliveryState.QUEUED
     return _untried(claimed, state, "domain_rate", min(due, rules.expires_at), rules.event_mask)
 
@@ -86,9 +86,11 @@ def _untried(
 
 
 def defect(stage: Stage) -> Outcome:
-    """What follows from an error that nobody thought of (the log tells which): at the dot nobody
-    knows, before it the delivery is tried again by its schedule, and without a session the sender
-    rests."""
+    """Return the outcome of an attempt that raised an unexpected exception (which is logged).
+
+    At the dot, the outcome is unknown. Before the dot, the delivery is retried by its schedule. If
+    no session was opened, the attempt is not charged and the sender gets a cooldown.
+    """
     verdict = Verdict.UNKNOWN if stage is Stage.DOT else Verdict.LATER
     opening = stage is Stage.CONNECT
     return Outcome(
@@ -101,8 +103,11 @@ def defect(stage: Stage) -> Outcome:
 
 
 def _wears_out(claimed: Claimed, outcome: Outcome) -> bool:
-    """Whether a free try is charged after all: a mail over which one connection after the other
-    breaks is the cause of it, and must not come back as often as it likes."""
+    """Return True if a free attempt is to be charged after all.
+
+    A mail that breaks one connection after another is itself the cause, and must not be retried
+    indefinitely.
+    """
     free = claimed.tries - claimed.counted_tries
     return outcome.reason in BROKEN and outcome.stage in _LATE and free >= FREE_TRIES
 
@@ -110,7 +115,7 @@ def _wears_out(claimed: Claimed, outcome: Outcome) -> bool:
 def _next(
     claimed: Claimed, outcome: Outcome, rules: Rules, counted_tries: int, now: int
 ) -> tuple[DeliveryState, int, int]:
-    """(state, due, unknown_count)"""
+    """Return (state, due time in ms, unknown_count)."""
     if outcome.verdict is Verdict.SENT:
         return DeliveryState.SENT, now, claimed.unknown_count
     if outcome.verdict is Verdict.REFUSED:
@@ -122,7 +127,7 @@ def _next(
         return DeliveryState.UNKNOWN, now, claimed.unknown_count
     delay = _delay(outcome, counted_tries, free=counted_tries == claimed.counted_tries)
     if delay is None:
-        # The short schedules end before the message's life does, and their end is a failure.
+        # The short schedules end before the message's lifetime, and their end is a failure.
         ended = (
             DeliveryState.EXPIRED if outcome.schedule is Schedule.USUAL else DeliveryState.FAILED
         )
@@ -135,8 +140,8 @@ def _next(
 def _delay(outcome: Outcome, counted_tries: int, *, free: bool) -> int | None:
     hint = outcome.wait or 0
     if free:
-        # The sender's rest decides when it goes on; the pause only keeps one bad delivery
-        # from being tried without end.
+        # The sender's cooldown decides when sending continues; the pause only prevents endless
+        # attempts of one bad delivery.
         return MIN_PAUSE if outcome.scope is Scope.SENDER else max(hint, MIN_PAUSE)
     delay = retry_delay(counted_tries, outcome.schedule)
     return None if delay is None else max(hint, delay)
@@ -153,6 +158,6 @@ def _attempt(sender_id: int, outcome: Outcome, timing: Timing) -> Attempt:
         reason=outcome.reason,
         code=reply.code,
         enhanced=reply.enhanced,
-        # PostgreSQL takes no NUL in a text; replies are hostile input.
+        # PostgreSQL does not accept NUL in text, and replies are hostile input.
         reply=reply.text.replace("\x00", "")[:1000],
     )

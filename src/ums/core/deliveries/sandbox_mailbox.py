@@ -17,7 +17,7 @@ _HEAD = (mails.c.id, *_ROUTE, mails.c.subject, mails.c.size)
 
 
 class Caught(Struct, frozen=True):
-    """One mail the sandbox received."""
+    """A mail that the sandbox received."""
 
     id: int
     received_at: int
@@ -36,8 +36,10 @@ async def keep(
     limit: int,
     delivery_id: int | None = None,
 ) -> None:
-    """Store a mail, for those to see who work for its delivery's channel; of more than `limit` the
-    oldest go."""
+    """Store a mail, visible to operators of its delivery's channel.
+
+    Only the newest `limit` mails are kept.
+    """
     row = {
         "received_at": clock.now(),
         "mail_from": mail_from,
@@ -62,8 +64,10 @@ async def _channel(tx: Tx, delivery_id: int | None) -> int | None:
 async def recent(
     tx: Tx, channels: frozenset[int] | None, *, before: int | None = None, limit: int = 50
 ) -> list[Caught]:
-    """The newest mails of these channels (ids; None: of all, and those of none) first; `before` an
-    id for the next page."""
+    """Return mails of these channels (ids; None: all mails, also without a channel), newest first.
+
+    `before` is the last id of the previous page.
+    """
     query = select(*_HEAD).where(_of(channels)).order_by(mails.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(mails.c.id < before)
@@ -71,14 +75,14 @@ async def recent(
 
 
 async def source(tx: Tx, channels: frozenset[int] | None, id: int) -> tuple[Caught, bytes] | None:
-    """A mail of one of these channels, with its source as it came over the wire."""
+    """Return a mail of these channels and its source as received, or None if there is none."""
     mine = (mails.c.id == id) & _of(channels)
     row = await tx.first(select(*_HEAD, mails.c.source).where(mine))
     return None if row is None else (Caught(*row[:-1]), bytes(row[-1]))
 
 
 def message_id(source: bytes) -> str:
-    """The Message-ID of a mail, "" where there is none to read."""
+    """Return the Message-ID of a mail, or "" if it has none that can be read."""
     return _header(source, "Message-ID")
 
 
@@ -93,7 +97,7 @@ def _subject(source: bytes) -> str:
 def _header(source: bytes, name: str) -> str:
     try:
         found = BytesHeaderParser(policy=policy.default).parsebytes(source)[name]
-    except Exception:  # the parser gives up on some hostile headers; the mail is kept all the same
+    except Exception:  # the parser fails on some hostile headers; the mail is stored anyway
         return ""
-    # PostgreSQL takes no NUL in a text.
+    # PostgreSQL does not accept NUL in text.
     return "" if found is None else str(found).replace("\x00", "")

@@ -1,7 +1,8 @@
-"""Mailboxes that are full again and again (reliability.md 4.5).
+"""Repeated soft bounces of full mailboxes (reliability.md 4.5).
 
-Whoever could not be reached so with five messages, in a week or more and with none taken between,
-is not written to for 30 days; and again after the next one that finds the mailbox full.
+An address is suppressed for 30 days after five messages found its mailbox full, over a week or
+more and with no message accepted in between. After that, each further message that finds the
+mailbox full suppresses it again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from ums.db import Statement, Tx, rows_json
 
 TIMES: Final = 5  # messages
 SPAN: Final = 7 * clock.DAY  # from the first of them to the last, at least
-KEPT: Final = 90 * clock.DAY  # without another
+KEPT: Final = 90 * clock.DAY  # after the last soft bounce
 
 _COUNT = Statement(
     "INSERT INTO full_mailboxes (channel_id, address, count, first_at, last_at, message_id)"
@@ -24,7 +25,7 @@ _COUNT = Statement(
     " JOIN messages m ON m.id = d.message_id WHERE true ORDER BY m.channel_id, d.address, m.id"
     " ON CONFLICT (channel_id, address) DO UPDATE SET count = full_mailboxes.count + 1,"
     " last_at = excluded.last_at, message_id = excluded.message_id"
-    # A delivery that is sent again is of the same message.
+    # A resent delivery belongs to the same message and is not counted again.
     " WHERE full_mailboxes.message_id <> excluded.message_id"
 )
 _DUE = Statement(
@@ -40,8 +41,10 @@ _TAKEN = Statement(
 
 
 async def count(tx: Tx, deliveries: Sequence[int]) -> set[int]:
-    """Count these deliveries (ids), which ended at a full mailbox; those whose addresses are
-    written to no more."""
+    """Count these deliveries (ids), which failed because of a full mailbox.
+
+    Return the ids of those whose address is now due to be suppressed.
+    """
     at = clock.now()
     for id in sorted(deliveries):  # one by one: two of them may be for the same address
         await tx.run(_COUNT, {"r": rows_json([(id,)]), "at": at})
@@ -51,11 +54,11 @@ async def count(tx: Tx, deliveries: Sequence[int]) -> set[int]:
 
 
 async def empty(tx: Tx, taken: Iterable[tuple[int, str]]) -> None:
-    """Servers took mails of these messages (ids) for these addresses: there is room again."""
+    """Reset the count of addresses that accepted a mail, given as (message id, address)."""
     if await tx.first(select(table.c.address).limit(1)) is not None:
         await tx.run(_TAKEN, {"r": rows_json(sorted(taken))})
 
 
 async def forget(tx: Tx) -> None:
-    """Drop what was not full for long."""
+    """Delete the counts of addresses without a soft bounce for KEPT."""
     await tx.run(delete(table).where(table.c.last_at <= clock.now() - KEPT))
