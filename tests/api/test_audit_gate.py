@@ -77,7 +77,7 @@ async def test_every_writing_verb_leaves_a_trace(
     async def run(*_: object) -> object:
         return {}
 
-    async def prepared(*_: object) -> tuple[Verb, Nothing]:
+    def prepared(*_: object) -> tuple[Verb, Nothing]:
         return Verb(Nothing, run), Nothing()
 
     monkeypatch.setattr(verbs, "_prepared", prepared)

@@ -66,7 +66,7 @@ async def test_conditions_that_cannot_be(shared: Door, admin: Token) -> None:
         assert answer.told == (400, 4004, "bad_conditions")
         assert answer.body["field"].startswith("conditions")
     answer = await shared.post("/api/segments", {"name": " x", "conditions": {}}, admin)
-    assert answer.told == (400, 4004, "bad_value")
+    assert answer.told == (400, 4004, "misfit")
 
 
 # -- materials --------------------------------------------------------------------------------

@@ -110,7 +110,9 @@ def sender_create_webhook(
 @sender.command("rotate")
 def sender_rotate(
     code: str,
-    overlap_hours: Annotated[float, typer.Option(help="So long the old one signs as well.")] = 24.0,
+    overlap_hours: Annotated[
+        float, typer.Option(help="So long the old one signs as well.", min=0, max=8760)
+    ] = 24.0,
     json: AsJson = False,
 ) -> None:
     """Give a webhook sender a new signing secret, which is shown once."""
