@@ -15,6 +15,7 @@ from ums.core.deliveries.expansion import expand
 from ums.core.imports import runner
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
+from ums.core.messages.requests import parse
 
 ROWS = 100_000
 MILLION = 1_000_000
@@ -87,7 +88,7 @@ async def expand_all(
     async with open_system(settings) as system:
         channel = (await system.directory.now()).channels[channelkey]
         body = b'{"msg_email": [{"subject": "Benchmark", "text": "Hello"}]}'
-        await Intake(system).accept(channel, body, broadcast=True)
+        await Intake(system).accept(channel, parse(body, broadcast=True), body)
         watch = Watch()
         while await expand(system.database):
             pass

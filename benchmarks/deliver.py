@@ -15,6 +15,7 @@ from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
 from ums.core.maintenance.startup import open_system
 from ums.core.messages.intake import Intake
+from ums.core.messages.requests import parse
 from ums.db import Statement
 from ums.engine.worker import running
 
@@ -124,7 +125,8 @@ async def _put_in(system: AppContext, channelkey: str, size: int) -> None:
     channel = (await system.directory.now()).channels[channelkey]
     text = "<p>" + "The same line for everybody, 每个人都一样。 " * (size // 60) + "</p>"
     body = {"msg_email": [{"subject": "Benchmark", "text": text}]}
-    await Intake(system).accept(channel, json.dumps(body).encode(), broadcast=True)
+    raw = json.dumps(body).encode()
+    await Intake(system).accept(channel, parse(raw, broadcast=True), raw)
     while await expand(system.database):
         pass
 

@@ -16,6 +16,7 @@ from support.fakes import SmtpServer
 from support.flow import Flow, open_flow
 from ums.core.context.app_context import AppContext
 from ums.core.deliveries.expansion import expand
+from ums.core.messages.template_requests import parse
 from ums.core.reporting import reports
 from ums.core.tables import deliveries
 from ums.core.templates import store
@@ -53,7 +54,7 @@ async def template(flow: Flow, *sources: str | None, **defaults: Any) -> int:
 async def accept(flow: Flow, id: int, *, broadcast: bool = False, **body: Any) -> str:
     raw = json.dumps({"template_id": id, **body}).encode()
     channel = await flow.channel()
-    return (await flow.intake.accept_template(channel, raw, broadcast=broadcast)).msgid
+    return (await flow.intake.accept(channel, parse(raw, broadcast=broadcast), raw)).msgid
 
 
 async def people(flow: Flow) -> None:

@@ -18,6 +18,7 @@ from support.receiver import Receiver, hang, receiving, reset
 from ums import clock, trust
 from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
+from ums.core.messages.template_requests import parse
 from ums.core.senders import connection_test, routing, senders, webhook_senders
 from ums.core.senders.senders import SenderInfo
 from ums.core.senders.webhook_senders import NewWebhookSender
@@ -89,7 +90,7 @@ async def test_a_template_is_rendered_for_each_recipient(system: AppContext) -> 
             "template_para": {"n": '你 "x" <y>'},
         }
         raw = json.dumps(asked).encode()
-        await flow.intake.accept_template(channel, raw, broadcast=False)
+        await flow.intake.accept(channel, parse(raw, broadcast=False), raw)
         await receiver.until_asked(2)
     for asked in receiver.posts:
         body = json.loads(asked.body)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from support.flow import accept_body
 from ums import clock
 from ums.config import Settings
 from ums.core.channels import channels
@@ -54,14 +55,14 @@ async def fill(
             await _users(system, broadcast)
             bulk = await channel(system, "bulk", port, caps)
             found = await _found(system, bulk.key)
-            await intake.accept(found, _BROADCAST, broadcast=True)
+            await accept_body(intake, found, _BROADCAST, broadcast=True)
         if single:
             own = await channel(system, "single", port, caps)
             found = await _found(system, own.key)
             for first in range(0, single, PER_MESSAGE):
                 some = range(first, min(first + PER_MESSAGE, single))
                 body = request([f"a{n}@direct.example" for n in some])
-                await intake.accept(found, json.dumps(body).encode(), broadcast=False)
+                await accept_body(intake, found, json.dumps(body).encode(), broadcast=False)
 
 
 async def account(settings: Settings, port: int, name: str = "single") -> Account:

@@ -21,13 +21,28 @@ from support.fakes import SmtpServer
 from ums.core.channels import channels
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
-from ums.core.messages.intake import Intake
+from ums.core.messages.intake import Accepted, Intake
+from ums.core.messages.requests import parse
 from ums.core.senders import senders
 from ums.core.senders.senders import NewSender
 from ums.core.tables import attempts, deliveries, messages
 from ums.core.tables import senders as sender_table
 from ums.core.tables.states import FINAL
 from ums.core.users import users
+
+
+async def accept_body(
+    intake: Intake,
+    channel: Channel,
+    body: bytes,
+    *,
+    broadcast: bool,
+    key: str | None = None,
+    origin: str = "v1",
+) -> Accepted:
+    """Accept a body of `/v1/sent` or `/v1/broadcast`, as the route does."""
+    asked, where = parse(body, broadcast=broadcast), b"broadcast\n" if broadcast else b"sent\n"
+    return await intake.accept(channel, asked, where + body, key=key, origin=origin)
 
 
 async def until(check: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
@@ -82,7 +97,7 @@ class Flow:
         content = {"subject": "Hello 你好", "text": "<p>Body</p>"}
         body.setdefault("msg_email", [content])
         raw = json.dumps(body).encode()
-        accepted = await self.intake.accept(await self.channel(), raw, broadcast=broadcast)
+        accepted = await accept_body(self.intake, await self.channel(), raw, broadcast=broadcast)
         return accepted.msgid
 
     async def send(self, *addresses: str, priority: int = 2, **body: Any) -> str:

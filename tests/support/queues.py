@@ -33,7 +33,7 @@ async def take(flow: Flow, *, broadcast: bool = False, **changes: Any) -> str:
         body["aud_email"] = [{"data": ["a@x.cn"]}]
     raw = json.dumps(body).encode()
     request = msgspec.structs.replace(parse(raw, broadcast=broadcast), **changes)
-    return (await flow.intake.take(await flow.channel(), request, raw, origin="api")).msgid
+    return (await flow.intake.accept(await flow.channel(), request, raw, origin="api")).msgid
 
 
 async def claim(flow: Flow, limit: int = 100, owner: str = "me") -> list[Claimed]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from support.flow import Flow, open_flow
+from support.flow import Flow, accept_body, open_flow
 from support.ruling import rule
 from ums import clock
 from ums.core.channels import broadcast_quota, channels
@@ -33,7 +33,7 @@ async def broadcast(flow: Flow, key: str | None = None, intake: Intake | None = 
     """The msgid of an accepted broadcast, or the reason it is refused for."""
     try:
         taking = intake or flow.intake
-        accepted = await taking.accept(await flow.channel(), BODY, broadcast=True, key=key)
+        accepted = await accept_body(taking, await flow.channel(), BODY, broadcast=True, key=key)
     except Refused as error:
         return {(1015029, "broadcast_quota"): "broadcast_quota"}[error.code, error.reason]
     return accepted.msgid
@@ -109,7 +109,7 @@ async def test_a_refused_request_leaves_no_key_behind(
 ) -> None:
     await rule(flow.system, "1234", broadcasts_per_day=1)
     # Nobody sees that the quota is used up before the commit, as when processes race.
-    monkeypatch.setattr(broadcast_quota, "check", _looks_free)
+    monkeypatch.setattr(broadcast_quota, "used", _looks_free)
     answers = await asyncio.gather(*(broadcast(flow, f"k{i}") for i in range(6)))
     assert sorted(answers).count("broadcast_quota") == 5
     assert (await count(flow, messages), await count(flow, idempotency)) == (1, 1)
@@ -119,7 +119,8 @@ async def test_a_refused_request_leaves_no_key_behind(
     assert await count(flow, messages) == 2
 
 
-async def _looks_free(_system: AppContext, _quota: broadcast_quota.Quota) -> None: ...
+async def _looks_free(_system: AppContext, _quota: broadcast_quota.Quota) -> int:
+    return 0
 
 
 async def test_a_day_is_the_channels_own(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:

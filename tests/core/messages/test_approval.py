@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from support.flow import Flow, open_flow
+from support.flow import Flow, accept_body, open_flow
 from support.ruling import rule
 from ums import clock
 from ums.core.channels import channels
@@ -156,10 +156,10 @@ async def test_a_channel_sees_its_own(flow: Flow) -> None:
 async def test_who_sends_at_the_machine_needs_no_leave(flow: Flow) -> None:
     raw = b'{"aud_email":[{"data":["a@x.cn"]}],"msg_email":[{"subject":"s","text":"t"}]}'
     channel = await flow.channel()
-    accepted = await flow.intake.accept(channel, raw, broadcast=False, origin="cli")
+    accepted = await accept_body(flow.intake, channel, raw, broadcast=False, origin="cli")
     assert await expanded(flow, accepted.msgid) == [("queued", "")]
     with pytest.raises(Refused):
-        await flow.intake.accept(channel, raw, broadcast=False, origin="api")
+        await accept_body(flow.intake, channel, raw, broadcast=False, origin="api")
 
 
 async def test_without_the_rule_an_owner_is_anyone(flow: Flow) -> None:

@@ -47,7 +47,7 @@ async def flow(system: AppContext) -> Flow:
 async def became(flow: Flow, content: MessageRequest) -> Reach:
     """What becomes of the message in truth."""
     channel = await flow.channel()
-    accepted = await flow.intake.send(channel, content)
+    accepted = await flow.intake.accept(channel, content, b"", origin="api")
     while await expand(flow.system.database):
         pass
     async with flow.system.database.read() as tx:

@@ -45,7 +45,7 @@ async def by_hand(flow: Flow, actor: str, count: int = 1, origin: str = "console
 async def send(flow: Flow, actor: str, to: dict[str, Any], origin: str = "console") -> str:
     asked = msgspec.convert({**to, "subject": "s", "text": "t"}, MessageRequest)
     with audit_log.acting(actor):
-        accepted = await flow.intake.send(await flow.channel(), asked, origin=origin)
+        accepted = await flow.intake.accept(await flow.channel(), asked, b"", origin=origin)
     return accepted.msgid
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from support.flow import Flow, open_flow
+from support.flow import Flow, accept_body, open_flow
 from ums import clock
 from ums.core.channels import channels
 from ums.core.common.idempotency import KEY_LIFE
@@ -90,7 +90,10 @@ async def test_a_closed_channel_and_one_without_sender_are_refused(flow: Flow) -
 async def test_many_at_once_each_get_their_own(flow: Flow) -> None:
     channel = await flow.channel()
     answers = await asyncio.gather(
-        *(flow.intake.accept(channel, body(f"n{i}@x.cn"), broadcast=False) for i in range(300))
+        *(
+            accept_body(flow.intake, channel, body(f"n{i}@x.cn"), broadcast=False)
+            for i in range(300)
+        )
     )
     assert len({answer.msgid for answer in answers}) == 300
     for number in (0, 150, 299):
@@ -100,7 +103,8 @@ async def test_many_at_once_each_get_their_own(flow: Flow) -> None:
 async def test_a_request_whose_caller_left_is_whole_or_not_there(flow: Flow) -> None:
     channel = await flow.channel()
     tasks = [
-        asyncio.create_task(flow.intake.accept(channel, body(), broadcast=False)) for _ in range(40)
+        asyncio.create_task(accept_body(flow.intake, channel, body(), broadcast=False))
+        for _ in range(40)
     ]
     for turn, task in enumerate(tasks):
         if turn % 4 == 0:
@@ -119,7 +123,7 @@ async def test_a_key_makes_one_message_however_often_it_comes(flow: Flow) -> Non
     others = Intake(flow.system)  # as another process would have
     answers = await asyncio.gather(
         *(
-            intake.accept(channel, body(), broadcast=False, key="order-1")
+            accept_body(intake, channel, body(), broadcast=False, key="order-1")
             for intake in (flow.intake, others) * 25
         )
     )
@@ -131,7 +135,7 @@ async def test_a_key_belongs_to_its_body_its_path_and_its_channel(flow: Flow) ->
     channel = await flow.channel()
 
     async def accept(raw: bytes, *, broadcast: bool = False) -> str:
-        answer = await flow.intake.accept(channel, raw, broadcast=broadcast, key="k")
+        answer = await accept_body(flow.intake, channel, raw, broadcast=broadcast, key="k")
         return answer.msgid
 
     first = await accept(body())
@@ -142,34 +146,34 @@ async def test_a_key_belongs_to_its_body_its_path_and_its_channel(flow: Flow) ->
     await channels.create(flow.system, "Other", "other")
     await senders.authorise(flow.system, "main", "other")
     theirs = await Flow(flow.system, "other").channel()
-    again = await flow.intake.accept(theirs, body(), broadcast=False, key="k")
+    again = await accept_body(flow.intake, theirs, body(), broadcast=False, key="k")
     assert again.msgid != first
     assert await stored(flow) == 2
 
 
 async def test_a_key_is_forgotten_after_a_day(flow: Flow) -> None:
     channel = await flow.channel()
-    first = await flow.intake.accept(channel, body(), broadcast=False, key="k")
+    first = await accept_body(flow.intake, channel, body(), broadcast=False, key="k")
     async with flow.system.database.write() as tx:
         old = clock.now() - KEY_LIFE - 1_000
         await tx.run(idempotency.update().values(created_at=old))
-    second = await flow.intake.accept(channel, body("other@x.cn"), broadcast=False, key="k")
+    second = await accept_body(flow.intake, channel, body("other@x.cn"), broadcast=False, key="k")
     assert second.msgid != first.msgid
-    third = await flow.intake.accept(channel, body("other@x.cn"), broadcast=False, key="k")
+    third = await accept_body(flow.intake, channel, body("other@x.cn"), broadcast=False, key="k")
     assert third.msgid == second.msgid
 
 
 async def test_keys_are_checked(flow: Flow) -> None:
     for key in ["", "a b", "x" * 256, "键", "a\n"]:
         with pytest.raises(Invalid) as caught:
-            await flow.intake.accept(await flow.channel(), body(), broadcast=False, key=key)
+            await accept_body(flow.intake, await flow.channel(), body(), broadcast=False, key=key)
         assert caught.value.reason == "idempotency_key"
 
 
 async def test_sendno_is_echoed(flow: Flow) -> None:
     channel = await flow.channel()
     raw = body(option={"sendno": 123456789012345678})
-    answer = await flow.intake.accept(channel, raw, broadcast=False)
+    answer = await accept_body(flow.intake, channel, raw, broadcast=False)
     assert answer.sendno == "123456789012345678"
 
 

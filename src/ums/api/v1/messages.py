@@ -5,6 +5,7 @@ from litestar import Response, post
 from ums.api.authentication import channel_of
 from ums.api.responses import Call, answer, body_of, intake_of
 from ums.core.messages.intake import Accepted
+from ums.core.messages.requests import parse
 
 
 @post("/v1/sent", status_code=200)
@@ -24,8 +25,8 @@ async def _accept(request: Call, *, broadcast: bool) -> Response[bytes]:
     channel = await channel_of(request)
     body = await body_of(request)
     key = request.headers.get("idempotency-key")
-    accepted = await intake_of(request).accept(channel, body, broadcast=broadcast, key=key)
-    return answer(told(accepted))
+    asked, where = parse(body, broadcast=broadcast), b"broadcast\n" if broadcast else b"sent\n"
+    return answer(told(await intake_of(request).accept(channel, asked, where + body, key=key)))
 
 
 def told(accepted: Accepted) -> dict[str, object]:

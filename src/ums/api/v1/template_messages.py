@@ -5,6 +5,7 @@ from litestar import Response, post
 from ums.api.authentication import channel_of
 from ums.api.responses import Call, answer, body_of, intake_of
 from ums.api.v1.messages import told
+from ums.core.messages.template_requests import parse
 
 
 @post("/v1/template/sent", status_code=200)
@@ -23,8 +24,9 @@ async def _accept(request: Call, *, broadcast: bool) -> Response[bytes]:
     channel = await channel_of(request)
     body = await body_of(request)
     key = request.headers.get("idempotency-key")
-    intake = intake_of(request)
-    return answer(told(await intake.accept_template(channel, body, broadcast=broadcast, key=key)))
+    asked = parse(body, broadcast=broadcast)
+    where = b"template/broadcast\n" if broadcast else b"template/sent\n"
+    return answer(told(await intake_of(request).accept(channel, asked, where + body, key=key)))
 
 
 handlers = [template_sent, template_broadcast]

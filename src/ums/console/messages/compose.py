@@ -15,9 +15,11 @@ from ums.console.messages.submission import EMPTY, FIELDS, read, typed
 from ums.console.rendering import AnyRequest, go, page
 from ums.console.sandbox.mail_csp import HTML_HEADERS
 from ums.core.audit import audit_log
+from ums.core.common.field_errors import ErrorList
 from ums.core.context.directory import Channel
 from ums.core.identity.principals import Principal
 from ums.core.messages import approval, compose, drafts, template_preview
+from ums.core.messages.acceptance_checks import look_up, policy_errors
 from ums.core.messages.audience_preview import reach
 from ums.core.messages.drafts import Draft
 from ums.core.messages.new_message import MessageRequest, Recipient
@@ -141,21 +143,25 @@ async def _check(
     status: int = 200,
     problem: str = "",
 ) -> Response[str]:
-    """`problem`: why it could not be sent just now."""
+    """All that keeps it from being sent is told before it is; `problem`: why it could not be sent
+    just now."""
     channel, counted, ahead = _channel(visitor.caller, draft), None, None
     second = False  # whether another person has to approve it
     userid = request.query_params.get("userid", "").strip()
-    sender = visitor.caller.snapshot.sender_for(channel, draft.content.sender or "")
-    try:
+    sender, errors = None, ErrorList()
+    with errors.collecting():
         asked = await compose.request_of(system, channel, draft.content)
-        second = approval.is_needed(channel, "console", asked.audience)
-        check_times(asked, clock.now())
+        facts, _ = await look_up(system, channel, asked, origin="console")
+        sender, second = facts.sender, facts.approval_needed
+        errors += policy_errors(facts)
+        with errors.collecting():
+            check_times(asked, clock.now())
         counted = await reach(system, channel, asked)
         if sender is not None:
             async with system.database.read() as tx:
                 ahead = await estimate(tx, channel, sender.code, asked, counted.goes)
-    except UmsError as error:
-        problem = problem or refused(request, {}, error).trouble
+    if errors and not problem:
+        problem = refused(request, {}, errors[0], others=errors[1:]).trouble
     seen, form_user = await _seen(request, system, channel, draft.content, userid)
     return page(
         request,
@@ -227,7 +233,8 @@ async def test(
     to = ((await lists(request)).get("to") or [""])[-1].strip()
     try:
         trial = _trial(draft.content, to)
-        accepted = await intake.send(channel, trial, origin="console")
+        fingerprint = compose.fingerprint(trial)
+        accepted = await intake.accept(channel, trial, fingerprint, origin="console")
     except UmsError as error:
         error.values["field"] = "to"
         form = refused(request, {"to": to}, error)
@@ -257,7 +264,10 @@ async def send(
     channel = _channel(visitor.caller, draft)
     key = f"draft:{draft.id}"
     try:
-        accepted = await intake.send(channel, draft.content, key=key, origin="console")
+        fingerprint = compose.fingerprint(draft.content)
+        accepted = await intake.accept(
+            channel, draft.content, fingerprint, key=key, origin="console"
+        )
     except UmsError as error:
         told = refused(request, {}, error).trouble
         return await _check(

@@ -43,13 +43,11 @@ def quota_of(channel: Channel, *, broadcast: bool) -> Quota | None:
     return Quota(channel.id, today(channel.rules, clock.now()), limit)
 
 
-async def check(system: AppContext, quota: Quota) -> None:
-    """Raises Refused (1015029) where the quota is used up already; `take` says it for certain."""
+async def used(system: AppContext, quota: Quota) -> int:
+    """Count the broadcasts of the quota's day so far; whether one more fits, `take` decides."""
     mine = (broadcast_usage.c.channel_id == quota.channel_id) & (broadcast_usage.c.day == quota.day)
     async with system.database.read() as tx:
-        used = await tx.value(select(broadcast_usage.c.broadcasts).where(mine)) or 0
-    if used >= quota.limit:
-        raise Refused("broadcast_quota", limit=quota.limit)
+        return int(await tx.value(select(broadcast_usage.c.broadcasts).where(mine)) or 0)
 
 
 async def take(tx: Tx, quotas: Iterable[Quota]) -> None:

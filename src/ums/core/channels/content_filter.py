@@ -21,7 +21,7 @@ from ums.core.common.sorting import Order
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.tables import blocked_words
-from ums.errors import Conflict, Invalid, NotFound, Refused
+from ums.errors import Conflict, Invalid, NotFound
 
 WordOrder = Literal["created_at", "-created_at", "word", "-word"]
 _ORDER = Order(blocked_words.c.id, (blocked_words.c.word,))
@@ -114,24 +114,21 @@ async def list_words(
     return cut(rows, limit, shown, _ORDER.place(sort))
 
 
-async def check_words(system: AppContext, channel: Channel, texts: Iterable[str]) -> None:
-    """Raises Refused (1015034) naming a word that `channel` must not use and one of `texts` has.
+async def find_word(system: AppContext, channel: Channel, texts: Iterable[str]) -> str | None:
+    """Return a word that `channel` must not use and one of `texts` has (1015034).
 
     What HTML says is looked through as well as how it is written, so that no tag or entity hides
     a word.
     """
     if not channel.rules.word_filter:
-        return
+        return None
     lexicon = await system.shared(BlockedWords).now((await system.directory.now()).revision)
     if not lexicon.applies_to(channel.id):
-        return
+        return None
     given = [text for text in texts if text]
     if sum(map(len, given)) > IN_THREAD:
-        found = await asyncio.to_thread(lexicon.search, channel.id, given)
-    else:
-        found = lexicon.search(channel.id, given)
-    if found is not None:
-        raise Refused("sensitive_word", word=found)
+        return await asyncio.to_thread(lexicon.search, channel.id, given)
+    return lexicon.search(channel.id, given)
 
 
 def _checked(word: str) -> str:

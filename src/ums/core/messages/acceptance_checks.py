@@ -15,7 +15,8 @@ from ums.core.audit import audit_log
 from ums.core.channels import access_lists, broadcast_quota, quiet_hours, strategies
 from ums.core.channels.broadcast_quota import Quota
 from ums.core.channels.channels import check_channel
-from ums.core.channels.content_filter import check_words
+from ums.core.channels.content_filter import find_word
+from ums.core.common.field_errors import ErrorList, all_awaited
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel, Sender
 from ums.core.messages import approval
@@ -24,7 +25,7 @@ from ums.core.messages.requests import SendRequest
 from ums.core.tables.states import Halt
 from ums.core.users import segments
 from ums.core.webhooks.outbox import wanted
-from ums.errors import Invalid, Refused
+from ums.errors import Invalid, Refused, UmsError
 
 _NOBODY = Asking()
 
@@ -40,32 +41,84 @@ class Admission(Struct, frozen=True):
     failover_allowed: bool = True  # any sender of the channel's route may carry it
 
 
+class PolicyFacts(Struct, frozen=True):
+    """All that the policy of a channel is checked against, looked up once."""
+
+    channel: Channel
+    sender: Sender | None
+    approval_needed: bool
+    unapproved: UmsError | None  # the request lacks what an approval asks for
+    unknown: list[UmsError]  # lists, a strategy, a segment that it names and that are not there
+    blocked_word: str | None
+    quota: Quota | None
+    quota_used: int
+
+
+def policy_errors(facts: PolicyFacts) -> list[UmsError]:
+    """All that keeps a request from becoming a message, in the order of the module's docstring."""
+    found: list[UmsError | None] = [
+        None if facts.channel.open else Refused("channel_closed"),
+        Refused("no_sender") if facts.sender is None else None,
+        facts.unapproved,
+        *facts.unknown,
+        Refused("sensitive_word", word=facts.blocked_word) if facts.blocked_word else None,
+    ]
+    if facts.quota is not None and facts.quota_used >= facts.quota.limit:
+        found.append(Refused("broadcast_quota", limit=facts.quota.limit))
+    return [error for error in found if error is not None]
+
+
+async def look_up(
+    system: AppContext, channel: Channel, request: SendRequest, *, origin: str
+) -> tuple[PolicyFacts, Asking]:
+    """What `policy_errors` needs to know, and the operators behind the request."""
+    sender = (await system.directory.now()).sender_for(channel, request.instance)
+    needed, asking = approval.is_needed(channel, origin, request.audience), _NOBODY
+    lacks = ErrorList()
+    if needed:
+        with lacks.collecting():
+            async with system.database.read() as tx:
+                actor = audit_log.source().actor
+                asking = await approval.admit(tx, origin, request.option.owner, actor)
+    quota = broadcast_quota.quota_of(channel, broadcast=request.broadcast)
+    facts = PolicyFacts(
+        channel=channel,
+        sender=sender,
+        approval_needed=needed,
+        unapproved=lacks[0] if lacks else None,
+        unknown=await _unknown(system, channel, request),
+        blocked_word=await find_word(system, channel, texts_of(request)),
+        quota=quota,
+        quota_used=0 if quota is None else await broadcast_quota.used(system, quota),
+    )
+    return facts, asking
+
+
 async def admit(
     system: AppContext, channel: Channel, request: SendRequest, *, origin: str = "v1"
 ) -> Admission:
-    """Raises Refused or Invalid for a request that the channel's rules do not let through."""
+    """Raises Refused or Invalid for a request that the channel's policy does not let through."""
     check_channel(channel)
-    sender = (await system.directory.now()).sender_for(channel, request.instance)
-    if sender is None:
-        raise Refused("no_sender")
-    halt, asking = "", _NOBODY
-    if approval.is_needed(channel, origin, request.audience):
-        halt = Halt.APPROVAL
-        async with system.database.read() as tx:
-            actor = audit_log.source().actor
-            asking = await approval.admit(tx, origin, request.option.owner, actor)
+    facts, asking = await look_up(system, channel, request, origin=origin)
+    errors = policy_errors(facts)
+    if facts.sender is None or errors:
+        raise errors[0]
     now = clock.now()
-    asked = max(now, request.starts_at)
     begins = quiet_hours.start(
-        channel.rules, asked, priority=request.priority, broadcast=request.broadcast
+        channel.rules,
+        max(now, request.starts_at),
+        priority=request.priority,
+        broadcast=request.broadcast,
     )
-    await _check_ids(system, channel, request)
-    await check_words(system, channel, texts_of(request))
-    quota = broadcast_quota.quota_of(channel, broadcast=request.broadcast)
-    if quota is not None:
-        await broadcast_quota.check(system, quota)
-    failover_allowed = request.instance != sender.code  # it asked for this one, and gets no other
-    return Admission(sender, begins if begins > now else 0, halt, asking, quota, failover_allowed)
+    return Admission(
+        facts.sender,
+        begins if begins > now else 0,
+        Halt.APPROVAL if facts.approval_needed else "",
+        asking,
+        facts.quota,
+        # Who asked for a sender gets no other.
+        failover_allowed=request.instance != facts.sender.code,
+    )
 
 
 async def telling(
@@ -92,19 +145,20 @@ def _address(channel: Channel, url: str | None) -> int | None:
     )
 
 
-async def _check_ids(system: AppContext, channel: Channel, request: SendRequest) -> None:
-    """What the request names must be there: lists, a strategy, a segment."""
+async def _unknown(system: AppContext, channel: Channel, request: SendRequest) -> list[UmsError]:
+    """What the request names and is not there: lists, a strategy, a segment."""
     black_id, white_id = request.option.black_id, request.option.white_id
     rule_id = 0 if request.audience.direct else request.rule_id
     segment = request.audience.segment
     if not (black_id or white_id or rule_id or segment is not None):
-        return
+        return []
     async with system.database.read() as tx:
-        await access_lists.admit(tx, channel, black_id, white_id)
+        checks = [access_lists.admit(tx, channel, black_id, white_id)]
         if rule_id:
-            await strategies.admit(tx, channel, rule_id)
+            checks.append(strategies.admit(tx, channel, rule_id))
         if segment is not None:
-            await segments.admit(tx, segment)
+            checks.append(segments.admit(tx, segment))
+        return await all_awaited(checks)
 
 
 def texts_of(request: SendRequest) -> Iterator[str]:

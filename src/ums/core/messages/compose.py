@@ -39,6 +39,11 @@ from ums.mail.custom_headers import CustomHeaders, Header, check_headers
 from ums.mail.mime.builder import BadContent, check_cid, check_subject
 
 
+def fingerprint(asked: MessageRequest) -> bytes:
+    """By which two requests with one Idempotency-Key are told apart."""
+    return b"outgoing\n" + msgspec.json.encode(asked)
+
+
 async def request_of(system: AppContext, channel: Channel, asked: MessageRequest) -> SendRequest:
     """The request, with its template's newest version. Raises Invalid, Refused."""
     if asked.block_list and asked.allow_list:

@@ -21,11 +21,11 @@ from ums.core.content.attachments import Attached, gather, material_ids
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages import compose, template_content
-from ums.core.messages import template_requests as templates
 from ums.core.messages.acceptance_checks import Admission, admit, telling
 from ums.core.messages.new_message import MessageRequest
-from ums.core.messages.requests import SendRequest, parse
+from ums.core.messages.requests import SendRequest
 from ums.core.messages.scheduling import check_times, expiry
+from ums.core.messages.template_requests import TemplateRequest
 from ums.core.tables import files
 from ums.core.tables.states import OnUnknown
 from ums.db import GroupCommit, Statement, Tx, rows_json, to_json
@@ -69,6 +69,10 @@ _KNOWN = Statement(
 )
 
 
+Command = SendRequest | TemplateRequest | MessageRequest
+"""What may be asked for: a body of /v1 that was read, one by template, or a message in full."""
+
+
 class Options(Struct, frozen=True, omit_defaults=True):
     """What the caller gave besides: echoed, or handed to callbacks."""
 
@@ -80,7 +84,6 @@ class Options(Struct, frozen=True, omit_defaults=True):
 class Draft(Struct):
     """A message on its way into the database."""
 
-    msgid: str
     channel_id: int
     channel: str  # its key
     admission: Admission
@@ -89,10 +92,11 @@ class Draft(Struct):
     origin: str
     callback_id: int | None
     event_mask: int
-    key: str | None
-    body_hash: str
     now: int
     by: audit_log.Acting  # who asked for it
+    msgid: str = ""
+    key: str | None = None  # the caller's Idempotency-Key
+    body_hash: str = ""
 
 
 class Accepted(Struct, frozen=True):
@@ -124,109 +128,56 @@ class Intake:
     async def accept(
         self,
         channel: Channel,
-        body: bytes,
-        *,
-        broadcast: bool,
-        key: str | None = None,
-        origin: str = "v1",
-    ) -> Accepted:
-        """Store the message that a body of `/v1/sent` or `/v1/broadcast` asks for."""
-        check_key(key)
-        check_channel(channel)
-        path = b"broadcast\n" if broadcast else b"sent\n"
-        request = parse(body, broadcast=broadcast)
-        return await self.take(channel, request, path + body, key=key, origin=origin)
-
-    async def accept_template(
-        self, channel: Channel, body: bytes, *, broadcast: bool, key: str | None = None
-    ) -> Accepted:
-        """Store the message that a body of `/v1/template/sent` or `.../broadcast` asks for."""
-        check_key(key)
-        check_channel(channel)
-        asked = templates.parse(body, broadcast=broadcast)
-        request = asked.request
-        fingerprint = (b"template/broadcast\n" if broadcast else b"template/sent\n") + body
-        # A repeated request stores nothing: its template may be closed by now.
-        if await self._known(channel, key, _hash(fingerprint)) is None:
-            request = await template_content.request_of(self._system, channel, asked)
-        return await self.take(channel, request, fingerprint, key=key)
-
-    async def send(
-        self,
-        channel: Channel,
-        asked: MessageRequest,
-        *,
-        key: str | None = None,
-        origin: str = "api",
-    ) -> Accepted:
-        """Store the message that is asked for in full."""
-        check_key(key)
-        check_channel(channel)
-        fingerprint = b"outgoing\n" + msgspec.json.encode(asked)
-        # A repeated request stores nothing: its template may be closed by now.
-        msgid = await self._known(channel, key, _hash(fingerprint))
-        if msgid is not None:
-            return Accepted(msgid, asked.sendno)
-        request = await compose.request_of(self._system, channel, asked)
-        return await self.take(channel, request, fingerprint, key=key, origin=origin)
-
-    async def take(
-        self,
-        channel: Channel,
-        request: SendRequest,
+        command: Command,
         fingerprint: bytes,
         *,
         key: str | None = None,
         origin: str = "v1",
     ) -> Accepted:
-        """Store the message that `request` asks for. Raises UmsError.
+        """Store the message that `command` asks for. Raises UmsError.
 
         `key` is the caller's Idempotency-Key: the same key with the same `fingerprint` (where it
-        was sent to, and its body) within 24 h gives the same answer and no second message.
+        was sent to, and its body) within 24 h gives the same answer and no second message, also
+        where the policy, a template or a file would no longer let it through.
         """
         check_key(key)
         body_hash = _hash(fingerprint) if key else ""
+        sendno = command.request.sendno if isinstance(command, TemplateRequest) else command.sendno
         try:
-            check_times(request, clock.now())
-            admission = await admit(self._system, channel, request, origin=origin)
-            callback_id, event_mask = await telling(self._system, channel, request)
+            draft = await self._draft(channel, command, origin)
         except UmsError:
-            # What was accepted once is answered as then, also where the rules say no by now.
             msgid = await self._known(channel, key, body_hash)
             if msgid is None:
                 raise
-            return Accepted(msgid, request.sendno)
-        draft = Draft(
-            msgid="",
+            return Accepted(msgid, sendno)
+        draft.key, draft.body_hash = key, body_hash
+        draft.msgid = self._ids.next(draft.now)
+        msgid = await self._group.submit(draft)
+        self._system.wake.set()
+        return Accepted(msgid, sendno)
+
+    async def _draft(self, channel: Channel, command: Command, origin: str) -> Draft:
+        """The message as it is to be stored, when everything lets it through."""
+        check_channel(channel)
+        request = await _resolve(self._system, channel, command)
+        check_times(request, clock.now())
+        admission = await admit(self._system, channel, request, origin=origin)
+        callback_id, event_mask = await telling(self._system, channel, request)
+        return Draft(
             channel_id=channel.id,
             channel=channel.key,
             admission=admission,
             request=request,
-            files=await self._files(channel, request, key, body_hash),
+            files=await gather(self._system, request.files) if request.files else [],
             origin=origin,
             callback_id=callback_id,
             event_mask=event_mask,
-            key=key,
-            body_hash=body_hash,
             now=clock.now(),
             by=audit_log.source(),
         )
-        draft.msgid = self._ids.next(draft.now)
-        msgid = await self._group.submit(draft)
-        self._system.wake.set()
-        return Accepted(msgid, request.sendno)
 
     async def drain(self) -> None:
         await self._group.drain()
-
-    async def _files(
-        self, channel: Channel, request: SendRequest, key: str | None, body_hash: str
-    ) -> list[Attached]:
-        if not request.files:
-            return []
-        if await self._known(channel, key, body_hash) is not None:
-            return []  # a repeated request: its files may be gone by now and are not needed
-        return await gather(self._system, request.files)
 
     async def _known(self, channel: Channel, key: str | None, body_hash: str) -> str | None:
         """The msgid that the same request was given before."""
@@ -239,6 +190,15 @@ class Intake:
         # A key about to end is taken for ended: the message might be stored after all.
         alive = row.created_at > clock.now() - KEY_LIFE + 10 * clock.MINUTE
         return str(row.msgid) if alive else None
+
+
+async def _resolve(system: AppContext, channel: Channel, command: Command) -> SendRequest:
+    """The request with its content: what a command names is looked up."""
+    if isinstance(command, TemplateRequest):
+        return await template_content.request_of(system, channel, command)
+    if isinstance(command, MessageRequest):
+        return await compose.request_of(system, channel, command)
+    return command
 
 
 def _hash(fingerprint: bytes) -> str:

@@ -10,7 +10,7 @@ from ums.core.content.message_content import Content
 from ums.core.context.app_context import AppContext
 from ums.core.context.directory import Channel
 from ums.core.messages.requests import SendRequest
-from ums.core.messages.template_requests import Asked
+from ums.core.messages.template_requests import TemplateRequest
 from ums.core.tables import templates
 from ums.core.templates.cache import Person, TemplateCache, Version
 from ums.core.templates.recipient_data import attributes_of
@@ -29,7 +29,7 @@ class Chosen(Struct, frozen=True):
     content: Content
 
 
-async def request_of(system: AppContext, channel: Channel, asked: Asked) -> SendRequest:
+async def request_of(system: AppContext, channel: Channel, asked: TemplateRequest) -> SendRequest:
     """The request with the template's newest version and its values. Raises Refused, Invalid."""
     chosen = await choose(system, channel, asked.template_id, asked.para, asked.request.audience)
     return msgspec.structs.replace(

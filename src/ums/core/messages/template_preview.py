@@ -104,7 +104,7 @@ async def send_test(
         option=Option(),
         callback=Callback(),
     )
-    return await intake.take(channel, request, secrets.token_bytes(8), origin=origin)
+    return await intake.accept(channel, request, secrets.token_bytes(8), origin=origin)
 
 
 async def errors_of_test(

@@ -21,7 +21,7 @@ class _Body(Asking):
 _decoder = decoder_of(_Body)
 
 
-class Asked(Struct, frozen=True):
+class TemplateRequest(Struct, frozen=True):
     """A request that passed every check which needs no database; its content is not chosen yet."""
 
     request: SendRequest
@@ -29,12 +29,12 @@ class Asked(Struct, frozen=True):
     para: dict[str, Any]
 
 
-def parse(body: bytes, *, broadcast: bool) -> Asked:
+def parse(body: bytes, *, broadcast: bool) -> TemplateRequest:
     """Read and check a request. Raises Invalid or Refused with the documented code."""
     given = decode(body, _decoder)
     _check_no_content(given)
     audience, instance = check_audience(given, broadcast=broadcast)
-    return Asked(
+    return TemplateRequest(
         request=make(given, audience, instance, Content("")),
         template_id=_template_id(given.template_id),
         para=check_para(given.template_para or {}, "template_para"),

@@ -46,15 +46,13 @@ class MessageList(Struct):
 async def _send(system: AppContext, intake: Intake, p: Send) -> object:
     channel = channels.find(await system.directory.fresh(), p.channel)
     body = msgspec.json.encode(p.body)
-    if p.at is None and p.deliver_by is None and p.on_unknown is None:
-        return await intake.accept(channel, body, broadcast=p.broadcast, key=p.key, origin="cli")
     request = msgspec.structs.replace(
         parse(body, broadcast=p.broadcast),
         starts_at=moment(p.at, "at") if p.at else 0,
         deliver_by=moment(p.deliver_by, "deliver_by") if p.deliver_by else None,
         on_unknown=p.on_unknown,
     )
-    return await intake.take(channel, request, msgspec.json.encode(p), key=p.key, origin="cli")
+    return await intake.accept(channel, request, msgspec.json.encode(p), key=p.key, origin="cli")
 
 
 async def _message_list(system: AppContext, _: Intake, p: MessageList) -> object:

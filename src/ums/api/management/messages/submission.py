@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from ums.api.management.dependencies import Caller
 from ums.api.responses import intake_of
 from ums.bounds import said
+from ums.core.messages import compose
 from ums.core.messages.intake import Accepted
 from ums.core.messages.new_message import WHOLE, MessageRequest
 from ums.web.bodies import BoundedRequest as Call
@@ -34,7 +35,9 @@ async def send_message(caller: Caller, request: Call, data: JSONBody[_Whole]) ->
     given = asdict(data)
     del given["channel"]
     key = _key(caller.name, request.headers.get("idempotency-key"))
-    accepted = await intake_of(request).send(channel, MessageRequest(**given), key=key)
+    asked = MessageRequest(**given)
+    fingerprint = compose.fingerprint(asked)
+    accepted = await intake_of(request).accept(channel, asked, fingerprint, key=key, origin="api")
     where = {"Location": f"/api/messages/{accepted.msgid}"}
     return Response(accepted, status_code=201, headers=where)
 
