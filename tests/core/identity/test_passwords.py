@@ -1,5 +1,7 @@
 """Which passwords are refused, and which names are taken for one another."""
 
+import re
+
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import update
@@ -188,3 +190,10 @@ def test_what_is_no_name(name: str) -> None:
     with pytest.raises(Invalid) as caught:
         operator_names.check(name)
     assert caught.value.reason == "bad_value"
+
+
+def test_a_password_has_no_age_and_no_question() -> None:
+    """Nothing in the database could let a password expire, or ask a question in its place."""
+    names = [column.name for column in rows.c]
+    assert [one for one in names if "password" in one] == ["password_hash", "must_change_password"]
+    assert not [one for one in names if re.search("question|answer|hint|expire", one)]
