@@ -25,7 +25,9 @@ async def make(door: Door, **more: str) -> str:
 async def test_one_is_made_and_its_secret_shown_once(door: Door, visit: Visit) -> None:
     visitor, channel = await visit(), await door.channel(sender=False)
     assert 'href="/webhook-senders/new"' in (await visitor.get("/senders/new")).text
-    assert (await visitor.get("/webhook-senders/new")).status_code == 200
+    form = (await visitor.get("/webhook-senders/new")).text
+    assert '<a href="/senders" aria-current="page"' in form
+    assert 'href="/help#senders"' in form
     data = {**HOOK, "password": "t0ken", "deduplicates": "on", "channels": channel.key}
     shown = await followed(visitor, await visitor.post("/webhook-senders", data=data))
     assert re.search(r"whsec_[A-Za-z0-9+/=]{44}", shown)

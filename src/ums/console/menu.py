@@ -82,6 +82,7 @@ HELP: Final = {
     "operators": "administration",
     "audit": "administration",
     "replies": "senders",
+    "webhook-senders": "senders",
     "lists": "channels",
     "callbacks": "callbacks",
     "words": "channels",

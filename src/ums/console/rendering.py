@@ -209,7 +209,9 @@ def _switches(request: AnyRequest) -> dict[str, str]:
 def _section(path: str) -> str:
     """Which entry of the menu a page belongs to: /channels/KEY/templates/7 is the templates'."""
     parts = path.split("/")
-    return "templates" if parts[3:4] == ["templates"] else parts[1]
+    if parts[3:4] == ["templates"]:
+        return "templates"
+    return "senders" if parts[1] == "webhook-senders" else parts[1]
 
 
 def _did(request: AnyRequest) -> str:
