@@ -34,7 +34,7 @@ async def test_a_stopped_sender_is_told_of_and_confirmed(door: Door, visit: Visi
     assert "UMS paused it" in (await visitor.get(f"/messages/{msgid}")).text
     home = (await visitor.get("/home")).text
     assert "is suspended for messages to several people" in home
-    assert "“Autumn” was paused, since its sender was stopped." in home
+    assert "“Autumn” was paused, as its sender is suspended." in home
     assert "suspended</" in (await visitor.get("/senders")).text
     assert "Suspended: messages to several people are not sent" in (await viewer.get(page)).text
     assert (await viewer.post(f"{page}/confirm")).status_code == 403

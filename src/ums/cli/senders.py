@@ -164,7 +164,7 @@ def sender_test(
     to: Annotated[str | None, typer.Option(help="Also send a test mail to this address.")] = None,
     json: AsJson = False,
 ) -> None:
-    """Connect, log in and rehearse a mail; a good test lets a resting sender go on."""
+    """Connect, log in and rehearse a mail; a successful test ends a cooldown."""
     if json:
         report = ask("sender.test", code=code, to=to)
         output.as_json(report)

@@ -149,7 +149,7 @@ async def create_sender(
 
 @get("/api/senders/{code:str}", scope="senders:read", channels="all")
 async def show_sender(system: System, request: Call, code: FromPath[str]) -> Response[SenderInfo]:
-    """A sender, and why it rests where it does."""
+    """A sender, with its status."""
     return shown(request, await senders.show(system, code))
 
 
@@ -157,7 +157,7 @@ async def show_sender(system: System, request: Call, code: FromPath[str]) -> Res
 async def change_sender(
     system: System, caller: Caller, request: Call, code: FromPath[str], data: JSONBody[SenderChange]
 ) -> Response[SenderInfo]:
-    """Change it; that ends its rest."""
+    """Change it; that ends a cooldown."""
     if data.allow_port:
         caller.need("senders:approve")
     given = {name: value for name, value in asdict(data).items() if value is not UNSET}
@@ -174,7 +174,7 @@ async def list_caps(system: System, code: FromPath[str]) -> Page[CapUse]:
 
 @get("/api/senders/{code:str}/standing", scope="senders:read", channels="all")
 async def show_standing(system: System, code: FromPath[str]) -> Reputation:
-    """What became of its last mails, by which it is slowed down or stopped."""
+    """What became of its last mails, by which it is throttled or suspended."""
     return await reputation.standing_of(system, code)
 
 
@@ -261,7 +261,7 @@ async def resume_sender(system: System, request: Call, code: FromPath[str]) -> R
 
 @post("/api/senders/{code:str}/test", scope="senders:write", channels="all", status_code=200)
 async def test_sender(system: System, code: FromPath[str], data: JSONBody[Trial]) -> TestReport:
-    """Connect and log in, and send a test mail to `to`. A good test ends a rest."""
+    """Connect and log in, and send a test mail to `to`. A successful test ends a cooldown."""
     return await connection_test.run(system, code, data.to)
 
 

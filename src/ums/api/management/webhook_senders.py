@@ -104,7 +104,7 @@ async def create_webhook_sender(
 async def change_webhook_sender(
     system: System, request: Call, code: FromPath[str], data: JSONBody[WebhookSenderChange]
 ) -> Response[SenderInfo]:
-    """Change it; that ends its rest."""
+    """Change it; that ends a cooldown."""
     changes = {name: value for name, value in asdict(data).items() if value is not UNSET}
     open = changes.pop("open", None)
     changed = await webhook_senders.edit(system, code, changes, open, expected(request))

@@ -64,7 +64,7 @@ class TestReport(Struct, frozen=True):
 
 
 async def run(system: AppContext, code: str, to: str | None = None) -> TestReport:
-    """Log in to the sender's server and, with `to`, send a test mail. A good test ends a rest."""
+    """Log in to the sender's server and, with `to`, send a test mail; success ends a cooldown."""
     started = time.monotonic()
     steps = [step async for step in await begin(system, code, to)]
     tried = [step for step in steps if step.stage != WAYS]

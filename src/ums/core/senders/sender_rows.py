@@ -74,7 +74,7 @@ async def add(system: AppContext, row: SenderRow) -> None:
 async def change(
     tx: Tx, old: Sender, row: SenderRow, *, open: bool | None = None, secret_note: str = ""
 ) -> None:
-    """Store a sender as it is now; that ends its rest. `secret_note` says of its secret what the
+    """Store a sender as it is now; that ends a cooldown. `secret_note` says of its secret what the
     audit log may. Raises Conflict, NotFound."""
     values = {
         "name": row.name,
