@@ -14,7 +14,7 @@ from ums.core.messages.acceptance_checks import PolicyFacts, look_up, policy_err
 from ums.core.messages.requests import SendRequest, parse
 from ums.core.senders import senders
 from ums.core.tables import broadcast_usage
-from ums.errors import Invalid
+from ums.errors import Invalid, Refused
 
 BODY = b'{"msg_email":[{"subject":"big casino","text":"t"}]}'
 
@@ -68,6 +68,7 @@ async def test_the_errors_follow_from_the_facts_alone(flow: Flow) -> None:
     for changes, reasons in (
         ({"channel": channel}, ["channel_closed"]),
         ({"unapproved": lacking}, ["missing"]),
+        ({"quiet": Refused("quiet_hours")}, ["quiet_hours"]),
         ({"quota": Quota(1, "2026-01-01", 3), "quota_used": 2}, []),
         ({"quota": Quota(1, "2026-01-01", 3), "quota_used": 3}, ["broadcast_quota"]),
         ({"quota": None, "quota_used": 3}, []),

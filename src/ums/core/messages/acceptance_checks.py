@@ -48,6 +48,8 @@ class PolicyFacts(Struct, frozen=True):
     sender: Sender | None
     approval_needed: bool
     unapproved: UmsError | None  # the request lacks what an approval asks for
+    begins_at: int  # when its channel's quiet hours let it begin
+    quiet: UmsError | None  # the quiet hours refuse it
     unknown: list[UmsError]  # lists, a strategy, a segment that it names and that are not there
     blocked_word: str | None
     quota: Quota | None
@@ -60,6 +62,7 @@ def policy_errors(facts: PolicyFacts) -> list[UmsError]:
         None if facts.channel.open else Refused("channel_closed"),
         Refused("no_sender") if facts.sender is None else None,
         facts.unapproved,
+        facts.quiet,
         *facts.unknown,
         Refused("sensitive_word", word=facts.blocked_word) if facts.blocked_word else None,
     ]
@@ -80,12 +83,19 @@ async def look_up(
             async with system.database.read() as tx:
                 actor = audit_log.source().actor
                 asking = await approval.admit(tx, origin, request.option.owner, actor)
+    begins, quiet = max(clock.now(), request.starts_at), ErrorList()
+    with quiet.collecting():
+        begins = quiet_hours.start(
+            channel.rules, begins, priority=request.priority, broadcast=request.broadcast
+        )
     quota = broadcast_quota.quota_of(channel, broadcast=request.broadcast)
     facts = PolicyFacts(
         channel=channel,
         sender=sender,
         approval_needed=needed,
         unapproved=lacks[0] if lacks else None,
+        begins_at=begins,
+        quiet=quiet[0] if quiet else None,
         unknown=await _unknown(system, channel, request),
         blocked_word=await find_word(system, channel, texts_of(request)),
         quota=quota,
@@ -103,16 +113,9 @@ async def admit(
     errors = policy_errors(facts)
     if facts.sender is None or errors:
         raise errors[0]
-    now = clock.now()
-    begins = quiet_hours.start(
-        channel.rules,
-        max(now, request.starts_at),
-        priority=request.priority,
-        broadcast=request.broadcast,
-    )
     return Admission(
         facts.sender,
-        begins if begins > now else 0,
+        facts.begins_at if facts.begins_at > clock.now() else 0,
         Halt.APPROVAL if facts.approval_needed else "",
         asking,
         facts.quota,
